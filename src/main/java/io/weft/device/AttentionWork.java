@@ -1,0 +1,15 @@
+package io.weft.device;
+
+/**
+ * Which rows attend to which tokens in one call. A span is five int32: sequence, first row, rows, from token, to token (exclusive); {@code from} is a multiple of the cell,
+ * {@code to} is one or lies behind the sequence's last token, so that a cell is never cut. A row appears in one span at most.
+ *
+ * @param spans (spanCount, 5) int32 in device memory
+ * @param spanCount spans
+ * @param maxRows the largest number of rows in a span
+ * @param maxTokens the largest {@code to − from}
+ */
+public record AttentionWork(DeviceBuffer spans, int spanCount, int maxRows, int maxTokens) {
+    /** int32 values of a span. */
+    public static final int SPAN_INTS = 5;
+}

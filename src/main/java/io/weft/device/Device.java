@@ -1,0 +1,89 @@
+package io.weft.device;
+
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A machine with its own memory, a link to host memory, and kernels. Memory is allocated at start, within two budgets, and freed when the device closes. Nothing above this package
+ * knows which device it has.
+ */
+public interface Device extends AutoCloseable {
+    DeviceInfo info();
+
+    /** Of activations and the cache. */
+    ElementType elementType();
+
+    /**
+     * Allocates device memory; the contents are undefined.
+     *
+     * @param purpose for messages and the printed budget, such as {@code "staging ring"}
+     * @throws OutOfMemoryBudgetException if it does not fit the budget
+     */
+    DeviceBuffer allocate(String purpose, long bytes);
+
+    /**
+     * Allocates host memory that the link reaches; the contents are undefined.
+     *
+     * @throws OutOfMemoryBudgetException if it does not fit the budget
+     */
+    HostBuffer allocateHost(String purpose, long bytes);
+
+    /** What has been allocated, in order: for the budget that is printed at start. */
+    List<Allocation> allocations();
+
+    /** A new stream. Streams live as long as the device. */
+    Stream stream(String name);
+
+    /** A new event. Events live as long as the device; reuse them. */
+    Event event(Event.Timing timing);
+
+    Kernels kernels();
+
+    /**
+     * Brings a weight matrix into the device's layout.
+     *
+     * @param purpose for messages
+     * @param rows matrices of equal width whose rows, one after the other, are the output features
+     * @param bias vectors that make up the bias in the same way; empty for none
+     */
+    Linear linear(String purpose, List<TensorView> rows, List<TensorView> bias);
+
+    /**
+     * @param tokens (vocabulary, width)
+     * @param positions (positions, width), or null without learned positions
+     * @param positionOffset row of {@code positions} that position 0 uses
+     * @param scale factor on the token's row
+     */
+    Embedding embedding(TensorView tokens, @Nullable TensorView positions, int positionOffset, float scale);
+
+    /**
+     * @param gain (width)
+     * @param bias (width), or null for none
+     */
+    Norm norm(Norm.Kind kind, TensorView gain, @Nullable TensorView bias);
+
+    /**
+     * A rotary table for positions 0 to {@code positions − 1}: angle of dimension j at position p is {@code p · inverseFrequencies[j]}, cosines and sines times
+     * {@code magnitude}.
+     */
+    RotaryTable rotaryTable(float[] inverseFrequencies, float magnitude, int positions);
+
+    /** Waits until everything issued on every stream has run, stops the device's threads and frees its memory. */
+    @Override
+    void close();
+
+    /**
+     * One allocation.
+     *
+     * @param purpose what it is for
+     * @param memory where it lies
+     * @param bytes its size
+     */
+    record Allocation(String purpose, Memory memory, long bytes) {
+        /** The two memories. */
+        public enum Memory {
+            DEVICE,
+            HOST
+        }
+    }
+}

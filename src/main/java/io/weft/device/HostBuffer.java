@@ -1,0 +1,31 @@
+package io.weft.device;
+
+import java.lang.foreign.MemorySegment;
+
+/**
+ * A range of host memory that the link can read and write: page-locked on a device with a real link.
+ *
+ * @param segment the memory; native, so that its address is stable
+ */
+public record HostBuffer(MemorySegment segment) {
+    public HostBuffer {
+        if (!segment.isNative()) {
+            throw new IllegalArgumentException("a host buffer must be native memory");
+        }
+    }
+
+    /** Length in bytes. */
+    public long bytes() {
+        return segment.byteSize();
+    }
+
+    /** Address of the first byte. */
+    public long address() {
+        return segment.address();
+    }
+
+    /** The {@code bytes} bytes that start {@code offset} bytes into this buffer. */
+    public HostBuffer slice(long offset, long bytes) {
+        return new HostBuffer(segment.asSlice(offset, bytes));
+    }
+}

@@ -1,0 +1,83 @@
+package io.weft.device;
+
+/**
+ * The computations of a transformer step. Activations are row-major in the device's {@linkplain Device#elementType element type}, sums are in fp32. A row's result has the same
+ * bits whatever the number of rows, and whatever else runs: no sum is split or ordered by the shape of a call.
+ *
+ * <p>Every method checks sizes when it is called ({@link IllegalArgumentException}, {@link IndexOutOfBoundsException}), issues the work and returns.
+ */
+public interface Kernels {
+    /**
+     * Embeds tokens.
+     *
+     * @param tokenIds (rows) int32
+     * @param positions (rows) int32
+     * @param out (rows, width)
+     */
+    void embed(Stream stream, Embedding table, DeviceBuffer tokenIds, DeviceBuffer positions, DeviceBuffer out, int rows);
+
+    /** Normalises each row of {@code in} (rows, width) into {@code out} (rows, width); they may be the same buffer. */
+    void norm(Stream stream, Norm norm, DeviceBuffer in, DeviceBuffer out, int rows);
+
+    /** {@code in} (rows, inFeatures) times the weights into {@code out} (rows, outFeatures), as {@code epilogue} says. */
+    void linear(Stream stream, Linear weights, DeviceBuffer in, DeviceBuffer out, int rows, Epilogue epilogue);
+
+    /** {@code out[r, j] = activation(gateUp[r, j]) · gateUp[r, width + j]}; {@code gateUp} is (rows, 2·width), {@code out} (rows, width). */
+    void gate(Stream stream, Activation activation, DeviceBuffer gateUp, DeviceBuffer out, int rows, int width);
+
+    /**
+     * Rotates {@code heads} heads of {@code headSize} at the start of each row of {@code values}, in place.
+     *
+     * @param values (rows, rowWidth)
+     * @param positions (rows) int32
+     */
+    void rotate(
+            Stream stream,
+            RotaryTable table,
+            DeviceBuffer values,
+            int rowWidth,
+            int heads,
+            int headSize,
+            DeviceBuffer positions,
+            int rows);
+
+    /**
+     * Copies row {@code r} of {@code values}, {@code rowBytes} bytes, to {@code base + offsets[r]}.
+     *
+     * @param offsets (rows) int64, bytes from {@code base}
+     */
+    void scatterRows(Stream stream, DeviceBuffer values, int rowBytes, DeviceBuffer offsets, DeviceBuffer base, int rows);
+
+    /**
+     * Copies row {@code indices[r]} of {@code values} to row {@code r} of {@code out}.
+     *
+     * @param indices (rows) int32
+     */
+    void gatherRows(Stream stream, DeviceBuffer values, int rowBytes, DeviceBuffer indices, DeviceBuffer out, int rows);
+
+    /** Sets the running state of {@code rows} rows to "nothing seen": acc 0, m −∞, l 0. */
+    void clearAttention(Stream stream, AttentionShape shape, DeviceBuffer state, int rows);
+
+    /**
+     * Lets rows attend to ranges of tokens and merges the partial results into their running state (Milakov and Gimelshein 2018; Dao et al. 2022). For each cell of the
+     * token grid, in order: {@code s_t = scale·q·k_t}, {@code m = max s_t}, {@code l = Σ e^(s_t − m)}, {@code acc = Σ e^(s_t − m)·v_t}, then the
+     * merge. The partial of a cell and the order of merging do not depend on how the tokens are divided among calls, nor on where a block lies.
+     *
+     * @param queries (rows, H·HD)
+     * @param state (rows, H, HD + 2) fp32: acc, m, l
+     */
+    void attend(
+            Stream stream,
+            AttentionShape shape,
+            AttentionIndex index,
+            AttentionWork work,
+            BlockBases bases,
+            DeviceBuffer queries,
+            DeviceBuffer state);
+
+    /** {@code out[r, h] = acc / l} as (rows, H·HD). */
+    void finishAttention(Stream stream, AttentionShape shape, DeviceBuffer state, DeviceBuffer out, int rows);
+
+    /** Converts {@code count} elements to fp32, for results that leave the device. */
+    void toFloat(Stream stream, DeviceBuffer in, DeviceBuffer out, long count);
+}

@@ -1,0 +1,31 @@
+package io.weft.device;
+
+/**
+ * Work in order. Each call issues an operation and returns without waiting for it. One thread issues at a time. After an operation has failed, the later ones of
+ * the stream do not run, and every event recorded behind it carries the error.
+ */
+public interface Stream {
+    /** For messages and timelines. */
+    String name();
+
+    /** Marks {@code event} here. */
+    void record(Event event);
+
+    /** Lets everything issued later on this stream wait for {@code event}'s last mark. */
+    void await(Event event);
+
+    /** Host to device over the link; both have the same length. */
+    void copyToDevice(HostBuffer from, DeviceBuffer to);
+
+    /**
+     * Host to device over the link, {@code rows} rows of {@code rowBytes} in one call; the rows lie dense in {@code to} and {@code fromPitchBytes} apart in
+     * {@code from}.
+     */
+    void copyRowsToDevice(HostBuffer from, long fromPitchBytes, DeviceBuffer to, long rowBytes, int rows);
+
+    /** Device to host over the link; both have the same length. */
+    void copyToHost(DeviceBuffer from, HostBuffer to);
+
+    /** Within device memory; both have the same length and do not overlap. */
+    void copyOnDevice(DeviceBuffer from, DeviceBuffer to);
+}
