@@ -1,0 +1,17 @@
+package io.weft.model;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.util.Set;
+
+/** Makes the {@link Architecture} of a {@code config.json} whose {@code model_type} it knows. */
+public interface ModelFamily {
+    /** The values of {@code model_type} that it reads. */
+    Set<String> modelTypes();
+
+    /**
+     * Describes the model.
+     *
+     * @throws ModelLoadException if the configuration lacks a field, or asks for something the family cannot do
+     */
+    Architecture describe(JsonNode config);
+}
