@@ -1,0 +1,115 @@
+package io.weft.plan;
+
+import io.weft.model.CacheForm.Content;
+
+/** One piece of a step's work, with the figures that its cost depends on. */
+public sealed interface Stage {
+    /** What works on it. */
+    Lane lane();
+
+    /** The step's index arrays go to the device. */
+    record Upload() implements Stage {
+        @Override
+        public Lane lane() {
+            return Lane.LINK_IN;
+        }
+    }
+
+    /** The new tokens are embedded. */
+    record Embed(int rows) implements Stage {
+        @Override
+        public Lane lane() {
+            return Lane.COMPUTE;
+        }
+    }
+
+    /**
+     * A chunk's activations, or its K and V, cross the link into the chunk's staging slot.
+     *
+     * @param bytes that cross
+     * @param copies calls that it takes when neighbouring blocks are neighbours in host memory
+     */
+    record Transfer(int layer, int chunk, Content content, long bytes, int copies) implements Stage {
+        @Override
+        public Lane lane() {
+            return Lane.LINK_IN;
+        }
+    }
+
+    /** A chunk's activations that lie on the device are gathered into its staging slot. */
+    record Gather(int layer, int chunk, long bytes) implements Stage {
+        @Override
+        public Lane lane() {
+            return Lane.COMPUTE;
+        }
+    }
+
+    /** Norm, Q, K and V of the new tokens, rotary positions; K, V and activations go to the open blocks. */
+    record Project(int layer, int rows) implements Stage {
+        @Override
+        public Lane lane() {
+            return Lane.COMPUTE;
+        }
+    }
+
+    /** K and V of a chunk's activations, with rotary positions. */
+    record Recompute(int layer, int chunk, int tokens) implements Stage {
+        @Override
+        public Lane lane() {
+            return Lane.COMPUTE;
+        }
+    }
+
+    /**
+     * The rows attend to a chunk's ranges.
+     *
+     * @param rowTokens pairs of a row and a token that it sees
+     * @param tokens tokens whose K and V are read, each counted once a sequence
+     */
+    record Attend(int layer, int chunk, long rowTokens, long tokens) implements Stage {
+        @Override
+        public Lane lane() {
+            return Lane.COMPUTE;
+        }
+    }
+
+    /** Output projection and feed-forward network. */
+    record Complete(int layer, int rows) implements Stage {
+        @Override
+        public Lane lane() {
+            return Lane.COMPUTE;
+        }
+    }
+
+    /** Blocks that the step fills and that stay on the device are copied to where full blocks live. */
+    record Keep(int layer, long bytes) implements Stage {
+        @Override
+        public Lane lane() {
+            return Lane.COMPUTE;
+        }
+    }
+
+    /** Blocks that the step fills cross the link to the host. */
+    record WriteOut(int layer, long bytes, int copies) implements Stage {
+        @Override
+        public Lane lane() {
+            return Lane.LINK_OUT;
+        }
+    }
+
+    /** Final norm and output projection of the rows whose logits are wanted. */
+    record Head(int rows) implements Stage {
+        @Override
+        public Lane lane() {
+            return Lane.COMPUTE;
+        }
+    }
+
+    /** The logits cross to the host. */
+    record Download(long bytes) implements Stage {
+        @Override
+        public Lane lane() {
+            return Lane.LINK_OUT;
+        }
+    }
+}

@@ -1,0 +1,15 @@
+package io.weft.plan;
+
+/**
+ * When a stage ran, or is predicted to run.
+ *
+ * @param planned the stage
+ * @param startNanos from the start of the step
+ * @param endNanos from the start of the step
+ */
+public record StageTiming(PlannedStage planned, long startNanos, long endNanos) {
+    /** How long it took. */
+    public long nanos() {
+        return endNanos - startNanos;
+    }
+}

@@ -1,0 +1,54 @@
+package io.weft.plan;
+
+import io.weft.model.CacheForm.Content;
+import io.weft.model.CacheGeometry;
+
+/**
+ * How a step divides the staging memory: {@code slots} slots of {@code slotBytes}, then a workspace for one chunk's recomputed K and V.
+ *
+ * @param slots staging slots, used in turn by the staged chunks of all layers
+ * @param slotBytes size of a slot, aligned
+ * @param workspaceBytes size of the workspace
+ */
+public record StagingLayout(int slots, long slotBytes, long workspaceBytes) {
+    /** Alignment of slots and of the K and V inside a slot. */
+    public static final long ALIGNMENT_BYTES = 512;
+
+    public StagingLayout {
+        if (slots < 0 || slotBytes < 0 || workspaceBytes < 0 || slotBytes % ALIGNMENT_BYTES != 0) {
+            throw new IllegalArgumentException("staging of %d slots of %d bytes and a workspace of %d bytes"
+                    .formatted(slots, slotBytes, workspaceBytes));
+        }
+    }
+
+    /** Where a slot starts. */
+    public long slotOffset(int slot) {
+        return slot * slotBytes;
+    }
+
+    /** Where the workspace starts. */
+    public long workspaceOffset() {
+        return slots * slotBytes;
+    }
+
+    /** All of it. */
+    public long totalBytes() {
+        return workspaceOffset() + workspaceBytes;
+    }
+
+    /** Where the K and V of a chunk start inside its slot. */
+    public static long keyValueOffset(CacheGeometry geometry, Chunk chunk) {
+        return align(chunk.recomputedBlocks() * geometry.blockLayerBytes(Content.ACTIVATION));
+    }
+
+    /** Bytes of a slot that holds {@code chunk}, aligned. */
+    public static long slotBytes(CacheGeometry geometry, Chunk chunk) {
+        return keyValueOffset(geometry, chunk)
+                + align(Chunk.blocks(chunk.hostKeyValues()) * geometry.blockLayerBytes(Content.KEY_VALUE));
+    }
+
+    /** The next multiple of the alignment. */
+    public static long align(long bytes) {
+        return Math.ceilDiv(bytes, ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
+    }
+}

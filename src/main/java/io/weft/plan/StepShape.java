@@ -1,0 +1,26 @@
+package io.weft.plan;
+
+import java.util.List;
+
+/**
+ * What a step's plan needs to know of the batch.
+ *
+ * @param sequences in batch order; the rows of the step are their new tokens, one sequence after the other
+ * @param logitRows rows whose logits are wanted
+ */
+public record StepShape(List<SequenceShape> sequences, int logitRows) {
+    public StepShape {
+        sequences = List.copyOf(sequences);
+        if (sequences.isEmpty()) {
+            throw new IllegalArgumentException("a step needs at least one sequence");
+        }
+        if (logitRows < 0) {
+            throw new IllegalArgumentException("logitRows is " + logitRows + ", must not be negative");
+        }
+    }
+
+    /** Rows of the step: new tokens of all sequences. */
+    public int rows() {
+        return sequences.stream().mapToInt(SequenceShape::newTokens).sum();
+    }
+}
