@@ -1,0 +1,66 @@
+package io.weft.engine;
+
+import java.util.List;
+import java.util.Optional;
+
+/** What a request produces, in order. */
+public sealed interface GenerationEvent {
+    /**
+     * Log-probabilities of the prompt's tokens, each given those before it; the first token has none and is left out.
+     *
+     * @param scores one entry for each prompt token but the first
+     */
+    record PromptScored(List<TokenScore> scores) implements GenerationEvent {
+        public PromptScored {
+            scores = List.copyOf(scores);
+        }
+    }
+
+    /**
+     * A token.
+     *
+     * @param token its id
+     * @param score present if log-probabilities were asked for
+     */
+    record Generated(int token, Optional<TokenScore> score) implements GenerationEvent {}
+
+    /**
+     * The end.
+     *
+     * @param reason why
+     * @param usage tokens that were counted
+     */
+    record Finished(FinishReason reason, Usage usage) implements GenerationEvent {}
+
+    /** Why a completion ended. */
+    enum FinishReason {
+        /** The model produced an end token; it was the last {@link Generated}. */
+        STOP,
+        /** The limit of new tokens or of the context was reached. */
+        LENGTH
+    }
+
+    /**
+     * Tokens of a request.
+     *
+     * @param promptTokens tokens of the prompt
+     * @param completionTokens tokens generated, an end token included
+     */
+    record Usage(int promptTokens, int completionTokens) {}
+
+    /**
+     * How likely a token was, before temperature, penalties and bias.
+     *
+     * @param token its id
+     * @param logprob natural logarithm of its probability
+     * @param alternatives the most likely tokens, best first, as many as were asked for
+     */
+    record TokenScore(int token, float logprob, List<Alternative> alternatives) {
+        public TokenScore {
+            alternatives = List.copyOf(alternatives);
+        }
+    }
+
+    /** A token that might have been chosen. */
+    record Alternative(int token, float logprob) {}
+}
