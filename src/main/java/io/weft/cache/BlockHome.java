@@ -1,0 +1,52 @@
+package io.weft.cache;
+
+import io.weft.device.DeviceBuffer;
+import io.weft.device.HostBuffer;
+import io.weft.model.CacheForm;
+import io.weft.model.CacheForm.Content;
+
+/** Where a full block lives. */
+public sealed interface BlockHome {
+    /** What it holds, and in which memory. */
+    CacheForm form();
+
+    /**
+     * In device memory, its layers one after the other: (layers, blockTokens, width).
+     *
+     * @param form what it holds
+     * @param memory all its layers
+     */
+    record OnDevice(CacheForm form, DeviceBuffer memory) implements BlockHome {
+        /** The block in one layer. */
+        public DeviceBuffer layer(int layer, long blockLayerBytes) {
+            return memory.slice(layer * blockLayerBytes, blockLayerBytes);
+        }
+    }
+
+    /** In host memory, in a run with neighbours of equal content. */
+    final class OnHost implements BlockHome {
+        private final Content content;
+        private final HostRun run;
+        private final int index;
+
+        OnHost(Content content, HostRun run, int index) {
+            this.content = content;
+            this.run = run;
+            this.index = index;
+        }
+
+        HostRun run() {
+            return run;
+        }
+
+        @Override
+        public CacheForm form() {
+            return CacheForm.of(content, CacheForm.Place.HOST);
+        }
+
+        /** The block in one layer; it ends where the next block of the run starts. */
+        public HostBuffer layer(int layer) {
+            return run.block(layer, index);
+        }
+    }
+}

@@ -1,0 +1,34 @@
+package io.weft.cache;
+
+import io.weft.device.DeviceBuffer;
+import java.util.Optional;
+import java.util.OptionalLong;
+
+/** Device memory for blocks. */
+final class DevicePool {
+    private final DeviceBuffer memory;
+    private final ExtentAllocator extents;
+
+    DevicePool(DeviceBuffer memory) {
+        this.memory = memory;
+        this.extents = new ExtentAllocator(memory.bytes());
+    }
+
+    Optional<DeviceBuffer> allocate(long bytes) {
+        OptionalLong offset = extents.allocate(bytes);
+        return offset.isPresent() ? Optional.of(memory.slice(offset.getAsLong(), bytes)) : Optional.empty();
+    }
+
+    void free(DeviceBuffer block) {
+        extents.free(block.address() - memory.address(), block.bytes());
+    }
+
+    /** Address of the pool's first byte; offsets of blocks count from it. */
+    long address() {
+        return memory.address();
+    }
+
+    PoolUsage usage() {
+        return new PoolUsage(extents.usedBytes(), extents.bytes());
+    }
+}

@@ -1,0 +1,155 @@
+package io.weft.cache;
+
+import io.weft.device.Device;
+import io.weft.device.DeviceBuffer;
+import io.weft.device.HostBuffer;
+import io.weft.model.CacheForm;
+import io.weft.model.CacheForm.Content;
+import io.weft.model.CacheForm.Place;
+import io.weft.model.CacheGeometry;
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.function.IntFunction;
+import org.jspecify.annotations.Nullable;
+
+/** The cache of all sequences: its pools, and who has what. */
+public final class KvCache {
+    /** Pinning one huge range can hold up a driver for minutes, so host memory comes in slabs of at most this size. */
+    static final long SLAB_BYTES_MAX = 1L << 30;
+
+    private final CacheGeometry geometry;
+    private final DevicePool open;
+    private final DevicePool device;
+    private final HostPool host;
+
+    /**
+     * Allocates the pools.
+     *
+     * @param openBlocks open blocks that are ever in use at once
+     * @param deviceBytes device memory for full blocks
+     * @param hostBytes host memory for full blocks
+     * @throws io.weft.device.OutOfMemoryBudgetException if they do not fit the device's budgets
+     */
+    public KvCache(Device device, CacheGeometry geometry, int openBlocks, long deviceBytes, long hostBytes) {
+        this.geometry = geometry;
+        this.open = new DevicePool(device.allocate("open cache blocks", openBlocks * geometry.openBlockBytes()));
+        this.device = new DevicePool(device.allocate("cache on the device", deviceBytes));
+        this.host = new HostPool(hostSlabs(device, hostBytes));
+    }
+
+    private static List<HostBuffer> hostSlabs(Device device, long hostBytes) {
+        List<HostBuffer> slabs = new ArrayList<>();
+        for (long left = hostBytes; left > 0; left -= SLAB_BYTES_MAX) {
+            slabs.add(device.allocateHost("cache on the host", Math.min(left, SLAB_BYTES_MAX)));
+        }
+        return slabs;
+    }
+
+    /** How the cache is cut. */
+    public CacheGeometry geometry() {
+        return geometry;
+    }
+
+    /** Address that the offsets of open blocks count from. */
+    public long openAddress() {
+        return open.address();
+    }
+
+    /** Address that the offsets of full blocks on the device count from. */
+    public long deviceAddress() {
+        return device.address();
+    }
+
+    public CacheUsage usage() {
+        return new CacheUsage(open.usage(), device.usage(), host.usage());
+    }
+
+    /**
+     * Finds homes for all full blocks of a sequence of up to {@code maxTokens} tokens.
+     *
+     * @param preferences forms that block i may have, the best first; a form on the host ends the list, since whether host memory is left shows at the end
+     * @return the sequence, or empty if there is no room now
+     */
+    public Optional<CacheSequence> admit(int maxTokens, IntFunction<List<CacheForm>> preferences) {
+        int blocks = maxTokens / geometry.blockTokens();
+        BlockHome[] homes = new BlockHome[blocks];
+        Map<Content, List<Integer>> onHost = new EnumMap<>(Content.class);
+        boolean fits = true;
+        for (int block = 0; block < blocks && fits; block++) {
+            fits = false;
+            for (CacheForm form : preferences.apply(block)) {
+                if (form.place() == Place.HOST) {
+                    onHost.computeIfAbsent(form.content(), content -> new ArrayList<>())
+                            .add(block);
+                    fits = true;
+                    break;
+                }
+                Optional<DeviceBuffer> memory = device.allocate(geometry.blockBytes(form.content()));
+                if (memory.isPresent()) {
+                    homes[block] = new BlockHome.OnDevice(form, memory.get());
+                    fits = true;
+                    break;
+                }
+            }
+        }
+        for (Map.Entry<Content, List<Integer>> entry : onHost.entrySet()) {
+            fits = fits && allocateOnHost(entry.getKey(), entry.getValue(), homes);
+        }
+        if (!fits) {
+            free(homes);
+            return Optional.empty();
+        }
+        return Optional.of(new CacheSequence(this, homes));
+    }
+
+    /** Gives the listed blocks homes in as few runs as free host memory allows; false if they do not all fit. */
+    private boolean allocateOnHost(Content content, List<Integer> blocks, BlockHome[] homes) {
+        long blockBytes = geometry.blockBytes(content);
+        int runBlocks = (int) Math.clamp(SLAB_BYTES_MAX / blockBytes, 1, blocks.size());
+        int placed = 0;
+        while (placed < blocks.size()) {
+            runBlocks = Math.min(runBlocks, blocks.size() - placed);
+            Optional<HostPool.Extent> extent = host.allocate(runBlocks * blockBytes);
+            if (extent.isPresent()) {
+                HostRun run = new HostRun(geometry, content, extent.get(), runBlocks);
+                for (int i = 0; i < runBlocks; i++) {
+                    homes[blocks.get(placed + i)] = new BlockHome.OnHost(content, run, i);
+                }
+                placed += runBlocks;
+            } else if (runBlocks == 1) {
+                return false;
+            } else {
+                runBlocks /= 2;
+            }
+        }
+        return true;
+    }
+
+    /** Frees homes; entries that were never filled are null. */
+    void free(@Nullable BlockHome[] homes) {
+        Set<HostRun> runs = new HashSet<>();
+        for (BlockHome home : homes) {
+            switch (home) {
+                case null -> {}
+                case BlockHome.OnDevice onDevice -> device.free(onDevice.memory());
+                case BlockHome.OnHost onHost -> runs.add(onHost.run());
+            }
+        }
+        runs.forEach(run -> host.free(run.extent()));
+    }
+
+    /** Takes an open block. The pool is sized for the largest step, so that running out is a fault of ours. */
+    DeviceBuffer takeOpen() {
+        return open.allocate(geometry.openBlockBytes())
+                .orElseThrow(() -> new IllegalStateException("no open block is left: " + open.usage()));
+    }
+
+    void giveBackOpen(DeviceBuffer block) {
+        open.free(block);
+    }
+}
