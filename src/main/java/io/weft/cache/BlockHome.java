@@ -44,9 +44,14 @@ public sealed interface BlockHome {
             return CacheForm.of(content, CacheForm.Place.HOST);
         }
 
-        /** The block in one layer; it ends where the next block of the run starts. */
-        public HostBuffer layer(int layer) {
-            return run.block(layer, index);
+        /** Whether this block lies {@code distance} blocks behind {@code first}, in the same run. */
+        public boolean follows(OnHost first, int distance) {
+            return run == first.run && index == first.index + distance;
+        }
+
+        /** This block and those behind it, {@code blocks} in all, in one layer: (blocks, blockTokens, width). */
+        public HostBuffer layer(int layer, int blocks) {
+            return run.blocks(layer, index, blocks);
         }
     }
 }

@@ -23,9 +23,9 @@ final class DevicePool {
         extents.free(block.address() - memory.address(), block.bytes());
     }
 
-    /** Address of the pool's first byte; offsets of blocks count from it. */
-    long address() {
-        return memory.address();
+    /** All of it. */
+    DeviceBuffer memory() {
+        return memory;
     }
 
     PoolUsage usage() {

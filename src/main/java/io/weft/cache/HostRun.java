@@ -19,9 +19,12 @@ final class HostRun {
         this.blocks = blocks;
     }
 
-    /** One block in one layer: (blockTokens, width). */
-    HostBuffer block(int layer, int index) {
-        return extent.memory().slice(((long) layer * blocks + index) * blockLayerBytes, blockLayerBytes);
+    /** {@code count} blocks from {@code first} on in one layer: (count, blockTokens, width). */
+    HostBuffer blocks(int layer, int first, int count) {
+        if (count < 1 || first < 0 || first > blocks - count) {
+            throw new IndexOutOfBoundsException(count + " blocks from " + first + " on in a run of " + blocks);
+        }
+        return extent.memory().slice(((long) layer * blocks + first) * blockLayerBytes, count * blockLayerBytes);
     }
 
     HostPool.Extent extent() {

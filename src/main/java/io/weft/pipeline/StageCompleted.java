@@ -1,0 +1,10 @@
+package io.weft.pipeline;
+
+import io.weft.plan.StageTiming;
+
+/**
+ * A stage has run.
+ *
+ * @param timing which, and when
+ */
+public record StageCompleted(StageTiming timing) {}

@@ -1,0 +1,373 @@
+package io.weft.pipeline;
+
+import io.weft.cache.BlockHome;
+import io.weft.cache.CacheSequence;
+import io.weft.cache.KvCache;
+import io.weft.device.Activation;
+import io.weft.device.AttentionShape;
+import io.weft.device.BlockBases;
+import io.weft.device.DeviceBuffer;
+import io.weft.device.Epilogue;
+import io.weft.device.HostBuffer;
+import io.weft.device.Kernels;
+import io.weft.device.Stream;
+import io.weft.model.Architecture;
+import io.weft.model.Architecture.FeedForward;
+import io.weft.model.CacheForm.Content;
+import io.weft.model.CacheGeometry;
+import io.weft.model.ModelDimensions;
+import io.weft.model.ModelWeights;
+import io.weft.plan.BlockRun;
+import io.weft.plan.Chunk;
+import io.weft.plan.Stage;
+import io.weft.plan.StagingLayout;
+import io.weft.plan.StepPlan;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** Turns each stage into copies and kernels on its stream. */
+final class StageIssuer {
+    private static final Epilogue STORE = new Epilogue.Store();
+    private static final Epilogue ADD = new Epilogue.AddToOutput();
+
+    private final Kernels kernels;
+    private final ModelWeights weights;
+    private final Architecture architecture;
+    private final ModelDimensions dimensions;
+    private final AttentionShape attention;
+    private final KvCache cache;
+    private final CacheGeometry geometry;
+    private final Workspace workspace;
+    private final StepIndex index;
+
+    StageIssuer(Kernels kernels, ModelWeights weights, KvCache cache, Workspace workspace, StepIndex index) {
+        this.kernels = kernels;
+        this.weights = weights;
+        this.architecture = weights.architecture();
+        this.dimensions = architecture.dimensions();
+        this.attention = workspace.attentionShape();
+        this.cache = cache;
+        this.geometry = cache.geometry();
+        this.workspace = workspace;
+        this.index = index;
+    }
+
+    /**
+     * What the stages of one step share.
+     *
+     * @param batch what runs
+     * @param plan how
+     * @param arrays its index arrays on the device
+     * @param staging memory that {@code plan.staging()} divides
+     */
+    record StepContext(StepBatch batch, StepPlan plan, StepIndex.Arrays arrays, DeviceBuffer staging) {
+        Chunk chunk(int chunk) {
+            return plan.chunks().get(chunk);
+        }
+
+        DeviceBuffer slot(int layer, int chunk) {
+            StagingLayout layout = plan.staging();
+            return staging.slice(layout.slotOffset(plan.slot(layer, chunk)), layout.slotBytes());
+        }
+
+        DeviceBuffer recomputed() {
+            StagingLayout layout = plan.staging();
+            return staging.slice(layout.workspaceOffset(), layout.workspaceBytes());
+        }
+
+        CacheSequence sequence(int sequence) {
+            return batch.sequences().get(sequence).cache();
+        }
+    }
+
+    void issue(Stage stage, Stream stream, StepContext step) {
+        switch (stage) {
+            case Stage.Upload upload -> index.upload(stream);
+            case Stage.Embed embed -> embed(embed, stream, step);
+            case Stage.Transfer transfer -> transfer(transfer, stream, step);
+            case Stage.Gather gather -> gather(gather, stream, step);
+            case Stage.Project project -> project(project, stream, step);
+            case Stage.Recompute recompute -> recompute(recompute, stream, step);
+            case Stage.Attend attend -> attend(attend, stream, step);
+            case Stage.Complete complete -> complete(complete, stream);
+            case Stage.Keep keep -> keep(keep, stream, step);
+            case Stage.WriteOut writeOut -> writeOut(writeOut, stream, step);
+            case Stage.Head head -> head(head, stream, step);
+            case Stage.Download download -> download(download, stream);
+        }
+    }
+
+    private void embed(Stage.Embed stage, Stream stream, StepContext step) {
+        kernels.embed(
+                stream,
+                weights.embedding(),
+                step.arrays().tokenIds(),
+                step.arrays().positions(),
+                workspace.hidden(),
+                stage.rows());
+    }
+
+    private void transfer(Stage.Transfer stage, Stream stream, StepContext step) {
+        Chunk chunk = step.chunk(stage.chunk());
+        DeviceBuffer slot = step.slot(stage.layer(), stage.chunk());
+        switch (stage.content()) {
+            case ACTIVATION -> copyRuns(chunk.hostActivations(), stage.layer(), slot, stream, step);
+            case KEY_VALUE -> {
+                DeviceBuffer keyValues = slot.from(StagingLayout.keyValueOffset(geometry, chunk));
+                copyRuns(chunk.hostKeyValues(), stage.layer(), keyValues, stream, step);
+            }
+        }
+    }
+
+    /** Copies blocks into {@code to} one after the other; blocks that are neighbours in host memory cross in one copy. */
+    private static void copyRuns(List<BlockRun> runs, int layer, DeviceBuffer to, Stream stream, StepContext step) {
+        long toOffset = 0;
+        BlockHome.@Nullable OnHost first = null;
+        int blocks = 0;
+        for (BlockRun run : runs) {
+            for (int block = run.firstBlock(); block < run.firstBlock() + run.blocks(); block++) {
+                BlockHome.OnHost home = onHost(step.sequence(run.sequence()), block);
+                if (first != null && home.follows(first, blocks)) {
+                    blocks++;
+                } else {
+                    toOffset = copyBlocks(first, layer, blocks, to, toOffset, stream);
+                    first = home;
+                    blocks = 1;
+                }
+            }
+        }
+        copyBlocks(first, layer, blocks, to, toOffset, stream);
+    }
+
+    private static long copyBlocks(
+            BlockHome.@Nullable OnHost first, int layer, int blocks, DeviceBuffer to, long toOffset, Stream stream) {
+        if (first == null) {
+            return toOffset;
+        }
+        HostBuffer from = first.layer(layer, blocks);
+        stream.copyToDevice(from, to.slice(toOffset, from.bytes()));
+        return toOffset + from.bytes();
+    }
+
+    private void gather(Stage.Gather stage, Stream stream, StepContext step) {
+        Chunk chunk = step.chunk(stage.chunk());
+        long blockBytes = geometry.blockLayerBytes(Content.ACTIVATION);
+        DeviceBuffer slot = step.slot(stage.layer(), stage.chunk());
+        long toOffset = Chunk.blocks(chunk.hostActivations()) * blockBytes;
+        for (BlockRun run : chunk.deviceActivations()) {
+            for (int block = run.firstBlock(); block < run.firstBlock() + run.blocks(); block++) {
+                DeviceBuffer from =
+                        onDevice(step.sequence(run.sequence()), block).layer(stage.layer(), blockBytes);
+                stream.copyOnDevice(from, slot.slice(toOffset, blockBytes));
+                toOffset += blockBytes;
+            }
+        }
+    }
+
+    private void project(Stage.Project stage, Stream stream, StepContext step) {
+        int rows = stage.rows();
+        StepIndex.Arrays arrays = step.arrays();
+        ModelWeights.Layer layer = weights.layers().get(stage.layer());
+        kernels.norm(stream, layer.attentionNorm(), workspace.hidden(), workspace.normed(), rows);
+        kernels.linear(stream, layer.query(), workspace.normed(), workspace.queries(), rows, STORE);
+        kernels.linear(stream, layer.keyValue(), workspace.normed(), workspace.keyValues(), rows, STORE);
+        weights.rotary().ifPresent(table -> {
+            kernels.rotate(
+                    stream,
+                    table,
+                    workspace.queries(),
+                    dimensions.queryWidth(),
+                    dimensions.heads(),
+                    dimensions.headSize(),
+                    arrays.positions(),
+                    1,
+                    rows);
+            rotateKeys(stream, workspace.keyValues(), arrays.positions(), 1, rows);
+        });
+        DeviceBuffer open = openLayer(stage.layer());
+        kernels.scatterRows(
+                stream,
+                workspace.keyValues(),
+                (int) geometry.tokenLayerBytes(Content.KEY_VALUE),
+                arrays.keyValueOffsets(),
+                open,
+                rows);
+        kernels.scatterRows(
+                stream,
+                workspace.normed(),
+                (int) geometry.tokenLayerBytes(Content.ACTIVATION),
+                arrays.activationOffsets(),
+                open,
+                rows);
+        kernels.clearAttention(stream, attention, workspace.state(), rows);
+    }
+
+    private void recompute(Stage.Recompute stage, Stream stream, StepContext step) {
+        DeviceBuffer activations = step.slot(stage.layer(), stage.chunk());
+        ModelWeights.Layer layer = weights.layers().get(stage.layer());
+        kernels.linear(stream, layer.keyValue(), activations, step.recomputed(), stage.tokens(), STORE);
+        DeviceBuffer blockPositions = step.arrays().chunks().get(stage.chunk()).blockPositions();
+        rotateKeys(stream, step.recomputed(), blockPositions, geometry.blockTokens(), stage.tokens());
+    }
+
+    /** Gives the keys of (rows, 2·KVH·HD) their positions, where the architecture has rotary ones. */
+    private void rotateKeys(
+            Stream stream, DeviceBuffer keyValues, DeviceBuffer positions, int rowsPerPosition, int rows) {
+        weights.rotary()
+                .ifPresent(table -> kernels.rotate(
+                        stream,
+                        table,
+                        keyValues,
+                        dimensions.keyValueWidth(),
+                        dimensions.keyValueHeads(),
+                        dimensions.headSize(),
+                        positions,
+                        rowsPerPosition,
+                        rows));
+    }
+
+    private void attend(Stage.Attend stage, Stream stream, StepContext step) {
+        Chunk chunk = step.chunk(stage.chunk());
+        long staged = chunk.isStaged() ? step.slot(stage.layer(), stage.chunk()).address() : 0;
+        BlockBases bases = new BlockBases(
+                cache.deviceAddress() + stage.layer() * geometry.blockLayerBytes(Content.KEY_VALUE),
+                openLayer(stage.layer()).address(),
+                staged,
+                step.recomputed().address());
+        kernels.attend(
+                stream,
+                attention,
+                step.arrays().attention(),
+                step.arrays().chunks().get(stage.chunk()).work(),
+                bases,
+                workspace.queries(),
+                workspace.state());
+    }
+
+    private void complete(Stage.Complete stage, Stream stream) {
+        int rows = stage.rows();
+        ModelWeights.Layer layer = weights.layers().get(stage.layer());
+        kernels.finishAttention(stream, attention, workspace.state(), workspace.attention(), rows);
+        switch (architecture.wiring()) {
+            case SEQUENTIAL -> {
+                kernels.linear(stream, layer.output(), workspace.attention(), workspace.hidden(), rows, ADD);
+                normFeedForward(stream, layer, rows);
+            }
+            case PARALLEL -> {
+                normFeedForward(stream, layer, rows);
+                kernels.linear(stream, layer.output(), workspace.attention(), workspace.hidden(), rows, ADD);
+            }
+        }
+        DeviceBuffer in = workspace.feedForwardNormed();
+        switch (architecture.feedForward()) {
+            case FeedForward.Plain(Activation activation) ->
+                kernels.linear(
+                        stream,
+                        layer.feedForwardIn(),
+                        in,
+                        workspace.feedForwardInner(),
+                        rows,
+                        new Epilogue.Activate(activation));
+            case FeedForward.Gated(Activation activation) -> {
+                kernels.linear(stream, layer.feedForwardIn(), in, workspace.feedForwardIn(), rows, STORE);
+                kernels.gate(
+                        stream,
+                        activation,
+                        workspace.feedForwardIn(),
+                        workspace.feedForwardInner(),
+                        rows,
+                        dimensions.feedForwardSize());
+            }
+        }
+        kernels.linear(stream, layer.feedForwardOut(), workspace.feedForwardInner(), workspace.hidden(), rows, ADD);
+    }
+
+    private void normFeedForward(Stream stream, ModelWeights.Layer layer, int rows) {
+        kernels.norm(stream, layer.feedForwardNorm(), workspace.hidden(), workspace.feedForwardNormed(), rows);
+    }
+
+    private void keep(Stage.Keep stage, Stream stream, StepContext step) {
+        forEachClosing(step, (home, open) -> {
+            if (home instanceof BlockHome.OnDevice onDevice) {
+                Content content = home.form().content();
+                stream.copyOnDevice(
+                        openContent(open, stage.layer(), content),
+                        onDevice.layer(stage.layer(), geometry.blockLayerBytes(content)));
+            }
+        });
+    }
+
+    private void writeOut(Stage.WriteOut stage, Stream stream, StepContext step) {
+        forEachClosing(step, (home, open) -> {
+            if (home instanceof BlockHome.OnHost onHost) {
+                stream.copyToHost(
+                        openContent(open, stage.layer(), home.form().content()), onHost.layer(stage.layer(), 1));
+            }
+        });
+    }
+
+    /** What happens to an open block that the step fills. */
+    private interface ClosingBlock {
+        void close(BlockHome home, DeviceBuffer open);
+    }
+
+    private static void forEachClosing(StepContext step, ClosingBlock action) {
+        for (StepSequence sequence : step.batch().sequences()) {
+            CacheSequence cached = sequence.cache();
+            int closing = cached.closingBlocks(sequence.newTokens().size());
+            for (int i = 0; i < closing; i++) {
+                action.close(
+                        cached.home(cached.closedBlocks() + i),
+                        cached.openBlocks().get(i));
+            }
+        }
+    }
+
+    private void head(Stage.Head stage, Stream stream, StepContext step) {
+        int rows = stage.rows();
+        int rowBytes = dimensions.hiddenSize() * geometry.elementBytes();
+        DeviceBuffer in = workspace.headIn();
+        kernels.gatherRows(stream, workspace.hidden(), rowBytes, step.arrays().logitRows(), in, rows);
+        kernels.norm(stream, weights.finalNorm(), in, in, rows);
+        kernels.linear(stream, weights.head(), in, workspace.logits(), rows, STORE);
+        if (!workspace.floatLogits().equals(workspace.logits())) {
+            long count = (long) rows * dimensions.vocabularySize();
+            kernels.toFloat(stream, workspace.logits(), workspace.floatLogits(), count);
+        }
+    }
+
+    private void download(Stage.Download stage, Stream stream) {
+        stream.copyToHost(
+                workspace.floatLogits().slice(0, stage.bytes()),
+                workspace.hostLogits().slice(0, stage.bytes()));
+    }
+
+    /** The open blocks in one layer: offsets in the index count from its start. */
+    private DeviceBuffer openLayer(int layer) {
+        return cache.openMemory().from(layer * geometry.openLayerBytes());
+    }
+
+    /** One content of an open block in one layer. */
+    private DeviceBuffer openContent(DeviceBuffer open, int layer, Content content) {
+        long contentOffset =
+                switch (content) {
+                    case KEY_VALUE -> 0;
+                    case ACTIVATION -> geometry.blockLayerBytes(Content.KEY_VALUE);
+                };
+        return open.slice(layer * geometry.openLayerBytes() + contentOffset, geometry.blockLayerBytes(content));
+    }
+
+    private static BlockHome.OnHost onHost(CacheSequence sequence, int block) {
+        if (sequence.home(block) instanceof BlockHome.OnHost home) {
+            return home;
+        }
+        throw new IllegalArgumentException("the plan transfers block " + block + ", which is not on the host");
+    }
+
+    private static BlockHome.OnDevice onDevice(CacheSequence sequence, int block) {
+        if (sequence.home(block) instanceof BlockHome.OnDevice home) {
+            return home;
+        }
+        throw new IllegalArgumentException("the plan gathers block " + block + ", which is not on the device");
+    }
+}

@@ -1,0 +1,229 @@
+package io.weft.pipeline;
+
+import io.weft.cache.BlockHome;
+import io.weft.cache.CacheSequence;
+import io.weft.cache.KvCache;
+import io.weft.device.AttentionIndex;
+import io.weft.device.AttentionWork;
+import io.weft.device.BlockBases.Base;
+import io.weft.device.DeviceBuffer;
+import io.weft.device.HostBuffer;
+import io.weft.device.Stream;
+import io.weft.model.CacheForm.Content;
+import io.weft.model.CacheGeometry;
+import io.weft.plan.BlockRun;
+import io.weft.plan.Chunk;
+import io.weft.plan.StagingLayout;
+import io.weft.plan.StepPlan;
+import io.weft.plan.TokenRange;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * The index arrays of a step: which token stands where, which block lies where, who attends to what. They are written on the host, cross the link in one copy at the start of the step,
+ * and serve all layers.
+ */
+final class StepIndex {
+    static final int ALIGNMENT_BYTES = 16;
+
+    private final KvCache cache;
+    private final CacheGeometry geometry;
+    private final HostBuffer host;
+    private final DeviceBuffer device;
+    private long usedBytes;
+
+    StepIndex(KvCache cache, Workspace workspace) {
+        this.cache = cache;
+        this.geometry = cache.geometry();
+        this.host = workspace.hostIndex();
+        this.device = workspace.index();
+    }
+
+    /**
+     * The arrays of one step, on the device.
+     *
+     * @param tokenIds (rows) int32
+     * @param positions (rows) int32
+     * @param keyValueOffsets (rows) int64: where a row's K and V go, from the open blocks' base of the layer
+     * @param activationOffsets (rows) int64: where a row's activation goes, likewise
+     * @param logitRows (logit rows) int32
+     * @param attention for the attention kernel
+     * @param chunks one entry a chunk
+     */
+    record Arrays(
+            DeviceBuffer tokenIds,
+            DeviceBuffer positions,
+            DeviceBuffer keyValueOffsets,
+            DeviceBuffer activationOffsets,
+            DeviceBuffer logitRows,
+            AttentionIndex attention,
+            List<ChunkArrays> chunks) {}
+
+    /**
+     * The arrays of one chunk.
+     *
+     * @param work who attends to what
+     * @param blockPositions (recomputed blocks) int32: position of each block's first token
+     */
+    record ChunkArrays(AttentionWork work, DeviceBuffer blockPositions) {}
+
+    /** Writes the arrays of a step on the host; they are on the device once {@link #upload} has run. */
+    Arrays write(StepBatch batch, StepPlan plan) {
+        usedBytes = 0;
+        int rows = batch.rows();
+        Section tokenIds = section((long) rows * Integer.BYTES);
+        Section positions = section((long) rows * Integer.BYTES);
+        Section keyValueOffsets = section((long) rows * Long.BYTES);
+        Section activationOffsets = section((long) rows * Long.BYTES);
+        Section logitRows = section((long) batch.logitRows() * Integer.BYTES);
+        int row = 0;
+        int logitRow = 0;
+        for (StepSequence sequence : batch.sequences()) {
+            List<DeviceBuffer> open = sequence.cache().openBlocks();
+            int newTokens = sequence.newTokens().size();
+            int firstLogitRow = newTokens - sequence.logits().count(newTokens);
+            for (int i = 0; i < newTokens; i++, row++) {
+                int openToken = sequence.cache().openTokens() + i;
+                long block = open.get(openToken / geometry.blockTokens()).address() - cache.openMemory().address();
+                int slot = openToken % geometry.blockTokens();
+                tokenIds.setInt(row, sequence.newTokens().get(i));
+                positions.setInt(row, sequence.cache().tokens() + i);
+                keyValueOffsets.setLong(row, block + slot * geometry.tokenLayerBytes(Content.KEY_VALUE));
+                activationOffsets.setLong(
+                        row,
+                        block
+                                + geometry.blockLayerBytes(Content.KEY_VALUE)
+                                + slot * geometry.tokenLayerBytes(Content.ACTIVATION));
+                if (i >= firstLogitRow) {
+                    logitRows.setInt(logitRow++, row);
+                }
+            }
+        }
+        AttentionIndex attention = writeBlockTable(batch, plan, positions.onDevice());
+        List<ChunkArrays> chunks = new ArrayList<>(plan.chunks().size());
+        int[] firstRows = firstRows(batch);
+        for (Chunk chunk : plan.chunks()) {
+            chunks.add(new ChunkArrays(writeSpans(batch, chunk, firstRows), writeBlockPositions(chunk)));
+        }
+        return new Arrays(
+                tokenIds.onDevice(),
+                positions.onDevice(),
+                keyValueOffsets.onDevice(),
+                activationOffsets.onDevice(),
+                logitRows.onDevice(),
+                attention,
+                chunks);
+    }
+
+    /** Sends what was written to the device. */
+    void upload(Stream stream) {
+        stream.copyToDevice(host.slice(0, usedBytes), device.slice(0, usedBytes));
+    }
+
+    private AttentionIndex writeBlockTable(StepBatch batch, StepPlan plan, DeviceBuffer positions) {
+        int sequences = batch.sequences().size();
+        int columns = 1;
+        for (StepSequence sequence : batch.sequences()) {
+            int tokens = sequence.cache().tokens() + sequence.newTokens().size();
+            columns = Math.max(columns, geometry.blocks(tokens));
+        }
+        Section table = section((long) sequences * columns * Long.BYTES);
+        for (int i = 0; i < sequences; i++) {
+            CacheSequence sequence = batch.sequences().get(i).cache();
+            for (int block = 0; block < sequence.closedBlocks(); block++) {
+                if (sequence.home(block) instanceof BlockHome.OnDevice home
+                        && home.form().content() == Content.KEY_VALUE) {
+                    long offset = home.memory().address() - cache.deviceAddress();
+                    table.setLong((long) i * columns + block, Base.CLOSED.entry(offset));
+                }
+            }
+            int block = sequence.closedBlocks();
+            for (DeviceBuffer open : sequence.openBlocks()) {
+                table.setLong((long) i * columns + block++, Base.OPEN.entry(open.address() - cache.openMemory().address()));
+            }
+        }
+        for (Chunk chunk : plan.chunks()) {
+            long keyValueBytes = geometry.blockLayerBytes(Content.KEY_VALUE);
+            long recomputed = 0;
+            for (List<BlockRun> runs : List.of(chunk.hostActivations(), chunk.deviceActivations())) {
+                recomputed = enter(table, columns, runs, Base.RECOMPUTED, recomputed, keyValueBytes);
+            }
+            long staged = StagingLayout.keyValueOffset(geometry, chunk);
+            enter(table, columns, chunk.hostKeyValues(), Base.STAGED, staged, keyValueBytes);
+        }
+        return new AttentionIndex(positions, table.onDevice(), columns);
+    }
+
+    private static long enter(
+            Section table, int columns, List<BlockRun> runs, Base base, long firstOffset, long blockBytes) {
+        long offset = firstOffset;
+        for (BlockRun run : runs) {
+            for (int i = 0; i < run.blocks(); i++) {
+                table.setLong((long) run.sequence() * columns + run.firstBlock() + i, base.entry(offset));
+                offset += blockBytes;
+            }
+        }
+        return offset;
+    }
+
+    private AttentionWork writeSpans(StepBatch batch, Chunk chunk, int[] firstRows) {
+        List<TokenRange> ranges = chunk.ranges();
+        Section spans = section((long) ranges.size() * AttentionWork.SPAN_INTS * Integer.BYTES);
+        int maxRows = 0;
+        int maxTokens = 0;
+        int at = 0;
+        for (TokenRange range : ranges) {
+            int rows = batch.sequences().get(range.sequence()).newTokens().size();
+            spans.setInt(at++, range.sequence());
+            spans.setInt(at++, firstRows[range.sequence()]);
+            spans.setInt(at++, rows);
+            spans.setInt(at++, range.fromToken());
+            spans.setInt(at++, range.toToken());
+            maxRows = Math.max(maxRows, rows);
+            maxTokens = Math.max(maxTokens, range.toToken() - range.fromToken());
+        }
+        return new AttentionWork(spans.onDevice(), ranges.size(), maxRows, maxTokens);
+    }
+
+    private DeviceBuffer writeBlockPositions(Chunk chunk) {
+        Section positions = section((long) chunk.recomputedBlocks() * Integer.BYTES);
+        int at = 0;
+        for (List<BlockRun> runs : List.of(chunk.hostActivations(), chunk.deviceActivations())) {
+            for (BlockRun run : runs) {
+                for (int i = 0; i < run.blocks(); i++) {
+                    positions.setInt(at++, (run.firstBlock() + i) * geometry.blockTokens());
+                }
+            }
+        }
+        return positions.onDevice();
+    }
+
+    private static int[] firstRows(StepBatch batch) {
+        int[] firstRows = new int[batch.sequences().size()];
+        int row = 0;
+        for (int i = 0; i < firstRows.length; i++) {
+            firstRows[i] = row;
+            row += batch.sequences().get(i).newTokens().size();
+        }
+        return firstRows;
+    }
+
+    /** An array of the step, in both memories. */
+    private record Section(MemorySegment onHost, DeviceBuffer onDevice) {
+        void setInt(long index, int value) {
+            onHost.setAtIndex(ValueLayout.JAVA_INT, index, value);
+        }
+
+        void setLong(long index, long value) {
+            onHost.setAtIndex(ValueLayout.JAVA_LONG, index, value);
+        }
+    }
+
+    private Section section(long bytes) {
+        long offset = usedBytes;
+        usedBytes = Math.ceilDiv(offset + bytes, ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
+        return new Section(host.segment().asSlice(offset, bytes), device.slice(offset, bytes));
+    }
+}

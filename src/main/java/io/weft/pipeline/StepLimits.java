@@ -1,0 +1,24 @@
+package io.weft.pipeline;
+
+/**
+ * The largest step; workspace is allocated for it.
+ *
+ * @param sequences in a batch
+ * @param rows new tokens of a batch
+ * @param logitRows rows whose logits are wanted
+ * @param contextTokens tokens of a sequence
+ */
+public record StepLimits(int sequences, int rows, int logitRows, int contextTokens) {
+    public StepLimits {
+        if (sequences < 1 || rows < sequences || logitRows < sequences || logitRows > rows || contextTokens < 1) {
+            throw new IllegalArgumentException(
+                    "step limits are %d sequences, %d rows, %d logit rows, %d context tokens; must be sequences <= logit rows <= rows, all positive"
+                            .formatted(sequences, rows, logitRows, contextTokens));
+        }
+    }
+
+    /** Open blocks that a step may need at once: one a sequence, and those that prompts fill. */
+    public int openBlocks(int blockTokens) {
+        return 2 * sequences + Math.ceilDiv(rows, blockTokens);
+    }
+}

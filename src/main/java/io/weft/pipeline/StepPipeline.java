@@ -1,0 +1,189 @@
+package io.weft.pipeline;
+
+import io.smallrye.mutiny.subscription.MultiEmitter;
+import io.weft.cache.KvCache;
+import io.weft.device.Device;
+import io.weft.device.Event;
+import io.weft.device.Stream;
+import io.weft.model.ModelWeights;
+import io.weft.plan.Lane;
+import io.weft.plan.PlannedStage;
+import io.weft.plan.StageTiming;
+import io.weft.plan.StepPlan;
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.jspecify.annotations.Nullable;
+
+/** Issues steps: one stream a lane, events where the plan says that a stage waits for one of another lane. */
+public final class StepPipeline {
+    private final StepIndex index;
+    private final StageIssuer issuer;
+    private final Workspace workspace;
+    private final int vocabularySize;
+    private final Map<Lane, Stream> streams = new EnumMap<>(Lane.class);
+    private final EventPool marks;
+    private final EventPool timedMarks;
+    private final Event idle;
+
+    /**
+     * @param workspace allocated for the same weights and geometry
+     */
+    public StepPipeline(Device device, ModelWeights weights, KvCache cache, Workspace workspace) {
+        this.workspace = workspace;
+        this.vocabularySize = weights.architecture().dimensions().vocabularySize();
+        this.index = new StepIndex(cache, workspace);
+        this.issuer = new StageIssuer(device.kernels(), weights, cache, workspace, index);
+        for (Lane lane : Lane.values()) {
+            streams.put(lane, device.stream(lane.name().toLowerCase(Locale.ROOT).replace('_', '-')));
+        }
+        this.marks = new EventPool(device, Event.Timing.UNTIMED);
+        this.timedMarks = new EventPool(device, Event.Timing.TIMED);
+        this.idle = device.event(Event.Timing.UNTIMED);
+    }
+
+    /** The largest step. */
+    public StepLimits limits() {
+        return workspace.limits();
+    }
+
+    /**
+     * A step over {@code batch} as {@code plan} says. The cached sequences must be {@linkplain io.weft.cache.CacheSequence#open opened} for their new tokens, and are to be
+     * {@linkplain io.weft.cache.CacheSequence#commit committed} once the result is there.
+     *
+     * @throws IllegalArgumentException if the batch exceeds the limits, or the plan needs more staging than there is
+     */
+    public Step step(StepBatch batch, StepPlan plan) {
+        StepLimits limits = workspace.limits();
+        requireAtMost("sequences", batch.sequences().size(), limits.sequences());
+        requireAtMost("rows", batch.rows(), limits.rows());
+        requireAtMost("logit rows", batch.logitRows(), limits.logitRows());
+        requireAtMost("staging bytes", plan.staging().totalBytes(), workspace.staging().bytes());
+        return new Step((observers, outcome) -> issue(batch, plan, observers, outcome));
+    }
+
+    private static void requireAtMost(String what, long value, long limit) {
+        if (value > limit) {
+            throw new IllegalArgumentException("step has " + value + " " + what + ", must be at most " + limit);
+        }
+    }
+
+    private void issue(
+            StepBatch batch,
+            StepPlan plan,
+            List<MultiEmitter<? super StageCompleted>> observers,
+            CompletableFuture<StepResult> outcome) {
+        if (!idle.isReached()) {
+            throw new IllegalStateException("the step before has not ended");
+        }
+        StageIssuer.StepContext context =
+                new StageIssuer.StepContext(batch, plan, index.write(batch, plan), workspace.staging());
+        Set<Integer> awaited = new HashSet<>();
+        plan.stages().forEach(planned -> awaited.addAll(planned.after()));
+        @Nullable StageObservation observation = observers.isEmpty() ? null : new StageObservation(plan, observers);
+        for (PlannedStage planned : plan.stages()) {
+            Stream stream = stream(planned.stage().lane());
+            for (int earlier : planned.after()) {
+                stream.await(marks.get(earlier));
+            }
+            if (observation != null) {
+                observation.starts(planned, stream);
+            }
+            issuer.issue(planned.stage(), stream, context);
+            if (awaited.contains(planned.index())) {
+                stream.record(marks.get(planned.index()));
+            }
+            if (observation != null) {
+                observation.ends(planned, stream);
+            }
+        }
+        recordIdle(plan.stages().size());
+        idle.onReached(error -> {
+            if (error == null) {
+                outcome.complete(new StepResult(workspace.hostLogits().segment(), vocabularySize));
+            } else {
+                outcome.completeExceptionally(error);
+            }
+        });
+    }
+
+    /** Marks the point where all lanes have done everything. */
+    private void recordIdle(int firstFreeMark) {
+        Stream last = stream(Lane.LINK_OUT);
+        int mark = firstFreeMark;
+        for (Lane lane : List.of(Lane.LINK_IN, Lane.COMPUTE)) {
+            Event done = marks.get(mark++);
+            stream(lane).record(done);
+            last.await(done);
+        }
+        last.record(idle);
+    }
+
+    private Stream stream(Lane lane) {
+        return Objects.requireNonNull(streams.get(lane));
+    }
+
+    /** Events by stage index, reused by every step. */
+    private static final class EventPool {
+        private final Device device;
+        private final Event.Timing timing;
+        private final List<Event> events = new ArrayList<>();
+
+        EventPool(Device device, Event.Timing timing) {
+            this.device = device;
+            this.timing = timing;
+        }
+
+        Event get(int index) {
+            while (events.size() <= index) {
+                events.add(device.event(timing));
+            }
+            return events.get(index);
+        }
+    }
+
+    /** Tells observers when each stage of one step ran. */
+    private final class StageObservation {
+        private final List<MultiEmitter<? super StageCompleted>> observers;
+        private final AtomicInteger stagesLeft;
+        private final Event origin;
+
+        StageObservation(StepPlan plan, List<MultiEmitter<? super StageCompleted>> observers) {
+            this.observers = observers;
+            this.stagesLeft = new AtomicInteger(plan.stages().size());
+            this.origin = timedMarks.get(2 * plan.stages().size());
+            stream(Lane.LINK_IN).record(origin);
+        }
+
+        void starts(PlannedStage planned, Stream stream) {
+            stream.record(timedMarks.get(2 * planned.index()));
+        }
+
+        void ends(PlannedStage planned, Stream stream) {
+            Event start = timedMarks.get(2 * planned.index());
+            Event end = timedMarks.get(2 * planned.index() + 1);
+            stream.record(end);
+            end.onReached(error -> {
+                if (error == null) {
+                    emit(new StageTiming(planned, start.nanosSince(origin), end.nanosSince(origin)));
+                } else {
+                    observers.forEach(observer -> observer.fail(error));
+                }
+            });
+        }
+
+        private void emit(StageTiming timing) {
+            observers.forEach(observer -> observer.emit(new StageCompleted(timing)));
+            if (stagesLeft.decrementAndGet() == 0) {
+                observers.forEach(MultiEmitter::complete);
+            }
+        }
+    }
+}

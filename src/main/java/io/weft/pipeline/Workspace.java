@@ -1,0 +1,121 @@
+package io.weft.pipeline;
+
+import io.weft.device.AttentionShape;
+import io.weft.device.AttentionWork;
+import io.weft.device.Device;
+import io.weft.device.DeviceBuffer;
+import io.weft.device.ElementType;
+import io.weft.device.HostBuffer;
+import io.weft.model.Architecture;
+import io.weft.model.CacheGeometry;
+import io.weft.model.ModelDimensions;
+import io.weft.model.ModelDimensions.FeedForwardKind;
+
+/**
+ * Memory for the largest step: activations, index arrays, staging. Row-major in the device's element type where nothing else is said.
+ *
+ * @param limits the largest step
+ * @param attentionShape of every layer
+ * @param hidden (rows, D): the residual stream
+ * @param normed (rows, D): input of the attention; this is the activation that the cache may store
+ * @param feedForwardNormed (rows, D): input of the feed-forward network
+ * @param queries (rows, H·HD)
+ * @param keyValues (rows, 2·KVH·HD): of the new tokens
+ * @param attention (rows, H·HD)
+ * @param state (rows, H, HD + 2) fp32: running attention
+ * @param feedForwardIn (rows, F or 2F)
+ * @param feedForwardInner (rows, F): behind the gate; the same memory as {@code feedForwardIn} without a gate
+ * @param headIn (logit rows, D)
+ * @param logits (logit rows, V)
+ * @param floatLogits (logit rows, V) fp32; the same memory as {@code logits} on an fp32 device
+ * @param hostLogits (logit rows, V) fp32
+ * @param index index arrays of a step, see {@link StepIndex}
+ * @param hostIndex the same on the host
+ * @param staging staging slots and recomputed K and V, divided anew by each plan
+ */
+public record Workspace(
+        StepLimits limits,
+        AttentionShape attentionShape,
+        DeviceBuffer hidden,
+        DeviceBuffer normed,
+        DeviceBuffer feedForwardNormed,
+        DeviceBuffer queries,
+        DeviceBuffer keyValues,
+        DeviceBuffer attention,
+        DeviceBuffer state,
+        DeviceBuffer feedForwardIn,
+        DeviceBuffer feedForwardInner,
+        DeviceBuffer headIn,
+        DeviceBuffer logits,
+        DeviceBuffer floatLogits,
+        HostBuffer hostLogits,
+        DeviceBuffer index,
+        HostBuffer hostIndex,
+        DeviceBuffer staging) {
+
+    /**
+     * Allocates it.
+     *
+     * @param stagingBytes memory for staging slots and recomputed K and V
+     * @throws io.weft.device.OutOfMemoryBudgetException if it does not fit the device's budgets
+     */
+    public static Workspace allocate(
+            Device device, Architecture architecture, CacheGeometry geometry, StepLimits limits, long stagingBytes) {
+        ModelDimensions dimensions = architecture.dimensions();
+        AttentionShape attention = new AttentionShape(
+                dimensions.heads(),
+                dimensions.keyValueHeads(),
+                dimensions.headSize(),
+                architecture.attentionScale(),
+                architecture.attentionWindow().orElse(Integer.MAX_VALUE),
+                geometry.blockTokens(),
+                geometry.cellTokens());
+        Rows rows = new Rows(device, limits.rows());
+        Rows logitRows = new Rows(device, limits.logitRows());
+        boolean gated = dimensions.feedForward() == FeedForwardKind.GATED;
+        DeviceBuffer feedForwardIn = rows.of("feed-forward", dimensions.feedForwardSize() * (gated ? 2 : 1));
+        DeviceBuffer logits = logitRows.of("logits", dimensions.vocabularySize());
+        long floatLogitBytes = (long) limits.logitRows() * dimensions.vocabularySize() * Float.BYTES;
+        long indexBytes = indexBytes(geometry, limits);
+        return new Workspace(
+                limits,
+                attention,
+                rows.of("hidden state", dimensions.hiddenSize()),
+                rows.of("attention input", dimensions.hiddenSize()),
+                rows.of("feed-forward input", dimensions.hiddenSize()),
+                rows.of("queries", dimensions.queryWidth()),
+                rows.of("new keys and values", dimensions.keyValueWidth()),
+                rows.of("attention output", dimensions.queryWidth()),
+                device.allocate("attention state", limits.rows() * attention.stateBytesPerRow()),
+                feedForwardIn,
+                gated ? rows.of("gated feed-forward", dimensions.feedForwardSize()) : feedForwardIn,
+                logitRows.of("head input", dimensions.hiddenSize()),
+                logits,
+                device.elementType() == ElementType.F32 ? logits : device.allocate("fp32 logits", floatLogitBytes),
+                device.allocateHost("logits", floatLogitBytes),
+                device.allocate("step index", indexBytes),
+                device.allocateHost("step index", indexBytes),
+                device.allocate("staging", stagingBytes));
+    }
+
+    /** The most that {@link StepIndex} writes: a chunk has at least one cell, so there are no more chunks than cells. */
+    private static long indexBytes(CacheGeometry geometry, StepLimits limits) {
+        long blocks = geometry.blocks(limits.contextTokens());
+        long cells = Math.ceilDiv(limits.contextTokens(), geometry.cellTokens());
+        long perRow = 2 * Integer.BYTES + 2 * Long.BYTES;
+        long perCell = AttentionWork.SPAN_INTS * Integer.BYTES + 2 * StepIndex.ALIGNMENT_BYTES;
+        long perSequence = blocks * (Long.BYTES + Integer.BYTES) + cells * perCell;
+        long otherArrays = 6;
+        return limits.rows() * perRow
+                + (long) limits.logitRows() * Integer.BYTES
+                + limits.sequences() * perSequence
+                + otherArrays * StepIndex.ALIGNMENT_BYTES;
+    }
+
+    private record Rows(Device device, int rows) {
+        DeviceBuffer of(String purpose, int width) {
+            return device.allocate(
+                    purpose, (long) rows * width * device.elementType().bytes());
+        }
+    }
+}
