@@ -110,7 +110,7 @@ public final class KvCache {
     /** Gives the listed blocks homes in as few runs as free host memory allows; false if they do not all fit. */
     private boolean allocateOnHost(Content content, List<Integer> blocks, BlockHome[] homes) {
         long blockBytes = geometry.blockBytes(content);
-        int runBlocks = (int) Math.clamp(SLAB_BYTES_MAX / blockBytes, 1, blocks.size());
+        int runBlocks = Math.clamp(SLAB_BYTES_MAX / blockBytes, 1, blocks.size());
         int placed = 0;
         while (placed < blocks.size()) {
             runBlocks = Math.min(runBlocks, blocks.size() - placed);
