@@ -11,11 +11,7 @@ class ApplicationStartTest {
 
     @Test
     void openApiDocumentIsServedUnderQ() {
-        given().accept("application/json")
-                .when()
-                .get("/q/openapi")
-                .then()
-                .statusCode(200);
+        given().accept("application/json").when().get("/q/openapi").then().statusCode(200);
     }
 
     @Test

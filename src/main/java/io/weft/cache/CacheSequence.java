@@ -9,8 +9,8 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The cached tokens of one sequence: full blocks in their homes, then open blocks. A step first {@linkplain #open opens} blocks for its tokens, runs, and then
- * {@linkplain #commit commits} them.
+ * The cached tokens of one sequence: full blocks in their homes, then open blocks. A step first {@linkplain #open
+ * opens} blocks for its tokens, runs, and then {@linkplain #commit commits} them.
  */
 public final class CacheSequence implements AutoCloseable {
     private final KvCache cache;
@@ -84,7 +84,10 @@ public final class CacheSequence implements AutoCloseable {
         return List.copyOf(openBlocks);
     }
 
-    /** Counts {@code newTokens} tokens as cached, once the step that wrote them has ended, and frees the open blocks that are now in their homes. */
+    /**
+     * Counts {@code newTokens} tokens as cached, once the step that wrote them has ended, and frees the open blocks
+     * that are now in their homes.
+     */
     public void commit(int newTokens) {
         int closing = closingBlocks(newTokens);
         openTokens = openTokens + newTokens - closing * blockTokens();

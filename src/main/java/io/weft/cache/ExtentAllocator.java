@@ -26,18 +26,20 @@ final class ExtentAllocator {
             throw new IllegalArgumentException("extent is " + wantedBytes + " bytes, must be at least 1");
         }
         for (Map.Entry<Long, Long> free : freeBytesByOffset.entrySet()) {
-            long offset = free.getKey();
-            long freeBytes = free.getValue();
-            if (freeBytes >= wantedBytes) {
-                freeBytesByOffset.remove(offset);
-                if (freeBytes > wantedBytes) {
-                    freeBytesByOffset.put(offset + wantedBytes, freeBytes - wantedBytes);
-                }
-                usedBytes += wantedBytes;
-                return OptionalLong.of(offset);
+            if (free.getValue() >= wantedBytes) {
+                return OptionalLong.of(take(free.getKey(), free.getValue(), wantedBytes));
             }
         }
         return OptionalLong.empty();
+    }
+
+    private long take(long offset, long freeBytes, long wantedBytes) {
+        freeBytesByOffset.remove(offset);
+        if (freeBytes > wantedBytes) {
+            freeBytesByOffset.put(offset + wantedBytes, freeBytes - wantedBytes);
+        }
+        usedBytes += wantedBytes;
+        return offset;
     }
 
     /** Gives an extent back. */

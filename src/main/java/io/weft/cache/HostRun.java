@@ -5,8 +5,8 @@ import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
 
 /**
- * Blocks of one sequence with equal content, in one extent of host memory: (layers, blocks, blockTokens, width). Neighbouring blocks of a layer are neighbours in
- * memory, so that one copy brings many of them over the link.
+ * Blocks of one sequence with equal content, in one extent of host memory: (layers, blocks, blockTokens, width).
+ * Neighbouring blocks of a layer are neighbours in memory, so that one copy brings many of them over the link.
  */
 final class HostRun {
     private final HostPool.Extent extent;

@@ -72,7 +72,8 @@ public final class KvCache {
     /**
      * Finds homes for all full blocks of a sequence of up to {@code maxTokens} tokens.
      *
-     * @param preferences forms that block i may have, the best first; a form on the host ends the list, since whether host memory is left shows at the end
+     * @param preferences forms that block i may have, the best first; a form on the host ends the list, since whether
+     *     host memory is left shows at the end
      * @return the sequence, or empty if there is no room now
      */
     public Optional<CacheSequence> admit(int maxTokens, IntFunction<List<CacheForm>> preferences) {

@@ -4,7 +4,8 @@ package io.weft.device;
  * The numbers of an attention that hold for the whole run.
  *
  * @param heads query heads (H)
- * @param keyValueHeads heads of K and V (KVH); divides {@code heads}; query head h reads K/V head {@code h / (heads / keyValueHeads)}
+ * @param keyValueHeads heads of K and V (KVH); divides {@code heads}; query head h reads K/V head {@code h / (heads /
+ *     keyValueHeads)}
  * @param headSize elements of a head (HD)
  * @param scale factor on q·k, usually 1/√HD
  * @param window tokens a query sees at most, itself included; {@link Integer#MAX_VALUE} without a sliding window

@@ -1,8 +1,9 @@
 package io.weft.device;
 
 /**
- * Which rows attend to which tokens in one call. A span is five int32: sequence, first row, rows, from token, to token (exclusive); {@code from} is a multiple of the cell,
- * {@code to} is one or lies behind the sequence's last token, so that a cell is never cut. A row appears in one span at most.
+ * Which rows attend to which tokens in one call. A span is five int32: sequence, first row, rows, from token, to token
+ * (exclusive); {@code from} is a multiple of the cell, {@code to} is one or lies behind the sequence's last token, so
+ * that a cell is never cut. A row appears in one span at most.
  *
  * @param spans (spanCount, 5) int32 in device memory
  * @param spanCount spans

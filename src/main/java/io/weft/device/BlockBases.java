@@ -1,8 +1,9 @@
 package io.weft.device;
 
 /**
- * Where the K and V of a block lie in the layer at hand. A step's block table is written once for all layers: an entry's upper two bits choose one of four bases
- * that change from layer to layer, the lower 62 bits are the offset from it in bytes, so that {@code address = base[entry >>> 62] + (entry & OFFSET_MASK)}.
+ * Where the K and V of a block lie in the layer at hand. A step's block table is written once for all layers: an
+ * entry's upper two bits choose one of four bases that change from layer to layer, the lower 62 bits are the offset
+ * from it in bytes, so that {@code address = base[entry >>> 62] + (entry & OFFSET_MASK)}.
  *
  * @param closed base of full blocks that stay on the device
  * @param open base of the unfilled blocks, which hold the newest tokens

@@ -4,8 +4,8 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A machine with its own memory, a link to host memory, and kernels. Memory is allocated at start, within two budgets, and freed when the device closes. Nothing above this package
- * knows which device it has.
+ * A machine with its own memory, a link to host memory, and kernels. Memory is allocated at start, within two budgets,
+ * and freed when the device closes. Nothing above this package knows which device it has.
  */
 public interface Device extends AutoCloseable {
     DeviceInfo info();
@@ -63,8 +63,8 @@ public interface Device extends AutoCloseable {
     Norm norm(Norm.Kind kind, TensorView gain, @Nullable TensorView bias);
 
     /**
-     * A rotary table for positions 0 to {@code positions − 1}: angle of dimension j at position p is {@code p · inverseFrequencies[j]}, cosines and sines times
-     * {@code magnitude}.
+     * A rotary table for positions 0 to {@code positions − 1}: angle of dimension j at position p is {@code p ·
+     * inverseFrequencies[j]}, cosines and sines times {@code magnitude}.
      */
     RotaryTable rotaryTable(float[] inverseFrequencies, float magnitude, int positions);
 

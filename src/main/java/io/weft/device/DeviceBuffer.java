@@ -1,7 +1,8 @@
 package io.weft.device;
 
 /**
- * A range of device memory. The address means something to the device alone; kernels check ranges when a call is issued, never per element.
+ * A range of device memory. The address means something to the device alone; kernels check ranges when a call is
+ * issued, never per element.
  *
  * @param address device address of the first byte
  * @param bytes length of the range

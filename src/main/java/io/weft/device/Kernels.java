@@ -1,10 +1,12 @@
 package io.weft.device;
 
 /**
- * The computations of a transformer step. Activations are row-major in the device's {@linkplain Device#elementType element type}, sums are in fp32. A row's result has the same
- * bits whatever the number of rows, and whatever else runs: no sum is split or ordered by the shape of a call.
+ * The computations of a transformer step. Activations are row-major in the device's {@linkplain Device#elementType
+ * element type}, sums are in fp32. A row's result has the same bits whatever the number of rows, and whatever else
+ * runs: no sum is split or ordered by the shape of a call.
  *
- * <p>Every method checks sizes when it is called ({@link IllegalArgumentException}, {@link IndexOutOfBoundsException}), issues the work and returns.
+ * <p>Every method checks sizes when it is called ({@link IllegalArgumentException}, {@link IndexOutOfBoundsException}),
+ * issues the work and returns.
  */
 public interface Kernels {
     /**
@@ -14,15 +16,21 @@ public interface Kernels {
      * @param positions (rows) int32
      * @param out (rows, width)
      */
-    void embed(Stream stream, Embedding table, DeviceBuffer tokenIds, DeviceBuffer positions, DeviceBuffer out, int rows);
+    void embed(
+            Stream stream, Embedding table, DeviceBuffer tokenIds, DeviceBuffer positions, DeviceBuffer out, int rows);
 
     /** Normalises each row of {@code in} (rows, width) into {@code out} (rows, width); they may be the same buffer. */
     void norm(Stream stream, Norm norm, DeviceBuffer in, DeviceBuffer out, int rows);
 
-    /** {@code in} (rows, inFeatures) times the weights into {@code out} (rows, outFeatures), as {@code epilogue} says. */
+    /**
+     * {@code in} (rows, inFeatures) times the weights into {@code out} (rows, outFeatures), as {@code epilogue} says.
+     */
     void linear(Stream stream, Linear weights, DeviceBuffer in, DeviceBuffer out, int rows, Epilogue epilogue);
 
-    /** {@code out[r, j] = activation(gateUp[r, j]) · gateUp[r, width + j]}; {@code gateUp} is (rows, 2·width), {@code out} (rows, width). */
+    /**
+     * {@code out[r, j] = activation(gateUp[r, j]) · gateUp[r, width + j]}; {@code gateUp} is (rows, 2·width),
+     * {@code out} (rows, width).
+     */
     void gate(Stream stream, Activation activation, DeviceBuffer gateUp, DeviceBuffer out, int rows, int width);
 
     /**
@@ -49,7 +57,8 @@ public interface Kernels {
      *
      * @param offsets (rows) int64, bytes from {@code base}
      */
-    void scatterRows(Stream stream, DeviceBuffer values, int rowBytes, DeviceBuffer offsets, DeviceBuffer base, int rows);
+    void scatterRows(
+            Stream stream, DeviceBuffer values, int rowBytes, DeviceBuffer offsets, DeviceBuffer base, int rows);
 
     /**
      * Copies row {@code indices[r]} of {@code values} to row {@code r} of {@code out}.
@@ -62,9 +71,10 @@ public interface Kernels {
     void clearAttention(Stream stream, AttentionShape shape, DeviceBuffer state, int rows);
 
     /**
-     * Lets rows attend to ranges of tokens and merges the partial results into their running state (Milakov and Gimelshein 2018; Dao et al. 2022). For each cell of the
-     * token grid, in order: {@code s_t = scale·q·k_t}, {@code m = max s_t}, {@code l = Σ e^(s_t − m)}, {@code acc = Σ e^(s_t − m)·v_t}, then the
-     * merge. The partial of a cell and the order of merging do not depend on how the tokens are divided among calls, nor on where a block lies.
+     * Lets rows attend to ranges of tokens and merges the partial results into their running state (Milakov and
+     * Gimelshein 2018; Dao et al. 2022). For each cell of the token grid, in order: {@code s_t = scale·q·k_t}, {@code m
+     * = max s_t}, {@code l = Σ e^(s_t − m)}, {@code acc = Σ e^(s_t − m)·v_t}, then the merge. The partial of a cell and
+     * the order of merging do not depend on how the tokens are divided among calls, nor on where a block lies.
      *
      * @param queries (rows, H·HD)
      * @param state (rows, H, HD + 2) fp32: acc, m, l

@@ -1,8 +1,9 @@
 package io.weft.device;
 
 /**
- * A weight matrix, and perhaps a bias, in the device's own layout: {@code out = in · Wᵀ + bias}. Every output element is summed in one fixed order that depends on
- * the input's width alone, so a row's result has the same bits whatever other rows stand beside it.
+ * A weight matrix, and perhaps a bias, in the device's own layout: {@code out = in · Wᵀ + bias}. Every output element
+ * is summed in one fixed order that depends on the input's width alone, so a row's result has the same bits whatever
+ * other rows stand beside it.
  */
 public interface Linear {
     /** Elements of an output row. */

@@ -13,10 +13,15 @@ public interface Norm {
         /** Added to the variance or the mean square. */
         float epsilon();
 
-        /** {@code (x − mean) / sqrt(variance + epsilon) · gain + bias}, the variance with divisor n (Ba et al. 2016). */
+        /**
+         * {@code (x − mean) / sqrt(variance + epsilon) · gain + bias}, the variance with divisor n (Ba et al. 2016).
+         */
         record LayerNorm(float epsilon) implements Kind {}
 
-        /** {@code x / sqrt(mean(x²) + epsilon) · (gain + gainOffset)} (Zhang and Sennrich 2019; Gemma stores gain − 1, so its offset is 1). */
+        /**
+         * {@code x / sqrt(mean(x²) + epsilon) · (gain + gainOffset)} (Zhang and Sennrich 2019; Gemma stores gain − 1,
+         * so its offset is 1).
+         */
         record RmsNorm(float epsilon, float gainOffset) implements Kind {}
     }
 }

@@ -1,6 +1,9 @@
 package io.weft.device;
 
-/** An allocation does not fit its budget. The message names what it was for, the figures and the setting that raises the budget. */
+/**
+ * An allocation does not fit its budget. The message names what it was for, the figures and the setting that raises the
+ * budget.
+ */
 public final class OutOfMemoryBudgetException extends DeviceException {
     private static final long serialVersionUID = 1L;
 

@@ -1,8 +1,9 @@
 package io.weft.device;
 
 /**
- * Cosines and sines of rotary positions on the device, (positions, rotaryWidth / 2) each, fp32. Dimension {@code j} of a head is rotated with dimension
- * {@code j + rotaryWidth / 2} (the "rotate half" layout of Hugging Face); dimensions from {@code rotaryWidth} on stay.
+ * Cosines and sines of rotary positions on the device, (positions, rotaryWidth / 2) each, fp32. Dimension {@code j} of
+ * a head is rotated with dimension {@code j + rotaryWidth / 2} (the "rotate half" layout of Hugging Face); dimensions
+ * from {@code rotaryWidth} on stay.
  */
 public interface RotaryTable {
     /** Leading dimensions of a head that are rotated; even. */

@@ -1,8 +1,9 @@
 package io.weft.device;
 
 /**
- * Work in order. Each call issues an operation and returns without waiting for it. One thread issues at a time. After an operation has failed, the later ones of
- * the stream do not run, and every event recorded behind it carries the error.
+ * Work in order. Each call issues an operation and returns without waiting for it. One thread issues at a time. After
+ * an operation has failed, the later ones of the stream do not run, and every event recorded behind it carries the
+ * error.
  */
 public interface Stream {
     /** For messages and timelines. */
@@ -18,8 +19,8 @@ public interface Stream {
     void copyToDevice(HostBuffer from, DeviceBuffer to);
 
     /**
-     * Host to device over the link, {@code rows} rows of {@code rowBytes} in one call; the rows lie dense in {@code to} and {@code fromPitchBytes} apart in
-     * {@code from}.
+     * Host to device over the link, {@code rows} rows of {@code rowBytes} in one call; the rows lie dense in {@code to}
+     * and {@code fromPitchBytes} apart in {@code from}.
      */
     void copyRowsToDevice(HostBuffer from, long fromPitchBytes, DeviceBuffer to, long rowBytes, int rows);
 

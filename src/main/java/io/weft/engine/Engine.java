@@ -5,12 +5,13 @@ import io.smallrye.mutiny.Multi;
 /** Generates tokens for many requests at once. */
 public interface Engine {
     /**
-     * Generates tokens. The request is queued on subscription; cancelling the subscription takes it out of the batch within one step and frees its cache. Events
-     * wait for demand in a queue that holds all a request can produce, so a slow reader never holds up the batch.
+     * Generates tokens. The request is queued on subscription; cancelling the subscription takes it out of the batch
+     * within one step and frees its cache. Events wait for demand in a queue that holds all a request can produce, so a
+     * slow reader never holds up the batch.
      *
-     * @return {@link GenerationEvent.PromptScored} first if asked for, a {@link GenerationEvent.Generated} for each token, then one
-     *     {@link GenerationEvent.Finished}; fails with {@link RequestRejectedException}, before any event, if the request cannot be served, and with
-     *     {@link EngineFailedException} if the device fails
+     * @return {@link GenerationEvent.PromptScored} first if asked for, a {@link GenerationEvent.Generated} for each
+     *     token, then one {@link GenerationEvent.Finished}; fails with {@link RequestRejectedException}, before any
+     *     event, if the request cannot be served, and with {@link EngineFailedException} if the device fails
      */
     Multi<GenerationEvent> generate(GenerationRequest request);
 
@@ -20,7 +21,8 @@ public interface Engine {
     /**
      * The model that it serves.
      *
-     * @throws IllegalStateException while the engine is {@linkplain EngineStatus.Starting starting} or if it failed to start
+     * @throws IllegalStateException while the engine is {@linkplain EngineStatus.Starting starting} or if it failed to
+     *     start
      */
     ServedModel model();
 }

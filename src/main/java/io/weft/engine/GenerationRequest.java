@@ -10,7 +10,8 @@ import java.util.OptionalInt;
  * @param maxNewTokens completion tokens at most; 0 only scores the prompt
  * @param sampling how tokens are chosen
  * @param endTokens whether the model's end tokens end the completion
- * @param logprobs number of alternatives to report with each generated token, 0 to {@link #MAX_LOGPROBS}; empty for no log-probabilities
+ * @param logprobs number of alternatives to report with each generated token, 0 to {@link #MAX_LOGPROBS}; empty for no
+ *     log-probabilities
  * @param promptLogprobs the same for the prompt's tokens
  */
 public record GenerationRequest(

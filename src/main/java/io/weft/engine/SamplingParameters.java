@@ -13,7 +13,8 @@ import java.util.Map;
  * @param frequencyPenalty subtracted once for each time it was generated; in [−2, 2]
  * @param repetitionPenalty divides positive and multiplies negative logits of tokens of prompt and completion; above 0
  * @param logitBias added to logits, by token id; each in [−100, 100]
- * @param seed of the request's random numbers: the same request with the same seed gives the same tokens, whatever else is in the batch
+ * @param seed of the request's random numbers: the same request with the same seed gives the same tokens, whatever else
+ *     is in the batch
  */
 public record SamplingParameters(
         double temperature,

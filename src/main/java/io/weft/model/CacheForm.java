@@ -1,8 +1,8 @@
 package io.weft.model;
 
 /**
- * What a cache block holds and where: KV is K and V of every token, 2·KVH·HD elements a layer; ACT is the exact input of the K and V projections, D elements a layer, from which they are
- * recomputed.
+ * What a cache block holds and where: KV is K and V of every token, 2·KVH·HD elements a layer; ACT is the exact input
+ * of the K and V projections, D elements a layer, from which they are recomputed.
  */
 public enum CacheForm {
     DEVICE_KV(Content.KEY_VALUE, Place.DEVICE),

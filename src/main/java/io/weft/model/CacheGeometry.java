@@ -3,7 +3,8 @@ package io.weft.model;
 import io.weft.model.CacheForm.Content;
 
 /**
- * How the cache of a model is cut: blocks of a fixed number of tokens, and the token grid on which attention's partial results stand.
+ * How the cache of a model is cut: blocks of a fixed number of tokens, and the token grid on which attention's partial
+ * results stand.
  *
  * @param dimensions of the model
  * @param elementBytes bytes of one stored element
@@ -54,7 +55,9 @@ public record CacheGeometry(ModelDimensions dimensions, int elementBytes, int bl
         return Math.ceilDiv(tokens, blockTokens);
     }
 
-    /** Whether an activation is smaller than the K and V that it stands for; only then does recomputation save anything. */
+    /**
+     * Whether an activation is smaller than the K and V that it stands for; only then does recomputation save anything.
+     */
     public boolean activationsAreSmaller() {
         return dimensions.hiddenSize() < dimensions.keyValueWidth();
     }

@@ -69,11 +69,10 @@ public record ModelDimensions(
 
     /** Elements of all weight matrices of one layer. */
     public long weightsPerLayer() {
-        long matrices =
-                switch (feedForward) {
-                    case PLAIN -> 2;
-                    case GATED -> 3;
-                };
+        long matrices = switch (feedForward) {
+            case PLAIN -> 2;
+            case GATED -> 3;
+        };
         return (long) hiddenSize * (2L * queryWidth() + keyValueWidth()) + matrices * hiddenSize * feedForwardSize;
     }
 }

@@ -3,13 +3,14 @@ package io.weft.plan;
 import java.util.List;
 
 /**
- * The unit of one transfer, its recomputation and the attention over it; the same in every layer. In a staging slot the rows lie in this order: host activations, device
- * activations, then (aligned) K and V.
+ * The unit of one transfer, its recomputation and the attention over it; the same in every layer. In a staging slot the
+ * rows lie in this order: host activations, device activations, then (aligned) K and V.
  *
  * @param hostActivations blocks whose activations cross the link
  * @param deviceActivations blocks whose activations are gathered from device memory
  * @param hostKeyValues blocks whose K and V cross the link
- * @param ranges what the step's rows attend to once the chunk is there; they also cover blocks that lie on the device as K and V
+ * @param ranges what the step's rows attend to once the chunk is there; they also cover blocks that lie on the device
+ *     as K and V
  */
 public record Chunk(
         List<BlockRun> hostActivations,

@@ -7,14 +7,16 @@ import java.util.List;
  *
  * @param index its place in {@link StepPlan#stages}, which is the order of issue
  * @param stage the work
- * @param after earlier stages of other lanes that must be complete before it starts; the stages of its own lane always are
+ * @param after earlier stages of other lanes that must be complete before it starts; the stages of its own lane always
+ *     are
  */
 public record PlannedStage(int index, Stage stage, List<Integer> after) {
     public PlannedStage {
         after = List.copyOf(after);
         for (int earlier : after) {
             if (earlier < 0 || earlier >= index) {
-                throw new IllegalArgumentException("stage " + index + " waits for " + earlier + ", must be an earlier one");
+                throw new IllegalArgumentException(
+                        "stage " + index + " waits for " + earlier + ", must be an earlier one");
             }
         }
     }

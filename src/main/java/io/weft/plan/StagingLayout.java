@@ -4,7 +4,8 @@ import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
 
 /**
- * How a step divides the staging memory: {@code slots} slots of {@code slotBytes}, then a workspace for one chunk's recomputed K and V.
+ * How a step divides the staging memory: {@code slots} slots of {@code slotBytes}, then a workspace for one chunk's
+ * recomputed K and V.
  *
  * @param slots staging slots, used in turn by the staged chunks of all layers
  * @param slotBytes size of a slot, aligned

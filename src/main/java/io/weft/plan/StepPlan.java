@@ -7,7 +7,8 @@ import java.util.List;
  *
  * @param schedule how it was planned
  * @param shape what was planned
- * @param chunks the chunks of every layer, in the order of attention: a sequence's ranges ascend, and together cover its tokens once
+ * @param chunks the chunks of every layer, in the order of attention: a sequence's ranges ascend, and together cover
+ *     its tokens once
  * @param staging how staging memory is divided
  * @param stages all stages in order of issue
  */

@@ -5,7 +5,8 @@ package io.weft.plan;
  *
  * @param sequence index in the step's batch
  * @param fromToken first token; a multiple of the cell
- * @param toToken behind the last token; a multiple of the cell, or the number of all tokens of the sequence, new ones included
+ * @param toToken behind the last token; a multiple of the cell, or the number of all tokens of the sequence, new ones
+ *     included
  */
 public record TokenRange(int sequence, int fromToken, int toToken) {
     public TokenRange {

@@ -1,0 +1,138 @@
+package io.weft;
+
+import static com.tngtech.archunit.base.DescribedPredicate.describe;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAnyPackage;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+import static com.tngtech.archunit.library.Architectures.layeredArchitecture;
+import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
+
+import com.tngtech.archunit.base.DescribedPredicate;
+import com.tngtech.archunit.core.domain.JavaClass;
+import com.tngtech.archunit.lang.ArchCondition;
+import com.tngtech.archunit.lang.ArchRule;
+import com.tngtech.archunit.library.Architectures.LayeredArchitecture;
+import java.lang.foreign.Linker;
+import java.lang.foreign.SymbolLookup;
+import java.util.Collection;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.jspecify.annotations.NullMarked;
+
+/** The package table of {@code docs/architecture.md} as rules over the packages below {@code root}. */
+record ArchitectureRules(String root) {
+
+    /** Top-level package to the top-level packages it may use besides itself. {@code cli} may use all. */
+    private static final Map<String, Set<String>> MAY_USE = Map.ofEntries(
+            Map.entry("api", Set.of("engine", "text", "plan", "observe")),
+            Map.entry("engine", Set.of("plan", "pipeline", "cache", "model")),
+            Map.entry("text", Set.of()),
+            Map.entry("plan", Set.of("model")),
+            Map.entry("profile", Set.of("device", "plan")),
+            Map.entry("pipeline", Set.of("plan", "cache", "model", "device")),
+            Map.entry("cache", Set.of("device", "model")),
+            Map.entry("model", Set.of("device")),
+            Map.entry("device", Set.of()),
+            Map.entry("observe", Set.of("plan")));
+
+    private static final List<String> CDI_EDGES = List.of("api", "engine", "profile", "observe", "cli");
+
+    /** Every row of the table; no other row names {@code cli}, so nothing uses it. */
+    ArchRule packagesUseWhatTheTableAllows() {
+        LayeredArchitecture table = layeredArchitecture()
+                .consideringOnlyDependenciesInLayers()
+                .withOptionalLayers(true)
+                .layer("cli")
+                .definedBy(packageTree("cli"));
+        for (String name : MAY_USE.keySet()) {
+            table = table.layer(name).definedBy(packageTree(name));
+        }
+        for (Map.Entry<String, Set<String>> row : MAY_USE.entrySet()) {
+            LayeredArchitecture.LayerDependencySpecification layer = table.whereLayer(row.getKey());
+            table = row.getValue().isEmpty()
+                    ? layer.mayNotAccessAnyLayer()
+                    : layer.mayOnlyAccessLayers(row.getValue().toArray(String[]::new));
+        }
+        return table;
+    }
+
+    /** Without this, a class in a package of its own would escape the table. */
+    ArchRule everyClassIsInAPackageOfTheTable() {
+        return classes()
+                .that()
+                .doNotHaveSimpleName("package-info")
+                .should()
+                .resideInAnyPackage(packageTrees(MAY_USE.keySet()))
+                .orShould()
+                .resideInAPackage(packageTree("cli"))
+                .allowEmptyShould(true);
+    }
+
+    ArchRule packagesHaveNoCycles() {
+        return slices().matching(root + ".(**)").should().beFreeOfCycles().allowEmptyShould(true);
+    }
+
+    ArchRule everyPackageDescribesItself() {
+        DescribedPredicate<JavaClass> described = describe(
+                "reside in a package whose package-info is @NullMarked",
+                type -> type.getPackage().isAnnotatedWith(NullMarked.class));
+        return classes().should(ArchCondition.from(described));
+    }
+
+    /** JCuda, cuBLAS and whatever else is called through {@code java.lang.foreign}. */
+    ArchRule onlyCudaCallsNativeLibraries() {
+        return noClasses()
+                .that()
+                .resideOutsideOfPackage(packageTree("device.cuda"))
+                .should()
+                .dependOnClassesThat(resideInAnyPackage("jcuda..")
+                        .or(JavaClass.Predicates.belongToAnyOf(Linker.class, SymbolLookup.class)));
+    }
+
+    /** Functions over records: nothing of input, output or the container. */
+    ArchRule planIsPure() {
+        return classes()
+                .that()
+                .resideInAPackage(packageTree("plan"))
+                .should()
+                .onlyDependOnClassesThat()
+                .resideInAnyPackage(
+                        packageTree("plan"),
+                        packageTree("model"),
+                        "java.lang..",
+                        "java.math..",
+                        "java.time..",
+                        "java.util..",
+                        "org.jspecify.annotations..")
+                .allowEmptyShould(true);
+    }
+
+    /** What {@code plan} uses of {@code model} are dimensions: a type that leads on to weights leads to a device. */
+    ArchRule planReachesNoDevice() {
+        return noClasses()
+                .that()
+                .resideInAPackage(packageTree("plan"))
+                .should()
+                .transitivelyDependOnClassesThat()
+                .resideInAPackage(packageTree("device"))
+                .allowEmptyShould(true);
+    }
+
+    ArchRule cdiStaysAtTheEdges() {
+        return noClasses()
+                .that()
+                .resideOutsideOfPackages(packageTrees(CDI_EDGES))
+                .should()
+                .dependOnClassesThat()
+                .resideInAnyPackage("jakarta..", "io.quarkus..", "io.smallrye.config..", "org.eclipse.microprofile..");
+    }
+
+    private String packageTree(String name) {
+        return root + "." + name + "..";
+    }
+
+    private String[] packageTrees(Collection<String> names) {
+        return names.stream().map(this::packageTree).toArray(String[]::new);
+    }
+}

@@ -1,0 +1,3 @@
+package io.weft.architecture.broken.device;
+
+public interface Device {}

@@ -1,0 +1,3 @@
+package io.weft.architecture.broken.model;
+
+public record Dimensions(int layers) {}
