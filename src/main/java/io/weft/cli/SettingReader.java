@@ -1,0 +1,121 @@
+package io.weft.cli;
+
+import java.time.Duration;
+import java.time.format.DateTimeParseException;
+import java.util.Arrays;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.OptionalLong;
+import java.util.function.Function;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import org.eclipse.microprofile.config.Config;
+
+/** Reads single settings, with errors that a person can act on. */
+final class SettingReader {
+    private static final Pattern SIZE = Pattern.compile("(\\d+(?:\\.\\d+)?)\\s*([kmgt]?)(i?)b?");
+    private static final Pattern SECONDS = Pattern.compile("(\\d+)\\s*s?");
+
+    private final Config config;
+
+    SettingReader(Config config) {
+        this.config = config;
+    }
+
+    Optional<String> text(String key) {
+        return config.getOptionalValue(key, String.class).map(String::strip).filter(value -> !value.isEmpty());
+    }
+
+    String text(String key, String fallback) {
+        return text(key).orElse(fallback);
+    }
+
+    int integer(String key, int fallback, int least, int most) {
+        Optional<String> value = text(key);
+        if (value.isEmpty()) {
+            return fallback;
+        }
+        String allowed = "a whole number from " + least + " to " + most;
+        try {
+            int number = Integer.parseInt(value.get());
+            if (number >= least && number <= most) {
+                return number;
+            }
+        } catch (NumberFormatException e) {
+            throw new SettingException(key, value.get(), allowed);
+        }
+        throw new SettingException(key, value.get(), allowed);
+    }
+
+    OptionalDouble decimal(String key, double above, double most) {
+        Optional<String> value = text(key);
+        if (value.isEmpty()) {
+            return OptionalDouble.empty();
+        }
+        String allowed = "a number above " + above + ", at most " + most;
+        try {
+            double number = Double.parseDouble(value.get());
+            if (number > above && number <= most) {
+                return OptionalDouble.of(number);
+            }
+        } catch (NumberFormatException e) {
+            throw new SettingException(key, value.get(), allowed);
+        }
+        throw new SettingException(key, value.get(), allowed);
+    }
+
+    /** Bytes: 24GB is 24·10⁹, 24GiB is 24·2³⁰, a plain number is bytes. */
+    OptionalLong bytes(String key) {
+        Optional<String> value = text(key);
+        if (value.isEmpty()) {
+            return OptionalLong.empty();
+        }
+        Matcher size = SIZE.matcher(value.get().toLowerCase(Locale.ROOT));
+        if (!size.matches()) {
+            throw new SettingException(key, value.get(), "a size such as 24GB, 512MiB or a number of bytes");
+        }
+        int power = "kmgt".indexOf(size.group(2)) + (size.group(2).isEmpty() ? 0 : 1);
+        double unit = Math.pow(size.group(3).isEmpty() ? 1000 : 1024, power);
+        double bytes = Double.parseDouble(size.group(1)) * unit;
+        if (bytes > 1L << 60) {
+            throw new SettingException(key, value.get(), "at most 1 EiB");
+        }
+        return OptionalLong.of((long) bytes);
+    }
+
+    Duration duration(String key, Duration fallback) {
+        Optional<String> value = text(key);
+        if (value.isEmpty()) {
+            return fallback;
+        }
+        Matcher seconds = SECONDS.matcher(value.get());
+        if (seconds.matches()) {
+            return Duration.ofSeconds(Long.parseLong(seconds.group(1)));
+        }
+        try {
+            return Duration.parse(value.get());
+        } catch (DateTimeParseException e) {
+            throw new SettingException(key, value.get(), "a duration such as 30s or PT1M");
+        }
+    }
+
+    /** One of an enum's constants, by label. */
+    <T extends Enum<T>> T choice(String key, T fallback, Class<T> type, Function<T, String> label) {
+        Optional<String> value = text(key);
+        if (value.isEmpty()) {
+            return fallback;
+        }
+        return Arrays.stream(type.getEnumConstants())
+                .filter(constant -> label.apply(constant).equals(value.get()))
+                .findFirst()
+                .orElseThrow(() -> new SettingException(
+                        key,
+                        value.get(),
+                        "one of "
+                                + Arrays.stream(type.getEnumConstants())
+                                        .map(label)
+                                        .collect(Collectors.joining(", "))));
+    }
+}

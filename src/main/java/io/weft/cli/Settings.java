@@ -1,0 +1,135 @@
+package io.weft.cli;
+
+import io.weft.plan.Schedule;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
+import org.eclipse.microprofile.config.Config;
+
+/**
+ * The settings, {@code weft.*}: from the command line, the environment ({@code WEFT_MODEL}) or {@code application.properties}.
+ *
+ * @param model directory of a Hugging Face model, or {@code demo}
+ * @param servedModelName name in the API; the directory's name if empty
+ * @param device which device to run on
+ * @param schedule how cached tokens are brought to the attention
+ * @param deviceMemoryBytes device memory for everything, weights included
+ * @param hostMemoryBytes host memory for the cache
+ * @param stagingBytes device memory for chunks on their way
+ * @param contextTokens limit on prompt and completion together, below the model's own
+ * @param maxSequences requests in a batch
+ * @param maxBatchTokens new tokens of a step
+ * @param queueLimit requests that may wait
+ * @param blockTokens tokens of a cache block
+ * @param cellTokens tokens of a cell of attention's grid
+ * @param chunkTokens tokens of a chunk; chosen by the planner if empty
+ * @param cpuLinkGigabytesPerSecond rate of the CPU device's link, 10⁹ bytes a second each way; unlimited if empty
+ * @param cpuThreads threads of the CPU device's kernels
+ * @param profileDirectory where measured profiles are kept
+ * @param drainTimeout how long running requests may take when the service stops
+ */
+record Settings(
+        String model,
+        Optional<String> servedModelName,
+        DeviceChoice device,
+        ScheduleChoice schedule,
+        OptionalLong deviceMemoryBytes,
+        OptionalLong hostMemoryBytes,
+        OptionalLong stagingBytes,
+        OptionalInt contextTokens,
+        int maxSequences,
+        int maxBatchTokens,
+        int queueLimit,
+        int blockTokens,
+        int cellTokens,
+        OptionalInt chunkTokens,
+        OptionalDouble cpuLinkGigabytesPerSecond,
+        int cpuThreads,
+        Path profileDirectory,
+        Duration drainTimeout) {
+
+    private static final int TOKENS_MOST = 1 << 24;
+
+    /** Which device to run on. */
+    enum DeviceChoice {
+        AUTO,
+        CPU,
+        CUDA;
+
+        String label() {
+            return name().toLowerCase(Locale.ROOT);
+        }
+    }
+
+    /** How cached tokens are brought to the attention. */
+    enum ScheduleChoice {
+        AUTO(Optional.empty()),
+        RESIDENT(Optional.of(Schedule.RESIDENT)),
+        FULL_TRANSFER(Optional.of(Schedule.FULL_TRANSFER)),
+        KVPR(Optional.of(Schedule.KVPR)),
+        CHUNKED(Optional.of(Schedule.CHUNKED));
+
+        private final Optional<Schedule> schedule;
+
+        ScheduleChoice(Optional<Schedule> schedule) {
+            this.schedule = schedule;
+        }
+
+        /** The schedule that was asked for; empty leaves it to the planner. */
+        Optional<Schedule> schedule() {
+            return schedule;
+        }
+
+        String label() {
+            return schedule.map(Schedule::label).orElse("auto");
+        }
+    }
+
+    /**
+     * Reads and checks all settings.
+     *
+     * @throws SettingException for the first that is wrong
+     */
+    static Settings read(Config config) {
+        SettingReader reader = new SettingReader(config);
+        int processors = Runtime.getRuntime().availableProcessors();
+        int blockTokens = reader.integer("weft.block-tokens", 16, 1, 4096);
+        int cellTokens = reader.integer("weft.cell-tokens", Math.max(64, blockTokens), blockTokens, 1 << 16);
+        if (cellTokens % blockTokens != 0) {
+            throw new SettingException(
+                    "weft.cell-tokens", "" + cellTokens, "a multiple of weft.block-tokens, " + blockTokens);
+        }
+        int maxSequences = reader.integer("weft.max-sequences", 32, 1, 4096);
+        return new Settings(
+                reader.text("weft.model", "demo"),
+                reader.text("weft.served-model-name"),
+                reader.choice("weft.device", DeviceChoice.AUTO, DeviceChoice.class, DeviceChoice::label),
+                reader.choice("weft.schedule", ScheduleChoice.AUTO, ScheduleChoice.class, ScheduleChoice::label),
+                reader.bytes("weft.device-memory"),
+                reader.bytes("weft.host-memory"),
+                reader.bytes("weft.staging-memory"),
+                optional(reader, "weft.max-context-tokens"),
+                maxSequences,
+                reader.integer("weft.max-batch-tokens", Math.max(512, maxSequences), maxSequences, 1 << 20),
+                reader.integer("weft.queue-limit", 256, 1, 1 << 20),
+                blockTokens,
+                cellTokens,
+                optional(reader, "weft.chunk-tokens"),
+                reader.decimal("weft.cpu.link-gbps", 0, 10_000),
+                reader.integer("weft.cpu.threads", processors, 1, 1024),
+                Path.of(reader.text(
+                        "weft.profile-directory",
+                        Path.of(System.getProperty("user.home"), ".cache", "weft", "profiles")
+                                .toString())),
+                reader.duration("weft.drain-timeout", Duration.ofSeconds(30)));
+    }
+
+    private static OptionalInt optional(SettingReader reader, String key) {
+        int value = reader.integer(key, 0, 1, TOKENS_MOST);
+        return value == 0 ? OptionalInt.empty() : OptionalInt.of(value);
+    }
+}

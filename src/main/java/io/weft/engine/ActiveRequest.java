@@ -1,0 +1,173 @@
+package io.weft.engine;
+
+import io.smallrye.mutiny.subscription.MultiEmitter;
+import io.weft.cache.CacheSequence;
+import io.weft.engine.GenerationEvent.FinishReason;
+import io.weft.engine.GenerationEvent.Finished;
+import io.weft.engine.GenerationEvent.Generated;
+import io.weft.engine.GenerationEvent.PromptScored;
+import io.weft.engine.GenerationEvent.TokenScore;
+import io.weft.engine.GenerationEvent.Usage;
+import io.weft.pipeline.StepResult;
+import io.weft.pipeline.StepSequence;
+import io.weft.pipeline.StepSequence.LogitRows;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/** A request from the queue to its end. All but {@link #cancel} belongs to the engine's thread once it is admitted. */
+final class ActiveRequest {
+    private final GenerationRequest request;
+    private final Set<Integer> endTokens;
+    private final MultiEmitter<? super GenerationEvent> events;
+    private final Sampler sampler;
+    private final List<TokenScore> promptScores = new ArrayList<>();
+    private @Nullable CacheSequence cache;
+    private volatile boolean cancelled;
+    private boolean finished;
+    private int lastToken;
+    private int completionTokens;
+
+    ActiveRequest(GenerationRequest request, ServedModel model, MultiEmitter<? super GenerationEvent> events) {
+        this.request = request;
+        this.endTokens =
+                switch (request.endTokens()) {
+                    case STOP -> model.endTokens();
+                    case IGNORE -> Set.of();
+                };
+        this.events = events;
+        this.sampler = new Sampler(request.sampling(), request.promptTokens());
+    }
+
+    /** Tokens it may come to hold. */
+    int maxTokens() {
+        return request.promptTokens().size() + request.maxNewTokens();
+    }
+
+    int promptTokens() {
+        return request.promptTokens().size();
+    }
+
+    /** Nobody listens any more. */
+    void cancel() {
+        cancelled = true;
+    }
+
+    boolean isCancelled() {
+        return cancelled;
+    }
+
+    boolean isFinished() {
+        return finished;
+    }
+
+    void admit(CacheSequence sequence) {
+        cache = sequence;
+    }
+
+    private CacheSequence cache() {
+        if (cache == null) {
+            throw new IllegalStateException("request is not admitted");
+        }
+        return cache;
+    }
+
+    /** Whether the prompt is cached, so that a step runs one token of it. */
+    boolean isDecoding() {
+        return promptTokensLeft() == 0;
+    }
+
+    int promptTokensLeft() {
+        return Math.max(0, promptTokens() - cache().tokens());
+    }
+
+    /** Its part in the next step, with at most {@code rows} rows; of these at most {@code logitRows} with logits. */
+    StepSequence next(int rows, int logitRows) {
+        if (isDecoding()) {
+            return opened(List.of(lastToken), LogitRows.LAST);
+        }
+        int done = cache().tokens();
+        int most = request.promptLogprobs().isPresent() ? Math.min(rows, logitRows) : rows;
+        int newTokens = Math.min(promptTokensLeft(), most);
+        List<Integer> tokens = request.promptTokens().subList(done, done + newTokens);
+        if (request.promptLogprobs().isPresent()) {
+            return opened(tokens, LogitRows.ALL);
+        }
+        return opened(tokens, newTokens == promptTokensLeft() ? LogitRows.LAST : LogitRows.NONE);
+    }
+
+    private StepSequence opened(List<Integer> tokens, LogitRows logits) {
+        cache().open(tokens.size());
+        return new StepSequence(cache(), tokens, logits);
+    }
+
+    /** Takes what a step made of its part; its logit rows start at {@code firstLogitRow}. */
+    void advance(StepSequence part, StepResult result, int firstLogitRow) {
+        int firstPosition = cache().tokens();
+        int rows = part.newTokens().size();
+        cache().commit(rows);
+        int logitRows = part.logits().count(rows);
+        if (part.logits() == LogitRows.ALL) {
+            scorePrompt(result, firstLogitRow, firstPosition, rows);
+        }
+        if (promptTokensLeft() > 0) {
+            return;
+        }
+        if (completionTokens == 0 && request.promptLogprobs().isPresent()) {
+            events.emit(new PromptScored(promptScores));
+        }
+        if (request.maxNewTokens() == 0) {
+            finish(FinishReason.LENGTH);
+        } else {
+            generate(result.logits(firstLogitRow + logitRows - 1));
+        }
+    }
+
+    /** The row at position p scores the token at p + 1. */
+    private void scorePrompt(StepResult result, int firstLogitRow, int firstPosition, int rows) {
+        int alternatives = request.promptLogprobs().orElseThrow();
+        for (int i = 0; i < rows && firstPosition + i + 1 < promptTokens(); i++) {
+            int next = request.promptTokens().get(firstPosition + i + 1);
+            promptScores.add(TokenScorer.score(result.logits(firstLogitRow + i), next, alternatives));
+        }
+    }
+
+    private void generate(float[] logits) {
+        float[] scored = request.logprobs().isPresent() ? logits.clone() : logits;
+        lastToken = sampler.choose(logits);
+        completionTokens++;
+        Optional<TokenScore> score = request.logprobs().isPresent()
+                ? Optional.of(TokenScorer.score(
+                        scored, lastToken, request.logprobs().getAsInt()))
+                : Optional.empty();
+        events.emit(new Generated(lastToken, score));
+        if (endTokens.contains(lastToken)) {
+            finish(FinishReason.STOP);
+        } else if (completionTokens == request.maxNewTokens()) {
+            finish(FinishReason.LENGTH);
+        }
+    }
+
+    private void finish(FinishReason reason) {
+        finished = true;
+        free();
+        events.emit(new Finished(reason, new Usage(promptTokens(), completionTokens)));
+        events.complete();
+    }
+
+    void fail(Throwable cause) {
+        finished = true;
+        free();
+        events.fail(cause);
+    }
+
+    /** Frees its cache; no step may be running. */
+    void free() {
+        if (cache != null) {
+            cache.close();
+        }
+    }
+
+}

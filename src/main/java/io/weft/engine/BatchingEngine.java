@@ -1,0 +1,405 @@
+package io.weft.engine;
+
+import io.smallrye.mutiny.Multi;
+import io.smallrye.mutiny.subscription.BackPressureStrategy;
+import io.smallrye.mutiny.subscription.MultiEmitter;
+import io.weft.cache.CacheSequence;
+import io.weft.engine.RequestRejectedException.Reason;
+import io.weft.pipeline.StepBatch;
+import io.weft.pipeline.StepLimits;
+import io.weft.pipeline.StepResult;
+import io.weft.pipeline.StepSequence;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Continuous batching: requests join and leave between steps. A step runs one token of every decoding request, and with the rows that are left pieces of prompts, oldest first. A request is admitted when
+ * the cache has room for all it may ever hold.
+ */
+public final class BatchingEngine implements Engine, AutoCloseable {
+    private static final Duration IDLE_TICK = Duration.ofSeconds(1);
+    private static final Duration RETRY_AFTER = Duration.ofSeconds(1);
+
+    private final Loader loader;
+    private final int queueLimit;
+    private final Thread thread;
+
+    private final ReentrantLock lock = new ReentrantLock();
+    private final Condition changed = lock.newCondition();
+    /** Guarded by {@link #lock}. */
+    private final Deque<ActiveRequest> waiting = new ArrayDeque<>();
+    /** Guarded by {@link #lock}. */
+    private Phase phase = new Phase.Loading("starting");
+    /** Changed by the engine's thread, under {@link #lock}. */
+    private final List<ActiveRequest> running = new ArrayList<>();
+
+    private volatile long lastTickNanos = System.nanoTime();
+
+    /** Loads what the engine runs on, on the engine's thread. */
+    @FunctionalInterface
+    public interface Loader {
+        /**
+         * @param phase told what is being done, for people
+         */
+        EngineRuntime load(Consumer<String> phase) throws Exception;
+    }
+
+    private sealed interface Phase {
+        record Loading(String what) implements Phase {}
+
+        record Serving(ServedModel model) implements Phase {}
+
+        record Draining(ServedModel model) implements Phase {}
+
+        record Stopped() implements Phase {}
+
+        record Failed(String cause) implements Phase {}
+    }
+
+    /**
+     * Starts the engine's thread, which loads the model.
+     *
+     * @param queueLimit requests that may wait
+     */
+    public BatchingEngine(Loader loader, int queueLimit) {
+        if (queueLimit < 1) {
+            throw new IllegalArgumentException("queue limit is " + queueLimit + ", must be at least 1");
+        }
+        this.loader = loader;
+        this.queueLimit = queueLimit;
+        this.thread = Thread.ofPlatform().name("weft-engine").daemon().start(this::run);
+    }
+
+    @Override
+    public Multi<GenerationEvent> generate(GenerationRequest request) {
+        return Multi.createFrom().emitter(emitter -> submit(request, emitter), BackPressureStrategy.BUFFER);
+    }
+
+    private void submit(GenerationRequest request, MultiEmitter<? super GenerationEvent> emitter) {
+        lock.lock();
+        try {
+            Optional<Reason> refusal = refusal(request);
+            if (refusal.isPresent()) {
+                emitter.fail(new RequestRejectedException(refusal.get()));
+                return;
+            }
+            ActiveRequest active = new ActiveRequest(request, model(), emitter);
+            emitter.onTermination(() -> cancel(active));
+            waiting.addLast(active);
+            changed.signalAll();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private void cancel(ActiveRequest request) {
+        request.cancel();
+        lock.lock();
+        try {
+            waiting.remove(request);
+            changed.signalAll();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private Optional<Reason> refusal(GenerationRequest request) {
+        return switch (phase) {
+            case Phase.Loading loading -> Optional.of(new Reason.Unavailable("starting", RETRY_AFTER));
+            case Phase.Draining draining -> Optional.of(new Reason.Unavailable("shutting down", RETRY_AFTER));
+            case Phase.Stopped stopped -> Optional.of(new Reason.Unavailable("shutting down", RETRY_AFTER));
+            case Phase.Failed failed -> Optional.of(new Reason.Unavailable("out of order", RETRY_AFTER));
+            case Phase.Serving(ServedModel model) -> unservable(request, model);
+        };
+    }
+
+    private Optional<Reason> unservable(GenerationRequest request, ServedModel model) {
+        int promptTokens = request.promptTokens().size();
+        if ((long) promptTokens + request.maxNewTokens() > model.contextTokens()) {
+            return Optional.of(
+                    new Reason.ContextTooLong(promptTokens, request.maxNewTokens(), model.contextTokens()));
+        }
+        Optional<Reason> unknown = unknownToken("prompt", request.promptTokens(), model)
+                .or(() -> unknownToken("logit_bias", request.sampling().logitBias().keySet(), model));
+        if (unknown.isPresent()) {
+            return unknown;
+        }
+        return waiting.size() >= queueLimit
+                ? Optional.of(new Reason.QueueFull(queueLimit, RETRY_AFTER))
+                : Optional.empty();
+    }
+
+    private static Optional<Reason> unknownToken(String field, Iterable<Integer> tokens, ServedModel model) {
+        for (int token : tokens) {
+            if (token < 0 || token >= model.vocabularySize()) {
+                return Optional.of(new Reason.UnknownToken(field, token, model.vocabularySize()));
+            }
+        }
+        return Optional.empty();
+    }
+
+    @Override
+    public EngineStatus status() {
+        lock.lock();
+        try {
+            Duration sinceLastTick = Duration.ofNanos(System.nanoTime() - lastTickNanos);
+            return switch (phase) {
+                case Phase.Loading(String what) -> new EngineStatus.Starting(what);
+                case Phase.Serving serving ->
+                    new EngineStatus.Serving(running.size(), waiting.size(), queueLimit, sinceLastTick);
+                case Phase.Draining draining ->
+                    new EngineStatus.Draining(running.size() + waiting.size(), sinceLastTick);
+                case Phase.Stopped stopped -> new EngineStatus.Draining(0, sinceLastTick);
+                case Phase.Failed(String cause) -> new EngineStatus.Failed(cause);
+            };
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    @Override
+    public ServedModel model() {
+        lock.lock();
+        try {
+            return switch (phase) {
+                case Phase.Serving(ServedModel model) -> model;
+                case Phase.Draining(ServedModel model) -> model;
+                case Phase.Loading loading -> throw new IllegalStateException("the model is loading");
+                case Phase.Stopped stopped -> throw new IllegalStateException("the engine has stopped");
+                case Phase.Failed(String cause) -> throw new IllegalStateException(cause);
+            };
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /**
+     * Waits until the engine serves or has failed to start.
+     *
+     * @throws EngineFailedException with the cause of the failure
+     */
+    public void awaitServing() throws InterruptedException {
+        lock.lockInterruptibly();
+        try {
+            while (phase instanceof Phase.Loading) {
+                changed.await();
+            }
+            if (phase instanceof Phase.Failed(String cause)) {
+                throw new EngineFailedException(cause, null);
+            }
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Refuses new requests and waits until those that are running or queued are done, at most {@code timeout}. */
+    public void drain(Duration timeout) throws InterruptedException {
+        lock.lockInterruptibly();
+        try {
+            if (phase instanceof Phase.Serving(ServedModel model)) {
+                phase = new Phase.Draining(model);
+            }
+            long nanosLeft = timeout.toNanos();
+            while (nanosLeft > 0 && !(running.isEmpty() && waiting.isEmpty())) {
+                nanosLeft = changed.awaitNanos(nanosLeft);
+            }
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Stops after the step at hand, fails what is left with 503 and frees all memory. */
+    @Override
+    public void close() {
+        lock.lock();
+        try {
+            if (!(phase instanceof Phase.Failed)) {
+                phase = new Phase.Stopped();
+            }
+            changed.signalAll();
+        } finally {
+            lock.unlock();
+        }
+        boolean interrupted = false;
+        while (thread.isAlive()) {
+            try {
+                thread.join();
+            } catch (InterruptedException e) {
+                interrupted = true;
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private void run() {
+        try (EngineRuntime runtime = loader.load(this::loading)) {
+            if (enter(new Phase.Serving(runtime.model()))) {
+                serve(runtime);
+            }
+            failAll(new RequestRejectedException(new Reason.Unavailable("shutting down", RETRY_AFTER)));
+        } catch (Exception | LinkageError e) {
+            String cause = e.getMessage() == null ? e.toString() : e.getMessage();
+            enter(new Phase.Failed(cause));
+            failAll(new EngineFailedException(cause, e));
+        }
+    }
+
+    private void loading(String what) {
+        enter(new Phase.Loading(what));
+    }
+
+    /** Changes the phase unless the engine was stopped meanwhile. */
+    private boolean enter(Phase next) {
+        lock.lock();
+        try {
+            boolean stopped = phase instanceof Phase.Stopped;
+            if (!stopped) {
+                phase = next;
+                changed.signalAll();
+            }
+            return !stopped;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private void failAll(Throwable cause) {
+        List<ActiveRequest> left = new ArrayList<>();
+        lock.lock();
+        try {
+            left.addAll(running);
+            left.addAll(waiting);
+            running.clear();
+            waiting.clear();
+            changed.signalAll();
+        } finally {
+            lock.unlock();
+        }
+        left.forEach(request -> request.fail(cause));
+    }
+
+    private void serve(EngineRuntime runtime) throws InterruptedException {
+        while (prepare(runtime)) {
+            if (!running.isEmpty()) {
+                step(runtime);
+            }
+        }
+    }
+
+    /** Drops what was cancelled, admits what fits, and waits a while if there is nothing to do; false once the engine is stopped. */
+    private boolean prepare(EngineRuntime runtime) throws InterruptedException {
+        List<ActiveRequest> hopeless = new ArrayList<>();
+        lock.lock();
+        try {
+            lastTickNanos = System.nanoTime();
+            dropEnded();
+            admit(runtime, hopeless);
+            if (running.isEmpty() && hopeless.isEmpty() && !(phase instanceof Phase.Stopped)) {
+                changed.signalAll();
+                boolean unused = changed.await(IDLE_TICK.toMillis(), TimeUnit.MILLISECONDS);
+            }
+            return !(phase instanceof Phase.Stopped);
+        } finally {
+            lock.unlock();
+            hopeless.forEach(request -> request.fail(new RequestRejectedException(tooSmall(request, runtime))));
+        }
+    }
+
+    private void dropEnded() {
+        running.removeIf(request -> {
+            if (request.isCancelled() && !request.isFinished()) {
+                request.free();
+            }
+            return request.isCancelled() || request.isFinished();
+        });
+    }
+
+    /** Admits in order of arrival. A request that does not fit an empty cache never will. */
+    private void admit(EngineRuntime runtime, List<ActiveRequest> hopeless) {
+        while (!waiting.isEmpty() && running.size() < runtime.pipeline().limits().sequences()) {
+            ActiveRequest request = waiting.getFirst();
+            Optional<CacheSequence> cache = runtime.cache()
+                    .admit(request.maxTokens(), block -> runtime.placement()
+                            .preferences(block, request.promptTokens()));
+            if (cache.isPresent()) {
+                request.admit(cache.get());
+                running.add(waiting.removeFirst());
+            } else if (running.isEmpty()) {
+                hopeless.add(waiting.removeFirst());
+            } else {
+                return;
+            }
+        }
+    }
+
+    private static Reason tooSmall(ActiveRequest request, EngineRuntime runtime) {
+        long deviceBytes = 0;
+        long hostBytes = 0;
+        int blocks = request.maxTokens() / runtime.cache().geometry().blockTokens();
+        for (int block = 0; block < blocks; block++) {
+            var form = runtime.placement().preferences(block, request.promptTokens()).getLast();
+            long bytes = runtime.cache().geometry().blockBytes(form.content());
+            switch (form.place()) {
+                case DEVICE -> deviceBytes += bytes;
+                case HOST -> hostBytes += bytes;
+            }
+        }
+        long deviceTotal = runtime.cache().usage().device().totalBytes();
+        return deviceBytes > deviceTotal
+                ? new Reason.CacheTooSmall(deviceBytes, deviceTotal, "weft.device-memory")
+                : new Reason.CacheTooSmall(
+                        hostBytes, runtime.cache().usage().host().totalBytes(), "weft.host-memory");
+    }
+
+    private void step(EngineRuntime runtime) {
+        List<ActiveRequest> members = new ArrayList<>();
+        List<StepSequence> parts = new ArrayList<>();
+        compose(runtime.pipeline().limits(), members, parts);
+        StepBatch batch = new StepBatch(parts);
+        StepResult result = runtime.pipeline()
+                .step(batch, runtime.planner().plan(batch.shape()))
+                .result()
+                .await()
+                .indefinitely();
+        int logitRow = 0;
+        for (int i = 0; i < members.size(); i++) {
+            StepSequence part = parts.get(i);
+            members.get(i).advance(part, result, logitRow);
+            logitRow += part.logits().count(part.newTokens().size());
+        }
+    }
+
+    /** One row for every decoding request, then pieces of prompts with the rows that are left. */
+    private void compose(StepLimits limits, List<ActiveRequest> members, List<StepSequence> parts) {
+        int rows = limits.rows();
+        int logitRows = limits.logitRows();
+        for (ActiveRequest request : running) {
+            if (request.isDecoding()) {
+                members.add(request);
+                parts.add(request.next(1, 1));
+                rows--;
+                logitRows--;
+            }
+        }
+        for (ActiveRequest request : running) {
+            if (!request.isDecoding() && rows > 0 && logitRows > 0) {
+                StepSequence part = request.next(rows, logitRows);
+                members.add(request);
+                parts.add(part);
+                rows -= part.newTokens().size();
+                logitRows -= part.logits().count(part.newTokens().size());
+            }
+        }
+    }
+}
