@@ -39,13 +39,32 @@ public record StagingLayout(int slots, long slotBytes, long workspaceBytes) {
 
     /** Where the K and V of a chunk start inside its slot. */
     public static long keyValueOffset(CacheGeometry geometry, Chunk chunk) {
-        return align(chunk.recomputedBlocks() * geometry.blockLayerBytes(Content.ACTIVATION));
+        return keyValueOffset(geometry, chunk.recomputedBlocks());
     }
 
     /** Bytes of a slot that holds {@code chunk}, aligned. */
     public static long slotBytes(CacheGeometry geometry, Chunk chunk) {
-        return keyValueOffset(geometry, chunk)
-                + align(Chunk.blocks(chunk.hostKeyValues()) * geometry.blockLayerBytes(Content.KEY_VALUE));
+        return slotBytes(geometry, chunk.recomputedBlocks(), Chunk.blocks(chunk.hostKeyValues()));
+    }
+
+    /**
+     * Bytes of a slot, aligned.
+     *
+     * @param recomputedBlocks blocks of activations, from the host and from the device
+     * @param hostKeyValueBlocks blocks of K and V from the host
+     */
+    static long slotBytes(CacheGeometry geometry, int recomputedBlocks, int hostKeyValueBlocks) {
+        return keyValueOffset(geometry, recomputedBlocks)
+                + align(hostKeyValueBlocks * geometry.blockLayerBytes(Content.KEY_VALUE));
+    }
+
+    private static long keyValueOffset(CacheGeometry geometry, int recomputedBlocks) {
+        return align(recomputedBlocks * geometry.blockLayerBytes(Content.ACTIVATION));
+    }
+
+    /** Bytes of the workspace that a chunk's recomputation fills, aligned. */
+    static long workspaceBytes(CacheGeometry geometry, int recomputedBlocks) {
+        return align(recomputedBlocks * geometry.blockLayerBytes(Content.KEY_VALUE));
     }
 
     /** The next multiple of the alignment. */
