@@ -15,11 +15,9 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Continuous batching: requests join and leave between steps. A step runs one token of every decoding request, and with the rows that are left pieces of prompts, oldest first. A request is admitted when
@@ -305,14 +303,22 @@ public final class BatchingEngine implements Engine, AutoCloseable {
             lastTickNanos = System.nanoTime();
             dropEnded();
             admit(runtime, hopeless);
-            if (running.isEmpty() && hopeless.isEmpty() && !(phase instanceof Phase.Stopped)) {
+            if (running.isEmpty() && hopeless.isEmpty()) {
                 changed.signalAll();
-                boolean unused = changed.await(IDLE_TICK.toMillis(), TimeUnit.MILLISECONDS);
+                awaitWork();
             }
             return !(phase instanceof Phase.Stopped);
         } finally {
             lock.unlock();
             hopeless.forEach(request -> request.fail(new RequestRejectedException(tooSmall(request, runtime))));
+        }
+    }
+
+    /** Waits for a request, at most until the next tick is due. */
+    private void awaitWork() throws InterruptedException {
+        long nanosLeft = IDLE_TICK.toNanos();
+        while (waiting.isEmpty() && !(phase instanceof Phase.Stopped) && nanosLeft > 0) {
+            nanosLeft = changed.awaitNanos(nanosLeft);
         }
     }
 

@@ -1,0 +1,146 @@
+package io.weft.engine;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.Set;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class SamplerTest {
+    private static SamplingParameters sampling(double temperature, double topP, int topK, double minP, long seed) {
+        return new SamplingParameters(temperature, topP, topK, minP, 0, 0, 1, Map.of(), seed);
+    }
+
+    private static float[] randomLogits(Random random, int size, double spread) {
+        float[] logits = new float[size];
+        for (int i = 0; i < size; i++) {
+            logits[i] = (float) (random.nextGaussian() * spread);
+        }
+        return logits;
+    }
+
+    /** The tokens that the filters leave, straight from their definitions: sort everything, cut. */
+    private static Set<Integer> kept(float[] logits, SamplingParameters sampling) {
+        double largest = IntStream.range(0, logits.length).mapToDouble(i -> logits[i]).max().orElseThrow();
+        double[] weights = new double[logits.length];
+        Arrays.setAll(weights, i -> Math.exp((logits[i] - largest) / sampling.temperature()));
+        List<Integer> sorted = IntStream.range(0, logits.length)
+                .boxed()
+                .sorted((a, b) -> weights[a] != weights[b] ? Double.compare(weights[b], weights[a]) : a - b)
+                .limit(sampling.topK() == 0 ? logits.length : sampling.topK())
+                .toList();
+        double total = sorted.stream().mapToDouble(i -> weights[i]).sum();
+        Set<Integer> kept = new HashSet<>();
+        double mass = 0;
+        for (int token : sorted) {
+            if (!kept.isEmpty() && (mass >= sampling.topP() * total || weights[token] < sampling.minP())) {
+                break;
+            }
+            kept.add(token);
+            mass += weights[token];
+        }
+        return kept;
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "0.5, 0.9, 0, 0", "1, 0.1, 0, 0", "2, 0.99, 0, 0", "1, 1, 5, 0", "1, 0.7, 20, 0", "1.3, 1, 0, 0.05", "1, 0.9, 0, 0.3",
+        "0.7, 0.95, 40, 0.01", "1, 1, 1, 0", "0.01, 0.5, 0, 0", "2, 0.999999, 0, 0"
+    })
+    void drawsExactlyFromWhatTheFiltersLeave(double temperature, double topP, int topK, double minP) {
+        Random random = new Random(7);
+        for (int size : new int[] {1, 2, 17, 300}) {
+            float[] logits = randomLogits(random, size, 2);
+            SamplingParameters sampling = sampling(temperature, topP, topK, minP, random.nextLong());
+            Set<Integer> kept = kept(logits, sampling);
+            Sampler sampler = new Sampler(sampling, List.of());
+            Set<Integer> drawn = new HashSet<>();
+            for (int i = 0; i < 2_000; i++) {
+                drawn.add(sampler.choose(logits.clone()));
+            }
+            assertThat(kept).containsAll(drawn);
+            if (kept.size() == 1) {
+                assertThat(drawn).isEqualTo(kept);
+            }
+        }
+    }
+
+    /** 40,000 draws: a frequency's standard deviation is at most 0.0025, and six of them are allowed. */
+    @Test
+    void frequenciesFollowTheProbabilities() {
+        float[] logits = {0, 1, 2, -1, 0.5f};
+        double[] weights = new double[logits.length];
+        Arrays.setAll(weights, i -> Math.exp(logits[i] / 0.8));
+        double total = Arrays.stream(weights).sum();
+        Sampler sampler = new Sampler(sampling(0.8, 1, 0, 0, 42), List.of());
+        Map<Integer, Integer> counts = new HashMap<>();
+        int draws = 40_000;
+        for (int i = 0; i < draws; i++) {
+            counts.merge(sampler.choose(logits.clone()), 1, Integer::sum);
+        }
+        for (int token = 0; token < logits.length; token++) {
+            assertThat(counts.get(token) / (double) draws).isCloseTo(weights[token] / total, within(0.015));
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(longs = {0, 1, -5, Long.MAX_VALUE})
+    void theSameSeedGivesTheSameTokens(long seed) {
+        Random random = new Random(3);
+        Sampler one = new Sampler(sampling(1, 0.95, 0, 0, seed), List.of());
+        Sampler other = new Sampler(sampling(1, 0.95, 0, 0, seed), List.of());
+        for (int i = 0; i < 100; i++) {
+            float[] logits = randomLogits(random, 200, 1);
+            assertThat(one.choose(logits.clone())).isEqualTo(other.choose(logits.clone()));
+        }
+    }
+
+    @Test
+    void greedyTakesTheLikeliestAndTheSmallestIdAmongEquals() {
+        Sampler sampler = new Sampler(SamplingParameters.greedy(), List.of());
+        assertThat(sampler.choose(new float[] {1, 3, 3, 2})).isEqualTo(1);
+    }
+
+    @Test
+    void biasAndPenaltiesMoveTheChoice() {
+        float[] logits = {1, 1.5f, 1.2f};
+        SamplingParameters bias = new SamplingParameters(0, 1, 0, 0, 0, 0, 1, Map.of(0, 100.0), 0);
+        assertThat(new Sampler(bias, List.of()).choose(logits.clone())).isZero();
+
+        Sampler presence = new Sampler(new SamplingParameters(0, 1, 0, 0, 0.5, 0, 1, Map.of(), 0), List.of());
+        assertThat(presence.choose(logits.clone())).isEqualTo(1);
+        assertThat(presence.choose(logits.clone())).isEqualTo(2);
+
+        Sampler frequency = new Sampler(new SamplingParameters(0, 1, 0, 0, 0, 0.2, 1, Map.of(), 0), List.of());
+        assertThat(frequency.choose(logits.clone())).isEqualTo(1);
+        assertThat(frequency.choose(logits.clone())).isEqualTo(1);
+        assertThat(frequency.choose(logits.clone())).isEqualTo(2);
+
+        Sampler repetition = new Sampler(new SamplingParameters(0, 1, 0, 0, 0, 0, 2, Map.of(), 0), List.of(1));
+        assertThat(repetition.choose(logits.clone())).isEqualTo(2);
+    }
+
+    @Test
+    void scoresAreLogProbabilities() {
+        Random random = new Random(11);
+        float[] logits = randomLogits(random, 384, 3);
+        var all = TokenScorer.score(logits, 5, 384);
+        double sum = all.alternatives().stream().mapToDouble(a -> Math.exp(a.logprob())).sum();
+        assertThat(sum).isCloseTo(1, within(1e-5));
+        var few = TokenScorer.score(logits, 5, 5);
+        assertThat(few.alternatives()).isEqualTo(all.alternatives().subList(0, 5));
+        assertThat(few.alternatives()).isSortedAccordingTo((a, b) -> Float.compare(b.logprob(), a.logprob()));
+        assertThat(few.alternatives().getFirst().token())
+                .isEqualTo(new Sampler(SamplingParameters.greedy(), List.of()).choose(logits.clone()));
+    }
+}
