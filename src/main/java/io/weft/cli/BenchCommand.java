@@ -1,0 +1,113 @@
+package io.weft.cli;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.SerializationFeature;
+import io.weft.plan.Schedule;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** {@code weft bench}: measures decode steps. */
+@Command(
+        name = "bench",
+        description = "Measure decode steps of each schedule, next to what the simulator predicts.",
+        mixinStandardHelpOptions = true,
+        sortOptions = false)
+final class BenchCommand implements Callable<Integer> {
+    @Mixin
+    private final CommonOptions common = new CommonOptions();
+
+    @Option(
+            names = "--schedules",
+            split = ",",
+            paramLabel = "NAME",
+            defaultValue = "resident,full-transfer,kvpr,chunked",
+            description = "Schedules to measure, with commas between. Default: ${DEFAULT-VALUE}.")
+    private List<String> schedules = List.of();
+
+    @Option(names = "--batch", paramLabel = "N", defaultValue = "4", description = "Sequences. Default: ${DEFAULT-VALUE}.")
+    private int batch;
+
+    @Option(
+            names = "--prompt",
+            paramLabel = "N",
+            defaultValue = "512",
+            description = "Prompt tokens of each sequence. Default: ${DEFAULT-VALUE}.")
+    private int promptTokens;
+
+    @Option(
+            names = "--generate",
+            paramLabel = "N",
+            defaultValue = "16",
+            description = "Tokens to generate for each sequence. Default: ${DEFAULT-VALUE}.")
+    private int generatedTokens;
+
+    @Option(names = "--json", paramLabel = "FILE", description = "Write the figures to this file as well.")
+    private Path json = Path.of("");
+
+    @Spec
+    private CommandSpec spec;
+
+    @Override
+    public Integer call() throws Exception {
+        requireWithin("--batch", batch, 1, 4096);
+        requireWithin("--prompt", promptTokens, 1, 1 << 24);
+        requireWithin("--generate", generatedTokens, 2, 1 << 20);
+        List<Schedule> chosen = schedules.stream().map(this::schedule).toList();
+        Settings settings = CommonOptions.settings().withBatch(batch, promptTokens + generatedTokens);
+        PrintWriter out = spec.commandLine().getOut();
+        List<BenchReport> reports = new ArrayList<>();
+        try (Progress progress = new Progress(spec.commandLine().getErr());
+                Assembly assembly = Assembly.load(settings, progress::show)) {
+            out.print(assembly.budget());
+            for (Schedule schedule : chosen) {
+                reports.add(measure(assembly, schedule, progress));
+            }
+        }
+        out.print(BenchReport.table(reports));
+        out.flush();
+        if (!json.toString().isEmpty()) {
+            write(reports);
+        }
+        return 0;
+    }
+
+    private BenchReport measure(Assembly assembly, Schedule schedule, Progress progress) {
+        Bench.Load load = new Bench.Load(batch, promptTokens, generatedTokens);
+        try (Bench bench = new Bench(
+                assembly.runtime(Settings.ScheduleChoice.of(schedule)), load, assembly::predictedNanos, progress::show)) {
+            return bench.run(schedule.label(), assembly.deviceName());
+        }
+    }
+
+    private Schedule schedule(String label) {
+        for (Schedule schedule : Schedule.values()) {
+            if (schedule.label().equals(label)) {
+                return schedule;
+            }
+        }
+        throw new ParameterException(
+                spec.commandLine(),
+                "--schedules has \"" + label + "\", must be of resident, full-transfer, kvpr, chunked");
+    }
+
+    private void requireWithin(String flag, int value, int least, int most) {
+        if (value < least || value > most) {
+            throw new ParameterException(
+                    spec.commandLine(), flag + " is " + value + ", must be from " + least + " to " + most);
+        }
+    }
+
+    private void write(List<BenchReport> reports) throws IOException {
+        new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT).writeValue(json.toFile(), reports);
+    }
+}

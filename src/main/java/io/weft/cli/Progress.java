@@ -1,0 +1,31 @@
+package io.weft.cli;
+
+import java.io.PrintWriter;
+
+/** Shows what is being done: in place on a terminal, and not at all where nobody watches. */
+final class Progress implements AutoCloseable {
+    private static final String CLEAR_LINE = "\r\u001B[K";
+
+    private final PrintWriter out;
+    private final boolean terminal;
+
+    Progress(PrintWriter out) {
+        this.out = out;
+        this.terminal = System.console() != null && System.console().isTerminal();
+    }
+
+    void show(String what) {
+        if (terminal) {
+            out.print(CLEAR_LINE + what);
+            out.flush();
+        }
+    }
+
+    @Override
+    public void close() {
+        if (terminal) {
+            out.print(CLEAR_LINE);
+            out.flush();
+        }
+    }
+}

@@ -1,0 +1,24 @@
+package io.weft.cli;
+
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+
+/** {@code weft}: without a command it serves. */
+@Command(
+        name = "weft",
+        description = "Serves large language models whose KV cache lives in host memory.",
+        subcommands = {ServeCommand.class, GenerateCommand.class, BenchCommand.class},
+        mixinStandardHelpOptions = true,
+        versionProvider = Version.class,
+        sortOptions = false,
+        footer = {"", "Run weft COMMAND --help for the flags of a command. Every flag is also a setting: --model is", "weft.model in a properties file and WEFT_MODEL in the environment."})
+final class WeftCommand implements Callable<Integer> {
+    @Mixin
+    private final ServeCommand.Flags flags = new ServeCommand.Flags();
+
+    @Override
+    public Integer call() {
+        return flags.serve();
+    }
+}
