@@ -1,0 +1,177 @@
+package io.weft;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/**
+ * The script {@code weft}, in a folder of its own, with a JDK and a Maven wrapper that only say how they were called.
+ */
+class LauncherTest {
+
+    private static final String PRINT_ARGUMENTS = "#!/bin/sh\nfor argument; do echo \"[$argument]\"; done\n";
+
+    @TempDir
+    Path folder;
+
+    private Path home;
+    private Path jdk;
+    private Path jar;
+
+    private record Outcome(int status, List<String> output, String errors) {}
+
+    @BeforeEach
+    void copyLauncher() throws IOException {
+        home = Files.createDirectory(folder.resolve("weft home")).toRealPath();
+        jar = home.resolve("target/quarkus-app/quarkus-run.jar");
+        writeProgram(home.resolve("weft"), Files.readString(Path.of("weft")));
+        jdk = folder.resolve("jdk");
+        writeProgram(jdk.resolve("bin/java"), PRINT_ARGUMENTS);
+        writeProgram(jdk.resolve("bin/javac"), PRINT_ARGUMENTS);
+        Files.writeString(jdk.resolve("release"), "IMPLEMENTOR=\"Test\"\nJAVA_VERSION=\"25.0.3\"\n");
+    }
+
+    @Test
+    void argumentsReachTheProgramAsTheyAre() throws Exception {
+        installJar();
+
+        Outcome outcome = launch(home.resolve("weft"), Map.of(), "generate", "two words", "", "$HOME *");
+
+        assertThat(outcome.status()).isZero();
+        assertThat(outcome.errors()).isEmpty();
+        assertThat(outcome.output())
+                .contains("[--add-modules=jdk.incubator.vector]", "[--enable-native-access=ALL-UNNAMED]")
+                .endsWith("[-jar]", "[" + jar + "]", "[generate]", "[two words]", "[]", "[$HOME *]");
+    }
+
+    @Test
+    void optionsOfTheJvmStandBeforeTheJar() throws Exception {
+        installJar();
+
+        Outcome outcome = launch(home.resolve("weft"), Map.of("WEFT_JAVA_OPTS", "-Xmx2g -Dkey=value"), "serve");
+
+        assertThat(outcome.output()).endsWith("[-Xmx2g]", "[-Dkey=value]", "[-jar]", "[" + jar + "]", "[serve]");
+    }
+
+    @Test
+    void aSymbolicLinkToALinkLeadsHome() throws Exception {
+        installJar();
+        Path first = Files.createSymbolicLink(folder.resolve("first"), Path.of("weft home/weft"));
+        Path second = Files.createSymbolicLink(folder.resolve("second"), first);
+
+        Outcome outcome = launch(second, Map.of());
+
+        assertThat(outcome.output()).endsWith("[-jar]", "[" + jar + "]");
+    }
+
+    @Test
+    void theStatusOfTheProgramIsPassedOn() throws Exception {
+        installJar();
+        writeProgram(jdk.resolve("bin/java"), "#!/bin/sh\nexit 7\n");
+
+        assertThat(launch(home.resolve("weft"), Map.of()).status()).isEqualTo(7);
+    }
+
+    @Test
+    void anOldJdkIsRefusedWithoutBeingStarted() throws Exception {
+        installJar();
+        Files.writeString(jdk.resolve("release"), "JAVA_VERSION=\"24.0.2\"\n");
+
+        Outcome outcome = launch(home.resolve("weft"), Map.of());
+
+        assertThat(outcome.status()).isEqualTo(1);
+        assertThat(outcome.output()).isEmpty();
+        assertThat(outcome.errors()).isEqualTo("weft: WEFT_JAVA_HOME is " + jdk + ", which has no JDK 25 or newer.\n");
+    }
+
+    @Test
+    void aJdkWithoutReleaseFileIsAsked() throws Exception {
+        installJar();
+        Files.delete(jdk.resolve("release"));
+        writeProgram(
+                jdk.resolve("bin/java"),
+                "#!/bin/sh\nif [ \"$1\" = -version ]; then echo 'openjdk version \"26-ea\" 2026-03-17' >&2; else echo ran; fi\n");
+
+        assertThat(launch(home.resolve("weft"), Map.of()).output()).containsExactly("ran");
+    }
+
+    @Test
+    void theFirstUseBuilds() throws Exception {
+        writeProgram(
+                home.resolve("mvnw"),
+                "#!/bin/sh\necho \"$JAVA_HOME\" \"$@\"\nmkdir -p target/quarkus-app\n: > target/quarkus-app/quarkus-run.jar\n");
+
+        Outcome outcome = launch(home.resolve("weft"), Map.of(), "serve");
+
+        assertThat(outcome.status()).isZero();
+        assertThat(outcome.errors()).startsWith("weft: first use, building with " + jdk);
+        assertThat(outcome.output()).endsWith("[" + jar + "]", "[serve]");
+        assertThat(home.resolve("target/weft-build.log")).hasContent(jdk + " -q -B -Dmaven.test.skip=true package");
+    }
+
+    @Test
+    void aBuildThatFailsLeavesNothingToStartAndSaysWhereItsLogIs() throws Exception {
+        writeProgram(
+                home.resolve("mvnw"),
+                "#!/bin/sh\nmkdir -p target/quarkus-app\n: > target/quarkus-app/quarkus-run.jar\necho '[ERROR] no disk'\nexit 1\n");
+
+        Outcome outcome = launch(home.resolve("weft"), Map.of());
+
+        assertThat(outcome.status()).isEqualTo(1);
+        assertThat(outcome.output()).isEmpty();
+        assertThat(outcome.errors())
+                .endsWith("[ERROR] no disk\nweft: the build failed, see " + home + "/target/weft-build.log\n");
+        assertThat(jar).doesNotExist();
+    }
+
+    @Test
+    void buildingNeedsACompiler() throws Exception {
+        Files.delete(jdk.resolve("bin/javac"));
+
+        Outcome outcome = launch(home.resolve("weft"), Map.of());
+
+        assertThat(outcome.status()).isEqualTo(1);
+        assertThat(outcome.errors()).contains("has no JDK 25");
+    }
+
+    private void installJar() throws IOException {
+        Files.createDirectories(jar.getParent());
+        Files.createFile(jar);
+    }
+
+    private Outcome launch(Path launcher, Map<String, String> environment, String... arguments) throws Exception {
+        List<String> command = new ArrayList<>(List.of(launcher.toString()));
+        command.addAll(List.of(arguments));
+        Path output = folder.resolve("output");
+        Path errors = folder.resolve("errors");
+        ProcessBuilder builder = new ProcessBuilder(command)
+                .directory(folder.toFile())
+                .redirectOutput(output.toFile())
+                .redirectError(errors.toFile());
+        builder.environment().remove("WEFT_JAVA_OPTS");
+        builder.environment().put("WEFT_JAVA_HOME", jdk.toString());
+        builder.environment().putAll(environment);
+        Process process = builder.start();
+        if (!process.waitFor(30, TimeUnit.SECONDS)) {
+            process.destroyForcibly();
+            throw new AssertionError("the launcher did not end");
+        }
+        return new Outcome(process.exitValue(), Files.readAllLines(output), Files.readString(errors));
+    }
+
+    private static void writeProgram(Path file, String text) throws IOException {
+        Files.createDirectories(file.getParent());
+        Files.writeString(file, text);
+        Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rwxr-xr-x"));
+    }
+}
