@@ -68,8 +68,9 @@ final class Bench implements AutoCloseable {
     private void admit() {
         for (int i = 0; i < load.batch(); i++) {
             var sequence = runtime.cache()
-                    .admit(load.promptTokens() + load.generatedTokens(), block -> runtime.placement()
-                            .preferences(block, load.promptTokens()));
+                    .admit(
+                            load.promptTokens() + load.generatedTokens(),
+                            block -> runtime.placement().preferences(block, load.promptTokens()));
             if (sequence.isEmpty()) {
                 close();
                 throw new IllegalArgumentException(
@@ -144,8 +145,10 @@ final class Bench implements AutoCloseable {
                 }
             }
             StepBatch batch = new StepBatch(parts);
-            finish(batch, members, await(runtime.pipeline()
-                    .step(batch, runtime.planner().plan(batch.shape()))));
+            finish(
+                    batch,
+                    members,
+                    await(runtime.pipeline().step(batch, runtime.planner().plan(batch.shape()))));
             progress.accept("prefill %d of %d tokens".formatted(done, load.batch() * load.promptTokens()));
         }
     }
@@ -166,11 +169,8 @@ final class Bench implements AutoCloseable {
         long started = System.nanoTime();
         StepPlan plan = runtime.planner().plan(batch.shape());
         Step step = runtime.pipeline().step(batch, plan);
-        CompletableFuture<List<StageTiming>> timings = step.stages()
-                .map(StageCompleted::timing)
-                .collect()
-                .asList()
-                .subscribeAsCompletionStage();
+        CompletableFuture<List<StageTiming>> timings =
+                step.stages().map(StageCompleted::timing).collect().asList().subscribeAsCompletionStage();
         CompletableFuture<StepResult> result = step.result().subscribeAsCompletionStage();
         long issued = System.nanoTime();
         StepResult logits = result.join();

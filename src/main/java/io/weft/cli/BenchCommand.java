@@ -34,7 +34,11 @@ final class BenchCommand implements Callable<Integer> {
             description = "Schedules to measure, with commas between. Default: ${DEFAULT-VALUE}.")
     private List<String> schedules = List.of();
 
-    @Option(names = "--batch", paramLabel = "N", defaultValue = "4", description = "Sequences. Default: ${DEFAULT-VALUE}.")
+    @Option(
+            names = "--batch",
+            paramLabel = "N",
+            defaultValue = "4",
+            description = "Sequences. Default: ${DEFAULT-VALUE}.")
     private int batch;
 
     @Option(
@@ -84,7 +88,10 @@ final class BenchCommand implements Callable<Integer> {
     private BenchReport measure(Assembly assembly, Schedule schedule, Progress progress) {
         Bench.Load load = new Bench.Load(batch, promptTokens, generatedTokens);
         try (Bench bench = new Bench(
-                assembly.runtime(Settings.ScheduleChoice.of(schedule)), load, assembly::predictedNanos, progress::show)) {
+                assembly.runtime(Settings.ScheduleChoice.of(schedule)),
+                load,
+                assembly::predictedNanos,
+                progress::show)) {
             return bench.run(schedule.label(), assembly.deviceName());
         }
     }

@@ -46,11 +46,19 @@ record BenchReport(
                 .findFirst();
         StringBuilder table = new StringBuilder();
         table.append("%-14s %10s %10s %10s %12s %10s %10s %16s%n"
-                .formatted("schedule", "step", "predicted", "tokens/s", "link a step", "link busy", "issue", "× full-transfer"));
+                .formatted(
+                        "schedule",
+                        "step",
+                        "predicted",
+                        "tokens/s",
+                        "link a step",
+                        "link busy",
+                        "issue",
+                        "× full-transfer"));
         for (BenchReport report : reports) {
             String ratio = fullTransfer
-                    .map(full -> String.format(
-                            Locale.ROOT, "%.2f", full.stepMillisMedian() / report.stepMillisMedian()))
+                    .map(full ->
+                            String.format(Locale.ROOT, "%.2f", full.stepMillisMedian() / report.stepMillisMedian()))
                     .orElse("-");
             table.append(String.format(
                     Locale.ROOT,

@@ -47,7 +47,9 @@ final class ServeCommand implements Callable<Integer> {
             CommonOptions.set("weft.api-key", value);
         }
 
-        /** Checks settings and model while a mistake still costs nothing, then serves until the process is told to stop. */
+        /**
+         * Checks settings and model while a mistake still costs nothing, then serves until the process is told to stop.
+         */
         Integer serve() {
             Assembly.check(CommonOptions.settings());
             Quarkus.run();

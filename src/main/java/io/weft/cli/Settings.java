@@ -11,7 +11,8 @@ import java.util.OptionalLong;
 import org.eclipse.microprofile.config.Config;
 
 /**
- * The settings, {@code weft.*}: from the command line, the environment ({@code WEFT_MODEL}) or {@code application.properties}.
+ * The settings, {@code weft.*}: from the command line, the environment ({@code WEFT_MODEL}) or
+ * {@code application.properties}.
  *
  * @param model directory of a Hugging Face model, or {@code demo}
  * @param servedModelName name in the API; the directory's name if empty

@@ -12,7 +12,11 @@ import picocli.CommandLine.Mixin;
         mixinStandardHelpOptions = true,
         versionProvider = Version.class,
         sortOptions = false,
-        footer = {"", "Run weft COMMAND --help for the flags of a command. Every flag is also a setting: --model is", "weft.model in a properties file and WEFT_MODEL in the environment."})
+        footer = {
+            "",
+            "Run weft COMMAND --help for the flags of a command. Every flag is also a setting: --model is",
+            "weft.model in a properties file and WEFT_MODEL in the environment."
+        })
 final class WeftCommand implements Callable<Integer> {
     @Mixin
     private final ServeCommand.Flags flags = new ServeCommand.Flags();

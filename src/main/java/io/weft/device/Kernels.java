@@ -34,12 +34,13 @@ public interface Kernels {
     void gate(Stream stream, Activation activation, DeviceBuffer gateUp, DeviceBuffer out, int rows, int width);
 
     /**
-     * Rotates {@code heads} heads of {@code headSize} at the start of each row of {@code values}, in place. Row r stands at position
-     * {@code positions[r / rowsPerPosition] + r % rowsPerPosition}.
+     * Rotates {@code heads} heads of {@code headSize} at the start of each row of {@code values}, in place. Row r
+     * stands at position {@code positions[r / rowsPerPosition] + r % rowsPerPosition}.
      *
      * @param values (rows, rowWidth)
      * @param positions (ceil(rows / rowsPerPosition)) int32
-     * @param rowsPerPosition rows that one entry serves: 1 for unrelated rows, the tokens of a block for recomputed blocks
+     * @param rowsPerPosition rows that one entry serves: 1 for unrelated rows, the tokens of a block for recomputed
+     *     blocks
      */
     void rotate(
             Stream stream,

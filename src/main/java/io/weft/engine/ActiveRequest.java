@@ -32,11 +32,10 @@ final class ActiveRequest {
 
     ActiveRequest(GenerationRequest request, ServedModel model, MultiEmitter<? super GenerationEvent> events) {
         this.request = request;
-        this.endTokens =
-                switch (request.endTokens()) {
-                    case STOP -> model.endTokens();
-                    case IGNORE -> Set.of();
-                };
+        this.endTokens = switch (request.endTokens()) {
+            case STOP -> model.endTokens();
+            case IGNORE -> Set.of();
+        };
         this.events = events;
         this.sampler = new Sampler(request.sampling(), request.promptTokens());
     }
@@ -139,8 +138,8 @@ final class ActiveRequest {
         lastToken = sampler.choose(logits);
         completionTokens++;
         Optional<TokenScore> score = request.logprobs().isPresent()
-                ? Optional.of(TokenScorer.score(
-                        scored, lastToken, request.logprobs().getAsInt()))
+                ? Optional.of(
+                        TokenScorer.score(scored, lastToken, request.logprobs().getAsInt()))
                 : Optional.empty();
         events.emit(new Generated(lastToken, score));
         if (endTokens.contains(lastToken)) {
@@ -169,5 +168,4 @@ final class ActiveRequest {
             cache.close();
         }
     }
-
 }

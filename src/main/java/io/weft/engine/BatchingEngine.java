@@ -20,8 +20,9 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 
 /**
- * Continuous batching: requests join and leave between steps. A step runs one token of every decoding request, and with the rows that are left pieces of prompts, oldest first. A request is admitted when
- * the cache has room for all it may ever hold.
+ * Continuous batching: requests join and leave between steps. A step runs one token of every decoding request, and with
+ * the rows that are left pieces of prompts, oldest first. A request is admitted when the cache has room for all it may
+ * ever hold.
  */
 public final class BatchingEngine implements Engine, AutoCloseable {
     private static final Duration IDLE_TICK = Duration.ofSeconds(1);
@@ -45,9 +46,7 @@ public final class BatchingEngine implements Engine, AutoCloseable {
     /** Loads what the engine runs on, on the engine's thread. */
     @FunctionalInterface
     public interface Loader {
-        /**
-         * @param phase told what is being done, for people
-         */
+        /** @param phase told what is being done, for people */
         EngineRuntime load(Consumer<String> phase) throws Exception;
     }
 
@@ -123,11 +122,11 @@ public final class BatchingEngine implements Engine, AutoCloseable {
     private Optional<Reason> unservable(GenerationRequest request, ServedModel model) {
         int promptTokens = request.promptTokens().size();
         if ((long) promptTokens + request.maxNewTokens() > model.contextTokens()) {
-            return Optional.of(
-                    new Reason.ContextTooLong(promptTokens, request.maxNewTokens(), model.contextTokens()));
+            return Optional.of(new Reason.ContextTooLong(promptTokens, request.maxNewTokens(), model.contextTokens()));
         }
         Optional<Reason> unknown = unknownToken("prompt", request.promptTokens(), model)
-                .or(() -> unknownToken("logit_bias", request.sampling().logitBias().keySet(), model));
+                .or(() -> unknownToken(
+                        "logit_bias", request.sampling().logitBias().keySet(), model));
         if (unknown.isPresent()) {
             return unknown;
         }
@@ -295,7 +294,10 @@ public final class BatchingEngine implements Engine, AutoCloseable {
         }
     }
 
-    /** Drops what was cancelled, admits what fits, and waits a while if there is nothing to do; false once the engine is stopped. */
+    /**
+     * Drops what was cancelled, admits what fits, and waits a while if there is nothing to do; false once the engine is
+     * stopped.
+     */
     private boolean prepare(EngineRuntime runtime) throws InterruptedException {
         List<ActiveRequest> hopeless = new ArrayList<>();
         lock.lock();
@@ -333,11 +335,13 @@ public final class BatchingEngine implements Engine, AutoCloseable {
 
     /** Admits in order of arrival. A request that does not fit an empty cache never will. */
     private void admit(EngineRuntime runtime, List<ActiveRequest> hopeless) {
-        while (!waiting.isEmpty() && running.size() < runtime.pipeline().limits().sequences()) {
+        while (!waiting.isEmpty()
+                && running.size() < runtime.pipeline().limits().sequences()) {
             ActiveRequest request = waiting.getFirst();
             Optional<CacheSequence> cache = runtime.cache()
-                    .admit(request.maxTokens(), block -> runtime.placement()
-                            .preferences(block, request.promptTokens()));
+                    .admit(
+                            request.maxTokens(),
+                            block -> runtime.placement().preferences(block, request.promptTokens()));
             if (cache.isPresent()) {
                 request.admit(cache.get());
                 running.add(waiting.removeFirst());
@@ -354,7 +358,9 @@ public final class BatchingEngine implements Engine, AutoCloseable {
         long hostBytes = 0;
         int blocks = request.maxTokens() / runtime.cache().geometry().blockTokens();
         for (int block = 0; block < blocks; block++) {
-            var form = runtime.placement().preferences(block, request.promptTokens()).getLast();
+            var form = runtime.placement()
+                    .preferences(block, request.promptTokens())
+                    .getLast();
             long bytes = runtime.cache().geometry().blockBytes(form.content());
             switch (form.place()) {
                 case DEVICE -> deviceBytes += bytes;

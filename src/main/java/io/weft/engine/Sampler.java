@@ -8,9 +8,14 @@ import java.util.Map;
 import java.util.Set;
 import java.util.SplittableRandom;
 
-/** Chooses the tokens of one request. Every choice depends on the logits, the request and what it generated so far, and on nothing else. */
+/**
+ * Chooses the tokens of one request. Every choice depends on the logits, the request and what it generated so far, and
+ * on nothing else.
+ */
 final class Sampler {
-    /** A nucleus is looked for among tokens at least this factor times the likeliest, then the factor again, and so on. */
+    /**
+     * A nucleus is looked for among tokens at least this factor times the likeliest, then the factor again, and so on.
+     */
     private static final double NUCLEUS_STEP = 1.0 / 1024;
 
     private final SamplingParameters parameters;
@@ -113,8 +118,8 @@ final class Sampler {
     }
 
     /**
-     * The likeliest tokens in order, ties by id: at least {@code topK}, or those that hold all the mass that top-p can ask for. Sorting the whole vocabulary for
-     * each token would take milliseconds.
+     * The likeliest tokens in order, ties by id: at least {@code topK}, or those that hold all the mass that top-p can
+     * ask for. Sorting the whole vocabulary for each token would take milliseconds.
      */
     private int[] likeliestFirst(double[] weights, int topK, double total) {
         for (double threshold = NUCLEUS_STEP; ; threshold *= NUCLEUS_STEP) {
@@ -122,7 +127,8 @@ final class Sampler {
             int[] above = java.util.stream.IntStream.range(0, weights.length)
                     .filter(token -> weights[token] >= floor)
                     .toArray();
-            double mass = Arrays.stream(above).mapToDouble(token -> weights[token]).sum();
+            double mass =
+                    Arrays.stream(above).mapToDouble(token -> weights[token]).sum();
             boolean complete = above.length == weights.length || threshold < Double.MIN_NORMAL;
             boolean holdsTopK = topK < weights.length && above.length >= topK;
             boolean holdsTopP = topK == weights.length && parameters.topP() < 1 && mass >= parameters.topP() * total;

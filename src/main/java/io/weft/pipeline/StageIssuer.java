@@ -119,7 +119,9 @@ final class StageIssuer {
         }
     }
 
-    /** Copies blocks into {@code to} one after the other; blocks that are neighbours in host memory cross in one copy. */
+    /**
+     * Copies blocks into {@code to} one after the other; blocks that are neighbours in host memory cross in one copy.
+     */
     private static void copyRuns(List<BlockRun> runs, int layer, DeviceBuffer to, Stream stream, StepContext step) {
         long toOffset = 0;
         BlockHome.@Nullable OnHost first = null;
@@ -349,11 +351,10 @@ final class StageIssuer {
 
     /** One content of an open block in one layer. */
     private DeviceBuffer openContent(DeviceBuffer open, int layer, Content content) {
-        long contentOffset =
-                switch (content) {
-                    case KEY_VALUE -> 0;
-                    case ACTIVATION -> geometry.blockLayerBytes(Content.KEY_VALUE);
-                };
+        long contentOffset = switch (content) {
+            case KEY_VALUE -> 0;
+            case ACTIVATION -> geometry.blockLayerBytes(Content.KEY_VALUE);
+        };
         return open.slice(layer * geometry.openLayerBytes() + contentOffset, geometry.blockLayerBytes(content));
     }
 

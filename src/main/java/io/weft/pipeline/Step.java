@@ -7,19 +7,14 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.BiConsumer;
-import org.jspecify.annotations.Nullable;
 
-/**
- * One step of the model over a batch. Nothing is issued before {@link #result} is subscribed to.
- */
+/** One step of the model over a batch. Nothing is issued before {@link #result} is subscribed to. */
 public final class Step {
     private final List<MultiEmitter<? super StageCompleted>> observers = new ArrayList<>();
     private final Multi<StageCompleted> stages;
     private final Uni<StepResult> result;
 
-    /**
-     * @param issue issues the step: given the observers of its stages and where its result goes
-     */
+    /** @param issue issues the step: given the observers of its stages and where its result goes */
     Step(BiConsumer<List<MultiEmitter<? super StageCompleted>>, CompletableFuture<StepResult>> issue) {
         this.stages = Multi.createFrom().emitter(observers::add);
         this.result = Uni.createFrom()
@@ -33,16 +28,17 @@ public final class Step {
     }
 
     /**
-     * The stages as they complete, in completion order, one item a stage, bound to the pair of events around it. Subscribe before {@link #result}: a step without observers records no
-     * timing events. Items arrive on threads of the device, one at a time; the buffer is bounded by the number of stages.
+     * The stages as they complete, in completion order, one item a stage, bound to the pair of events around it.
+     * Subscribe before {@link #result}: a step without observers records no timing events. Items arrive on threads of
+     * the device, one at a time; the buffer is bounded by the number of stages.
      */
     public Multi<StageCompleted> stages() {
         return stages;
     }
 
     /**
-     * Issues the step when first subscribed to, on the subscribing thread and without waiting for the device; later subscribers share the outcome. Fails with
-     * {@link io.weft.device.DeviceException} if the device does.
+     * Issues the step when first subscribed to, on the subscribing thread and without waiting for the device; later
+     * subscribers share the outcome. Fails with {@link io.weft.device.DeviceException} if the device does.
      */
     public Uni<StepResult> result() {
         return result;

@@ -25,8 +25,8 @@ public record StepBatch(List<StepSequence> sequences) {
     /** Rows whose logits are wanted. */
     public int logitRows() {
         return sequences.stream()
-                .mapToInt(sequence ->
-                        sequence.logits().count(sequence.newTokens().size()))
+                .mapToInt(
+                        sequence -> sequence.logits().count(sequence.newTokens().size()))
                 .sum();
     }
 

@@ -22,8 +22,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The index arrays of a step: which token stands where, which block lies where, who attends to what. They are written on the host, cross the link in one copy at the start of the step,
- * and serve all layers.
+ * The index arrays of a step: which token stands where, which block lies where, who attends to what. They are written
+ * on the host, cross the link in one copy at the start of the step, and serve all layers.
  */
 final class StepIndex {
     static final int ALIGNMENT_BYTES = 16;
@@ -86,7 +86,8 @@ final class StepIndex {
             int firstLogitRow = newTokens - sequence.logits().count(newTokens);
             for (int i = 0; i < newTokens; i++, row++) {
                 int openToken = sequence.cache().openTokens() + i;
-                long block = open.get(openToken / geometry.blockTokens()).address() - cache.openMemory().address();
+                long block = open.get(openToken / geometry.blockTokens()).address()
+                        - cache.openMemory().address();
                 int slot = openToken % geometry.blockTokens();
                 tokenIds.setInt(row, sequence.newTokens().get(i));
                 positions.setInt(row, sequence.cache().tokens() + i);
@@ -141,7 +142,9 @@ final class StepIndex {
             }
             int block = sequence.closedBlocks();
             for (DeviceBuffer open : sequence.openBlocks()) {
-                table.setLong((long) i * columns + block++, Base.OPEN.entry(open.address() - cache.openMemory().address()));
+                table.setLong(
+                        (long) i * columns + block++,
+                        Base.OPEN.entry(open.address() - cache.openMemory().address()));
             }
         }
         for (Chunk chunk : plan.chunks()) {

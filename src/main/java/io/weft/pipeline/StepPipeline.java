@@ -33,9 +33,7 @@ public final class StepPipeline {
     private final EventPool timedMarks;
     private final Event idle;
 
-    /**
-     * @param workspace allocated for the same weights and geometry
-     */
+    /** @param workspace allocated for the same weights and geometry */
     public StepPipeline(Device device, ModelWeights weights, KvCache cache, Workspace workspace) {
         this.workspace = workspace;
         this.vocabularySize = weights.architecture().dimensions().vocabularySize();
@@ -55,7 +53,8 @@ public final class StepPipeline {
     }
 
     /**
-     * A step over {@code batch} as {@code plan} says. The cached sequences must be {@linkplain io.weft.cache.CacheSequence#open opened} for their new tokens, and are to be
+     * A step over {@code batch} as {@code plan} says. The cached sequences must be
+     * {@linkplain io.weft.cache.CacheSequence#open opened} for their new tokens, and are to be
      * {@linkplain io.weft.cache.CacheSequence#commit committed} once the result is there.
      *
      * @throws IllegalArgumentException if the batch exceeds the limits, or the plan needs more staging than there is
@@ -65,7 +64,10 @@ public final class StepPipeline {
         requireAtMost("sequences", batch.sequences().size(), limits.sequences());
         requireAtMost("rows", batch.rows(), limits.rows());
         requireAtMost("logit rows", batch.logitRows(), limits.logitRows());
-        requireAtMost("staging bytes", plan.staging().totalBytes(), workspace.staging().bytes());
+        requireAtMost(
+                "staging bytes",
+                plan.staging().totalBytes(),
+                workspace.staging().bytes());
         return new Step((observers, outcome) -> issue(batch, plan, observers, outcome));
     }
 

@@ -12,7 +12,8 @@ import io.weft.model.ModelDimensions;
 import io.weft.model.ModelDimensions.FeedForwardKind;
 
 /**
- * Memory for the largest step: activations, index arrays, staging. Row-major in the device's element type where nothing else is said.
+ * Memory for the largest step: activations, index arrays, staging. Row-major in the device's element type where nothing
+ * else is said.
  *
  * @param limits the largest step
  * @param attentionShape of every layer
@@ -98,7 +99,9 @@ public record Workspace(
                 device.allocate("staging", stagingBytes));
     }
 
-    /** The most that {@link StepIndex} writes: a chunk has at least one cell, so there are no more chunks than cells. */
+    /**
+     * The most that {@link StepIndex} writes: a chunk has at least one cell, so there are no more chunks than cells.
+     */
     private static long indexBytes(CacheGeometry geometry, StepLimits limits) {
         long blocks = geometry.blocks(limits.contextTokens());
         long cells = Math.ceilDiv(limits.contextTokens(), geometry.cellTokens());

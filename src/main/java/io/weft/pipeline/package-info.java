@@ -1,8 +1,10 @@
 /**
- * Runs a step as planned: every stage of the plan is issued on the stream of its lane, joined by events, without waiting on the host.
+ * Runs a step as planned: every stage of the plan is issued on the stream of its lane, joined by events, without
+ * waiting on the host.
  *
- * <p>{@link io.weft.pipeline.StepPipeline} holds the streams and the workspace, {@link io.weft.pipeline.Step} is one step as Mutiny types. One thread issues steps, one after the
- * other. Never here: a decision; what is not in the plan does not happen.
+ * <p>{@link io.weft.pipeline.StepPipeline} holds the streams and the workspace, {@link io.weft.pipeline.Step} is one
+ * step as Mutiny types. One thread issues steps, one after the other. Never here: a decision; what is not in the plan
+ * does not happen.
  */
 @NullMarked
 package io.weft.pipeline;

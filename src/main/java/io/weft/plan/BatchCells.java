@@ -7,9 +7,10 @@ import java.util.List;
 import java.util.function.Predicate;
 
 /**
- * The cells of a batch, one sequence after the other, and the ways to cut that row of cells into chunks. A chunk is always a run of neighbouring cells, so that within a chunk a
- * sequence has one range, its ranges ascend from chunk to chunk, and no cell is ever divided. A cell that is wholly on the device as K and V needs no slot and therefore never starts a
- * chunk: it joins the one at hand.
+ * The cells of a batch, one sequence after the other, and the ways to cut that row of cells into chunks. A chunk is
+ * always a run of neighbouring cells, so that within a chunk a sequence has one range, its ranges ascend from chunk to
+ * chunk, and no cell is ever divided. A cell that is wholly on the device as K and V needs no slot and therefore never
+ * starts a chunk: it joins the one at hand.
  */
 final class BatchCells {
     private final CacheGeometry geometry;

@@ -10,17 +10,22 @@ import java.util.List;
 /**
  * Puts the stages of a step in order of issue and joins the lanes.
  *
- * <p>The staged chunks of all layers, in order, are the <em>uses</em> of the slots: use u takes slot u mod n of n. What keeps a slot from being overwritten too early:
+ * <p>The staged chunks of all layers, in order, are the <em>uses</em> of the slots: use u takes slot u mod n of n. What
+ * keeps a slot from being overwritten too early:
  *
  * <ul>
- *   <li>Everything that reads a slot or the workspace ({@link Stage.Recompute}, {@link Stage.Attend}), and the {@link Stage.Gather} that writes one, is on the compute lane, use by use: gather,
- *       recompute, attend. So when the attention of use u is complete, slot u mod n is free, and so is the workspace.
- *   <li>The first transfer of use u + n waits for the attention of use u; its second one follows it on its lane. It is issued right behind that attention, hence before anything
- *       of a later use, and the link lane goes through the uses in order: no transfer ever waits for a stage that waits for it.
- *   <li>A gather of use u + n needs no wait: it follows the attention of use u on its own lane. It and the transfers of its use write disjoint parts of the slot.
+ *   <li>Everything that reads a slot or the workspace ({@link Stage.Recompute}, {@link Stage.Attend}), and the
+ *       {@link Stage.Gather} that writes one, is on the compute lane, use by use: gather, recompute, attend. So when
+ *       the attention of use u is complete, slot u mod n is free, and so is the workspace.
+ *   <li>The first transfer of use u + n waits for the attention of use u; its second one follows it on its lane. It is
+ *       issued right behind that attention, hence before anything of a later use, and the link lane goes through the
+ *       uses in order: no transfer ever waits for a stage that waits for it.
+ *   <li>A gather of use u + n needs no wait: it follows the attention of use u on its own lane. It and the transfers of
+ *       its use write disjoint parts of the slot.
  * </ul>
  *
- * Blocks that the step fills are read by the link out (or copied) from the open blocks, which live until the step is over, so nothing waits for that.
+ * Blocks that the step fills are read by the link out (or copied) from the open blocks, which live until the step is
+ * over, so nothing waits for that.
  */
 final class StageSequencer {
     private final CacheGeometry geometry;
@@ -121,12 +126,16 @@ final class StageSequencer {
                 after);
     }
 
-    /** Pairs of a new row and a token of the range that it sees: Σ over rows of min(to, position + 1) − from, where positive. */
+    /**
+     * Pairs of a new row and a token of the range that it sees: Σ over rows of min(to, position + 1) − from, where
+     * positive.
+     */
     private long rowTokens(TokenRange range) {
         SequenceShape sequence = shape.sequences().get(range.sequence());
         long cached = sequence.cachedTokens(geometry.blockTokens());
         long total = sequence.totalTokens(geometry.blockTokens());
-        // The row at position p sees p + 1 tokens: 1, 2, … of the range for p = from, from + 1, …, and all of it from p = to − 1 on.
+        // The row at position p sees p + 1 tokens: 1, 2, … of the range for p = from, from + 1, …, and all of it from p
+        // = to − 1 on.
         long firstPosition = Math.max(cached, range.fromToken());
         long firstSeen = firstPosition + 1 - range.fromToken();
         long rowsOfPart = Math.max(0, range.toToken() - 1 - firstPosition);

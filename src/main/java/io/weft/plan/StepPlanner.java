@@ -4,10 +4,12 @@ import io.weft.model.CacheGeometry;
 import java.util.List;
 
 /**
- * Turns the shape of a step into its plan. Any mix of forms can be planned under any schedule; the schedule decides how what is on the host is brought, never whether.
+ * Turns the shape of a step into its plan. Any mix of forms can be planned under any schedule; the schedule decides how
+ * what is on the host is brought, never whether.
  *
- * <p>{@link Schedule#KVPR} takes a layer as one chunk in one slot, or, where staging memory is too small for that, as few as fit. The others cut a layer into chunks of
- * {@code chunkTokens} and let the link run ahead through the slots; when memory is short the chunks shrink first, and only at one cell a chunk the slots.
+ * <p>{@link Schedule#KVPR} takes a layer as one chunk in one slot, or, where staging memory is too small for that, as
+ * few as fit. The others cut a layer into chunks of {@code chunkTokens} and let the link run ahead through the slots;
+ * when memory is short the chunks shrink first, and only at one cell a chunk the slots.
  *
  * @param geometry of the cache
  * @param schedule how cached tokens are brought
@@ -15,8 +17,7 @@ import java.util.List;
  * @param chunkTokens tokens that need staging in one chunk, at most; but a cell is never cut
  * @param slots staging slots, at most
  */
-public record StepPlanner(
-        CacheGeometry geometry, Schedule schedule, long stagingBytes, int chunkTokens, int slots) {
+public record StepPlanner(CacheGeometry geometry, Schedule schedule, long stagingBytes, int chunkTokens, int slots) {
     public StepPlanner {
         if (stagingBytes < 0) {
             throw new IllegalArgumentException("stagingBytes is " + stagingBytes + ", must not be negative");
@@ -32,7 +33,8 @@ public record StepPlanner(
     /**
      * Plans a step.
      *
-     * @throws IllegalArgumentException if the shape contradicts itself, or if staging memory cannot hold even a single cell; the message names the setting and how much is needed
+     * @throws IllegalArgumentException if the shape contradicts itself, or if staging memory cannot hold even a single
+     *     cell; the message names the setting and how much is needed
      */
     public StepPlan plan(StepShape shape) {
         shape.sequences().forEach(this::requireClosingOfFilledBlocks);
@@ -58,7 +60,10 @@ public record StepPlanner(
         }
     }
 
-    /** The largest chunks, up to the wanted ones, with which the wanted slots fit; if not even the smallest chunks leave room for those, with the slots that do fit. */
+    /**
+     * The largest chunks, up to the wanted ones, with which the wanted slots fit; if not even the smallest chunks leave
+     * room for those, with the slots that do fit.
+     */
     private BatchCells.Cut cut(BatchCells cells) {
         BatchCells.Cut largest = cells.cut(wantedChunkTokens());
         if (slots(largest) == usefulSlots(largest)) {

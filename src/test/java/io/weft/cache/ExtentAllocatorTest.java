@@ -14,7 +14,10 @@ import org.junit.jupiter.params.provider.ValueSource;
 class ExtentAllocatorTest {
     private record Extent(long offset, int bytes) {}
 
-    /** A bit for each byte is the model: extents never overlap, refusals are true, and all that is freed can be had again in one piece. */
+    /**
+     * A bit for each byte is the model: extents never overlap, refusals are true, and all that is freed can be had
+     * again in one piece.
+     */
     @ParameterizedTest
     @ValueSource(longs = {1, 2, 3, 4, 5, 6, 7, 8})
     void agreesWithAMapOfBytes(long seed) {

@@ -31,7 +31,10 @@ class SamplerTest {
 
     /** The tokens that the filters leave, straight from their definitions: sort everything, cut. */
     private static Set<Integer> kept(float[] logits, SamplingParameters sampling) {
-        double largest = IntStream.range(0, logits.length).mapToDouble(i -> logits[i]).max().orElseThrow();
+        double largest = IntStream.range(0, logits.length)
+                .mapToDouble(i -> logits[i])
+                .max()
+                .orElseThrow();
         double[] weights = new double[logits.length];
         Arrays.setAll(weights, i -> Math.exp((logits[i] - largest) / sampling.temperature()));
         List<Integer> sorted = IntStream.range(0, logits.length)
@@ -54,8 +57,17 @@ class SamplerTest {
 
     @ParameterizedTest
     @CsvSource({
-        "0.5, 0.9, 0, 0", "1, 0.1, 0, 0", "2, 0.99, 0, 0", "1, 1, 5, 0", "1, 0.7, 20, 0", "1.3, 1, 0, 0.05", "1, 0.9, 0, 0.3",
-        "0.7, 0.95, 40, 0.01", "1, 1, 1, 0", "0.01, 0.5, 0, 0", "2, 0.999999, 0, 0"
+        "0.5, 0.9, 0, 0",
+        "1, 0.1, 0, 0",
+        "2, 0.99, 0, 0",
+        "1, 1, 5, 0",
+        "1, 0.7, 20, 0",
+        "1.3, 1, 0, 0.05",
+        "1, 0.9, 0, 0.3",
+        "0.7, 0.95, 40, 0.01",
+        "1, 1, 1, 0",
+        "0.01, 0.5, 0, 0",
+        "2, 0.999999, 0, 0"
     })
     void drawsExactlyFromWhatTheFiltersLeave(double temperature, double topP, int topK, double minP) {
         Random random = new Random(7);
@@ -135,7 +147,9 @@ class SamplerTest {
         Random random = new Random(11);
         float[] logits = randomLogits(random, 384, 3);
         var all = TokenScorer.score(logits, 5, 384);
-        double sum = all.alternatives().stream().mapToDouble(a -> Math.exp(a.logprob())).sum();
+        double sum = all.alternatives().stream()
+                .mapToDouble(a -> Math.exp(a.logprob()))
+                .sum();
         assertThat(sum).isCloseTo(1, within(1e-5));
         var few = TokenScorer.score(logits, 5, 5);
         assertThat(few.alternatives()).isEqualTo(all.alternatives().subList(0, 5));

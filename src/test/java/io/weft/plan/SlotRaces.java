@@ -14,8 +14,9 @@ import java.util.random.RandomGenerator;
 import java.util.stream.Stream;
 
 /**
- * Replays a plan in a random order that lanes and waits allow, on a model of the slots and the workspace that knows what lies in each, and fails when a stage finds something other than
- * what it needs. It takes a stage as two moments, begin and end: data is there when the writer has ended, and must stay until the reader has ended.
+ * Replays a plan in a random order that lanes and waits allow, on a model of the slots and the workspace that knows
+ * what lies in each, and fails when a stage finds something other than what it needs. It takes a stage as two moments,
+ * begin and end: data is there when the writer has ended, and must stay until the reader has ended.
  */
 final class SlotRaces {
     private final StepPlan plan;
@@ -62,7 +63,8 @@ final class SlotRaces {
         int preferred = random.nextInt(Lane.values().length + 1);
         while (true) {
             List<Lane> ready = Arrays.stream(Lane.values())
-                    .filter(lane -> !lanes.get(lane).isEmpty() && mayAdvance(lanes.get(lane).getFirst()))
+                    .filter(lane -> !lanes.get(lane).isEmpty()
+                            && mayAdvance(lanes.get(lane).getFirst()))
                     .toList();
             if (ready.isEmpty()) {
                 break;
@@ -82,7 +84,9 @@ final class SlotRaces {
                 begin(planned.stage());
             }
         }
-        assertThat(lanes.values()).as("every stage can run").allSatisfy(left -> assertThat(left).isEmpty());
+        assertThat(lanes.values())
+                .as("every stage can run")
+                .allSatisfy(left -> assertThat(left).isEmpty());
         int layers = (int) plan.stages().stream()
                 .filter(planned -> planned.stage() instanceof Stage.Project)
                 .count();
@@ -118,8 +122,7 @@ final class SlotRaces {
         switch (stage) {
             case Stage.Upload upload -> uploaded = true;
             case Stage.Embed embed -> embedded = true;
-            case Stage.Transfer transfer -> put(
-                    transfer.layer(), transfer.chunk(), "host " + transfer.content());
+            case Stage.Transfer transfer -> put(transfer.layer(), transfer.chunk(), "host " + transfer.content());
             case Stage.Gather gather -> put(gather.layer(), gather.chunk(), "device activations");
             case Stage.Project project -> projectedLayers.add(project.layer());
             case Stage.Recompute recompute -> {
@@ -143,7 +146,10 @@ final class SlotRaces {
         }
     }
 
-    /** A writer begins: nobody of another use may be reading, and nothing of another use may still be waiting to be read. */
+    /**
+     * A writer begins: nobody of another use may be reading, and nothing of another use may still be waiting to be
+     * read.
+     */
     private void claim(int layer, int chunk) {
         Slot slot = slot(layer, chunk);
         assertThat(Stream.concat(slot.readers.stream(), slot.pieces.stream()))

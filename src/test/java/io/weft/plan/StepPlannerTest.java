@@ -39,11 +39,7 @@ class StepPlannerTest {
                     + StagingLayout.workspaceBytes(geometry, geometry.blocks(geometry.cellTokens()));
             long staging = random.nextInt(5) == 0 ? AMPLE : cellBytes + random.nextLong(20 * cellBytes);
             StepPlanner planner = new StepPlanner(
-                    geometry,
-                    schedule,
-                    staging,
-                    1 + random.nextInt(6 * geometry.cellTokens()),
-                    1 + random.nextInt(6));
+                    geometry, schedule, staging, 1 + random.nextInt(6 * geometry.cellTokens()), 1 + random.nextInt(6));
             return new Case(planner, shape, planner.plan(shape));
         }
 
@@ -84,9 +80,10 @@ class StepPlannerTest {
                 assertThat(range.fromToken()).isEqualTo(covered.getOrDefault(range.sequence(), 0));
                 assertThat(range.fromToken() % c.geometry().cellTokens()).isZero();
                 int total = total(c, range.sequence());
-                assertThat(range.toToken()).satisfies(to -> assertThat(
-                                to == total || to % c.geometry().cellTokens() == 0)
-                        .isTrue());
+                assertThat(range.toToken())
+                        .satisfies(to -> assertThat(
+                                        to == total || to % c.geometry().cellTokens() == 0)
+                                .isTrue());
                 covered.put(range.sequence(), range.toToken());
             }
         }
@@ -185,8 +182,8 @@ class StepPlannerTest {
     void waitsAreForOtherLanesOnly(Case c) {
         for (PlannedStage planned : c.plan().stages()) {
             assertThat(planned.after())
-                    .noneMatch(earlier ->
-                            c.plan().stages().get(earlier).stage().lane() == planned.stage().lane());
+                    .noneMatch(earlier -> c.plan().stages().get(earlier).stage().lane()
+                            == planned.stage().lane());
             assertThat(c.plan().stages().get(planned.index())).isSameAs(planned);
         }
     }
@@ -212,13 +209,17 @@ class StepPlannerTest {
             }
         }
         assertThat(c.plan().linkInBytes()).isEqualTo(layers * inBytes);
-        assertThat(c.stages(Stage.Gather.class).stream().mapToLong(Stage.Gather::bytes).sum())
+        assertThat(c.stages(Stage.Gather.class).stream()
+                        .mapToLong(Stage.Gather::bytes)
+                        .sum())
                 .isEqualTo(layers * gatherBytes);
         assertThat(c.stages(Stage.WriteOut.class).stream()
                         .mapToLong(Stage.WriteOut::bytes)
                         .sum())
                 .isEqualTo(layers * outBytes);
-        assertThat(c.stages(Stage.Keep.class).stream().mapToLong(Stage.Keep::bytes).sum())
+        assertThat(c.stages(Stage.Keep.class).stream()
+                        .mapToLong(Stage.Keep::bytes)
+                        .sum())
                 .isEqualTo(layers * keepBytes);
     }
 
@@ -230,7 +231,9 @@ class StepPlannerTest {
         for (SequenceShape sequence : c.shape().sequences()) {
             int cached = sequence.cachedTokens(c.geometry().blockTokens());
             int total = sequence.totalTokens(c.geometry().blockTokens());
-            pairsOfALayer += IntStream.range(cached, total).mapToLong(position -> position + 1).sum();
+            pairsOfALayer += IntStream.range(cached, total)
+                    .mapToLong(position -> position + 1)
+                    .sum();
             tokensOfALayer += total;
         }
         List<Stage.Attend> attends = c.stages(Stage.Attend.class);
@@ -238,9 +241,10 @@ class StepPlannerTest {
         assertThat(attends.stream().mapToLong(Stage.Attend::rowTokens).sum()).isEqualTo(layers * pairsOfALayer);
         assertThat(attends.stream().mapToLong(Stage.Attend::tokens).sum()).isEqualTo(layers * tokensOfALayer);
         for (Stage.Attend attend : attends) {
-            assertThat(attend.rowTokens()).isEqualTo(c.plan().chunks().get(attend.chunk()).ranges().stream()
-                    .mapToLong(range -> bruteForceRowTokens(c, range))
-                    .sum());
+            assertThat(attend.rowTokens())
+                    .isEqualTo(c.plan().chunks().get(attend.chunk()).ranges().stream()
+                            .mapToLong(range -> bruteForceRowTokens(c, range))
+                            .sum());
         }
     }
 
@@ -291,9 +295,10 @@ class StepPlannerTest {
                 .filteredOn(planned -> planned.stage() instanceof Stage.Recompute)
                 .allSatisfy(planned -> assertThat(planned.after())
                         .singleElement()
-                        .satisfies(earlier ->
-                                assertThat(((Stage.Transfer) plan.stages().get(earlier).stage()).content())
-                                        .isEqualTo(Content.ACTIVATION)));
+                        .satisfies(earlier -> assertThat(((Stage.Transfer)
+                                                plan.stages().get(earlier).stage())
+                                        .content())
+                                .isEqualTo(Content.ACTIVATION)));
     }
 
     @Test
@@ -335,7 +340,8 @@ class StepPlannerTest {
         assertThat(transfers).hasSize(6);
         for (int use = 0; use < 6; use++) {
             assertThat(transfers.get(use).after())
-                    .isEqualTo(use < 3 ? List.of() : List.of(attends.get(use - 3).index()));
+                    .isEqualTo(
+                            use < 3 ? List.of() : List.of(attends.get(use - 3).index()));
         }
     }
 
