@@ -67,7 +67,7 @@ final class BenchCommand implements Callable<Integer> {
         requireWithin("--prompt", promptTokens, 1, 1 << 24);
         requireWithin("--generate", generatedTokens, 2, 1 << 20);
         List<Schedule> chosen = schedules.stream().map(this::schedule).toList();
-        Settings settings = CommonOptions.settings().withBatch(batch, promptTokens + generatedTokens);
+        Settings settings = CommonOptions.settings().forBatch(batch, promptTokens + generatedTokens);
         PrintWriter out = spec.commandLine().getOut();
         List<BenchReport> reports = new ArrayList<>();
         try (Progress progress = new Progress(spec.commandLine().getErr());

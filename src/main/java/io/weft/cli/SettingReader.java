@@ -49,21 +49,43 @@ final class SettingReader {
         throw new SettingException(key, value.get(), allowed);
     }
 
-    OptionalDouble decimal(String key, double above, double most) {
+    /** Whether a bound itself is allowed. */
+    enum Bound {
+        INCLUSIVE,
+        EXCLUSIVE
+    }
+
+    OptionalDouble decimal(String key, Bound bound, double least, double most) {
         Optional<String> value = text(key);
         if (value.isEmpty()) {
             return OptionalDouble.empty();
         }
-        String allowed = "a number above " + above + ", at most " + most;
+        String allowed =
+                switch (bound) {
+                    case INCLUSIVE -> "a number from " + least + " to " + most;
+                    case EXCLUSIVE -> "a number above " + least + ", at most " + most;
+                };
         try {
             double number = Double.parseDouble(value.get());
-            if (number > above && number <= most) {
+            if (number <= most && (number > least || (bound == Bound.INCLUSIVE && number == least))) {
                 return OptionalDouble.of(number);
             }
         } catch (NumberFormatException e) {
             throw new SettingException(key, value.get(), allowed);
         }
         throw new SettingException(key, value.get(), allowed);
+    }
+
+    OptionalLong whole(String key) {
+        Optional<String> value = text(key);
+        if (value.isEmpty()) {
+            return OptionalLong.empty();
+        }
+        try {
+            return OptionalLong.of(Long.parseLong(value.get()));
+        } catch (NumberFormatException e) {
+            throw new SettingException(key, value.get(), "a whole number");
+        }
     }
 
     /** Bytes: 24GB is 24·10⁹, 24GiB is 24·2³⁰, a plain number is bytes. */

@@ -1,5 +1,6 @@
 package io.weft.cli;
 
+import io.weft.cli.SettingReader.Bound;
 import io.weft.plan.Schedule;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -32,6 +33,7 @@ import org.eclipse.microprofile.config.Config;
  * @param cpuThreads threads of the CPU device's kernels
  * @param profileDirectory where measured profiles are kept
  * @param drainTimeout how long running requests may take when the service stops
+ * @param requests what a request gets that does not say
  */
 record Settings(
         String model,
@@ -51,7 +53,8 @@ record Settings(
         OptionalDouble cpuLinkGigabytesPerSecond,
         int cpuThreads,
         Path profileDirectory,
-        Duration drainTimeout) {
+        Duration drainTimeout,
+        RequestDefaults requests) {
 
     private static final int TOKENS_MOST = 1 << 24;
 
@@ -83,6 +86,15 @@ record Settings(
         /** The schedule that was asked for; empty leaves it to the planner. */
         Optional<Schedule> schedule() {
             return schedule;
+        }
+
+        static ScheduleChoice of(Schedule schedule) {
+            return switch (schedule) {
+                case RESIDENT -> RESIDENT;
+                case FULL_TRANSFER -> FULL_TRANSFER;
+                case KVPR -> KVPR;
+                case CHUNKED -> CHUNKED;
+            };
         }
 
         String label() {
@@ -120,13 +132,54 @@ record Settings(
                 blockTokens,
                 cellTokens,
                 optional(reader, "weft.chunk-tokens"),
-                reader.decimal("weft.cpu.link-gbps", 0, 10_000),
+                reader.decimal("weft.cpu.link-gbps", Bound.EXCLUSIVE, 0, 10_000),
                 reader.integer("weft.cpu.threads", processors, 1, 1024),
                 Path.of(reader.text(
                         "weft.profile-directory",
                         Path.of(System.getProperty("user.home"), ".cache", "weft", "profiles")
                                 .toString())),
-                reader.duration("weft.drain-timeout", Duration.ofSeconds(30)));
+                reader.duration("weft.drain-timeout", Duration.ofSeconds(30)),
+                RequestDefaults.read(reader));
+    }
+
+    /** The same for a batch of known size, with room for all its sequences. */
+    Settings forBatch(int sequences, int tokens) {
+        return new Settings(
+                model,
+                servedModelName,
+                device,
+                schedule,
+                deviceMemoryBytes,
+                hostMemoryBytes,
+                stagingBytes,
+                OptionalInt.of(tokens),
+                sequences,
+                Math.max(maxBatchTokens, sequences),
+                queueLimit,
+                blockTokens,
+                cellTokens,
+                chunkTokens,
+                cpuLinkGigabytesPerSecond,
+                cpuThreads,
+                profileDirectory,
+                drainTimeout,
+                requests);
+    }
+
+    /**
+     * What a request gets that does not say.
+     *
+     * @param maxTokens tokens to generate
+     * @param temperature of sampling; the model's if empty
+     * @param seed a new one for each request if empty
+     */
+    record RequestDefaults(OptionalInt maxTokens, OptionalDouble temperature, OptionalLong seed) {
+        private static RequestDefaults read(SettingReader reader) {
+            return new RequestDefaults(
+                    optional(reader, "weft.request.max-tokens"),
+                    reader.decimal("weft.request.temperature", Bound.INCLUSIVE, 0, 2),
+                    reader.whole("weft.request.seed"));
+        }
     }
 
     private static OptionalInt optional(SettingReader reader, String key) {

@@ -18,12 +18,6 @@ public interface Stream {
     /** Host to device over the link; both have the same length. */
     void copyToDevice(HostBuffer from, DeviceBuffer to);
 
-    /**
-     * Host to device over the link, {@code rows} rows of {@code rowBytes} in one call; the rows lie dense in {@code to}
-     * and {@code fromPitchBytes} apart in {@code from}.
-     */
-    void copyRowsToDevice(HostBuffer from, long fromPitchBytes, DeviceBuffer to, long rowBytes, int rows);
-
     /** Device to host over the link; both have the same length. */
     void copyToHost(DeviceBuffer from, HostBuffer to);
 

@@ -1,0 +1,206 @@
+package io.weft.device.cpu;
+
+import io.weft.device.Device;
+import io.weft.device.Device.Allocation.Memory;
+import io.weft.device.DeviceBuffer;
+import io.weft.device.DeviceInfo;
+import io.weft.device.ElementType;
+import io.weft.device.Embedding;
+import io.weft.device.Event;
+import io.weft.device.HostBuffer;
+import io.weft.device.Kernels;
+import io.weft.device.Linear;
+import io.weft.device.Norm;
+import io.weft.device.OutOfMemoryBudgetException;
+import io.weft.device.RotaryTable;
+import io.weft.device.Stream;
+import io.weft.device.TensorView;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import org.jspecify.annotations.Nullable;
+
+/** A device made of this machine's cores and memory. Everything is fp32; 16-bit weights are widened when they are loaded, which is exact. */
+public final class CpuDevice implements Device {
+    private final CpuOptions options;
+    private final LinkDirection toDevice;
+    private final LinkDirection toHost;
+    private final Workers workers;
+    private final CpuKernels kernels;
+    private final List<Allocation> allocations = new ArrayList<>();
+    private final List<NativeMemory> memory = new ArrayList<>();
+    private final List<CpuStream> streams = new ArrayList<>();
+    private boolean closed;
+
+    public CpuDevice(CpuOptions options) {
+        this.options = options;
+        this.toDevice = new LinkDirection(options.linkGigabytesPerSecond());
+        this.toHost = new LinkDirection(options.linkGigabytesPerSecond());
+        this.workers = new Workers(options.threads());
+        this.kernels = new CpuKernels(workers);
+    }
+
+    @Override
+    public DeviceInfo info() {
+        String link = options.linkGigabytesPerSecond().isPresent()
+                ? String.format(Locale.ROOT, "%s GB/s link", options.linkGigabytesPerSecond().getAsDouble())
+                : "memory as link";
+        String name = "CPU (%s, %d threads, %d lanes, %s)"
+                .formatted(
+                        System.getProperty("os.arch"),
+                        options.threads(),
+                        io.weft.device.cpu.Memory.LANES,
+                        link);
+        return new DeviceInfo("cpu", name, options.deviceBudgetBytes(), options.hostBudgetBytes());
+    }
+
+    @Override
+    public ElementType elementType() {
+        return ElementType.F32;
+    }
+
+    @Override
+    public DeviceBuffer allocate(String purpose, long bytes) {
+        MemorySegment segment = allocate(purpose, Memory.DEVICE, bytes);
+        return new DeviceBuffer(segment.address(), bytes);
+    }
+
+    @Override
+    public HostBuffer allocateHost(String purpose, long bytes) {
+        return new HostBuffer(allocate(purpose, Memory.HOST, bytes));
+    }
+
+    private synchronized MemorySegment allocate(String purpose, Memory where, long bytes) {
+        requireOpen();
+        long usedBytes = allocations.stream()
+                .filter(allocation -> allocation.memory() == where)
+                .mapToLong(Allocation::bytes)
+                .sum();
+        long budgetBytes =
+                switch (where) {
+                    case DEVICE -> options.deviceBudgetBytes();
+                    case HOST -> options.hostBudgetBytes();
+                };
+        if (bytes < 0 || bytes > budgetBytes - usedBytes) {
+            throw new OutOfMemoryBudgetException(
+                    purpose,
+                    bytes,
+                    usedBytes,
+                    budgetBytes,
+                    switch (where) {
+                        case DEVICE -> "weft.device-memory";
+                        case HOST -> "weft.host-memory";
+                    });
+        }
+        NativeMemory allocated = new NativeMemory(bytes);
+        memory.add(allocated);
+        allocations.add(new Allocation(purpose, where, bytes));
+        return allocated.segment();
+    }
+
+    @Override
+    public synchronized List<Allocation> allocations() {
+        return List.copyOf(allocations);
+    }
+
+    @Override
+    public synchronized Stream stream(String name) {
+        requireOpen();
+        CpuStream stream = new CpuStream(name, toDevice, toHost);
+        streams.add(stream);
+        return stream;
+    }
+
+    @Override
+    public Event event(Event.Timing timing) {
+        return new CpuEvent(timing);
+    }
+
+    @Override
+    public Kernels kernels() {
+        return kernels;
+    }
+
+    @Override
+    public Linear linear(String purpose, List<TensorView> rows, List<TensorView> bias) {
+        int inFeatures = rows.getFirst().columns();
+        int outFeatures = rows.stream().mapToInt(TensorView::rows).sum();
+        int padded = Math.ceilDiv(outFeatures, CpuLinear.PANEL) * CpuLinear.PANEL;
+        long panelBytes = (long) padded * inFeatures * Float.BYTES;
+        long bytes = panelBytes + (long) padded * Float.BYTES;
+        DeviceBuffer to = allocate(purpose, bytes);
+        CpuLinear linear =
+                new CpuLinear(outFeatures, inFeatures, to.address(), to.address() + panelBytes, bytes);
+        WeightPacker.pack(linear, rows, bias);
+        return linear;
+    }
+
+    @Override
+    public Embedding embedding(TensorView tokens, @Nullable TensorView positions, int positionOffset, float scale) {
+        DeviceBuffer tokenTable = upload("token embedding", tokens);
+        long positionAddress = 0;
+        long bytes = tokenTable.bytes();
+        if (positions != null) {
+            DeviceBuffer positionTable = upload("position embedding", positions);
+            positionAddress = positionTable.address();
+            bytes += positionTable.bytes();
+        }
+        return new CpuEmbedding(
+                tokens.columns(), tokens.rows(), tokenTable.address(), positionAddress, positionOffset, scale, bytes);
+    }
+
+    @Override
+    public Norm norm(Norm.Kind kind, TensorView gain, @Nullable TensorView bias) {
+        int width = gain.rows();
+        DeviceBuffer weights = allocate("norm", 2L * width * Float.BYTES);
+        long biasAddress = weights.address() + (long) width * Float.BYTES;
+        WeightPacker.widen(gain, weights.address());
+        if (bias == null) {
+            WeightPacker.clear(biasAddress, width);
+        } else {
+            WeightPacker.widen(bias, biasAddress);
+        }
+        return new CpuNorm(kind, width, weights.address(), biasAddress);
+    }
+
+    @Override
+    public RotaryTable rotaryTable(float[] inverseFrequencies, float magnitude, int positions) {
+        int half = inverseFrequencies.length;
+        long tableBytes = (long) positions * half * Float.BYTES;
+        DeviceBuffer tables = allocate("rotary table", 2 * tableBytes);
+        long sines = tables.address() + tableBytes;
+        for (int position = 0; position < positions; position++) {
+            for (int j = 0; j < half; j++) {
+                // The angle is rounded to fp32, as the models were trained with.
+                double angle = (float) position * inverseFrequencies[j];
+                long at = ((long) position * half + j) * Float.BYTES;
+                io.weft.device.cpu.Memory.setFloat(tables.address() + at, (float) (Math.cos(angle) * magnitude));
+                io.weft.device.cpu.Memory.setFloat(sines + at, (float) (Math.sin(angle) * magnitude));
+            }
+        }
+        return new CpuRotaryTable(2 * half, positions, tables.address(), sines);
+    }
+
+    private DeviceBuffer upload(String purpose, TensorView tensor) {
+        DeviceBuffer to = allocate(purpose, (long) tensor.rows() * tensor.columns() * Float.BYTES);
+        WeightPacker.widen(tensor, to.address());
+        return to;
+    }
+
+    private void requireOpen() {
+        if (closed) {
+            throw new IllegalStateException("the device is closed");
+        }
+    }
+
+    @Override
+    public synchronized void close() {
+        if (!closed) {
+            closed = true;
+            streams.forEach(CpuStream::close);
+            workers.close();
+            memory.forEach(NativeMemory::free);
+        }
+    }
+}

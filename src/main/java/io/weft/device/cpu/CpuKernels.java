@@ -1,0 +1,289 @@
+package io.weft.device.cpu;
+
+import static io.weft.device.cpu.Memory.address;
+import static io.weft.device.cpu.Memory.getFloat;
+import static io.weft.device.cpu.Memory.getInt;
+import static io.weft.device.cpu.Memory.getLong;
+import static io.weft.device.cpu.Memory.setFloat;
+
+import io.weft.device.Activation;
+import io.weft.device.AttentionIndex;
+import io.weft.device.AttentionShape;
+import io.weft.device.AttentionWork;
+import io.weft.device.BlockBases;
+import io.weft.device.DeviceBuffer;
+import io.weft.device.Embedding;
+import io.weft.device.Epilogue;
+import io.weft.device.Kernels;
+import io.weft.device.Linear;
+import io.weft.device.Norm;
+import io.weft.device.RotaryTable;
+import io.weft.device.Stream;
+import java.util.function.IntConsumer;
+
+/** Checks a call, then issues it on the stream's thread. */
+final class CpuKernels implements Kernels {
+    /** Elements below which a pointwise kernel runs on one thread. */
+    private static final long SMALL_ELEMENTS = 32 * 1024;
+
+    private final Workers workers;
+    private final MatrixProduct product;
+
+    CpuKernels(Workers workers) {
+        this.workers = workers;
+        this.product = new MatrixProduct(workers);
+    }
+
+    @Override
+    public void embed(
+            Stream stream, Embedding table, DeviceBuffer tokenIds, DeviceBuffer positions, DeviceBuffer out, int rows) {
+        CpuEmbedding cpuTable = (CpuEmbedding) table;
+        long ids = address("tokenIds", tokenIds, bytes(rows, 1));
+        long places = address("positions", positions, bytes(rows, 1));
+        long to = address("out", out, bytes(rows, table.width()));
+        issue(stream, () -> forRows(rows, table.width(), row -> {
+            int token = getInt(ids + bytes(row, 1));
+            if (token < 0 || token >= cpuTable.vocabulary()) {
+                throw new IndexOutOfBoundsException("token " + token + " of a vocabulary of " + cpuTable.vocabulary());
+            }
+            Pointwise.embed(cpuTable, token, getInt(places + bytes(row, 1)), to + bytes(row, table.width()));
+        }));
+    }
+
+    @Override
+    public void norm(Stream stream, Norm norm, DeviceBuffer in, DeviceBuffer out, int rows) {
+        int width = norm.width();
+        long from = address("in", in, bytes(rows, width));
+        long to = address("out", out, bytes(rows, width));
+        issue(stream, () -> forRows(
+                rows, width, row -> Pointwise.norm((CpuNorm) norm, from + bytes(row, width), to + bytes(row, width))));
+    }
+
+    @Override
+    public void linear(Stream stream, Linear weights, DeviceBuffer in, DeviceBuffer out, int rows, Epilogue epilogue) {
+        long from = address("in", in, bytes(rows, weights.inFeatures()));
+        long to = address("out", out, bytes(rows, weights.outFeatures()));
+        issue(stream, () -> product.multiply((CpuLinear) weights, from, to, rows, epilogue));
+    }
+
+    @Override
+    public void gate(Stream stream, Activation activation, DeviceBuffer gateUp, DeviceBuffer out, int rows, int width) {
+        long from = address("gateUp", gateUp, bytes(rows, 2 * width));
+        long to = address("out", out, bytes(rows, width));
+        issue(stream, () -> forRows(
+                rows,
+                width,
+                row -> Pointwise.gate(activation, from + bytes(row, 2 * width), to + bytes(row, width), width)));
+    }
+
+    @Override
+    public void rotate(
+            Stream stream,
+            RotaryTable table,
+            DeviceBuffer values,
+            int rowWidth,
+            int heads,
+            int headSize,
+            DeviceBuffer positions,
+            int rowsPerPosition,
+            int rows) {
+        if (heads * headSize > rowWidth || table.rotaryWidth() > headSize) {
+            throw new IllegalArgumentException("%d heads of %d do not fit rows of %d, or %d rotated dimensions a head"
+                    .formatted(heads, headSize, rowWidth, table.rotaryWidth()));
+        }
+        long at = address("values", values, bytes(rows, rowWidth));
+        long places = address("positions", positions, bytes(Math.ceilDiv(rows, rowsPerPosition), 1));
+        issue(stream, () -> forRows(rows, heads * headSize, row -> {
+            int position = Pointwise.position(places, rowsPerPosition, row);
+            if (position < 0 || position >= table.positions()) {
+                throw new IndexOutOfBoundsException("position " + position + " of " + table.positions());
+            }
+            Pointwise.rotate((CpuRotaryTable) table, at + bytes(row, rowWidth), heads, headSize, position);
+        }));
+    }
+
+    @Override
+    public void scatterRows(
+            Stream stream, DeviceBuffer values, int rowBytes, DeviceBuffer offsets, DeviceBuffer base, int rows) {
+        long from = address("values", values, (long) rows * rowBytes);
+        long places = address("offsets", offsets, (long) rows * Long.BYTES);
+        issue(stream, () -> {
+            for (int row = 0; row < rows; row++) {
+                long offset = getLong(places + (long) row * Long.BYTES);
+                Memory.copy(
+                        from + (long) row * rowBytes,
+                        base.slice(offset, rowBytes).address(),
+                        rowBytes);
+            }
+        });
+    }
+
+    @Override
+    public void gatherRows(
+            Stream stream, DeviceBuffer values, int rowBytes, DeviceBuffer indices, DeviceBuffer out, int rows) {
+        long places = address("indices", indices, bytes(rows, 1));
+        long to = address("out", out, (long) rows * rowBytes);
+        issue(stream, () -> {
+            for (int row = 0; row < rows; row++) {
+                long offset = (long) getInt(places + bytes(row, 1)) * rowBytes;
+                Memory.copy(values.slice(offset, rowBytes).address(), to + (long) row * rowBytes, rowBytes);
+            }
+        });
+    }
+
+    @Override
+    public void clearAttention(Stream stream, AttentionShape shape, DeviceBuffer state, int rows) {
+        int headElements = shape.headSize() + 2;
+        long at = address("state", state, rows * shape.stateBytesPerRow());
+        issue(stream, () -> forRows(rows, shape.heads() * headElements, row -> {
+            for (int head = 0; head < shape.heads(); head++) {
+                long headState = at + row * shape.stateBytesPerRow() + bytes(head, headElements);
+                for (int j = 0; j < headElements; j++) {
+                    setFloat(headState + bytes(j, 1), j == shape.headSize() ? Float.NEGATIVE_INFINITY : 0);
+                }
+            }
+        }));
+    }
+
+    @Override
+    public void attend(
+            Stream stream,
+            AttentionShape shape,
+            AttentionIndex index,
+            AttentionWork work,
+            BlockBases bases,
+            DeviceBuffer queries,
+            DeviceBuffer state) {
+        long spans = address("spans", work.spans(), bytes(work.spanCount(), AttentionWork.SPAN_INTS));
+        issue(stream, () -> {
+            for (int i = 0; i < work.spanCount(); i++) {
+                long at = spans + bytes(i, AttentionWork.SPAN_INTS);
+                Span span = new Span(
+                        getInt(at), getInt(at + 4), getInt(at + 8), getInt(at + 12), getInt(at + 16));
+                attend(shape, index, span, bases, queries, state);
+            }
+        });
+    }
+
+    /** See {@link AttentionWork}. */
+    private record Span(int sequence, int firstRow, int rows, int fromToken, int toToken) {}
+
+    private void attend(
+            AttentionShape shape,
+            AttentionIndex index,
+            Span span,
+            BlockBases bases,
+            DeviceBuffer queries,
+            DeviceBuffer state) {
+        int lastRow = span.firstRow() + span.rows();
+        long queryBytes = bytes(1, shape.queryWidth());
+        long query = address("queries", queries, lastRow * queryBytes);
+        long running = address("state", state, lastRow * shape.stateBytesPerRow());
+        long positions = address("rowPositions", index.rowPositions(), bytes(lastRow, 1));
+        long tableRowBytes = (long) index.blocksPerSequence() * Long.BYTES;
+        long table = index.blockTable()
+                .slice(span.sequence() * tableRowBytes, tableRowBytes)
+                .address();
+        long elements = (long) span.rows() * (span.toToken() - span.fromToken()) * shape.queryWidth();
+        int tasks = elements < SMALL_ELEMENTS ? 1 : Math.min(span.rows() * shape.keyValueHeads(), 8 * workers.count());
+        int items = span.rows() * shape.keyValueHeads();
+        workers.run(tasks, task -> {
+            CellAttention attention = new CellAttention(shape);
+            int from = (int) ((long) items * task / tasks);
+            int to = (int) ((long) items * (task + 1) / tasks);
+            for (int item = from; item < to; item++) {
+                int row = span.firstRow() + item / shape.keyValueHeads();
+                attendRow(
+                        shape,
+                        attention,
+                        span,
+                        getInt(positions + bytes(row, 1)),
+                        item % shape.keyValueHeads(),
+                        table,
+                        bases,
+                        query + row * queryBytes,
+                        running + row * shape.stateBytesPerRow());
+            }
+        });
+    }
+
+    /** One row and the query heads of one K/V head, cell by cell. */
+    private static void attendRow(
+            AttentionShape shape,
+            CellAttention attention,
+            Span span,
+            int position,
+            int keyValueHead,
+            long table,
+            BlockBases bases,
+            long query,
+            long state) {
+        int group = shape.heads() / shape.keyValueHeads();
+        long firstVisible = Math.max(0L, (long) position - shape.window() + 1);
+        int end = Math.min(span.toToken(), position + 1);
+        for (int cell = span.fromToken(); cell < end; cell += shape.cellTokens()) {
+            int from = (int) Math.max(cell, firstVisible);
+            int to = Math.min(end, cell + shape.cellTokens());
+            if (from >= to) {
+                continue;
+            }
+            attention.enter(table, bases, from, to);
+            for (int head = keyValueHead * group; head < (keyValueHead + 1) * group; head++) {
+                attention.attend(
+                        to - from,
+                        query + bytes(head, shape.headSize()),
+                        keyValueHead,
+                        state + bytes(head, shape.headSize() + 2));
+            }
+        }
+    }
+
+    @Override
+    public void finishAttention(Stream stream, AttentionShape shape, DeviceBuffer state, DeviceBuffer out, int rows) {
+        int headSize = shape.headSize();
+        long from = address("state", state, rows * shape.stateBytesPerRow());
+        long to = address("out", out, bytes(rows, shape.queryWidth()));
+        issue(stream, () -> forRows(rows, shape.queryWidth(), row -> {
+            for (int head = 0; head < shape.heads(); head++) {
+                long headState = from + row * shape.stateBytesPerRow() + bytes(head, headSize + 2);
+                float sum = getFloat(headState + bytes(headSize + 1, 1));
+                long result = to + bytes(row, shape.queryWidth()) + bytes(head, headSize);
+                for (int j = 0; j < headSize; j++) {
+                    setFloat(result + bytes(j, 1), getFloat(headState + bytes(j, 1)) / sum);
+                }
+            }
+        }));
+    }
+
+    @Override
+    public void toFloat(Stream stream, DeviceBuffer in, DeviceBuffer out, long count) {
+        long from = address("in", in, count * Float.BYTES);
+        long to = address("out", out, count * Float.BYTES);
+        issue(stream, () -> Memory.copy(from, to, count * Float.BYTES));
+    }
+
+    private static void issue(Stream stream, CpuStream.Operation operation) {
+        ((CpuStream) stream).issue(operation);
+    }
+
+    /** Bytes of {@code rows} rows of {@code width} fp32 or int32. */
+    private static long bytes(long rows, long width) {
+        return rows * width * Float.BYTES;
+    }
+
+    private void forRows(int rows, int width, IntConsumer row) {
+        if ((long) rows * width < SMALL_ELEMENTS) {
+            for (int i = 0; i < rows; i++) {
+                row.accept(i);
+            }
+            return;
+        }
+        int tasks = Math.min(rows, 4 * workers.count());
+        workers.run(tasks, task -> {
+            int to = (int) ((long) rows * (task + 1) / tasks);
+            for (int i = (int) ((long) rows * task / tasks); i < to; i++) {
+                row.accept(i);
+            }
+        });
+    }
+}

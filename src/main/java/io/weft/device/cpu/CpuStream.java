@@ -1,0 +1,130 @@
+package io.weft.device.cpu;
+
+import io.weft.device.DeviceBuffer;
+import io.weft.device.DeviceException;
+import io.weft.device.Event;
+import io.weft.device.HostBuffer;
+import io.weft.device.Stream;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.LinkedBlockingQueue;
+import org.jspecify.annotations.Nullable;
+
+/** A thread with a queue. */
+final class CpuStream implements Stream {
+    /** What the thread runs. */
+    @FunctionalInterface
+    interface Operation {
+        void run();
+    }
+
+    private final String name;
+    private final LinkDirection toDevice;
+    private final LinkDirection toHost;
+    private final LinkedBlockingQueue<Operation> operations = new LinkedBlockingQueue<>();
+    private final Thread thread;
+    private volatile boolean closing;
+    private volatile @Nullable Throwable failure;
+
+    CpuStream(String name, LinkDirection toDevice, LinkDirection toHost) {
+        this.name = name;
+        this.toDevice = toDevice;
+        this.toHost = toHost;
+        this.thread =
+                Thread.ofPlatform().name("weft-" + name).daemon().start(this::work);
+    }
+
+    @Override
+    public String name() {
+        return name;
+    }
+
+    /** Adds an operation; what it throws stops the stream. */
+    void issue(Operation operation) {
+        if (closing) {
+            throw new IllegalStateException("the device is closed");
+        }
+        operations.add(() -> {
+            if (failure == null) {
+                operation.run();
+            }
+        });
+    }
+
+    @Override
+    public void record(Event event) {
+        if (closing) {
+            throw new IllegalStateException("the device is closed");
+        }
+        CpuEvent.Mark mark = ((CpuEvent) event).renew();
+        operations.add(() -> {
+            Throwable error = failure;
+            if (error == null) {
+                mark.complete(System.nanoTime());
+            } else {
+                mark.completeExceptionally(error);
+            }
+        });
+    }
+
+    @Override
+    public void await(Event event) {
+        CpuEvent.Mark mark = ((CpuEvent) event).mark();
+        if (mark != null) {
+            issue(mark::join);
+        }
+    }
+
+    @Override
+    public void copyToDevice(HostBuffer from, DeviceBuffer to) {
+        requireEqual(from.bytes(), to.bytes());
+        issue(() -> toDevice.copy(from.address(), to.address(), to.bytes()));
+    }
+
+    @Override
+    public void copyToHost(DeviceBuffer from, HostBuffer to) {
+        requireEqual(from.bytes(), to.bytes());
+        issue(() -> toHost.copy(from.address(), to.address(), to.bytes()));
+    }
+
+    @Override
+    public void copyOnDevice(DeviceBuffer from, DeviceBuffer to) {
+        requireEqual(from.bytes(), to.bytes());
+        issue(() -> Memory.copy(from.address(), to.address(), to.bytes()));
+    }
+
+    private static void requireEqual(long fromBytes, long toBytes) {
+        if (fromBytes != toBytes) {
+            throw new IllegalArgumentException("copy of " + fromBytes + " bytes to " + toBytes + " bytes");
+        }
+    }
+
+    private void work() {
+        while (!(closing && operations.isEmpty())) {
+            try {
+                operations.take().run();
+            } catch (InterruptedException e) {
+                failure = new DeviceException("stream " + name + " was interrupted", e);
+            } catch (CompletionException e) {
+                failure = e.getCause();
+            } catch (Throwable e) {
+                failure = new DeviceException("stream " + name + " failed: " + e, e);
+            }
+        }
+    }
+
+    /** Runs what was issued, then ends the thread. */
+    void close() {
+        operations.add(() -> closing = true);
+        boolean interrupted = false;
+        while (thread.isAlive()) {
+            try {
+                thread.join();
+            } catch (InterruptedException e) {
+                interrupted = true;
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+}

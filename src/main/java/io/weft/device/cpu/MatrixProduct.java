@@ -1,0 +1,211 @@
+package io.weft.device.cpu;
+
+import static io.weft.device.cpu.CpuLinear.PANEL;
+import static io.weft.device.cpu.Memory.LANES;
+import static io.weft.device.cpu.Memory.getFloat;
+import static io.weft.device.cpu.Memory.getVector;
+import static io.weft.device.cpu.Memory.setVector;
+
+import io.weft.device.Activation;
+import io.weft.device.Epilogue;
+import jdk.incubator.vector.FloatVector;
+
+/**
+ * {@code out (M, N) = in (M, K) · Wᵀ + bias}. An output element starts at 0 and takes {@code fma(in[k], w[k], sum)} for k = 0, 1, …: tiles of 8, 4 and 1 rows give the same bits.
+ */
+final class MatrixProduct {
+    /** Products below this many multiply-adds are not worth waking another thread. */
+    private static final long SMALL_PRODUCT = 64 * 1024;
+
+    private final Workers workers;
+
+    MatrixProduct(Workers workers) {
+        this.workers = workers;
+    }
+
+    void multiply(CpuLinear weights, long in, long out, int rows, Epilogue epilogue) {
+        int panels = weights.panelCount();
+        long work = (long) rows * weights.inFeatures() * weights.outFeatures();
+        if (work < SMALL_PRODUCT) {
+            multiplyPanels(weights, in, out, rows, epilogue, 0, panels);
+            return;
+        }
+        // A few tasks a thread even out what the threads get; more would only cost.
+        int tasks = Math.min(panels, 4 * workers.count());
+        workers.run(tasks, task -> {
+            int from = (int) ((long) panels * task / tasks);
+            int to = (int) ((long) panels * (task + 1) / tasks);
+            multiplyPanels(weights, in, out, rows, epilogue, from, to);
+        });
+    }
+
+    private static void multiplyPanels(
+            CpuLinear weights, long in, long out, int rows, Epilogue epilogue, int fromPanel, int toPanel) {
+        int depth = weights.inFeatures();
+        long inRowBytes = (long) depth * Float.BYTES;
+        float[] tile = new float[8 * PANEL];
+        for (int panel = fromPanel; panel < toPanel; panel++) {
+            long panelAddress = weights.panel(panel);
+            int row = 0;
+            for (; row + 8 <= rows; row += 8) {
+                tile8(in + row * inRowBytes, inRowBytes, panelAddress, depth, tile);
+                finish(weights, panel, tile, out, row, 8, epilogue);
+            }
+            if (row + 4 <= rows) {
+                tile4(in + row * inRowBytes, inRowBytes, panelAddress, depth, tile);
+                finish(weights, panel, tile, out, row, 4, epilogue);
+                row += 4;
+            }
+            for (; row < rows; row++) {
+                tile1(in + row * inRowBytes, panelAddress, depth, tile);
+                finish(weights, panel, tile, out, row, 1, epilogue);
+            }
+        }
+    }
+
+    private static void tile8(long in, long rowBytes, long panel, int depth, float[] tile) {
+        FloatVector zero = FloatVector.zero(Memory.FLOATS);
+        FloatVector a0 = zero, a1 = zero, a2 = zero, a3 = zero, a4 = zero, a5 = zero, a6 = zero, a7 = zero;
+        FloatVector b0 = zero, b1 = zero, b2 = zero, b3 = zero, b4 = zero, b5 = zero, b6 = zero, b7 = zero;
+        for (int k = 0; k < depth; k++) {
+            long weight = panel + (long) k * PANEL * Float.BYTES;
+            FloatVector wa = getVector(weight);
+            FloatVector wb = getVector(weight + LANES * Float.BYTES);
+            long x = in + (long) k * Float.BYTES;
+            FloatVector x0 = FloatVector.broadcast(Memory.FLOATS, getFloat(x));
+            a0 = x0.fma(wa, a0);
+            b0 = x0.fma(wb, b0);
+            FloatVector x1 = FloatVector.broadcast(Memory.FLOATS, getFloat(x + rowBytes));
+            a1 = x1.fma(wa, a1);
+            b1 = x1.fma(wb, b1);
+            FloatVector x2 = FloatVector.broadcast(Memory.FLOATS, getFloat(x + 2 * rowBytes));
+            a2 = x2.fma(wa, a2);
+            b2 = x2.fma(wb, b2);
+            FloatVector x3 = FloatVector.broadcast(Memory.FLOATS, getFloat(x + 3 * rowBytes));
+            a3 = x3.fma(wa, a3);
+            b3 = x3.fma(wb, b3);
+            FloatVector x4 = FloatVector.broadcast(Memory.FLOATS, getFloat(x + 4 * rowBytes));
+            a4 = x4.fma(wa, a4);
+            b4 = x4.fma(wb, b4);
+            FloatVector x5 = FloatVector.broadcast(Memory.FLOATS, getFloat(x + 5 * rowBytes));
+            a5 = x5.fma(wa, a5);
+            b5 = x5.fma(wb, b5);
+            FloatVector x6 = FloatVector.broadcast(Memory.FLOATS, getFloat(x + 6 * rowBytes));
+            a6 = x6.fma(wa, a6);
+            b6 = x6.fma(wb, b6);
+            FloatVector x7 = FloatVector.broadcast(Memory.FLOATS, getFloat(x + 7 * rowBytes));
+            a7 = x7.fma(wa, a7);
+            b7 = x7.fma(wb, b7);
+        }
+        a0.intoArray(tile, 0);
+        b0.intoArray(tile, LANES);
+        a1.intoArray(tile, PANEL);
+        b1.intoArray(tile, PANEL + LANES);
+        a2.intoArray(tile, 2 * PANEL);
+        b2.intoArray(tile, 2 * PANEL + LANES);
+        a3.intoArray(tile, 3 * PANEL);
+        b3.intoArray(tile, 3 * PANEL + LANES);
+        a4.intoArray(tile, 4 * PANEL);
+        b4.intoArray(tile, 4 * PANEL + LANES);
+        a5.intoArray(tile, 5 * PANEL);
+        b5.intoArray(tile, 5 * PANEL + LANES);
+        a6.intoArray(tile, 6 * PANEL);
+        b6.intoArray(tile, 6 * PANEL + LANES);
+        a7.intoArray(tile, 7 * PANEL);
+        b7.intoArray(tile, 7 * PANEL + LANES);
+    }
+
+    private static void tile4(long in, long rowBytes, long panel, int depth, float[] tile) {
+        FloatVector zero = FloatVector.zero(Memory.FLOATS);
+        FloatVector a0 = zero, a1 = zero, a2 = zero, a3 = zero;
+        FloatVector b0 = zero, b1 = zero, b2 = zero, b3 = zero;
+        for (int k = 0; k < depth; k++) {
+            long weight = panel + (long) k * PANEL * Float.BYTES;
+            FloatVector wa = getVector(weight);
+            FloatVector wb = getVector(weight + LANES * Float.BYTES);
+            long x = in + (long) k * Float.BYTES;
+            FloatVector x0 = FloatVector.broadcast(Memory.FLOATS, getFloat(x));
+            a0 = x0.fma(wa, a0);
+            b0 = x0.fma(wb, b0);
+            FloatVector x1 = FloatVector.broadcast(Memory.FLOATS, getFloat(x + rowBytes));
+            a1 = x1.fma(wa, a1);
+            b1 = x1.fma(wb, b1);
+            FloatVector x2 = FloatVector.broadcast(Memory.FLOATS, getFloat(x + 2 * rowBytes));
+            a2 = x2.fma(wa, a2);
+            b2 = x2.fma(wb, b2);
+            FloatVector x3 = FloatVector.broadcast(Memory.FLOATS, getFloat(x + 3 * rowBytes));
+            a3 = x3.fma(wa, a3);
+            b3 = x3.fma(wb, b3);
+        }
+        a0.intoArray(tile, 0);
+        b0.intoArray(tile, LANES);
+        a1.intoArray(tile, PANEL);
+        b1.intoArray(tile, PANEL + LANES);
+        a2.intoArray(tile, 2 * PANEL);
+        b2.intoArray(tile, 2 * PANEL + LANES);
+        a3.intoArray(tile, 3 * PANEL);
+        b3.intoArray(tile, 3 * PANEL + LANES);
+    }
+
+    private static void tile1(long in, long panel, int depth, float[] tile) {
+        FloatVector a = FloatVector.zero(Memory.FLOATS);
+        FloatVector b = FloatVector.zero(Memory.FLOATS);
+        for (int k = 0; k < depth; k++) {
+            long weight = panel + (long) k * PANEL * Float.BYTES;
+            FloatVector x = FloatVector.broadcast(Memory.FLOATS, getFloat(in + (long) k * Float.BYTES));
+            a = x.fma(getVector(weight), a);
+            b = x.fma(getVector(weight + LANES * Float.BYTES), b);
+        }
+        a.intoArray(tile, 0);
+        b.intoArray(tile, LANES);
+    }
+
+    /** Bias and epilogue of a tile, and its way to {@code out}; the last panel may hold fewer features. */
+    private static void finish(
+            CpuLinear weights, int panel, float[] tile, long out, int firstRow, int rows, Epilogue epilogue) {
+        int firstFeature = panel * PANEL;
+        int features = Math.min(PANEL, weights.outFeatures() - firstFeature);
+        long bias = weights.bias() + (long) firstFeature * Float.BYTES;
+        for (int row = 0; row < rows; row++) {
+            long to = out + ((long) (firstRow + row) * weights.outFeatures() + firstFeature) * Float.BYTES;
+            int at = row * PANEL;
+            if (features == PANEL) {
+                for (int half = 0; half < PANEL; half += LANES) {
+                    FloatVector sum = FloatVector.fromArray(Memory.FLOATS, tile, at + half)
+                            .add(getVector(bias + (long) half * Float.BYTES));
+                    finishVector(sum, to + (long) half * Float.BYTES, epilogue);
+                }
+            } else {
+                for (int j = 0; j < features; j++) {
+                    float sum = tile[at + j] + getFloat(bias + (long) j * Float.BYTES);
+                    finishElement(sum, to + (long) j * Float.BYTES, epilogue);
+                }
+            }
+        }
+    }
+
+    private static void finishVector(FloatVector sum, long to, Epilogue epilogue) {
+        switch (epilogue) {
+            case Epilogue.Store store -> setVector(to, sum);
+            case Epilogue.AddToOutput add -> setVector(to, getVector(to).add(sum));
+            case Epilogue.Activate(Activation activation) when activation == Activation.RELU ->
+                setVector(to, sum.max(0));
+            case Epilogue.Activate activate -> {
+                setVector(to, sum);
+                for (int j = 0; j < LANES; j++) {
+                    finishElement(getFloat(to + (long) j * Float.BYTES), to + (long) j * Float.BYTES, epilogue);
+                }
+            }
+        }
+    }
+
+    private static void finishElement(float sum, long to, Epilogue epilogue) {
+        Memory.setFloat(
+                to,
+                switch (epilogue) {
+                    case Epilogue.Store store -> sum;
+                    case Epilogue.AddToOutput add -> getFloat(to) + sum;
+                    case Epilogue.Activate activate -> Pointwise.activate(activate.activation(), sum);
+                });
+    }
+}

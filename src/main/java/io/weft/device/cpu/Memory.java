@@ -1,0 +1,60 @@
+package io.weft.device.cpu;
+
+import io.weft.device.DeviceBuffer;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorSpecies;
+
+/**
+ * Reads and writes by address. Kernels check their buffers once, when they are issued; inside a loop there is then no check of bounds or of an arena's
+ * liveness, which would cost more than the arithmetic.
+ */
+final class Memory {
+    static final VectorSpecies<Float> FLOATS = FloatVector.SPECIES_PREFERRED;
+    /** Lanes of a vector. */
+    static final int LANES = FLOATS.length();
+
+    private static final ByteOrder ORDER = ByteOrder.nativeOrder();
+    private static final MemorySegment ALL = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
+
+    private Memory() {}
+
+    static float getFloat(long address) {
+        return ALL.get(ValueLayout.JAVA_FLOAT_UNALIGNED, address);
+    }
+
+    static void setFloat(long address, float value) {
+        ALL.set(ValueLayout.JAVA_FLOAT_UNALIGNED, address, value);
+    }
+
+    static int getInt(long address) {
+        return ALL.get(ValueLayout.JAVA_INT_UNALIGNED, address);
+    }
+
+    static long getLong(long address) {
+        return ALL.get(ValueLayout.JAVA_LONG_UNALIGNED, address);
+    }
+
+    static FloatVector getVector(long address) {
+        return FloatVector.fromMemorySegment(FLOATS, ALL, address, ORDER);
+    }
+
+    static void setVector(long address, FloatVector vector) {
+        vector.intoMemorySegment(ALL, address, ORDER);
+    }
+
+    static void copy(long from, long to, long bytes) {
+        MemorySegment.copy(ALL, from, ALL, to, bytes);
+    }
+
+    /** Address of a buffer that must hold at least {@code bytes} bytes. */
+    static long address(String name, DeviceBuffer buffer, long bytes) {
+        if (buffer.bytes() < bytes) {
+            throw new IllegalArgumentException(
+                    name + " has " + buffer.bytes() + " bytes, must have at least " + bytes);
+        }
+        return buffer.address();
+    }
+}

@@ -1,0 +1,109 @@
+package io.weft.device.cpu;
+
+import static io.weft.device.cpu.Memory.getFloat;
+import static io.weft.device.cpu.Memory.getInt;
+import static io.weft.device.cpu.Memory.setFloat;
+
+import io.weft.device.Activation;
+import io.weft.device.Norm;
+
+/** Kernels that treat each row by itself. Sums are in double, in order, so that they depend on the row alone. */
+final class Pointwise {
+    private Pointwise() {}
+
+    static float activate(Activation activation, float x) {
+        return switch (activation) {
+            case RELU -> Math.max(0, x);
+            case SILU -> FloatMath.silu(x);
+            case GELU -> FloatMath.gelu(x);
+            case GELU_TANH -> FloatMath.geluTanh(x);
+        };
+    }
+
+    static void norm(CpuNorm norm, long in, long out) {
+        switch (norm.kind()) {
+            case Norm.Kind.LayerNorm(float epsilon) -> layerNorm(norm, epsilon, in, out);
+            case Norm.Kind.RmsNorm(float epsilon, float gainOffset) -> rmsNorm(norm, epsilon, gainOffset, in, out);
+        }
+    }
+
+    private static void layerNorm(CpuNorm norm, float epsilon, long in, long out) {
+        int width = norm.width();
+        double sum = 0;
+        for (int j = 0; j < width; j++) {
+            sum += getFloat(in + (long) j * Float.BYTES);
+        }
+        double mean = sum / width;
+        double squares = 0;
+        for (int j = 0; j < width; j++) {
+            double deviation = getFloat(in + (long) j * Float.BYTES) - mean;
+            squares += deviation * deviation;
+        }
+        double factor = 1 / Math.sqrt(squares / width + epsilon);
+        for (int j = 0; j < width; j++) {
+            long at = (long) j * Float.BYTES;
+            double normed = (getFloat(in + at) - mean) * factor;
+            setFloat(out + at, (float) normed * getFloat(norm.gain() + at) + getFloat(norm.bias() + at));
+        }
+    }
+
+    private static void rmsNorm(CpuNorm norm, float epsilon, float gainOffset, long in, long out) {
+        int width = norm.width();
+        double squares = 0;
+        for (int j = 0; j < width; j++) {
+            double x = getFloat(in + (long) j * Float.BYTES);
+            squares += x * x;
+        }
+        double factor = 1 / Math.sqrt(squares / width + epsilon);
+        for (int j = 0; j < width; j++) {
+            long at = (long) j * Float.BYTES;
+            float normed = (float) (getFloat(in + at) * factor);
+            setFloat(out + at, normed * (getFloat(norm.gain() + at) + gainOffset) + getFloat(norm.bias() + at));
+        }
+    }
+
+    /** {@code scale · token + position}. */
+    static void embed(CpuEmbedding table, int token, int position, long out) {
+        int width = table.width();
+        long tokenRow = table.tokens() + (long) token * width * Float.BYTES;
+        long positionRow = table.positions() + (long) (position + table.positionOffset()) * width * Float.BYTES;
+        for (int j = 0; j < width; j++) {
+            long at = (long) j * Float.BYTES;
+            float learned = table.positions() == 0 ? 0 : getFloat(positionRow + at);
+            setFloat(out + at, table.scale() * getFloat(tokenRow + at) + learned);
+        }
+    }
+
+    static void gate(Activation activation, long gateUp, long out, int width) {
+        for (int j = 0; j < width; j++) {
+            long at = (long) j * Float.BYTES;
+            float up = getFloat(gateUp + (long) width * Float.BYTES + at);
+            setFloat(out + at, activate(activation, getFloat(gateUp + at)) * up);
+        }
+    }
+
+    /** Rotates the heads at the start of a row. */
+    static void rotate(CpuRotaryTable table, long row, int heads, int headSize, int position) {
+        int half = table.rotaryWidth() / 2;
+        long cosines = table.cosines() + (long) position * half * Float.BYTES;
+        long sines = table.sines() + (long) position * half * Float.BYTES;
+        for (int head = 0; head < heads; head++) {
+            long first = row + (long) head * headSize * Float.BYTES;
+            long second = first + (long) half * Float.BYTES;
+            for (int j = 0; j < half; j++) {
+                long at = (long) j * Float.BYTES;
+                float cosine = getFloat(cosines + at);
+                float sine = getFloat(sines + at);
+                float a = getFloat(first + at);
+                float b = getFloat(second + at);
+                setFloat(first + at, a * cosine - b * sine);
+                setFloat(second + at, b * cosine + a * sine);
+            }
+        }
+    }
+
+    /** Position of row {@code row}, see {@link io.weft.device.Kernels#rotate}. */
+    static int position(long positions, int rowsPerPosition, int row) {
+        return getInt(positions + (long) (row / rowsPerPosition) * Integer.BYTES) + row % rowsPerPosition;
+    }
+}

@@ -1,0 +1,128 @@
+package io.weft.pipeline;
+
+import io.weft.cache.CacheSequence;
+import io.weft.cache.KvCache;
+import io.weft.device.Device;
+import io.weft.model.CacheForm;
+import io.weft.model.CacheGeometry;
+import io.weft.model.ModelFiles;
+import io.weft.model.ModelWeights;
+import io.weft.pipeline.StepSequence.LogitRows;
+import io.weft.plan.PlannedStage;
+import io.weft.plan.Schedule;
+import io.weft.plan.StepPlan;
+import io.weft.plan.StepPlanner;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.IntFunction;
+import java.util.stream.IntStream;
+
+/** A small model on a device, to run sequences step by step with any forms, schedule and order. */
+final class ModelRun implements AutoCloseable {
+    static final int CONTEXT_TOKENS = 160;
+    private static final StepLimits LIMITS = new StepLimits(16, 256, 128, CONTEXT_TOKENS);
+    private static final long POOL_BYTES = 24 << 20;
+
+    /** How the stages of a step may overlap. */
+    enum Execution {
+        OVERLAPPED,
+        /** Each stage waits for the one before. */
+        SERIAL
+    }
+
+    /** How cached tokens are brought. */
+    record Way(Schedule schedule, int chunkTokens, int slots, long stagingBytes, Execution execution) {
+        static Way of(Schedule schedule) {
+            return new Way(schedule, 32, 3, STAGING_BYTES, Execution.OVERLAPPED);
+        }
+    }
+
+    static final long STAGING_BYTES = 2 << 20;
+
+    private final ModelFiles files;
+    private final Device device;
+    private final KvCache cache;
+    private final StepPipeline pipeline;
+
+    ModelRun(ModelFiles files, Device device, int blockTokens, int cellTokens) {
+        this.files = files;
+        this.device = device;
+        ModelWeights weights = ModelWeights.load(files, device, CONTEXT_TOKENS, (layer, layers) -> {});
+        CacheGeometry geometry = new CacheGeometry(
+                files.architecture().dimensions(), device.elementType().bytes(), blockTokens, cellTokens);
+        Workspace workspace =
+                Workspace.allocate(device, files.architecture(), geometry, LIMITS, STAGING_BYTES);
+        this.cache = new KvCache(device, geometry, LIMITS.openBlocks(blockTokens), POOL_BYTES, POOL_BYTES);
+        this.pipeline = new StepPipeline(device, weights, cache, workspace);
+    }
+
+    KvCache cache() {
+        return cache;
+    }
+
+    CacheSequence admit(int tokens, IntFunction<CacheForm> forms) {
+        return cache.admit(tokens, block -> List.of(forms.apply(block))).orElseThrow();
+    }
+
+    /** Runs one step over some sequences; the logits of all logit rows. */
+    List<float[]> step(Way way, List<StepSequence> sequences) {
+        StepBatch batch = new StepBatch(sequences);
+        StepPlanner planner = new StepPlanner(
+                cache.geometry(), way.schedule(), way.stagingBytes(), way.chunkTokens(), way.slots());
+        StepPlan plan = planner.plan(batch.shape());
+        if (way.execution() == Execution.SERIAL) {
+            plan = serial(plan);
+        }
+        StepResult result =
+                pipeline.step(batch, plan).result().await().indefinitely();
+        sequences.forEach(sequence ->
+                sequence.cache().commit(sequence.newTokens().size()));
+        return IntStream.range(0, batch.logitRows()).mapToObj(result::logits).toList();
+    }
+
+    static StepSequence part(CacheSequence cache, List<Integer> tokens, LogitRows logits) {
+        cache.open(tokens.size());
+        return new StepSequence(cache, tokens, logits);
+    }
+
+    /** Caches a prompt in pieces of {@code pieceTokens}; the logits of the rows that {@code logits} asks for. */
+    List<float[]> prefill(Way way, CacheSequence sequence, List<Integer> prompt, int pieceTokens, LogitRows logits) {
+        List<float[]> all = new ArrayList<>();
+        for (int from = 0; from < prompt.size(); from += pieceTokens) {
+            int to = Math.min(prompt.size(), from + pieceTokens);
+            LogitRows wanted = logits == LogitRows.LAST && to < prompt.size() ? LogitRows.NONE : logits;
+            all.addAll(step(way, List.of(part(sequence, prompt.subList(from, to), wanted))));
+        }
+        return all;
+    }
+
+    float[] decode(Way way, CacheSequence sequence, int token) {
+        return step(way, List.of(part(sequence, List.of(token), LogitRows.LAST))).getFirst();
+    }
+
+    private static StepPlan serial(StepPlan plan) {
+        List<PlannedStage> stages = plan.stages().stream()
+                .map(planned -> new PlannedStage(
+                        planned.index(),
+                        planned.stage(),
+                        planned.index() == 0 ? List.of() : List.of(planned.index() - 1)))
+                .toList();
+        return new StepPlan(plan.schedule(), plan.shape(), plan.chunks(), plan.staging(), stages);
+    }
+
+    static int likeliest(float[] logits) {
+        int best = 0;
+        for (int token = 1; token < logits.length; token++) {
+            if (logits[token] > logits[best]) {
+                best = token;
+            }
+        }
+        return best;
+    }
+
+    @Override
+    public void close() {
+        device.close();
+        files.close();
+    }
+}
