@@ -1,6 +1,6 @@
 package io.weft.model;
 
-import com.fasterxml.jackson.databind.JsonNode;
+import java.util.List;
 import java.util.Set;
 
 /** Makes the {@link Architecture} of a {@code config.json} whose {@code model_type} it knows. */
@@ -13,5 +13,16 @@ public interface ModelFamily {
      *
      * @throws ModelLoadException if the configuration lacks a field, or asks for something the family cannot do
      */
-    Architecture describe(JsonNode config);
+    Architecture describe(ConfigReader config);
+
+    /** All families. */
+    static List<ModelFamily> all() {
+        return List.of(
+                new OptFamily(),
+                new LlamaFamily(),
+                new Qwen2Family(),
+                new Phi3Family(),
+                new GemmaFamily(),
+                new GptNeoXFamily());
+    }
 }

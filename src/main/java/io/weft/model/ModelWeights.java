@@ -1,9 +1,16 @@
 package io.weft.model;
 
+import io.weft.device.Device;
 import io.weft.device.Embedding;
 import io.weft.device.Linear;
 import io.weft.device.Norm;
 import io.weft.device.RotaryTable;
+import io.weft.model.Architecture.EmbeddingTensors;
+import io.weft.model.Architecture.LayerTensors;
+import io.weft.model.Architecture.LinearTensors;
+import io.weft.model.Architecture.NormTensors;
+import io.weft.model.Architecture.Positions;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
@@ -37,4 +44,79 @@ public record ModelWeights(
             Norm feedForwardNorm,
             Linear feedForwardIn,
             Linear feedForwardOut) {}
+
+    /** Told how far loading is. */
+    @FunctionalInterface
+    public interface Progress {
+        void loaded(int layers, int allLayers);
+    }
+
+    /**
+     * Brings a model's weights to a device.
+     *
+     * @param positions positions that a rotary table must cover
+     * @throws io.weft.device.OutOfMemoryBudgetException if they do not fit
+     */
+    public static ModelWeights load(ModelFiles files, Device device, int positions, Progress progress) {
+        Architecture architecture = files.architecture();
+        EmbeddingTensors embedding = architecture.embedding();
+        Optional<RotaryTable> rotary =
+                switch (architecture.positions()) {
+                    case Positions.Learned learned -> Optional.empty();
+                    case Positions.Rotary(List<Float> frequencies, float magnitude) ->
+                        Optional.of(device.rotaryTable(toArray(frequencies), magnitude, positions));
+                };
+        List<Layer> layers = new ArrayList<>();
+        int layerCount = architecture.dimensions().layers();
+        for (int i = 0; i < layerCount; i++) {
+            layers.add(layer(files, device, architecture, i));
+            progress.loaded(i + 1, layerCount);
+        }
+        return new ModelWeights(
+                architecture,
+                device.embedding(
+                        files.tensor(embedding.tokens()),
+                        embedding.positions().map(files::tensor).orElse(null),
+                        embedding.positionOffset(),
+                        embedding.scale()),
+                rotary,
+                layers,
+                norm(files, device, architecture, architecture.finalNorm()),
+                device.linear("head", List.of(files.rows(architecture.head())), List.of()));
+    }
+
+    private static Layer layer(ModelFiles files, Device device, Architecture architecture, int index) {
+        LayerTensors tensors = architecture.layer().apply(index);
+        String name = "layer " + index + " ";
+        return new Layer(
+                norm(files, device, architecture, tensors.attentionNorm()),
+                linear(files, device, name + "query", tensors.query()),
+                linear(files, device, name + "key and value", tensors.keyValue()),
+                linear(files, device, name + "output", tensors.output()),
+                norm(files, device, architecture, tensors.feedForwardNorm()),
+                linear(files, device, name + "feed-forward in", tensors.feedForwardIn()),
+                linear(files, device, name + "feed-forward out", tensors.feedForwardOut()));
+    }
+
+    private static Norm norm(ModelFiles files, Device device, Architecture architecture, NormTensors tensors) {
+        return device.norm(
+                architecture.normKind(),
+                files.tensor(tensors.gain()),
+                tensors.bias().map(files::tensor).orElse(null));
+    }
+
+    private static Linear linear(ModelFiles files, Device device, String purpose, LinearTensors tensors) {
+        return device.linear(
+                purpose,
+                tensors.weight().stream().map(files::rows).toList(),
+                tensors.bias().stream().map(files::rows).toList());
+    }
+
+    private static float[] toArray(List<Float> values) {
+        float[] array = new float[values.size()];
+        for (int i = 0; i < array.length; i++) {
+            array[i] = values.get(i);
+        }
+        return array;
+    }
 }

@@ -1,0 +1,49 @@
+package io.weft.model;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+
+/** The built-in model as a directory: its files are copied out of the jar, since they are mapped into memory. */
+final class DemoModel {
+    private static final String FOLDER = "/models/demo/";
+    private static final List<String> FILES = List.of(
+            "config.json",
+            "generation_config.json",
+            "model.safetensors",
+            "tokenizer.json",
+            "tokenizer_config.json");
+
+    private DemoModel() {}
+
+    static Path unpack() {
+        try {
+            Path directory = Files.createTempDirectory("weft-demo-");
+            for (String file : FILES) {
+                try (InputStream in = DemoModel.class.getResourceAsStream(FOLDER + file)) {
+                    if (in == null) {
+                        throw new ModelLoadException("the built-in model lacks " + file);
+                    }
+                    Files.copy(in, directory.resolve(file));
+                }
+            }
+            return directory;
+        } catch (IOException e) {
+            throw new ModelLoadException("the built-in model cannot be unpacked: " + e);
+        }
+    }
+
+    static void delete(Path directory) {
+        try {
+            for (String file : FILES) {
+                Files.deleteIfExists(directory.resolve(file));
+            }
+            Files.deleteIfExists(directory);
+        } catch (IOException e) {
+            // A temporary folder that stays behind harms nobody, and closing must go on.
+            System.getLogger(DemoModel.class.getName()).log(System.Logger.Level.DEBUG, "cannot delete " + directory, e);
+        }
+    }
+}
