@@ -60,11 +60,10 @@ final class SettingReader {
         if (value.isEmpty()) {
             return OptionalDouble.empty();
         }
-        String allowed =
-                switch (bound) {
-                    case INCLUSIVE -> "a number from " + least + " to " + most;
-                    case EXCLUSIVE -> "a number above " + least + ", at most " + most;
-                };
+        String allowed = switch (bound) {
+            case INCLUSIVE -> "a number from " + least + " to " + most;
+            case EXCLUSIVE -> "a number above " + least + ", at most " + most;
+        };
         try {
             double number = Double.parseDouble(value.get());
             if (number <= most && (number > least || (bound == Bound.INCLUSIVE && number == least))) {

@@ -10,11 +10,7 @@ import java.util.List;
 final class DemoModel {
     private static final String FOLDER = "/models/demo/";
     private static final List<String> FILES = List.of(
-            "config.json",
-            "generation_config.json",
-            "model.safetensors",
-            "tokenizer.json",
-            "tokenizer_config.json");
+            "config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json");
 
     private DemoModel() {}
 

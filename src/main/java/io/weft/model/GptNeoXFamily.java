@@ -19,7 +19,10 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 
-/** GPT-NeoX (Pythia): layer norm, partly rotated heads, attention and feed-forward side by side, Q, K and V of a head as neighbours in one matrix. */
+/**
+ * GPT-NeoX (Pythia): layer norm, partly rotated heads, attention and feed-forward side by side, Q, K and V of a head as
+ * neighbours in one matrix.
+ */
 final class GptNeoXFamily implements ModelFamily {
     private static final String PREFIX = "gpt_neox.";
     private static final double ROTARY_PART_DEFAULT = 0.25;
@@ -52,8 +55,7 @@ final class GptNeoXFamily implements ModelFamily {
         return new Architecture(
                 dimensions,
                 new EmbeddingTensors(embedding, Optional.empty(), 0, 1),
-                RotaryConfig.read(
-                        config, dimensions.headSize(), config.number("rotary_pct", ROTARY_PART_DEFAULT)),
+                RotaryConfig.read(config, dimensions.headSize(), config.number("rotary_pct", ROTARY_PART_DEFAULT)),
                 (float) (1 / Math.sqrt(dimensions.headSize())),
                 OptionalInt.empty(),
                 new Norm.Kind.LayerNorm((float) config.number("layer_norm_eps", 1e-5)),

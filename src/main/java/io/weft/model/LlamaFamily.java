@@ -17,6 +17,9 @@ final class LlamaFamily implements ModelFamily {
         return LlamaShape.read(config)
                 .architecture(
                         windowed ? OptionalInt.of(config.positive("sliding_window")) : OptionalInt.empty(),
-                        new Biases(config.flag("attention_bias", false), config.flag("attention_bias", false), config.flag("mlp_bias", false)));
+                        new Biases(
+                                config.flag("attention_bias", false),
+                                config.flag("attention_bias", false),
+                                config.flag("mlp_bias", false)));
     }
 }

@@ -19,7 +19,8 @@ import java.util.OptionalInt;
 import java.util.function.IntFunction;
 
 /**
- * What many families share with Llama: RMS norm, a gated feed-forward network, rotary positions, grouped-query attention, and the names of its tensors.
+ * What many families share with Llama: RMS norm, a gated feed-forward network, rotary positions, grouped-query
+ * attention, and the names of its tensors.
  *
  * @param config that it was read from
  * @param dimensions sizes
@@ -56,8 +57,7 @@ record LlamaShape(
                 FeedForwardKind.GATED,
                 config.positive("vocab_size"),
                 config.positive("max_position_embeddings"));
-        return new LlamaShape(
-                config, dimensions, activation(config), new Norm.Kind.RmsNorm(epsilon(config), 0), 1);
+        return new LlamaShape(config, dimensions, activation(config), new Norm.Kind.RmsNorm(epsilon(config), 0), 1);
     }
 
     private static float epsilon(ConfigReader config) {

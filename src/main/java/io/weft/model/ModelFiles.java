@@ -15,7 +15,6 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.Set;
 import java.util.TreeSet;
@@ -63,11 +62,10 @@ public final class ModelFiles implements AutoCloseable {
      * @throws ModelLoadException with one line that names file and cause
      */
     public static ModelFiles open(ModelSource source, List<ModelFamily> families) {
-        Path directory =
-                switch (source) {
-                    case ModelSource.Directory(Path path) -> path;
-                    case ModelSource.Demo demo -> DemoModel.unpack();
-                };
+        Path directory = switch (source) {
+            case ModelSource.Directory(Path path) -> path;
+            case ModelSource.Demo demo -> DemoModel.unpack();
+        };
         Arena arena = Arena.ofShared();
         try {
             return open(directory, source, families, arena);
@@ -83,7 +81,8 @@ public final class ModelFiles implements AutoCloseable {
             throw new ModelLoadException(
                     directory, Files.exists(directory) ? "is not a directory" : "there is no such directory");
         }
-        ConfigReader config = new ConfigReader(directory.resolve("config.json"), json(directory.resolve("config.json")));
+        ConfigReader config =
+                new ConfigReader(directory.resolve("config.json"), json(directory.resolve("config.json")));
         if (config.has("quantization_config")) {
             throw config.wrong("quantization_config", "absent: quantised weights cannot be read");
         }
@@ -116,7 +115,9 @@ public final class ModelFiles implements AutoCloseable {
             }
             return json;
         } catch (JsonProcessingException e) {
-            throw new ModelLoadException(file, "is not JSON (" + e.getOriginalMessage().lines().findFirst().orElse("") + ")");
+            throw new ModelLoadException(
+                    file,
+                    "is not JSON (" + e.getOriginalMessage().lines().findFirst().orElse("") + ")");
         } catch (IOException e) {
             throw new ModelLoadException(file, "cannot be read (" + e.getMessage() + ")");
         }
@@ -163,7 +164,8 @@ public final class ModelFiles implements AutoCloseable {
             }
             Safetensors file = shards.computeIfAbsent(shard, name -> {
                 if (!Files.isRegularFile(directory.resolve(name))) {
-                    throw new ModelLoadException(directory.resolve(name), "there is no such file, but " + index.getFileName() + " names it");
+                    throw new ModelLoadException(
+                            directory.resolve(name), "there is no such file, but " + index.getFileName() + " names it");
                 }
                 return Safetensors.map(directory.resolve(name), arena);
             });
@@ -222,8 +224,13 @@ public final class ModelFiles implements AutoCloseable {
         ModelDimensions dimensions = architecture.dimensions();
         int hidden = dimensions.hiddenSize();
         requireColumns(architecture.embedding().tokens(), dimensions.vocabularySize(), hidden);
-        architecture.embedding().positions().ifPresent(name -> requireColumns(
-                name, dimensions.maxPositions() + architecture.embedding().positionOffset(), hidden));
+        architecture
+                .embedding()
+                .positions()
+                .ifPresent(name -> requireColumns(
+                        name,
+                        dimensions.maxPositions() + architecture.embedding().positionOffset(),
+                        hidden));
         int feedForwardIn = switch (architecture.feedForward()) {
             case Architecture.FeedForward.Plain plain -> dimensions.feedForwardSize();
             case Architecture.FeedForward.Gated gated -> 2 * dimensions.feedForwardSize();
@@ -239,8 +246,7 @@ public final class ModelFiles implements AutoCloseable {
             requireLinear(layer.feedForwardOut(), hidden, dimensions.feedForwardSize());
         }
         requireNorm(architecture.finalNorm());
-        requireLinear(
-                new LinearTensors(List.of(architecture.head()), List.of()), dimensions.vocabularySize(), hidden);
+        requireLinear(new LinearTensors(List.of(architecture.head()), List.of()), dimensions.vocabularySize(), hidden);
     }
 
     private void requireColumns(String name, int rows, int columns) {

@@ -60,12 +60,11 @@ public record ModelWeights(
     public static ModelWeights load(ModelFiles files, Device device, int positions, Progress progress) {
         Architecture architecture = files.architecture();
         EmbeddingTensors embedding = architecture.embedding();
-        Optional<RotaryTable> rotary =
-                switch (architecture.positions()) {
-                    case Positions.Learned learned -> Optional.empty();
-                    case Positions.Rotary(List<Float> frequencies, float magnitude) ->
-                        Optional.of(device.rotaryTable(toArray(frequencies), magnitude, positions));
-                };
+        Optional<RotaryTable> rotary = switch (architecture.positions()) {
+            case Positions.Learned learned -> Optional.empty();
+            case Positions.Rotary(List<Float> frequencies, float magnitude) ->
+                Optional.of(device.rotaryTable(toArray(frequencies), magnitude, positions));
+        };
         List<Layer> layers = new ArrayList<>();
         int layerCount = architecture.dimensions().layers();
         for (int i = 0; i < layerCount; i++) {

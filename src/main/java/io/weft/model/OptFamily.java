@@ -19,7 +19,10 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 
-/** OPT (Zhang et al. 2022): pre-norm, learned positions, ReLU, biases, multi-head attention, a head tied to the embedding. */
+/**
+ * OPT (Zhang et al. 2022): pre-norm, learned positions, ReLU, biases, multi-head attention, a head tied to the
+ * embedding.
+ */
 final class OptFamily implements ModelFamily {
     /** The first two rows of the position table stand for padding. */
     private static final int POSITION_OFFSET = 2;

@@ -6,8 +6,8 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * Rotary positions as configurations spell them: {@code rope_theta} and {@code rope_scaling}, or the newer {@code rope_parameters}. Frequencies are computed as Hugging Face
- * transformers does, in fp32.
+ * Rotary positions as configurations spell them: {@code rope_theta} and {@code rope_scaling}, or the newer
+ * {@code rope_parameters}. Frequencies are computed as Hugging Face transformers does, in fp32.
  */
 final class RotaryConfig {
     private static final double THETA_DEFAULT = 10_000;
@@ -26,28 +26,33 @@ final class RotaryConfig {
                 .number("partial_rotary_factor", config.number("partial_rotary_factor", partialDefault));
         int rotaryWidth = (int) (headSize * partial);
         if (rotaryWidth < 2 || rotaryWidth > headSize || rotaryWidth % 2 != 0) {
-            throw config.wrong("partial_rotary_factor", "such that an even number of " + headSize + " dimensions is rotated");
+            throw config.wrong(
+                    "partial_rotary_factor", "such that an even number of " + headSize + " dimensions is rotated");
         }
         List<Float> frequencies = new ArrayList<>();
         for (int j = 0; j < rotaryWidth; j += 2) {
             float exponent = (float) j / rotaryWidth;
             frequencies.add(1 / (float) Math.pow(theta, exponent));
         }
-        String type = scaling.flatMap(s -> s.text("rope_type").or(() -> s.text("type"))).orElse("default");
+        String type = scaling.flatMap(s -> s.text("rope_type").or(() -> s.text("type")))
+                .orElse("default");
         ConfigReader parameters = scaling.orElse(config);
         return new Positions.Rotary(
                 switch (type) {
                     case "default" -> frequencies;
                     case "linear" -> scale(frequencies, 1 / parameters.number("factor", 1));
                     case "llama3" -> llama3(frequencies, parameters);
-                    default -> throw parameters.wrong(
-                            parameters.has("rope_type") ? "rope_type" : "type", "default, linear or llama3");
+                    default ->
+                        throw parameters.wrong(
+                                parameters.has("rope_type") ? "rope_type" : "type", "default, linear or llama3");
                 },
                 1);
     }
 
     private static List<Float> scale(List<Float> frequencies, double factor) {
-        return frequencies.stream().map(frequency -> (float) (frequency * factor)).toList();
+        return frequencies.stream()
+                .map(frequency -> (float) (frequency * factor))
+                .toList();
     }
 
     /** Llama 3.1: long wavelengths are stretched by {@code factor}, short ones stay, those between are blended. */

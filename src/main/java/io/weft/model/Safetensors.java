@@ -24,15 +24,14 @@ import java.util.Optional;
 import java.util.Set;
 
 /**
- * A safetensors file, memory-mapped: eight bytes of header length, a JSON header, the tensors. The header is not trusted: every offset is checked against shape, element type, file size and
- * the other tensors before anything is read.
+ * A safetensors file, memory-mapped: eight bytes of header length, a JSON header, the tensors. The header is not
+ * trusted: every offset is checked against shape, element type, file size and the other tensors before anything is
+ * read.
  */
 final class Safetensors {
-    private static final ValueLayout.OfLong LENGTH =
-            ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final ValueLayout.OfLong LENGTH = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final long HEADER_BYTES_MAX = 100_000_000;
-    private static final ObjectMapper JSON =
-            new ObjectMapper().enable(JsonParser.Feature.STRICT_DUPLICATE_DETECTION);
+    private static final ObjectMapper JSON = new ObjectMapper().enable(JsonParser.Feature.STRICT_DUPLICATE_DETECTION);
     /** Bits of an element by name; those in {@link #READABLE} can be used. */
     private static final Map<String, Integer> BITS = Map.ofEntries(
             Map.entry("BOOL", 8),
@@ -128,8 +127,12 @@ final class Safetensors {
             wellFormed = wellFormed && extent.isInt() && extent.intValue() >= 0;
             shape.add(extent.intValue());
         }
-        wellFormed = wellFormed && offsets.get(0).isIntegralNumber() && offsets.get(0).canConvertToLong();
-        wellFormed = wellFormed && offsets.get(1).isIntegralNumber() && offsets.get(1).canConvertToLong();
+        wellFormed = wellFormed
+                && offsets.get(0).isIntegralNumber()
+                && offsets.get(0).canConvertToLong();
+        wellFormed = wellFormed
+                && offsets.get(1).isIntegralNumber()
+                && offsets.get(1).canConvertToLong();
         if (!wellFormed) {
             throw new ModelLoadException(file, "tensor " + name + " has a malformed shape or data_offsets");
         }

@@ -50,8 +50,7 @@ final class ModelRun implements AutoCloseable {
         ModelWeights weights = ModelWeights.load(files, device, CONTEXT_TOKENS, (layer, layers) -> {});
         CacheGeometry geometry = new CacheGeometry(
                 files.architecture().dimensions(), device.elementType().bytes(), blockTokens, cellTokens);
-        Workspace workspace =
-                Workspace.allocate(device, files.architecture(), geometry, LIMITS, STAGING_BYTES);
+        Workspace workspace = Workspace.allocate(device, files.architecture(), geometry, LIMITS, STAGING_BYTES);
         this.cache = new KvCache(device, geometry, LIMITS.openBlocks(blockTokens), POOL_BYTES, POOL_BYTES);
         this.pipeline = new StepPipeline(device, weights, cache, workspace);
     }
@@ -67,16 +66,15 @@ final class ModelRun implements AutoCloseable {
     /** Runs one step over some sequences; the logits of all logit rows. */
     List<float[]> step(Way way, List<StepSequence> sequences) {
         StepBatch batch = new StepBatch(sequences);
-        StepPlanner planner = new StepPlanner(
-                cache.geometry(), way.schedule(), way.stagingBytes(), way.chunkTokens(), way.slots());
+        StepPlanner planner =
+                new StepPlanner(cache.geometry(), way.schedule(), way.stagingBytes(), way.chunkTokens(), way.slots());
         StepPlan plan = planner.plan(batch.shape());
         if (way.execution() == Execution.SERIAL) {
             plan = serial(plan);
         }
-        StepResult result =
-                pipeline.step(batch, plan).result().await().indefinitely();
-        sequences.forEach(sequence ->
-                sequence.cache().commit(sequence.newTokens().size()));
+        StepResult result = pipeline.step(batch, plan).result().await().indefinitely();
+        sequences.forEach(
+                sequence -> sequence.cache().commit(sequence.newTokens().size()));
         return IntStream.range(0, batch.logitRows()).mapToObj(result::logits).toList();
     }
 
@@ -97,7 +95,8 @@ final class ModelRun implements AutoCloseable {
     }
 
     float[] decode(Way way, CacheSequence sequence, int token) {
-        return step(way, List.of(part(sequence, List.of(token), LogitRows.LAST))).getFirst();
+        return step(way, List.of(part(sequence, List.of(token), LogitRows.LAST)))
+                .getFirst();
     }
 
     private static StepPlan serial(StepPlan plan) {

@@ -14,8 +14,8 @@ import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 
 /**
- * The attention of one query head over cells, with scratch memory for one cell. A dot product keeps one sum a lane and adds the lanes up in a fixed tree; {@code acc} takes
- * the tokens in order.
+ * The attention of one query head over cells, with scratch memory for one cell. A dot product keeps one sum a lane and
+ * adds the lanes up in a fixed tree; {@code acc} takes the tokens in order.
  */
 final class CellAttention {
     private final AttentionShape shape;
@@ -105,7 +105,8 @@ final class CellAttention {
     private float exponentiate(int tokens, float largest) {
         Arrays.fill(weights, tokens, weights.length, Float.NEGATIVE_INFINITY);
         for (int t = 0; t < tokens; t += LANES) {
-            FloatMath.exp(FloatVector.fromArray(FLOATS, weights, t).sub(largest)).intoArray(weights, t);
+            FloatMath.exp(FloatVector.fromArray(FLOATS, weights, t).sub(largest))
+                    .intoArray(weights, t);
         }
         float sum = 0;
         for (int t = 0; t < tokens; t++) {
@@ -123,8 +124,11 @@ final class CellAttention {
                 FloatVector weight = FloatVector.broadcast(FLOATS, weights[t]);
                 sums = weight.fma(getVector(rows[t] + valueOffset + at), sums);
             }
-            setVector(state + at, sums.fma(
-                    FloatVector.broadcast(FLOATS, factor), getVector(state + at).mul(oldFactor)));
+            setVector(
+                    state + at,
+                    sums.fma(
+                            FloatVector.broadcast(FLOATS, factor),
+                            getVector(state + at).mul(oldFactor)));
         }
         for (int j = vectorSize; j < headSize; j++) {
             long at = (long) j * Float.BYTES;

@@ -21,7 +21,10 @@ import java.util.List;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
-/** A device made of this machine's cores and memory. Everything is fp32; 16-bit weights are widened when they are loaded, which is exact. */
+/**
+ * A device made of this machine's cores and memory. Everything is fp32; 16-bit weights are widened when they are
+ * loaded, which is exact.
+ */
 public final class CpuDevice implements Device {
     private final CpuOptions options;
     private final LinkDirection toDevice;
@@ -44,14 +47,13 @@ public final class CpuDevice implements Device {
     @Override
     public DeviceInfo info() {
         String link = options.linkGigabytesPerSecond().isPresent()
-                ? String.format(Locale.ROOT, "%s GB/s link", options.linkGigabytesPerSecond().getAsDouble())
+                ? String.format(
+                        Locale.ROOT,
+                        "%s GB/s link",
+                        options.linkGigabytesPerSecond().getAsDouble())
                 : "memory as link";
         String name = "CPU (%s, %d threads, %d lanes, %s)"
-                .formatted(
-                        System.getProperty("os.arch"),
-                        options.threads(),
-                        io.weft.device.cpu.Memory.LANES,
-                        link);
+                .formatted(System.getProperty("os.arch"), options.threads(), io.weft.device.cpu.Memory.LANES, link);
         return new DeviceInfo("cpu", name, options.deviceBudgetBytes(), options.hostBudgetBytes());
     }
 
@@ -77,11 +79,10 @@ public final class CpuDevice implements Device {
                 .filter(allocation -> allocation.memory() == where)
                 .mapToLong(Allocation::bytes)
                 .sum();
-        long budgetBytes =
-                switch (where) {
-                    case DEVICE -> options.deviceBudgetBytes();
-                    case HOST -> options.hostBudgetBytes();
-                };
+        long budgetBytes = switch (where) {
+            case DEVICE -> options.deviceBudgetBytes();
+            case HOST -> options.hostBudgetBytes();
+        };
         if (bytes < 0 || bytes > budgetBytes - usedBytes) {
             throw new OutOfMemoryBudgetException(
                     purpose,
@@ -130,8 +131,7 @@ public final class CpuDevice implements Device {
         long panelBytes = (long) padded * inFeatures * Float.BYTES;
         long bytes = panelBytes + (long) padded * Float.BYTES;
         DeviceBuffer to = allocate(purpose, bytes);
-        CpuLinear linear =
-                new CpuLinear(outFeatures, inFeatures, to.address(), to.address() + panelBytes, bytes);
+        CpuLinear linear = new CpuLinear(outFeatures, inFeatures, to.address(), to.address() + panelBytes, bytes);
         WeightPacker.pack(linear, rows, bias);
         return linear;
     }

@@ -7,6 +7,5 @@ import io.weft.device.Embedding;
  * @param tokens address of (vocabulary, width) fp32
  * @param positions address of (positions, width) fp32; 0 without learned positions
  */
-record CpuEmbedding(
-        int width, int vocabulary, long tokens, long positions, int positionOffset, float scale, long bytes)
+record CpuEmbedding(int width, int vocabulary, long tokens, long positions, int positionOffset, float scale, long bytes)
         implements Embedding {}

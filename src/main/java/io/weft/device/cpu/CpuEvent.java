@@ -26,7 +26,8 @@ final class CpuEvent implements Event {
     }
 
     /** The last mark; null if none was recorded. */
-    @Nullable Mark mark() {
+    @Nullable
+    Mark mark() {
         return mark;
     }
 

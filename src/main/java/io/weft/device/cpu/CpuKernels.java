@@ -41,13 +41,16 @@ final class CpuKernels implements Kernels {
         long ids = address("tokenIds", tokenIds, bytes(rows, 1));
         long places = address("positions", positions, bytes(rows, 1));
         long to = address("out", out, bytes(rows, table.width()));
-        issue(stream, () -> forRows(rows, table.width(), row -> {
-            int token = getInt(ids + bytes(row, 1));
-            if (token < 0 || token >= cpuTable.vocabulary()) {
-                throw new IndexOutOfBoundsException("token " + token + " of a vocabulary of " + cpuTable.vocabulary());
-            }
-            Pointwise.embed(cpuTable, token, getInt(places + bytes(row, 1)), to + bytes(row, table.width()));
-        }));
+        issue(
+                stream,
+                () -> forRows(rows, table.width(), row -> {
+                    int token = getInt(ids + bytes(row, 1));
+                    if (token < 0 || token >= cpuTable.vocabulary()) {
+                        throw new IndexOutOfBoundsException(
+                                "token " + token + " of a vocabulary of " + cpuTable.vocabulary());
+                    }
+                    Pointwise.embed(cpuTable, token, getInt(places + bytes(row, 1)), to + bytes(row, table.width()));
+                }));
     }
 
     @Override
@@ -55,8 +58,12 @@ final class CpuKernels implements Kernels {
         int width = norm.width();
         long from = address("in", in, bytes(rows, width));
         long to = address("out", out, bytes(rows, width));
-        issue(stream, () -> forRows(
-                rows, width, row -> Pointwise.norm((CpuNorm) norm, from + bytes(row, width), to + bytes(row, width))));
+        issue(
+                stream,
+                () -> forRows(
+                        rows,
+                        width,
+                        row -> Pointwise.norm((CpuNorm) norm, from + bytes(row, width), to + bytes(row, width))));
     }
 
     @Override
@@ -70,10 +77,13 @@ final class CpuKernels implements Kernels {
     public void gate(Stream stream, Activation activation, DeviceBuffer gateUp, DeviceBuffer out, int rows, int width) {
         long from = address("gateUp", gateUp, bytes(rows, 2 * width));
         long to = address("out", out, bytes(rows, width));
-        issue(stream, () -> forRows(
-                rows,
-                width,
-                row -> Pointwise.gate(activation, from + bytes(row, 2 * width), to + bytes(row, width), width)));
+        issue(
+                stream,
+                () -> forRows(
+                        rows,
+                        width,
+                        row -> Pointwise.gate(
+                                activation, from + bytes(row, 2 * width), to + bytes(row, width), width)));
     }
 
     @Override
@@ -93,13 +103,15 @@ final class CpuKernels implements Kernels {
         }
         long at = address("values", values, bytes(rows, rowWidth));
         long places = address("positions", positions, bytes(Math.ceilDiv(rows, rowsPerPosition), 1));
-        issue(stream, () -> forRows(rows, heads * headSize, row -> {
-            int position = Pointwise.position(places, rowsPerPosition, row);
-            if (position < 0 || position >= table.positions()) {
-                throw new IndexOutOfBoundsException("position " + position + " of " + table.positions());
-            }
-            Pointwise.rotate((CpuRotaryTable) table, at + bytes(row, rowWidth), heads, headSize, position);
-        }));
+        issue(
+                stream,
+                () -> forRows(rows, heads * headSize, row -> {
+                    int position = Pointwise.position(places, rowsPerPosition, row);
+                    if (position < 0 || position >= table.positions()) {
+                        throw new IndexOutOfBoundsException("position " + position + " of " + table.positions());
+                    }
+                    Pointwise.rotate((CpuRotaryTable) table, at + bytes(row, rowWidth), heads, headSize, position);
+                }));
     }
 
     @Override
@@ -135,14 +147,16 @@ final class CpuKernels implements Kernels {
     public void clearAttention(Stream stream, AttentionShape shape, DeviceBuffer state, int rows) {
         int headElements = shape.headSize() + 2;
         long at = address("state", state, rows * shape.stateBytesPerRow());
-        issue(stream, () -> forRows(rows, shape.heads() * headElements, row -> {
-            for (int head = 0; head < shape.heads(); head++) {
-                long headState = at + row * shape.stateBytesPerRow() + bytes(head, headElements);
-                for (int j = 0; j < headElements; j++) {
-                    setFloat(headState + bytes(j, 1), j == shape.headSize() ? Float.NEGATIVE_INFINITY : 0);
-                }
-            }
-        }));
+        issue(
+                stream,
+                () -> forRows(rows, shape.heads() * headElements, row -> {
+                    for (int head = 0; head < shape.heads(); head++) {
+                        long headState = at + row * shape.stateBytesPerRow() + bytes(head, headElements);
+                        for (int j = 0; j < headElements; j++) {
+                            setFloat(headState + bytes(j, 1), j == shape.headSize() ? Float.NEGATIVE_INFINITY : 0);
+                        }
+                    }
+                }));
     }
 
     @Override
@@ -158,8 +172,7 @@ final class CpuKernels implements Kernels {
         issue(stream, () -> {
             for (int i = 0; i < work.spanCount(); i++) {
                 long at = spans + bytes(i, AttentionWork.SPAN_INTS);
-                Span span = new Span(
-                        getInt(at), getInt(at + 4), getInt(at + 8), getInt(at + 12), getInt(at + 16));
+                Span span = new Span(getInt(at), getInt(at + 4), getInt(at + 8), getInt(at + 12), getInt(at + 16));
                 attend(shape, index, span, bases, queries, state);
             }
         });
@@ -243,16 +256,18 @@ final class CpuKernels implements Kernels {
         int headSize = shape.headSize();
         long from = address("state", state, rows * shape.stateBytesPerRow());
         long to = address("out", out, bytes(rows, shape.queryWidth()));
-        issue(stream, () -> forRows(rows, shape.queryWidth(), row -> {
-            for (int head = 0; head < shape.heads(); head++) {
-                long headState = from + row * shape.stateBytesPerRow() + bytes(head, headSize + 2);
-                float sum = getFloat(headState + bytes(headSize + 1, 1));
-                long result = to + bytes(row, shape.queryWidth()) + bytes(head, headSize);
-                for (int j = 0; j < headSize; j++) {
-                    setFloat(result + bytes(j, 1), getFloat(headState + bytes(j, 1)) / sum);
-                }
-            }
-        }));
+        issue(
+                stream,
+                () -> forRows(rows, shape.queryWidth(), row -> {
+                    for (int head = 0; head < shape.heads(); head++) {
+                        long headState = from + row * shape.stateBytesPerRow() + bytes(head, headSize + 2);
+                        float sum = getFloat(headState + bytes(headSize + 1, 1));
+                        long result = to + bytes(row, shape.queryWidth()) + bytes(head, headSize);
+                        for (int j = 0; j < headSize; j++) {
+                            setFloat(result + bytes(j, 1), getFloat(headState + bytes(j, 1)) / sum);
+                        }
+                    }
+                }));
     }
 
     @Override

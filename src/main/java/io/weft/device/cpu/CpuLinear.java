@@ -3,8 +3,9 @@ package io.weft.device.cpu;
 import io.weft.device.Linear;
 
 /**
- * Weights in panels: (⌈N / panel⌉, K, panel) fp32, where a panel is two vectors of output features and missing ones are 0. A micro-kernel then reads weights in the order
- * in which they lie, and each output element is one chain of fused multiply-adds over k.
+ * Weights in panels: (⌈N / panel⌉, K, panel) fp32, where a panel is two vectors of output features and missing ones are
+ * 0. A micro-kernel then reads weights in the order in which they lie, and each output element is one chain of fused
+ * multiply-adds over k.
  *
  * @param outFeatures N
  * @param inFeatures K

@@ -29,8 +29,7 @@ final class CpuStream implements Stream {
         this.name = name;
         this.toDevice = toDevice;
         this.toHost = toHost;
-        this.thread =
-                Thread.ofPlatform().name("weft-" + name).daemon().start(this::work);
+        this.thread = Thread.ofPlatform().name("weft-" + name).daemon().start(this::work);
     }
 
     @Override

@@ -5,24 +5,28 @@ import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
 
 /**
- * Functions whose bits are the same in the interpreter and in compiled code, which Java does not promise for {@code lanewise(EXP)} and the like. Scalar and vector forms
- * agree bit for bit.
+ * Functions whose bits are the same in the interpreter and in compiled code, which Java does not promise for
+ * {@code lanewise(EXP)} and the like. Scalar and vector forms agree bit for bit.
  */
 final class FloatMath {
     private static final float LOG2_E = 1.44269504f;
     /** ln 2 in two parts (Cody and Waite): the first has so few bits that n times it is exact. */
     private static final float LN2_HIGH = 0.693359375f;
+
     private static final float LN2_LOW = -2.12194440e-4f;
     /** Adding and subtracting 1.5·2²³ rounds to an integer, which then stands in the low bits. */
     private static final float ROUNDER = 12_582_912f;
+
     private static final int ROUNDER_BITS = Float.floatToRawIntBits(ROUNDER);
     private static final int EXPONENT_BIAS = 127;
     private static final int MANTISSA_BITS = 23;
     /** Below this e^x is less than the smallest normal number and counts as 0. */
     private static final float EXP_LEAST = -87.33f;
+
     private static final float EXP_MOST = 88.0f;
     /** Minimax coefficients of (e^r − 1 − r) / r² for |r| ≤ ln 2 / 2 (Cephes expf), highest power first. */
     private static final float C5 = 1.9875691500e-4f;
+
     private static final float C4 = 1.3981999507e-3f;
     private static final float C3 = 8.3334519073e-3f;
     private static final float C2 = 4.1665795894e-2f;

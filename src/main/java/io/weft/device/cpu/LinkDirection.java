@@ -5,7 +5,10 @@ import java.util.concurrent.locks.LockSupport;
 
 /** One direction of the link: copies share its bandwidth. */
 final class LinkDirection {
-    /** A sleep ends late; a copy that was waiting for that long starts where the one before ended. A longer pause is idleness, which earns no credit. */
+    /**
+     * A sleep ends late; a copy that was waiting for that long starts where the one before ended. A longer pause is
+     * idleness, which earns no credit.
+     */
     private static final long CATCH_UP_NANOS = 1_000_000;
 
     private final double nanosPerByte;

@@ -11,7 +11,8 @@ import io.weft.device.Epilogue;
 import jdk.incubator.vector.FloatVector;
 
 /**
- * {@code out (M, N) = in (M, K) · Wᵀ + bias}. An output element starts at 0 and takes {@code fma(in[k], w[k], sum)} for k = 0, 1, …: tiles of 8, 4 and 1 rows give the same bits.
+ * {@code out (M, N) = in (M, K) · Wᵀ + bias}. An output element starts at 0 and takes {@code fma(in[k], w[k], sum)} for
+ * k = 0, 1, …: tiles of 8, 4 and 1 rows give the same bits.
  */
 final class MatrixProduct {
     /** Products below this many multiply-adds are not worth waking another thread. */
@@ -188,8 +189,8 @@ final class MatrixProduct {
         switch (epilogue) {
             case Epilogue.Store store -> setVector(to, sum);
             case Epilogue.AddToOutput add -> setVector(to, getVector(to).add(sum));
-            case Epilogue.Activate(Activation activation) when activation == Activation.RELU ->
-                setVector(to, sum.max(0));
+            case Epilogue.Activate(Activation activation)
+            when activation == Activation.RELU -> setVector(to, sum.max(0));
             case Epilogue.Activate activate -> {
                 setVector(to, sum);
                 for (int j = 0; j < LANES; j++) {

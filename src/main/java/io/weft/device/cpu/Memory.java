@@ -8,8 +8,8 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * Reads and writes by address. Kernels check their buffers once, when they are issued; inside a loop there is then no check of bounds or of an arena's
- * liveness, which would cost more than the arithmetic.
+ * Reads and writes by address. Kernels check their buffers once, when they are issued; inside a loop there is then no
+ * check of bounds or of an arena's liveness, which would cost more than the arithmetic.
  */
 final class Memory {
     static final VectorSpecies<Float> FLOATS = FloatVector.SPECIES_PREFERRED;
@@ -52,8 +52,7 @@ final class Memory {
     /** Address of a buffer that must hold at least {@code bytes} bytes. */
     static long address(String name, DeviceBuffer buffer, long bytes) {
         if (buffer.bytes() < bytes) {
-            throw new IllegalArgumentException(
-                    name + " has " + buffer.bytes() + " bytes, must have at least " + bytes);
+            throw new IllegalArgumentException(name + " has " + buffer.bytes() + " bytes, must have at least " + bytes);
         }
         return buffer.address();
     }

@@ -43,9 +43,7 @@ final class Workers {
         }
     }
 
-    /**
-     * @param count threads that work on a kernel, the calling one included
-     */
+    /** @param count threads that work on a kernel, the calling one included */
     Workers(int count) {
         for (int i = 1; i < count; i++) {
             threads.add(Thread.ofPlatform().name("weft-worker-" + i).daemon().start(this::help));

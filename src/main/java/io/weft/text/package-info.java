@@ -1,0 +1,9 @@
+/**
+ * Text to tokens and back: tokenizer, chat template, streaming detokenizer, stop strings.
+ *
+ * <p>Never here: anything of a model but its tokenizer files.
+ */
+@NullMarked
+package io.weft.text;
+
+import org.jspecify.annotations.NullMarked;
