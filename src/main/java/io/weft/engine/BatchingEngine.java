@@ -341,7 +341,7 @@ public final class BatchingEngine implements Engine, AutoCloseable {
             Optional<CacheSequence> cache = runtime.cache()
                     .admit(
                             request.maxTokens(),
-                            block -> runtime.placement().preferences(block, request.promptTokens()));
+                            block -> runtime.placement().forms(block, request.promptTokens()));
             if (cache.isPresent()) {
                 request.admit(cache.get());
                 running.add(waiting.removeFirst());
@@ -359,7 +359,7 @@ public final class BatchingEngine implements Engine, AutoCloseable {
         int blocks = request.maxTokens() / runtime.cache().geometry().blockTokens();
         for (int block = 0; block < blocks; block++) {
             var form = runtime.placement()
-                    .preferences(block, request.promptTokens())
+                    .forms(block, request.promptTokens())
                     .getLast();
             long bytes = runtime.cache().geometry().blockBytes(form.content());
             switch (form.place()) {
