@@ -11,7 +11,7 @@ final class Progress implements AutoCloseable {
 
     Progress(PrintWriter out) {
         this.out = out;
-        this.terminal = System.console() != null && System.console().isTerminal();
+        this.terminal = System.console().isTerminal();
     }
 
     void show(String what) {
@@ -21,11 +21,16 @@ final class Progress implements AutoCloseable {
         }
     }
 
-    @Override
-    public void close() {
+    /** Leaves an empty line. */
+    void clear() {
         if (terminal) {
             out.print(CLEAR_LINE);
             out.flush();
         }
+    }
+
+    @Override
+    public void close() {
+        clear();
     }
 }
