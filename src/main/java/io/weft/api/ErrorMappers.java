@@ -10,26 +10,24 @@ import jakarta.ws.rs.core.Response;
 import org.jboss.resteasy.reactive.server.ServerExceptionMapper;
 
 /** Every error has the same body. Named one by one is what the platform would answer itself otherwise. */
-final class ErrorMappers {
-    private ErrorMappers() {}
-
+class ErrorMappers {
     @ServerExceptionMapper
-    static Response map(Throwable failure, RoutingContext routing) {
+    Response anything(Throwable failure, RoutingContext routing) {
         return response(Errors.of(failure, RequestEdge.requestId(routing)));
     }
 
     @ServerExceptionMapper
-    static Response map(WebApplicationException failure, RoutingContext routing) {
+    Response status(WebApplicationException failure, RoutingContext routing) {
         return response(Errors.of(failure, RequestEdge.requestId(routing)));
     }
 
     @ServerExceptionMapper
-    static Response map(MismatchedInputException failure, RoutingContext routing) {
+    Response wrongType(MismatchedInputException failure, RoutingContext routing) {
         return response(Errors.of(failure, RequestEdge.requestId(routing)));
     }
 
     @ServerExceptionMapper
-    static Response map(ResteasyReactiveViolationException failure, RoutingContext routing) {
+    Response wrongValue(ResteasyReactiveViolationException failure, RoutingContext routing) {
         return response(Errors.of(failure, RequestEdge.requestId(routing)));
     }
 

@@ -41,7 +41,7 @@ final class Errors {
                 LOG.errorf(engineFailure, "request %s: the engine failed", requestId);
                 yield ApiError.engineFailed(engineFailure);
             }
-            case ChatTemplateException template -> ApiError.badField("messages", template.getMessage());
+            case ChatTemplateException template -> ApiError.badField("messages", firstLine(template.getMessage()));
             case ConstraintViolationException violations -> violations(violations);
             case JsonProcessingException json -> json(json);
             case CharConversionException encoding -> ApiError.malformed("The body is not JSON in UTF-8.");
