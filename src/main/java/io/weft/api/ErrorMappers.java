@@ -40,6 +40,10 @@ class ErrorMappers {
         if (error.status() == Response.Status.UNAUTHORIZED.getStatusCode()) {
             response.header(HttpHeaders.WWW_AUTHENTICATE, "Bearer");
         }
+        if (error.status() == Response.Status.REQUEST_ENTITY_TOO_LARGE.getStatusCode()) {
+            // The rest of the body is not read, so nothing can follow it.
+            response.header("Connection", "close");
+        }
         return response.build();
     }
 }
