@@ -119,8 +119,7 @@ record ApiError(
                         "queue_full",
                         Optional.of(reason.retryAfter()));
             case Reason.Unavailable reason ->
-                new ApiError(
-                        503, UNAVAILABLE, reason.message(), null, "unavailable", Optional.of(reason.retryAfter()));
+                new ApiError(503, UNAVAILABLE, reason.message(), null, "unavailable", Optional.of(reason.retryAfter()));
         };
     }
 

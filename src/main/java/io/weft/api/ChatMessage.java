@@ -16,7 +16,9 @@ import org.jspecify.annotations.Nullable;
  * @param further what else it has, for the template
  */
 record ChatMessage(
-        @NotEmpty String role, @Nullable JsonNode content, @JsonAnySetter @Nullable Map<String, Object> further) {
+        @NotEmpty String role,
+        @Nullable JsonNode content,
+        @JsonAnySetter @Nullable Map<String, Object> further) {
 
     /** The conversation as a template reads it. */
     static List<Map<String, Object>> conversation(List<ChatMessage> messages) {

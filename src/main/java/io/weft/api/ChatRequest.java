@@ -20,7 +20,10 @@ import org.jspecify.annotations.Nullable;
 record ChatRequest(
         @NotEmpty List<@NotNull @Valid ChatMessage> messages,
         @Nullable Boolean logprobs,
-        @Nullable @Min(0) @Max(GenerationRequest.MAX_LOGPROBS) Integer topLogprobs,
+
+        @Nullable @Min(0) @Max(GenerationRequest.MAX_LOGPROBS)
+        Integer topLogprobs,
+
         @Nullable Map<String, Object> chatTemplateKwargs,
         @Nullable JsonNode tools,
         @Nullable JsonNode responseFormat,
@@ -39,8 +42,10 @@ record ChatRequest(
                     .exception();
         }
         if (tools != null && !tools.isNull() && !tools.isEmpty()) {
-            throw ApiError.badField("tools", "tools has %d elements, must be empty: calling tools is not supported."
-                            .formatted(tools.size()))
+            throw ApiError.badField(
+                            "tools",
+                            "tools has %d elements, must be empty: calling tools is not supported."
+                                    .formatted(tools.size()))
                     .exception();
         }
         if (responseFormat != null && !responseFormat.isNull()) {

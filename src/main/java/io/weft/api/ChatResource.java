@@ -40,8 +40,8 @@ class ChatResource {
         request.check();
         ServedModel model = generator.model(request.fields().model());
         generator.requireChoices(1, request.fields());
-        List<Integer> tokens = tokenizer.encode(
-                template(tokenizer).render(request.conversation(), request.templateVariables()));
+        List<Integer> tokens =
+                tokenizer.encode(template(tokenizer).render(request.conversation(), request.templateVariables()));
         long seed = request.fields().firstSeed(settings);
         List<Choice> choices = IntStream.range(0, request.fields().choicesPerPrompt())
                 .mapToObj(index -> choice(index, request, model, tokens, seed + index))
@@ -59,7 +59,8 @@ class ChatResource {
         return tokenizer
                 .chatTemplate()
                 .orElseThrow(() -> ApiError.badField(
-                                "messages", "messages cannot be read: the model has no chat template. Use /v1/completions.")
+                                "messages",
+                                "messages cannot be read: the model has no chat template. Use /v1/completions.")
                         .exception());
     }
 

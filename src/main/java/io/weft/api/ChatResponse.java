@@ -36,11 +36,18 @@ record ChatResponse(
     @JsonNaming(SnakeCaseStrategy.class)
     record Part(
             int index,
-            @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable Message message,
-            @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable Message delta,
+
+            @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable
+            Message message,
+
+            @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable
+            Message delta,
+
             @Nullable Logprobs logprobs,
             @Nullable String finishReason,
-            @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable List<Integer> tokenIds) {}
+
+            @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable
+            List<Integer> tokenIds) {}
 
     /** What the assistant says; in a delta what is new. */
     @JsonInclude(JsonInclude.Include.NON_NULL)

@@ -81,8 +81,7 @@ final class ChatShape implements ResponseShape {
             List<Integer> tokens,
             @Nullable JsonNode usage) {
         List<Integer> ids = request.fields().returnsTokenIds() ? tokens : null;
-        ChatResponse.Part part =
-                new ChatResponse.Part(choice.index(), null, delta, logprobs, finishReason, ids);
+        ChatResponse.Part part = new ChatResponse.Part(choice.index(), null, delta, logprobs, finishReason, ids);
         return chunk(List.of(part), null, usage);
     }
 
@@ -104,7 +103,8 @@ final class ChatShape implements ResponseShape {
     @Override
     public Object whole(List<ChoiceResult> results, JsonNode usage) {
         ChoiceResult first = results.getFirst();
-        OptionalInt promptAlternatives = GenerationFields.optional(request.fields().promptLogprobs());
+        OptionalInt promptAlternatives =
+                GenerationFields.optional(request.fields().promptLogprobs());
         return new ChatResponse(
                 head.id(),
                 "chat.completion",

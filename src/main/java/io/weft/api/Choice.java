@@ -14,5 +14,4 @@ import java.util.Optional;
  * @param stops strings that end it
  * @param shown whether special tokens are shown in its text
  */
-record Choice(
-        int index, GenerationRequest request, Optional<String> echo, List<String> stops, SpecialTokens shown) {}
+record Choice(int index, GenerationRequest request, Optional<String> echo, List<String> stops, SpecialTokens shown) {}

@@ -18,7 +18,10 @@ record CompletionRequest(
         @NotNull PromptInput prompt,
         @Nullable @Min(1) Integer bestOf,
         @Nullable Boolean echo,
-        @Nullable @Min(0) @Max(GenerationRequest.MAX_LOGPROBS) Integer logprobs,
+
+        @Nullable @Min(0) @Max(GenerationRequest.MAX_LOGPROBS)
+        Integer logprobs,
+
         @Nullable String suffix,
         @Nullable Boolean addSpecialTokens,
         @JsonUnwrapped @Valid GenerationFields fields) {

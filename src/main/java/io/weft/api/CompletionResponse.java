@@ -31,9 +31,15 @@ record CompletionResponse(
             String text,
             @Nullable Logprobs logprobs,
             @Nullable String finishReason,
-            @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable List<Integer> promptTokenIds,
-            @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable List<Integer> tokenIds,
-            @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable List<@Nullable Map<String, PromptLogprob>> promptLogprobs) {}
+
+            @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable
+            List<Integer> promptTokenIds,
+
+            @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable
+            List<Integer> tokenIds,
+
+            @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable
+            List<@Nullable Map<String, PromptLogprob>> promptLogprobs) {}
 
     /**
      * Log-probabilities, one entry for each token in each list.

@@ -123,7 +123,8 @@ final class CompletionShape implements ResponseShape {
     private CompletionResponse.Part whole(ChoiceResult result) {
         Choice choice = result.choice();
         boolean ids = request.fields().returnsTokenIds();
-        OptionalInt promptAlternatives = GenerationFields.optional(request.fields().promptLogprobs());
+        OptionalInt promptAlternatives =
+                GenerationFields.optional(request.fields().promptLogprobs());
         return new CompletionResponse.Part(
                 choice.index(),
                 choice.echo().orElse("") + result.text(),

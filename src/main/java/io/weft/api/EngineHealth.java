@@ -96,7 +96,8 @@ class EngineHealth {
             case EngineStatus.Draining draining ->
                 response.withData("state", "draining")
                         .withData("running", draining.running())
-                        .withData("sinceLastTickMillis", draining.sinceLastTick().toMillis());
+                        .withData(
+                                "sinceLastTickMillis", draining.sinceLastTick().toMillis());
             case EngineStatus.Failed(String cause) ->
                 response.withData("state", "failed").withData("cause", cause);
         };

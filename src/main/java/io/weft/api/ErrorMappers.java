@@ -33,10 +33,10 @@ class ErrorMappers {
 
     /** An error as a response. */
     static Response response(ApiError error) {
-        Response.ResponseBuilder response =
-                Response.status(error.status()).type(MediaType.APPLICATION_JSON_TYPE).entity(error.body());
-        error.retryAfter()
-                .ifPresent(wait -> response.header(HttpHeaders.RETRY_AFTER, Math.max(1, wait.toSeconds())));
+        Response.ResponseBuilder response = Response.status(error.status())
+                .type(MediaType.APPLICATION_JSON_TYPE)
+                .entity(error.body());
+        error.retryAfter().ifPresent(wait -> response.header(HttpHeaders.RETRY_AFTER, Math.max(1, wait.toSeconds())));
         if (error.status() == Response.Status.UNAUTHORIZED.getStatusCode()) {
             response.header(HttpHeaders.WWW_AUTHENTICATE, "Bearer");
         }

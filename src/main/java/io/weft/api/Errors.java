@@ -29,8 +29,8 @@ import org.jspecify.annotations.Nullable;
 final class Errors {
     private static final Logger LOG = Logger.getLogger(Errors.class);
     private static final int VIOLATIONS_MOST = 5;
-    private static final Pattern FOUND =
-            Pattern.compile("(?<kind>Object|Array|String|Boolean|Integer|Floating-point|Number) value(?: \\((?<value>(?!token).*?)\\))?");
+    private static final Pattern FOUND = Pattern.compile(
+            "(?<kind>Object|Array|String|Boolean|Integer|Floating-point|Number) value(?: \\((?<value>(?!token).*?)\\))?");
     private static final Pattern RANGE =
             Pattern.compile("value \\((?<value>.*?)\\) out of range of \\w+ \\((?<least>\\S+) - (?<most>\\S+)\\)");
 
@@ -67,11 +67,8 @@ final class Errors {
         return switch (status) {
             case 404 -> ApiError.invalid(404, "There is nothing at this path.", null, "not_found");
             case 405 -> ApiError.invalid(405, "The method is not allowed at this path.", null, "method_not_allowed");
-            case 406 ->
-                ApiError.invalid(406, "Accept leaves out what this path answers with.", null, "not_acceptable");
-            case 415 ->
-                ApiError.invalid(
-                        415, "Content-Type must be application/json.", null, "unsupported_media_type");
+            case 406 -> ApiError.invalid(406, "Accept leaves out what this path answers with.", null, "not_acceptable");
+            case 415 -> ApiError.invalid(415, "Content-Type must be application/json.", null, "unsupported_media_type");
             default ->
                 status < 500
                         ? ApiError.invalid(status, "The request cannot be read.", null, "bad_request")
@@ -84,10 +81,8 @@ final class Errors {
                 .sorted(Comparator.comparing(violation -> field(violation.getPropertyPath())))
                 .<ConstraintViolation<?>>map(violation -> violation)
                 .toList();
-        String message = violations.stream()
-                .limit(VIOLATIONS_MOST)
-                .map(Errors::describe)
-                .collect(Collectors.joining(" "));
+        String message =
+                violations.stream().limit(VIOLATIONS_MOST).map(Errors::describe).collect(Collectors.joining(" "));
         String field = field(violations.getFirst().getPropertyPath());
         return ApiError.invalid(400, message, field.isEmpty() ? null : field, null);
     }
@@ -139,8 +134,12 @@ final class Errors {
             return ApiError.malformed("The body is not JSON: %s at line %d, column %d."
                     .formatted(
                             cause(firstLine(failure.getOriginalMessage())),
-                            failure.getLocation() == null ? 0 : failure.getLocation().getLineNr(),
-                            failure.getLocation() == null ? 0 : failure.getLocation().getColumnNr()));
+                            failure.getLocation() == null
+                                    ? 0
+                                    : failure.getLocation().getLineNr(),
+                            failure.getLocation() == null
+                                    ? 0
+                                    : failure.getLocation().getColumnNr()));
         }
         String field = databind instanceof JsonMappingException mapping ? field(mapping.getPath()) : "";
         return ApiError.invalid(400, mismatch(field, databind), field.isEmpty() ? null : field, null);
@@ -171,12 +170,14 @@ final class Errors {
     private static String mismatch(String field, DatabindException failure) {
         String subject = field.isEmpty() ? "The body" : field;
         return switch (failure) {
-            case MismatchedInputException prompt when prompt.getTargetType() == PromptInput.class ->
-                prompt.getOriginalMessage();
-            case InvalidFormatException format when format.getValue() != null ->
+            case MismatchedInputException prompt
+            when prompt.getTargetType() == PromptInput.class -> prompt.getOriginalMessage();
+            case InvalidFormatException format
+            when format.getValue() != null ->
                 "%s is %s, must be %s.".formatted(subject, shown(format.getValue()), expected(format));
             case MismatchedInputException mismatch ->
-                "%s%s must be %s.".formatted(subject, found(firstLine(mismatch.getOriginalMessage())), expected(mismatch));
+                "%s%s must be %s."
+                        .formatted(subject, found(firstLine(mismatch.getOriginalMessage())), expected(mismatch));
             case DatabindException other -> subject + outOfRange(firstLine(other.getOriginalMessage()));
         };
     }
@@ -201,8 +202,7 @@ final class Errors {
         Matcher range = RANGE.matcher(message);
         return range.find()
                 ? " is %s, must be from %s to %s."
-                        .formatted(
-                                ApiError.shortened(range.group("value")), range.group("least"), range.group("most"))
+                        .formatted(ApiError.shortened(range.group("value")), range.group("least"), range.group("most"))
                 : " is out of range.";
     }
 

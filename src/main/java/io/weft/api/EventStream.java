@@ -35,8 +35,7 @@ final class EventStream {
      * @param promptTokens tokens of all prompts
      * @param requestId for the log
      */
-    EventStream(
-            ObjectMapper json, ResponseShape shape, UsageReports usageReports, int promptTokens, String requestId) {
+    EventStream(ObjectMapper json, ResponseShape shape, UsageReports usageReports, int promptTokens, String requestId) {
         this.json = json;
         this.shape = shape;
         this.usageReports = usageReports;
@@ -55,8 +54,8 @@ final class EventStream {
                 .onCompletion()
                 .continueWith(this::lastFrames)
                 .onFailure(failure -> started)
-                .recoverWithMulti(
-                        failure -> Multi.createFrom().items(frame(ERROR, Errors.of(failure, requestId).body()), DONE));
+                .recoverWithMulti(failure -> Multi.createFrom()
+                        .items(frame(ERROR, Errors.of(failure, requestId).body()), DONE));
     }
 
     private List<byte[]> frames(Delta delta) {

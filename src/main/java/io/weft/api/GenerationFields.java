@@ -29,26 +29,38 @@ record GenerationFields(
         @Nullable @Min(0) Integer maxTokens,
         @Nullable @Min(0) Integer maxCompletionTokens,
         @Nullable @DecimalMin("0") @DecimalMax("2") Double temperature,
-        @Nullable @DecimalMin(value = "0", inclusive = false) @DecimalMax("1") Double topP,
+
+        @Nullable @DecimalMin(value = "0", inclusive = false) @DecimalMax("1")
+        Double topP,
+
         @Nullable @Min(-1) Integer topK,
         @Nullable @DecimalMin("0") @DecimalMax("1") Double minP,
         @Nullable @DecimalMin("-2") @DecimalMax("2") Double presencePenalty,
         @Nullable @DecimalMin("-2") @DecimalMax("2") Double frequencyPenalty,
-        @Nullable @DecimalMin(value = "0", inclusive = false) @DecimalMax("100") Double repetitionPenalty,
+
+        @Nullable @DecimalMin(value = "0", inclusive = false) @DecimalMax("100")
+        Double repetitionPenalty,
+
         @Nullable Map<@Min(0) Integer, @NotNull @DecimalMin("-100") @DecimalMax("100") Double> logitBias,
         @Nullable Long seed,
-        @Nullable @Size(max = 4) @JsonFormat(with = JsonFormat.Feature.ACCEPT_SINGLE_VALUE_AS_ARRAY) List<@NotEmpty String> stop,
+
+        @Nullable @Size(max = 4) @JsonFormat(with = JsonFormat.Feature.ACCEPT_SINGLE_VALUE_AS_ARRAY)
+        List<@NotEmpty String> stop,
+
         @Nullable @Min(1) Integer n,
         @Nullable Boolean stream,
         @Nullable StreamOptions streamOptions,
         @Nullable Boolean ignoreEos,
         @Nullable Boolean skipSpecialTokens,
         @Nullable Boolean returnTokenIds,
-        @Nullable @Min(0) @Max(GenerationRequest.MAX_LOGPROBS) Integer promptLogprobs) {
+
+        @Nullable @Min(0) @Max(GenerationRequest.MAX_LOGPROBS)
+        Integer promptLogprobs) {
 
     /** What a stream tells besides text. */
     @JsonNaming(SnakeCaseStrategy.class)
-    record StreamOptions(@Nullable Boolean includeUsage, @Nullable Boolean continuousUsageStats) {}
+    record StreamOptions(
+            @Nullable Boolean includeUsage, @Nullable Boolean continuousUsageStats) {}
 
     /** Where a stream tells the tokens that were used. */
     enum UsageReports {
@@ -117,8 +129,7 @@ record GenerationFields(
      * beyond the context.
      */
     int newTokens(int promptTokens, int contextTokens, OptionalInt set, int fallback) {
-        return askedTokens()
-                .orElseGet(() -> Math.max(1, Math.min(set.orElse(fallback), contextTokens - promptTokens)));
+        return askedTokens().orElseGet(() -> Math.max(1, Math.min(set.orElse(fallback), contextTokens - promptTokens)));
     }
 
     /** A seed for the first choice; those that follow count up. */
@@ -126,7 +137,8 @@ record GenerationFields(
         if (seed != null) {
             return seed;
         }
-        return settings.defaultSeed().orElseGet(() -> ThreadLocalRandom.current().nextLong());
+        return settings.defaultSeed()
+                .orElseGet(() -> ThreadLocalRandom.current().nextLong());
     }
 
     SamplingParameters sampling(ServedModel.SamplingDefaults defaults, ApiSettings settings, long choiceSeed) {

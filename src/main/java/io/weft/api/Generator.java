@@ -68,10 +68,7 @@ class Generator {
         List<Multi<Delta>> streams = choices.stream().map(this::generate).toList();
         return streams.size() == 1
                 ? streams.getFirst()
-                : Multi.createBy()
-                        .merging()
-                        .withConcurrency(streams.size())
-                        .streams(streams);
+                : Multi.createBy().merging().withConcurrency(streams.size()).streams(streams);
     }
 
     private Multi<Delta> generate(Choice choice) {

@@ -33,7 +33,8 @@ class Responder {
      * @param promptTokens tokens of all prompts
      * @param requestId for the log
      */
-    RestMulti<byte[]> answer(GenerationFields fields, ResponseShape shape, List<Choice> choices, int promptTokens, String requestId) {
+    RestMulti<byte[]> answer(
+            GenerationFields fields, ResponseShape shape, List<Choice> choices, int promptTokens, String requestId) {
         if (!fields.streams()) {
             return RestMulti.fromMultiData(whole(shape, choices, promptTokens))
                     .header("Content-Type", "application/json")

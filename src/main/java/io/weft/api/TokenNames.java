@@ -90,7 +90,8 @@ record TokenNames(Tokenizer tokenizer) {
         for (TokenScore score : scores) {
             Map<String, PromptLogprob> byId = new LinkedHashMap<>();
             int rank = 1;
-            for (Alternative alternative : score.alternatives().subList(0, Math.min(alternatives, score.alternatives().size()))) {
+            for (Alternative alternative : score.alternatives()
+                    .subList(0, Math.min(alternatives, score.alternatives().size()))) {
                 byId.put("" + alternative.token(), promptLogprob(alternative.token(), alternative.logprob(), rank++));
             }
             byId.putIfAbsent("" + score.token(), promptLogprob(score.token(), score.logprob(), null));

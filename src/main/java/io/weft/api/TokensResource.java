@@ -14,8 +14,6 @@ import jakarta.ws.rs.POST;
 import jakarta.ws.rs.Path;
 import jakarta.ws.rs.Produces;
 import jakarta.ws.rs.core.MediaType;
-import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -50,10 +48,13 @@ class TokensResource {
             int count,
             int maxModelLen,
             List<Integer> tokens,
-            @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable List<String> tokenStrs) {}
+
+            @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable
+            List<String> tokenStrs) {}
 
     /** Tokens. */
-    record DetokenizeRequest(@Nullable String model, @NotNull List<@NotNull Integer> tokens) {}
+    record DetokenizeRequest(
+            @Nullable String model, @NotNull List<@NotNull Integer> tokens) {}
 
     /** Text of some tokens. */
     record Text(String prompt) {}
@@ -76,14 +77,13 @@ class TokensResource {
                     .exception();
         }
         if (request.prompt() != null) {
-            SpecialTokens added = Boolean.FALSE.equals(request.addSpecialTokens())
-                    ? SpecialTokens.WITHOUT
-                    : SpecialTokens.WITH;
+            SpecialTokens added =
+                    Boolean.FALSE.equals(request.addSpecialTokens()) ? SpecialTokens.WITHOUT : SpecialTokens.WITH;
             return tokenizer.encode(request.prompt(), added);
         }
         Map<String, Object> variables = request.chatTemplateKwargs() == null ? Map.of() : request.chatTemplateKwargs();
-        return tokenizer.encode(ChatResource.template(tokenizer)
-                .render(ChatMessage.conversation(request.messages()), variables));
+        return tokenizer.encode(
+                ChatResource.template(tokenizer).render(ChatMessage.conversation(request.messages()), variables));
     }
 
     @POST

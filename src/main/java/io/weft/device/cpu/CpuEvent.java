@@ -43,7 +43,7 @@ final class CpuEvent implements Event {
         if (last == null) {
             callback.reached(null);
         } else {
-            var unused = last.whenComplete((nanos, error) -> callback.reached(error));
+            var _ = last.whenComplete((nanos, error) -> callback.reached(error));
         }
     }
 
