@@ -5,9 +5,11 @@ import io.weft.device.DeviceInfo;
 import io.weft.model.CacheGeometry;
 import io.weft.model.ModelWeights;
 import io.weft.plan.HardwareProfile;
+import io.weft.profile.Profiler.Measurement;
 import jakarta.enterprise.context.ApplicationScoped;
 import java.lang.System.Logger.Level;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
@@ -16,12 +18,20 @@ import org.jspecify.annotations.Nullable;
 @ApplicationScoped
 public class HardwareProfiler {
     private static final System.Logger LOG = System.getLogger(HardwareProfiler.class.getName());
-    /** What the CPU device's kernels need to be compiled; a GPU only has to raise its clocks. */
-    private static final long CPU_WARM_UP_NANOS = TimeUnit.MILLISECONDS.toNanos(400);
+    /** Kernels of the CPU device have to be compiled first, on a busy machine for this long; a GPU is ready sooner. */
+    private static final Duration WARM_UP_MOST = Duration.ofSeconds(2);
 
-    private static final long GPU_WARM_UP_NANOS = TimeUnit.MILLISECONDS.toNanos(150);
-
+    private final Duration warmUpMost;
     private volatile @Nullable HardwareProfile current;
+
+    public HardwareProfiler() {
+        this(WARM_UP_MOST);
+    }
+
+    /** @param warmUpMost time that may be spent on running kernels until they no longer get faster */
+    public HardwareProfiler(Duration warmUpMost) {
+        this.warmUpMost = warmUpMost;
+    }
 
     /**
      * Finds the profile of a device and a model, and makes it the one in force.
@@ -34,29 +44,31 @@ public class HardwareProfiler {
             Device device, ModelWeights weights, CacheGeometry geometry, ProfilingMemory memory, Path directory) {
         ProfileStore store = new ProfileStore(directory);
         String key = key(device, geometry);
-        Optional<HardwareProfile> kept = store.load(key);
-        HardwareProfile profile = kept.orElseGet(() -> measure(device, weights, geometry, memory));
-        if (kept.isEmpty()) {
-            store.save(key, profile);
-        }
+        HardwareProfile profile = store.load(key).orElseGet(() -> {
+            Measurement measured = measure(device, weights, geometry, memory);
+            if (measured.isSteady()) {
+                store.save(key, measured.profile());
+            } else {
+                LOG.log(Level.INFO, "the machine was too busy to measure it well, the profile is not kept");
+            }
+            return measured.profile();
+        });
         current = profile;
         return profile;
     }
 
-    /** Measures, whatever has been kept. */
-    public HardwareProfile measure(
-            Device device, ModelWeights weights, CacheGeometry geometry, ProfilingMemory memory) {
+    /** Measures, whatever has been kept, and makes the result the profile in force. */
+    public Measurement measure(Device device, ModelWeights weights, CacheGeometry geometry, ProfilingMemory memory) {
         long started = System.nanoTime();
-        long warmUpNanos = device.info().kind().equals("cpu") ? CPU_WARM_UP_NANOS : GPU_WARM_UP_NANOS;
-        HardwareProfile profile = new Profiler(device, weights, geometry, memory, warmUpNanos).measure();
+        Measurement measured = new Profiler(device, weights, geometry, memory, warmUpMost).measure();
+        current = measured.profile();
         LOG.log(
                 Level.INFO,
                 "measured {0} in {1} ms: link {2} GB/s",
-                profile.device(),
+                measured.profile().device(),
                 TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - started),
-                "%.2f".formatted(profile.linkBytesPerSecond() / 1e9));
-        current = profile;
-        return profile;
+                "%.2f".formatted(measured.profile().linkBytesPerSecond() / 1e9));
+        return measured;
     }
 
     /** The profile in force; empty before a model has been started. */
@@ -69,9 +81,7 @@ public class HardwareProfiler {
         current = profile;
     }
 
-    /**
-     * What a profile depends on. A device's name tells machines with other processors, threads or links apart.
-     */
+    /** What a profile depends on. A device's name tells machines with other processors, threads or links apart. */
     public static String key(Device device, CacheGeometry geometry) {
         DeviceInfo info = device.info();
         return "%s | %s | %s | %s".formatted(info.kind(), info.name(), device.elementType(), geometry);

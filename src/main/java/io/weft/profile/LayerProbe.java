@@ -93,8 +93,8 @@ final class LayerProbe {
             return List.of();
         }
         scratch.upload(ints(new int[rows]), positions);
-        int widest = (int) Math.max(
-                geometry.tokenLayerBytes(Content.KEY_VALUE), geometry.tokenLayerBytes(Content.ACTIVATION));
+        int widest = (int)
+                Math.max(geometry.tokenLayerBytes(Content.KEY_VALUE), geometry.tokenLayerBytes(Content.ACTIVATION));
         long[] places = new long[rows];
         for (int row = 0; row < rows; row++) {
             places[row] = row * (long) widest;
@@ -146,7 +146,8 @@ final class LayerProbe {
         });
     }
 
-    private void rotateKeys(Stream stream, DeviceBuffer keyValues, DeviceBuffer positions, int rowsPerPosition, int rows) {
+    private void rotateKeys(
+            Stream stream, DeviceBuffer keyValues, DeviceBuffer positions, int rowsPerPosition, int rows) {
         weights.rotary()
                 .ifPresent(table -> kernels.rotate(
                         stream,
@@ -186,8 +187,7 @@ final class LayerProbe {
         DeviceBuffer spans = division.take((long) sequences * AttentionWork.SPAN_INTS * Integer.BYTES);
         DeviceBuffer queries = rows(division, rows, dimensions.queryWidth());
         DeviceBuffer state = division.take(rows * attention.stateBytesPerRow());
-        DeviceBuffer keyValues =
-                division.take((long) sequences * blocks * geometry.blockLayerBytes(Content.KEY_VALUE));
+        DeviceBuffer keyValues = division.take((long) sequences * blocks * geometry.blockLayerBytes(Content.KEY_VALUE));
         if (!division.fits()) {
             return List.of();
         }

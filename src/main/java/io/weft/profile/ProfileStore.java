@@ -75,7 +75,11 @@ public final class ProfileStore {
             Files.createDirectories(directory);
             write(new StoredProfile(VERSION, key, profile), file(key));
         } catch (IOException e) {
-            LOG.log(Level.WARNING, "the profile cannot be kept in {0} ({1}), it will be measured at each start", directory, e);
+            LOG.log(
+                    Level.WARNING,
+                    "the profile cannot be kept in {0} ({1}), it will be measured at each start",
+                    directory,
+                    e);
         }
     }
 

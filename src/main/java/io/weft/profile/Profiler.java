@@ -9,9 +9,14 @@ import io.weft.model.ModelWeights;
 import io.weft.plan.Curve;
 import io.weft.plan.HardwareProfile;
 import io.weft.profile.Stopwatch.Work;
+import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.function.IntFunction;
+import java.util.function.IntToLongFunction;
+import java.util.function.ToDoubleFunction;
 
 /**
  * Measures a {@link HardwareProfile} on a device, with the model's own weights. A size is measured as long as it fits
@@ -21,13 +26,17 @@ public final class Profiler {
     private static final List<Long> COPY_BYTES =
             List.of(4L << 10, 16L << 10, 64L << 10, 256L << 10, 1L << 20, 4L << 20, 16L << 20);
     private static final List<Long> DEVICE_COPY_BYTES = List.of(4L << 10, 64L << 10, 1L << 20);
-    private static final List<Long> ROWS = List.of(1L, 2L, 4L, 8L, 16L, 32L, 64L, 256L, 1024L);
-    private static final List<Long> TOKENS = List.of(16L, 64L, 128L, 256L, 512L, 1024L, 4096L, 16_384L);
-    private static final List<Long> HEAD_ROWS = List.of(1L, 2L, 4L, 8L, 32L);
+    private static final List<Integer> ROWS = List.of(1, 2, 4, 8, 16, 32, 64, 256, 1024);
+    private static final List<Integer> TOKENS = List.of(16, 64, 128, 256, 512, 1024, 4096, 16_384);
+    private static final List<Integer> HEAD_ROWS = List.of(1, 2, 4, 8, 32);
     private static final int PREFILL_ROWS = 64;
+    /** Rounds that must not be faster than this share of the ones before. */
+    private static final int STEADY_ROUNDS = 4;
+
+    private static final double STEADY_RATIO = 0.8;
 
     /** A size that would take longer is not measured. */
-    private static final double LONGEST_NANOS = 15e6;
+    private static final double LONGEST_NANOS = 5e6;
     /** Copies are issued in a row until they take about this long, so that one hides the start of the next. */
     private static final double BATCH_NANOS = 500_000;
 
@@ -41,60 +50,120 @@ public final class Profiler {
     private final CacheGeometry geometry;
     private final Stream compute;
     private final Stopwatch watch;
-    private final long warmUpNanos;
+    private final Duration warmUpMost;
 
     /**
      * @param weights loaded onto {@code device}
      * @param geometry of the cache
      * @param memory overwritten
-     * @param warmUpNanos that are spent on running kernels before anything is timed; what a just-in-time compiler needs
+     * @param warmUpMost time that may be spent on running kernels before anything is timed
      */
     public Profiler(
-            Device device, ModelWeights weights, CacheGeometry geometry, ProfilingMemory memory, long warmUpNanos) {
+            Device device, ModelWeights weights, CacheGeometry geometry, ProfilingMemory memory, Duration warmUpMost) {
         this.device = device;
         this.geometry = geometry;
         this.compute = device.stream("profile");
         this.watch = new Stopwatch(device, compute);
         this.scratch = new Scratch(device, memory, compute);
         this.probe = new LayerProbe(device, weights, geometry, scratch);
-        this.warmUpNanos = warmUpNanos;
+        this.warmUpMost = warmUpMost;
     }
+
+    /**
+     * What was measured.
+     *
+     * @param profile the figures
+     * @param isSteady whether kernels had stopped getting faster; if not, the machine is faster than the figures say
+     */
+    public record Measurement(HardwareProfile profile, boolean isSteady) {}
 
     /** Measures. Nothing else may run on the device meanwhile. */
-    public HardwareProfile measure() {
+    public Measurement measure() {
         scratch.fillWithNoise();
-        warmUp();
+        Kernel embed = new Kernel(ROWS, rows -> rows, probe::embed);
+        Kernel project = new Kernel(ROWS, rows -> rows, probe::project);
+        Kernel keyValues = new Kernel(TOKENS, tokens -> tokens, probe::keyValues);
+        Kernel attentionReads = new Kernel(TOKENS, tokens -> tokens, probe::attentionReads);
+        Kernel attentionPairs = new Kernel(
+                TOKENS,
+                tokens -> LayerProbe.pairs(tokens, PREFILL_ROWS),
+                tokens -> probe.attentionPairs(tokens, PREFILL_ROWS));
+        Kernel complete = new Kernel(ROWS, rows -> rows, probe::complete);
+        Kernel head = new Kernel(HEAD_ROWS, rows -> rows, probe::head);
+        boolean steady = warmUp(List.of(embed, project, keyValues, attentionReads, attentionPairs, complete, head));
         long bothBytes = Math.min(scratch.hostBytes(), scratch.deviceBytes());
-        Curve linkIn = linkCurve(copies(COPY_BYTES, bothBytes, this::copyIn));
-        Curve linkOut = linkCurve(copies(COPY_BYTES, bothBytes, this::copyOut));
-        Curve deviceCopy = Curve.measured(copies(DEVICE_COPY_BYTES, scratch.deviceBytes() / 2, this::copyOnDevice));
-        return new HardwareProfile(
+        HardwareProfile profile = new HardwareProfile(
                 device.info().name(),
-                linkIn,
-                linkOut,
-                deviceCopy,
-                curve(ROWS, probe::embed),
-                curve(ROWS, probe::project),
-                curve(TOKENS, probe::keyValues),
-                curve(TOKENS, probe::attentionReads),
-                attentionPairs(),
-                curve(ROWS, probe::complete),
-                curve(HEAD_ROWS, probe::head),
+                linkCurve(copies(COPY_BYTES, bothBytes, this::copyIn)),
+                linkCurve(copies(COPY_BYTES, bothBytes, this::copyOut)),
+                Curve.measured(copies(DEVICE_COPY_BYTES, scratch.deviceBytes() / 2, this::copyOnDevice)),
+                curve(embed),
+                curve(project),
+                curve(keyValues),
+                curve(attentionReads),
+                curve(attentionPairs),
+                curve(complete),
+                curve(head),
                 launchNanos(),
                 handoffNanos());
+        return new Measurement(profile, steady);
     }
 
-    private void warmUp() {
-        List<IntFunction<List<Work>>> kernels =
-                List.of(probe::project, probe::complete, probe::keyValues, probe::attentionReads, probe::head);
-        for (IntFunction<List<Work>> kernel : kernels) {
-            // Kernels may take another path for one row, a few and many.
-            for (int size : new int[] {1, 13, 64}) {
-                for (Work work : kernel.apply(size)) {
-                    watch.warmUp(warmUpNanos / (3L * kernels.size()), work);
-                }
+    /**
+     * Something to measure at several sizes.
+     *
+     * @param sizes ascending
+     * @param amount what a size stands for in the curve
+     * @param work for a size, or none if there is not enough memory for it; for the first size there always is
+     */
+    private record Kernel(List<Integer> sizes, IntToLongFunction amount, IntFunction<List<Work>> work) {}
+
+    /**
+     * Runs all kernels in turn until rounds get no faster: until then a just-in-time compiler is at work behind the
+     * scenes, or clocks are rising. It is the very calls that are measured later, since other sizes may be other code.
+     */
+    private boolean warmUp(List<Kernel> kernels) {
+        long started = System.nanoTime();
+        Map<Kernel, List<Double>> rounds = new HashMap<>();
+        boolean steady = false;
+        while (!steady && System.nanoTime() - started < warmUpMost.toNanos()) {
+            for (Kernel kernel : kernels) {
+                Curve.Point largest =
+                        measure(kernel, work -> watch.nanos(1, work)).getLast();
+                rounds.computeIfAbsent(kernel, first -> new ArrayList<>()).add(largest.nanos() / largest.size());
             }
+            steady = rounds.values().stream().allMatch(Profiler::isSteady);
         }
+        return steady;
+    }
+
+    private static boolean isSteady(List<Double> rounds) {
+        if (rounds.size() < 2 * STEADY_ROUNDS) {
+            return false;
+        }
+        int tail = rounds.size() - STEADY_ROUNDS;
+        return least(rounds.subList(tail, rounds.size())) > STEADY_RATIO * least(rounds.subList(0, tail));
+    }
+
+    private static double least(List<Double> values) {
+        return values.stream().mapToDouble(value -> value).min().orElseThrow();
+    }
+
+    private Curve curve(Kernel kernel) {
+        return Curve.measured(measure(kernel, work -> watch.medianNanos(1, work)));
+    }
+
+    private static List<Curve.Point> measure(Kernel kernel, ToDoubleFunction<Work> nanos) {
+        List<Curve.Point> points = new ArrayList<>();
+        for (int size : kernel.sizes()) {
+            long amount = kernel.amount().applyAsLong(size);
+            List<Work> works = kernel.work().apply(size);
+            if (works.isEmpty() || !isWorthMeasuring(points, amount)) {
+                break;
+            }
+            points.add(new Curve.Point(amount, nanos.applyAsDouble(works.getFirst())));
+        }
+        return points;
     }
 
     private Work copyIn(int bytes) {
@@ -139,34 +208,6 @@ public final class Profiler {
             points.add(new Curve.Point(bytes, batch == 1 ? single : watch.medianNanos(batch, work)));
         }
         return points;
-    }
-
-    /**
-     * @param kernel the work for a size, or none if there is not enough memory for it; for size 1 there always is
-     */
-    private Curve curve(List<Long> sizes, IntFunction<List<Work>> kernel) {
-        List<Curve.Point> points = new ArrayList<>();
-        for (long size : sizes) {
-            List<Work> works = kernel.apply((int) size);
-            if (works.isEmpty() || !isWorthMeasuring(points, size)) {
-                break;
-            }
-            points.add(new Curve.Point(size, watch.medianNanos(1, works.getFirst())));
-        }
-        return Curve.measured(points);
-    }
-
-    private Curve attentionPairs() {
-        List<Curve.Point> points = new ArrayList<>();
-        for (long tokens : TOKENS) {
-            long pairs = LayerProbe.pairs((int) tokens, PREFILL_ROWS);
-            List<Work> works = probe.attentionPairs((int) tokens, PREFILL_ROWS);
-            if (works.isEmpty() || !isWorthMeasuring(points, pairs)) {
-                break;
-            }
-            points.add(new Curve.Point(pairs, watch.medianNanos(1, works.getFirst())));
-        }
-        return Curve.measured(points);
     }
 
     private static boolean isWorthMeasuring(List<Curve.Point> before, long size) {

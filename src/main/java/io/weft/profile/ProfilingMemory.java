@@ -16,8 +16,8 @@ public record ProfilingMemory(DeviceBuffer device, HostBuffer host) {
 
     public ProfilingMemory {
         if (host.bytes() < HOST_BYTES_LEAST) {
-            throw new IllegalArgumentException(
-                    "host memory for profiling is %,d bytes, must be at least %,d".formatted(host.bytes(), HOST_BYTES_LEAST));
+            throw new IllegalArgumentException("host memory for profiling is %,d bytes, must be at least %,d"
+                    .formatted(host.bytes(), HOST_BYTES_LEAST));
         }
     }
 }

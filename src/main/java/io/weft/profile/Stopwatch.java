@@ -46,12 +46,9 @@ final class Stopwatch {
         return count % 2 == 1 ? runs[count / 2] : (runs[count / 2 - 1] + runs[count / 2]) / 2;
     }
 
-    /** Runs {@code work} for some time, so that it is compiled and clocks are up. */
-    void warmUp(long nanos, Work work) {
-        long until = System.nanoTime() + nanos;
-        for (int repeat = 0; System.nanoTime() < until; repeat++) {
-            runNanos(1, repeat, work);
-        }
+    /** One run of {@code batch} in a row. */
+    double nanos(int batch, Work work) {
+        return runNanos(batch, 0, work);
     }
 
     private double runNanos(int batch, int firstRepeat, Work work) {
