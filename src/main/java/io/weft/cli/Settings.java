@@ -111,6 +111,8 @@ record Settings(
      */
     static Settings read(Config config) {
         SettingReader reader = new SettingReader(config);
+        // Quarkus reads it; but its complaint is forty lines long.
+        reader.integer("quarkus.http.port", 8080, 0, 65_535);
         int processors = Runtime.getRuntime().availableProcessors();
         int blockTokens = reader.integer("weft.block-tokens", 16, 1, 4096);
         int cellTokens = reader.integer("weft.cell-tokens", Math.max(64, blockTokens), blockTokens, 1 << 16);
