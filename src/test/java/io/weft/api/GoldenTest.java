@@ -22,7 +22,7 @@ class GoldenTest {
     URI root;
 
     static Stream<JsonNode> prompts() throws IOException {
-        Path golden = Path.of("src/test/resources/goldens/llama3-gqa/golden.json");
+        Path golden = Path.of("src/test/resources/goldens/mistral/golden.json");
         return ApiClient.JSON.readTree(golden.toFile()).path("prompts").valueStream();
     }
 

@@ -82,7 +82,7 @@ class MistakesTest {
             {'prompt':'a','max_tokens':'5'}                 | max_tokens         | max_tokens is '5', must be a whole number.
             {'prompt':'a','max_tokens':''}                  | max_tokens         | max_tokens is '', must be a whole number.
             {'prompt':'a','max_tokens':1.5}                 | max_tokens         | max_tokens is 1.5, must be a whole number.
-            {'prompt':'a','max_tokens':true}                | max_tokens         | max_tokens is true, must be a whole number.
+            {'prompt':'a','max_tokens':true}                | max_tokens         | max_tokens is a boolean, must be a whole number.
             {'prompt':'a','max_tokens':{}}                  | max_tokens         | max_tokens is an object, must be a whole number.
             {'prompt':'a','max_tokens':[5]}                 | max_tokens         | max_tokens is a list, must be a whole number.
             {'prompt':'a','max_tokens':99999999999}         | max_tokens         | max_tokens is 99999999999, must be from -2147483648 to 2147483647.
@@ -114,7 +114,7 @@ class MistakesTest {
             {'prompt':['a','b'],'n':2147483647}             | n                  | n is 2147483647 for each of the prompts, 2: that makes 4294967294 choices, there may be 16 at most.
             {'prompt':'a','best_of':2}                      | best_of            | best_of is 2, must equal n, 1.
             {'prompt':'a','logprobs':21}                    | logprobs           | logprobs is 21, must be less than or equal to 20.
-            {'prompt':'a','logprobs':true}                  | logprobs           | logprobs is true, must be a whole number.
+            {'prompt':'a','logprobs':true}                  | logprobs           | logprobs is a boolean, must be a whole number.
             {'prompt':'a','prompt_logprobs':-1}             | prompt_logprobs    | prompt_logprobs is -1, must be greater than or equal to 0.
             {'prompt':'a','prompt_logprobs':1,'stream':true} | prompt_logprobs   | prompt_logprobs is 1, must be left out when stream is true.
             {'prompt':'a','stream':'yes'}                   | stream             | stream is 'yes', must be true or false.
@@ -144,7 +144,7 @@ class MistakesTest {
                     """
             {}                                                                             | messages                    | messages is missing or null, must be given.
             {'messages':[]}                                                                | messages                    | messages is a list of 0, must not be empty.
-            {'messages':'hello'}                                                           | messages                    | messages is 'hello', must be a list.
+            {'messages':'hello'}                                                           | messages                    | messages is a string, must be a list.
             {'messages':['hello']}                                                         | messages[0]                 | messages[0] is 'hello', must be an object.
             {'messages':[null]}                                                            | messages[0]                 | messages[0] is missing or null, must be given.
             {'messages':[{'content':'a'}]}                                                 | messages[0].role            | messages[0].role is missing or null, must be given.
@@ -179,7 +179,7 @@ class MistakesTest {
             {                         | Unexpected end-of-input
             {'prompt':'a'             | Unexpected end-of-input
             {'prompt':'a'} x          | Unrecognized token
-            {'prompt':'a'}{}          | Trailing
+            {'prompt':'a'}{}          | There is more after its end
             {prompt:'a'}              | Unexpected character
             {'prompt':'a',}           | Unexpected character
             {'prompt':NaN}            | NaN
@@ -330,7 +330,7 @@ class MistakesTest {
             /detokenize | {}                              | tokens    | tokens is missing or null, must be given.
             /detokenize | {'tokens':[5,null]}             | tokens[1] | tokens[1] is missing or null, must be given.
             /detokenize | {'tokens':[5,4096]}             | tokens[1] | tokens[1] is 4096, must be from 0 to 4095.
-            /detokenize | {'tokens':'abc'}                | tokens    | tokens is 'abc', must be a list.
+            /detokenize | {'tokens':'abc'}                | tokens    | tokens is a string, must be a list.
             """)
     void tokens(String path, String body, String param, String message) throws Exception {
         HttpResponse<String> response = api.post(path, body.replace('\'', '"'));

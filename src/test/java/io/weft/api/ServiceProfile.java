@@ -26,7 +26,7 @@ public class ServiceProfile implements QuarkusTestProfile {
     public static final class Golden extends ServiceProfile {
         @Override
         public Map<String, String> getConfigOverrides() {
-            return with(super.getConfigOverrides(), Map.of("weft.test.model", "src/test/resources/goldens/llama3-gqa"));
+            return with(super.getConfigOverrides(), Map.of("weft.test.model", "src/test/resources/goldens/mistral"));
         }
     }
 
