@@ -1,5 +1,6 @@
 package io.weft.api;
 
+import com.fasterxml.jackson.core.JsonLocation;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.DatabindException;
 import com.fasterxml.jackson.databind.JsonMappingException;
@@ -47,6 +48,8 @@ final class Errors {
             }
             case ChatTemplateException template -> ApiError.badField("messages", firstLine(template.getMessage()));
             case ConstraintViolationException violations -> violations(violations);
+            // What fails while JSON is read comes wrapped: the limit on bodies, say.
+            case JsonMappingException json when json.getCause() instanceof ApiException api -> api.error();
             case JsonProcessingException json -> json(json);
             case CharConversionException encoding -> ApiError.malformed("The body is not JSON in UTF-8.");
             case WebApplicationException web -> web(web, requestId);
@@ -61,7 +64,7 @@ final class Errors {
 
     private static ApiError web(WebApplicationException failure, String requestId) {
         if (failure.getCause() instanceof JsonProcessingException json) {
-            return json(json);
+            return of(json, requestId);
         }
         int status = failure.getResponse().getStatus();
         return switch (status) {
@@ -130,16 +133,12 @@ final class Errors {
     }
 
     private static ApiError json(JsonProcessingException failure) {
+        String message = firstLine(failure.getOriginalMessage());
         if (!(failure instanceof DatabindException databind)) {
-            return ApiError.malformed("The body is not JSON: %s at line %d, column %d."
-                    .formatted(
-                            cause(firstLine(failure.getOriginalMessage())),
-                            failure.getLocation() == null
-                                    ? 0
-                                    : failure.getLocation().getLineNr(),
-                            failure.getLocation() == null
-                                    ? 0
-                                    : failure.getLocation().getColumnNr()));
+            return malformed(message, failure.getLocation());
+        }
+        if (message.startsWith("Trailing token")) {
+            return malformed("There is more after its end", failure.getLocation());
         }
         String field = databind instanceof JsonMappingException mapping ? field(mapping.getPath()) : "";
         return ApiError.invalid(400, mismatch(field, databind), field.isEmpty() ? null : field, null);
@@ -149,10 +148,14 @@ final class Errors {
         return text == null ? "it cannot be read" : text.lines().findFirst().orElse("it cannot be read");
     }
 
-    /** Jackson goes on with what it wanted, and with its own settings. */
-    private static String cause(String message) {
+    /** After what it found, Jackson tells what it wanted, and names its own settings. */
+    private static ApiError malformed(String message, @Nullable JsonLocation location) {
         int end = message.indexOf(": ");
-        return end < 0 ? message : message.substring(0, end);
+        String found = (end < 0 ? message : message.substring(0, end)).replaceAll(", from `[^`]*`", "");
+        String place = location == null || location.getLineNr() < 1
+                ? ""
+                : " at line %d, column %d".formatted(location.getLineNr(), location.getColumnNr());
+        return ApiError.malformed("The body is not JSON: " + found + place + ".");
     }
 
     private static String field(List<JsonMappingException.Reference> path) {
@@ -194,7 +197,7 @@ final class Errors {
             case String scalar ->
                 found.group("value") == null
                         ? " is a " + scalar.toLowerCase(Locale.ROOT) + ","
-                        : " is " + ApiError.shortened(found.group("value")) + ",";
+                        : " is " + ApiError.shortened(found.group("value").replace('\'', '"')) + ",";
         };
     }
 

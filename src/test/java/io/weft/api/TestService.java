@@ -1,7 +1,6 @@
 package io.weft.api;
 
 import io.quarkus.runtime.ShutdownEvent;
-import io.quarkus.test.Mock;
 import io.weft.cache.CacheUsage;
 import io.weft.cache.KvCache;
 import io.weft.device.cpu.CpuDevice;
@@ -25,6 +24,7 @@ import io.weft.plan.Schedule;
 import io.weft.plan.StepPlanner;
 import io.weft.text.Tokenizer;
 import jakarta.enterprise.event.Observes;
+import jakarta.enterprise.inject.Alternative;
 import jakarta.enterprise.inject.Produces;
 import jakarta.inject.Singleton;
 import java.time.Instant;
@@ -40,7 +40,7 @@ import org.eclipse.microprofile.config.inject.ConfigProperty;
  * A real engine on the CPU device, with a model of {@code weft.test.model}; half of the cache's blocks are recomputed.
  * It starts to load once {@code weft.test.gate} is open.
  */
-@Mock
+@Alternative
 @Singleton
 public class TestService {
     static final int CONTEXT_TOKENS = 512;
