@@ -142,8 +142,8 @@ record Settings(
                 RequestDefaults.read(reader));
     }
 
-    /** The same for a batch of known size, with room for all its sequences. */
-    Settings forBatch(int sequences, int tokens) {
+    /** The same for a batch of known size. */
+    Settings forBatch(int sequences, OptionalInt tokens) {
         return new Settings(
                 model,
                 servedModelName,
@@ -152,7 +152,7 @@ record Settings(
                 deviceMemoryBytes,
                 hostMemoryBytes,
                 stagingBytes,
-                OptionalInt.of(tokens),
+                tokens,
                 sequences,
                 Math.max(maxBatchTokens, sequences),
                 queueLimit,
