@@ -140,9 +140,14 @@ WEFT_LIVENESS_STALL: {{ printf "%ds" (int64 .Values.settings.livenessStallSecond
 {{- range $key := keys $settings | sortAlpha }}
 {{- $value := get $settings $key }}
 {{- if not (kindIs "invalid" $value) }}
-{{ printf "WEFT_%s" (snakecase $key | upper) }}: {{ $value | toString | quote }}
+{{ printf "WEFT_%s" (snakecase $key | upper) }}: {{ include "weft.plainNumber" $value | quote }}
 {{- end }}
 {{- end }}
+{{- end -}}
+
+{{/* A value as text. Numbers of a values file are floating-point ones, which would be printed as 1e+06. */}}
+{{- define "weft.plainNumber" -}}
+{{- if and (kindIs "float64" .) (eq (floor .) .) -}}{{- int64 . -}}{{- else -}}{{- . -}}{{- end -}}
 {{- end -}}
 
 {{- define "weft.javaOptions" -}}
