@@ -25,6 +25,7 @@ import picocli.CommandLine.Spec;
         sortOptions = false)
 final class BenchCommand implements Callable<Integer> {
     @Mixin
+    @SuppressWarnings("UnusedVariable") // its setters are what counts
     private final CommonOptions common = new CommonOptions();
 
     @Option(

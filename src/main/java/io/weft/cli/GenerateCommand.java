@@ -34,9 +34,11 @@ final class GenerateCommand implements Callable<Integer> {
     private static final int MAX_TOKENS_DEFAULT = 128;
 
     @Mixin
+    @SuppressWarnings("UnusedVariable") // its setters are what counts
     private final CommonOptions common = new CommonOptions();
 
     @Mixin
+    @SuppressWarnings("UnusedVariable") // its setters are what counts
     private final RequestOptions request = new RequestOptions();
 
     @Option(names = "--ignore-eos", description = "Go on behind the model's end token.")
@@ -60,7 +62,7 @@ final class GenerateCommand implements Callable<Integer> {
                                 .runtime(settings.schedule()),
                         1)) {
             engine.awaitServing();
-            progress.close();
+            progress.clear();
             List<Long> arrivals = new ArrayList<>();
             TextAssembler text = new TextAssembler(tokenizer, List.of(), SpecialTokens.WITHOUT);
             engine.generate(request(settings, tokenizer, engine.model()))
