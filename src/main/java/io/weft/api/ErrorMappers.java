@@ -10,26 +10,24 @@ import jakarta.ws.rs.core.Response;
 import org.jboss.resteasy.reactive.server.ServerExceptionMapper;
 
 /** Every error has the same body. Named one by one is what the platform would answer itself otherwise. */
-final class ErrorMappers {
-    private ErrorMappers() {}
-
+class ErrorMappers {
     @ServerExceptionMapper
-    static Response map(Throwable failure, RoutingContext routing) {
+    Response anything(Throwable failure, RoutingContext routing) {
         return response(Errors.of(failure, RequestEdge.requestId(routing)));
     }
 
     @ServerExceptionMapper
-    static Response map(WebApplicationException failure, RoutingContext routing) {
+    Response status(WebApplicationException failure, RoutingContext routing) {
         return response(Errors.of(failure, RequestEdge.requestId(routing)));
     }
 
     @ServerExceptionMapper
-    static Response map(MismatchedInputException failure, RoutingContext routing) {
+    Response wrongType(MismatchedInputException failure, RoutingContext routing) {
         return response(Errors.of(failure, RequestEdge.requestId(routing)));
     }
 
     @ServerExceptionMapper
-    static Response map(ResteasyReactiveViolationException failure, RoutingContext routing) {
+    Response wrongValue(ResteasyReactiveViolationException failure, RoutingContext routing) {
         return response(Errors.of(failure, RequestEdge.requestId(routing)));
     }
 
@@ -41,6 +39,10 @@ final class ErrorMappers {
         error.retryAfter().ifPresent(wait -> response.header(HttpHeaders.RETRY_AFTER, Math.max(1, wait.toSeconds())));
         if (error.status() == Response.Status.UNAUTHORIZED.getStatusCode()) {
             response.header(HttpHeaders.WWW_AUTHENTICATE, "Bearer");
+        }
+        if (error.status() == Response.Status.REQUEST_ENTITY_TOO_LARGE.getStatusCode()) {
+            // The rest of the body is not read, so nothing can follow it.
+            response.header("Connection", "close");
         }
         return response.build();
     }

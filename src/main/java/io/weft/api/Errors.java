@@ -1,8 +1,6 @@
 package io.weft.api;
 
-import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.databind.DatabindException;
 import com.fasterxml.jackson.databind.JsonMappingException;
 import com.fasterxml.jackson.databind.exc.InvalidFormatException;
@@ -21,6 +19,8 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
@@ -29,6 +29,10 @@ import org.jspecify.annotations.Nullable;
 final class Errors {
     private static final Logger LOG = Logger.getLogger(Errors.class);
     private static final int VIOLATIONS_MOST = 5;
+    private static final Pattern FOUND = Pattern.compile(
+            "(?<kind>Object|Array|String|Boolean|Integer|Floating-point|Number) value(?: \\((?<value>(?!token).*?)\\))?");
+    private static final Pattern RANGE =
+            Pattern.compile("value \\((?<value>.*?)\\) out of range of \\w+ \\((?<least>\\S+) - (?<most>\\S+)\\)");
 
     private Errors() {}
 
@@ -41,7 +45,7 @@ final class Errors {
                 LOG.errorf(engineFailure, "request %s: the engine failed", requestId);
                 yield ApiError.engineFailed(engineFailure);
             }
-            case ChatTemplateException template -> ApiError.badField("messages", template.getMessage());
+            case ChatTemplateException template -> ApiError.badField("messages", firstLine(template.getMessage()));
             case ConstraintViolationException violations -> violations(violations);
             case JsonProcessingException json -> json(json);
             case CharConversionException encoding -> ApiError.malformed("The body is not JSON in UTF-8.");
@@ -129,7 +133,7 @@ final class Errors {
         if (!(failure instanceof DatabindException databind)) {
             return ApiError.malformed("The body is not JSON: %s at line %d, column %d."
                     .formatted(
-                            firstLine(failure.getOriginalMessage()),
+                            cause(firstLine(failure.getOriginalMessage())),
                             failure.getLocation() == null
                                     ? 0
                                     : failure.getLocation().getLineNr(),
@@ -143,6 +147,12 @@ final class Errors {
 
     private static String firstLine(@Nullable String text) {
         return text == null ? "it cannot be read" : text.lines().findFirst().orElse("it cannot be read");
+    }
+
+    /** Jackson goes on with what it wanted, and with its own settings. */
+    private static String cause(String message) {
+        int end = message.indexOf(": ");
+        return end < 0 ? message : message.substring(0, end);
     }
 
     private static String field(List<JsonMappingException.Reference> path) {
@@ -166,22 +176,34 @@ final class Errors {
             when format.getValue() != null ->
                 "%s is %s, must be %s.".formatted(subject, shown(format.getValue()), expected(format));
             case MismatchedInputException mismatch ->
-                "%s%s must be %s.".formatted(subject, found(mismatch), expected(mismatch));
-            case DatabindException other ->
-                subject + " is out of range: " + firstLine(other.getOriginalMessage()) + ".";
+                "%s%s must be %s."
+                        .formatted(subject, found(firstLine(mismatch.getOriginalMessage())), expected(mismatch));
+            case DatabindException other -> subject + outOfRange(firstLine(other.getOriginalMessage()));
         };
     }
 
-    private static String found(MismatchedInputException failure) {
-        JsonToken token = failure.getProcessor() instanceof JsonParser parser ? parser.currentToken() : null;
-        return switch (token) {
-            case START_OBJECT -> " is an object,";
-            case START_ARRAY -> " is a list,";
-            case VALUE_STRING -> " is a string,";
-            case VALUE_NUMBER_INT, VALUE_NUMBER_FLOAT -> " is a number,";
-            case VALUE_TRUE, VALUE_FALSE -> " is a boolean,";
-            case null, default -> "";
+    /** Jackson keeps what it found only in its message. */
+    private static String found(String message) {
+        Matcher found = FOUND.matcher(message);
+        if (!found.find()) {
+            return "";
+        }
+        return switch (found.group("kind")) {
+            case "Object" -> " is an object,";
+            case "Array" -> " is a list,";
+            case String scalar ->
+                found.group("value") == null
+                        ? " is a " + scalar.toLowerCase(Locale.ROOT) + ","
+                        : " is " + ApiError.shortened(found.group("value")) + ",";
         };
+    }
+
+    private static String outOfRange(String message) {
+        Matcher range = RANGE.matcher(message);
+        return range.find()
+                ? " is %s, must be from %s to %s."
+                        .formatted(ApiError.shortened(range.group("value")), range.group("least"), range.group("most"))
+                : " is out of range.";
     }
 
     private static String expected(MismatchedInputException failure) {

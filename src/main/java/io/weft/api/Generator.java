@@ -57,7 +57,7 @@ class Generator {
         if (choices > settings.maxChoices()) {
             throw ApiError.badField(
                             "n",
-                            "n is %d for each of %d prompts, which makes %d choices; there may be %d at most."
+                            "n is %d for each of the prompts, %d: that makes %d choices, there may be %d at most."
                                     .formatted(fields.choicesPerPrompt(), prompts, choices, settings.maxChoices()))
                     .exception();
         }

@@ -3,6 +3,7 @@ package io.weft.cli;
 import io.weft.cache.KvCache;
 import io.weft.device.Device;
 import io.weft.device.Device.Allocation.Memory;
+import io.weft.device.HostBuffer;
 import io.weft.device.cpu.CpuDevice;
 import io.weft.device.cpu.CpuOptions;
 import io.weft.engine.EngineRuntime;
@@ -21,15 +22,27 @@ import io.weft.model.ModelWeights;
 import io.weft.pipeline.StepLimits;
 import io.weft.pipeline.StepPipeline;
 import io.weft.pipeline.Workspace;
+import io.weft.plan.ChunkSizes;
+import io.weft.plan.CostModel;
+import io.weft.plan.HardwareProfile;
+import io.weft.plan.PlacementPolicy;
+import io.weft.plan.Placements;
+import io.weft.plan.Placements.DecodeLoad;
 import io.weft.plan.Schedule;
+import io.weft.plan.SequenceShape;
 import io.weft.plan.StepPlan;
 import io.weft.plan.StepPlanner;
+import io.weft.plan.StepShape;
+import io.weft.profile.HardwareProfiler;
+import io.weft.profile.ProfilingMemory;
 import io.weft.text.Tokenizer;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
 import java.time.Instant;
+import java.util.Collections;
 import java.util.List;
 import java.util.function.Consumer;
+import java.util.stream.IntStream;
 
 /** Device, model, cache and pipeline, put together as the settings say. */
 final class Assembly implements AutoCloseable {
@@ -41,6 +54,12 @@ final class Assembly implements AutoCloseable {
      */
     private static final long STAGING_BYTES_DEFAULT_MAX = 1L << 30;
 
+    /** Host memory for measuring the link: the largest copy, at which the rate has long stopped growing. */
+    private static final long PROFILING_BYTES_MAX = 64L << 20;
+
+    /** Staging slots: one that arrives, one that is worked on, and two for stages of unequal length. */
+    private static final int SLOTS = 4;
+
     /** Rows of one step whose logits are wanted, unless the batch has more sequences. */
     private static final int LOGIT_ROWS = 64;
 
@@ -50,6 +69,7 @@ final class Assembly implements AutoCloseable {
     private final KvCache cache;
     private final StepPipeline pipeline;
     private final Workspace workspace;
+    private final CostModel costs;
     private final String budget;
     private final ServedModel served;
 
@@ -60,6 +80,7 @@ final class Assembly implements AutoCloseable {
             KvCache cache,
             Workspace workspace,
             StepPipeline pipeline,
+            CostModel costs,
             String budget) {
         this.settings = settings;
         this.files = files;
@@ -67,6 +88,7 @@ final class Assembly implements AutoCloseable {
         this.cache = cache;
         this.workspace = workspace;
         this.pipeline = pipeline;
+        this.costs = costs;
         this.budget = budget;
         this.served = served(settings, files, workspace.limits());
     }
@@ -105,14 +127,15 @@ final class Assembly implements AutoCloseable {
     /**
      * Loads the model onto the device and takes memory for the cache.
      *
+     * @param profiler finds out what the machine can do
      * @param progress told what is being done, for people
      */
-    static Assembly load(Settings settings, Consumer<String> progress) {
+    static Assembly load(Settings settings, HardwareProfiler profiler, Consumer<String> progress) {
         progress.accept("opening model " + settings.model());
         ModelFiles files = open(settings);
         Device device = device(settings);
         try {
-            return load(settings, files, device, progress);
+            return load(settings, files, device, profiler, progress);
         } catch (RuntimeException e) {
             device.close();
             files.close();
@@ -120,7 +143,8 @@ final class Assembly implements AutoCloseable {
         }
     }
 
-    private static Assembly load(Settings settings, ModelFiles files, Device device, Consumer<String> progress) {
+    private static Assembly load(
+            Settings settings, ModelFiles files, Device device, HardwareProfiler profiler, Consumer<String> progress) {
         ModelDimensions dimensions = files.architecture().dimensions();
         int context = Math.min(settings.contextTokens().orElse(dimensions.maxPositions()), dimensions.maxPositions());
         StepLimits limits = new StepLimits(
@@ -134,10 +158,19 @@ final class Assembly implements AutoCloseable {
                 files, device, context, (layer, layers) -> progress.accept("layer " + layer + " of " + layers));
         BudgetTable table = new BudgetTable(device);
         table.part("weights");
-        progress.accept("taking memory for the cache");
         Workspace workspace = Workspace.allocate(
                 device, files.architecture(), geometry, limits, stagingBytes(settings, device, geometry, limits));
+        HostBuffer copies = device.allocateHost(
+                "copies to measure", Math.min(PROFILING_BYTES_MAX, device.info().hostBudgetBytes() / 8));
         table.part("workspace");
+        progress.accept("measuring the hardware");
+        HardwareProfile profile = profiler.profile(
+                device,
+                weights,
+                geometry,
+                new ProfilingMemory(workspace.staging(), copies),
+                settings.profileDirectory());
+        progress.accept("taking memory for the cache");
         int openBlocks = limits.openBlocks(settings.blockTokens());
         long usefulBytes =
                 limits.sequences() * (long) geometry.blocks(context) * geometry.blockBytes(Content.KEY_VALUE);
@@ -149,7 +182,15 @@ final class Assembly implements AutoCloseable {
                 Math.min(usefulBytes, free(device, Memory.HOST)));
         table.part("cache");
         StepPipeline pipeline = new StepPipeline(device, weights, cache, workspace);
-        return new Assembly(settings, files, device, cache, workspace, pipeline, table.toString());
+        return new Assembly(
+                settings,
+                files,
+                device,
+                cache,
+                workspace,
+                pipeline,
+                new CostModel(profile, geometry),
+                table.toString());
     }
 
     private static Device device(Settings settings) {
@@ -225,25 +266,42 @@ final class Assembly implements AutoCloseable {
 
     /** How long a step takes, by the simulator. */
     double predictedNanos(StepPlan plan) {
-        return 0;
+        return costs.simulator().play(plan).totalNanos();
     }
 
     /** What an engine runs on, under a schedule; closing it closes this. */
     EngineRuntime runtime(Settings.ScheduleChoice choice) {
         Schedule schedule = choice.schedule().orElse(Schedule.CHUNKED);
-        StepPlanner planner = new StepPlanner(
-                cache.geometry(),
-                schedule,
-                workspace.staging().bytes(),
-                settings.chunkTokens().orElse(512),
-                4);
-        CacheForm host = schedule == Schedule.CHUNKED ? CacheForm.HOST_ACT : CacheForm.HOST_KV;
-        List<CacheForm> forms = switch (choice) {
-            case AUTO -> List.of(CacheForm.DEVICE_KV, host);
-            case RESIDENT -> List.of(CacheForm.DEVICE_KV);
-            case FULL_TRANSFER, KVPR, CHUNKED -> List.of(host);
-        };
-        return new EngineRuntime(served, cache, pipeline, planner, (block, prompt) -> forms, this::close);
+        int cellTokens = cache.geometry().cellTokens();
+        StepPlanner planner = planner(schedule, settings.chunkTokens().orElse(cellTokens));
+        if (settings.chunkTokens().isEmpty()) {
+            planner = ChunkSizes.fastest(planner, costs, typicalStep(placement(choice, cellTokens)));
+        }
+        return new EngineRuntime(
+                served, cache, pipeline, planner, placement(choice, planner.chunkTokens()), this::close);
+    }
+
+    private StepPlanner planner(Schedule schedule, int chunkTokens) {
+        return new StepPlanner(cache.geometry(), schedule, workspace.staging().bytes(), chunkTokens, SLOTS);
+    }
+
+    private PlacementPolicy placement(Settings.ScheduleChoice choice, int chunkTokens) {
+        StepLimits limits = workspace.limits();
+        Placements placements =
+                new Placements(costs, new DecodeLoad(limits.sequences(), limits.contextTokens(), chunkTokens));
+        return choice.schedule().map(placements::policy).orElseGet(placements::automatic);
+    }
+
+    /** All sequences decode, with full contexts; nothing has found room on the device. */
+    private StepShape typicalStep(PlacementPolicy placement) {
+        StepLimits limits = workspace.limits();
+        int blocks = Math.max(0, (limits.contextTokens() - 1) / cache.geometry().blockTokens());
+        List<CacheForm> forms = IntStream.range(0, blocks)
+                .mapToObj(
+                        block -> placement.forms(block, limits.contextTokens()).getLast())
+                .toList();
+        SequenceShape sequence = new SequenceShape(forms, 0, 1, List.of());
+        return new StepShape(Collections.nCopies(limits.sequences(), sequence), limits.sequences());
     }
 
     @Override

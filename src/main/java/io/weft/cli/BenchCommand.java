@@ -3,6 +3,7 @@ package io.weft.cli;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import io.weft.plan.Schedule;
+import io.weft.profile.HardwareProfiler;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
@@ -73,7 +74,7 @@ final class BenchCommand implements Callable<Integer> {
         PrintWriter out = spec.commandLine().getOut();
         List<BenchReport> reports = new ArrayList<>();
         try (Progress progress = new Progress(spec.commandLine().getErr());
-                Assembly assembly = Assembly.load(settings, progress::show)) {
+                Assembly assembly = Assembly.load(settings, new HardwareProfiler(), progress::show)) {
             out.print(assembly.budget());
             for (Schedule schedule : chosen) {
                 reports.add(measure(assembly, schedule, progress));

@@ -120,7 +120,7 @@ public final class Tokenizer implements AutoCloseable {
         Path path = modelDirectory.resolve("tokenizer.json");
         TokenizerFile file = TokenizerFile.read(path);
         TokenizerConfig config = TokenizerConfig.read(modelDirectory);
-        NativeTokenizer.load();
+        NativeLibrary.load();
         NativeTokenizer library;
         try {
             library = NativeTokenizer.of(file.text());
