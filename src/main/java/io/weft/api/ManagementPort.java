@@ -25,6 +25,7 @@ import org.jspecify.annotations.Nullable;
  * those who may use the API, asks for no key, and still answers while the first port drains.
  */
 @Singleton
+@SuppressWarnings("deprecation") // Quarkus has the registry of Prometheus' older client
 class ManagementPort {
     /** Runs after all others: whoever watches a process that stops sees it stop. */
     private static final int LAST = Integer.MAX_VALUE;
