@@ -5,6 +5,7 @@
 # Needs root, Debian's packages buildah and mmdebstrap, a JDK 25 in JAVA_HOME, and no Docker engine: the base images
 # are made of Debian's packages, since no registry may be at hand.
 #   CONTAINER_TEST_FOLDER  where to work (default: a temporary folder that is removed at the end)
+#   MAVEN_ARGS             further arguments for Maven
 set -euo pipefail
 
 home=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -39,7 +40,10 @@ base_image() {
     scratch=$(image from scratch)
     image add --quiet "$scratch" "$archive" / >/dev/null
     if [[ $name == build ]]; then
-        image add --quiet "$scratch" "$jdk" /opt/java/openjdk >/dev/null
+        # A packaged JDK has links to files outside its folder.
+        tar --create --dereference --directory "$jdk" --file "$work/jdk.tar" .
+        image add --quiet "$scratch" "$work/jdk.tar" /opt/java/openjdk >/dev/null
+        rm "$work/jdk.tar"
         image config --env JAVA_HOME=/opt/java/openjdk --env PATH=/opt/java/openjdk/bin:/usr/bin:/bin "$scratch"
     fi
     image commit --quiet "$scratch" "localhost/weft-$name" >/dev/null
@@ -53,9 +57,11 @@ base_image runtime libstdc++6
 say "image"
 # Maven's folder of the machine saves the downloads; isolation chroot needs no namespaces.
 mkdir -p "$HOME/.m2"
-image bud --quiet --isolation chroot --network host --volume "$HOME/.m2:/root/.m2" \
+image bud --isolation chroot --network host --volume "$HOME/.m2:/root/.m2" \
     --build-arg BUILD_IMAGE=localhost/weft-build --build-arg RUNTIME_IMAGE=localhost/weft-runtime \
-    --file "$home/src/main/docker/Dockerfile.cpu" --tag localhost/weft:cpu "$home"
+    --build-arg MAVEN_ARGS="${MAVEN_ARGS:-}" \
+    --file "$home/src/main/docker/Dockerfile.cpu" --tag localhost/weft:cpu "$home" >"$work/build.log" 2>&1 \
+    || { tail -n 40 "$work/build.log" >&2; say "FAILED: the image cannot be built"; exit 1; }
 
 container=$(image from localhost/weft:cpu)
 root=$(image mount "$container")
@@ -69,6 +75,7 @@ say "$(du -sh "$root" | cut -f 1) in all, $(du -sh "$root/opt/weft" | cut -f 1) 
 # What the chart's Deployment gives to the container: a mount and a PID namespace of its own, the root file system
 # read-only, a tmpfs where it has an emptyDir, no capabilities and no way to get any.
 start() {
+    # shellcheck disable=SC2016 # for the inner shell to expand
     exec unshare --mount --pid --fork --kill-child bash -euc '
         root=$1 user=$2
         shift 2
