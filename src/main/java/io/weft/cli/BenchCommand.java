@@ -8,6 +8,7 @@ import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.OptionalInt;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -24,6 +25,7 @@ import picocli.CommandLine.Spec;
         sortOptions = false)
 final class BenchCommand implements Callable<Integer> {
     @Mixin
+    @SuppressWarnings("UnusedVariable") // its setters are what counts
     private final CommonOptions common = new CommonOptions();
 
     @Option(
@@ -67,7 +69,7 @@ final class BenchCommand implements Callable<Integer> {
         requireWithin("--prompt", promptTokens, 1, 1 << 24);
         requireWithin("--generate", generatedTokens, 2, 1 << 20);
         List<Schedule> chosen = schedules.stream().map(this::schedule).toList();
-        Settings settings = CommonOptions.settings().forBatch(batch, promptTokens + generatedTokens);
+        Settings settings = CommonOptions.settings().forBatch(batch, OptionalInt.of(promptTokens + generatedTokens));
         PrintWriter out = spec.commandLine().getOut();
         List<BenchReport> reports = new ArrayList<>();
         try (Progress progress = new Progress(spec.commandLine().getErr());

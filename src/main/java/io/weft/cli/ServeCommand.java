@@ -24,9 +24,11 @@ final class ServeCommand implements Callable<Integer> {
     /** The flags of serving. */
     static final class Flags {
         @Mixin
+        @SuppressWarnings("UnusedVariable") // its setters are what counts
         private final CommonOptions common = new CommonOptions();
 
         @Mixin
+        @SuppressWarnings("UnusedVariable") // its setters are what counts
         private final RequestOptions requests = new RequestOptions();
 
         @Option(names = "--port", paramLabel = "N", description = "Port to listen on. Default: 8080.")

@@ -32,7 +32,8 @@ import org.eclipse.microprofile.config.Config;
  * @param cpuLinkGigabytesPerSecond rate of the CPU device's link, 10⁹ bytes a second each way; unlimited if empty
  * @param cpuThreads threads of the CPU device's kernels
  * @param profileDirectory where measured profiles are kept
- * @param drainTimeout how long running requests may take when the service stops
+ * @param apiKey key that clients must send; none if empty
+ * @param livenessStall time without a step or an idle tick after which the service counts as dead
  * @param requests what a request gets that does not say
  */
 record Settings(
@@ -53,7 +54,8 @@ record Settings(
         OptionalDouble cpuLinkGigabytesPerSecond,
         int cpuThreads,
         Path profileDirectory,
-        Duration drainTimeout,
+        Optional<String> apiKey,
+        Duration livenessStall,
         RequestDefaults requests) {
 
     private static final int TOKENS_MOST = 1 << 24;
@@ -138,12 +140,13 @@ record Settings(
                         "weft.profile-directory",
                         Path.of(System.getProperty("user.home"), ".cache", "weft", "profiles")
                                 .toString())),
-                reader.duration("weft.drain-timeout", Duration.ofSeconds(30)),
+                reader.text("weft.api-key"),
+                reader.duration("weft.liveness-stall", Duration.ofSeconds(60)),
                 RequestDefaults.read(reader));
     }
 
-    /** The same for a batch of known size, with room for all its sequences. */
-    Settings forBatch(int sequences, int tokens) {
+    /** The same for a batch of known size. */
+    Settings forBatch(int sequences, OptionalInt tokens) {
         return new Settings(
                 model,
                 servedModelName,
@@ -152,7 +155,7 @@ record Settings(
                 deviceMemoryBytes,
                 hostMemoryBytes,
                 stagingBytes,
-                OptionalInt.of(tokens),
+                tokens,
                 sequences,
                 Math.max(maxBatchTokens, sequences),
                 queueLimit,
@@ -162,7 +165,8 @@ record Settings(
                 cpuLinkGigabytesPerSecond,
                 cpuThreads,
                 profileDirectory,
-                drainTimeout,
+                apiKey,
+                livenessStall,
                 requests);
     }
 

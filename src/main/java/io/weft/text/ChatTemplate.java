@@ -5,7 +5,13 @@ import java.util.Map;
 
 /** A model's chat template. Thread-safe. */
 public final class ChatTemplate {
-    private ChatTemplate() {}
+    private final String source;
+    private final Map<String, Object> specialTokens;
+
+    ChatTemplate(String source, Map<String, Object> specialTokens) {
+        this.source = source;
+        this.specialTokens = specialTokens;
+    }
 
     /**
      * Renders a conversation, ready for the assistant's answer.
@@ -15,6 +21,6 @@ public final class ChatTemplate {
      * @throws ChatTemplateException if the template refuses the conversation or cannot be run
      */
     public List<PromptPart> render(List<Map<String, Object>> messages, Map<String, Object> variables) {
-        throw new UnsupportedOperationException();
+        throw new UnsupportedOperationException(source + specialTokens);
     }
 }

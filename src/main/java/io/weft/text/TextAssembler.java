@@ -5,15 +5,27 @@ import java.util.List;
 
 /**
  * Turns a completion's tokens into text as they come: holds back bytes that are no character yet and text that may be
- * the start of a stop string. One thread at a time.
+ * the start of a stop string. All its texts together are {@link Tokenizer#decode} of all its tokens, up to the stop
+ * that starts first. Takes time linear in the text. One thread at a time.
  */
 public final class TextAssembler {
+    private final TokenDecoder.Run run;
+    private final StopScanner scanner;
+
+    /** Text that was decoded and not given out, and the place of its first character in the whole text. */
+    private final StringBuilder held = new StringBuilder();
+
+    private long heldStart;
+    private boolean ended;
+
     /**
      * @param stops strings that end the completion; not part of it
      * @param shown whether special tokens are shown
+     * @throws IllegalArgumentException if a stop is empty
      */
     public TextAssembler(Tokenizer tokenizer, List<String> stops, SpecialTokens shown) {
-        throw new UnsupportedOperationException();
+        this.run = tokenizer.decoding(shown);
+        this.scanner = new StopScanner(stops);
     }
 
     /** What is known of the text now. */
@@ -28,13 +40,50 @@ public final class TextAssembler {
         record Stopped(String text, String stop) implements Progress {}
     }
 
-    /** Takes a token. */
+    /**
+     * Takes a token.
+     *
+     * @throws IllegalStateException after a stop, or after {@link #finish}
+     */
     public Progress add(int token) {
-        throw new UnsupportedOperationException();
+        if (ended) {
+            throw new IllegalStateException("the text has ended");
+        }
+        int scanned = held.length();
+        run.add(token, held);
+        scan(scanned);
+        String text = takeUntil(scanner.certain());
+        String stop = scanner.found();
+        if (stop == null) {
+            return new Progress.Open(text);
+        }
+        ended = true;
+        return new Progress.Stopped(text, stop);
     }
 
-    /** What was held back, once no more tokens come. */
+    /** What was held back, once no more tokens come; after a stop, nothing. */
     public String finish() {
-        throw new UnsupportedOperationException();
+        if (ended) {
+            return "";
+        }
+        ended = true;
+        int scanned = held.length();
+        run.finish(held);
+        scan(scanned);
+        return takeUntil(scanner.end());
+    }
+
+    private void scan(int from) {
+        for (int i = from; i < held.length(); i++) {
+            scanner.add(held.charAt(i));
+        }
+    }
+
+    private String takeUntil(long end) {
+        int length = (int) (end - heldStart);
+        String text = held.substring(0, length);
+        held.delete(0, length);
+        heldStart = end;
+        return text;
     }
 }

@@ -1,12 +1,108 @@
 package io.weft.text;
 
+import io.weft.text.TokenizerFile.AddedToken;
 import java.nio.file.Path;
+import java.security.SecureRandom;
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.HexFormat;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
-/** A model's tokenizer. Thread-safe. */
+/**
+ * A model's tokenizer. Thread-safe.
+ *
+ * <p>A <em>control token</em> is an added token that the file calls special, or that the chat template writes. In a
+ * user's text the spelling of one is plain text: it becomes the tokens that the text would have if there were no such
+ * control token.
+ */
 public final class Tokenizer implements AutoCloseable {
-    private Tokenizer() {}
+    private final TokenizerFile file;
+    private final TokenDecoder decoder;
+    private final BitSet special;
+    private final Optional<ChatTemplate> chatTemplate;
+    private final NativeTokenizer library;
+
+    /** Control tokens by their first character, the longest first: the order in which the library takes them. */
+    private final Map<Character, List<AddedToken>> control;
+
+    /** Whether a control token may hide in a text that does not spell it: one that normalizing makes. */
+    private final boolean controlHides;
+
+    /** What goes before and after a text of a user. */
+    private final List<Integer> before;
+
+    private final List<Integer> after;
+
+    private @Nullable PlainTextTokenizer plain;
+    private boolean closed;
+
+    private Tokenizer(TokenizerFile file, TokenizerConfig config, NativeTokenizer library) {
+        this.file = file;
+        this.library = library;
+        this.decoder = TokenDecoder.of(file.decoder());
+        this.special = new BitSet(file.vocabulary().length);
+        String template = config.chatTemplate().orElse("");
+        var controlTokens = new HashMap<Character, List<AddedToken>>();
+        boolean hides = false;
+        for (AddedToken token : file.added()) {
+            special.set(token.id(), token.special());
+            if (token.special() || isMarker(token.content()) && template.contains(token.content())) {
+                controlTokens
+                        .computeIfAbsent(token.content().charAt(0), first -> new ArrayList<>())
+                        .add(token);
+                hides |= token.normalized() && file.normalizes();
+            }
+        }
+        controlTokens
+                .values()
+                .forEach(tokens -> tokens.sort(Comparator.comparing(
+                                (AddedToken token) -> token.content().length())
+                        .reversed()));
+        this.control = controlTokens;
+        this.controlHides = hides;
+        this.chatTemplate = config.chatTemplate().map(source -> new ChatTemplate(source, config.specialTokens()));
+
+        // The library does not say what it adds to a text: a text with and without shows it.
+        List<Integer> bare = library.encode("a", SpecialTokens.WITHOUT);
+        List<Integer> full = library.encode("a", SpecialTokens.WITH);
+        int added = full.size() - bare.size();
+        int start = added;
+        while (start > 0 && !full.subList(start, start + bare.size()).equals(bare)) {
+            start--;
+        }
+        var prefix = new ArrayList<>(full.subList(0, start));
+        this.after = List.copyOf(full.subList(start + bare.size(), full.size()));
+        config.addBos()
+                .ifPresent(addBos -> idOf(config.specialTokens().get("bos_token"))
+                        .ifPresent(bos -> {
+                            if (!addBos) {
+                                prefix.remove(bos);
+                            } else if (!prefix.contains(bos)) {
+                                prefix.addFirst(bos);
+                            }
+                        }));
+        this.before = List.copyOf(prefix);
+    }
+
+    /** Vocabularies have added tokens for runs of spaces too, and for words. */
+    private static boolean isMarker(String content) {
+        return !content.isBlank() && !Character.isLetterOrDigit(content.codePointAt(0));
+    }
+
+    private Optional<Integer> idOf(@Nullable Object content) {
+        for (int id = 0; id < file.vocabulary().length; id++) {
+            if (content != null && content.equals(file.vocabulary()[id])) {
+                return Optional.of(id);
+            }
+        }
+        return Optional.empty();
+    }
 
     /** Whether tokens such as {@code <s>} are added to a text, or shown in one. */
     public enum SpecialTokens {
@@ -15,51 +111,206 @@ public final class Tokenizer implements AutoCloseable {
     }
 
     /**
-     * Opens {@code tokenizer.json} and {@code tokenizer_config.json} of a model's directory.
+     * Opens {@code tokenizer.json} and, if they are there, {@code tokenizer_config.json},
+     * {@code special_tokens_map.json} and {@code chat_template.jinja} of a model's directory.
      *
      * @throws TokenizerException naming file and cause
      */
     public static Tokenizer open(Path modelDirectory) {
-        throw new UnsupportedOperationException();
+        Path path = modelDirectory.resolve("tokenizer.json");
+        TokenizerFile file = TokenizerFile.read(path);
+        TokenizerConfig config = TokenizerConfig.read(modelDirectory);
+        NativeTokenizer.load();
+        NativeTokenizer library;
+        try {
+            library = NativeTokenizer.of(file.text());
+        } catch (TokenizerException e) {
+            throw new TokenizerException(path + ": is no tokenizer: " + e.getMessage(), e);
+        }
+        return new Tokenizer(file, config, library);
     }
 
     /** Ids below this; the highest id and one. */
     public int size() {
-        throw new UnsupportedOperationException();
+        return file.vocabulary().length;
     }
 
     /** Encodes a user's text; control tokens in it are plain text. */
     public List<Integer> encode(String text, SpecialTokens added) {
-        throw new UnsupportedOperationException();
+        List<Integer> tokens = encode(List.of(new PromptPart(text, PromptPart.Origin.USER)));
+        if (added == SpecialTokens.WITHOUT) {
+            return tokens;
+        }
+        var all = new ArrayList<Integer>(before.size() + tokens.size() + after.size());
+        all.addAll(before);
+        all.addAll(tokens);
+        all.addAll(after);
+        return all;
     }
 
-    /** Encodes a rendered chat; no special tokens are added to those that the template wrote. */
+    /**
+     * Encodes a rendered chat; no special tokens are added to those that the template wrote.
+     *
+     * <p>The parts are encoded as one text, so that they give the tokens that a model was trained with: those of a word
+     * may come from two parts.
+     */
     public List<Integer> encode(List<PromptPart> parts) {
-        throw new UnsupportedOperationException();
+        var text = new StringBuilder();
+        var byUser = new BitSet();
+        for (PromptPart part : parts) {
+            int start = text.length();
+            text.append(part.text());
+            byUser.set(start, text.length(), part.origin() == PromptPart.Origin.USER);
+        }
+        String whole = text.toString();
+        var written = new LinkedHashMap<Integer, AddedToken>();
+        boolean spelledByUser = false;
+        for (int i = 0; i < whole.length(); i++) {
+            AddedToken token = controlTokenAt(whole, i);
+            if (token == null) {
+                continue;
+            }
+            int end = i + token.content().length();
+            int user = byUser.nextSetBit(i);
+            if (user >= 0 && user < end) {
+                spelledByUser = true;
+            } else {
+                written.put(i, token);
+                i = end - 1;
+            }
+        }
+        if (!spelledByUser && !(controlHides && !byUser.isEmpty())) {
+            return library.encode(whole, SpecialTokens.WITHOUT);
+        }
+        return plain().encode(whole, written);
+    }
+
+    private @Nullable AddedToken controlTokenAt(String text, int index) {
+        for (AddedToken token : control.getOrDefault(text.charAt(index), List.of())) {
+            if (text.startsWith(token.content(), index)) {
+                return token;
+            }
+        }
+        return null;
+    }
+
+    /** Made for the first text that spells a control token: few do, and it takes as much memory as the first. */
+    private synchronized PlainTextTokenizer plain() {
+        if (closed) {
+            throw new IllegalStateException("the tokenizer is closed");
+        }
+        PlainTextTokenizer made = plain;
+        if (made == null) {
+            made = PlainTextTokenizer.of(
+                    file, control.values().stream().flatMap(List::stream).toList());
+            plain = made;
+        }
+        return made;
+    }
+
+    /**
+     * The tokenizer with secret names for its control tokens: their known spellings are text to it. What a template
+     * writes is put under the secret names before it is encoded.
+     */
+    private record PlainTextTokenizer(NativeTokenizer library, Map<String, String> names) {
+        static PlainTextTokenizer of(TokenizerFile file, List<AddedToken> control) {
+            var secret = new byte[16];
+            new SecureRandom().nextBytes(secret);
+            var names = new HashMap<String, String>();
+            for (AddedToken token : control) {
+                // Letters and digits survive every normalizer; the last letter keeps one name from beginning another.
+                names.put(token.content(), "weft" + HexFormat.of().formatHex(secret) + "n" + names.size() + "e");
+            }
+            NativeTokenizer library = NativeTokenizer.of(file.renamed(names));
+            for (AddedToken token : control) {
+                List<Integer> tokens = library.encode(names.get(token.content()), SpecialTokens.WITHOUT);
+                if (!tokens.contains(token.id())) {
+                    library.close();
+                    throw new TokenizerException("token \"%s\" (%d) cannot be kept apart from text that spells it"
+                            .formatted(token.content(), token.id()));
+                }
+            }
+            return new PlainTextTokenizer(library, names);
+        }
+
+        List<Integer> encode(String text, Map<Integer, AddedToken> written) {
+            var renamed = new StringBuilder();
+            int copied = 0;
+            for (Map.Entry<Integer, AddedToken> token : written.entrySet()) {
+                String content = token.getValue().content();
+                renamed.append(text, copied, token.getKey()).append(names.get(content));
+                copied = token.getKey() + content.length();
+            }
+            renamed.append(text, copied, text.length());
+            return library.encode(renamed.toString(), SpecialTokens.WITHOUT);
+        }
     }
 
     /** The text of some tokens; ids outside the vocabulary give nothing. */
     public String decode(List<Integer> tokens, SpecialTokens shown) {
-        throw new UnsupportedOperationException();
+        var text = new StringBuilder();
+        TokenDecoder.Run run = decoding(shown);
+        for (int token : tokens) {
+            run.add(token, text);
+        }
+        run.finish(text);
+        return text.toString();
+    }
+
+    /** Starts a text that is decoded token by token. */
+    TokenDecoder.Run decoding(SpecialTokens shown) {
+        TokenDecoder.Run run = switch (decoder) {
+            case TokenDecoder.ByteLevel() -> new TokenDecoder.ByteRun(this::pieceBytes, "", 0);
+            case TokenDecoder.SentencePiece(var replacements, var leadingSpaces) ->
+                new TokenDecoder.ByteRun(this::pieceBytes, "", leadingSpaces);
+            case TokenDecoder.Words() -> new TokenDecoder.ByteRun(this::pieceBytes, " ", 0);
+            case TokenDecoder.Library() ->
+                new TokenDecoder.LibraryRun(tokens -> library.decode(tokens, SpecialTokens.WITH));
+        };
+        return new TokenDecoder.Run() {
+            @Override
+            public void add(int token, StringBuilder out) {
+                if (content(token) != null && (shown == SpecialTokens.WITH || !special.get(token))) {
+                    run.add(token, out);
+                }
+            }
+
+            @Override
+            public void finish(StringBuilder out) {
+                run.finish(out);
+            }
+        };
+    }
+
+    private @Nullable String content(int token) {
+        return token >= 0 && token < file.vocabulary().length ? file.vocabulary()[token] : null;
     }
 
     /**
      * The text of one token by itself, as log-probabilities show it; bytes that are no UTF-8 by themselves as U+FFFD.
      */
     public String piece(int token) {
-        throw new UnsupportedOperationException();
+        return Utf8.decode(pieceBytes(token));
     }
 
-    /** The bytes of one token. */
+    /** The bytes of one token; none for an id outside the vocabulary. */
     public byte[] pieceBytes(int token) {
-        throw new UnsupportedOperationException();
+        String content = content(token);
+        return content == null ? new byte[0] : decoder.bytes(content);
     }
 
     /** The model's chat template, if it has one. */
     public Optional<ChatTemplate> chatTemplate() {
-        throw new UnsupportedOperationException();
+        return chatTemplate;
     }
 
+    /** Frees the native memory; a call under way is waited for, and later ones fail. */
     @Override
-    public void close() {}
+    public synchronized void close() {
+        closed = true;
+        library.close();
+        if (plain != null) {
+            plain.library().close();
+        }
+    }
 }

@@ -75,7 +75,7 @@ final class CpuKernels implements Kernels {
 
     @Override
     public void gate(Stream stream, Activation activation, DeviceBuffer gateUp, DeviceBuffer out, int rows, int width) {
-        long from = address("gateUp", gateUp, bytes(rows, 2 * width));
+        long from = address("gateUp", gateUp, bytes(rows, 2L * width));
         long to = address("out", out, bytes(rows, width));
         issue(
                 stream,
@@ -83,7 +83,7 @@ final class CpuKernels implements Kernels {
                         rows,
                         width,
                         row -> Pointwise.gate(
-                                activation, from + bytes(row, 2 * width), to + bytes(row, width), width)));
+                                activation, from + bytes(row, 2L * width), to + bytes(row, width), width)));
     }
 
     @Override

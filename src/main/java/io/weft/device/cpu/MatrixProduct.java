@@ -71,7 +71,7 @@ final class MatrixProduct {
         for (int k = 0; k < depth; k++) {
             long weight = panel + (long) k * PANEL * Float.BYTES;
             FloatVector wa = getVector(weight);
-            FloatVector wb = getVector(weight + LANES * Float.BYTES);
+            FloatVector wb = getVector(weight + (long) LANES * Float.BYTES);
             long x = in + (long) k * Float.BYTES;
             FloatVector x0 = FloatVector.broadcast(Memory.FLOATS, getFloat(x));
             a0 = x0.fma(wa, a0);
@@ -123,7 +123,7 @@ final class MatrixProduct {
         for (int k = 0; k < depth; k++) {
             long weight = panel + (long) k * PANEL * Float.BYTES;
             FloatVector wa = getVector(weight);
-            FloatVector wb = getVector(weight + LANES * Float.BYTES);
+            FloatVector wb = getVector(weight + (long) LANES * Float.BYTES);
             long x = in + (long) k * Float.BYTES;
             FloatVector x0 = FloatVector.broadcast(Memory.FLOATS, getFloat(x));
             a0 = x0.fma(wa, a0);
@@ -155,7 +155,7 @@ final class MatrixProduct {
             long weight = panel + (long) k * PANEL * Float.BYTES;
             FloatVector x = FloatVector.broadcast(Memory.FLOATS, getFloat(in + (long) k * Float.BYTES));
             a = x.fma(getVector(weight), a);
-            b = x.fma(getVector(weight + LANES * Float.BYTES), b);
+            b = x.fma(getVector(weight + (long) LANES * Float.BYTES), b);
         }
         a.intoArray(tile, 0);
         b.intoArray(tile, LANES);
