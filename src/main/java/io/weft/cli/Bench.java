@@ -70,7 +70,7 @@ final class Bench implements AutoCloseable {
             var sequence = runtime.cache()
                     .admit(
                             load.promptTokens() + load.generatedTokens(),
-                            block -> runtime.placement().preferences(block, load.promptTokens()));
+                            block -> runtime.placement().forms(block, load.promptTokens()));
             if (sequence.isEmpty()) {
                 close();
                 throw new IllegalArgumentException(

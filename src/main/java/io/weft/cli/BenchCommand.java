@@ -3,11 +3,13 @@ package io.weft.cli;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import io.weft.plan.Schedule;
+import io.weft.profile.HardwareProfiler;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.OptionalInt;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -24,10 +26,12 @@ import picocli.CommandLine.Spec;
         sortOptions = false)
 final class BenchCommand implements Callable<Integer> {
     @Mixin
+    @SuppressWarnings("UnusedVariable") // its setters are what counts
     private final CommonOptions common = new CommonOptions();
 
     @Option(
             names = "--schedules",
+            order = 20,
             split = ",",
             paramLabel = "NAME",
             defaultValue = "resident,full-transfer,kvpr,chunked",
@@ -36,6 +40,7 @@ final class BenchCommand implements Callable<Integer> {
 
     @Option(
             names = "--batch",
+            order = 21,
             paramLabel = "N",
             defaultValue = "4",
             description = "Sequences. Default: ${DEFAULT-VALUE}.")
@@ -43,6 +48,7 @@ final class BenchCommand implements Callable<Integer> {
 
     @Option(
             names = "--prompt",
+            order = 22,
             paramLabel = "N",
             defaultValue = "512",
             description = "Prompt tokens of each sequence. Default: ${DEFAULT-VALUE}.")
@@ -50,12 +56,13 @@ final class BenchCommand implements Callable<Integer> {
 
     @Option(
             names = "--generate",
+            order = 23,
             paramLabel = "N",
             defaultValue = "16",
             description = "Tokens to generate for each sequence. Default: ${DEFAULT-VALUE}.")
     private int generatedTokens;
 
-    @Option(names = "--json", paramLabel = "FILE", description = "Write the figures to this file as well.")
+    @Option(names = "--json", order = 24, paramLabel = "FILE", description = "Write the figures to this file as well.")
     private Path json = Path.of("");
 
     @Spec
@@ -67,11 +74,11 @@ final class BenchCommand implements Callable<Integer> {
         requireWithin("--prompt", promptTokens, 1, 1 << 24);
         requireWithin("--generate", generatedTokens, 2, 1 << 20);
         List<Schedule> chosen = schedules.stream().map(this::schedule).toList();
-        Settings settings = CommonOptions.settings().forBatch(batch, promptTokens + generatedTokens);
+        Settings settings = CommonOptions.settings().forBatch(batch, OptionalInt.of(promptTokens + generatedTokens));
         PrintWriter out = spec.commandLine().getOut();
         List<BenchReport> reports = new ArrayList<>();
         try (Progress progress = new Progress(spec.commandLine().getErr());
-                Assembly assembly = Assembly.load(settings, progress::show)) {
+                Assembly assembly = Assembly.load(settings, new HardwareProfiler(), progress::show)) {
             out.print(assembly.budget());
             for (Schedule schedule : chosen) {
                 reports.add(measure(assembly, schedule, progress));

@@ -1,6 +1,8 @@
 package io.weft.cli;
 
+import java.io.Console;
 import java.io.PrintWriter;
+import java.util.Optional;
 
 /** Shows what is being done: in place on a terminal, and not at all where nobody watches. */
 final class Progress implements AutoCloseable {
@@ -11,7 +13,9 @@ final class Progress implements AutoCloseable {
 
     Progress(PrintWriter out) {
         this.out = out;
-        this.terminal = System.console() != null && System.console().isTerminal();
+        this.terminal = Optional.ofNullable(System.console())
+                .filter(Console::isTerminal)
+                .isPresent();
     }
 
     void show(String what) {
@@ -21,11 +25,16 @@ final class Progress implements AutoCloseable {
         }
     }
 
-    @Override
-    public void close() {
+    /** Leaves an empty line. */
+    void clear() {
         if (terminal) {
             out.print(CLEAR_LINE);
             out.flush();
         }
+    }
+
+    @Override
+    public void close() {
+        clear();
     }
 }

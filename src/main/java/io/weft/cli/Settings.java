@@ -32,7 +32,9 @@ import org.eclipse.microprofile.config.Config;
  * @param cpuLinkGigabytesPerSecond rate of the CPU device's link, 10⁹ bytes a second each way; unlimited if empty
  * @param cpuThreads threads of the CPU device's kernels
  * @param profileDirectory where measured profiles are kept
- * @param drainTimeout how long running requests may take when the service stops
+ * @param apiKey key that clients must send; none if empty
+ * @param managementPort second port for probes and metrics; none if empty
+ * @param livenessStall time without a step or an idle tick after which the service counts as dead
  * @param requests what a request gets that does not say
  */
 record Settings(
@@ -53,7 +55,9 @@ record Settings(
         OptionalDouble cpuLinkGigabytesPerSecond,
         int cpuThreads,
         Path profileDirectory,
-        Duration drainTimeout,
+        Optional<String> apiKey,
+        OptionalInt managementPort,
+        Duration livenessStall,
         RequestDefaults requests) {
 
     private static final int TOKENS_MOST = 1 << 24;
@@ -109,6 +113,8 @@ record Settings(
      */
     static Settings read(Config config) {
         SettingReader reader = new SettingReader(config);
+        // Quarkus reads it; but its complaint is forty lines long.
+        reader.integer("quarkus.http.port", 8080, 0, 65_535);
         int processors = Runtime.getRuntime().availableProcessors();
         int blockTokens = reader.integer("weft.block-tokens", 16, 1, 4096);
         int cellTokens = reader.integer("weft.cell-tokens", Math.max(64, blockTokens), blockTokens, 1 << 16);
@@ -138,12 +144,14 @@ record Settings(
                         "weft.profile-directory",
                         Path.of(System.getProperty("user.home"), ".cache", "weft", "profiles")
                                 .toString())),
-                reader.duration("weft.drain-timeout", Duration.ofSeconds(30)),
+                reader.text("weft.api-key"),
+                port(reader, "weft.management-port"),
+                reader.duration("weft.liveness-stall", Duration.ofSeconds(60)),
                 RequestDefaults.read(reader));
     }
 
-    /** The same for a batch of known size, with room for all its sequences. */
-    Settings forBatch(int sequences, int tokens) {
+    /** The same for a batch of known size. */
+    Settings forBatch(int sequences, OptionalInt tokens) {
         return new Settings(
                 model,
                 servedModelName,
@@ -152,7 +160,7 @@ record Settings(
                 deviceMemoryBytes,
                 hostMemoryBytes,
                 stagingBytes,
-                OptionalInt.of(tokens),
+                tokens,
                 sequences,
                 Math.max(maxBatchTokens, sequences),
                 queueLimit,
@@ -162,7 +170,9 @@ record Settings(
                 cpuLinkGigabytesPerSecond,
                 cpuThreads,
                 profileDirectory,
-                drainTimeout,
+                apiKey,
+                managementPort,
+                livenessStall,
                 requests);
     }
 
@@ -180,6 +190,11 @@ record Settings(
                     reader.decimal("weft.request.temperature", Bound.INCLUSIVE, 0, 2),
                     reader.whole("weft.request.seed"));
         }
+    }
+
+    private static OptionalInt port(SettingReader reader, String key) {
+        int port = reader.integer(key, 0, 1, 65_535);
+        return port == 0 ? OptionalInt.empty() : OptionalInt.of(port);
     }
 
     private static OptionalInt optional(SettingReader reader, String key) {

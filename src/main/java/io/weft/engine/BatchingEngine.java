@@ -339,9 +339,7 @@ public final class BatchingEngine implements Engine, AutoCloseable {
                 && running.size() < runtime.pipeline().limits().sequences()) {
             ActiveRequest request = waiting.getFirst();
             Optional<CacheSequence> cache = runtime.cache()
-                    .admit(
-                            request.maxTokens(),
-                            block -> runtime.placement().preferences(block, request.promptTokens()));
+                    .admit(request.maxTokens(), block -> runtime.placement().forms(block, request.promptTokens()));
             if (cache.isPresent()) {
                 request.admit(cache.get());
                 running.add(waiting.removeFirst());
@@ -358,9 +356,7 @@ public final class BatchingEngine implements Engine, AutoCloseable {
         long hostBytes = 0;
         int blocks = request.maxTokens() / runtime.cache().geometry().blockTokens();
         for (int block = 0; block < blocks; block++) {
-            var form = runtime.placement()
-                    .preferences(block, request.promptTokens())
-                    .getLast();
+            var form = runtime.placement().forms(block, request.promptTokens()).getLast();
             long bytes = runtime.cache().geometry().blockBytes(form.content());
             switch (form.place()) {
                 case DEVICE -> deviceBytes += bytes;

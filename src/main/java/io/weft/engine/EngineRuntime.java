@@ -1,10 +1,9 @@
 package io.weft.engine;
 
 import io.weft.cache.KvCache;
-import io.weft.model.CacheForm;
 import io.weft.pipeline.StepPipeline;
+import io.weft.plan.PlacementPolicy;
 import io.weft.plan.StepPlanner;
-import java.util.List;
 
 /**
  * A loaded model, ready to run steps.
@@ -21,21 +20,9 @@ public record EngineRuntime(
         KvCache cache,
         StepPipeline pipeline,
         StepPlanner planner,
-        Placement placement,
+        PlacementPolicy placement,
         Runnable resources)
         implements AutoCloseable {
-
-    /** Where blocks go. */
-    @FunctionalInterface
-    public interface Placement {
-        /**
-         * Forms that a block may be given, the best first.
-         *
-         * @param block its index in the sequence
-         * @param promptTokens tokens of the sequence's prompt
-         */
-        List<CacheForm> preferences(int block, int promptTokens);
-    }
 
     @Override
     public void close() {

@@ -61,6 +61,7 @@ public final class ModelFiles implements AutoCloseable {
      *
      * @throws ModelLoadException with one line that names file and cause
      */
+    @SuppressWarnings("MustBeClosed") // the arena is closed with what is returned
     public static ModelFiles open(ModelSource source, List<ModelFamily> families) {
         Path directory = switch (source) {
             case ModelSource.Directory(Path path) -> path;

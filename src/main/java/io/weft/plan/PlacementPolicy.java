@@ -1,15 +1,16 @@
 package io.weft.plan;
 
 import io.weft.model.CacheForm;
+import java.util.List;
 
 /** Which form a block is given when it is full. */
 @FunctionalInterface
 public interface PlacementPolicy {
     /**
-     * The form wanted for a block.
+     * Forms that a block may be given, the best first; a form on the host ends the list.
      *
      * @param block its index in the sequence
      * @param promptTokens tokens of the sequence's prompt
      */
-    CacheForm form(int block, int promptTokens);
+    List<CacheForm> forms(int block, int promptTokens);
 }

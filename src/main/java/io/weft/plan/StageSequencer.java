@@ -161,7 +161,15 @@ final class StageSequencer {
         if (runs.isEmpty()) {
             return List.of();
         }
-        return List.of(add(new Stage.Transfer(layer, chunk, content, bytes(runs, content), runs.size()), after));
+        return List.of(add(new Stage.Transfer(layer, chunk, content, bytes(runs, content), copies(runs)), after));
+    }
+
+    /**
+     * A sequence's blocks of one content are neighbours in host memory, in token order, whatever lies between them in
+     * the sequence: one copy for each sequence.
+     */
+    private static int copies(List<BlockRun> runs) {
+        return (int) runs.stream().mapToInt(BlockRun::sequence).distinct().count();
     }
 
     private long bytes(List<BlockRun> runs, Content content) {

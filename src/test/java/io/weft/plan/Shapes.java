@@ -25,6 +25,10 @@ final class Shapes {
 
     private Shapes() {}
 
+    static List<CacheGeometry> geometries() {
+        return GEOMETRIES;
+    }
+
     static CacheGeometry geometry(RandomGenerator random) {
         return GEOMETRIES.get(random.nextInt(GEOMETRIES.size()));
     }

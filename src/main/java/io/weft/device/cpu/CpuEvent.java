@@ -43,7 +43,7 @@ final class CpuEvent implements Event {
         if (last == null) {
             callback.reached(null);
         } else {
-            last.whenComplete((nanos, error) -> callback.reached(error));
+            var _ = last.whenComplete((nanos, error) -> callback.reached(error));
         }
     }
 
@@ -56,7 +56,7 @@ final class CpuEvent implements Event {
         try {
             last.join();
         } catch (CompletionException e) {
-            throw new DeviceException("the stream failed before the event: " + e.getCause(), e.getCause());
+            throw new DeviceException("the stream failed before the event: " + e.getCause(), e);
         }
     }
 

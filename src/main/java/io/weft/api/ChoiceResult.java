@@ -1,0 +1,63 @@
+package io.weft.api;
+
+import io.weft.engine.GenerationEvent.TokenScore;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** Collects what a choice comes to. */
+final class ChoiceResult {
+    private final Choice choice;
+    private final StringBuilder text = new StringBuilder();
+    private final List<Integer> tokens = new ArrayList<>();
+    private final List<TokenScore> scores = new ArrayList<>();
+    private List<TokenScore> promptScores = List.of();
+    private Delta.@Nullable Reason reason;
+
+    ChoiceResult(Choice choice) {
+        this.choice = choice;
+    }
+
+    void add(Delta delta) {
+        switch (delta) {
+            case Delta.PromptScored scored -> promptScores = scored.scores();
+            case Delta.Token token -> {
+                text.append(token.text());
+                tokens.add(token.token());
+                token.score().ifPresent(scores::add);
+            }
+            case Delta.End end -> {
+                text.append(end.text());
+                reason = end.reason();
+            }
+            case Delta.Closed closed -> {}
+        }
+    }
+
+    Choice choice() {
+        return choice;
+    }
+
+    String text() {
+        return text.toString();
+    }
+
+    List<Integer> tokens() {
+        return tokens;
+    }
+
+    List<TokenScore> scores() {
+        return scores;
+    }
+
+    List<TokenScore> promptScores() {
+        return promptScores;
+    }
+
+    String finishReason() {
+        if (reason == null) {
+            throw new IllegalStateException("choice " + choice.index() + " has no end");
+        }
+        return reason.label();
+    }
+}

@@ -1,0 +1,146 @@
+package io.weft.api;
+
+import io.smallrye.mutiny.Multi;
+import io.smallrye.mutiny.infrastructure.Infrastructure;
+import io.weft.engine.Engine;
+import io.weft.engine.EngineStatus;
+import io.weft.engine.GenerationEvent;
+import io.weft.engine.GenerationRequest.EndTokens;
+import io.weft.engine.ServedModel;
+import io.weft.text.TextAssembler;
+import io.weft.text.Tokenizer;
+import jakarta.inject.Singleton;
+import java.util.List;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/** Runs choices on the engine and turns their tokens into text, on worker threads. */
+@Singleton
+class Generator {
+    private final Engine engine;
+    private final Tokenizer tokenizer;
+    private final ApiSettings settings;
+    private final ApiMetrics metrics;
+
+    Generator(Engine engine, Tokenizer tokenizer, ApiSettings settings, ApiMetrics metrics) {
+        this.engine = engine;
+        this.tokenizer = tokenizer;
+        this.settings = settings;
+        this.metrics = metrics;
+    }
+
+    /**
+     * The model that is served.
+     *
+     * @param name that a request gives, if it gives one
+     * @throws ApiException 404 for another model, 503 if none is served now
+     */
+    ServedModel model(@Nullable String name) {
+        if (name != null && !name.equals(settings.servedModelName())) {
+            throw ApiError.unknownModel(name, settings.servedModelName()).exception();
+        }
+        EngineStatus status = engine.status();
+        return switch (status) {
+            case EngineStatus.Serving serving -> engine.model();
+            case EngineStatus.Starting starting ->
+                throw ApiError.unavailable(status).exception();
+            case EngineStatus.Draining draining ->
+                throw ApiError.unavailable(status).exception();
+            case EngineStatus.Failed failed ->
+                throw ApiError.unavailable(status).exception();
+        };
+    }
+
+    /** Checks that a request does not ask for too many choices. */
+    void requireChoices(int prompts, GenerationFields fields) {
+        long choices = (long) prompts * fields.choicesPerPrompt();
+        if (choices > settings.maxChoices()) {
+            throw ApiError.badField(
+                            "n",
+                            "n is %d for each of the prompts, %d: that makes %d choices, there may be %d at most."
+                                    .formatted(fields.choicesPerPrompt(), prompts, choices, settings.maxChoices()))
+                    .exception();
+        }
+    }
+
+    /** What all choices come to, as it comes. Cancelling it cancels all of them. */
+    Multi<Delta> generate(List<Choice> choices) {
+        List<Multi<Delta>> streams = choices.stream().map(this::generate).toList();
+        return streams.size() == 1
+                ? streams.getFirst()
+                : Multi.createBy().merging().withConcurrency(streams.size()).streams(streams);
+    }
+
+    private Multi<Delta> generate(Choice choice) {
+        return Multi.createFrom().deferred(() -> {
+            Run run = new Run(choice);
+            // Events leave on the engine's thread, which has better to do than text.
+            return engine.generate(choice.request())
+                    .emitOn(Infrastructure.getDefaultExecutor())
+                    .onFailure()
+                    .invoke(run.meter::failed)
+                    .onCancellation()
+                    .invoke(run.meter::cancelled)
+                    .onItem()
+                    .transformToIterable(run::deltas)
+                    .select()
+                    .first(delta -> !(delta instanceof Delta.Closed));
+        });
+    }
+
+    /** A choice that is being generated. One thread at a time. */
+    private final class Run {
+        private final Choice choice;
+        private final TextAssembler assembler;
+        private final Set<Integer> endTokens;
+        private final ApiMetrics.Meter meter;
+
+        Run(Choice choice) {
+            this.choice = choice;
+            this.assembler = new TextAssembler(tokenizer, choice.stops(), choice.shown());
+            this.endTokens = choice.request().endTokens() == EndTokens.IGNORE
+                    ? Set.of()
+                    : engine.model().endTokens();
+            this.meter = metrics.submitted(choice.request().promptTokens().size());
+        }
+
+        private List<Delta> deltas(GenerationEvent event) {
+            return switch (event) {
+                case GenerationEvent.PromptScored scored -> List.of(new Delta.PromptScored(choice, scored.scores()));
+                case GenerationEvent.Generated generated -> token(generated);
+                case GenerationEvent.Finished finished ->
+                    end(
+                            assembler.finish(),
+                            switch (finished.reason()) {
+                                case STOP -> Delta.Reason.STOP;
+                                case LENGTH -> Delta.Reason.LENGTH;
+                            });
+            };
+        }
+
+        private List<Delta> token(GenerationEvent.Generated generated) {
+            meter.token();
+            if (endTokens.contains(generated.token())) {
+                return List.of(new Delta.Token(choice, "", generated.token(), generated.score()));
+            }
+            return switch (assembler.add(generated.token())) {
+                case TextAssembler.Progress.Open(String text) ->
+                    List.of(new Delta.Token(choice, text, generated.token(), generated.score()));
+                case TextAssembler.Progress.Stopped(String text, String stop) -> stopped(generated, text);
+            };
+        }
+
+        private List<Delta> stopped(GenerationEvent.Generated generated, String text) {
+            meter.finished(Delta.Reason.STOP);
+            return List.of(
+                    new Delta.Token(choice, text, generated.token(), generated.score()),
+                    new Delta.End(choice, "", Delta.Reason.STOP),
+                    new Delta.Closed(choice));
+        }
+
+        private List<Delta> end(String text, Delta.Reason reason) {
+            meter.finished(reason);
+            return List.of(new Delta.End(choice, text, reason));
+        }
+    }
+}

@@ -1,0 +1,106 @@
+package io.weft.api;
+
+import com.fasterxml.jackson.annotation.JsonInclude;
+import com.fasterxml.jackson.databind.PropertyNamingStrategies.SnakeCaseStrategy;
+import com.fasterxml.jackson.databind.annotation.JsonNaming;
+import io.smallrye.common.annotation.Blocking;
+import io.weft.engine.ServedModel;
+import io.weft.text.Tokenizer;
+import io.weft.text.Tokenizer.SpecialTokens;
+import jakarta.validation.Valid;
+import jakarta.validation.constraints.NotNull;
+import jakarta.ws.rs.Consumes;
+import jakarta.ws.rs.POST;
+import jakarta.ws.rs.Path;
+import jakarta.ws.rs.Produces;
+import jakarta.ws.rs.core.MediaType;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/** {@code POST /tokenize} and {@code POST /detokenize}: text to tokens and back. */
+@Path("/")
+@Produces(MediaType.APPLICATION_JSON)
+@Consumes(MediaType.APPLICATION_JSON)
+@Guarded
+class TokensResource {
+    private final Generator generator;
+    private final Tokenizer tokenizer;
+
+    TokensResource(Generator generator, Tokenizer tokenizer) {
+        this.generator = generator;
+        this.tokenizer = tokenizer;
+    }
+
+    /** A text, or a chat. */
+    @JsonNaming(SnakeCaseStrategy.class)
+    record TokenizeRequest(
+            @Nullable String model,
+            @Nullable String prompt,
+            @Nullable List<@NotNull @Valid ChatMessage> messages,
+            @Nullable Map<String, Object> chatTemplateKwargs,
+            @Nullable Boolean addSpecialTokens,
+            @Nullable Boolean returnTokenStrs) {}
+
+    /** Tokens of a text. */
+    @JsonNaming(SnakeCaseStrategy.class)
+    record Tokens(
+            int count,
+            int maxModelLen,
+            List<Integer> tokens,
+
+            @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable
+            List<String> tokenStrs) {}
+
+    /** Tokens. */
+    record DetokenizeRequest(
+            @Nullable String model, @NotNull List<@NotNull Integer> tokens) {}
+
+    /** Text of some tokens. */
+    record Text(String prompt) {}
+
+    @POST
+    @Path("/tokenize")
+    @Blocking
+    public Tokens tokenize(@NotNull @Valid TokenizeRequest request) {
+        ServedModel model = generator.model(request.model());
+        List<Integer> tokens = tokens(request);
+        List<String> pieces = Boolean.TRUE.equals(request.returnTokenStrs())
+                ? tokens.stream().map(tokenizer::piece).toList()
+                : null;
+        return new Tokens(tokens.size(), model.contextTokens(), tokens, pieces);
+    }
+
+    private List<Integer> tokens(TokenizeRequest request) {
+        if ((request.prompt() == null) == (request.messages() == null)) {
+            throw ApiError.badField("prompt", "Either prompt or messages must be given.")
+                    .exception();
+        }
+        if (request.prompt() != null) {
+            SpecialTokens added =
+                    Boolean.FALSE.equals(request.addSpecialTokens()) ? SpecialTokens.WITHOUT : SpecialTokens.WITH;
+            return tokenizer.encode(request.prompt(), added);
+        }
+        Map<String, Object> variables = request.chatTemplateKwargs() == null ? Map.of() : request.chatTemplateKwargs();
+        return tokenizer.encode(
+                ChatResource.template(tokenizer).render(ChatMessage.conversation(request.messages()), variables));
+    }
+
+    @POST
+    @Path("/detokenize")
+    @Blocking
+    public Text detokenize(@NotNull @Valid DetokenizeRequest request) {
+        ServedModel model = generator.model(request.model());
+        for (int i = 0; i < request.tokens().size(); i++) {
+            int token = request.tokens().get(i);
+            if (token < 0 || token >= model.vocabularySize()) {
+                String name = "tokens[" + i + "]";
+                throw ApiError.badField(
+                                name,
+                                "%s is %d, must be from 0 to %d.".formatted(name, token, model.vocabularySize() - 1))
+                        .exception();
+            }
+        }
+        return new Text(tokenizer.decode(request.tokens(), SpecialTokens.WITH));
+    }
+}

@@ -1,0 +1,344 @@
+package io.weft.cli;
+
+import io.weft.cache.KvCache;
+import io.weft.device.Device;
+import io.weft.device.Device.Allocation.Memory;
+import io.weft.device.HostBuffer;
+import io.weft.device.cpu.CpuDevice;
+import io.weft.device.cpu.CpuOptions;
+import io.weft.engine.EngineRuntime;
+import io.weft.engine.ServedModel;
+import io.weft.engine.ServedModel.SamplingDefaults;
+import io.weft.model.CacheForm;
+import io.weft.model.CacheForm.Content;
+import io.weft.model.CacheGeometry;
+import io.weft.model.ModelDimensions;
+import io.weft.model.ModelFamily;
+import io.weft.model.ModelFiles;
+import io.weft.model.ModelFiles.GenerationConfig;
+import io.weft.model.ModelLoadException;
+import io.weft.model.ModelSource;
+import io.weft.model.ModelWeights;
+import io.weft.pipeline.StepLimits;
+import io.weft.pipeline.StepPipeline;
+import io.weft.pipeline.Workspace;
+import io.weft.plan.ChunkSizes;
+import io.weft.plan.CostModel;
+import io.weft.plan.HardwareProfile;
+import io.weft.plan.PlacementPolicy;
+import io.weft.plan.Placements;
+import io.weft.plan.Placements.DecodeLoad;
+import io.weft.plan.Schedule;
+import io.weft.plan.SequenceShape;
+import io.weft.plan.StepPlan;
+import io.weft.plan.StepPlanner;
+import io.weft.plan.StepShape;
+import io.weft.profile.HardwareProfiler;
+import io.weft.profile.ProfilingMemory;
+import io.weft.text.Tokenizer;
+import java.lang.management.ManagementFactory;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.util.Collections;
+import java.util.List;
+import java.util.function.Consumer;
+import java.util.stream.IntStream;
+
+/** Device, model, cache and pipeline, put together as the settings say. */
+final class Assembly implements AutoCloseable {
+    /** Part of the machine's memory that is taken without a setting, on the CPU device for each of its two arenas. */
+    private static final double MEMORY_SHARE_DEFAULT = 0.25;
+
+    /**
+     * Staging memory that is taken without a setting, at most: long contexts cross in more chunks, not in larger ones.
+     */
+    private static final long STAGING_BYTES_DEFAULT_MAX = 1L << 30;
+
+    /** Host memory for measuring the link: the largest copy, at which the rate has long stopped growing. */
+    private static final long PROFILING_BYTES_MAX = 64L << 20;
+
+    /** Staging slots: one that arrives, one that is worked on, and two for stages of unequal length. */
+    private static final int SLOTS = 4;
+
+    /** Rows of one step whose logits are wanted, unless the batch has more sequences. */
+    private static final int LOGIT_ROWS = 64;
+
+    private final Settings settings;
+    private final ModelFiles files;
+    private final Device device;
+    private final KvCache cache;
+    private final StepPipeline pipeline;
+    private final Workspace workspace;
+    private final CostModel costs;
+    private final String budget;
+    private final ServedModel served;
+
+    private Assembly(
+            Settings settings,
+            ModelFiles files,
+            Device device,
+            KvCache cache,
+            Workspace workspace,
+            StepPipeline pipeline,
+            CostModel costs,
+            String budget) {
+        this.settings = settings;
+        this.files = files;
+        this.device = device;
+        this.cache = cache;
+        this.workspace = workspace;
+        this.pipeline = pipeline;
+        this.costs = costs;
+        this.budget = budget;
+        this.served = served(settings, files, workspace.limits());
+    }
+
+    /**
+     * Opens model and tokenizer as they will be opened for serving, and closes them again.
+     *
+     * @throws ModelLoadException or {@link io.weft.text.TokenizerException} with one line that names file and cause
+     */
+    static void check(Settings settings) {
+        try (ModelFiles files = open(settings);
+                Tokenizer tokenizer = tokenizer(files)) {
+            // A vocabulary that the weights do not have would index past the embedding.
+            requireVocabulary(files, tokenizer);
+        }
+    }
+
+    static ModelFiles open(Settings settings) {
+        return ModelFiles.open(ModelSource.parse(settings.model()), ModelFamily.all());
+    }
+
+    static Tokenizer tokenizer(ModelFiles files) {
+        return Tokenizer.open(files.directory());
+    }
+
+    private static void requireVocabulary(ModelFiles files, Tokenizer tokenizer) {
+        int vocabulary = files.architecture().dimensions().vocabularySize();
+        if (tokenizer.size() > vocabulary) {
+            throw new ModelLoadException(
+                    files.directory().resolve("tokenizer.json"),
+                    "has token ids up to %d, but the model's vocabulary has %d"
+                            .formatted(tokenizer.size() - 1, vocabulary));
+        }
+    }
+
+    /**
+     * Loads the model onto the device and takes memory for the cache.
+     *
+     * @param profiler finds out what the machine can do
+     * @param progress told what is being done, for people
+     */
+    static Assembly load(Settings settings, HardwareProfiler profiler, Consumer<String> progress) {
+        progress.accept("opening model " + settings.model());
+        ModelFiles files = open(settings);
+        Device device = device(settings);
+        try {
+            return load(settings, files, device, profiler, progress);
+        } catch (RuntimeException e) {
+            device.close();
+            files.close();
+            throw e;
+        }
+    }
+
+    private static Assembly load(
+            Settings settings, ModelFiles files, Device device, HardwareProfiler profiler, Consumer<String> progress) {
+        ModelDimensions dimensions = files.architecture().dimensions();
+        int context = Math.min(settings.contextTokens().orElse(dimensions.maxPositions()), dimensions.maxPositions());
+        StepLimits limits = new StepLimits(
+                settings.maxSequences(),
+                settings.maxBatchTokens(),
+                Math.min(settings.maxBatchTokens(), Math.max(settings.maxSequences(), LOGIT_ROWS)),
+                context);
+        CacheGeometry geometry = new CacheGeometry(
+                dimensions, device.elementType().bytes(), settings.blockTokens(), settings.cellTokens());
+        ModelWeights weights = ModelWeights.load(
+                files, device, context, (layer, layers) -> progress.accept("layer " + layer + " of " + layers));
+        BudgetTable table = new BudgetTable(device);
+        table.part("weights");
+        Workspace workspace = Workspace.allocate(
+                device, files.architecture(), geometry, limits, stagingBytes(settings, device, geometry, limits));
+        HostBuffer copies = device.allocateHost(
+                "copies to measure", Math.min(PROFILING_BYTES_MAX, device.info().hostBudgetBytes() / 8));
+        table.part("workspace");
+        progress.accept("measuring the hardware");
+        HardwareProfile profile = profiler.profile(
+                device,
+                weights,
+                geometry,
+                new ProfilingMemory(workspace.staging(), copies),
+                settings.profileDirectory());
+        progress.accept("taking memory for the cache");
+        int openBlocks = limits.openBlocks(settings.blockTokens());
+        long usefulBytes =
+                limits.sequences() * (long) geometry.blocks(context) * geometry.blockBytes(Content.KEY_VALUE);
+        KvCache cache = new KvCache(
+                device,
+                geometry,
+                openBlocks,
+                Math.min(usefulBytes, free(device, Memory.DEVICE) - openBlocks * geometry.openBlockBytes()),
+                Math.min(usefulBytes, free(device, Memory.HOST)));
+        table.part("cache");
+        StepPipeline pipeline = new StepPipeline(device, weights, cache, workspace);
+        return new Assembly(
+                settings,
+                files,
+                device,
+                cache,
+                workspace,
+                pipeline,
+                new CostModel(profile, geometry),
+                table.toString());
+    }
+
+    private static Device device(Settings settings) {
+        long share = (long) (MEMORY_SHARE_DEFAULT * physicalMemoryBytes());
+        return new CpuDevice(new CpuOptions(
+                settings.deviceMemoryBytes().orElse(share),
+                settings.hostMemoryBytes().orElse(share),
+                settings.cpuLinkGigabytesPerSecond(),
+                settings.cpuThreads()));
+    }
+
+    /** Of the machine, or of the container that limits it. */
+    private static long physicalMemoryBytes() {
+        return ManagementFactory.getPlatformMXBean(com.sun.management.OperatingSystemMXBean.class)
+                .getTotalMemorySize();
+    }
+
+    private static long stagingBytes(Settings settings, Device device, CacheGeometry geometry, StepLimits limits) {
+        // Twice what the KV of a layer takes: KVPR's single chunk, and its recomputed part.
+        long layerBytes =
+                2L * limits.sequences() * limits.contextTokens() * geometry.tokenLayerBytes(Content.KEY_VALUE);
+        return settings.stagingBytes()
+                .orElse(Math.min(
+                        Math.min(layerBytes, STAGING_BYTES_DEFAULT_MAX),
+                        device.info().deviceBudgetBytes() / 4));
+    }
+
+    private static long free(Device device, Memory memory) {
+        long budget = switch (memory) {
+            case DEVICE -> device.info().deviceBudgetBytes();
+            case HOST -> device.info().hostBudgetBytes();
+        };
+        return budget - used(device, memory);
+    }
+
+    private static long used(Device device, Memory memory) {
+        return device.allocations().stream()
+                .filter(allocation -> allocation.memory() == memory)
+                .mapToLong(Device.Allocation::bytes)
+                .sum();
+    }
+
+    private static ServedModel served(Settings settings, ModelFiles files, StepLimits limits) {
+        GenerationConfig generation = files.generation();
+        return new ServedModel(
+                servedName(settings),
+                Instant.now(),
+                limits.contextTokens(),
+                files.architecture().dimensions().vocabularySize(),
+                generation.endTokens(),
+                new SamplingDefaults(
+                        generation.temperature().orElse(1), generation.topP().orElse(1), (int)
+                                generation.topK().orElse(0)));
+    }
+
+    /** The model's name in the API. */
+    static String servedName(Settings settings) {
+        return settings.servedModelName().orElseGet(() -> switch (ModelSource.parse(settings.model())) {
+            case ModelSource.Demo demo -> "demo";
+            case ModelSource.Directory(Path path) ->
+                path.toAbsolutePath().normalize().getFileName().toString();
+        });
+    }
+
+    /** What memory is used for: a table for people. */
+    String budget() {
+        return budget;
+    }
+
+    String deviceName() {
+        return device.info().name();
+    }
+
+    /** How long a step takes, by the simulator. */
+    double predictedNanos(StepPlan plan) {
+        return costs.simulator().play(plan).totalNanos();
+    }
+
+    /** What an engine runs on, under a schedule; closing it closes this. */
+    EngineRuntime runtime(Settings.ScheduleChoice choice) {
+        Schedule schedule = choice.schedule().orElse(Schedule.CHUNKED);
+        int cellTokens = cache.geometry().cellTokens();
+        StepPlanner planner = planner(schedule, settings.chunkTokens().orElse(cellTokens));
+        if (settings.chunkTokens().isEmpty()) {
+            planner = ChunkSizes.fastest(planner, costs, typicalStep(placement(choice, cellTokens)));
+        }
+        return new EngineRuntime(
+                served, cache, pipeline, planner, placement(choice, planner.chunkTokens()), this::close);
+    }
+
+    private StepPlanner planner(Schedule schedule, int chunkTokens) {
+        return new StepPlanner(cache.geometry(), schedule, workspace.staging().bytes(), chunkTokens, SLOTS);
+    }
+
+    private PlacementPolicy placement(Settings.ScheduleChoice choice, int chunkTokens) {
+        StepLimits limits = workspace.limits();
+        Placements placements =
+                new Placements(costs, new DecodeLoad(limits.sequences(), limits.contextTokens(), chunkTokens));
+        return choice.schedule().map(placements::policy).orElseGet(placements::automatic);
+    }
+
+    /** All sequences decode, with full contexts; nothing has found room on the device. */
+    private StepShape typicalStep(PlacementPolicy placement) {
+        StepLimits limits = workspace.limits();
+        int blocks = Math.max(0, (limits.contextTokens() - 1) / cache.geometry().blockTokens());
+        List<CacheForm> forms = IntStream.range(0, blocks)
+                .mapToObj(
+                        block -> placement.forms(block, limits.contextTokens()).getLast())
+                .toList();
+        SequenceShape sequence = new SequenceShape(forms, 0, 1, List.of());
+        return new StepShape(Collections.nCopies(limits.sequences(), sequence), limits.sequences());
+    }
+
+    @Override
+    public void close() {
+        device.close();
+        files.close();
+    }
+
+    /** Sums up what is allocated, part by part. */
+    private static final class BudgetTable {
+        private final Device device;
+        private final StringBuilder lines = new StringBuilder();
+        private long deviceBytes;
+        private long hostBytes;
+
+        BudgetTable(Device device) {
+            this.device = device;
+            lines.append("%-12s %14s %14s%n".formatted("memory", "device", "host"));
+            line("budget", device.info().deviceBudgetBytes(), device.info().hostBudgetBytes());
+        }
+
+        /** What was allocated since the part before. */
+        void part(String name) {
+            long deviceNow = used(device, Memory.DEVICE);
+            long hostNow = used(device, Memory.HOST);
+            line(name, deviceNow - deviceBytes, hostNow - hostBytes);
+            deviceBytes = deviceNow;
+            hostBytes = hostNow;
+        }
+
+        private void line(String name, long device, long host) {
+            lines.append("%-12s %11.1f MB %11.1f MB%n".formatted(name, device / 1e6, host / 1e6));
+        }
+
+        @Override
+        public String toString() {
+            return lines.toString();
+        }
+    }
+}

@@ -1,0 +1,123 @@
+package io.weft.cli;
+
+import io.weft.engine.BatchingEngine;
+import io.weft.engine.GenerationEvent;
+import io.weft.engine.GenerationRequest;
+import io.weft.engine.GenerationRequest.EndTokens;
+import io.weft.engine.SamplingParameters;
+import io.weft.engine.ServedModel;
+import io.weft.model.ModelFiles;
+import io.weft.profile.HardwareProfiler;
+import io.weft.text.TextAssembler;
+import io.weft.text.Tokenizer;
+import io.weft.text.Tokenizer.SpecialTokens;
+import java.io.PrintWriter;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalInt;
+import java.util.Random;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code weft generate}: completes one prompt. */
+@Command(
+        name = "generate",
+        description = "Complete a prompt on the command line.",
+        mixinStandardHelpOptions = true,
+        sortOptions = false)
+final class GenerateCommand implements Callable<Integer> {
+    private static final int MAX_TOKENS_DEFAULT = 128;
+
+    @Mixin
+    @SuppressWarnings("UnusedVariable") // its setters are what counts
+    private final CommonOptions common = new CommonOptions();
+
+    @Mixin
+    @SuppressWarnings("UnusedVariable") // its setters are what counts
+    private final RequestOptions request = new RequestOptions();
+
+    @Option(names = "--ignore-eos", description = "Go on behind the model's end token.")
+    private boolean ignoreEndToken;
+
+    @Parameters(paramLabel = "PROMPT", description = "The text to complete.")
+    private String prompt = "";
+
+    @Spec
+    private CommandSpec spec;
+
+    @Override
+    public Integer call() throws Exception {
+        Settings settings = CommonOptions.settings().forBatch(1, OptionalInt.empty());
+        PrintWriter out = spec.commandLine().getOut();
+        try (Progress progress = new Progress(spec.commandLine().getErr());
+                ModelFiles files = Assembly.open(settings);
+                Tokenizer tokenizer = Assembly.tokenizer(files);
+                BatchingEngine engine = new BatchingEngine(
+                        phase -> Assembly.load(settings, new HardwareProfiler(), phase.andThen(progress::show))
+                                .runtime(settings.schedule()),
+                        1)) {
+            engine.awaitServing();
+            progress.clear();
+            List<Long> arrivals = new ArrayList<>();
+            TextAssembler text = new TextAssembler(tokenizer, List.of(), SpecialTokens.WITHOUT);
+            engine.generate(request(settings, tokenizer, engine.model()))
+                    .onItem()
+                    .invoke(event -> {
+                        if (event instanceof GenerationEvent.Generated(int token, var _)) {
+                            arrivals.add(System.nanoTime());
+                            out.print(text.add(token).text());
+                            out.flush();
+                        }
+                    })
+                    .collect()
+                    .last()
+                    .await()
+                    .indefinitely();
+            out.println(text.finish());
+            out.flush();
+            report(arrivals);
+        }
+        return 0;
+    }
+
+    private GenerationRequest request(Settings settings, Tokenizer tokenizer, ServedModel model) {
+        List<Integer> tokens = tokenizer.encode(prompt, SpecialTokens.WITH);
+        Settings.RequestDefaults defaults = settings.requests();
+        int room = Math.max(1, model.contextTokens() - tokens.size());
+        return new GenerationRequest(
+                tokens,
+                defaults.maxTokens().orElse(Math.min(MAX_TOKENS_DEFAULT, room)),
+                new SamplingParameters(
+                        defaults.temperature().orElse(model.defaults().temperature()),
+                        model.defaults().topP(),
+                        model.defaults().topK(),
+                        0,
+                        0,
+                        0,
+                        1,
+                        Map.of(),
+                        defaults.seed().orElseGet(() -> new Random().nextLong())),
+                ignoreEndToken ? EndTokens.IGNORE : EndTokens.STOP,
+                OptionalInt.empty(),
+                OptionalInt.empty());
+    }
+
+    /** The rate between the first token and the last; the first waits for the prompt. */
+    private void report(List<Long> arrivals) {
+        if (arrivals.size() > 1) {
+            double seconds = (arrivals.getLast() - arrivals.getFirst()) / 1e9;
+            spec.commandLine()
+                    .getErr()
+                    .printf(
+                            "%d tokens, %.0f tokens/s behind the first%n",
+                            arrivals.size(), (arrivals.size() - 1) / seconds);
+            spec.commandLine().getErr().flush();
+        }
+    }
+}

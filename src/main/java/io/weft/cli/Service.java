@@ -1,0 +1,99 @@
+package io.weft.cli;
+
+import io.quarkus.runtime.Quarkus;
+import io.quarkus.runtime.ShutdownEvent;
+import io.quarkus.runtime.StartupEvent;
+import io.weft.api.ApiSettings;
+import io.weft.engine.BatchingEngine;
+import io.weft.engine.Engine;
+import io.weft.engine.EngineFailedException;
+import io.weft.model.ModelFiles;
+import io.weft.profile.HardwareProfiler;
+import io.weft.text.Tokenizer;
+import jakarta.enterprise.context.ApplicationScoped;
+import jakarta.enterprise.event.Observes;
+import jakarta.enterprise.inject.Produces;
+import jakarta.inject.Singleton;
+import java.lang.management.ManagementFactory;
+import org.jboss.logging.Logger;
+
+/** The parts of the running service, and their life: what the API is given. */
+@Singleton
+final class Service {
+    private static final Logger LOG = Logger.getLogger(Service.class);
+
+    private final Settings settings;
+    private final ModelFiles files;
+    private final Tokenizer tokenizer;
+    private final BatchingEngine engine;
+
+    Service(HardwareProfiler profiler) {
+        this.settings = CommonOptions.settings();
+        this.files = Assembly.open(settings);
+        this.tokenizer = Assembly.tokenizer(files);
+        this.engine = new BatchingEngine(
+                phase -> {
+                    Assembly assembly = Assembly.load(settings, profiler, phase);
+                    LOG.infof(
+                            "%s, model %s%n%s",
+                            assembly.deviceName(), Assembly.servedName(settings), assembly.budget());
+                    return assembly.runtime(settings.schedule());
+                },
+                settings.queueLimit());
+    }
+
+    /** Creating the service starts it; a model that cannot be loaded stops the process. */
+    void start(@Observes StartupEvent event) {
+        Thread.ofVirtual().name("weft-start").start(() -> {
+            try {
+                engine.awaitServing();
+                LOG.infof("ready %.1f s after the process started", secondsSinceStart());
+            } catch (EngineFailedException e) {
+                LOG.errorf("cannot start: %s", e.getMessage());
+                Quarkus.asyncExit(1);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            }
+        });
+    }
+
+    private static double secondsSinceStart() {
+        return (System.currentTimeMillis()
+                        - ManagementFactory.getRuntimeMXBean().getStartTime())
+                / 1000.0;
+    }
+
+    /** By now the server has let running requests end, or has run out of patience. */
+    void stop(@Observes ShutdownEvent event) {
+        engine.close();
+        tokenizer.close();
+        files.close();
+    }
+
+    @Produces
+    @ApplicationScoped
+    Engine engine() {
+        return engine;
+    }
+
+    @Produces
+    @Singleton
+    Tokenizer tokenizer() {
+        return tokenizer;
+    }
+
+    @Produces
+    @Singleton
+    ApiSettings apiSettings() {
+        return new ApiSettings(
+                Assembly.servedName(settings),
+                settings.apiKey(),
+                settings.livenessStall(),
+                settings.requests().maxTokens(),
+                settings.requests().temperature(),
+                settings.requests().seed(),
+                settings.managementPort(),
+                ApiSettings.DEFAULT_MAX_BODY_BYTES,
+                ApiSettings.DEFAULT_MAX_CHOICES);
+    }
+}

@@ -1,0 +1,81 @@
+package io.weft.plan;
+
+import io.weft.model.CacheForm.Content;
+import io.weft.model.CacheGeometry;
+
+/**
+ * What each stage costs on a machine.
+ *
+ * @param profile of machine and model
+ * @param geometry of the cache
+ */
+public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
+    /** How long a stage takes once it has started. */
+    public long nanos(Stage stage) {
+        return Math.round(
+                switch (stage) {
+                    // A few kilobytes: what starting a copy costs.
+                    case Stage.Upload upload -> profile.linkIn().nanos(1);
+                    case Stage.Embed embed -> profile.embed().nanos(embed.rows());
+                    case Stage.Transfer transfer -> copies(profile.linkIn(), transfer.bytes(), transfer.copies());
+                    case Stage.Gather gather -> deviceCopies(gather.bytes(), Content.ACTIVATION);
+                    case Stage.Project project -> profile.project().nanos(project.rows());
+                    case Stage.Recompute recompute -> profile.keyValues().nanos(recompute.tokens());
+                    case Stage.Attend attend -> attentionNanos(attend.rowTokens(), attend.tokens());
+                    case Stage.Complete complete -> profile.complete().nanos(complete.rows());
+                    case Stage.Keep keep -> deviceCopies(keep.bytes(), Content.KEY_VALUE);
+                    case Stage.WriteOut writeOut -> copies(profile.linkOut(), writeOut.bytes(), writeOut.copies());
+                    case Stage.Head head -> profile.head().nanos(head.rows());
+                    case Stage.Download download -> profile.linkOut().nanos(download.bytes());
+                });
+    }
+
+    /** Attention reads K and V once, and multiplies every pair: whichever takes longer. */
+    public double attentionNanos(long rowTokens, long tokens) {
+        return Math.max(
+                profile.attentionReads().nanos(tokens), profile.attentionPairs().nanos(rowTokens));
+    }
+
+    /** Link time of a token's content in one layer, in copies of {@code copyTokens} tokens. */
+    public double linkNanosPerToken(Content content, long copyTokens) {
+        return profile.linkIn().nanos(copyTokens * geometry.tokenLayerBytes(content)) / copyTokens;
+    }
+
+    /** Recomputation of a token's K and V in one layer, {@code chunkTokens} at a time. */
+    public double recomputeNanosPerToken(long chunkTokens) {
+        return profile.keyValues().nanos(chunkTokens) / chunkTokens;
+    }
+
+    /** Gathering a token's activations that lie on the device, in one layer. */
+    public double gatherNanosPerToken() {
+        return profile.deviceCopy().nanos(geometry.blockLayerBytes(Content.ACTIVATION)) / geometry.blockTokens();
+    }
+
+    /**
+     * Compute that a decode step needs in any case, C0: one new token for each sequence, and attention to all tokens.
+     *
+     * @param contextTokens cached tokens of all sequences together
+     */
+    public double baseNanos(int sequences, long contextTokens) {
+        double layer = profile.project().nanos(sequences)
+                + profile.complete().nanos(sequences)
+                + attentionNanos(contextTokens, contextTokens);
+        return geometry.dimensions().layers() * layer
+                + profile.embed().nanos(sequences)
+                + profile.head().nanos(sequences);
+    }
+
+    private static double copies(Curve link, long bytes, int copies) {
+        return copies == 0 ? 0 : copies * link.nanos(Math.ceilDiv(bytes, copies));
+    }
+
+    private double deviceCopies(long bytes, Content content) {
+        long blockBytes = geometry.blockLayerBytes(content);
+        return Math.ceilDiv(bytes, blockBytes) * profile.deviceCopy().nanos(blockBytes);
+    }
+
+    /** A simulator with these costs. */
+    public StepSimulator simulator() {
+        return new StepSimulator(this::nanos, Math.round(profile.launchNanos()), Math.round(profile.handoffNanos()));
+    }
+}

@@ -1,0 +1,86 @@
+package io.weft.plan;
+
+/**
+ * What a machine needs for the stages of one model: measured by {@code profile}, or put together from public figures.
+ * Curves are in nanoseconds.
+ *
+ * @param device which machine, for people
+ * @param linkIn bytes of one copy from the host to the device, issued behind another
+ * @param linkOut bytes of one copy from the device to the host
+ * @param deviceCopy bytes of one copy within device memory
+ * @param embed rows
+ * @param project rows: norm, Q, K, V, rotary positions and scatter of one layer
+ * @param keyValues tokens: K and V of one layer from activations, rotary positions included
+ * @param attentionReads tokens that single rows attend to, each reading its own K and V, in one layer: decoding
+ * @param attentionPairs pairs of a row and a token that it sees, with many rows for each token read: prefill
+ * @param complete rows: output projection and feed-forward network of one layer
+ * @param head rows: final norm and logits
+ * @param launchNanos that issuing one stage takes; no stage starts before it and all in front of it were issued
+ * @param handoffNanos from the end of a stage to the start of one on another lane that waits for it
+ */
+public record HardwareProfile(
+        String device,
+        Curve linkIn,
+        Curve linkOut,
+        Curve deviceCopy,
+        Curve embed,
+        Curve project,
+        Curve keyValues,
+        Curve attentionReads,
+        Curve attentionPairs,
+        Curve complete,
+        Curve head,
+        double launchNanos,
+        double handoffNanos) {
+    public HardwareProfile {
+        requireCost("launchNanos", launchNanos);
+        requireCost("handoffNanos", handoffNanos);
+    }
+
+    private static void requireCost(String name, double nanos) {
+        if (!(nanos >= 0) || Double.isInfinite(nanos)) {
+            throw new IllegalArgumentException(name + " is " + nanos + ", must be finite and not negative");
+        }
+    }
+
+    /** The link's rate to the device, for the largest copies that were measured. */
+    public double linkBytesPerSecond() {
+        return linkIn.unitsPerSecond();
+    }
+
+    /** The same machine with another link: both directions take {@code factor} times as long. */
+    public HardwareProfile withLinkTimes(double factor) {
+        return new HardwareProfile(
+                device,
+                linkIn.times(factor),
+                linkOut.times(factor),
+                deviceCopy,
+                embed,
+                project,
+                keyValues,
+                attentionReads,
+                attentionPairs,
+                complete,
+                head,
+                launchNanos,
+                handoffNanos);
+    }
+
+    /** The same machine with slower or faster kernels: they take {@code factor} times as long. */
+    public HardwareProfile withComputeTimes(double factor) {
+        return new HardwareProfile(
+                device,
+                linkIn,
+                linkOut,
+                deviceCopy.times(factor),
+                embed.times(factor),
+                project.times(factor),
+                keyValues.times(factor),
+                attentionReads.times(factor),
+                attentionPairs.times(factor),
+                complete.times(factor),
+                head.times(factor),
+                launchNanos,
+                handoffNanos);
+    }
+}

@@ -1,0 +1,144 @@
+package io.weft.plan;
+
+import io.weft.model.CacheForm;
+import io.weft.model.CacheForm.Content;
+import io.weft.model.CacheGeometry;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Where the blocks of a sequence go under each schedule, in closed form.
+ *
+ * <p>With x, k the link times of a token's activations and K and V in one layer, c its recomputation and C0 the compute
+ * that a step needs in any case:
+ *
+ * <ul>
+ *   <li>{@code kvpr} (arXiv 2411.17089) recomputes the first l tokens of a sequence of T. A layer takes l·x + max(l·c,
+ *       (T − l)·k), least at l = T·k/(k + c).
+ *   <li>{@code chunked} recomputes a share s of the tokens, evenly spread. A step takes max(L·T·(s·x + (1 − s)·k), C0 +
+ *       L·T·s·c), least where the two are equal, s = (L·T·k − C0) / (L·T·(k + c − x)), within 0 and 1.
+ * </ul>
+ *
+ * Nothing is recomputed where activations are not smaller than K and V.
+ *
+ * @param costs of stages
+ * @param load what steps are expected to hold
+ */
+public record Placements(CostModel costs, DecodeLoad load) {
+    /** Where blocks go when a schedule is asked for. */
+    public PlacementPolicy policy(Schedule schedule) {
+        return switch (schedule) {
+            case RESIDENT -> (block, promptTokens) -> List.of(CacheForm.DEVICE_KV);
+            case FULL_TRANSFER -> (block, promptTokens) -> List.of(CacheForm.HOST_KV);
+            case KVPR -> kvpr();
+            case CHUNKED -> spread(List.of(), activationShare());
+        };
+    }
+
+    /** Where blocks go when nothing is asked for: on the device while there is room, else as {@code chunked} has it. */
+    public PlacementPolicy automatic() {
+        return spread(List.of(CacheForm.DEVICE_KV), activationShare());
+    }
+
+    /** The balanced share of tokens that {@code chunked} keeps as activations on the host, 0 to 1. */
+    public double activationShare() {
+        CacheGeometry geometry = costs.geometry();
+        if (!geometry.activationsAreSmaller()) {
+            return 0;
+        }
+        long copyTokens = load.copyTokens();
+        long chunkTokens = Math.min(load.totalTokens(), load.chunkTokens());
+        return balancedShare(
+                costs.linkNanosPerToken(Content.ACTIVATION, copyTokens),
+                costs.linkNanosPerToken(Content.KEY_VALUE, copyTokens),
+                costs.recomputeNanosPerToken(chunkTokens),
+                costs.baseNanos(load.sequences(), load.totalTokens())
+                        / geometry.dimensions().layers(),
+                load.totalTokens());
+    }
+
+    /**
+     * The share s that makes max(T·(s·x + (1 − s)·k), C0 + T·s·c) least.
+     *
+     * @param activationLinkNanos x, of a token
+     * @param keyValueLinkNanos k, of a token
+     * @param recomputeNanos c, of a token
+     * @param baseNanos C0
+     * @param tokens T
+     */
+    static double balancedShare(
+            double activationLinkNanos,
+            double keyValueLinkNanos,
+            double recomputeNanos,
+            double baseNanos,
+            long tokens) {
+        double saved = keyValueLinkNanos - activationLinkNanos;
+        if (saved <= 0 || tokens <= 0) {
+            return 0;
+        }
+        double share = (tokens * keyValueLinkNanos - baseNanos) / (tokens * (saved + recomputeNanos));
+        return Math.clamp(share, 0, 1);
+    }
+
+    /**
+     * The number l of first tokens that makes l·x + max(l·c, (T − l)·k) least, 0 to T.
+     *
+     * @param tokens T: also the bound on l, which the paper takes as the prompt
+     */
+    static long splitTokens(double activationLinkNanos, double keyValueLinkNanos, double recomputeNanos, long tokens) {
+        if (activationLinkNanos >= keyValueLinkNanos || tokens <= 0) {
+            return 0;
+        }
+        long below = (long) Math.floor(tokens * keyValueLinkNanos / (keyValueLinkNanos + recomputeNanos));
+        long above = Math.min(below + 1, tokens);
+        double belowNanos = splitNanos(activationLinkNanos, keyValueLinkNanos, recomputeNanos, tokens, below);
+        double aboveNanos = splitNanos(activationLinkNanos, keyValueLinkNanos, recomputeNanos, tokens, above);
+        return aboveNanos < belowNanos ? above : below;
+    }
+
+    /** l·x + max(l·c, (T − l)·k). */
+    static double splitNanos(
+            double activationLinkNanos,
+            double keyValueLinkNanos,
+            double recomputeNanos,
+            long tokens,
+            long recomputedTokens) {
+        return recomputedTokens * activationLinkNanos
+                + Math.max(recomputedTokens * recomputeNanos, (tokens - recomputedTokens) * keyValueLinkNanos);
+    }
+
+    private PlacementPolicy kvpr() {
+        CacheGeometry geometry = costs.geometry();
+        if (!geometry.activationsAreSmaller()) {
+            return policy(Schedule.FULL_TRANSFER);
+        }
+        double activation = costs.linkNanosPerToken(Content.ACTIVATION, load.contextTokens());
+        double keyValue = costs.linkNanosPerToken(Content.KEY_VALUE, load.contextTokens());
+        double recompute = costs.recomputeNanosPerToken(load.totalTokens());
+        return (block, promptTokens) -> {
+            long tokens = splitTokens(activation, keyValue, recompute, promptTokens);
+            long blocks = Math.round((double) tokens / geometry.blockTokens());
+            return List.of(block < blocks ? CacheForm.HOST_ACT : CacheForm.HOST_KV);
+        };
+    }
+
+    /** Some forms first, then a share of the blocks as activations on the host and the others as K and V. */
+    private static PlacementPolicy spread(List<CacheForm> first, double share) {
+        List<CacheForm> activation = append(first, CacheForm.HOST_ACT);
+        List<CacheForm> keyValue = append(first, CacheForm.HOST_KV);
+        return (block, promptTokens) -> isActivation(block, share) ? activation : keyValue;
+    }
+
+    private static List<CacheForm> append(List<CacheForm> first, CacheForm last) {
+        List<CacheForm> forms = new ArrayList<>(first);
+        forms.add(last);
+        return List.copyOf(forms);
+    }
+
+    /**
+     * Spreads a share evenly, as Bresenham's line does: of the first n blocks, ⌊n·share⌋ are activations, for every n.
+     */
+    static boolean isActivation(int block, double share) {
+        return Math.floor((block + 1) * share) > Math.floor(block * share);
+    }
+}

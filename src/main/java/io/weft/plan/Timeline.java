@@ -1,0 +1,50 @@
+package io.weft.plan;
+
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * A step in time, predicted or measured.
+ *
+ * @param stages in the order of the plan
+ * @param totalNanos when the last one ends
+ * @param busyNanos of every lane: its stages together
+ */
+public record Timeline(List<StageTiming> stages, long totalNanos, Map<Lane, Long> busyNanos) {
+    public Timeline {
+        stages = List.copyOf(stages);
+        busyNanos = Map.copyOf(busyNanos);
+    }
+
+    /** The timeline of some stages. */
+    public static Timeline of(List<StageTiming> stages) {
+        Map<Lane, Long> busy = new EnumMap<>(Lane.class);
+        Arrays.stream(Lane.values()).forEach(lane -> busy.put(lane, 0L));
+        long total = 0;
+        for (StageTiming timing : stages) {
+            busy.merge(timing.planned().stage().lane(), timing.nanos(), Long::sum);
+            total = Math.max(total, timing.endNanos());
+        }
+        return new Timeline(stages, total, busy);
+    }
+
+    /** Time in which the stages of a lane ran. */
+    public long busyNanos(Lane lane) {
+        return busyNanos.getOrDefault(lane, 0L);
+    }
+
+    /** Share of the step in which a lane was busy, 0 to 1. */
+    public double busyRatio(Lane lane) {
+        return totalNanos == 0 ? 0 : (double) busyNanos(lane) / totalNanos;
+    }
+
+    /** The lane that was busy longest. */
+    public Lane boundBy() {
+        return Arrays.stream(Lane.values())
+                .max(Comparator.comparingLong(this::busyNanos))
+                .orElseThrow();
+    }
+}

@@ -1,0 +1,167 @@
+package io.weft.cache;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.weft.device.DeviceBuffer;
+import io.weft.device.cpu.CpuDevice;
+import io.weft.device.cpu.CpuOptions;
+import io.weft.model.CacheForm;
+import io.weft.model.CacheForm.Content;
+import io.weft.model.CacheGeometry;
+import io.weft.model.ModelDimensions;
+import io.weft.model.ModelDimensions.FeedForwardKind;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.Random;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+class KvCacheTest {
+    private static final int BLOCK_TOKENS = 4;
+    private static final CacheGeometry GEOMETRY = new CacheGeometry(
+            new ModelDimensions(3, 8, 2, 2, 4, 16, FeedForwardKind.PLAIN, 32, 256), Float.BYTES, BLOCK_TOKENS, 8);
+    private static final long KV_BLOCK = GEOMETRY.blockBytes(Content.KEY_VALUE);
+
+    private final CpuDevice device = new CpuDevice(new CpuOptions(64 << 20, 64 << 20, OptionalDouble.empty(), 1));
+
+    private KvCache cache(int openBlocks, int deviceBlocks, int hostBlocks) {
+        return new KvCache(device, GEOMETRY, openBlocks, deviceBlocks * KV_BLOCK, hostBlocks * KV_BLOCK);
+    }
+
+    @AfterEach
+    void close() {
+        device.close();
+    }
+
+    @Test
+    void whatDoesNotFitTheDeviceGoesToTheNextPreference() {
+        KvCache cache = cache(4, 2, 8);
+        CacheSequence sequence = cache.admit(20, block -> List.of(CacheForm.DEVICE_KV, CacheForm.HOST_ACT))
+                .orElseThrow();
+        assertThat(sequence.forms(0, 5))
+                .containsExactly(
+                        CacheForm.DEVICE_KV,
+                        CacheForm.DEVICE_KV,
+                        CacheForm.HOST_ACT,
+                        CacheForm.HOST_ACT,
+                        CacheForm.HOST_ACT);
+    }
+
+    @Test
+    void aSequenceThatDoesNotFitLeavesNothingBehind() {
+        KvCache cache = cache(4, 2, 2);
+        assertThat(cache.admit(20, block -> List.of(CacheForm.DEVICE_KV, CacheForm.HOST_KV)))
+                .isEmpty();
+        assertEmpty(cache);
+        assertThat(cache.admit(16, block -> List.of(CacheForm.DEVICE_KV, CacheForm.HOST_KV)))
+                .isPresent();
+    }
+
+    @Test
+    void blocksOfOneContentAreNeighboursOnTheHost() {
+        KvCache cache = cache(4, 0, 8);
+        CacheSequence sequence = cache.admit(
+                        24, block -> List.of(block % 2 == 0 ? CacheForm.HOST_ACT : CacheForm.HOST_KV))
+                .orElseThrow();
+        BlockHome.OnHost first = (BlockHome.OnHost) sequence.home(0);
+        assertThat(((BlockHome.OnHost) sequence.home(2)).follows(first, 1)).isTrue();
+        assertThat(((BlockHome.OnHost) sequence.home(4)).follows(first, 2)).isTrue();
+        assertThat(((BlockHome.OnHost) sequence.home(1)).follows(first, 1)).isFalse();
+        assertThat(first.layer(1, 3).bytes()).isEqualTo(3 * GEOMETRY.blockLayerBytes(Content.ACTIVATION));
+        assertThat(((BlockHome.OnHost) sequence.home(2)).layer(1, 1).address())
+                .isEqualTo(first.layer(1, 1).address() + GEOMETRY.blockLayerBytes(Content.ACTIVATION));
+    }
+
+    @Test
+    void openBlocksAreGivenBackWhenTheyAreFull() {
+        KvCache cache = cache(3, 4, 0);
+        CacheSequence sequence =
+                cache.admit(11, block -> List.of(CacheForm.DEVICE_KV)).orElseThrow();
+        sequence.open(3);
+        sequence.commit(3);
+        assertThat(sequence.tokens()).isEqualTo(3);
+        assertThat(cache.usage().open().usedBytes()).isEqualTo(GEOMETRY.openBlockBytes());
+        sequence.open(6);
+        assertThat(sequence.openBlocks()).hasSize(3);
+        sequence.commit(6);
+        assertThat(sequence.closedBlocks()).isEqualTo(2);
+        assertThat(sequence.openTokens()).isEqualTo(1);
+        assertThat(cache.usage().open().usedBytes()).isEqualTo(GEOMETRY.openBlockBytes());
+        assertThatThrownBy(() -> sequence.open(4)).isInstanceOf(IllegalStateException.class);
+        sequence.close();
+        sequence.close();
+        assertEmpty(cache);
+    }
+
+    /** Sequences come and go at random: what is given out never overlaps, and in the end nothing is missing. */
+    @Test
+    void homesNeverOverlapAndNothingLeaks() {
+        KvCache cache = cache(64, 20, 30);
+        Random random = new Random(5);
+        List<CacheSequence> alive = new ArrayList<>();
+        for (int round = 0; round < 500; round++) {
+            if (random.nextBoolean() && !alive.isEmpty()) {
+                alive.remove(random.nextInt(alive.size())).close();
+            } else {
+                Optional<CacheSequence> admitted = cache.admit(1 + random.nextInt(60), block -> {
+                    List<CacheForm> all = new ArrayList<>(List.of(CacheForm.values()));
+                    java.util.Collections.shuffle(all, random);
+                    return all;
+                });
+                admitted.ifPresent(alive::add);
+            }
+            assertNoOverlap(alive);
+        }
+        alive.forEach(CacheSequence::close);
+        assertEmpty(cache);
+    }
+
+    private record Range(long from, long to) {}
+
+    private static void assertNoOverlap(List<CacheSequence> sequences) {
+        List<Range> ranges = new ArrayList<>();
+        for (CacheSequence sequence : sequences) {
+            int blocks = blocks(sequence);
+            for (int block = 0; block < blocks; block++) {
+                switch (sequence.home(block)) {
+                    case BlockHome.OnDevice(CacheForm form, DeviceBuffer memory) ->
+                        ranges.add(new Range(memory.address(), memory.address() + memory.bytes()));
+                    case BlockHome.OnHost onHost -> {
+                        for (int layer = 0; layer < 3; layer++) {
+                            long address = onHost.layer(layer, 1).address();
+                            ranges.add(new Range(
+                                    address, address + onHost.layer(layer, 1).bytes()));
+                        }
+                    }
+                }
+            }
+        }
+        ranges.sort(java.util.Comparator.comparingLong(Range::from));
+        for (int i = 1; i < ranges.size(); i++) {
+            assertThat(ranges.get(i).from())
+                    .isGreaterThanOrEqualTo(ranges.get(i - 1).to());
+        }
+    }
+
+    /** Blocks that the sequence was admitted for. */
+    private static int blocks(CacheSequence sequence) {
+        int blocks = 0;
+        while (true) {
+            try {
+                sequence.home(blocks);
+            } catch (IndexOutOfBoundsException e) {
+                return blocks;
+            }
+            blocks++;
+        }
+    }
+
+    private static void assertEmpty(KvCache cache) {
+        assertThat(cache.usage().open().usedBytes()).isZero();
+        assertThat(cache.usage().device().usedBytes()).isZero();
+        assertThat(cache.usage().host().usedBytes()).isZero();
+    }
+}

@@ -1,0 +1,200 @@
+package io.weft.model;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.weft.model.Architecture.Positions;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.function.Consumer;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class ModelFilesTest {
+    private static final ObjectMapper JSON = new ObjectMapper();
+
+    @TempDir
+    private Path folder;
+
+    private Path copyOf(String golden) throws IOException {
+        try (Stream<Path> files = Files.list(Path.of("src/test/resources/goldens", golden))) {
+            for (Path file : files.toList()) {
+                Files.copy(file, folder.resolve(file.getFileName()));
+            }
+        }
+        return folder;
+    }
+
+    private void editConfig(Consumer<ObjectNode> edit) throws IOException {
+        Path file = folder.resolve("config.json");
+        ObjectNode config = (ObjectNode) JSON.readTree(file.toFile());
+        edit.accept(config);
+        JSON.writeValue(file.toFile(), config);
+    }
+
+    private ModelFiles open() {
+        return ModelFiles.open(new ModelSource.Directory(folder), ModelFamily.all());
+    }
+
+    private void assertRefused(String... parts) {
+        assertThatThrownBy(this::open).isInstanceOf(ModelLoadException.class).satisfies(error -> {
+            assertThat(error.getMessage()).contains(folder.toString()).doesNotContain("\n");
+            assertThat(error.getMessage()).contains(parts);
+        });
+    }
+
+    @Test
+    void theDemoModelIsBuiltIn() {
+        try (ModelFiles files = ModelFiles.open(new ModelSource.Demo(), ModelFamily.all())) {
+            assertThat(files.architecture().dimensions().layers()).isEqualTo(8);
+            assertThat(files.generation().endTokens()).containsExactly(2);
+        }
+    }
+
+    @Test
+    void aMissingFileIsNamed() throws IOException {
+        copyOf("opt");
+        Files.delete(folder.resolve("model.safetensors"));
+        assertRefused("model.safetensors", "there is no such file");
+        Files.delete(folder.resolve("config.json"));
+        assertRefused("config.json", "there is no such file");
+    }
+
+    @Test
+    void aMissingDirectoryIsNamed() {
+        assertThatThrownBy(
+                        () -> ModelFiles.open(new ModelSource.Directory(folder.resolve("nowhere")), ModelFamily.all()))
+                .isInstanceOf(ModelLoadException.class)
+                .hasMessageContaining("nowhere: there is no such directory");
+    }
+
+    @Test
+    void aMissingShardIsNamed() throws IOException {
+        copyOf("llama3-gqa");
+        Files.delete(folder.resolve("model-00002-of-00004.safetensors"));
+        assertRefused("model-00002-of-00004.safetensors", "model.safetensors.index.json names it");
+    }
+
+    @Test
+    void aShardOutsideTheDirectoryIsRefused() throws IOException {
+        copyOf("llama3-gqa");
+        Path index = folder.resolve("model.safetensors.index.json");
+        Files.writeString(index, Files.readString(index).replace("model-00002-of", "../model-00002-of"));
+        assertRefused("model.safetensors.index.json", "../model-00002-of");
+    }
+
+    @Test
+    void truncatedWeightsAreRefused() throws IOException {
+        copyOf("opt");
+        Path weights = folder.resolve("model.safetensors");
+        byte[] whole = Files.readAllBytes(weights);
+        Files.write(weights, java.util.Arrays.copyOf(whole, whole.length - 1));
+        assertRefused("model.safetensors", "truncated");
+    }
+
+    @Test
+    void otherWeightFormatsAreNamed() throws IOException {
+        copyOf("opt");
+        Files.move(folder.resolve("model.safetensors"), folder.resolve("pytorch_model.bin"));
+        assertRefused("pytorch_model.bin cannot be read", "safetensors");
+    }
+
+    @Test
+    void anUnknownArchitectureIsNamedWithThoseThatAreKnown() throws IOException {
+        copyOf("opt");
+        editConfig(config -> config.put("model_type", "mamba"));
+        assertRefused("config.json", "model_type is \"mamba\"", "llama", "opt");
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+            hidden_size                | 48     | word_embed_proj_dim is 64
+            hidden_size                | 0      | hidden_size is 0
+            hidden_size                | "big"  | hidden_size is "big"
+            num_attention_heads        | 5      | num_attention_heads is 5
+            num_hidden_layers          | 4      | has no tensor model.decoder.layers.3
+            vocab_size                 | 400    | has shape
+            ffn_dim                    | 161    | has shape
+            do_layer_norm_before       | false  | do_layer_norm_before is false
+            word_embed_proj_dim        | 32     | word_embed_proj_dim is 32
+            activation_function        | "gelu" | activation_function is "gelu"
+            quantization_config        | {}     | quantization_config
+            """)
+    void aConfigurationThatCannotBeRunIsRefused(String field, String value, String cause) throws IOException {
+        copyOf("opt");
+        Path file = folder.resolve("config.json");
+        ObjectNode config = (ObjectNode) JSON.readTree(file.toFile());
+        config.set(field, JSON.readTree(value));
+        JSON.writeValue(file.toFile(), config);
+        assertRefused(cause);
+    }
+
+    @Test
+    void aConfigurationThatIsNoJsonIsRefused() throws IOException {
+        copyOf("opt");
+        Files.writeString(folder.resolve("config.json"), "{\"model_type\": \"opt\",");
+        assertRefused("config.json", "is not JSON");
+    }
+
+    @Test
+    void rotaryPositionsMayBeSpeltTheOldOrTheNewWay() throws IOException {
+        copyOf("llama3-gqa");
+        List<Float> newer = frequencies();
+        editConfig(config -> {
+            ObjectNode parameters = (ObjectNode) config.remove("rope_parameters");
+            config.set("rope_theta", parameters.remove("rope_theta"));
+            config.set("rope_scaling", parameters);
+            config.set("torch_dtype", config.remove("dtype"));
+        });
+        assertThat(frequencies()).isEqualTo(newer);
+        // Older still: "type" for "rope_type".
+        editConfig(config -> {
+            ObjectNode scaling = (ObjectNode) config.get("rope_scaling");
+            scaling.set("type", scaling.remove("rope_type"));
+        });
+        assertThat(frequencies()).isEqualTo(newer);
+    }
+
+    /** Values of transformers' {@code _compute_llama3_parameters} in fp64, for the golden's parameters. */
+    @Test
+    void longWavelengthsAreStretchedShortOnesStay() throws IOException {
+        copyOf("llama3-gqa");
+        List<Float> frequencies = frequencies();
+        double theta = 500_000;
+        for (int j = 0; j < frequencies.size(); j++) {
+            double plain = Math.pow(theta, -2.0 * j / 32);
+            double wavelength = 2 * Math.PI / plain;
+            double wanted;
+            if (wavelength > 64) {
+                wanted = plain / 8;
+            } else if (wavelength < 16) {
+                wanted = plain;
+            } else {
+                double smooth = (64 / wavelength - 1) / 3;
+                wanted = (1 - smooth) * plain / 8 + smooth * plain;
+            }
+            assertThat((double) frequencies.get(j)).isCloseTo(wanted, within(1e-6 * wanted));
+        }
+    }
+
+    @Test
+    void anUnknownScalingOfPositionsIsRefused() throws IOException {
+        copyOf("llama3-gqa");
+        editConfig(config -> ((ObjectNode) config.get("rope_parameters")).put("rope_type", "yarn"));
+        assertRefused("rope_type is \"yarn\"");
+    }
+
+    private List<Float> frequencies() {
+        try (ModelFiles files = open()) {
+            return ((Positions.Rotary) files.architecture().positions()).inverseFrequencies();
+        }
+    }
+}

@@ -1,0 +1,194 @@
+package io.weft.pipeline;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.weft.cache.CacheSequence;
+import io.weft.model.CacheForm;
+import io.weft.pipeline.ModelRun.Execution;
+import io.weft.pipeline.ModelRun.Way;
+import io.weft.pipeline.StepSequence.LogitRows;
+import io.weft.plan.Schedule;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Random;
+import java.util.function.IntFunction;
+import java.util.stream.IntStream;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.FieldSource;
+
+/** What a request gets does not depend on the plan, nor on who else is in the batch: bit for bit. */
+class SameBitsTest {
+    private static final int DECODED = 3;
+
+    @SuppressWarnings("unused")
+    private static final List<String> GOLDENS = Golden.NAMES;
+
+    @ParameterizedTest
+    @FieldSource("GOLDENS")
+    void everyScheduleAndEverySplitOfThePromptGivesTheBitsOfTheResidentRun(String name) {
+        List<Integer> prompt = Golden.read(name).longest().inputIds();
+        // Blocks of one token, so that a split may stand between any two tokens.
+        try (ModelRun run = new ModelRun(Golden.model(name), GoldenTest.device(), 1, 16)) {
+            List<float[]> resident = logits(run, Way.of(Schedule.RESIDENT), prompt, block -> CacheForm.DEVICE_KV);
+            for (Schedule schedule : Schedule.values()) {
+                for (int split = 0; split <= prompt.size(); split++) {
+                    int recomputed = split;
+                    assertSameBits(
+                            logits(
+                                    run,
+                                    Way.of(schedule),
+                                    prompt,
+                                    block -> block < recomputed ? CacheForm.HOST_ACT : CacheForm.HOST_KV),
+                            resident,
+                            schedule + " with activations of the first " + split + " tokens");
+                }
+            }
+            assertPoolsAreEmpty(run);
+        }
+    }
+
+    @ParameterizedTest
+    @FieldSource("GOLDENS")
+    void everyMixOfFormsAndEveryCutOfTheWorkGivesTheBitsOfTheResidentRun(String name) {
+        List<Integer> prompt = Golden.read(name).longest().inputIds();
+        Random random = new Random(7);
+        for (int blockTokens : List.of(1, 3, 16)) {
+            int cellTokens = blockTokens == 3 ? 48 : 16;
+            try (ModelRun run = new ModelRun(Golden.model(name), GoldenTest.device(), blockTokens, cellTokens)) {
+                List<float[]> resident = logits(run, Way.of(Schedule.RESIDENT), prompt, block -> CacheForm.DEVICE_KV);
+                for (int round = 0; round < 40; round++) {
+                    Way way = new Way(
+                            Schedule.values()[random.nextInt(Schedule.values().length)],
+                            1 + random.nextInt(100),
+                            1 + random.nextInt(6),
+                            ModelRun.STAGING_BYTES >> random.nextInt(4),
+                            Execution.values()[random.nextInt(2)]);
+                    List<CacheForm> forms = IntStream.range(0, prompt.size() + DECODED)
+                            .mapToObj(block -> CacheForm.values()[random.nextInt(CacheForm.values().length)])
+                            .toList();
+                    assertSameBits(
+                            logits(run, way, prompt, forms::get),
+                            resident,
+                            way + ", blocks of " + blockTokens + ", " + forms);
+                }
+                assertPoolsAreEmpty(run);
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @FieldSource("GOLDENS")
+    void aSequenceGetsTheSameBitsAloneAndAmongOthers(String name) {
+        List<Integer> prompt = Golden.read(name).longest().inputIds();
+        Random random = new Random(11);
+        try (ModelRun run = new ModelRun(Golden.model(name), GoldenTest.device(), 4, 32)) {
+            for (Schedule schedule : Schedule.values()) {
+                Way way = Way.of(schedule);
+                IntFunction<CacheForm> forms = block -> CacheForm.values()[block % CacheForm.values().length];
+                List<float[]> alone = logits(run, way, prompt, forms);
+                List<Member> members = new ArrayList<>();
+                members.add(new Member(run.admit(prompt.size() + DECODED, forms), prompt));
+                for (int other = 0; other < 8; other++) {
+                    List<Integer> otherPrompt =
+                            random.ints(1 + 17 * other, 3, 384).boxed().toList();
+                    members.add(new Member(run.admit(otherPrompt.size() + DECODED, forms), otherPrompt));
+                }
+                Collections.shuffle(members, random);
+                int mine = members.indexOf(members.stream()
+                        .filter(member -> member.prompt == prompt)
+                        .findFirst()
+                        .orElseThrow());
+                assertSameBits(together(run, way, members, mine), alone, schedule + " among others");
+                members.forEach(member -> member.cache.close());
+            }
+            assertPoolsAreEmpty(run);
+        }
+    }
+
+    @ParameterizedTest
+    @FieldSource("GOLDENS")
+    void thePiecesOfAPromptDoNotMatter(String name) {
+        List<Integer> prompt = Golden.read(name).longest().inputIds();
+        try (ModelRun run = new ModelRun(Golden.model(name), GoldenTest.device(), 4, 32)) {
+            IntFunction<CacheForm> forms = block -> CacheForm.values()[block % CacheForm.values().length];
+            Way way = Way.of(Schedule.CHUNKED);
+            List<float[]> whole = prefilled(run, way, prompt, forms, prompt.size());
+            for (int pieceTokens : List.of(1, 2, 7, 31, 32, 33, 96)) {
+                assertSameBits(prefilled(run, way, prompt, forms, pieceTokens), whole, "in pieces of " + pieceTokens);
+            }
+        }
+    }
+
+    private record Member(CacheSequence cache, List<Integer> prompt) {}
+
+    private static List<float[]> prefilled(
+            ModelRun run, Way way, List<Integer> prompt, IntFunction<CacheForm> forms, int pieceTokens) {
+        try (CacheSequence sequence = run.admit(prompt.size(), forms)) {
+            return run.prefill(way, sequence, prompt, pieceTokens, LogitRows.ALL);
+        }
+    }
+
+    /** The logits behind the prompt and behind some fixed tokens more. */
+    private static List<float[]> logits(ModelRun run, Way way, List<Integer> prompt, IntFunction<CacheForm> forms) {
+        try (CacheSequence sequence = run.admit(prompt.size() + DECODED, forms)) {
+            List<float[]> all = new ArrayList<>(run.prefill(way, sequence, prompt, 64, LogitRows.LAST));
+            for (int i = 0; i < DECODED; i++) {
+                all.add(run.decode(way, sequence, 5 + i));
+            }
+            return all;
+        }
+    }
+
+    /** The same for member {@code mine} of a batch whose prompts are cached in unequal pieces. */
+    private static List<float[]> together(ModelRun run, Way way, List<Member> members, int mine) {
+        List<float[]> all = new ArrayList<>();
+        int longest = members.get(mine).prompt.size();
+        for (int tokens = 0; tokens < longest + DECODED; ) {
+            List<StepSequence> parts = new ArrayList<>();
+            int mineAt = -1;
+            for (int i = 0; i < members.size(); i++) {
+                Member member = members.get(i);
+                int cached = member.cache.tokens();
+                if (cached < member.prompt.size()) {
+                    int to = Math.min(member.prompt.size(), cached + 19);
+                    LogitRows rows = to == member.prompt.size() ? LogitRows.LAST : LogitRows.NONE;
+                    if (i == mine && rows == LogitRows.LAST) {
+                        mineAt = logitRows(parts);
+                    }
+                    parts.add(ModelRun.part(member.cache, member.prompt.subList(cached, to), rows));
+                } else if (cached < member.prompt.size() + DECODED) {
+                    if (i == mine) {
+                        mineAt = logitRows(parts);
+                    }
+                    parts.add(ModelRun.part(member.cache, List.of(5 + cached - member.prompt.size()), LogitRows.LAST));
+                }
+            }
+            List<float[]> logits = run.step(way, parts);
+            if (mineAt >= 0) {
+                all.add(logits.get(mineAt));
+            }
+            tokens = members.get(mine).cache.tokens();
+        }
+        return all;
+    }
+
+    private static int logitRows(List<StepSequence> parts) {
+        return parts.stream()
+                .mapToInt(part -> part.logits().count(part.newTokens().size()))
+                .sum();
+    }
+
+    private static void assertSameBits(List<float[]> actual, List<float[]> expected, String what) {
+        assertThat(actual).as(what).hasSameSizeAs(expected);
+        for (int i = 0; i < actual.size(); i++) {
+            assertThat(actual.get(i)).as(what).containsExactly(expected.get(i));
+        }
+    }
+
+    private static void assertPoolsAreEmpty(ModelRun run) {
+        assertThat(run.cache().usage().open().usedBytes()).isZero();
+        assertThat(run.cache().usage().device().usedBytes()).isZero();
+        assertThat(run.cache().usage().host().usedBytes()).isZero();
+    }
+}

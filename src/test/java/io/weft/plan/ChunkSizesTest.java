@@ -1,0 +1,53 @@
+package io.weft.plan;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.weft.model.CacheForm;
+import io.weft.model.CacheGeometry;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class ChunkSizesTest {
+    private static final CacheGeometry GEOMETRY = Shapes.GEOMETRIES.getFirst();
+
+    @ParameterizedTest
+    @ValueSource(ints = {1, 2, 3, 5, 8, 16, 40})
+    void noMultipleOfACellIsFaster(int cells) {
+        CostModel costs = new CostModel(Profiles.machine(1, 200, 1), GEOMETRY);
+        StepShape shape = Shapes.decode(GEOMETRY, 4, 32, CacheForm.HOST_ACT);
+        StepPlanner planner = new StepPlanner(GEOMETRY, Schedule.CHUNKED, 1 << 20, 64, 4);
+        StepPlanner chosen = ChunkSizes.fastest(planner, costs, shape);
+        StepPlanner other = new StepPlanner(GEOMETRY, Schedule.CHUNKED, 1 << 20, 64 * cells, 4);
+        long chosenNanos = costs.simulator().play(chosen.plan(shape)).totalNanos();
+        long otherNanos = costs.simulator().play(other.plan(shape)).totalNanos();
+        // Sizes between the candidates may be a little better.
+        assertThat((double) chosenNanos).isLessThanOrEqualTo(otherNanos * 1.02);
+    }
+
+    @Test
+    void aDearCallMakesLargeChunks() {
+        StepShape shape = Shapes.decode(GEOMETRY, 4, 32, CacheForm.HOST_ACT);
+        StepPlanner planner = new StepPlanner(GEOMETRY, Schedule.CHUNKED, 1L << 40, 64, 4);
+        HardwareProfile cheap = Profiles.machine(1, 100, 1);
+        HardwareProfile dear = new HardwareProfile(
+                cheap.device(),
+                Curve.linear(1e6, 1, 1 << 30),
+                cheap.linkOut(),
+                cheap.deviceCopy(),
+                cheap.embed(),
+                cheap.project(),
+                cheap.keyValues(),
+                cheap.attentionReads(),
+                cheap.attentionPairs(),
+                cheap.complete(),
+                cheap.head(),
+                0,
+                0);
+        int cheapTokens = ChunkSizes.fastest(planner, new CostModel(cheap, GEOMETRY), shape)
+                .chunkTokens();
+        int dearTokens = ChunkSizes.fastest(planner, new CostModel(dear, GEOMETRY), shape)
+                .chunkTokens();
+        assertThat(dearTokens).isGreaterThan(cheapTokens).isGreaterThanOrEqualTo(512);
+    }
+}

@@ -1,0 +1,63 @@
+package io.weft.plan;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import io.weft.model.CacheForm;
+import io.weft.model.CacheForm.Content;
+import io.weft.model.CacheGeometry;
+import java.util.Random;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class CostModelTest {
+    @ParameterizedTest
+    @ValueSource(longs = {1, 2, 3, 4, 5, 6, 7, 8})
+    void everyStageCostsSomethingFiniteAndScalesWithItsMachine(long seed) {
+        Random random = new Random(seed);
+        CacheGeometry geometry = Shapes.geometry(random);
+        HardwareProfile profile = Profiles.random(random);
+        CostModel costs = new CostModel(profile, geometry);
+        CostModel slowLink = new CostModel(profile.withLinkTimes(3), geometry);
+        CostModel slowCompute = new CostModel(profile.withComputeTimes(3), geometry);
+        StepPlan plan =
+                new StepPlanner(geometry, Schedule.CHUNKED, 1L << 40, 64, 3).plan(Shapes.step(random, geometry));
+        for (PlannedStage planned : plan.stages()) {
+            Stage stage = planned.stage();
+            assertThat(costs.nanos(stage)).isNotNegative();
+            boolean onLink = stage.lane() != Lane.COMPUTE;
+            assertThat(slowLink.nanos(stage)).isCloseTo((onLink ? 3 : 1) * costs.nanos(stage), within(2L));
+            assertThat(slowCompute.nanos(stage)).isCloseTo((onLink ? 1 : 3) * costs.nanos(stage), within(2L));
+        }
+    }
+
+    /** On one lane alone there is nothing to overlap: the step takes what its compute takes. */
+    @ParameterizedTest
+    @EnumSource(Schedule.class)
+    void theBaseIsTheComputeOfAResidentDecodeStep(Schedule schedule) {
+        CacheGeometry geometry = Shapes.GEOMETRIES.getFirst();
+        CostModel costs = new CostModel(Profiles.machine(0, 7, 3), geometry);
+        StepShape shape = Shapes.decode(geometry, 4, 32, CacheForm.DEVICE_KV);
+        Timeline timeline = costs.simulator().play(new StepPlanner(geometry, schedule, 0, 64, 3).plan(shape));
+        assertThat((double) timeline.totalNanos()).isCloseTo(costs.baseNanos(4, 4 * 513), within(20.0));
+    }
+
+    @ParameterizedTest
+    @MethodSource("io.weft.plan.Shapes#geometries")
+    void aSequencesBlocksOfOneContentCrossInOneCopy(CacheGeometry geometry) {
+        StepShape shape = Shapes.decode(geometry, 3, 2, CacheForm.HOST_KV);
+        StepPlan plan = new StepPlanner(geometry, Schedule.CHUNKED, 1L << 40, 1 << 20, 3).plan(shape);
+        assertThat(plan.stages())
+                .filteredOn(planned -> planned.stage() instanceof Stage.Transfer)
+                .hasSize(geometry.dimensions().layers())
+                .allSatisfy(planned -> assertThat(planned.stage())
+                        .isInstanceOfSatisfying(
+                                Stage.Transfer.class,
+                                transfer -> assertThat(transfer.copies()).isEqualTo(3)));
+        CostModel costs = new CostModel(Profiles.machine(2, 1, 1), geometry);
+        assertThat(costs.linkNanosPerToken(Content.KEY_VALUE, 7))
+                .isCloseTo(2.0 * geometry.tokenLayerBytes(Content.KEY_VALUE), within(1e-6));
+    }
+}

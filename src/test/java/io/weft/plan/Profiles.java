@@ -1,0 +1,46 @@
+package io.weft.plan;
+
+import java.util.Random;
+
+/** Machines for the tests of planning. */
+final class Profiles {
+    private static final long SIZE_MAX = 1L << 40;
+
+    private Profiles() {}
+
+    /** A machine whose every cost is a fixed part and a rate. */
+    static HardwareProfile machine(double linkNanosPerByte, double recomputeNanosPerToken, double otherFactor) {
+        return new HardwareProfile(
+                "test machine",
+                Curve.linear(0, linkNanosPerByte, SIZE_MAX),
+                Curve.linear(0, linkNanosPerByte, SIZE_MAX),
+                Curve.linear(0, linkNanosPerByte / 20, SIZE_MAX),
+                Curve.linear(0, 2 * otherFactor, SIZE_MAX),
+                Curve.linear(0, 20 * otherFactor, SIZE_MAX),
+                Curve.linear(0, recomputeNanosPerToken, SIZE_MAX),
+                Curve.linear(0, otherFactor, SIZE_MAX),
+                Curve.linear(0, otherFactor / 2, SIZE_MAX),
+                Curve.linear(0, 50 * otherFactor, SIZE_MAX),
+                Curve.linear(0, 30 * otherFactor, SIZE_MAX),
+                0,
+                0);
+    }
+
+    /** A machine with random curves. */
+    static HardwareProfile random(Random random) {
+        return new HardwareProfile(
+                "random machine",
+                CurveTest.random(random),
+                CurveTest.random(random),
+                CurveTest.random(random),
+                CurveTest.random(random),
+                CurveTest.random(random),
+                CurveTest.random(random),
+                CurveTest.random(random),
+                CurveTest.random(random),
+                CurveTest.random(random),
+                CurveTest.random(random),
+                random.nextInt(100),
+                random.nextInt(100));
+    }
+}

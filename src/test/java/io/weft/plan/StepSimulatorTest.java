@@ -1,0 +1,182 @@
+package io.weft.plan;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.weft.model.CacheForm;
+import io.weft.model.CacheGeometry;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+class StepSimulatorTest {
+    /** A random plan with random costs. */
+    private record Case(List<PlannedStage> stages, long[] costs, long launchNanos, long handoffNanos) {
+        static Case of(long seed) {
+            Random random = new Random(seed);
+            CacheGeometry geometry = Shapes.geometry(random);
+            StepPlan plan = new StepPlanner(
+                            geometry,
+                            Schedule.values()[random.nextInt(4)],
+                            1L << 40,
+                            1 + random.nextInt(6 * geometry.cellTokens()),
+                            1 + random.nextInt(5))
+                    .plan(Shapes.step(random, geometry));
+            long[] costs = plan.stages().stream()
+                    .mapToLong(stage -> random.nextInt(4) == 0 ? 0 : random.nextInt(20))
+                    .toArray();
+            return new Case(plan.stages(), costs, random.nextInt(3), random.nextInt(4));
+        }
+
+        Timeline play() {
+            return play(costs, launchNanos, handoffNanos);
+        }
+
+        /** Costs are given to stages one by one, so the simulator is asked with a function that counts along. */
+        Timeline play(long[] stageCosts, long launch, long handoff) {
+            int[] next = {0};
+            return new StepSimulator(stage -> stageCosts[next[0]++], launch, handoff).play(stages);
+        }
+    }
+
+    static Stream<Case> cases() {
+        return IntStream.range(0, 200).mapToObj(Case::of);
+    }
+
+    @ParameterizedTest
+    @MethodSource("cases")
+    void equalsAClockThatTicks(Case c) {
+        long[] starts = tick(c);
+        List<StageTiming> timings = c.play().stages();
+        for (int i = 0; i < starts.length; i++) {
+            assertThat(timings.get(i).startNanos()).as("start of %d", i).isEqualTo(starts[i]);
+            assertThat(timings.get(i).nanos()).isEqualTo(c.costs()[i]);
+            assertThat(timings.get(i).planned()).isSameAs(c.stages().get(i));
+        }
+    }
+
+    /** At every nanosecond, whatever can start starts. */
+    private static long[] tick(Case c) {
+        int count = c.stages().size();
+        long[] starts = new long[count];
+        Arrays.fill(starts, -1);
+        int started = 0;
+        for (long now = 0; started < count; now++) {
+            boolean moved = true;
+            while (moved) {
+                moved = false;
+                for (int i = 0; i < count; i++) {
+                    if (starts[i] < 0 && canStart(c, starts, i, now)) {
+                        starts[i] = now;
+                        started++;
+                        moved = true;
+                    }
+                }
+            }
+        }
+        return starts;
+    }
+
+    private static boolean canStart(Case c, long[] starts, int stage, long now) {
+        if (now < (stage + 1) * c.launchNanos()) {
+            return false;
+        }
+        for (int earlier = 0; earlier < stage; earlier++) {
+            boolean sameLane = c.stages().get(earlier).stage().lane()
+                    == c.stages().get(stage).stage().lane();
+            boolean awaited = c.stages().get(stage).after().contains(earlier);
+            long ready = starts[earlier] + c.costs()[earlier] + (awaited ? c.handoffNanos() : 0);
+            if ((sameLane || awaited) && (starts[earlier] < 0 || now < ready)) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    @ParameterizedTest
+    @MethodSource("cases")
+    void isNeverShorterThanALaneNorThanAnyChainOfStages(Case c) {
+        Timeline timeline = c.play();
+        for (Lane lane : Lane.values()) {
+            long sum = IntStream.range(0, c.costs().length)
+                    .filter(i -> c.stages().get(i).stage().lane() == lane)
+                    .mapToLong(i -> c.costs()[i])
+                    .sum();
+            assertThat(timeline.busyNanos(lane)).isEqualTo(sum);
+            assertThat(timeline.totalNanos()).isGreaterThanOrEqualTo(sum);
+            assertThat(timeline.busyRatio(lane)).isBetween(0.0, 1.0);
+        }
+        Random random = new Random(c.costs().length);
+        for (int i = 0; i < 20; i++) {
+            assertThat(timeline.totalNanos()).isGreaterThanOrEqualTo(chainNanos(c, random));
+        }
+    }
+
+    /** A random walk back over what stages wait for. */
+    private static long chainNanos(Case c, Random random) {
+        int stage = random.nextInt(c.stages().size());
+        long nanos = 0;
+        while (stage >= 0) {
+            nanos += c.costs()[stage];
+            int last = stage;
+            List<Integer> before = new ArrayList<>(c.stages().get(stage).after());
+            IntStream.range(0, stage)
+                    .filter(i -> c.stages().get(i).stage().lane()
+                            == c.stages().get(last).stage().lane())
+                    .max()
+                    .ifPresent(before::add);
+            stage = before.isEmpty() ? -1 : before.get(random.nextInt(before.size()));
+        }
+        return nanos;
+    }
+
+    @ParameterizedTest
+    @MethodSource("cases")
+    void noStageStartsLaterWhenAnyCostFalls(Case c) {
+        Random random = new Random(c.costs().length);
+        List<StageTiming> before = c.play().stages();
+        for (int i = 0; i < 10; i++) {
+            long[] cheaper = c.costs().clone();
+            int stage = random.nextInt(cheaper.length);
+            cheaper[stage] = random.nextLong(cheaper[stage] + 1);
+            List<StageTiming> after =
+                    c.play(cheaper, c.launchNanos() / 2, c.handoffNanos() / 2).stages();
+            for (int s = 0; s < before.size(); s++) {
+                assertThat(after.get(s).startNanos())
+                        .isLessThanOrEqualTo(before.get(s).startNanos());
+            }
+        }
+    }
+
+    @Test
+    void chunksHideRecomputationBehindTheLinkWhereThePapersScheduleCannot() {
+        CacheGeometry geometry = Shapes.GEOMETRIES.getFirst();
+        CostModel costs = new CostModel(Profiles.machine(1, 128, 0), geometry);
+        StepShape activations = Shapes.decode(geometry, 4, 32, CacheForm.HOST_ACT);
+        StepShape keyValues = Shapes.decode(geometry, 4, 32, CacheForm.HOST_KV);
+        long chunked = play(costs, Schedule.CHUNKED, activations);
+        long fullTransfer = play(costs, Schedule.FULL_TRANSFER, keyValues);
+        // X takes half the time of K and V, and everything else half of that: only fill and drain are lost.
+        assertThat((double) fullTransfer / chunked).isBetween(1.8, 2.0);
+        assertThat(play(costs, Schedule.KVPR, activations)).isGreaterThan(chunked);
+    }
+
+    private static long play(CostModel costs, Schedule schedule, StepShape shape) {
+        StepPlan plan = new StepPlanner(costs.geometry(), schedule, 1L << 40, 128, 4).plan(shape);
+        return costs.simulator().play(plan).totalNanos();
+    }
+
+    @Test
+    void refusesNegativeTimes() {
+        assertThatThrownBy(() -> new StepSimulator(stage -> 0, -1, 0)).hasMessageContaining("launchNanos is -1");
+        StepSimulator simulator = new StepSimulator(stage -> -3, 0, 0);
+        assertThatThrownBy(() -> simulator.play(List.of(new PlannedStage(0, new Stage.Upload(), List.of()))))
+                .hasMessageContaining("Upload[] costs -3 ns");
+    }
+}
