@@ -31,6 +31,7 @@ final class BenchCommand implements Callable<Integer> {
 
     @Option(
             names = "--schedules",
+            order = 20,
             split = ",",
             paramLabel = "NAME",
             defaultValue = "resident,full-transfer,kvpr,chunked",
@@ -39,6 +40,7 @@ final class BenchCommand implements Callable<Integer> {
 
     @Option(
             names = "--batch",
+            order = 21,
             paramLabel = "N",
             defaultValue = "4",
             description = "Sequences. Default: ${DEFAULT-VALUE}.")
@@ -46,6 +48,7 @@ final class BenchCommand implements Callable<Integer> {
 
     @Option(
             names = "--prompt",
+            order = 22,
             paramLabel = "N",
             defaultValue = "512",
             description = "Prompt tokens of each sequence. Default: ${DEFAULT-VALUE}.")
@@ -53,12 +56,13 @@ final class BenchCommand implements Callable<Integer> {
 
     @Option(
             names = "--generate",
+            order = 23,
             paramLabel = "N",
             defaultValue = "16",
             description = "Tokens to generate for each sequence. Default: ${DEFAULT-VALUE}.")
     private int generatedTokens;
 
-    @Option(names = "--json", paramLabel = "FILE", description = "Write the figures to this file as well.")
+    @Option(names = "--json", order = 24, paramLabel = "FILE", description = "Write the figures to this file as well.")
     private Path json = Path.of("");
 
     @Spec

@@ -92,6 +92,7 @@ final class Service {
                 settings.requests().maxTokens(),
                 settings.requests().temperature(),
                 settings.requests().seed(),
+                settings.managementPort(),
                 ApiSettings.DEFAULT_MAX_BODY_BYTES,
                 ApiSettings.DEFAULT_MAX_CHOICES);
     }

@@ -33,6 +33,7 @@ import org.eclipse.microprofile.config.Config;
  * @param cpuThreads threads of the CPU device's kernels
  * @param profileDirectory where measured profiles are kept
  * @param apiKey key that clients must send; none if empty
+ * @param managementPort second port for probes and metrics; none if empty
  * @param livenessStall time without a step or an idle tick after which the service counts as dead
  * @param requests what a request gets that does not say
  */
@@ -55,6 +56,7 @@ record Settings(
         int cpuThreads,
         Path profileDirectory,
         Optional<String> apiKey,
+        OptionalInt managementPort,
         Duration livenessStall,
         RequestDefaults requests) {
 
@@ -111,6 +113,8 @@ record Settings(
      */
     static Settings read(Config config) {
         SettingReader reader = new SettingReader(config);
+        // Quarkus reads it; but its complaint is forty lines long.
+        reader.integer("quarkus.http.port", 8080, 0, 65_535);
         int processors = Runtime.getRuntime().availableProcessors();
         int blockTokens = reader.integer("weft.block-tokens", 16, 1, 4096);
         int cellTokens = reader.integer("weft.cell-tokens", Math.max(64, blockTokens), blockTokens, 1 << 16);
@@ -141,6 +145,7 @@ record Settings(
                         Path.of(System.getProperty("user.home"), ".cache", "weft", "profiles")
                                 .toString())),
                 reader.text("weft.api-key"),
+                port(reader, "weft.management-port"),
                 reader.duration("weft.liveness-stall", Duration.ofSeconds(60)),
                 RequestDefaults.read(reader));
     }
@@ -166,6 +171,7 @@ record Settings(
                 cpuThreads,
                 profileDirectory,
                 apiKey,
+                managementPort,
                 livenessStall,
                 requests);
     }
@@ -184,6 +190,11 @@ record Settings(
                     reader.decimal("weft.request.temperature", Bound.INCLUSIVE, 0, 2),
                     reader.whole("weft.request.seed"));
         }
+    }
+
+    private static OptionalInt port(SettingReader reader, String key) {
+        int port = reader.integer(key, 0, 1, 65_535);
+        return port == 0 ? OptionalInt.empty() : OptionalInt.of(port);
     }
 
     private static OptionalInt optional(SettingReader reader, String key) {
