@@ -118,6 +118,7 @@ class OperationsTest {
         double prompts = metrics.counter("weft.prompt.tokens").count();
         double generated = metrics.counter("weft.generation.tokens").count();
         long first = metrics.timer("weft.time.to.first.token").count();
+        long queued = metrics.timer("weft.request.queue.time").count();
         long between = metrics.timer("weft.inter.token.latency").count();
 
         api.answer("/v1/completions", "{\"prompt\":[5,6,7],\"max_tokens\":6,\"ignore_eos\":true}");
@@ -132,6 +133,7 @@ class OperationsTest {
         double tokens = metrics.counter("weft.generation.tokens").count() - generated;
         assertThat(tokens).isBetween(8.0, 14.0);
         assertThat(metrics.timer("weft.time.to.first.token").count() - first).isEqualTo(3);
+        assertThat(metrics.timer("weft.request.queue.time").count() - queued).isEqualTo(3);
         assertThat(metrics.timer("weft.inter.token.latency").count() - between).isEqualTo((long) tokens - 3);
     }
 
@@ -145,6 +147,7 @@ class OperationsTest {
                 .contains(
                         "\nweft_num_requests_running",
                         "\nweft_num_requests_waiting",
+                        "\nweft_request_queue_time_seconds_bucket",
                         "\nweft_time_to_first_token_seconds_bucket",
                         "\nweft_inter_token_latency_seconds_bucket",
                         "\nweft_e2e_request_latency_seconds_bucket",
