@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.eclipse.microprofile.openapi.annotations.media.Schema;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -17,7 +18,7 @@ import org.jspecify.annotations.Nullable;
  */
 record ChatMessage(
         @NotEmpty String role,
-        @Nullable JsonNode content,
+        @Nullable @Schema(implementation = Object.class) JsonNode content,
         @JsonAnySetter @Nullable Map<String, Object> further) {
 
     /** The conversation as a template reads it. */

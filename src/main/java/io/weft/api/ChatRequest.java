@@ -13,6 +13,7 @@ import jakarta.validation.constraints.NotNull;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
+import org.eclipse.microprofile.openapi.annotations.media.Schema;
 import org.jspecify.annotations.Nullable;
 
 /** Body of {@code POST /v1/chat/completions}. */
@@ -25,8 +26,8 @@ record ChatRequest(
         Integer topLogprobs,
 
         @Nullable Map<String, Object> chatTemplateKwargs,
-        @Nullable JsonNode tools,
-        @Nullable JsonNode responseFormat,
+        @Nullable @Schema(implementation = Object[].class) JsonNode tools,
+        @Nullable @Schema(implementation = Object.class) JsonNode responseFormat,
         @JsonUnwrapped @Valid GenerationFields fields) {
 
     void check() {

@@ -15,6 +15,10 @@ import jakarta.ws.rs.core.MediaType;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.IntStream;
+import org.eclipse.microprofile.openapi.annotations.Operation;
+import org.eclipse.microprofile.openapi.annotations.media.Content;
+import org.eclipse.microprofile.openapi.annotations.media.Schema;
+import org.eclipse.microprofile.openapi.annotations.responses.APIResponse;
 import org.jboss.resteasy.reactive.RestMulti;
 
 /** {@code POST /v1/chat/completions}. */
@@ -35,6 +39,16 @@ class ChatResource {
 
     @POST
     @Blocking
+    @Operation(summary = "Answer in a chat")
+    @APIResponse(
+            responseCode = "200",
+            description = "The answer, or its chunks as server-sent events if stream is true",
+            content = {
+                @Content(mediaType = MediaType.APPLICATION_JSON, schema = @Schema(implementation = ChatResponse.class)),
+                @Content(
+                        mediaType = MediaType.SERVER_SENT_EVENTS,
+                        schema = @Schema(implementation = ChatResponse.class))
+            })
     @Consumes(MediaType.APPLICATION_JSON)
     public RestMulti<byte[]> chat(@NotNull @Valid ChatRequest request, RoutingContext routing) {
         request.check();

@@ -8,6 +8,7 @@ import io.quarkus.runtime.annotations.RegisterForReflection;
 import io.weft.api.CompletionResponse.PromptLogprob;
 import java.util.List;
 import java.util.Map;
+import org.eclipse.microprofile.openapi.annotations.media.Schema;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -25,7 +26,9 @@ record ChatResponse(
         List<Part> choices,
         @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable List<@Nullable Map<String, PromptLogprob>> promptLogprobs,
         @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable List<Integer> promptTokenIds,
-        @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable JsonNode usage) {
+
+        @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable @Schema(implementation = Usage.class)
+        JsonNode usage) {
 
     /**
      * A choice, or what came of it.

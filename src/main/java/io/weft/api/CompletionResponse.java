@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.annotation.JsonNaming;
 import io.quarkus.runtime.annotations.RegisterForReflection;
 import java.util.List;
 import java.util.Map;
+import org.eclipse.microprofile.openapi.annotations.media.Schema;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -22,7 +23,9 @@ record CompletionResponse(
         long created,
         String model,
         List<Part> choices,
-        @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable JsonNode usage) {
+
+        @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable @Schema(implementation = Usage.class)
+        JsonNode usage) {
 
     /** A choice, or what came of it. */
     @JsonNaming(SnakeCaseStrategy.class)

@@ -15,6 +15,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
+import org.eclipse.microprofile.openapi.annotations.Operation;
+import org.eclipse.microprofile.openapi.annotations.media.Content;
+import org.eclipse.microprofile.openapi.annotations.media.Schema;
+import org.eclipse.microprofile.openapi.annotations.responses.APIResponse;
 import org.jboss.resteasy.reactive.RestMulti;
 
 /** {@code POST /v1/completions}. */
@@ -37,6 +41,18 @@ class CompletionsResource {
 
     @POST
     @Blocking
+    @Operation(summary = "Complete a prompt")
+    @APIResponse(
+            responseCode = "200",
+            description = "The answer, or its chunks as server-sent events if stream is true",
+            content = {
+                @Content(
+                        mediaType = MediaType.APPLICATION_JSON,
+                        schema = @Schema(implementation = CompletionResponse.class)),
+                @Content(
+                        mediaType = MediaType.SERVER_SENT_EVENTS,
+                        schema = @Schema(implementation = CompletionResponse.class))
+            })
     @Consumes(MediaType.APPLICATION_JSON)
     public RestMulti<byte[]> complete(@NotNull @Valid CompletionRequest request, RoutingContext routing) {
         request.check();

@@ -8,6 +8,7 @@ import jakarta.ws.rs.Path;
 import jakarta.ws.rs.Produces;
 import jakarta.ws.rs.core.MediaType;
 import jakarta.ws.rs.core.Response;
+import org.eclipse.microprofile.openapi.annotations.Operation;
 
 /** {@code GET /health}: readiness, where other servers have it. */
 @Path("/health")
@@ -19,6 +20,7 @@ class HealthResource {
     }
 
     @GET
+    @Operation(summary = "Tell whether requests are accepted")
     @Blocking
     @Produces(MediaType.APPLICATION_JSON)
     public Response health() {

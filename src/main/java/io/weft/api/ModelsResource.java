@@ -8,6 +8,7 @@ import jakarta.ws.rs.Path;
 import jakarta.ws.rs.Produces;
 import jakarta.ws.rs.core.MediaType;
 import java.util.List;
+import org.eclipse.microprofile.openapi.annotations.Operation;
 
 /** {@code GET /v1/models}: the model that is served. */
 @Path("/v1/models")
@@ -32,12 +33,14 @@ class ModelsResource {
     }
 
     @GET
+    @Operation(summary = "List the models: one")
     public Models models() {
         return new Models("list", List.of(Model.of(generator.model(null))));
     }
 
     /** A name may have slashes. */
     @GET
+    @Operation(summary = "Describe a model")
     @Path("/{id:.+}")
     public Model model(String id) {
         return Model.of(generator.model(id));

@@ -12,9 +12,13 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.IntStream;
+import org.eclipse.microprofile.openapi.annotations.media.Schema;
 
 /** Prompts of a request: one or several, as texts or as token ids. */
 @JsonDeserialize(using = PromptInput.Reader.class)
+@Schema(
+        description = "A text, several texts, a list of token ids, or several such lists",
+        oneOf = {String.class, String[].class, int[].class, int[][].class})
 sealed interface PromptInput {
     /** How many. */
     int count();

@@ -16,6 +16,7 @@ import jakarta.ws.rs.Produces;
 import jakarta.ws.rs.core.MediaType;
 import java.util.List;
 import java.util.Map;
+import org.eclipse.microprofile.openapi.annotations.Operation;
 import org.jspecify.annotations.Nullable;
 
 /** {@code POST /tokenize} and {@code POST /detokenize}: text to tokens and back. */
@@ -60,6 +61,7 @@ class TokensResource {
     record Text(String prompt) {}
 
     @POST
+    @Operation(summary = "Turn a text or a chat into tokens")
     @Path("/tokenize")
     @Blocking
     public Tokens tokenize(@NotNull @Valid TokenizeRequest request) {
@@ -87,6 +89,7 @@ class TokensResource {
     }
 
     @POST
+    @Operation(summary = "Turn tokens into text")
     @Path("/detokenize")
     @Blocking
     public Text detokenize(@NotNull @Valid DetokenizeRequest request) {

@@ -17,6 +17,7 @@ import java.net.URI;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.List;
 import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -158,12 +159,22 @@ class OperationsTest {
 
     @Test
     void theApiDescribesItself() throws Exception {
-        String document = api.get("/q/openapi", "Accept", "application/json").body();
+        JsonNode document = ApiClient.json(
+                api.get("/q/openapi", "Accept", "application/json").body());
 
-        assertThat(ApiClient.json(document).path("paths").has("/v1/completions"))
-                .isTrue();
-        assertThat(ApiClient.json(document).path("paths").has("/v1/chat/completions"))
-                .isTrue();
+        for (String path : List.of("/v1/completions", "/v1/chat/completions")) {
+            assertThat(document.path("paths").path(path).at("/post/responses/200/content"))
+                    .hasSize(2);
+        }
+        JsonNode schemas = document.at("/components/schemas");
+        // What two requests share stands in each of them, as on the wire.
+        for (String request : List.of("CompletionRequest", "ChatRequest")) {
+            assertThat(schemas.path(request).at("/properties/max_tokens/minimum").intValue())
+                    .isZero();
+            assertThat(schemas.path(request).path("properties").has("fields")).isFalse();
+        }
+        assertThat(schemas.at("/PromptInput/oneOf")).hasSize(4);
+        assertThat(schemas.has("JsonNode")).isFalse();
     }
 
     @ParameterizedTest
