@@ -169,7 +169,9 @@ class OperationsTest {
         JsonNode schemas = document.at("/components/schemas");
         // What two requests share stands in each of them, as on the wire.
         for (String request : List.of("CompletionRequest", "ChatRequest")) {
-            assertThat(schemas.path(request).at("/properties/max_tokens/minimum").intValue())
+            assertThat(schemas.path(request)
+                            .at("/properties/max_tokens/minimum")
+                            .intValue())
                     .isZero();
             assertThat(schemas.path(request).path("properties").has("fields")).isFalse();
         }
