@@ -52,11 +52,13 @@ public record PlacementProblem(
      * The problem of decode steps.
      *
      * @param forms that may be used
+     * @param streamedWeightBytes weights that cross the link in every step
      */
     public static PlacementProblem decode(
             CostModel costs,
             DecodeLoad load,
             Collection<CacheForm> forms,
+            long streamedWeightBytes,
             double deviceBudgetBytes,
             double hostBudgetBytes) {
         List<Route> routes = new ArrayList<>();
@@ -65,10 +67,11 @@ public record PlacementProblem(
             boolean useful =
                     form.content() == Content.KEY_VALUE || costs.geometry().activationsAreSmaller();
             if (forms.contains(form) && useful) {
-                routes.add(Route.of(form, costs, load.copyTokens()));
+                routes.add(Route.of(form, costs, load.copyTokens(), Math.min(load.chunkTokens(), load.totalTokens())));
             }
         }
-        double linkBase = costs.nanos(new Stage.Upload());
+        double linkBase =
+                costs.nanos(new Stage.Upload()) + costs.profile().linkIn().nanos(streamedWeightBytes);
         return new PlacementProblem(
                 routes,
                 load.totalTokens(),
