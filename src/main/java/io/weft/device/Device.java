@@ -46,7 +46,7 @@ public interface Device extends AutoCloseable {
      * @param rows matrices of equal width whose rows, one after the other, are the output features
      * @param bias vectors that make up the bias in the same way; empty for none
      */
-    Linear linear(String purpose, List<TensorView> rows, List<TensorView> bias);
+    Linear linear(String purpose, List<? extends Tensor> rows, List<? extends Tensor> bias);
 
     /**
      * @param tokens (vocabulary, width)
@@ -54,13 +54,13 @@ public interface Device extends AutoCloseable {
      * @param positionOffset row of {@code positions} that position 0 uses
      * @param scale factor on the token's row
      */
-    Embedding embedding(TensorView tokens, @Nullable TensorView positions, int positionOffset, float scale);
+    Embedding embedding(Tensor tokens, @Nullable Tensor positions, int positionOffset, float scale);
 
     /**
      * @param gain (width)
      * @param bias (width), or null for none
      */
-    Norm norm(Norm.Kind kind, TensorView gain, @Nullable TensorView bias);
+    Norm norm(Norm.Kind kind, Tensor gain, @Nullable Tensor bias);
 
     /**
      * A rotary table for positions 0 to {@code positions − 1}: angle of dimension j at position p is {@code p ·

@@ -94,4 +94,13 @@ public interface Kernels {
 
     /** Converts {@code count} elements to fp32, for results that leave the device. */
     void toFloat(Stream stream, DeviceBuffer in, DeviceBuffer out, long count);
+
+    /**
+     * The column of each row's largest element, the first of equals: greedy sampling, so that only token ids leave the
+     * device.
+     *
+     * @param in (rows, width)
+     * @param out (rows) int32
+     */
+    void argmax(Stream stream, DeviceBuffer in, DeviceBuffer out, int rows, int width);
 }

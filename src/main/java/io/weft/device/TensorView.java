@@ -1,6 +1,8 @@
 package io.weft.device;
 
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
 import java.util.List;
 
 /**
@@ -11,7 +13,13 @@ import java.util.List;
  * @param shape outermost first
  * @param data exactly the elements; may be unaligned (a memory-mapped file)
  */
-public record TensorView(String name, ElementType type, List<Integer> shape, MemorySegment data) {
+public record TensorView(String name, ElementType type, List<Integer> shape, MemorySegment data) implements Tensor {
+    private static final ValueLayout.OfFloat FLOAT =
+            ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final ValueLayout.OfShort SHORT =
+            ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final int BF16_SHIFT = 16;
+
     public TensorView {
         shape = List.copyOf(shape);
         long elements = 1;
@@ -24,18 +32,13 @@ public record TensorView(String name, ElementType type, List<Integer> shape, Mem
         }
     }
 
-    /** Rows of a matrix, or elements of a vector. */
-    public int rows() {
-        return shape.getFirst();
-    }
-
-    /** Elements of a row: the product of all extents but the first; 1 for a vector. */
-    public int columns() {
-        int columns = 1;
-        for (int extent : shape.subList(1, shape.size())) {
-            columns *= extent;
-        }
-        return columns;
+    @Override
+    public float element(long index) {
+        return switch (type) {
+            case F32 -> data.get(FLOAT, index * Float.BYTES);
+            case F16 -> Float.float16ToFloat(data.get(SHORT, index * Short.BYTES));
+            case BF16 -> Float.intBitsToFloat(data.get(SHORT, index * Short.BYTES) << BF16_SHIFT);
+        };
     }
 
     /** The rows {@code [from, from + count)}, without copying. */

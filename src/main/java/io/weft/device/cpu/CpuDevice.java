@@ -14,7 +14,7 @@ import io.weft.device.Norm;
 import io.weft.device.OutOfMemoryBudgetException;
 import io.weft.device.RotaryTable;
 import io.weft.device.Stream;
-import io.weft.device.TensorView;
+import io.weft.device.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
@@ -124,9 +124,9 @@ public final class CpuDevice implements Device {
     }
 
     @Override
-    public Linear linear(String purpose, List<TensorView> rows, List<TensorView> bias) {
+    public Linear linear(String purpose, List<? extends Tensor> rows, List<? extends Tensor> bias) {
         int inFeatures = rows.getFirst().columns();
-        int outFeatures = rows.stream().mapToInt(TensorView::rows).sum();
+        int outFeatures = rows.stream().mapToInt(Tensor::rows).sum();
         int padded = Math.ceilDiv(outFeatures, CpuLinear.PANEL) * CpuLinear.PANEL;
         long panelBytes = (long) padded * inFeatures * Float.BYTES;
         long bytes = panelBytes + (long) padded * Float.BYTES;
@@ -137,7 +137,7 @@ public final class CpuDevice implements Device {
     }
 
     @Override
-    public Embedding embedding(TensorView tokens, @Nullable TensorView positions, int positionOffset, float scale) {
+    public Embedding embedding(Tensor tokens, @Nullable Tensor positions, int positionOffset, float scale) {
         DeviceBuffer tokenTable = upload("token embedding", tokens);
         long positionAddress = 0;
         long bytes = tokenTable.bytes();
@@ -151,7 +151,7 @@ public final class CpuDevice implements Device {
     }
 
     @Override
-    public Norm norm(Norm.Kind kind, TensorView gain, @Nullable TensorView bias) {
+    public Norm norm(Norm.Kind kind, Tensor gain, @Nullable Tensor bias) {
         int width = gain.rows();
         DeviceBuffer weights = allocate("norm", 2L * width * Float.BYTES);
         long biasAddress = weights.address() + (long) width * Float.BYTES;
@@ -182,7 +182,7 @@ public final class CpuDevice implements Device {
         return new CpuRotaryTable(2 * half, positions, tables.address(), sines);
     }
 
-    private DeviceBuffer upload(String purpose, TensorView tensor) {
+    private DeviceBuffer upload(String purpose, Tensor tensor) {
         DeviceBuffer to = allocate(purpose, (long) tensor.rows() * tensor.columns() * Float.BYTES);
         WeightPacker.widen(tensor, to.address());
         return to;
@@ -200,6 +200,7 @@ public final class CpuDevice implements Device {
             closed = true;
             streams.forEach(CpuStream::close);
             workers.close();
+            kernels.close();
             memory.forEach(NativeMemory::free);
         }
     }

@@ -277,6 +277,21 @@ final class CpuKernels implements Kernels {
         issue(stream, () -> Memory.copy(from, to, count * Float.BYTES));
     }
 
+    @Override
+    public void argmax(Stream stream, DeviceBuffer in, DeviceBuffer out, int rows, int width) {
+        if (width < 1) {
+            throw new IllegalArgumentException("width is " + width + ", must be at least 1");
+        }
+        long from = address("in", in, bytes(rows, width));
+        long to = address("out", out, bytes(rows, 1));
+        issue(
+                stream,
+                () -> forRows(
+                        rows,
+                        width,
+                        row -> Memory.setInt(to + bytes(row, 1), Pointwise.argmax(from + bytes(row, width), width))));
+    }
+
     private static void issue(Stream stream, CpuStream.Operation operation) {
         ((CpuStream) stream).issue(operation);
     }
@@ -284,6 +299,10 @@ final class CpuKernels implements Kernels {
     /** Bytes of {@code rows} rows of {@code width} fp32 or int32. */
     private static long bytes(long rows, long width) {
         return rows * width * Float.BYTES;
+    }
+
+    void close() {
+        product.close();
     }
 
     private void forRows(int rows, int width, IntConsumer row) {

@@ -1,0 +1,32 @@
+#!/bin/sh
+# Compiles the kernels: build.sh <output file>. Without nvcc it says so and succeeds: the CPU device needs none.
+set -eu
+out=$1
+here=$(cd "$(dirname "$0")" && pwd)
+
+nvcc=
+for candidate in "${CUDA_HOME:-}/bin/nvcc" "$(command -v nvcc || true)" /usr/local/cuda/bin/nvcc; do
+    if [ -x "$candidate" ]; then
+        nvcc=$candidate
+        break
+    fi
+done
+if [ -z "$nvcc" ]; then
+    echo "nvcc was not found (CUDA_HOME, PATH, /usr/local/cuda): building without the CUDA kernels"
+    exit 0
+fi
+
+if [ -f "$out" ] && [ -z "$(find "$here" -type f -newer "$out")" ]; then
+    exit 0
+fi
+echo "compiling the CUDA kernels, which takes a minute or two"
+mkdir -p "$(dirname "$out")"
+# The cubins of 8.0 would run on 8.6 and 8.9, slower; the PTX is for what comes after 9.0.
+"$nvcc" -fatbin -std=c++17 -O3 --threads 0 \
+    -gencode arch=compute_80,code=sm_80 \
+    -gencode arch=compute_86,code=sm_86 \
+    -gencode arch=compute_89,code=sm_89 \
+    -gencode arch=compute_90,code=sm_90 \
+    -gencode arch=compute_90,code=compute_90 \
+    -o "$out.part" "$here/kernels.cu"
+mv "$out.part" "$out"

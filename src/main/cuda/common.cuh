@@ -1,0 +1,116 @@
+// What all kernels share: element types, 16-byte accesses, faults, and arithmetic whose rounding the compiler may not
+// change. A value that must have the same bits in two kernels is made of __f*_rn intrinsics, which are never fused.
+#pragma once
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+
+#include <cstdint>
+
+namespace weft {
+
+constexpr float NEGATIVE_INFINITY = -__builtin_huge_valf();
+constexpr unsigned FULL_WARP = 0xffffffffu;
+
+// Elements of a 16-byte access.
+constexpr int VECTOR = 8;
+
+template <typename T>
+struct Element;
+
+template <>
+struct Element<__half> {
+    static __device__ __forceinline__ float widen(__half x) { return __half2float(x); }
+    static __device__ __forceinline__ __half narrow(float x) { return __float2half_rn(x); }
+    static __device__ __forceinline__ float2 widen2(uint32_t x) {
+        return __half22float2(*reinterpret_cast<__half2*>(&x));
+    }
+    static __device__ __forceinline__ uint32_t narrow2(float low, float high) {
+        __half2 pair = __floats2half2_rn(low, high);
+        return *reinterpret_cast<uint32_t*>(&pair);
+    }
+};
+
+template <>
+struct Element<__nv_bfloat16> {
+    static __device__ __forceinline__ float widen(__nv_bfloat16 x) { return __bfloat162float(x); }
+    static __device__ __forceinline__ __nv_bfloat16 narrow(float x) { return __float2bfloat16_rn(x); }
+    static __device__ __forceinline__ float2 widen2(uint32_t x) {
+        return make_float2(__uint_as_float(x << 16), __uint_as_float(x & 0xffff0000u));
+    }
+    static __device__ __forceinline__ uint32_t narrow2(float low, float high) {
+        __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
+        return *reinterpret_cast<uint32_t*>(&pair);
+    }
+};
+
+template <>
+struct Element<float> {
+    static __device__ __forceinline__ float widen(float x) { return x; }
+    static __device__ __forceinline__ float narrow(float x) { return x; }
+};
+
+// Up to eight neighbouring elements as fp32. `vectors` says that the address is a multiple of 16 bytes and all eight
+// exist; otherwise `count` of them are read one by one.
+template <typename T>
+__device__ __forceinline__ void load8(const T* from, int count, bool vectors, float (&to)[VECTOR]) {
+    if (vectors) {
+        uint4 words = *reinterpret_cast<const uint4*>(from);
+        const uint32_t word[4] = {words.x, words.y, words.z, words.w};
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            float2 pair = Element<T>::widen2(word[i]);
+            to[2 * i] = pair.x;
+            to[2 * i + 1] = pair.y;
+        }
+    } else {
+#pragma unroll
+        for (int i = 0; i < VECTOR; i++) {
+            to[i] = i < count ? Element<T>::widen(from[i]) : 0.0f;
+        }
+    }
+}
+
+template <typename T>
+__device__ __forceinline__ void store8(T* to, int count, bool vectors, const float (&from)[VECTOR]) {
+    if (vectors) {
+        uint4 words;
+        words.x = Element<T>::narrow2(from[0], from[1]);
+        words.y = Element<T>::narrow2(from[2], from[3]);
+        words.z = Element<T>::narrow2(from[4], from[5]);
+        words.w = Element<T>::narrow2(from[6], from[7]);
+        *reinterpret_cast<uint4*>(to) = words;
+    } else {
+#pragma unroll
+        for (int i = 0; i < VECTOR; i++) {
+            if (i < count) {
+                to[i] = Element<T>::narrow(from[i]);
+            }
+        }
+    }
+}
+
+// An index outside its range. A kernel that meets one leaves the row alone and reports it to host memory, where every
+// event that is reached later finds it. The order is that of the messages in FaultRecord.java.
+enum FaultKind {
+    TOKEN_ID = 1,
+    LEARNED_POSITION = 2,
+    ROTARY_POSITION = 3,
+    SCATTER_OFFSET = 4,
+    GATHER_INDEX = 5,
+};
+
+// (kind and row, value) in one 16-byte store, so that a reader never sees half of a report.
+__device__ __forceinline__ void report(longlong2* fault, FaultKind kind, int row, long long value) {
+    *fault = make_longlong2((static_cast<long long>(row) << 8) | kind, value);
+    __threadfence_system();
+}
+
+// 2^x by the special function unit; 2^-inf is 0 and 2^0 is 1, exactly.
+__device__ __forceinline__ float exp2Fast(float x) {
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+
+}  // namespace weft

@@ -1,0 +1,4 @@
+// All kernels in one translation unit, which becomes the resource weft/cuda/kernels.fatbin.
+#include "pointwise.cuh"
+
+#include "attention.cuh"

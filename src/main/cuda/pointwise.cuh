@@ -1,0 +1,426 @@
+// Kernels that treat each row by itself: a row's result depends on nothing but the row.
+#pragma once
+
+#include "common.cuh"
+
+namespace weft {
+
+enum Activation { RELU = 0, SILU = 1, GELU = 2, GELU_TANH = 3 };
+
+__device__ __forceinline__ float activate(int activation, float x) {
+    switch (activation) {
+        case RELU:
+            return fmaxf(x, 0.0f);
+        case SILU:
+            return x / (1.0f + expf(-x));
+        case GELU:
+            return 0.5f * x * (1.0f + erff(x * 0.70710678118654752f));
+        default:
+            return 0.5f * x * (1.0f + tanhf(0.79788456080286536f * (x + 0.044715f * x * x * x)));
+    }
+}
+
+// out[r] = scale * tokens[ids[r]] + positions[places[r] + positionOffset]; one block a row.
+template <typename T>
+__device__ __forceinline__ void embed(const T* tokens, int vocabulary, const T* positions, int positionRows,
+                                      int positionOffset, float scale, const int* ids, const int* places, T* out,
+                                      int width, int vectors, longlong2* fault) {
+    int row = blockIdx.x;
+    int id = ids[row];
+    if (id < 0 || id >= vocabulary) {
+        if (threadIdx.x == 0) {
+            report(fault, TOKEN_ID, row, id);
+        }
+        return;
+    }
+    const T* learned = nullptr;
+    if (positions != nullptr) {
+        int place = places[row] + positionOffset;
+        if (place < 0 || place >= positionRows) {
+            if (threadIdx.x == 0) {
+                report(fault, LEARNED_POSITION, row, places[row]);
+            }
+            return;
+        }
+        learned = positions + static_cast<size_t>(place) * width;
+    }
+    const T* token = tokens + static_cast<size_t>(id) * width;
+    T* to = out + static_cast<size_t>(row) * width;
+    for (int j = threadIdx.x * VECTOR; j < width; j += blockDim.x * VECTOR) {
+        float x[VECTOR];
+        load8(token + j, width - j, vectors, x);
+        float p[VECTOR] = {};
+        if (learned != nullptr) {
+            load8(learned + j, width - j, vectors, p);
+        }
+#pragma unroll
+        for (int i = 0; i < VECTOR; i++) {
+            x[i] = x[i] * scale + p[i];
+        }
+        store8(to + j, width - j, vectors, x);
+    }
+}
+
+// The sum over a block, the same in every thread: lanes in a tree, then warps in order.
+__device__ __forceinline__ float blockSum(float x, float* warps) {
+#pragma unroll
+    for (int half = 16; half > 0; half /= 2) {
+        x += __shfl_xor_sync(FULL_WARP, x, half);
+    }
+    __syncthreads();
+    if (threadIdx.x % 32 == 0) {
+        warps[threadIdx.x / 32] = x;
+    }
+    __syncthreads();
+    float sum = 0.0f;
+    for (int i = 0; i < blockDim.x / 32; i++) {
+        sum += warps[i];
+    }
+    return sum;
+}
+
+// A thread keeps its elements of the row in registers: ROW_VECTORS times eight.
+constexpr int ROW_VECTORS = 4;
+
+struct LayerNormKind {
+    static constexpr bool CENTRED = true;
+};
+struct RmsNormKind {
+    static constexpr bool CENTRED = false;
+};
+
+// One block a row; the block has at least width / (VECTOR * ROW_VECTORS) threads, a number that depends on the width
+// alone, and so does the order of the sums.
+template <typename T, typename Kind>
+__device__ __forceinline__ void norm(const T* in, T* out, const float* gain, const float* bias, int width,
+                                     float epsilon, float gainOffset, int vectors) {
+    __shared__ float warps[32];
+    const T* from = in + static_cast<size_t>(blockIdx.x) * width;
+    T* to = out + static_cast<size_t>(blockIdx.x) * width;
+    float x[ROW_VECTORS][VECTOR];
+    float sum = 0.0f;
+#pragma unroll
+    for (int v = 0; v < ROW_VECTORS; v++) {
+        int j = (v * blockDim.x + threadIdx.x) * VECTOR;
+        if (j < width) {
+            load8(from + j, width - j, vectors, x[v]);
+#pragma unroll
+            for (int i = 0; i < VECTOR; i++) {
+                sum += x[v][i];
+            }
+        }
+    }
+    float mean = 0.0f;
+    if (Kind::CENTRED) {
+        mean = blockSum(sum, warps) / width;
+    }
+    float squares = 0.0f;
+#pragma unroll
+    for (int v = 0; v < ROW_VECTORS; v++) {
+        int j = (v * blockDim.x + threadIdx.x) * VECTOR;
+        if (j < width) {
+#pragma unroll
+            for (int i = 0; i < VECTOR; i++) {
+                if (j + i < width) {
+                    float deviation = x[v][i] - mean;
+                    squares += deviation * deviation;
+                }
+            }
+        }
+    }
+    float factor = 1.0f / sqrtf(blockSum(squares, warps) / width + epsilon);
+#pragma unroll
+    for (int v = 0; v < ROW_VECTORS; v++) {
+        int j = (v * blockDim.x + threadIdx.x) * VECTOR;
+        if (j < width) {
+#pragma unroll
+            for (int i = 0; i < VECTOR; i++) {
+                if (j + i < width) {
+                    x[v][i] = (x[v][i] - mean) * factor * (gain[j + i] + gainOffset) + bias[j + i];
+                }
+            }
+            store8(to + j, width - j, vectors, x[v]);
+        }
+    }
+}
+
+// out[r, j] = activation(gateUp[r, j]) * gateUp[r, width + j]; eight elements a thread.
+template <typename T>
+__device__ __forceinline__ void gate(const T* gateUp, T* out, int rows, int width, int activation, int vectors) {
+    int perRow = (width + VECTOR - 1) / VECTOR;
+    long long item = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;
+    long long row = item / perRow;
+    if (row >= rows) {
+        return;
+    }
+    int j = static_cast<int>(item % perRow) * VECTOR;
+    float x[VECTOR];
+    float up[VECTOR];
+    load8(gateUp + row * 2 * width + j, width - j, vectors, x);
+    load8(gateUp + row * 2 * width + width + j, width - j, vectors, up);
+#pragma unroll
+    for (int i = 0; i < VECTOR; i++) {
+        x[i] = activate(activation, x[i]) * up[i];
+    }
+    store8(out + row * width + j, width - j, vectors, x);
+}
+
+// values = activation(values), in place; eight elements a thread.
+template <typename T>
+__device__ __forceinline__ void activateAll(T* values, long long count, int activation, int vectors) {
+    long long j = (static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x) * VECTOR;
+    if (j >= count) {
+        return;
+    }
+    int left = count - j < VECTOR ? static_cast<int>(count - j) : VECTOR;
+    bool whole = vectors && left == VECTOR;
+    float x[VECTOR];
+    load8(values + j, left, whole, x);
+#pragma unroll
+    for (int i = 0; i < VECTOR; i++) {
+        x[i] = activate(activation, x[i]);
+    }
+    store8(values + j, left, whole, x);
+}
+
+// Dimension j of a head turns with dimension j + half. A thread turns eight pairs, or one where they are unaligned.
+template <typename T>
+__device__ __forceinline__ void rotate(T* values, int rowWidth, int heads, int headSize, const float* cosines,
+                                       const float* sines, int half, int tablePositions, const int* positions,
+                                       int rowsPerPosition, int rows, int vectors, longlong2* fault) {
+    int step = vectors ? VECTOR : 1;
+    int perHead = half / step;
+    int perRow = heads * perHead;
+    long long item = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;
+    int row = static_cast<int>(item / perRow);
+    if (row >= rows) {
+        return;
+    }
+    int inRow = static_cast<int>(item % perRow);
+    int head = inRow / perHead;
+    int j = (inRow % perHead) * step;
+    int position = positions[row / rowsPerPosition] + row % rowsPerPosition;
+    if (position < 0 || position >= tablePositions) {
+        if (inRow == 0) {
+            report(fault, ROTARY_POSITION, row, position);
+        }
+        return;
+    }
+    const float* cosine = cosines + static_cast<size_t>(position) * half + j;
+    const float* sine = sines + static_cast<size_t>(position) * half + j;
+    T* first = values + static_cast<size_t>(row) * rowWidth + head * headSize + j;
+    T* second = first + half;
+    float a[VECTOR];
+    float b[VECTOR];
+    load8(first, step, vectors, a);
+    load8(second, step, vectors, b);
+#pragma unroll
+    for (int i = 0; i < VECTOR; i++) {
+        if (i < step) {
+            float turned = a[i] * cosine[i] - b[i] * sine[i];
+            b[i] = b[i] * cosine[i] + a[i] * sine[i];
+            a[i] = turned;
+        }
+    }
+    store8(first, step, vectors, a);
+    store8(second, step, vectors, b);
+}
+
+template <typename T>
+__device__ __forceinline__ void finishAttention(const float* state, T* out, int headSize, long long count) {
+    long long item = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;
+    if (item >= count) {
+        return;
+    }
+    long long head = item / headSize;
+    const float* headState = state + head * (headSize + 2);
+    out[item] = Element<T>::narrow(headState[item % headSize] / headState[headSize + 1]);
+}
+
+// Column of each row's largest element, the first of equals.
+template <typename T>
+__device__ __forceinline__ void argmax(const T* in, int* out, int width) {
+    __shared__ float bestValues[32];
+    __shared__ int bestColumns[32];
+    const T* row = in + static_cast<size_t>(blockIdx.x) * width;
+    float best = NEGATIVE_INFINITY;
+    int column = 0x7fffffff;
+    for (int j = threadIdx.x; j < width; j += blockDim.x) {
+        float x = Element<T>::widen(row[j]);
+        if (x > best || column == 0x7fffffff) {
+            best = x;
+            column = j;
+        }
+    }
+    auto take = [&](float value, int at) {
+        if (at != 0x7fffffff && (column == 0x7fffffff || value > best || (value == best && at < column))) {
+            best = value;
+            column = at;
+        }
+    };
+    for (int half = 16; half > 0; half /= 2) {
+        take(__shfl_xor_sync(FULL_WARP, best, half), __shfl_xor_sync(FULL_WARP, column, half));
+    }
+    if (threadIdx.x % 32 == 0) {
+        bestValues[threadIdx.x / 32] = best;
+        bestColumns[threadIdx.x / 32] = column;
+    }
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        for (int i = 1; i < blockDim.x / 32; i++) {
+            take(bestValues[i], bestColumns[i]);
+        }
+        out[blockIdx.x] = column;
+    }
+}
+
+// A byte row, with accesses as wide as its alignment allows.
+__device__ __forceinline__ void copyRow(const char* from, char* to, int bytes) {
+    uintptr_t alignment = reinterpret_cast<uintptr_t>(from) | reinterpret_cast<uintptr_t>(to) | bytes;
+    if (alignment % 16 == 0) {
+        for (int i = threadIdx.x; i < bytes / 16; i += blockDim.x) {
+            reinterpret_cast<uint4*>(to)[i] = reinterpret_cast<const uint4*>(from)[i];
+        }
+    } else if (alignment % 2 == 0) {
+        for (int i = threadIdx.x; i < bytes / 2; i += blockDim.x) {
+            reinterpret_cast<uint16_t*>(to)[i] = reinterpret_cast<const uint16_t*>(from)[i];
+        }
+    } else {
+        for (int i = threadIdx.x; i < bytes; i += blockDim.x) {
+            to[i] = from[i];
+        }
+    }
+}
+
+// Steele, Lea and Flood 2014 (SplitMix64); RandomTensor.java has the same function.
+__device__ __forceinline__ uint64_t mix(uint64_t x) {
+    x += 0x9e3779b97f4a7c15ull;
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
+    return x ^ (x >> 31);
+}
+
+template <typename T>
+__device__ __forceinline__ void fillRandom(T* out, long long count, long long seed, float centre, float scale) {
+    long long stride = static_cast<long long>(gridDim.x) * blockDim.x;
+    for (long long i = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x; i < count; i += stride) {
+        // 24 random bits make a number in [-1, 1) that fp32 holds exactly.
+        int bits = static_cast<int>(mix(static_cast<uint64_t>(seed) + static_cast<uint64_t>(i)) >> 40);
+        float unit = static_cast<float>(bits - (1 << 23)) * (1.0f / (1 << 23));
+        out[i] = Element<T>::narrow(__fadd_rn(centre, __fmul_rn(scale, unit)));
+    }
+}
+
+template <typename From, typename To>
+__device__ __forceinline__ void convert(const From* in, To* out, long long count) {
+    long long stride = static_cast<long long>(gridDim.x) * blockDim.x;
+    for (long long i = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x; i < count; i += stride) {
+        out[i] = Element<To>::narrow(Element<From>::widen(in[i]));
+    }
+}
+
+}  // namespace weft
+
+using namespace weft;
+
+#define FOR_ELEMENT_TYPES(KERNELS) \
+    KERNELS(f16, __half)           \
+    KERNELS(bf16, __nv_bfloat16)
+
+#define POINTWISE_KERNELS(NAME, T)                                                                                    \
+    extern "C" __global__ void __launch_bounds__(256)                                                                 \
+        embed_##NAME(const T* tokens, int vocabulary, const T* positions, int positionRows, int positionOffset,       \
+                     float scale, const int* ids, const int* places, T* out, int width, int vectors,                  \
+                     longlong2* fault) {                                                                              \
+        embed<T>(tokens, vocabulary, positions, positionRows, positionOffset, scale, ids, places, out, width,         \
+                 vectors, fault);                                                                                     \
+    }                                                                                                                 \
+    extern "C" __global__ void __launch_bounds__(1024)                                                                \
+        layer_norm_##NAME(const T* in, T* out, const float* gain, const float* bias, int width, float epsilon,        \
+                          float gainOffset, int vectors) {                                                            \
+        norm<T, LayerNormKind>(in, out, gain, bias, width, epsilon, gainOffset, vectors);                             \
+    }                                                                                                                 \
+    extern "C" __global__ void __launch_bounds__(1024)                                                                \
+        rms_norm_##NAME(const T* in, T* out, const float* gain, const float* bias, int width, float epsilon,          \
+                        float gainOffset, int vectors) {                                                              \
+        norm<T, RmsNormKind>(in, out, gain, bias, width, epsilon, gainOffset, vectors);                               \
+    }                                                                                                                 \
+    extern "C" __global__ void __launch_bounds__(256)                                                                 \
+        gate_##NAME(const T* gateUp, T* out, int rows, int width, int activation, int vectors) {                      \
+        gate<T>(gateUp, out, rows, width, activation, vectors);                                                       \
+    }                                                                                                                 \
+    extern "C" __global__ void __launch_bounds__(256)                                                                 \
+        activate_##NAME(T* values, long long count, int activation, int vectors) {                                    \
+        activateAll<T>(values, count, activation, vectors);                                                           \
+    }                                                                                                                 \
+    extern "C" __global__ void __launch_bounds__(256)                                                                 \
+        rotate_##NAME(T* values, int rowWidth, int heads, int headSize, const float* cosines, const float* sines,     \
+                      int half, int tablePositions, const int* positions, int rowsPerPosition, int rows, int vectors, \
+                      longlong2* fault) {                                                                             \
+        rotate<T>(values, rowWidth, heads, headSize, cosines, sines, half, tablePositions, positions,                 \
+                  rowsPerPosition, rows, vectors, fault);                                                             \
+    }                                                                                                                 \
+    extern "C" __global__ void __launch_bounds__(256)                                                                 \
+        finish_attention_##NAME(const float* state, T* out, int headSize, long long count) {                          \
+        finishAttention<T>(state, out, headSize, count);                                                              \
+    }                                                                                                                 \
+    extern "C" __global__ void __launch_bounds__(1024) argmax_##NAME(const T* in, int* out, int width) {              \
+        argmax<T>(in, out, width);                                                                                    \
+    }                                                                                                                 \
+    extern "C" __global__ void __launch_bounds__(256)                                                                 \
+        fill_random_##NAME(T* out, long long count, long long seed, float centre, float scale) {                      \
+        fillRandom<T>(out, count, seed, centre, scale);                                                               \
+    }                                                                                                                 \
+    extern "C" __global__ void __launch_bounds__(256)                                                                 \
+        convert_f32_##NAME(const float* in, T* out, long long count) {                                                \
+        convert<float, T>(in, out, count);                                                                            \
+    }                                                                                                                 \
+    extern "C" __global__ void __launch_bounds__(256)                                                                 \
+        convert_f16_##NAME(const __half* in, T* out, long long count) {                                               \
+        convert<__half, T>(in, out, count);                                                                           \
+    }                                                                                                                 \
+    extern "C" __global__ void __launch_bounds__(256)                                                                 \
+        convert_bf16_##NAME(const __nv_bfloat16* in, T* out, long long count) {                                       \
+        convert<__nv_bfloat16, T>(in, out, count);                                                                    \
+    }                                                                                                                 \
+    extern "C" __global__ void __launch_bounds__(256) to_float_##NAME(const T* in, float* out, long long count) {     \
+        convert<T, float>(in, out, count);                                                                            \
+    }
+
+FOR_ELEMENT_TYPES(POINTWISE_KERNELS)
+
+extern "C" __global__ void __launch_bounds__(128)
+    scatter_rows(const char* values, int rowBytes, const long long* offsets, char* base, long long baseBytes,
+                 longlong2* fault) {
+    int row = blockIdx.x;
+    long long offset = offsets[row];
+    if (offset < 0 || offset > baseBytes - rowBytes) {
+        if (threadIdx.x == 0) {
+            report(fault, SCATTER_OFFSET, row, offset);
+        }
+        return;
+    }
+    copyRow(values + static_cast<size_t>(row) * rowBytes, base + offset, rowBytes);
+}
+
+extern "C" __global__ void __launch_bounds__(128)
+    gather_rows(const char* values, long long valueRows, int rowBytes, const int* indices, char* out,
+                longlong2* fault) {
+    int row = blockIdx.x;
+    int index = indices[row];
+    if (index < 0 || index >= valueRows) {
+        if (threadIdx.x == 0) {
+            report(fault, GATHER_INDEX, row, index);
+        }
+        return;
+    }
+    copyRow(values + static_cast<size_t>(index) * rowBytes, out + static_cast<size_t>(row) * rowBytes, rowBytes);
+}
+
+// acc 0, m -inf, l 0 for every head of every row.
+extern "C" __global__ void __launch_bounds__(256) clear_attention(float* state, int headSize, long long count) {
+    long long item = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;
+    if (item < count) {
+        state[item] = item % (headSize + 2) == headSize ? NEGATIVE_INFINITY : 0.0f;
+    }
+}

@@ -1,0 +1,34 @@
+package io.weft.device;
+
+import java.util.List;
+
+/** Weights on their way to a device: row-major, read once. */
+public sealed interface Tensor permits TensorView, RandomTensor {
+    /** For messages. */
+    String name();
+
+    /** Extents, outermost first. */
+    List<Integer> shape();
+
+    /** Element {@code index} of the row-major order, widened to fp32. */
+    float element(long index);
+
+    /** Rows of a matrix, or elements of a vector. */
+    default int rows() {
+        return shape().getFirst();
+    }
+
+    /** Elements of a row: the product of all extents but the first; 1 for a vector. */
+    default int columns() {
+        int columns = 1;
+        for (int extent : shape().subList(1, shape().size())) {
+            columns *= extent;
+        }
+        return columns;
+    }
+
+    /** All elements. */
+    default long elements() {
+        return (long) rows() * columns();
+    }
+}

@@ -1,0 +1,91 @@
+package io.weft.device.cuda;
+
+import io.weft.device.AttentionShape;
+import io.weft.device.AttentionWork;
+
+/**
+ * How an attention call is divided into launches. None of it changes a result: a row gets the same bits from either
+ * kernel and in any number of launches.
+ *
+ * @param fewRows rows of a span that still count as few: their queries fill one tile at most
+ * @param fewQueries queries of a span of few rows for one K/V head, at most
+ * @param manyQueryTiles query tiles of the largest span of many rows; 0 if there is none
+ * @param tiles token tiles of the longest span
+ * @param spansAtOnce spans whose partial results fit the workspace together
+ * @param tilesAtOnce tiles of each of them that do
+ * @param headSize elements of a head
+ * @param keyValueHeads heads of K and V
+ * @param hasFew whether a span of few rows is possible
+ */
+record AttentionLaunch(
+        int fewRows,
+        int fewQueries,
+        int manyQueryTiles,
+        int tiles,
+        int spansAtOnce,
+        int tilesAtOnce,
+        int headSize,
+        int keyValueHeads,
+        boolean hasFew) {
+    // As in attention.cuh.
+    static final int TILE_TOKENS = 64;
+    static final int TILE_QUERIES = 16;
+    static final int WARPS = 4;
+    static final int THREADS = 32 * WARPS;
+
+    private static final int SUMS_BYTES = 2 * Float.BYTES;
+    private static final int ALIGNMENT_BYTES = 16;
+    /** Blocks of a grid in z. */
+    private static final int SPANS_MOST = 65_535;
+
+    static AttentionLaunch of(AttentionShape shape, AttentionWork work, long workspaceBytes) {
+        if (work.spanCount() > SPANS_MOST) {
+            throw new IllegalArgumentException("spanCount is " + work.spanCount() + ", must be at most " + SPANS_MOST);
+        }
+        int group = shape.heads() / shape.keyValueHeads();
+        int fewRows = Math.max(1, TILE_QUERIES / group);
+        int fewQueries = Math.min(work.maxRows(), fewRows) * group;
+        boolean many = work.maxRows() > fewRows;
+        int tiles = tiles(work.maxTokens(), shape.cellTokens());
+        long tileBytes =
+                (long) shape.keyValueHeads() * fewQueries * ((long) shape.headSize() * Float.BYTES + SUMS_BYTES);
+        long slots = (workspaceBytes - ALIGNMENT_BYTES) / tileBytes;
+        if (slots < 1) {
+            throw new IllegalArgumentException("a workspace of %,d bytes does not hold the %,d bytes of one tile"
+                    .formatted(workspaceBytes, tileBytes));
+        }
+        int spansAtOnce = (int) Math.min(slots, work.spanCount());
+        return new AttentionLaunch(
+                fewRows,
+                fewQueries,
+                many ? Math.ceilDiv(work.maxRows() * group, TILE_QUERIES) : 0,
+                tiles,
+                spansAtOnce,
+                (int) Math.min(slots / spansAtOnce, tiles),
+                shape.headSize(),
+                shape.keyValueHeads(),
+                // A lone span has as many rows as the largest.
+                !many || work.spanCount() > 1);
+    }
+
+    /** Tiles of the first {@code tokens} tokens of a grid: each cell is cut into tiles anew. */
+    static int tiles(int tokens, int cellTokens) {
+        int perCell = Math.ceilDiv(cellTokens, TILE_TOKENS);
+        return tokens / cellTokens * perCell + Math.ceilDiv(tokens % cellTokens, TILE_TOKENS);
+    }
+
+    boolean hasMany() {
+        return manyQueryTiles > 0;
+    }
+
+    /** Query tiles of a span of few rows. */
+    int fewQueryTiles() {
+        return Math.ceilDiv(fewQueries, TILE_QUERIES);
+    }
+
+    /** Bytes of the accumulators of one launch; their sums lie behind them. */
+    long accumulatorBytes(int spans, int tilesOfEach) {
+        long bytes = (long) spans * keyValueHeads * fewQueries * tilesOfEach * headSize * Float.BYTES;
+        return Math.ceilDiv(bytes, (long) ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
+    }
+}

@@ -1,0 +1,326 @@
+package io.weft.device.cuda;
+
+import io.weft.device.Device;
+import io.weft.device.Device.Allocation.Memory;
+import io.weft.device.DeviceBuffer;
+import io.weft.device.DeviceException;
+import io.weft.device.DeviceInfo;
+import io.weft.device.ElementType;
+import io.weft.device.Embedding;
+import io.weft.device.Event;
+import io.weft.device.HostBuffer;
+import io.weft.device.Kernels;
+import io.weft.device.Linear;
+import io.weft.device.Norm;
+import io.weft.device.OutOfMemoryBudgetException;
+import io.weft.device.RotaryTable;
+import io.weft.device.Stream;
+import io.weft.device.Tensor;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * An NVIDIA GPU with compute capability 8.0 or more. Weights are converted to the element type when they are loaded;
+ * norms, rotary tables and all sums are fp32.
+ */
+public final class CudaDevice implements Device {
+    /**
+     * Scratch memory of one stream: of matrix products, and of attention's partial results. The first stream that runs
+     * a kernel gets what was allocated at start.
+     */
+    static final long WORKSPACE_BYTES = 2 * MatrixProducts.WORKSPACE_BYTES;
+
+    private static final long ALIGNMENT_BYTES = 256;
+
+    private final CudaOptions options;
+    private final CudaHealth health = new CudaHealth();
+    private final CudaContext context;
+    private final CublasLt cublas;
+    private final MemorySegment faultMemory;
+    private final EventWatcher watcher;
+    private final MatrixProducts products;
+    private final CudaKernels kernels;
+    private final WeightLoader loader;
+    private final List<Allocation> allocations = new ArrayList<>();
+    private final List<DeviceBuffer> deviceMemory = new ArrayList<>();
+    private final List<MemorySegment> smallHostMemory = new ArrayList<>();
+    private final List<PinnedMemory> largeHostMemory = new ArrayList<>();
+    private final List<CudaStream> streams = new ArrayList<>();
+    private @Nullable DeviceBuffer firstWorkspace;
+    private boolean closed;
+
+    /**
+     * Opens a GPU.
+     *
+     * @throws DeviceException if {@link CudaProbe#missing} says why not, or the driver refuses
+     * @throws OutOfMemoryBudgetException if the budgets do not hold workspace and transfer buffers
+     */
+    public CudaDevice(CudaOptions options) {
+        CudaProbe.missing(options).ifPresent(reason -> {
+            throw new DeviceException(reason);
+        });
+        this.options = options;
+        JCudaLibrary.load();
+        this.context = new CudaContext(options.ordinal(), CudaProbe.kernels());
+        this.cublas = new CublasLt(CublasLt.find(options.cublasPath()).orElseThrow(), context.arena());
+        this.faultMemory = context.allocateHost("fault record", FaultRecord.BYTES);
+        FaultRecord faults = new FaultRecord(faultMemory);
+        this.watcher = new EventWatcher(context, health, faults);
+        KernelSet kernelSet = new KernelSet(context::kernel, options.elementType());
+        this.products = new MatrixProducts(cublas, options.elementType(), context.arena());
+        this.kernels = new CudaKernels(context, health, kernelSet, products, options.elementType(), faults);
+        try {
+            this.firstWorkspace = allocate("kernel workspace", WORKSPACE_BYTES);
+            this.loader = new WeightLoader(
+                    context,
+                    kernelSet,
+                    options.elementType(),
+                    newStream("weights"),
+                    allocateHost("weight transfer", WeightLoader.buffersBytes()),
+                    allocate("weight transfer", WeightLoader.buffersBytes()),
+                    new CudaEvent(context, health, watcher, Event.Timing.UNTIMED),
+                    new CudaEvent(context, health, watcher, Event.Timing.UNTIMED));
+        } catch (RuntimeException e) {
+            close();
+            throw e;
+        }
+    }
+
+    /**
+     * Bytes of device memory that are free on a GPU now, for choosing a budget.
+     *
+     * @throws DeviceException if {@link CudaProbe#missing} says why not
+     */
+    public static long freeDeviceBytes(CudaOptions options) {
+        CudaProbe.missing(options).ifPresent(reason -> {
+            throw new DeviceException(reason);
+        });
+        JCudaLibrary.load();
+        try (CudaContext context = new CudaContext(options.ordinal(), CudaProbe.kernels())) {
+            return context.freeBytes();
+        }
+    }
+
+    @Override
+    public DeviceInfo info() {
+        String name = "%s (%d multiprocessors, %s)"
+                .formatted(context.name(), context.multiprocessors(), options.elementType());
+        return new DeviceInfo("cuda", name, options.deviceBudgetBytes(), options.hostBudgetBytes());
+    }
+
+    @Override
+    public ElementType elementType() {
+        return options.elementType();
+    }
+
+    @Override
+    public synchronized DeviceBuffer allocate(String purpose, long bytes) {
+        reserve(purpose, Memory.DEVICE, bytes);
+        DeviceBuffer buffer = new DeviceBuffer(context.allocate(purpose, bytes), bytes);
+        deviceMemory.add(buffer);
+        allocations.add(new Allocation(purpose, Memory.DEVICE, bytes));
+        return buffer;
+    }
+
+    @Override
+    public synchronized HostBuffer allocateHost(String purpose, long bytes) {
+        reserve(purpose, Memory.HOST, bytes);
+        MemorySegment segment;
+        if (bytes <= PinnedMemory.SLAB_BYTES) {
+            segment = context.allocateHost(purpose, bytes);
+            smallHostMemory.add(segment);
+        } else {
+            PinnedMemory memory = new PinnedMemory(context, purpose, bytes);
+            largeHostMemory.add(memory);
+            segment = memory.segment();
+        }
+        allocations.add(new Allocation(purpose, Memory.HOST, bytes));
+        return new HostBuffer(segment);
+    }
+
+    private void reserve(String purpose, Memory where, long bytes) {
+        requireOpen();
+        long usedBytes = allocations.stream()
+                .filter(allocation -> allocation.memory() == where)
+                .mapToLong(Allocation::bytes)
+                .sum();
+        long budgetBytes = switch (where) {
+            case DEVICE -> options.deviceBudgetBytes();
+            case HOST -> options.hostBudgetBytes();
+        };
+        if (bytes < 0 || bytes > budgetBytes - usedBytes) {
+            throw new OutOfMemoryBudgetException(
+                    purpose,
+                    bytes,
+                    usedBytes,
+                    budgetBytes,
+                    switch (where) {
+                        case DEVICE -> "weft.device-memory";
+                        case HOST -> "weft.host-memory";
+                    });
+        }
+    }
+
+    @Override
+    public synchronized List<Allocation> allocations() {
+        return List.copyOf(allocations);
+    }
+
+    @Override
+    public Stream stream(String name) {
+        return newStream(name);
+    }
+
+    private synchronized CudaStream newStream(String name) {
+        requireOpen();
+        CudaStream stream = new CudaStream(name, context, health, this::takeWorkspace);
+        streams.add(stream);
+        return stream;
+    }
+
+    private synchronized DeviceBuffer takeWorkspace(String stream) {
+        DeviceBuffer first = firstWorkspace;
+        if (first != null) {
+            firstWorkspace = null;
+            return first;
+        }
+        return allocate("kernel workspace of " + stream, WORKSPACE_BYTES);
+    }
+
+    @Override
+    public synchronized Event event(Event.Timing timing) {
+        requireOpen();
+        return new CudaEvent(context, health, watcher, timing);
+    }
+
+    @Override
+    public Kernels kernels() {
+        return kernels;
+    }
+
+    @Override
+    public synchronized Linear linear(String purpose, List<? extends Tensor> rows, List<? extends Tensor> bias) {
+        int inFeatures = rows.getFirst().columns();
+        int outFeatures = rows.stream().mapToInt(Tensor::rows).sum();
+        int biasFeatures = bias.stream().mapToInt(Tensor::rows).sum();
+        if (rows.stream().anyMatch(part -> part.columns() != inFeatures)) {
+            throw new IllegalArgumentException(purpose + ": matrices of different widths");
+        }
+        if (!bias.isEmpty() && biasFeatures != outFeatures) {
+            throw new IllegalArgumentException(
+                    "%s: bias has %d elements, must have %d".formatted(purpose, biasFeatures, outFeatures));
+        }
+        long weightBytes =
+                padded((long) outFeatures * inFeatures * elementType().bytes());
+        long biasBytes = bias.isEmpty() ? 0 : (long) outFeatures * elementType().bytes();
+        DeviceBuffer to = allocate(purpose, weightBytes + biasBytes);
+        loadAll(rows, to.address());
+        loadAll(bias, to.address() + weightBytes);
+        loader.finish();
+        long biasAddress = bias.isEmpty() ? 0 : to.address() + weightBytes;
+        return new CudaLinear(
+                outFeatures, inFeatures, to.address(), biasAddress, to.bytes(), products.describe(biasAddress));
+    }
+
+    private void loadAll(List<? extends Tensor> parts, long to) {
+        long address = to;
+        for (Tensor part : parts) {
+            loader.load(part, address);
+            address += part.elements() * elementType().bytes();
+        }
+    }
+
+    @Override
+    public synchronized Embedding embedding(
+            Tensor tokens, @Nullable Tensor positions, int positionOffset, float scale) {
+        DeviceBuffer tokenTable = upload("token embedding", tokens);
+        DeviceBuffer positionTable = positions == null ? null : upload("position embedding", positions);
+        loader.finish();
+        return new CudaEmbedding(
+                tokens.columns(),
+                tokens.rows(),
+                tokenTable.address(),
+                positionTable == null ? 0 : positionTable.address(),
+                positions == null ? 0 : positions.rows(),
+                positionOffset,
+                scale,
+                tokenTable.bytes() + (positionTable == null ? 0 : positionTable.bytes()));
+    }
+
+    private DeviceBuffer upload(String purpose, Tensor tensor) {
+        DeviceBuffer to = allocate(purpose, tensor.elements() * elementType().bytes());
+        loader.load(tensor, to.address());
+        return to;
+    }
+
+    @Override
+    public synchronized Norm norm(Norm.Kind kind, Tensor gain, @Nullable Tensor bias) {
+        int width = gain.rows();
+        CudaKernels.normThreads(width);
+        DeviceBuffer weights = allocate("norm", 2L * width * Float.BYTES);
+        float[] values = new float[2 * width];
+        for (int j = 0; j < width; j++) {
+            values[j] = gain.element(j);
+            values[width + j] = bias == null ? 0 : bias.element(j);
+        }
+        loader.loadFloats(values, weights.address());
+        loader.finish();
+        return new CudaNorm(kind, width, weights.address(), weights.address() + (long) width * Float.BYTES);
+    }
+
+    @Override
+    public synchronized RotaryTable rotaryTable(float[] inverseFrequencies, float magnitude, int positions) {
+        int half = inverseFrequencies.length;
+        int elements = Math.multiplyExact(positions, half);
+        DeviceBuffer tables = allocate("rotary table", 2L * elements * Float.BYTES);
+        float[] cosines = new float[elements];
+        float[] sines = new float[elements];
+        for (int position = 0; position < positions; position++) {
+            for (int j = 0; j < half; j++) {
+                // The angle is rounded to fp32, as the models were trained with.
+                double angle = (float) position * inverseFrequencies[j];
+                cosines[position * half + j] = (float) (Math.cos(angle) * magnitude);
+                sines[position * half + j] = (float) (Math.sin(angle) * magnitude);
+            }
+        }
+        long sineAddress = tables.address() + (long) elements * Float.BYTES;
+        loader.loadFloats(cosines, tables.address());
+        loader.loadFloats(sines, sineAddress);
+        loader.finish();
+        return new CudaRotaryTable(2 * half, positions, tables.address(), sineAddress);
+    }
+
+    private static long padded(long bytes) {
+        return Math.ceilDiv(bytes, ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
+    }
+
+    private void requireOpen() {
+        if (closed) {
+            throw new IllegalStateException("the device is closed");
+        }
+    }
+
+    @Override
+    public synchronized void close() {
+        if (closed) {
+            return;
+        }
+        closed = true;
+        streams.forEach(CudaStream::close);
+        if (!context.synchronize()) {
+            // What was issued did not run; the reason is with the events behind it.
+            health.fail(new DeviceException("cuCtxSynchronize failed while the device was closed"));
+        }
+        watcher.close();
+        if (!health.failed()) {
+            cublas.close();
+        }
+        deviceMemory.forEach(buffer -> context.free(buffer.address()));
+        smallHostMemory.forEach(segment -> context.freeHost(segment.address()));
+        largeHostMemory.forEach(PinnedMemory::free);
+        context.freeHost(faultMemory.address());
+        context.close();
+    }
+}

@@ -1,0 +1,38 @@
+package io.weft.device.cuda;
+
+import io.weft.device.DeviceException;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+
+/** The first error of a device. A CUDA context does not recover from an error, so there is no way back. */
+final class CudaHealth {
+    private final AtomicReference<@Nullable DeviceException> failure = new AtomicReference<>();
+
+    /** Fails the device, if it has not failed yet. */
+    void fail(DeviceException error) {
+        failure.compareAndSet(null, error);
+    }
+
+    /** The error that failed the device; null while it is well. */
+    @Nullable
+    DeviceException failure() {
+        return failure.get();
+    }
+
+    boolean failed() {
+        return failure.get() != null;
+    }
+
+    /**
+     * Fails the device if a call was refused.
+     *
+     * @param result the driver's answer
+     * @param call the call and its sizes
+     */
+    void check(int result, Supplier<String> call) {
+        if (result != CudaErrors.SUCCESS && !failed()) {
+            fail(CudaErrors.exception(result, call.get()));
+        }
+    }
+}

@@ -1,0 +1,429 @@
+package io.weft.device.cuda;
+
+import io.weft.device.Activation;
+import io.weft.device.AttentionIndex;
+import io.weft.device.AttentionShape;
+import io.weft.device.AttentionWork;
+import io.weft.device.BlockBases;
+import io.weft.device.DeviceBuffer;
+import io.weft.device.ElementType;
+import io.weft.device.Embedding;
+import io.weft.device.Epilogue;
+import io.weft.device.Kernels;
+import io.weft.device.Linear;
+import io.weft.device.Norm;
+import io.weft.device.RotaryTable;
+import io.weft.device.Stream;
+import io.weft.device.cuda.KernelSet.Alignment;
+
+/** Checks a call, then launches it. */
+final class CudaKernels implements Kernels {
+    private static final int THREADS = 256;
+    private static final int ROW_COPY_THREADS = 128;
+    private static final int ARGMAX_THREADS = 1024;
+    private static final int NORM_THREADS_MOST = 1024;
+    private static final int WARP = 32;
+    /** Vectors of a row that one thread of a norm keeps. */
+    private static final int NORM_ROW_VECTORS = 4;
+
+    private static final int VECTOR_BYTES = 16;
+    private static final float LOG2_E = 1.44269504f;
+
+    private final CudaContext context;
+    private final CudaHealth health;
+    private final KernelSet kernels;
+    private final MatrixProducts products;
+    private final int elementBytes;
+    private final long faults;
+
+    CudaKernels(
+            CudaContext context,
+            CudaHealth health,
+            KernelSet kernels,
+            MatrixProducts products,
+            ElementType elementType,
+            FaultRecord faults) {
+        this.context = context;
+        this.health = health;
+        this.kernels = kernels;
+        this.products = products;
+        this.elementBytes = elementType.bytes();
+        this.faults = faults.address();
+    }
+
+    @Override
+    public void embed(
+            Stream stream, Embedding table, DeviceBuffer tokenIds, DeviceBuffer positions, DeviceBuffer out, int rows) {
+        CudaEmbedding cudaTable = (CudaEmbedding) table;
+        long ids = address("tokenIds", tokenIds, (long) rows * Integer.BYTES);
+        long places = address("positions", positions, (long) rows * Integer.BYTES);
+        long to = address("out", out, bytes(rows, table.width()));
+        CudaStream cudaStream = (CudaStream) stream;
+        if (rows == 0 || !cudaStream.isOpen()) {
+            return;
+        }
+        ArgumentBlock arguments = context.arguments()
+                .add(cudaTable.tokens())
+                .add(cudaTable.vocabulary())
+                .add(cudaTable.positions())
+                .add(cudaTable.positionRows())
+                .add(cudaTable.positionOffset())
+                .add(cudaTable.scale())
+                .add(ids)
+                .add(places)
+                .add(to)
+                .add(table.width())
+                .add(vectors(table.width(), to))
+                .add(faults);
+        cudaStream.launch(kernels.embed, rows, 1, 1, THREADS, arguments);
+    }
+
+    @Override
+    public void norm(Stream stream, Norm norm, DeviceBuffer in, DeviceBuffer out, int rows) {
+        CudaNorm cudaNorm = (CudaNorm) norm;
+        int width = norm.width();
+        long from = address("in", in, bytes(rows, width));
+        long to = address("out", out, bytes(rows, width));
+        CudaStream cudaStream = (CudaStream) stream;
+        if (rows == 0 || !cudaStream.isOpen()) {
+            return;
+        }
+        float gainOffset = switch (norm.kind()) {
+            case Norm.Kind.LayerNorm layerNorm -> 0;
+            case Norm.Kind.RmsNorm rmsNorm -> rmsNorm.gainOffset();
+        };
+        CudaKernel kernel = switch (norm.kind()) {
+            case Norm.Kind.LayerNorm layerNorm -> kernels.layerNorm;
+            case Norm.Kind.RmsNorm rmsNorm -> kernels.rmsNorm;
+        };
+        ArgumentBlock arguments = context.arguments()
+                .add(from)
+                .add(to)
+                .add(cudaNorm.gain())
+                .add(cudaNorm.bias())
+                .add(width)
+                .add(norm.kind().epsilon())
+                .add(gainOffset)
+                .add(vectors(width, from | to));
+        cudaStream.launch(kernel, rows, 1, 1, normThreads(width), arguments);
+    }
+
+    /**
+     * Threads for a row of a norm. They depend on the width alone, since they decide the order of the sums.
+     *
+     * @throws IllegalArgumentException if a block cannot hold the row
+     */
+    static int normThreads(int width) {
+        int vectors = Math.ceilDiv(width, KernelSet.VECTOR);
+        if (vectors > NORM_THREADS_MOST * NORM_ROW_VECTORS) {
+            throw new IllegalArgumentException("width is %d, must be at most %d"
+                    .formatted(width, NORM_THREADS_MOST * NORM_ROW_VECTORS * KernelSet.VECTOR));
+        }
+        return Math.min(NORM_THREADS_MOST, Math.ceilDiv(vectors, WARP) * WARP);
+    }
+
+    @Override
+    public void linear(Stream stream, Linear weights, DeviceBuffer in, DeviceBuffer out, int rows, Epilogue epilogue) {
+        CudaLinear cudaWeights = (CudaLinear) weights;
+        long from = address("in", in, bytes(rows, weights.inFeatures()));
+        long to = address("out", out, bytes(rows, weights.outFeatures()));
+        CudaStream cudaStream = (CudaStream) stream;
+        if (rows == 0 || !cudaStream.isOpen()) {
+            return;
+        }
+        CublasLt.Output output =
+                epilogue instanceof Epilogue.AddToOutput ? CublasLt.Output.ADDED_TO : CublasLt.Output.REPLACED;
+        CublasLt.Epilogue fused = CublasLt.Epilogue.STORE;
+        if (epilogue instanceof Epilogue.Activate(Activation activation)) {
+            fused = switch (activation) {
+                case RELU -> CublasLt.Epilogue.RELU;
+                case GELU_TANH -> CublasLt.Epilogue.GELU_TANH;
+                case SILU, GELU -> CublasLt.Epilogue.STORE;
+            };
+        }
+        products.multiply(cudaStream, health, cudaWeights, from, to, rows, fused, output);
+        if (epilogue instanceof Epilogue.Activate(Activation activation) && fused == CublasLt.Epilogue.STORE) {
+            activate(cudaStream, activation, to, (long) rows * weights.outFeatures());
+        }
+    }
+
+    private void activate(CudaStream stream, Activation activation, long values, long count) {
+        ArgumentBlock arguments = context.arguments()
+                .add(values)
+                .add(count)
+                .add(activation.ordinal())
+                .add(values % VECTOR_BYTES == 0 ? 1 : 0);
+        stream.launch(kernels.activate, blocks(Math.ceilDiv(count, (long) KernelSet.VECTOR)), 1, 1, THREADS, arguments);
+    }
+
+    @Override
+    public void gate(Stream stream, Activation activation, DeviceBuffer gateUp, DeviceBuffer out, int rows, int width) {
+        long from = address("gateUp", gateUp, bytes(rows, 2L * width));
+        long to = address("out", out, bytes(rows, width));
+        CudaStream cudaStream = (CudaStream) stream;
+        if (rows == 0 || width == 0 || !cudaStream.isOpen()) {
+            return;
+        }
+        ArgumentBlock arguments = context.arguments()
+                .add(from)
+                .add(to)
+                .add(rows)
+                .add(width)
+                .add(activation.ordinal())
+                .add(vectors(width, from | to));
+        long items = (long) rows * Math.ceilDiv(width, KernelSet.VECTOR);
+        cudaStream.launch(kernels.gate, blocks(items), 1, 1, THREADS, arguments);
+    }
+
+    @Override
+    public void rotate(
+            Stream stream,
+            RotaryTable table,
+            DeviceBuffer values,
+            int rowWidth,
+            int heads,
+            int headSize,
+            DeviceBuffer positions,
+            int rowsPerPosition,
+            int rows) {
+        if (heads * headSize > rowWidth || table.rotaryWidth() > headSize) {
+            throw new IllegalArgumentException("%d heads of %d do not fit rows of %d, or %d rotated dimensions a head"
+                    .formatted(heads, headSize, rowWidth, table.rotaryWidth()));
+        }
+        CudaRotaryTable cudaTable = (CudaRotaryTable) table;
+        long at = address("values", values, bytes(rows, rowWidth));
+        long places = address("positions", positions, (long) Math.ceilDiv(rows, rowsPerPosition) * Integer.BYTES);
+        CudaStream cudaStream = (CudaStream) stream;
+        int half = table.rotaryWidth() / 2;
+        if (rows == 0 || heads == 0 || half == 0 || !cudaStream.isOpen()) {
+            return;
+        }
+        boolean aligned = half % KernelSet.VECTOR == 0 && headSize % KernelSet.VECTOR == 0;
+        int vectors = aligned ? vectors(rowWidth, at) : 0;
+        ArgumentBlock arguments = context.arguments()
+                .add(at)
+                .add(rowWidth)
+                .add(heads)
+                .add(headSize)
+                .add(cudaTable.cosines())
+                .add(cudaTable.sines())
+                .add(half)
+                .add(table.positions())
+                .add(places)
+                .add(rowsPerPosition)
+                .add(rows)
+                .add(vectors)
+                .add(faults);
+        long items = (long) rows * heads * (vectors == 1 ? half / KernelSet.VECTOR : half);
+        cudaStream.launch(kernels.rotate, blocks(items), 1, 1, THREADS, arguments);
+    }
+
+    @Override
+    public void scatterRows(
+            Stream stream, DeviceBuffer values, int rowBytes, DeviceBuffer offsets, DeviceBuffer base, int rows) {
+        long from = address("values", values, (long) rows * rowBytes);
+        long places = address("offsets", offsets, (long) rows * Long.BYTES);
+        CudaStream cudaStream = (CudaStream) stream;
+        if (rows == 0 || !cudaStream.isOpen()) {
+            return;
+        }
+        ArgumentBlock arguments = context.arguments()
+                .add(from)
+                .add(rowBytes)
+                .add(places)
+                .add(base.address())
+                .add(base.bytes())
+                .add(faults);
+        cudaStream.launch(kernels.scatterRows, rows, 1, 1, ROW_COPY_THREADS, arguments);
+    }
+
+    @Override
+    public void gatherRows(
+            Stream stream, DeviceBuffer values, int rowBytes, DeviceBuffer indices, DeviceBuffer out, int rows) {
+        long places = address("indices", indices, (long) rows * Integer.BYTES);
+        long to = address("out", out, (long) rows * rowBytes);
+        CudaStream cudaStream = (CudaStream) stream;
+        if (rows == 0 || rowBytes == 0 || !cudaStream.isOpen()) {
+            return;
+        }
+        ArgumentBlock arguments = context.arguments()
+                .add(values.address())
+                .add(values.bytes() / rowBytes)
+                .add(rowBytes)
+                .add(places)
+                .add(to)
+                .add(faults);
+        cudaStream.launch(kernels.gatherRows, rows, 1, 1, ROW_COPY_THREADS, arguments);
+    }
+
+    @Override
+    public void clearAttention(Stream stream, AttentionShape shape, DeviceBuffer state, int rows) {
+        long at = address("state", state, rows * shape.stateBytesPerRow());
+        CudaStream cudaStream = (CudaStream) stream;
+        if (rows == 0 || !cudaStream.isOpen()) {
+            return;
+        }
+        long count = rows * shape.stateBytesPerRow() / Float.BYTES;
+        ArgumentBlock arguments =
+                context.arguments().add(at).add(shape.headSize()).add(count);
+        cudaStream.launch(kernels.clearAttention, blocks(count), 1, 1, THREADS, arguments);
+    }
+
+    @Override
+    public void attend(
+            Stream stream,
+            AttentionShape shape,
+            AttentionIndex index,
+            AttentionWork work,
+            BlockBases bases,
+            DeviceBuffer queries,
+            DeviceBuffer state) {
+        long spans = address("spans", work.spans(), (long) work.spanCount() * AttentionWork.SPAN_INTS * Integer.BYTES);
+        CudaStream cudaStream = (CudaStream) stream;
+        if (work.spanCount() == 0 || work.maxRows() == 0 || work.maxTokens() == 0 || !cudaStream.isOpen()) {
+            return;
+        }
+        long addresses = queries.address() | bases.closed() | bases.open() | bases.staged() | bases.recomputed();
+        KernelSet.Attend variant = kernels.attend(
+                shape.headSize(), addresses % VECTOR_BYTES == 0 ? Alignment.VECTORS : Alignment.ELEMENTS);
+        AttentionLaunch launch =
+                AttentionLaunch.of(shape, work, cudaStream.workspace().bytes());
+        for (int span = 0; launch.hasFew() && span < work.spanCount(); span += launch.spansAtOnce()) {
+            int spanCount = Math.min(launch.spansAtOnce(), work.spanCount() - span);
+            long firstSpan = spans + (long) span * AttentionWork.SPAN_INTS * Integer.BYTES;
+            for (int tile = 0; tile < launch.tiles(); tile += launch.tilesAtOnce()) {
+                int tiles = Math.min(launch.tilesAtOnce(), launch.tiles() - tile);
+                ArgumentBlock arguments = attendArguments(shape, index, firstSpan, bases, queries, state, launch);
+                addPartials(arguments, cudaStream, launch, spanCount, tiles, tile);
+                cudaStream.launch(
+                        variant.few(),
+                        Math.ceilDiv(tiles, AttentionLaunch.WARPS),
+                        shape.keyValueHeads() * launch.fewQueryTiles(),
+                        spanCount,
+                        AttentionLaunch.THREADS,
+                        arguments);
+                cudaStream.launch(
+                        kernels.mergeFew,
+                        launch.fewQueries(),
+                        shape.keyValueHeads(),
+                        spanCount,
+                        Math.ceilDiv(shape.headSize(), WARP) * WARP,
+                        arguments);
+            }
+        }
+        if (launch.hasMany()) {
+            ArgumentBlock arguments = attendArguments(shape, index, spans, bases, queries, state, launch);
+            cudaStream.launch(
+                    variant.many(),
+                    Math.ceilDiv(launch.manyQueryTiles(), AttentionLaunch.WARPS),
+                    shape.keyValueHeads(),
+                    work.spanCount(),
+                    AttentionLaunch.THREADS,
+                    arguments);
+        }
+    }
+
+    private ArgumentBlock attendArguments(
+            AttentionShape shape,
+            AttentionIndex index,
+            long spans,
+            BlockBases bases,
+            DeviceBuffer queries,
+            DeviceBuffer state,
+            AttentionLaunch launch) {
+        return context.arguments()
+                .add(queries.address())
+                .add(state.address())
+                .add(spans)
+                .add(index.rowPositions().address())
+                .add(index.blockTable().address())
+                .add(index.blocksPerSequence())
+                .add(bases.closed())
+                .add(bases.open())
+                .add(bases.staged())
+                .add(bases.recomputed())
+                .add(shape.heads())
+                .add(shape.keyValueHeads())
+                .add(shape.headSize())
+                .add(shape.scale() * LOG2_E)
+                .add(shape.window())
+                .add(shape.blockTokens())
+                .add(shape.cellTokens())
+                .add(launch.fewRows());
+    }
+
+    private static void addPartials(
+            ArgumentBlock arguments, CudaStream stream, AttentionLaunch launch, int spans, int tiles, int firstTile) {
+        long acc = stream.workspace().address();
+        arguments
+                .add(acc)
+                .add(acc + launch.accumulatorBytes(spans, tiles))
+                .add(launch.fewQueries())
+                .add(tiles)
+                .add(firstTile);
+    }
+
+    @Override
+    public void finishAttention(Stream stream, AttentionShape shape, DeviceBuffer state, DeviceBuffer out, int rows) {
+        long from = address("state", state, rows * shape.stateBytesPerRow());
+        long to = address("out", out, bytes(rows, shape.queryWidth()));
+        CudaStream cudaStream = (CudaStream) stream;
+        if (rows == 0 || !cudaStream.isOpen()) {
+            return;
+        }
+        long count = (long) rows * shape.queryWidth();
+        ArgumentBlock arguments =
+                context.arguments().add(from).add(to).add(shape.headSize()).add(count);
+        cudaStream.launch(kernels.finishAttention, blocks(count), 1, 1, THREADS, arguments);
+    }
+
+    @Override
+    public void toFloat(Stream stream, DeviceBuffer in, DeviceBuffer out, long count) {
+        long from = address("in", in, count * elementBytes);
+        long to = address("out", out, count * Float.BYTES);
+        CudaStream cudaStream = (CudaStream) stream;
+        if (count == 0 || !cudaStream.isOpen()) {
+            return;
+        }
+        ArgumentBlock arguments = context.arguments().add(from).add(to).add(count);
+        cudaStream.launch(kernels.toFloat, blocks(count), 1, 1, THREADS, arguments);
+    }
+
+    @Override
+    public void argmax(Stream stream, DeviceBuffer in, DeviceBuffer out, int rows, int width) {
+        if (width < 1) {
+            throw new IllegalArgumentException("width is " + width + ", must be at least 1");
+        }
+        long from = address("in", in, bytes(rows, width));
+        long to = address("out", out, (long) rows * Integer.BYTES);
+        CudaStream cudaStream = (CudaStream) stream;
+        if (rows == 0 || !cudaStream.isOpen()) {
+            return;
+        }
+        ArgumentBlock arguments = context.arguments().add(from).add(to).add(width);
+        cudaStream.launch(kernels.argmax, rows, 1, 1, ARGMAX_THREADS, arguments);
+    }
+
+    /** Blocks for a thread an item. */
+    static int blocks(long items) {
+        return Math.toIntExact(Math.ceilDiv(items, (long) THREADS));
+    }
+
+    /** 1 if rows of {@code width} elements that start at {@code addresses} are whole 16-byte vectors, else 0. */
+    private static int vectors(int width, long addresses) {
+        return width % KernelSet.VECTOR == 0 && addresses % VECTOR_BYTES == 0 ? 1 : 0;
+    }
+
+    /** Bytes of {@code rows} rows of {@code width} elements. */
+    private long bytes(long rows, long width) {
+        return rows * width * elementBytes;
+    }
+
+    /** Address of a buffer that must hold at least {@code bytes} bytes. */
+    private static long address(String name, DeviceBuffer buffer, long bytes) {
+        if (buffer.bytes() < bytes) {
+            throw new IllegalArgumentException(name + " has " + buffer.bytes() + " bytes, must have at least " + bytes);
+        }
+        return buffer.address();
+    }
+}

@@ -1,0 +1,30 @@
+package io.weft.device.cuda;
+
+import io.weft.device.ElementType;
+import java.nio.file.Path;
+import java.util.Optional;
+
+/**
+ * How a CUDA device is set up.
+ *
+ * @param ordinal which GPU, as the driver counts them
+ * @param deviceBudgetBytes device memory that may be allocated, weights included
+ * @param hostBudgetBytes pinned host memory that may be allocated
+ * @param elementType of weights, activations and the cache: {@link ElementType#F16} or {@link ElementType#BF16}
+ * @param cublasPath the cuBLASLt library, or a folder that holds it; the usual places if empty
+ */
+public record CudaOptions(
+        int ordinal, long deviceBudgetBytes, long hostBudgetBytes, ElementType elementType, Optional<Path> cublasPath) {
+    public CudaOptions {
+        if (ordinal < 0) {
+            throw new IllegalArgumentException("GPU ordinal is " + ordinal + ", must not be negative");
+        }
+        if (deviceBudgetBytes < 0 || hostBudgetBytes < 0) {
+            throw new IllegalArgumentException("memory budgets are %d and %d bytes, must not be negative"
+                    .formatted(deviceBudgetBytes, hostBudgetBytes));
+        }
+        if (elementType == ElementType.F32) {
+            throw new IllegalArgumentException("element type is F32, must be F16 or BF16 on a CUDA device");
+        }
+    }
+}

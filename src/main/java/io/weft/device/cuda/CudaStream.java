@@ -1,0 +1,134 @@
+package io.weft.device.cuda;
+
+import io.weft.device.DeviceBuffer;
+import io.weft.device.Event;
+import io.weft.device.HostBuffer;
+import io.weft.device.Stream;
+import org.jspecify.annotations.Nullable;
+
+/** A CUDA stream. Once the device has failed, nothing more is issued. */
+final class CudaStream implements Stream {
+    private final String name;
+    private final CudaContext context;
+    private final CudaHealth health;
+    private final Workspaces workspaces;
+    private final long handle;
+    private @Nullable DeviceBuffer workspace;
+    private volatile boolean closed;
+
+    CudaStream(String name, CudaContext context, CudaHealth health, Workspaces workspaces) {
+        this.name = name;
+        this.context = context;
+        this.health = health;
+        this.workspaces = workspaces;
+        this.handle = context.createStream(name);
+    }
+
+    /** Where a stream gets its workspace. */
+    @FunctionalInterface
+    interface Workspaces {
+        DeviceBuffer take(String stream);
+    }
+
+    @Override
+    public String name() {
+        return name;
+    }
+
+    long handle() {
+        return handle;
+    }
+
+    /** Scratch memory of kernels: those of one stream run one after the other, so they share it. */
+    DeviceBuffer workspace() {
+        DeviceBuffer taken = workspace;
+        if (taken == null) {
+            taken = workspaces.take(name);
+            workspace = taken;
+        }
+        return taken;
+    }
+
+    /** Whether a call is to be issued; binds the context to the thread. */
+    boolean isOpen() {
+        if (closed) {
+            throw new IllegalStateException("the device is closed");
+        }
+        context.bind();
+        return !health.failed();
+    }
+
+    /** Issues a kernel with the arguments of {@code arguments}. */
+    void launch(CudaKernel kernel, int gridX, int gridY, int gridZ, int threads, ArgumentBlock arguments) {
+        if (arguments.count() != kernel.arguments()) {
+            throw new IllegalArgumentException(
+                    "%s takes %d arguments, not %d".formatted(kernel.name(), kernel.arguments(), arguments.count()));
+        }
+        int result = DriverCalls.launch(kernel.address(), gridX, gridY, gridZ, threads, handle, arguments.addresses());
+        health.check(
+                result,
+                () -> "cuLaunchKernel of %s with (%d, %d, %d) blocks of %d threads on %s"
+                        .formatted(kernel.name(), gridX, gridY, gridZ, threads, name));
+    }
+
+    @Override
+    public void record(Event event) {
+        if (isOpen()) {
+            health.check(DriverCalls.record(((CudaEvent) event).handle(), handle), () -> "cuEventRecord on " + name);
+        }
+    }
+
+    @Override
+    public void await(Event event) {
+        if (isOpen()) {
+            health.check(DriverCalls.await(handle, ((CudaEvent) event).handle()), () -> "cuStreamWaitEvent on " + name);
+        }
+    }
+
+    @Override
+    public void copyToDevice(HostBuffer from, DeviceBuffer to) {
+        requireEqual(from.bytes(), to.bytes());
+        if (!isOpen()) {
+            return;
+        }
+        for (long done = 0; done < to.bytes(); ) {
+            long bytes = PinnedMemory.bytesWithinSlab(from.address() + done, to.bytes() - done);
+            int result = DriverCalls.copyToDevice(to.address() + done, from.address() + done, bytes, handle);
+            health.check(result, () -> "cuMemcpyHtoDAsync of %,d bytes on %s".formatted(bytes, name));
+            done += bytes;
+        }
+    }
+
+    @Override
+    public void copyToHost(DeviceBuffer from, HostBuffer to) {
+        requireEqual(from.bytes(), to.bytes());
+        if (!isOpen()) {
+            return;
+        }
+        for (long done = 0; done < to.bytes(); ) {
+            long bytes = PinnedMemory.bytesWithinSlab(to.address() + done, to.bytes() - done);
+            int result = DriverCalls.copyToHost(to.address() + done, from.address() + done, bytes, handle);
+            health.check(result, () -> "cuMemcpyDtoHAsync of %,d bytes on %s".formatted(bytes, name));
+            done += bytes;
+        }
+    }
+
+    @Override
+    public void copyOnDevice(DeviceBuffer from, DeviceBuffer to) {
+        requireEqual(from.bytes(), to.bytes());
+        if (isOpen() && to.bytes() > 0) {
+            int result = DriverCalls.copyOnDevice(to.address(), from.address(), to.bytes(), handle);
+            health.check(result, () -> "cuMemcpyDtoDAsync of %,d bytes on %s".formatted(to.bytes(), name));
+        }
+    }
+
+    private static void requireEqual(long fromBytes, long toBytes) {
+        if (fromBytes != toBytes) {
+            throw new IllegalArgumentException("copy of " + fromBytes + " bytes to " + toBytes + " bytes");
+        }
+    }
+
+    void close() {
+        closed = true;
+    }
+}

@@ -1,0 +1,125 @@
+package io.weft.device.cuda;
+
+import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SymbolLookup;
+import java.lang.invoke.MethodHandle;
+
+/**
+ * The driver calls of a step, on handles that JCuda made. They return the driver's result code. Using this class needs
+ * the driver's library ({@link CudaProbe}).
+ */
+final class DriverCalls {
+    static final String LIBRARY = "libcuda.so.1";
+
+    private static final Linker LINKER = Linker.nativeLinker();
+    private static final SymbolLookup DRIVER = SymbolLookup.libraryLookup(LIBRARY, Arena.global());
+
+    private static final MethodHandle LAUNCH_KERNEL = handle(
+            "cuLaunchKernel",
+            JAVA_LONG,
+            JAVA_INT,
+            JAVA_INT,
+            JAVA_INT,
+            JAVA_INT,
+            JAVA_INT,
+            JAVA_INT,
+            JAVA_INT,
+            JAVA_LONG,
+            ADDRESS,
+            ADDRESS);
+    private static final MethodHandle COPY_TO_DEVICE =
+            handle("cuMemcpyHtoDAsync_v2", JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG);
+    private static final MethodHandle COPY_TO_HOST =
+            handle("cuMemcpyDtoHAsync_v2", JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG);
+    private static final MethodHandle COPY_ON_DEVICE =
+            handle("cuMemcpyDtoDAsync_v2", JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG);
+    private static final MethodHandle RECORD = handle("cuEventRecord", JAVA_LONG, JAVA_LONG);
+    private static final MethodHandle WAIT = handle("cuStreamWaitEvent", JAVA_LONG, JAVA_LONG, JAVA_INT);
+    private static final MethodHandle QUERY = handle("cuEventQuery", JAVA_LONG);
+    private static final MethodHandle ELAPSED = handle("cuEventElapsedTime", ADDRESS, JAVA_LONG, JAVA_LONG);
+
+    private DriverCalls() {}
+
+    private static MethodHandle handle(String name, MemoryLayout... arguments) {
+        return LINKER.downcallHandle(DRIVER.findOrThrow(name), FunctionDescriptor.of(JAVA_INT, arguments));
+    }
+
+    static int launch(
+            long function, int gridX, int gridY, int gridZ, int threads, long stream, MemorySegment argumentAddresses) {
+        try {
+            return (int) LAUNCH_KERNEL.invokeExact(
+                    function, gridX, gridY, gridZ, threads, 1, 1, 0, stream, argumentAddresses, MemorySegment.NULL);
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    static int copyToDevice(long to, long from, long bytes, long stream) {
+        try {
+            return (int) COPY_TO_DEVICE.invokeExact(to, from, bytes, stream);
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    static int copyToHost(long to, long from, long bytes, long stream) {
+        try {
+            return (int) COPY_TO_HOST.invokeExact(to, from, bytes, stream);
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    static int copyOnDevice(long to, long from, long bytes, long stream) {
+        try {
+            return (int) COPY_ON_DEVICE.invokeExact(to, from, bytes, stream);
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    static int record(long event, long stream) {
+        try {
+            return (int) RECORD.invokeExact(event, stream);
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    static int await(long stream, long event) {
+        try {
+            return (int) WAIT.invokeExact(stream, event, 0);
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    static int query(long event) {
+        try {
+            return (int) QUERY.invokeExact(event);
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /** Writes the milliseconds between two marks, fp32, to {@code millis}. */
+    static int elapsed(MemorySegment millis, long start, long end) {
+        try {
+            return (int) ELAPSED.invokeExact(millis, start, end);
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    private static AssertionError unexpected(Throwable e) {
+        return new AssertionError("a native call does not throw", e);
+    }
+}

@@ -1,0 +1,140 @@
+package io.weft.device.cuda;
+
+import io.weft.device.DeviceException;
+import io.weft.device.Event.ReachedCallback;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.List;
+import java.util.concurrent.locks.LockSupport;
+
+/**
+ * Waits for events by asking: a host callback in a stream would stop the stream until Java has answered. Callbacks run
+ * on one thread, in the order in which they were asked for wherever that is also the order of the marks.
+ */
+final class EventWatcher implements AutoCloseable {
+    /** Between two questions; the system makes about 60 µs of it. */
+    private static final long PAUSE_NANOS = 10_000;
+
+    private record Watched(CudaEvent event, ReachedCallback callback) {}
+
+    private final CudaContext context;
+    private final CudaHealth health;
+    private final FaultRecord faults;
+    private final Deque<Watched> arrivals = new ArrayDeque<>();
+    private final Thread thread;
+    private boolean closing;
+
+    EventWatcher(CudaContext context, CudaHealth health, FaultRecord faults) {
+        this.context = context;
+        this.health = health;
+        this.faults = faults;
+        this.thread = Thread.ofPlatform().name("weft-cuda-events").daemon().start(this::work);
+    }
+
+    /** Whether an event's mark is reached; a stream that failed reaches all of them. */
+    boolean isReached(CudaEvent event) {
+        int result = DriverCalls.query(event.handle());
+        if (result == CudaErrors.NOT_READY) {
+            return false;
+        }
+        health.check(result, () -> "a kernel or copy before cuEventQuery");
+        DeviceException fault = faults.fault();
+        if (fault != null) {
+            health.fail(fault);
+        }
+        return true;
+    }
+
+    /** Blocks until an event's mark is reached or the device has failed. */
+    void waitFor(CudaEvent event) {
+        while (!health.failed() && !isReached(event)) {
+            LockSupport.parkNanos(this, PAUSE_NANOS);
+        }
+    }
+
+    /** Calls back once an event's mark is reached, at once if it already is. */
+    void watch(CudaEvent event, ReachedCallback callback) {
+        synchronized (arrivals) {
+            if (closing) {
+                throw new IllegalStateException("the device is closed");
+            }
+            arrivals.add(new Watched(event, callback));
+            arrivals.notifyAll();
+        }
+    }
+
+    private void work() {
+        context.bind();
+        List<Watched> waiting = new ArrayList<>();
+        while (takeArrivals(waiting)) {
+            // The youngest is asked first: when it is reached, so are those before it on its stream, and they are told
+            // before it.
+            boolean[] reached = new boolean[waiting.size()];
+            for (int i = waiting.size() - 1; i >= 0; i--) {
+                reached[i] = health.failed() || isReached(waiting.get(i).event());
+            }
+            List<Watched> left = new ArrayList<>();
+            for (int i = 0; i < reached.length; i++) {
+                if (reached[i]) {
+                    call(waiting.get(i).callback());
+                } else {
+                    left.add(waiting.get(i));
+                }
+            }
+            if (left.size() == waiting.size()) {
+                LockSupport.parkNanos(this, PAUSE_NANOS);
+            }
+            waiting = left;
+        }
+    }
+
+    /** Adds what is new to {@code waiting}, blocking while there is nothing at all; false at the end. */
+    private boolean takeArrivals(List<Watched> waiting) {
+        synchronized (arrivals) {
+            while (arrivals.isEmpty() && waiting.isEmpty()) {
+                if (closing) {
+                    return false;
+                }
+                try {
+                    arrivals.wait();
+                } catch (InterruptedException e) {
+                    // Nobody has a reason to; the thread ends when the device closes.
+                    continue;
+                }
+            }
+            waiting.addAll(arrivals);
+            arrivals.clear();
+            return true;
+        }
+    }
+
+    private void call(ReachedCallback callback) {
+        try {
+            callback.reached(health.failure());
+        } catch (RuntimeException e) {
+            System.getLogger(EventWatcher.class.getName())
+                    .log(System.Logger.Level.ERROR, "a callback behind an event failed", e);
+        }
+    }
+
+    /** Ends the thread once everything that is watched has been reached. */
+    @Override
+    public void close() {
+        synchronized (arrivals) {
+            closing = true;
+            arrivals.notifyAll();
+        }
+        boolean interrupted = false;
+        while (thread.isAlive()) {
+            try {
+                thread.join();
+            } catch (InterruptedException e) {
+                interrupted = true;
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+}

@@ -1,0 +1,115 @@
+package io.weft.device.cuda;
+
+import io.weft.device.ElementType;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+
+/** The kernels for one element type. The numbers are those of their arguments in {@code src/main/cuda}. */
+final class KernelSet {
+    /** Largest head size. */
+    static final int HEAD_SIZE_MOST = 256;
+
+    private static final int ATTEND_ARGUMENTS = 18;
+    private static final int PARTIALS_ARGUMENTS = 5;
+    /** Head sizes that a variant of the attention kernels ends at; they must be multiples of {@link #VECTOR}. */
+    private static final List<Integer> HEAD_SIZES = List.of(32, 64, 96, 128, 256);
+
+    /** Elements of a 16-byte access. */
+    static final int VECTOR = 8;
+
+    final CudaKernel embed;
+    final CudaKernel layerNorm;
+    final CudaKernel rmsNorm;
+    final CudaKernel gate;
+    final CudaKernel activate;
+    final CudaKernel rotate;
+    final CudaKernel finishAttention;
+    final CudaKernel argmax;
+    final CudaKernel fillRandom;
+    final CudaKernel convertF32;
+    final CudaKernel convertF16;
+    final CudaKernel convertBf16;
+    final CudaKernel toFloat;
+    final CudaKernel scatterRows;
+    final CudaKernel gatherRows;
+    final CudaKernel clearAttention;
+    final CudaKernel mergeFew;
+    private final List<Attend> attend;
+    private final Attend attendAny;
+
+    /**
+     * The attention kernels for head sizes up to a limit.
+     *
+     * @param headSizeMost the limit
+     * @param few for spans of few rows, followed by {@link #mergeFew}
+     * @param many for spans of many rows
+     */
+    record Attend(int headSizeMost, CudaKernel few, CudaKernel many) {}
+
+    /** How a kernel is found: name and number of arguments. */
+    @FunctionalInterface
+    interface Loader {
+        CudaKernel load(String name, int arguments);
+    }
+
+    KernelSet(Loader loader, ElementType elementType) {
+        String type = elementType.name().toLowerCase(Locale.ROOT);
+        embed = loader.load("embed_" + type, 12);
+        layerNorm = loader.load("layer_norm_" + type, 8);
+        rmsNorm = loader.load("rms_norm_" + type, 8);
+        gate = loader.load("gate_" + type, 6);
+        activate = loader.load("activate_" + type, 4);
+        rotate = loader.load("rotate_" + type, 13);
+        finishAttention = loader.load("finish_attention_" + type, 4);
+        argmax = loader.load("argmax_" + type, 3);
+        fillRandom = loader.load("fill_random_" + type, 5);
+        convertF32 = loader.load("convert_f32_" + type, 3);
+        convertF16 = loader.load("convert_f16_" + type, 3);
+        convertBf16 = loader.load("convert_bf16_" + type, 3);
+        toFloat = loader.load("to_float_" + type, 3);
+        scatterRows = loader.load("scatter_rows", 6);
+        gatherRows = loader.load("gather_rows", 6);
+        clearAttention = loader.load("clear_attention", 3);
+        mergeFew = loader.load("merge_few_" + type, ATTEND_ARGUMENTS + PARTIALS_ARGUMENTS);
+        List<Attend> sizes = new ArrayList<>();
+        for (int headSize : HEAD_SIZES) {
+            sizes.add(attend(loader, headSize, Integer.toString(headSize), type));
+        }
+        attend = List.copyOf(sizes);
+        attendAny = attend(loader, HEAD_SIZE_MOST, "any", type);
+    }
+
+    private static Attend attend(Loader loader, int headSizeMost, String size, String type) {
+        return new Attend(
+                headSizeMost,
+                loader.load("attend_few_" + size + "_" + type, ATTEND_ARGUMENTS + PARTIALS_ARGUMENTS),
+                loader.load("attend_many_" + size + "_" + type, ATTEND_ARGUMENTS));
+    }
+
+    /**
+     * The attention kernels for a head size.
+     *
+     * @param aligned whether all rows start at multiples of 16 bytes
+     */
+    Attend attend(int headSize, Alignment aligned) {
+        if (headSize > HEAD_SIZE_MOST) {
+            throw new IllegalArgumentException("head size is " + headSize + ", must be at most " + HEAD_SIZE_MOST);
+        }
+        if (aligned == Alignment.ELEMENTS || headSize % VECTOR != 0) {
+            return attendAny;
+        }
+        return attend.stream()
+                .filter(kernels -> headSize <= kernels.headSizeMost())
+                .findFirst()
+                .orElse(attendAny);
+    }
+
+    /** What memory accesses may rely on. */
+    enum Alignment {
+        /** All rows start at multiples of 16 bytes and are as long. */
+        VECTORS,
+        /** Elements alone are aligned. */
+        ELEMENTS
+    }
+}

@@ -1,0 +1,153 @@
+package io.weft.device.cuda;
+
+import io.weft.device.DeviceBuffer;
+import io.weft.device.DeviceException;
+import io.weft.device.ElementType;
+import java.lang.foreign.Arena;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
+
+/**
+ * {@code out (M, N) = in (M, K) · Wᵀ} by cuBLASLt without split K: every output element is then summed over k in the
+ * order in which the tensor cores take it, which is the same for all of the library's algorithms. One algorithm is
+ * chosen for each power of two of rows; layouts and algorithm of a shape are looked up once.
+ */
+final class MatrixProducts {
+    /** Of the preallocated memory, as the library recommends for Hopper. */
+    static final long WORKSPACE_BYTES = 32L << 20;
+
+    /** What the fastest algorithms ask of all addresses and row lengths. */
+    private static final int ALIGNMENT_BYTES = 16;
+
+    private final CublasLt cublas;
+    private final CublasLt.DataType type;
+    private final int elementBytes;
+    private final Arena arena;
+    private final Map<Shape, Plan> plans = new ConcurrentHashMap<>();
+    private final Map<Extents, Long> layouts = new ConcurrentHashMap<>();
+
+    /** What a plan depends on. */
+    private record Shape(int n, int k, int rows, CublasLt.Epilogue epilogue, CublasLt.Bias bias, int alignmentBytes) {
+        Shape withRows(int other) {
+            return new Shape(n, k, other, epilogue, bias, alignmentBytes);
+        }
+    }
+
+    private record Extents(long rows, long columns) {}
+
+    private record Plan(long weights, long in, long out, CublasLt.Algorithm algorithm) {}
+
+    /** @param arena holds plans */
+    MatrixProducts(CublasLt cublas, ElementType elementType, Arena arena) {
+        this.cublas = cublas;
+        this.type = switch (elementType) {
+            case F16 -> CublasLt.DataType.F16;
+            case BF16 -> CublasLt.DataType.BF16;
+            case F32 -> throw new IllegalArgumentException("a CUDA device has no F32 matrix products");
+        };
+        this.elementBytes = elementType.bytes();
+        this.arena = arena;
+    }
+
+    /** The descriptions of a matrix's products. */
+    CudaLinear.Descriptions describe(long bias) {
+        return new CudaLinear.Descriptions(
+                cublas.describe(CublasLt.Epilogue.STORE, bias),
+                cublas.describe(CublasLt.Epilogue.RELU, bias),
+                cublas.describe(CublasLt.Epilogue.GELU_TANH, bias));
+    }
+
+    /** Issues a product. */
+    void multiply(
+            CudaStream stream,
+            CudaHealth health,
+            CudaLinear weights,
+            long in,
+            long out,
+            int rows,
+            CublasLt.Epilogue epilogue,
+            CublasLt.Output output) {
+        int alignmentBytes = (in | out) % ALIGNMENT_BYTES == 0 ? ALIGNMENT_BYTES : elementBytes;
+        Shape shape = new Shape(
+                weights.outFeatures(), weights.inFeatures(), rows, epilogue, weights.hasBias(), alignmentBytes);
+        long description = weights.descriptions().of(epilogue);
+        Plan plan = plans.get(shape);
+        if (plan == null) {
+            plan = plan(shape, description);
+            plans.put(shape, plan);
+        }
+        DeviceBuffer workspace = stream.workspace();
+        int status = cublas.multiply(
+                description,
+                weights.weights(),
+                plan.weights(),
+                in,
+                plan.in(),
+                out,
+                plan.out(),
+                output,
+                plan.algorithm(),
+                workspace.address(),
+                Math.min(workspace.bytes(), WORKSPACE_BYTES),
+                stream.handle());
+        if (status != 0) {
+            health.fail(new DeviceException("cublasLtMatmul of (%d, %d) times (%d, %d) on %s failed: %s (%d)"
+                    .formatted(
+                            rows,
+                            shape.k(),
+                            shape.n(),
+                            shape.k(),
+                            stream.name(),
+                            CublasLt.statusName(status),
+                            status)));
+        }
+    }
+
+    private Plan plan(Shape shape, long description) {
+        CublasLt.Algorithm forBucket = choose(shape.withRows(bucket(shape.rows())), description);
+        Plan plan = layouts(shape, forBucket);
+        Optional<CublasLt.Algorithm> adapted =
+                cublas.adapt(forBucket, description, plan.weights(), plan.in(), plan.out(), WORKSPACE_BYTES, arena);
+        return new Plan(plan.weights(), plan.in(), plan.out(), adapted.orElseGet(() -> choose(shape, description)));
+    }
+
+    private Plan layouts(Shape shape, CublasLt.Algorithm algorithm) {
+        return new Plan(
+                layout(shape.k(), shape.n()),
+                layout(shape.k(), shape.rows()),
+                layout(shape.n(), shape.rows()),
+                algorithm);
+    }
+
+    private long layout(long rows, long columns) {
+        return layouts.computeIfAbsent(
+                new Extents(rows, columns), extents -> cublas.layout(type, extents.rows(), extents.columns()));
+    }
+
+    private CublasLt.Algorithm choose(Shape shape, long description) {
+        return cublas.choose(
+                        description,
+                        layout(shape.k(), shape.n()),
+                        layout(shape.k(), shape.rows()),
+                        layout(shape.n(), shape.rows()),
+                        WORKSPACE_BYTES,
+                        shape.alignmentBytes(),
+                        arena)
+                .orElseThrow(() -> new DeviceException(
+                        "cuBLASLt has no algorithm without split K for (%d, %d) times (%d, %d) with %s, %s"
+                                .formatted(
+                                        shape.rows(),
+                                        shape.k(),
+                                        shape.n(),
+                                        shape.k(),
+                                        shape.epilogue(),
+                                        shape.bias())));
+    }
+
+    /** The number of rows that the algorithm for {@code rows} rows is chosen for: the next power of two. */
+    static int bucket(int rows) {
+        int highest = Integer.highestOneBit(rows);
+        return highest == rows || highest == 1 << 30 ? highest : 2 * highest;
+    }
+}

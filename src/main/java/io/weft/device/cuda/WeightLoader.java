@@ -1,0 +1,162 @@
+package io.weft.device.cuda;
+
+import io.weft.device.DeviceBuffer;
+import io.weft.device.ElementType;
+import io.weft.device.HostBuffer;
+import io.weft.device.RandomTensor;
+import io.weft.device.Tensor;
+import io.weft.device.TensorView;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.stream.IntStream;
+
+/**
+ * Brings weights into device memory: through two pinned buffers, so that one is filled while the other crosses the
+ * link, and converted on the device where the file has another element type.
+ */
+final class WeightLoader {
+    /** Of one buffer. */
+    static final long BUFFER_BYTES = 16L << 20;
+
+    private static final int BUFFERS = 2;
+    /** What one thread copies at a time. */
+    private static final long PIECE_BYTES = 2L << 20;
+
+    private static final int THREADS = 256;
+    private static final int BLOCKS_MOST = 4096;
+
+    private final CudaContext context;
+    private final KernelSet kernels;
+    private final ElementType elementType;
+    private final CudaStream stream;
+    private final HostBuffer pinned;
+    private final DeviceBuffer unconverted;
+    private final CudaEvent[] free = new CudaEvent[BUFFERS];
+    private int turn;
+
+    /** Bytes of pinned memory, and of device memory, that the buffers take. */
+    static long buffersBytes() {
+        return BUFFERS * BUFFER_BYTES;
+    }
+
+    /**
+     * @param pinned {@link #buffersBytes} of host memory
+     * @param unconverted as much device memory
+     * @param firstFree an event of its own
+     * @param secondFree another
+     */
+    WeightLoader(
+            CudaContext context,
+            KernelSet kernels,
+            ElementType elementType,
+            CudaStream stream,
+            HostBuffer pinned,
+            DeviceBuffer unconverted,
+            CudaEvent firstFree,
+            CudaEvent secondFree) {
+        this.context = context;
+        this.kernels = kernels;
+        this.elementType = elementType;
+        this.stream = stream;
+        this.pinned = pinned;
+        this.unconverted = unconverted;
+        this.free[0] = firstFree;
+        this.free[1] = secondFree;
+    }
+
+    /** Writes a tensor to {@code to} in the device's element type; it is there once the stream has run. */
+    void load(Tensor tensor, long to) {
+        switch (tensor) {
+            case TensorView view -> upload(view, to);
+            case RandomTensor random -> fill(random, to);
+        }
+    }
+
+    private void fill(RandomTensor tensor, long to) {
+        long count = tensor.elements();
+        if (count == 0 || !stream.isOpen()) {
+            return;
+        }
+        ArgumentBlock arguments = context.arguments()
+                .add(to)
+                .add(count)
+                .add(tensor.seed())
+                .add(tensor.centre())
+                .add(tensor.scale());
+        stream.launch(kernels.fillRandom, blocks(count), 1, 1, THREADS, arguments);
+    }
+
+    private void upload(TensorView tensor, long to) {
+        long bytes = tensor.data().byteSize();
+        int fileBytes = tensor.type().bytes();
+        for (long done = 0; done < bytes; done += BUFFER_BYTES) {
+            long part = Math.min(BUFFER_BYTES, bytes - done);
+            HostBuffer buffer = nextBuffer(part);
+            copy(tensor.data().asSlice(done, part), buffer.segment());
+            long elements = part / fileBytes;
+            long target = to + done / fileBytes * elementType.bytes();
+            if (tensor.type() == elementType) {
+                stream.copyToDevice(buffer, new DeviceBuffer(target, part));
+            } else {
+                DeviceBuffer raw = unconverted.slice(turn * BUFFER_BYTES, part);
+                stream.copyToDevice(buffer, raw);
+                convert(tensor.type(), raw.address(), target, elements);
+            }
+            stream.record(free[turn]);
+        }
+    }
+
+    /** Writes fp32 values as they are. */
+    void loadFloats(float[] values, long to) {
+        for (int done = 0; done < values.length; ) {
+            int part = (int) Math.min(BUFFER_BYTES / Float.BYTES, values.length - done);
+            HostBuffer buffer = nextBuffer((long) part * Float.BYTES);
+            MemorySegment.copy(values, done, buffer.segment(), ValueLayout.JAVA_FLOAT, 0, part);
+            stream.copyToDevice(buffer, new DeviceBuffer(to + (long) done * Float.BYTES, buffer.bytes()));
+            stream.record(free[turn]);
+            done += part;
+        }
+    }
+
+    /** The other buffer, once it has been read. */
+    private HostBuffer nextBuffer(long bytes) {
+        turn = (turn + 1) % BUFFERS;
+        free[turn].join();
+        return pinned.slice(turn * BUFFER_BYTES, bytes);
+    }
+
+    private static void copy(MemorySegment from, MemorySegment to) {
+        int pieces = (int) Math.ceilDiv(from.byteSize(), PIECE_BYTES);
+        IntStream.range(0, pieces).parallel().forEach(piece -> {
+            long at = piece * PIECE_BYTES;
+            MemorySegment.copy(from, at, to, at, Math.min(PIECE_BYTES, from.byteSize() - at));
+        });
+    }
+
+    private void convert(ElementType from, long raw, long to, long count) {
+        CudaKernel kernel = switch (from) {
+            case F32 -> kernels.convertF32;
+            case F16 -> kernels.convertF16;
+            case BF16 -> kernels.convertBf16;
+        };
+        if (stream.isOpen()) {
+            ArgumentBlock arguments = context.arguments().add(raw).add(to).add(count);
+            stream.launch(kernel, blocks(count), 1, 1, THREADS, arguments);
+        }
+    }
+
+    /** The kernels go on in steps of the grid, so a few blocks serve any count. */
+    private static int blocks(long count) {
+        return (int) Math.min(BLOCKS_MOST, Math.ceilDiv(count, (long) THREADS));
+    }
+
+    /** Waits until everything loaded is in device memory. */
+    void finish() {
+        for (CudaEvent event : free) {
+            stream.record(event);
+        }
+        for (CudaEvent event : free) {
+            event.join();
+        }
+    }
+}
