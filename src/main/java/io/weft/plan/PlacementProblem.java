@@ -80,6 +80,38 @@ public record PlacementProblem(
                 hostBudgetBytes);
     }
 
+    /**
+     * The problem of one more sequence, whose steps it shares with the ones that are there: what those take of the
+     * lanes is fixed.
+     *
+     * @param tokens of the new sequence
+     * @param chunkTokens staged tokens of a chunk
+     */
+    public static PlacementProblem admission(CostModel costs, Occupancy occupancy, int tokens, int chunkTokens) {
+        long totalTokens = occupancy.tokens() + tokens;
+        int copyTokens = Math.min(tokens, chunkTokens);
+        long recomputed = Math.min(totalTokens, chunkTokens);
+        double link = costs.nanos(new Stage.Upload());
+        double compute = costs.baseNanos(occupancy.sequences() + 1, totalTokens);
+        for (Map.Entry<CacheForm, Long> entry : occupancy.tokensByForm().entrySet()) {
+            Route route = Route.of(entry.getKey(), costs, copyTokens, recomputed);
+            link += entry.getValue() * route.nanos(Lane.LINK_IN);
+            compute += entry.getValue() * route.nanos(Lane.COMPUTE);
+        }
+        List<Route> routes = new ArrayList<>();
+        for (CacheForm form : CacheForm.values()) {
+            if (form.content() == Content.KEY_VALUE || costs.geometry().activationsAreSmaller()) {
+                routes.add(Route.of(form, costs, copyTokens, recomputed));
+            }
+        }
+        return new PlacementProblem(
+                routes,
+                tokens,
+                Map.of(Lane.LINK_IN, link, Lane.COMPUTE, compute),
+                occupancy.freeDeviceBytes(),
+                occupancy.freeHostBytes());
+    }
+
     /** Time of a step in which {@code tokens.get(i)} tokens take route i. */
     public double stepNanos(List<Double> tokens) {
         double longest = 0;
