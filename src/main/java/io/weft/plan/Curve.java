@@ -3,6 +3,7 @@ package io.weft.plan;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.function.LongToDoubleFunction;
 
 /**
  * What a piece of work of some size costs, as measured at a few sizes: straight lines between the points, the first
@@ -68,6 +69,15 @@ public record Curve(List<Point> points) {
         return sizeMax <= 1
                 ? new Curve(List.of(first))
                 : new Curve(List.of(first, new Point(sizeMax, fixedNanos + nanosPerUnit * sizeMax)));
+    }
+
+    /** A formula, at the powers of two up to {@code sizeMax}. It must not fall. */
+    public static Curve of(long sizeMax, LongToDoubleFunction nanos) {
+        List<Point> points = new ArrayList<>();
+        for (long size = 1; size <= sizeMax && size > 0; size *= 2) {
+            points.add(new Point(size, nanos.applyAsDouble(size)));
+        }
+        return new Curve(points);
     }
 
     /** What {@code size} costs; nothing costs nothing. */

@@ -52,11 +52,13 @@ public record PlacementProblem(
      * The problem of decode steps.
      *
      * @param forms that may be used
+     * @param streamedWeightBytes weights that cross the link in every step
      */
     public static PlacementProblem decode(
             CostModel costs,
             DecodeLoad load,
             Collection<CacheForm> forms,
+            long streamedWeightBytes,
             double deviceBudgetBytes,
             double hostBudgetBytes) {
         List<Route> routes = new ArrayList<>();
@@ -65,16 +67,49 @@ public record PlacementProblem(
             boolean useful =
                     form.content() == Content.KEY_VALUE || costs.geometry().activationsAreSmaller();
             if (forms.contains(form) && useful) {
-                routes.add(Route.of(form, costs, load.copyTokens()));
+                routes.add(Route.of(form, costs, load.copyTokens(), Math.min(load.chunkTokens(), load.totalTokens())));
             }
         }
-        double linkBase = costs.nanos(new Stage.Upload());
+        double linkBase =
+                costs.nanos(new Stage.Upload()) + costs.profile().linkIn().nanos(streamedWeightBytes);
         return new PlacementProblem(
                 routes,
                 load.totalTokens(),
                 Map.of(Lane.LINK_IN, linkBase, Lane.COMPUTE, costs.baseNanos(load.sequences(), load.totalTokens())),
                 deviceBudgetBytes,
                 hostBudgetBytes);
+    }
+
+    /**
+     * The problem of one more sequence, whose steps it shares with the ones that are there: what those take of the
+     * lanes is fixed.
+     *
+     * @param tokens of the new sequence
+     * @param chunkTokens staged tokens of a chunk
+     */
+    public static PlacementProblem admission(CostModel costs, Occupancy occupancy, int tokens, int chunkTokens) {
+        long totalTokens = occupancy.tokens() + tokens;
+        int copyTokens = Math.min(tokens, chunkTokens);
+        long recomputed = Math.min(totalTokens, chunkTokens);
+        double link = costs.nanos(new Stage.Upload());
+        double compute = costs.baseNanos(occupancy.sequences() + 1, totalTokens);
+        for (Map.Entry<CacheForm, Long> entry : occupancy.tokensByForm().entrySet()) {
+            Route route = Route.of(entry.getKey(), costs, copyTokens, recomputed);
+            link += entry.getValue() * route.nanos(Lane.LINK_IN);
+            compute += entry.getValue() * route.nanos(Lane.COMPUTE);
+        }
+        List<Route> routes = new ArrayList<>();
+        for (CacheForm form : CacheForm.values()) {
+            if (form.content() == Content.KEY_VALUE || costs.geometry().activationsAreSmaller()) {
+                routes.add(Route.of(form, costs, copyTokens, recomputed));
+            }
+        }
+        return new PlacementProblem(
+                routes,
+                tokens,
+                Map.of(Lane.LINK_IN, link, Lane.COMPUTE, compute),
+                occupancy.freeDeviceBytes(),
+                occupancy.freeHostBytes());
     }
 
     /** Time of a step in which {@code tokens.get(i)} tokens take route i. */

@@ -5,6 +5,7 @@ import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 
 /**
  * Where the blocks of a sequence go under each schedule, in closed form.
@@ -38,6 +39,41 @@ public record Placements(CostModel costs, DecodeLoad load) {
     /** Where blocks go when nothing is asked for: on the device while there is room, else as {@code chunked} has it. */
     public PlacementPolicy automatic() {
         return spread(List.of(CacheForm.DEVICE_KV), activationShare());
+    }
+
+    /**
+     * Where the blocks of one more sequence go, with what the cache holds now: the solution of the
+     * {@linkplain PlacementProblem#admission placement problem}. Spare device memory is used from the first token;
+     * where it is short, some of it may hold activations, so that more tokens need not cross the link.
+     *
+     * @param tokens that the sequence may come to have, at least 1
+     */
+    public PlacementPolicy admission(Occupancy occupancy, int tokens) {
+        PlacementProblem problem = PlacementProblem.admission(costs, occupancy, tokens, load.chunkTokens());
+        return new PlacementSolver(problem)
+                .placed()
+                .map(placed -> spread(placed.tokensByForm()))
+                .orElseGet(this::automatic);
+    }
+
+    /** Forms in the proportions of {@code tokens}, evenly spread. */
+    private PlacementPolicy spread(Map<CacheForm, Double> tokens) {
+        double device = tokens.get(CacheForm.DEVICE_KV) + tokens.get(CacheForm.DEVICE_ACT);
+        double host = tokens.get(CacheForm.HOST_KV) + tokens.get(CacheForm.HOST_ACT);
+        double deviceShare = device / (device + host);
+        double deviceActivations = device > 0 ? tokens.get(CacheForm.DEVICE_ACT) / device : 0;
+        double hostActivations = host > 0 ? tokens.get(CacheForm.HOST_ACT) / host : activationShare();
+        return (block, promptTokens) -> {
+            int onDeviceBefore = (int) Math.floor(block * deviceShare);
+            int onHostBefore = block - onDeviceBefore;
+            CacheForm onHost = isActivation(onHostBefore, hostActivations) ? CacheForm.HOST_ACT : CacheForm.HOST_KV;
+            if (!isActivation(block, deviceShare)) {
+                return List.of(onHost);
+            }
+            CacheForm onDevice =
+                    isActivation(onDeviceBefore, deviceActivations) ? CacheForm.DEVICE_ACT : CacheForm.DEVICE_KV;
+            return List.of(onDevice, onHost);
+        };
     }
 
     /** The balanced share of tokens that {@code chunked} keeps as activations on the host, 0 to 1. */

@@ -35,9 +35,10 @@ public record Route(CacheForm form, double deviceBytes, double hostBytes, Map<La
     /**
      * How a form is used by a decode step: what is on the host crosses the link, activations are recomputed.
      *
-     * @param chunkTokens tokens of one copy and of one recomputation
+     * @param copyTokens tokens of one copy
+     * @param chunkTokens tokens of one recomputation
      */
-    public static Route of(CacheForm form, CostModel costs, long chunkTokens) {
+    public static Route of(CacheForm form, CostModel costs, long copyTokens, long chunkTokens) {
         int layers = costs.geometry().dimensions().layers();
         Content content = form.content();
         double bytes = layers * (double) costs.geometry().tokenLayerBytes(content);
@@ -53,7 +54,7 @@ public record Route(CacheForm form, double deviceBytes, double hostBytes, Map<La
                         bytes,
                         Map.of(
                                 Lane.LINK_IN,
-                                layers * costs.linkNanosPerToken(content, chunkTokens),
+                                layers * costs.linkNanosPerToken(content, copyTokens),
                                 Lane.COMPUTE,
                                 recompute));
             case DEVICE -> {

@@ -184,8 +184,9 @@ class PlacementSolverTest {
         for (int i = 0; i < 50; i++) {
             CostModel costs = costs(MULTI_HEAD, random);
             DecodeLoad load = new DecodeLoad(1 + random.nextInt(32), 16 + random.nextInt(4000), 256);
-            Placed placed = (Placed) new PlacementSolver(PlacementProblem.decode(costs, load, ALL, HUGE, HUGE)).solve();
-            Placed onHost = (Placed) new PlacementSolver(PlacementProblem.decode(costs, load, ALL, 0, HUGE)).solve();
+            Placed placed =
+                    (Placed) new PlacementSolver(PlacementProblem.decode(costs, load, ALL, 0, HUGE, HUGE)).solve();
+            Placed onHost = (Placed) new PlacementSolver(PlacementProblem.decode(costs, load, ALL, 0, 0, HUGE)).solve();
             PlacementProblem problem = onHost.problem();
             double base = problem.baseNanos().get(Lane.COMPUTE);
             double resident = Math.max(base, problem.baseNanos().get(Lane.LINK_IN));
@@ -252,7 +253,7 @@ class PlacementSolverTest {
 
     private static double stepNanos(CostModel costs, DecodeLoad load, double deviceBytes) {
         Placed placed =
-                (Placed) new PlacementSolver(PlacementProblem.decode(costs, load, ALL, deviceBytes, HUGE)).solve();
+                (Placed) new PlacementSolver(PlacementProblem.decode(costs, load, ALL, 0, deviceBytes, HUGE)).solve();
         requireValid(placed);
         return placed.stepNanos();
     }
@@ -260,7 +261,7 @@ class PlacementSolverTest {
     @Test
     void nothingIsStoredAsActivationsWhereTheyAreLarger() {
         CostModel costs = new CostModel(Profiles.machine(1, 0.001, 0), GROUPED);
-        PlacementProblem problem = PlacementProblem.decode(costs, new DecodeLoad(4, 512, 64), ALL, 1e5, HUGE);
+        PlacementProblem problem = PlacementProblem.decode(costs, new DecodeLoad(4, 512, 64), ALL, 0, 1e5, HUGE);
         assertThat(((Placed) new PlacementSolver(problem).solve()).tokensByForm())
                 .containsEntry(CacheForm.HOST_ACT, 0.0)
                 .containsEntry(CacheForm.DEVICE_ACT, 0.0);
@@ -275,11 +276,11 @@ class PlacementSolverTest {
                 / 2.0
                 * MULTI_HEAD.tokenLayerBytes(Content.KEY_VALUE)
                 * MULTI_HEAD.dimensions().layers();
-        Placed best = (Placed) new PlacementSolver(PlacementProblem.decode(costs, load, ALL, half, HUGE)).solve();
+        Placed best = (Placed) new PlacementSolver(PlacementProblem.decode(costs, load, ALL, 0, half, HUGE)).solve();
         assertThat(best.tokensByForm().get(CacheForm.DEVICE_ACT)).isGreaterThan(0.9 * load.totalTokens());
         Set<CacheForm> keyValues = EnumSet.of(CacheForm.DEVICE_KV, CacheForm.HOST_KV);
         Placed restricted =
-                (Placed) new PlacementSolver(PlacementProblem.decode(costs, load, keyValues, half, HUGE)).solve();
+                (Placed) new PlacementSolver(PlacementProblem.decode(costs, load, keyValues, 0, half, HUGE)).solve();
         assertThat(best.stepNanos()).isLessThan(restricted.stepNanos() / 2);
     }
 

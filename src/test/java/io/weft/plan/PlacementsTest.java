@@ -5,7 +5,9 @@ import static org.assertj.core.api.Assertions.within;
 
 import io.weft.model.CacheForm;
 import io.weft.model.CacheGeometry;
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
@@ -119,6 +121,54 @@ class PlacementsTest {
         assertThat(placements.automatic().forms(3, 100)).containsExactly(CacheForm.DEVICE_KV, CacheForm.HOST_ACT);
         assertThat(placements.policy(Schedule.RESIDENT).forms(3, 100)).containsExactly(CacheForm.DEVICE_KV);
         assertThat(placements.policy(Schedule.FULL_TRANSFER).forms(3, 100)).containsExactly(CacheForm.HOST_KV);
+    }
+
+    @Test
+    void aSequenceThatFitsTheDeviceStaysThere() {
+        Placements placements = placements(MULTI_HEAD, 1000, 1, 0.001);
+        PlacementPolicy policy = placements.admission(Occupancy.none(1L << 40, 1L << 40), 512);
+        for (int block = 0; block < 32; block++) {
+            assertThat(policy.forms(block, 512)).startsWith(CacheForm.DEVICE_KV);
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(longs = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10})
+    void sequencesAreAdmittedInTheProportionsOfTheSolution(long seed) {
+        Random random = new Random(seed);
+        CacheGeometry geometry = random.nextInt(4) == 0 ? GROUPED : MULTI_HEAD;
+        Placements placements =
+                placements(geometry, 0.1 + random.nextDouble(), random.nextDouble() * 500, random.nextDouble() * 10);
+        Occupancy occupancy = new Occupancy(
+                random.nextInt(8),
+                Map.of(CacheForm.HOST_KV, random.nextLong(2000), CacheForm.DEVICE_KV, random.nextLong(2000)),
+                random.nextLong(2_000_000),
+                1L << 40);
+        int tokens = geometry.blockTokens() * 200;
+        PlacementProblem problem = PlacementProblem.admission(placements.costs(), occupancy, tokens, 256);
+        Map<CacheForm, Double> solution =
+                new PlacementSolver(problem).placed().orElseThrow().tokensByForm();
+        PlacementPolicy policy = placements.admission(occupancy, tokens);
+        Map<CacheForm, Integer> blocks = new EnumMap<>(CacheForm.class);
+        for (int block = 0; block < 200; block++) {
+            List<CacheForm> forms = policy.forms(block, 1);
+            // A form on the host ends the list, and there always is one.
+            assertThat(forms.getLast().place()).isEqualTo(CacheForm.Place.HOST);
+            assertThat(forms.subList(0, forms.size() - 1)).allMatch(form -> form.place() == CacheForm.Place.DEVICE);
+            blocks.merge(forms.getFirst(), 1, Integer::sum);
+        }
+        for (CacheForm form : CacheForm.values()) {
+            assertThat((double) blocks.getOrDefault(form, 0))
+                    .as("%s of %s", form, solution)
+                    .isCloseTo(solution.get(form) / geometry.blockTokens(), within(2.0));
+        }
+    }
+
+    @Test
+    void whatDoesNotFitIsPlacedAsIfThereWereRoom() {
+        Placements placements = placements(MULTI_HEAD, 1000, 1, 0.001);
+        assertThat(placements.admission(Occupancy.none(0, 0), 512).forms(0, 512))
+                .containsExactly(CacheForm.DEVICE_KV, CacheForm.HOST_ACT);
     }
 
     /** Forms of the first blocks for a prompt of 512 tokens. */

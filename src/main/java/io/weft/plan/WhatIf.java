@@ -1,0 +1,402 @@
+package io.weft.plan;
+
+import io.weft.model.CacheForm;
+import io.weft.model.CacheForm.Content;
+import io.weft.model.CacheForm.Place;
+import io.weft.model.CacheGeometry;
+import io.weft.model.ModelDimensions;
+import io.weft.plan.PlacementSearch.Simulated;
+import io.weft.plan.PlacementSolution.DoesNotFit;
+import io.weft.plan.PlacementSolution.Placed;
+import io.weft.plan.PlanExplanation.Alternative;
+import io.weft.plan.PlanExplanation.MemoryParts;
+import io.weft.plan.PlanExplanation.MissingMemory;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.EnumSet;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.function.IntPredicate;
+
+/**
+ * What would happen: decode steps of a model on a machine that need not be there.
+ *
+ * <p>The prediction is the shortest simulated step of a fixed family of placements, so a faster link, a faster device
+ * or more memory never makes it worse.
+ *
+ * @param profile of machine and model
+ * @param measured whether the profile was measured
+ * @param geometry of the cache
+ * @param batch sequences
+ * @param contextTokens cached tokens of each
+ * @param deviceBytes device memory for everything
+ * @param hostBytes host memory
+ * @param stagingBytes of device memory, for chunks on their way
+ * @param forms that may be used
+ */
+public record WhatIf(
+        HardwareProfile profile,
+        boolean measured,
+        CacheGeometry geometry,
+        int batch,
+        int contextTokens,
+        long deviceBytes,
+        long hostBytes,
+        long stagingBytes,
+        Set<CacheForm> forms) {
+    /** Bounds that keep an answer quick and small. */
+    public static final int BATCH_MOST = 1024;
+
+    public static final int CONTEXT_MOST = 1 << 22;
+
+    /** A host budget is said to bind if a step would be faster without it by more than this share. */
+    private static final double NOTABLE = 0.001;
+
+    public WhatIf {
+        forms = Set.copyOf(forms);
+        requireWithin("batch", batch, 1, BATCH_MOST);
+        requireWithin("contextTokens", contextTokens, 1, CONTEXT_MOST);
+        requireWithin("deviceBytes", deviceBytes, 1, 1L << 50);
+        requireWithin("hostBytes", hostBytes, 0, 1L << 50);
+        requireWithin("stagingBytes", stagingBytes, 0, deviceBytes);
+        if (forms.isEmpty()) {
+            throw new IllegalArgumentException("forms is empty, must have at least one");
+        }
+    }
+
+    private static void requireWithin(String name, long value, long least, long most) {
+        if (value < least || value > most) {
+            throw new IllegalArgumentException(name + " is " + value + ", must be from " + least + " to " + most);
+        }
+    }
+
+    /** Staging memory that the service takes if nothing is set: two layers of K and V, but at most a GiB. */
+    public static long usualStagingBytes(CacheGeometry geometry, int batch, int contextTokens, long deviceBytes) {
+        long layerBytes = 2L * batch * contextTokens * geometry.tokenLayerBytes(Content.KEY_VALUE);
+        return Math.min(Math.min(layerBytes, 1L << 30), deviceBytes / 4);
+    }
+
+    /** Answers. */
+    public PlanExplanation explain() {
+        MemoryBudget budget = budget(batch, contextTokens);
+        List<Alternative> alternatives = alternatives(budget);
+        int largestContext = largest(CONTEXT_MOST, tokens -> fits(batch, tokens));
+        int largestBatch = largest(BATCH_MOST, sequences -> fits(sequences, contextTokens));
+        PlacementProblem problem = problem(budget);
+        return switch (new PlacementSolver(problem).solve()) {
+            case DoesNotFit doesNotFit ->
+                unfit(budget, missing(doesNotFit, budget), alternatives, largestContext, largestBatch);
+            case Placed bound ->
+                budget.deviceCacheBytes() < 0 || budget.hostCacheBytes() < 0
+                        ? unfit(budget, missing(budget), alternatives, largestContext, largestBatch)
+                        : explain(budget, bound, alternatives, largestContext, largestBatch);
+        };
+    }
+
+    private PlanExplanation explain(
+            MemoryBudget budget, Placed bound, List<Alternative> alternatives, int largestContext, int largestBatch) {
+        PlacementSearch search = search();
+        Simulated best = best(search, budget, bound);
+        return new PlanExplanation(
+                profile.device(),
+                measured,
+                batch,
+                contextTokens,
+                budget.streamedWeightBytes() == 0,
+                lackingWeights(budget),
+                notes(budget),
+                parts(budget, best.tokens()),
+                Optional.of(best.schedule().label()),
+                labelled(best.tokens()),
+                search.chunkTokens(),
+                linkBytes(budget, best),
+                recomputeFlops(best.tokens()),
+                best.nanos() / 1e6,
+                bound.stepNanos() / 1e6,
+                batch / (best.nanos() / 1e9),
+                boundBy(search, budget, best),
+                best.timeline().busyRatio(Lane.LINK_IN),
+                best.timeline().busyRatio(Lane.COMPUTE),
+                alternatives,
+                largestContext,
+                largestBatch);
+    }
+
+    private Simulated best(PlacementSearch search, MemoryBudget budget, Placed bound) {
+        Simulated best = search.fastest(forms, budget.deviceCacheBytes(), budget.hostCacheBytes())
+                // The family is too coarse where nearly all memory is needed.
+                .orElseGet(() -> search.placed(bound.tokensByForm()));
+        Simulated kvpr = search.kvpr();
+        boolean kvprIsPossible =
+                forms.containsAll(usedForms(kvpr)) && bytes(kvpr.tokens(), Place.HOST) <= budget.hostCacheBytes();
+        return kvprIsPossible && kvpr.nanos() < best.nanos() ? kvpr : best;
+    }
+
+    private static Set<CacheForm> usedForms(Simulated simulated) {
+        Set<CacheForm> used = EnumSet.noneOf(CacheForm.class);
+        simulated.tokens().forEach((form, tokens) -> {
+            if (tokens > 0) {
+                used.add(form);
+            }
+        });
+        return used;
+    }
+
+    private PlanExplanation unfit(
+            MemoryBudget budget,
+            List<MissingMemory> missing,
+            List<Alternative> alternatives,
+            int largestContext,
+            int largestBatch) {
+        return new PlanExplanation(
+                profile.device(),
+                measured,
+                batch,
+                contextTokens,
+                false,
+                missing,
+                notes(budget),
+                parts(budget, Map.of()),
+                Optional.empty(),
+                labelled(Map.of()),
+                search().chunkTokens(),
+                0,
+                0,
+                0,
+                0,
+                0,
+                missing.stream()
+                        .min(Comparator.comparingLong(MissingMemory::missingBytes))
+                        .map(MissingMemory::memory)
+                        .orElse(label(Place.HOST)),
+                0,
+                0,
+                alternatives,
+                largestContext,
+                largestBatch);
+    }
+
+    private MemoryBudget budget(int sequences, int tokens) {
+        return MemoryBudget.of(
+                geometry, MemoryBudget.Limits.usual(sequences, tokens), deviceBytes, hostBytes, stagingBytes);
+    }
+
+    private PlacementProblem problem(MemoryBudget budget) {
+        return PlacementProblem.decode(
+                new CostModel(profile, geometry),
+                new DecodeLoad(batch, contextTokens, search().chunkTokens()),
+                forms,
+                budget.streamedWeightBytes(),
+                Math.max(0, budget.deviceCacheBytes()),
+                Math.max(0, budget.hostCacheBytes()));
+    }
+
+    private static List<MissingMemory> missing(DoesNotFit doesNotFit, MemoryBudget budget) {
+        List<MissingMemory> missing = new ArrayList<>();
+        for (PlacementSolution.Shortage shortage : doesNotFit.shortages()) {
+            // What the weights lack comes on top of what the cache lacks.
+            long rest = shortage.memory() == Place.DEVICE ? budget.deviceCacheBytes() : budget.hostCacheBytes();
+            long bytes = (long) Math.ceil(shortage.missingBytes()) + Math.max(0, -rest);
+            missing.add(new MissingMemory(label(shortage.memory()), bytes));
+        }
+        return budget.deviceCacheBytes() < 0 || budget.hostCacheBytes() < 0 ? missing(budget) : missing;
+    }
+
+    /** What lacks before there is a cache at all. */
+    private static List<MissingMemory> missing(MemoryBudget budget) {
+        return budget.deviceCacheBytes() < 0
+                ? List.of(new MissingMemory(label(Place.DEVICE), -budget.deviceCacheBytes()))
+                : List.of(new MissingMemory(label(Place.HOST), -budget.hostCacheBytes()));
+    }
+
+    private List<MissingMemory> lackingWeights(MemoryBudget budget) {
+        return budget.streamedWeightBytes() == 0
+                ? List.of()
+                : List.of(new MissingMemory(label(Place.DEVICE), missingWeightBytes(budget)));
+    }
+
+    /** Without streaming, there is no need for the room of two layers. */
+    private long missingWeightBytes(MemoryBudget budget) {
+        return budget.streamedWeightBytes() == 0
+                ? 0
+                : budget.streamedWeightBytes() - MemoryBudget.streamingRoomBytes(geometry);
+    }
+
+    private List<String> notes(MemoryBudget budget) {
+        List<String> notes = new ArrayList<>();
+        if (!measured) {
+            notes.add("the machine's figures are public ones, not measured");
+        }
+        if (budget.streamedWeightBytes() > 0) {
+            notes.add("the weights do not fit device memory; the figures are those of streaming the rest in every step,"
+                    + " which Weft does not do: it will not start with these settings");
+        }
+        if (!geometry.activationsAreSmaller()) {
+            notes.add("activations of this model are not smaller than K and V: recomputation saves nothing");
+        }
+        return notes;
+    }
+
+    private static String label(Place place) {
+        return switch (place) {
+            case DEVICE -> "device_memory";
+            case HOST -> "host_memory";
+        };
+    }
+
+    /** Whether sequences of some length fit, each block in the most compact form. */
+    private boolean fits(int sequences, int tokens) {
+        MemoryBudget budget = budget(sequences, tokens);
+        if (budget.deviceCacheBytes() < 0 || budget.hostCacheBytes() < 0) {
+            return false;
+        }
+        double wanted = (double) sequences * tokens;
+        return capacity(Place.DEVICE, budget.deviceCacheBytes()) + capacity(Place.HOST, budget.hostCacheBytes())
+                >= wanted;
+    }
+
+    private double capacity(Place place, long bytes) {
+        return usefulForms().stream().filter(form -> form.place() == place).mapToLong(this::tokenBytes).min().stream()
+                .mapToDouble(least -> Math.floor((double) bytes / least))
+                .findFirst()
+                .orElse(0);
+    }
+
+    private Set<CacheForm> usefulForms() {
+        Set<CacheForm> useful = EnumSet.noneOf(CacheForm.class);
+        for (CacheForm form : forms) {
+            if (form.content() == Content.KEY_VALUE || geometry.activationsAreSmaller()) {
+                useful.add(form);
+            }
+        }
+        return useful;
+    }
+
+    /** Bytes of a token in all layers. */
+    private long tokenBytes(CacheForm form) {
+        return geometry.dimensions().layers() * geometry.tokenLayerBytes(form.content());
+    }
+
+    /** The largest number that is good, 0 if not even 1 is; smaller ones are good, too. */
+    private static int largest(int most, IntPredicate isGood) {
+        int good = 0;
+        int bad = most + 1;
+        while (bad - good > 1) {
+            int middle = (int) (((long) good + bad) / 2);
+            if (isGood.test(middle)) {
+                good = middle;
+            } else {
+                bad = middle;
+            }
+        }
+        return good;
+    }
+
+    private long totalTokens() {
+        return (long) batch * contextTokens;
+    }
+
+    private PlacementSearch search() {
+        return new PlacementSearch(
+                new CostModel(profile, geometry),
+                batch,
+                contextTokens,
+                stagingBytes,
+                budget(batch, contextTokens).streamedWeightBytes());
+    }
+
+    private MemoryParts parts(MemoryBudget budget, Map<CacheForm, Long> tokens) {
+        return new MemoryParts(
+                budget.deviceBytes(),
+                budget.weightsBytes(),
+                budget.streamedWeightBytes(),
+                budget.workspaceBytes(),
+                budget.stagingBytes(),
+                budget.openBlockBytes(),
+                budget.deviceCacheBytes(),
+                bytes(tokens, Place.DEVICE),
+                budget.hostBytes(),
+                budget.hostWorkspaceBytes(),
+                budget.hostCacheBytes(),
+                bytes(tokens, Place.HOST));
+    }
+
+    private long bytes(Map<CacheForm, Long> tokens, Place place) {
+        return tokens.entrySet().stream()
+                .filter(entry -> entry.getKey().place() == place)
+                .mapToLong(entry -> entry.getValue() * tokenBytes(entry.getKey()))
+                .sum();
+    }
+
+    private long linkBytes(MemoryBudget budget, Simulated simulated) {
+        return bytes(simulated.tokens(), Place.HOST) + budget.streamedWeightBytes();
+    }
+
+    private double recomputeFlops(Map<CacheForm, Long> tokens) {
+        ModelDimensions dimensions = geometry.dimensions();
+        return tokens.entrySet().stream()
+                .filter(entry -> entry.getKey().content() == Content.ACTIVATION)
+                .mapToDouble(
+                        entry -> (double) entry.getValue() * dimensions.layers() * dimensions.recomputeFlopsPerToken())
+                .sum();
+    }
+
+    private static Map<String, Long> labelled(Map<CacheForm, Long> tokens) {
+        Map<String, Long> labelled = new HashMap<>();
+        for (CacheForm form : CacheForm.values()) {
+            labelled.put(form.name().toLowerCase(Locale.ROOT), tokens.getOrDefault(form, 0L));
+        }
+        return labelled;
+    }
+
+    private String boundBy(PlacementSearch search, MemoryBudget budget, Simulated best) {
+        if (budget.streamedWeightBytes() > 0) {
+            return label(Place.DEVICE);
+        }
+        boolean hostIsNearlyFull = bytes(best.tokens(), Place.HOST) > 0.9 * budget.hostCacheBytes();
+        if (hostIsNearlyFull) {
+            boolean wouldBeFaster = search.fastest(forms, budget.deviceCacheBytes(), Double.MAX_VALUE)
+                    .filter(free -> free.nanos() < (1 - NOTABLE) * best.nanos())
+                    .isPresent();
+            if (wouldBeFaster) {
+                return label(Place.HOST);
+            }
+        }
+        return best.timeline().boundBy() == Lane.COMPUTE ? "compute" : "link";
+    }
+
+    private List<Alternative> alternatives(MemoryBudget budget) {
+        PlacementSearch search = search();
+        List<Alternative> alternatives = new ArrayList<>();
+        alternatives.add(alternative(
+                budget, "all K and V in device memory", search.all(Schedule.RESIDENT, CacheForm.DEVICE_KV)));
+        alternatives.add(alternative(
+                budget,
+                "all K and V in host memory, all of it crosses the link",
+                search.all(Schedule.FULL_TRANSFER, CacheForm.HOST_KV)));
+        alternatives.add(alternative(
+                budget, "the paper's split: first activations, then K and V while recomputing", search.kvpr()));
+        search.fastest(EnumSet.of(CacheForm.HOST_KV, CacheForm.HOST_ACT), 0, Double.MAX_VALUE)
+                .ifPresent(chunked -> alternatives.add(alternative(
+                        budget, "all in host memory, activations and K and V evenly mixed, chunk by chunk", chunked)));
+        return alternatives;
+    }
+
+    private Alternative alternative(MemoryBudget budget, String description, Simulated simulated) {
+        long missing = Math.max(
+                bytes(simulated.tokens(), Place.DEVICE) - budget.deviceCacheBytes(),
+                Math.max(bytes(simulated.tokens(), Place.HOST) - budget.hostCacheBytes(), missingWeightBytes(budget)));
+        return new Alternative(
+                simulated.schedule().label(),
+                description,
+                missing <= 0,
+                Math.max(0, missing),
+                simulated.nanos() / 1e6,
+                batch / (simulated.nanos() / 1e9),
+                linkBytes(budget, simulated));
+    }
+}
