@@ -4,9 +4,12 @@ import io.quarkus.runtime.Quarkus;
 import io.quarkus.runtime.ShutdownEvent;
 import io.quarkus.runtime.StartupEvent;
 import io.weft.api.ApiSettings;
+import io.weft.cache.CacheUsage;
+import io.weft.cache.KvCache;
 import io.weft.engine.BatchingEngine;
 import io.weft.engine.Engine;
 import io.weft.engine.EngineFailedException;
+import io.weft.engine.EngineRuntime;
 import io.weft.model.ModelFiles;
 import io.weft.profile.HardwareProfiler;
 import io.weft.text.Tokenizer;
@@ -15,6 +18,8 @@ import jakarta.enterprise.event.Observes;
 import jakarta.enterprise.inject.Produces;
 import jakarta.inject.Singleton;
 import java.lang.management.ManagementFactory;
+import java.util.Optional;
+import java.util.concurrent.atomic.AtomicReference;
 import org.jboss.logging.Logger;
 
 /** The parts of the running service, and their life: what the API is given. */
@@ -27,6 +32,9 @@ final class Service {
     private final Tokenizer tokenizer;
     private final BatchingEngine engine;
 
+    /** Empty while the model loads. */
+    private final AtomicReference<Optional<KvCache>> cache = new AtomicReference<>(Optional.empty());
+
     Service(HardwareProfiler profiler) {
         this.settings = CommonOptions.settings();
         this.files = Assembly.open(settings);
@@ -37,7 +45,9 @@ final class Service {
                     LOG.infof(
                             "%s, model %s%n%s",
                             assembly.deviceName(), Assembly.servedName(settings), assembly.budget());
-                    return assembly.runtime(settings.schedule());
+                    EngineRuntime runtime = assembly.runtime(settings.schedule());
+                    cache.set(Optional.of(runtime.cache()));
+                    return runtime;
                 },
                 settings.queueLimit());
     }
@@ -55,6 +65,11 @@ final class Service {
                 Thread.currentThread().interrupt();
             }
         });
+    }
+
+    /** How full the cache is; empty while the model loads. Asked for by other threads than the engine's, so a guess. */
+    Optional<CacheUsage> cacheUsage() {
+        return cache.get().map(KvCache::usage);
     }
 
     private static double secondsSinceStart() {
