@@ -106,6 +106,10 @@ class Generator {
 
         private List<Delta> deltas(GenerationEvent event) {
             return switch (event) {
+                case GenerationEvent.Admitted admitted -> {
+                    meter.admitted(admitted.queued());
+                    yield List.of();
+                }
                 case GenerationEvent.PromptScored scored -> List.of(new Delta.PromptScored(choice, scored.scores()));
                 case GenerationEvent.Generated generated -> token(generated);
                 case GenerationEvent.Finished finished ->

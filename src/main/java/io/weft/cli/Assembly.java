@@ -3,9 +3,8 @@ package io.weft.cli;
 import io.weft.cache.KvCache;
 import io.weft.device.Device;
 import io.weft.device.Device.Allocation.Memory;
+import io.weft.device.ElementType;
 import io.weft.device.HostBuffer;
-import io.weft.device.cpu.CpuDevice;
-import io.weft.device.cpu.CpuOptions;
 import io.weft.engine.EngineRuntime;
 import io.weft.engine.ServedModel;
 import io.weft.engine.ServedModel.SamplingDefaults;
@@ -17,17 +16,20 @@ import io.weft.model.ModelFamily;
 import io.weft.model.ModelFiles;
 import io.weft.model.ModelFiles.GenerationConfig;
 import io.weft.model.ModelLoadException;
+import io.weft.model.ModelPreset;
 import io.weft.model.ModelSource;
+import io.weft.model.ModelTensors;
 import io.weft.model.ModelWeights;
+import io.weft.model.RandomWeights;
 import io.weft.pipeline.StepLimits;
 import io.weft.pipeline.StepPipeline;
 import io.weft.pipeline.Workspace;
 import io.weft.plan.ChunkSizes;
 import io.weft.plan.CostModel;
+import io.weft.plan.DecodeLoad;
 import io.weft.plan.HardwareProfile;
 import io.weft.plan.PlacementPolicy;
 import io.weft.plan.Placements;
-import io.weft.plan.Placements.DecodeLoad;
 import io.weft.plan.Schedule;
 import io.weft.plan.SequenceShape;
 import io.weft.plan.StepPlan;
@@ -36,7 +38,6 @@ import io.weft.plan.StepShape;
 import io.weft.profile.HardwareProfiler;
 import io.weft.profile.ProfilingMemory;
 import io.weft.text.Tokenizer;
-import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.Collections;
@@ -46,9 +47,6 @@ import java.util.stream.IntStream;
 
 /** Device, model, cache and pipeline, put together as the settings say. */
 final class Assembly implements AutoCloseable {
-    /** Part of the machine's memory that is taken without a setting, on the CPU device for each of its two arenas. */
-    private static final double MEMORY_SHARE_DEFAULT = 0.25;
-
     /**
      * Staging memory that is taken without a setting, at most: long contexts cross in more chunks, not in larger ones.
      */
@@ -57,6 +55,13 @@ final class Assembly implements AutoCloseable {
     /** Host memory for measuring the link: the largest copy, at which the rate has long stopped growing. */
     private static final long PROFILING_BYTES_MAX = 64L << 20;
 
+    /**
+     * Cells of attention's grid: small ones on the CPU, whose caches are; on a GPU those that fill a block of threads.
+     */
+    private static final int CPU_CELL_TOKENS = 64;
+
+    private static final int GPU_CELL_TOKENS = 256;
+
     /** Staging slots: one that arrives, one that is worked on, and two for stages of unequal length. */
     private static final int SLOTS = 4;
 
@@ -64,7 +69,7 @@ final class Assembly implements AutoCloseable {
     private static final int LOGIT_ROWS = 64;
 
     private final Settings settings;
-    private final ModelFiles files;
+    private final ModelTensors tensors;
     private final Device device;
     private final KvCache cache;
     private final StepPipeline pipeline;
@@ -75,7 +80,7 @@ final class Assembly implements AutoCloseable {
 
     private Assembly(
             Settings settings,
-            ModelFiles files,
+            ModelTensors tensors,
             Device device,
             KvCache cache,
             Workspace workspace,
@@ -83,14 +88,14 @@ final class Assembly implements AutoCloseable {
             CostModel costs,
             String budget) {
         this.settings = settings;
-        this.files = files;
+        this.tensors = tensors;
         this.device = device;
         this.cache = cache;
         this.workspace = workspace;
         this.pipeline = pipeline;
         this.costs = costs;
         this.budget = budget;
-        this.served = served(settings, files, workspace.limits());
+        this.served = served(settings, tensors, workspace.limits());
     }
 
     /**
@@ -108,6 +113,15 @@ final class Assembly implements AutoCloseable {
 
     static ModelFiles open(Settings settings) {
         return ModelFiles.open(ModelSource.parse(settings.model()), ModelFamily.all());
+    }
+
+    private static ModelTensors tensors(Settings settings) {
+        return switch (ModelSource.parse(settings.model())) {
+            case ModelSource.Random(ModelPreset preset) ->
+                new RandomWeights(preset, settings.contextTokens().orElse(1));
+            case ModelSource.Directory directory -> open(settings);
+            case ModelSource.Demo demo -> open(settings);
+        };
     }
 
     static Tokenizer tokenizer(ModelFiles files) {
@@ -132,20 +146,33 @@ final class Assembly implements AutoCloseable {
      */
     static Assembly load(Settings settings, HardwareProfiler profiler, Consumer<String> progress) {
         progress.accept("opening model " + settings.model());
-        ModelFiles files = open(settings);
-        Device device = device(settings);
+        ModelTensors tensors = tensors(settings);
         try {
-            return load(settings, files, device, profiler, progress);
+            return load(settings, tensors, profiler, progress);
         } catch (RuntimeException e) {
-            device.close();
-            files.close();
+            tensors.close();
             throw e;
         }
     }
 
     private static Assembly load(
-            Settings settings, ModelFiles files, Device device, HardwareProfiler profiler, Consumer<String> progress) {
-        ModelDimensions dimensions = files.architecture().dimensions();
+            Settings settings, ModelTensors tensors, HardwareProfiler profiler, Consumer<String> progress) {
+        Device device = Devices.open(settings, tensors.storedType(), progress);
+        try {
+            return load(settings, tensors, device, profiler, progress);
+        } catch (RuntimeException e) {
+            device.close();
+            throw e;
+        }
+    }
+
+    private static Assembly load(
+            Settings settings,
+            ModelTensors tensors,
+            Device device,
+            HardwareProfiler profiler,
+            Consumer<String> progress) {
+        ModelDimensions dimensions = tensors.architecture().dimensions();
         int context = Math.min(settings.contextTokens().orElse(dimensions.maxPositions()), dimensions.maxPositions());
         StepLimits limits = new StepLimits(
                 settings.maxSequences(),
@@ -153,13 +180,13 @@ final class Assembly implements AutoCloseable {
                 Math.min(settings.maxBatchTokens(), Math.max(settings.maxSequences(), LOGIT_ROWS)),
                 context);
         CacheGeometry geometry = new CacheGeometry(
-                dimensions, device.elementType().bytes(), settings.blockTokens(), settings.cellTokens());
+                dimensions, device.elementType().bytes(), settings.blockTokens(), cellTokens(settings, device));
         ModelWeights weights = ModelWeights.load(
-                files, device, context, (layer, layers) -> progress.accept("layer " + layer + " of " + layers));
+                tensors, device, context, (layer, layers) -> progress.accept("layer " + layer + " of " + layers));
         BudgetTable table = new BudgetTable(device);
         table.part("weights");
         Workspace workspace = Workspace.allocate(
-                device, files.architecture(), geometry, limits, stagingBytes(settings, device, geometry, limits));
+                device, tensors.architecture(), geometry, limits, stagingBytes(settings, device, geometry, limits));
         HostBuffer copies = device.allocateHost(
                 "copies to measure", Math.min(PROFILING_BYTES_MAX, device.info().hostBudgetBytes() / 8));
         table.part("workspace");
@@ -184,7 +211,7 @@ final class Assembly implements AutoCloseable {
         StepPipeline pipeline = new StepPipeline(device, weights, cache, workspace);
         return new Assembly(
                 settings,
-                files,
+                tensors,
                 device,
                 cache,
                 workspace,
@@ -193,19 +220,12 @@ final class Assembly implements AutoCloseable {
                 table.toString());
     }
 
-    private static Device device(Settings settings) {
-        long share = (long) (MEMORY_SHARE_DEFAULT * physicalMemoryBytes());
-        return new CpuDevice(new CpuOptions(
-                settings.deviceMemoryBytes().orElse(share),
-                settings.hostMemoryBytes().orElse(share),
-                settings.cpuLinkGigabytesPerSecond(),
-                settings.cpuThreads()));
-    }
-
-    /** Of the machine, or of the container that limits it. */
-    private static long physicalMemoryBytes() {
-        return ManagementFactory.getPlatformMXBean(com.sun.management.OperatingSystemMXBean.class)
-                .getTotalMemorySize();
+    private static int cellTokens(Settings settings, Device device) {
+        return settings.cellTokens()
+                .orElse(settings.blockTokens()
+                        * Math.ceilDiv(
+                                device.elementType() == ElementType.F32 ? CPU_CELL_TOKENS : GPU_CELL_TOKENS,
+                                settings.blockTokens()));
     }
 
     private static long stagingBytes(Settings settings, Device device, CacheGeometry geometry, StepLimits limits) {
@@ -233,13 +253,13 @@ final class Assembly implements AutoCloseable {
                 .sum();
     }
 
-    private static ServedModel served(Settings settings, ModelFiles files, StepLimits limits) {
-        GenerationConfig generation = files.generation();
+    private static ServedModel served(Settings settings, ModelTensors tensors, StepLimits limits) {
+        GenerationConfig generation = tensors instanceof ModelFiles files ? files.generation() : GenerationConfig.NONE;
         return new ServedModel(
                 servedName(settings),
                 Instant.now(),
                 limits.contextTokens(),
-                files.architecture().dimensions().vocabularySize(),
+                tensors.architecture().dimensions().vocabularySize(),
                 generation.endTokens(),
                 new SamplingDefaults(
                         generation.temperature().orElse(1), generation.topP().orElse(1), (int)
@@ -250,6 +270,7 @@ final class Assembly implements AutoCloseable {
     static String servedName(Settings settings) {
         return settings.servedModelName().orElseGet(() -> switch (ModelSource.parse(settings.model())) {
             case ModelSource.Demo demo -> "demo";
+            case ModelSource.Random(ModelPreset preset) -> preset.label();
             case ModelSource.Directory(Path path) ->
                 path.toAbsolutePath().normalize().getFileName().toString();
         });
@@ -307,7 +328,7 @@ final class Assembly implements AutoCloseable {
     @Override
     public void close() {
         device.close();
-        files.close();
+        tensors.close();
     }
 
     /** Sums up what is allocated, part by part. */

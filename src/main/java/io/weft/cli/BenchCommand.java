@@ -2,6 +2,8 @@ package io.weft.cli;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
+import io.weft.model.ModelPreset;
+import io.weft.model.ModelSource;
 import io.weft.plan.Schedule;
 import io.weft.profile.HardwareProfiler;
 import java.io.IOException;
@@ -28,6 +30,19 @@ final class BenchCommand implements Callable<Integer> {
     @Mixin
     @SuppressWarnings("UnusedVariable") // its setters are what counts
     private final CommonOptions common = new CommonOptions();
+
+    @Option(
+            names = "--preset",
+            order = 18,
+            paramLabel = "NAME",
+            description = "A well-known model's shape: opt-1.3b, opt-6.7b, opt-13b, opt-30b, llama-2-7b, llama-3-8b.")
+    private String preset = "";
+
+    @Option(
+            names = "--random-weights",
+            order = 19,
+            description = "Build the preset's weights on the device, without files.")
+    private boolean randomWeights;
 
     @Option(
             names = "--schedules",
@@ -70,6 +85,7 @@ final class BenchCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws Exception {
+        choosePreset();
         requireWithin("--batch", batch, 1, 4096);
         requireWithin("--prompt", promptTokens, 1, 1 << 24);
         requireWithin("--generate", generatedTokens, 2, 1 << 20);
@@ -90,6 +106,22 @@ final class BenchCommand implements Callable<Integer> {
             write(reports);
         }
         return 0;
+    }
+
+    private void choosePreset() {
+        if (preset.isEmpty()) {
+            return;
+        }
+        if (!ModelPreset.labels().contains(preset)) {
+            throw new ParameterException(
+                    spec.commandLine(),
+                    "--preset is \"" + preset + "\", must be one of " + String.join(", ", ModelPreset.labels()));
+        }
+        if (!randomWeights) {
+            throw new ParameterException(
+                    spec.commandLine(), "--preset has no files: add --random-weights, or give --model a directory");
+        }
+        CommonOptions.set("weft.model", ModelSource.RANDOM + preset);
     }
 
     private BenchReport measure(Assembly assembly, Schedule schedule, Progress progress) {

@@ -27,9 +27,12 @@ import org.eclipse.microprofile.config.Config;
  * @param maxBatchTokens new tokens of a step
  * @param queueLimit requests that may wait
  * @param blockTokens tokens of a cache block
- * @param cellTokens tokens of a cell of attention's grid
+ * @param cellTokens tokens of a cell of attention's grid; the device's own choice if empty
  * @param chunkTokens tokens of a chunk; chosen by the planner if empty
  * @param cpuLinkGigabytesPerSecond rate of the CPU device's link, 10⁹ bytes a second each way; unlimited if empty
+ * @param elementType of weights, activations and the cache on a GPU
+ * @param cudaOrdinal which GPU
+ * @param cublasPath cuBLASLt or its folder; the usual places if empty
  * @param cpuThreads threads of the CPU device's kernels
  * @param profileDirectory where measured profiles are kept
  * @param apiKey key that clients must send; none if empty
@@ -50,9 +53,12 @@ record Settings(
         int maxBatchTokens,
         int queueLimit,
         int blockTokens,
-        int cellTokens,
+        OptionalInt cellTokens,
         OptionalInt chunkTokens,
         OptionalDouble cpuLinkGigabytesPerSecond,
+        ElementChoice elementType,
+        int cudaOrdinal,
+        Optional<Path> cublasPath,
         int cpuThreads,
         Path profileDirectory,
         Optional<String> apiKey,
@@ -67,6 +73,18 @@ record Settings(
         AUTO,
         CPU,
         CUDA;
+
+        String label() {
+            return name().toLowerCase(Locale.ROOT);
+        }
+    }
+
+    /** What a GPU computes with. */
+    enum ElementChoice {
+        /** bf16 where the model is stored so, else fp16. */
+        AUTO,
+        F16,
+        BF16;
 
         String label() {
             return name().toLowerCase(Locale.ROOT);
@@ -117,10 +135,10 @@ record Settings(
         reader.integer("quarkus.http.port", 8080, 0, 65_535);
         int processors = Runtime.getRuntime().availableProcessors();
         int blockTokens = reader.integer("weft.block-tokens", 16, 1, 4096);
-        int cellTokens = reader.integer("weft.cell-tokens", Math.max(64, blockTokens), blockTokens, 1 << 16);
-        if (cellTokens % blockTokens != 0) {
+        OptionalInt cellTokens = optional(reader, "weft.cell-tokens");
+        if (cellTokens.isPresent() && cellTokens.getAsInt() % blockTokens != 0) {
             throw new SettingException(
-                    "weft.cell-tokens", "" + cellTokens, "a multiple of weft.block-tokens, " + blockTokens);
+                    "weft.cell-tokens", "" + cellTokens.getAsInt(), "a multiple of weft.block-tokens, " + blockTokens);
         }
         int maxSequences = reader.integer("weft.max-sequences", 32, 1, 4096);
         return new Settings(
@@ -139,6 +157,9 @@ record Settings(
                 cellTokens,
                 optional(reader, "weft.chunk-tokens"),
                 reader.decimal("weft.cpu.link-gbps", Bound.EXCLUSIVE, 0, 10_000),
+                reader.choice("weft.element-type", ElementChoice.AUTO, ElementChoice.class, ElementChoice::label),
+                reader.integer("weft.cuda.device", 0, 0, 1024),
+                reader.text("weft.cuda.cublas-path").map(Path::of),
                 reader.integer("weft.cpu.threads", processors, 1, 1024),
                 Path.of(reader.text(
                         "weft.profile-directory",
@@ -168,6 +189,9 @@ record Settings(
                 cellTokens,
                 chunkTokens,
                 cpuLinkGigabytesPerSecond,
+                elementType,
+                cudaOrdinal,
+                cublasPath,
                 cpuThreads,
                 profileDirectory,
                 apiKey,
