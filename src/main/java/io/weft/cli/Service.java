@@ -1,10 +1,10 @@
 package io.weft.cli;
 
+import io.micrometer.core.instrument.MeterRegistry;
 import io.quarkus.runtime.Quarkus;
 import io.quarkus.runtime.ShutdownEvent;
 import io.quarkus.runtime.StartupEvent;
 import io.weft.api.ApiSettings;
-import io.weft.cache.CacheUsage;
 import io.weft.cache.KvCache;
 import io.weft.engine.BatchingEngine;
 import io.weft.engine.Engine;
@@ -35,7 +35,7 @@ final class Service {
     /** Empty while the model loads. */
     private final AtomicReference<Optional<KvCache>> cache = new AtomicReference<>(Optional.empty());
 
-    Service(HardwareProfiler profiler) {
+    Service(HardwareProfiler profiler, MeterRegistry metrics) {
         this.settings = CommonOptions.settings();
         this.files = Assembly.open(settings);
         this.tokenizer = Assembly.tokenizer(files);
@@ -50,6 +50,7 @@ final class Service {
                     return runtime;
                 },
                 settings.queueLimit());
+        CacheMetrics.register(metrics, () -> cache.get().map(KvCache::usage));
     }
 
     /** Creating the service starts it; a model that cannot be loaded stops the process. */
@@ -65,11 +66,6 @@ final class Service {
                 Thread.currentThread().interrupt();
             }
         });
-    }
-
-    /** How full the cache is; empty while the model loads. Asked for by other threads than the engine's, so a guess. */
-    Optional<CacheUsage> cacheUsage() {
-        return cache.get().map(KvCache::usage);
     }
 
     private static double secondsSinceStart() {

@@ -76,6 +76,7 @@ public class TestService {
                 OptionalInt.empty(),
                 OptionalDouble.empty(),
                 OptionalLong.empty(),
+                OptionalInt.empty(),
                 maxBodyBytes,
                 16);
         this.engine = new BatchingEngine(phase -> load(), queueLimit);

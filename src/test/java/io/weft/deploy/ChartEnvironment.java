@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.io.StringReader;
 import java.io.UncheckedIOException;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -69,7 +70,7 @@ public final class ChartEnvironment implements ConfigSourceFactory {
         @Override
         public String getValue(String name) {
             if (name.startsWith("weft.")) {
-                ASKED_FOR.add(name.toUpperCase(java.util.Locale.ROOT).replaceAll("[^A-Z0-9]", "_"));
+                ASKED_FOR.add(name.toUpperCase(Locale.ROOT).replaceAll("[^A-Z0-9]", "_"));
             }
             return super.getValue(name);
         }

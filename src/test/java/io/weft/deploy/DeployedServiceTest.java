@@ -78,7 +78,8 @@ class DeployedServiceTest {
         public Map<String, String> getConfigOverrides() {
             Map<String, String> environment = environment();
             environment.put("WEFT_MANAGEMENT_PORT", "" + freePort());
-            environment.put("WEFT_PROFILE_DIRECTORY", SCRATCH.resolve("profiles").toString());
+            environment.put(
+                    "WEFT_PROFILE_DIRECTORY", SCRATCH.resolve("profiles").toString());
             return Map.of(
                     ChartEnvironment.KEY,
                     environment.entrySet().stream()
@@ -93,7 +94,8 @@ class DeployedServiceTest {
                 .render("cpu", ALL_SETTINGS)
                 .environment()
                 .properties()
-                .forEach(entry -> environment.put(entry.getKey(), entry.getValue().asText()));
+                .forEach(entry ->
+                        environment.put(entry.getKey(), entry.getValue().asText()));
         return environment;
     }
 
@@ -133,7 +135,8 @@ class DeployedServiceTest {
 
     @Test
     void theManagementPortHasNothingElse() throws Exception {
-        for (String path : new String[] {"/", "/v1/models", "/tokenize", "/q/openapi", "/weft/v1/plan", "/q/health/other"}) {
+        for (String path :
+                new String[] {"/", "/v1/models", "/tokenize", "/q/openapi", "/weft/v1/plan", "/q/health/other"}) {
             assertThat(management(path).statusCode()).as(path).isEqualTo(404);
         }
         HttpRequest post = HttpRequest.newBuilder(managementAddress("/q/metrics"))
@@ -157,8 +160,8 @@ class DeployedServiceTest {
 
     @Test
     void helmTestsScriptPasses() throws Exception {
-        ProcessBuilder script = new ProcessBuilder("sh", Chart.FOLDER.resolve("files/test.sh").toString())
-                .redirectErrorStream(true);
+        ProcessBuilder script =
+                new ProcessBuilder("sh", Chart.FOLDER.resolve("files/test.sh").toString()).redirectErrorStream(true);
         script.environment().put("WEFT_URL", address.toString().replaceAll("/$", ""));
         Process process = script.start();
         String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
@@ -169,8 +172,8 @@ class DeployedServiceTest {
 
     @Test
     void helmTestsScriptFailsWhereNothingAnswers() throws Exception {
-        ProcessBuilder script = new ProcessBuilder("sh", Chart.FOLDER.resolve("files/test.sh").toString())
-                .redirectErrorStream(true);
+        ProcessBuilder script =
+                new ProcessBuilder("sh", Chart.FOLDER.resolve("files/test.sh").toString()).redirectErrorStream(true);
         script.environment().put("WEFT_URL", "http://localhost:" + freePort());
         Process process = script.start();
         String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
@@ -205,7 +208,9 @@ class DeployedServiceTest {
         HttpResponse<String> metrics = api("/metrics");
 
         assertThat(metrics.statusCode()).isEqualTo(200);
-        assertThat(metrics.body()).contains("\nweft_num_requests_waiting ").contains("weft_cache_usage_ratio{tier=\"host\"");
+        assertThat(metrics.body())
+                .contains("\nweft_num_requests_waiting ")
+                .contains("weft_cache_usage_ratio{tier=\"host\"");
     }
 
     private HttpResponse<String> management(String path) throws Exception {
