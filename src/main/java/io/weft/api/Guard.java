@@ -1,6 +1,7 @@
 package io.weft.api;
 
 import jakarta.annotation.Priority;
+import jakarta.enterprise.inject.Instance;
 import jakarta.ws.rs.Priorities;
 import jakarta.ws.rs.container.ContainerRequestContext;
 import jakarta.ws.rs.container.ContainerRequestFilter;
@@ -20,20 +21,22 @@ import org.jspecify.annotations.Nullable;
 class Guard implements ContainerRequestFilter {
     private static final String SCHEME = "Bearer ";
 
-    private final ApiSettings settings;
+    /** Asked for late: REST makes its filters before the service starts, in a native image while that is built. */
+    private final Instance<ApiSettings> settings;
 
-    Guard(ApiSettings settings) {
+    Guard(Instance<ApiSettings> settings) {
         this.settings = settings;
     }
 
     @Override
     public void filter(ContainerRequestContext request) {
-        settings.apiKey().ifPresent(key -> requireKey(key, request.getHeaderString(HttpHeaders.AUTHORIZATION)));
-        if (request.getLength() > settings.maxBodyBytes()) {
-            throw ApiError.bodyTooLarge(settings.maxBodyBytes()).exception();
+        ApiSettings limits = settings.get();
+        limits.apiKey().ifPresent(key -> requireKey(key, request.getHeaderString(HttpHeaders.AUTHORIZATION)));
+        if (request.getLength() > limits.maxBodyBytes()) {
+            throw ApiError.bodyTooLarge(limits.maxBodyBytes()).exception();
         }
         if (request.hasEntity()) {
-            request.setEntityStream(new LimitedStream(request.getEntityStream(), settings.maxBodyBytes()));
+            request.setEntityStream(new LimitedStream(request.getEntityStream(), limits.maxBodyBytes()));
         }
     }
 

@@ -1,12 +1,15 @@
 package io.weft.cli;
 
+import io.micrometer.core.instrument.MeterRegistry;
 import io.quarkus.runtime.Quarkus;
 import io.quarkus.runtime.ShutdownEvent;
 import io.quarkus.runtime.StartupEvent;
 import io.weft.api.ApiSettings;
+import io.weft.cache.KvCache;
 import io.weft.engine.BatchingEngine;
 import io.weft.engine.Engine;
 import io.weft.engine.EngineFailedException;
+import io.weft.engine.EngineRuntime;
 import io.weft.model.ModelFiles;
 import io.weft.profile.HardwareProfiler;
 import io.weft.text.Tokenizer;
@@ -15,6 +18,8 @@ import jakarta.enterprise.event.Observes;
 import jakarta.enterprise.inject.Produces;
 import jakarta.inject.Singleton;
 import java.lang.management.ManagementFactory;
+import java.util.Optional;
+import java.util.concurrent.atomic.AtomicReference;
 import org.jboss.logging.Logger;
 
 /** The parts of the running service, and their life: what the API is given. */
@@ -27,7 +32,10 @@ final class Service {
     private final Tokenizer tokenizer;
     private final BatchingEngine engine;
 
-    Service(HardwareProfiler profiler) {
+    /** Empty while the model loads. */
+    private final AtomicReference<Optional<KvCache>> cache = new AtomicReference<>(Optional.empty());
+
+    Service(HardwareProfiler profiler, MeterRegistry metrics) {
         this.settings = CommonOptions.settings();
         this.files = Assembly.open(settings);
         this.tokenizer = Assembly.tokenizer(files);
@@ -37,9 +45,12 @@ final class Service {
                     LOG.infof(
                             "%s, model %s%n%s",
                             assembly.deviceName(), Assembly.servedName(settings), assembly.budget());
-                    return assembly.runtime(settings.schedule());
+                    EngineRuntime runtime = assembly.runtime(settings.schedule());
+                    cache.set(Optional.of(runtime.cache()));
+                    return runtime;
                 },
                 settings.queueLimit());
+        CacheMetrics.register(metrics, () -> cache.get().map(KvCache::usage));
     }
 
     /** Creating the service starts it; a model that cannot be loaded stops the process. */
