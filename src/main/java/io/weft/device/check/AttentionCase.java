@@ -155,8 +155,7 @@ final class AttentionCase {
         for (int i = 0; i < bases.length; i++) {
             memory[i] = bench.elements(contents[i]);
         }
-        AttentionIndex index =
-                new AttentionIndex(bench.ints(positions), bench.longs(table), blocksPerSequence);
+        AttentionIndex index = new AttentionIndex(bench.ints(positions), bench.longs(table), blocksPerSequence);
         DeviceBuffer query = bench.elements(queries);
         DeviceBuffer state = bench.poisoned(rows() * shape.stateBytesPerRow());
         DeviceBuffer out = bench.elements((long) rows() * shape.queryWidth());
@@ -167,8 +166,7 @@ final class AttentionCase {
                 memory[Base.RECOMPUTED.ordinal()].address());
         bench.kernels().clearAttention(bench.stream(), shape, state, rows());
         for (List<Span> call : calls(division)) {
-            bench.kernels()
-                    .attend(bench.stream(), shape, index, work(bench, call), addresses, query, state);
+            bench.kernels().attend(bench.stream(), shape, index, work(bench, call), addresses, query, state);
         }
         bench.kernels().finishAttention(bench.stream(), shape, state, out, rows());
         return bench.read(out);

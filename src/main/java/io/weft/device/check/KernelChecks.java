@@ -148,7 +148,8 @@ public final class KernelChecks {
     }
 
     /** A tensor as a file would hold it, in an element type of the file's. */
-    private static TensorView tensor(Arena arena, String name, ElementType fileType, List<Integer> shape, float[] values) {
+    private static TensorView tensor(
+            Arena arena, String name, ElementType fileType, List<Integer> shape, float[] values) {
         MemorySegment data = arena.allocate((long) values.length * fileType.bytes(), Float.BYTES);
         for (int i = 0; i < values.length; i++) {
             Workbench.encode(fileType, data, i, values[i]);
@@ -222,8 +223,7 @@ public final class KernelChecks {
             for (int width : new int[] {64, 100}) {
                 Tensor tokens =
                         tensor(arena, "tokens", type, List.of(vocabulary, width), values(vocabulary * width, 1));
-                Tensor learned =
-                        tensor(arena, "positions", type, List.of(places, width), values(places * width, 1));
+                Tensor learned = tensor(arena, "positions", type, List.of(places, width), values(places * width, 1));
                 for (@Nullable Tensor positions : new Tensor[] {learned, null}) {
                     Embedding expected = reference.device().embedding(tokens, positions, offset, 1.5f);
                     Embedding actual = tested.device().embedding(tokens, positions, offset, 1.5f);
@@ -235,8 +235,7 @@ public final class KernelChecks {
                         compare(name, epsilon(), bench -> {
                             DeviceBuffer out = bench.elements((long) rows * width);
                             Embedding table = bench == reference ? expected : actual;
-                            bench.kernels()
-                                    .embed(bench.stream(), table, bench.ints(ids), bench.ints(at), out, rows);
+                            bench.kernels().embed(bench.stream(), table, bench.ints(ids), bench.ints(at), out, rows);
                             return bench.read(out);
                         });
                     }
@@ -250,15 +249,14 @@ public final class KernelChecks {
             for (int width : new int[] {64, 100, 2304, 4096}) {
                 Tensor gain = tensor(arena, "gain", type, List.of(width), values(width, 2));
                 Tensor bias = tensor(arena, "bias", type, List.of(width), values(width, 1));
-                List<Norm.Kind> kinds =
-                        List.of(new Norm.Kind.LayerNorm(1e-5f), new Norm.Kind.RmsNorm(1e-6f, 1));
+                List<Norm.Kind> kinds = List.of(new Norm.Kind.LayerNorm(1e-5f), new Norm.Kind.RmsNorm(1e-6f, 1));
                 for (Norm.Kind kind : kinds) {
                     Norm expected = reference.device().norm(kind, gain, bias);
                     Norm actual = tested.device().norm(kind, gain, bias);
                     for (int rows : ROWS) {
                         float[] in = values(rows * width, 3);
-                        String name = "%s %d x %d, in place"
-                                .formatted(kind.getClass().getSimpleName(), rows, width);
+                        String name =
+                                "%s %d x %d, in place".formatted(kind.getClass().getSimpleName(), rows, width);
                         compare(name, epsilon() + width * SUM_EPSILON, bench -> {
                             DeviceBuffer values = bench.elements(in);
                             Norm norm = bench == reference ? expected : actual;
@@ -289,7 +287,10 @@ public final class KernelChecks {
     private void rotate() {
         record Size(int heads, int headSize, int rotaryWidth, int rowWidth) {}
         List<Size> sizes = List.of(
-                new Size(4, 64, 64, 256), new Size(2, 64, 32, 256), new Size(3, 20, 10, 70), new Size(2, 128, 128, 512));
+                new Size(4, 64, 64, 256),
+                new Size(2, 64, 32, 256),
+                new Size(3, 20, 10, 70),
+                new Size(2, 128, 128, 512));
         int positions = 400;
         for (Size size : sizes) {
             float[] frequencies = new float[size.rotaryWidth() / 2];
@@ -337,8 +338,7 @@ public final class KernelChecks {
                     }
                     DeviceBuffer out = bench.elements((long) rows * width);
                     bench.kernels()
-                            .scatterRows(
-                                    bench.stream(), bench.elements(in), rowBytes, bench.longs(offsets), out, rows);
+                            .scatterRows(bench.stream(), bench.elements(in), rowBytes, bench.longs(offsets), out, rows);
                     return bench.read(out);
                 });
                 compare("gatherRows %d x %d".formatted(rows, width), 0, bench -> {
@@ -387,8 +387,8 @@ public final class KernelChecks {
 
     private void linear() {
         record Size(int outFeatures, int inFeatures) {}
-        List<Size> sizes =
-                List.of(new Size(64, 64), new Size(50, 100), new Size(384, 160), new Size(257, 33), new Size(512, 1024));
+        List<Size> sizes = List.of(
+                new Size(64, 64), new Size(50, 100), new Size(384, 160), new Size(257, 33), new Size(512, 1024));
         List<Epilogue> epilogues = List.of(
                 new Epilogue.Store(),
                 new Epilogue.AddToOutput(),
@@ -517,8 +517,7 @@ public final class KernelChecks {
             rows[i] = i == 0 ? rowsMost : 1 + lengths.nextInt(rowsMost);
             tokens[i] = rows[i] + (i == 0 ? 300 : lengths.nextInt(200));
         }
-        AttentionCase attention =
-                new AttentionCase(shape, tokens, rows, seed, value -> Workbench.round(type, value));
+        AttentionCase attention = new AttentionCase(shape, tokens, rows, seed, value -> Workbench.round(type, value));
         String name = "%s, %d sequences, %d rows, %d/%d heads of %d, cell %d%s"
                 .formatted(
                         what,
@@ -531,10 +530,8 @@ public final class KernelChecks {
                         shape.window() == Integer.MAX_VALUE ? "" : ", window " + shape.window());
         float[] whole = attention.run(tested, Division.WHOLE);
         double bound = 4 * epsilon() + 500 * SUM_EPSILON;
-        results.accept(
-                new Result("attend " + name, error(attention.run(reference, Division.WHOLE), whole), bound));
-        for (Division division : List.of(
-                Division.CALL_PER_CELL, Division.SPAN_PER_ROW, Division.CALL_PER_SEQUENCE)) {
+        results.accept(new Result("attend " + name, error(attention.run(reference, Division.WHOLE), whole), bound));
+        for (Division division : List.of(Division.CALL_PER_CELL, Division.SPAN_PER_ROW, Division.CALL_PER_SEQUENCE)) {
             sameBits(
                     "attend " + name + ", " + division.name().toLowerCase(Locale.ROOT),
                     whole,

@@ -142,8 +142,7 @@ final class Workbench {
     static void encode(ElementType type, MemorySegment to, long index, float value) {
         switch (type) {
             case F32 -> to.set(ValueLayout.JAVA_FLOAT_UNALIGNED, index * Float.BYTES, value);
-            case F16 ->
-                to.set(ValueLayout.JAVA_SHORT_UNALIGNED, index * Short.BYTES, Float.floatToFloat16(value));
+            case F16 -> to.set(ValueLayout.JAVA_SHORT_UNALIGNED, index * Short.BYTES, Float.floatToFloat16(value));
             case BF16 -> to.set(ValueLayout.JAVA_SHORT_UNALIGNED, index * Short.BYTES, toBf16(value));
         }
     }
@@ -151,11 +150,9 @@ final class Workbench {
     static float decode(ElementType type, MemorySegment from, long index) {
         return switch (type) {
             case F32 -> from.get(ValueLayout.JAVA_FLOAT_UNALIGNED, index * Float.BYTES);
-            case F16 ->
-                Float.float16ToFloat(from.get(ValueLayout.JAVA_SHORT_UNALIGNED, index * Short.BYTES));
+            case F16 -> Float.float16ToFloat(from.get(ValueLayout.JAVA_SHORT_UNALIGNED, index * Short.BYTES));
             case BF16 ->
-                Float.intBitsToFloat(
-                        from.get(ValueLayout.JAVA_SHORT_UNALIGNED, index * Short.BYTES) << BF16_SHIFT);
+                Float.intBitsToFloat(from.get(ValueLayout.JAVA_SHORT_UNALIGNED, index * Short.BYTES) << BF16_SHIFT);
         };
     }
 

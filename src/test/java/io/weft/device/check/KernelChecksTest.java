@@ -21,9 +21,10 @@ class KernelChecksTest {
                 Device tested = cpu(1)) {
             KernelChecks.run(reference, tested, results::add);
         }
-        assertThat(results).hasSizeGreaterThan(500).allSatisfy(result -> assertThat(result.passed())
-                .as(result.toString())
-                .isTrue());
+        assertThat(results)
+                .hasSizeGreaterThan(500)
+                .allSatisfy(result ->
+                        assertThat(result.passed()).as(result.toString()).isTrue());
     }
 
     @Test
