@@ -29,7 +29,7 @@ record ArchitectureRules(String root) {
             Map.entry("engine", Set.of("plan", "pipeline", "cache", "model")),
             Map.entry("text", Set.of()),
             Map.entry("plan", Set.of("model")),
-            Map.entry("profile", Set.of("device", "plan")),
+            Map.entry("profile", Set.of("device", "model", "plan")),
             Map.entry("pipeline", Set.of("plan", "cache", "model", "device")),
             Map.entry("cache", Set.of("device", "model")),
             Map.entry("model", Set.of("device")),

@@ -26,6 +26,7 @@ class ApiMetrics {
             buckets(0.1, 0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960);
 
     private final MeterRegistry registry;
+    private final Timer queueTime;
     private final Timer firstToken;
     private final Timer interToken;
     private final Timer wholeRequest;
@@ -34,6 +35,7 @@ class ApiMetrics {
 
     ApiMetrics(MeterRegistry registry, Engine engine) {
         this.registry = registry;
+        this.queueTime = timer("weft.request.queue.time", "Time in the queue", REQUEST_BUCKETS);
         this.firstToken = timer("weft.time.to.first.token", "Time to the first token", FIRST_TOKEN_BUCKETS);
         this.interToken = timer("weft.inter.token.latency", "Time between two tokens", INTER_TOKEN_BUCKETS);
         this.wholeRequest = timer("weft.e2e.request.latency", "Time from arrival to the last token", REQUEST_BUCKETS);
@@ -108,6 +110,11 @@ class ApiMetrics {
 
         private Meter(int tokens) {
             this.tokens = tokens;
+        }
+
+        /** The request left the queue. */
+        void admitted(Duration queued) {
+            queueTime.record(queued);
         }
 
         /** A token came. */

@@ -16,6 +16,7 @@ import java.util.OptionalLong;
  *     the context for chats
  * @param defaultTemperature of a request that does not say; the model's if empty
  * @param defaultSeed of a request that does not say; a new one for each request if empty
+ * @param managementPort second port for probes and metrics; none if empty
  * @param maxBodyBytes bytes of a request's body
  * @param maxChoices completions that one request may ask for: prompts times {@code n}
  */
@@ -26,6 +27,7 @@ public record ApiSettings(
         OptionalInt defaultMaxTokens,
         OptionalDouble defaultTemperature,
         OptionalLong defaultSeed,
+        OptionalInt managementPort,
         long maxBodyBytes,
         int maxChoices) {
     /** Limit of bodies unless set. */
@@ -64,6 +66,7 @@ public record ApiSettings(
                 OptionalInt.empty(),
                 OptionalDouble.empty(),
                 OptionalLong.empty(),
+                OptionalInt.empty(),
                 DEFAULT_MAX_BODY_BYTES,
                 DEFAULT_MAX_CHOICES);
     }

@@ -36,7 +36,7 @@ class ChatResource {
     @POST
     @Blocking
     @Consumes(MediaType.APPLICATION_JSON)
-    RestMulti<byte[]> chat(@NotNull @Valid ChatRequest request, RoutingContext routing) {
+    public RestMulti<byte[]> chat(@NotNull @Valid ChatRequest request, RoutingContext routing) {
         request.check();
         ServedModel model = generator.model(request.fields().model());
         generator.requireChoices(1, request.fields());

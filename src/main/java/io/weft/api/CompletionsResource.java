@@ -38,7 +38,7 @@ class CompletionsResource {
     @POST
     @Blocking
     @Consumes(MediaType.APPLICATION_JSON)
-    RestMulti<byte[]> complete(@NotNull @Valid CompletionRequest request, RoutingContext routing) {
+    public RestMulti<byte[]> complete(@NotNull @Valid CompletionRequest request, RoutingContext routing) {
         request.check();
         ServedModel model = generator.model(request.fields().model());
         generator.requireChoices(request.prompt().count(), request.fields());

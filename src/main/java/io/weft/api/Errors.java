@@ -1,8 +1,7 @@
 package io.weft.api;
 
-import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonLocation;
 import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.databind.DatabindException;
 import com.fasterxml.jackson.databind.JsonMappingException;
 import com.fasterxml.jackson.databind.exc.InvalidFormatException;
@@ -21,6 +20,8 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
@@ -29,6 +30,10 @@ import org.jspecify.annotations.Nullable;
 final class Errors {
     private static final Logger LOG = Logger.getLogger(Errors.class);
     private static final int VIOLATIONS_MOST = 5;
+    private static final Pattern FOUND = Pattern.compile(
+            "(?<kind>Object|Array|String|Boolean|Integer|Floating-point|Number) value(?: \\((?<value>(?!token).*?)\\))?");
+    private static final Pattern RANGE =
+            Pattern.compile("value \\((?<value>.*?)\\) out of range of \\w+ \\((?<least>\\S+) - (?<most>\\S+)\\)");
 
     private Errors() {}
 
@@ -41,8 +46,10 @@ final class Errors {
                 LOG.errorf(engineFailure, "request %s: the engine failed", requestId);
                 yield ApiError.engineFailed(engineFailure);
             }
-            case ChatTemplateException template -> ApiError.badField("messages", template.getMessage());
+            case ChatTemplateException template -> ApiError.badField("messages", firstLine(template.getMessage()));
             case ConstraintViolationException violations -> violations(violations);
+            // What fails while JSON is read comes wrapped: the limit on bodies, say.
+            case JsonMappingException json when json.getCause() instanceof ApiException api -> api.error();
             case JsonProcessingException json -> json(json);
             case CharConversionException encoding -> ApiError.malformed("The body is not JSON in UTF-8.");
             case WebApplicationException web -> web(web, requestId);
@@ -57,7 +64,7 @@ final class Errors {
 
     private static ApiError web(WebApplicationException failure, String requestId) {
         if (failure.getCause() instanceof JsonProcessingException json) {
-            return json(json);
+            return of(json, requestId);
         }
         int status = failure.getResponse().getStatus();
         return switch (status) {
@@ -126,16 +133,12 @@ final class Errors {
     }
 
     private static ApiError json(JsonProcessingException failure) {
+        String message = firstLine(failure.getOriginalMessage());
         if (!(failure instanceof DatabindException databind)) {
-            return ApiError.malformed("The body is not JSON: %s at line %d, column %d."
-                    .formatted(
-                            firstLine(failure.getOriginalMessage()),
-                            failure.getLocation() == null
-                                    ? 0
-                                    : failure.getLocation().getLineNr(),
-                            failure.getLocation() == null
-                                    ? 0
-                                    : failure.getLocation().getColumnNr()));
+            return malformed(message, failure.getLocation());
+        }
+        if (message.startsWith("Trailing token")) {
+            return malformed("There is more after its end", failure.getLocation());
         }
         String field = databind instanceof JsonMappingException mapping ? field(mapping.getPath()) : "";
         return ApiError.invalid(400, mismatch(field, databind), field.isEmpty() ? null : field, null);
@@ -143,6 +146,16 @@ final class Errors {
 
     private static String firstLine(@Nullable String text) {
         return text == null ? "it cannot be read" : text.lines().findFirst().orElse("it cannot be read");
+    }
+
+    /** After what it found, Jackson tells what it wanted, and names its own settings. */
+    private static ApiError malformed(String message, @Nullable JsonLocation location) {
+        int end = message.indexOf(": ");
+        String found = (end < 0 ? message : message.substring(0, end)).replaceAll(", from `[^`]*`", "");
+        String place = location == null || location.getLineNr() < 1
+                ? ""
+                : " at line %d, column %d".formatted(location.getLineNr(), location.getColumnNr());
+        return ApiError.malformed("The body is not JSON: " + found + place + ".");
     }
 
     private static String field(List<JsonMappingException.Reference> path) {
@@ -166,22 +179,34 @@ final class Errors {
             when format.getValue() != null ->
                 "%s is %s, must be %s.".formatted(subject, shown(format.getValue()), expected(format));
             case MismatchedInputException mismatch ->
-                "%s%s must be %s.".formatted(subject, found(mismatch), expected(mismatch));
-            case DatabindException other ->
-                subject + " is out of range: " + firstLine(other.getOriginalMessage()) + ".";
+                "%s%s must be %s."
+                        .formatted(subject, found(firstLine(mismatch.getOriginalMessage())), expected(mismatch));
+            case DatabindException other -> subject + outOfRange(firstLine(other.getOriginalMessage()));
         };
     }
 
-    private static String found(MismatchedInputException failure) {
-        JsonToken token = failure.getProcessor() instanceof JsonParser parser ? parser.currentToken() : null;
-        return switch (token) {
-            case START_OBJECT -> " is an object,";
-            case START_ARRAY -> " is a list,";
-            case VALUE_STRING -> " is a string,";
-            case VALUE_NUMBER_INT, VALUE_NUMBER_FLOAT -> " is a number,";
-            case VALUE_TRUE, VALUE_FALSE -> " is a boolean,";
-            case null, default -> "";
+    /** Jackson keeps what it found only in its message. */
+    private static String found(String message) {
+        Matcher found = FOUND.matcher(message);
+        if (!found.find()) {
+            return "";
+        }
+        return switch (found.group("kind")) {
+            case "Object" -> " is an object,";
+            case "Array" -> " is a list,";
+            case String scalar ->
+                found.group("value") == null
+                        ? " is a " + scalar.toLowerCase(Locale.ROOT) + ","
+                        : " is " + ApiError.shortened(found.group("value").replace('\'', '"')) + ",";
         };
+    }
+
+    private static String outOfRange(String message) {
+        Matcher range = RANGE.matcher(message);
+        return range.find()
+                ? " is %s, must be from %s to %s."
+                        .formatted(ApiError.shortened(range.group("value")), range.group("least"), range.group("most"))
+                : " is out of range.";
     }
 
     private static String expected(MismatchedInputException failure) {

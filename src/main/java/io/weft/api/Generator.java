@@ -57,7 +57,7 @@ class Generator {
         if (choices > settings.maxChoices()) {
             throw ApiError.badField(
                             "n",
-                            "n is %d for each of %d prompts, which makes %d choices; there may be %d at most."
+                            "n is %d for each of the prompts, %d: that makes %d choices, there may be %d at most."
                                     .formatted(fields.choicesPerPrompt(), prompts, choices, settings.maxChoices()))
                     .exception();
         }
@@ -106,6 +106,10 @@ class Generator {
 
         private List<Delta> deltas(GenerationEvent event) {
             return switch (event) {
+                case GenerationEvent.Admitted admitted -> {
+                    meter.admitted(admitted.queued());
+                    yield List.of();
+                }
                 case GenerationEvent.PromptScored scored -> List.of(new Delta.PromptScored(choice, scored.scores()));
                 case GenerationEvent.Generated generated -> token(generated);
                 case GenerationEvent.Finished finished ->

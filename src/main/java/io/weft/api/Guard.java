@@ -72,6 +72,14 @@ class Guard implements ContainerRequestFilter {
             return read;
         }
 
+        /** Closing would wait for the rest of the body. */
+        @Override
+        public void close() throws IOException {
+            if (readBytes <= limitBytes) {
+                super.close();
+            }
+        }
+
         private void count(int bytes) {
             readBytes += bytes;
             if (readBytes > limitBytes) {

@@ -21,7 +21,7 @@ class HealthResource {
     @GET
     @Blocking
     @Produces(MediaType.APPLICATION_JSON)
-    Response health() {
+    public Response health() {
         SmallRyeHealth readiness = health.getReadiness();
         return Response.status(readiness.isDown() ? Response.Status.SERVICE_UNAVAILABLE : Response.Status.OK)
                 .entity(readiness.getPayload().toString())

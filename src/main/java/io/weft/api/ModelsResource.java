@@ -32,14 +32,14 @@ class ModelsResource {
     }
 
     @GET
-    Models models() {
+    public Models models() {
         return new Models("list", List.of(Model.of(generator.model(null))));
     }
 
     /** A name may have slashes. */
     @GET
     @Path("/{id:.+}")
-    Model model(String id) {
+    public Model model(String id) {
         return Model.of(generator.model(id));
     }
 }

@@ -62,7 +62,7 @@ class TokensResource {
     @POST
     @Path("/tokenize")
     @Blocking
-    Tokens tokenize(@NotNull @Valid TokenizeRequest request) {
+    public Tokens tokenize(@NotNull @Valid TokenizeRequest request) {
         ServedModel model = generator.model(request.model());
         List<Integer> tokens = tokens(request);
         List<String> pieces = Boolean.TRUE.equals(request.returnTokenStrs())
@@ -89,7 +89,7 @@ class TokensResource {
     @POST
     @Path("/detokenize")
     @Blocking
-    Text detokenize(@NotNull @Valid DetokenizeRequest request) {
+    public Text detokenize(@NotNull @Valid DetokenizeRequest request) {
         ServedModel model = generator.model(request.model());
         for (int i = 0; i < request.tokens().size(); i++) {
             int token = request.tokens().get(i);

@@ -3,8 +3,8 @@ package io.weft.cli;
 import io.weft.cache.KvCache;
 import io.weft.device.Device;
 import io.weft.device.Device.Allocation.Memory;
-import io.weft.device.cpu.CpuDevice;
-import io.weft.device.cpu.CpuOptions;
+import io.weft.device.ElementType;
+import io.weft.device.HostBuffer;
 import io.weft.engine.EngineRuntime;
 import io.weft.engine.ServedModel;
 import io.weft.engine.ServedModel.SamplingDefaults;
@@ -16,59 +16,86 @@ import io.weft.model.ModelFamily;
 import io.weft.model.ModelFiles;
 import io.weft.model.ModelFiles.GenerationConfig;
 import io.weft.model.ModelLoadException;
+import io.weft.model.ModelPreset;
 import io.weft.model.ModelSource;
+import io.weft.model.ModelTensors;
 import io.weft.model.ModelWeights;
+import io.weft.model.RandomWeights;
 import io.weft.pipeline.StepLimits;
 import io.weft.pipeline.StepPipeline;
 import io.weft.pipeline.Workspace;
+import io.weft.plan.ChunkSizes;
+import io.weft.plan.CostModel;
+import io.weft.plan.DecodeLoad;
+import io.weft.plan.HardwareProfile;
+import io.weft.plan.PlacementPolicy;
+import io.weft.plan.Placements;
 import io.weft.plan.Schedule;
+import io.weft.plan.SequenceShape;
 import io.weft.plan.StepPlan;
 import io.weft.plan.StepPlanner;
+import io.weft.plan.StepShape;
+import io.weft.profile.HardwareProfiler;
+import io.weft.profile.ProfilingMemory;
 import io.weft.text.Tokenizer;
-import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
 import java.time.Instant;
+import java.util.Collections;
 import java.util.List;
 import java.util.function.Consumer;
+import java.util.stream.IntStream;
 
 /** Device, model, cache and pipeline, put together as the settings say. */
 final class Assembly implements AutoCloseable {
-    /** Part of the machine's memory that is taken without a setting, on the CPU device for each of its two arenas. */
-    private static final double MEMORY_SHARE_DEFAULT = 0.25;
-
     /**
      * Staging memory that is taken without a setting, at most: long contexts cross in more chunks, not in larger ones.
      */
     private static final long STAGING_BYTES_DEFAULT_MAX = 1L << 30;
 
+    /** Host memory for measuring the link: the largest copy, at which the rate has long stopped growing. */
+    private static final long PROFILING_BYTES_MAX = 64L << 20;
+
+    /**
+     * Cells of attention's grid: small ones on the CPU, whose caches are; on a GPU those that fill a block of threads.
+     */
+    private static final int CPU_CELL_TOKENS = 64;
+
+    private static final int GPU_CELL_TOKENS = 256;
+
+    /** Staging slots: one that arrives, one that is worked on, and two for stages of unequal length. */
+    private static final int SLOTS = 4;
+
     /** Rows of one step whose logits are wanted, unless the batch has more sequences. */
     private static final int LOGIT_ROWS = 64;
 
     private final Settings settings;
-    private final ModelFiles files;
+    private final ModelTensors tensors;
     private final Device device;
     private final KvCache cache;
     private final StepPipeline pipeline;
     private final Workspace workspace;
+    private final CostModel costs;
     private final String budget;
     private final ServedModel served;
 
     private Assembly(
             Settings settings,
-            ModelFiles files,
+            ModelTensors tensors,
             Device device,
             KvCache cache,
             Workspace workspace,
             StepPipeline pipeline,
+            CostModel costs,
             String budget) {
         this.settings = settings;
-        this.files = files;
+        this.tensors = tensors;
         this.device = device;
         this.cache = cache;
         this.workspace = workspace;
         this.pipeline = pipeline;
+        this.costs = costs;
         this.budget = budget;
-        this.served = served(settings, files, workspace.limits());
+        this.served = served(settings, tensors, workspace.limits());
     }
 
     /**
@@ -88,6 +115,15 @@ final class Assembly implements AutoCloseable {
         return ModelFiles.open(ModelSource.parse(settings.model()), ModelFamily.all());
     }
 
+    private static ModelTensors tensors(Settings settings) {
+        return switch (ModelSource.parse(settings.model())) {
+            case ModelSource.Random(ModelPreset preset) ->
+                new RandomWeights(preset, settings.contextTokens().orElse(1));
+            case ModelSource.Directory directory -> open(settings);
+            case ModelSource.Demo demo -> open(settings);
+        };
+    }
+
     static Tokenizer tokenizer(ModelFiles files) {
         return Tokenizer.open(files.directory());
     }
@@ -105,23 +141,38 @@ final class Assembly implements AutoCloseable {
     /**
      * Loads the model onto the device and takes memory for the cache.
      *
+     * @param profiler finds out what the machine can do
      * @param progress told what is being done, for people
      */
-    static Assembly load(Settings settings, Consumer<String> progress) {
+    static Assembly load(Settings settings, HardwareProfiler profiler, Consumer<String> progress) {
         progress.accept("opening model " + settings.model());
-        ModelFiles files = open(settings);
-        Device device = device(settings);
+        ModelTensors tensors = tensors(settings);
         try {
-            return load(settings, files, device, progress);
+            return load(settings, tensors, profiler, progress);
         } catch (RuntimeException e) {
-            device.close();
-            files.close();
+            tensors.close();
             throw e;
         }
     }
 
-    private static Assembly load(Settings settings, ModelFiles files, Device device, Consumer<String> progress) {
-        ModelDimensions dimensions = files.architecture().dimensions();
+    private static Assembly load(
+            Settings settings, ModelTensors tensors, HardwareProfiler profiler, Consumer<String> progress) {
+        Device device = Devices.open(settings, tensors.storedType(), progress);
+        try {
+            return load(settings, tensors, device, profiler, progress);
+        } catch (RuntimeException e) {
+            device.close();
+            throw e;
+        }
+    }
+
+    private static Assembly load(
+            Settings settings,
+            ModelTensors tensors,
+            Device device,
+            HardwareProfiler profiler,
+            Consumer<String> progress) {
+        ModelDimensions dimensions = tensors.architecture().dimensions();
         int context = Math.min(settings.contextTokens().orElse(dimensions.maxPositions()), dimensions.maxPositions());
         StepLimits limits = new StepLimits(
                 settings.maxSequences(),
@@ -129,15 +180,24 @@ final class Assembly implements AutoCloseable {
                 Math.min(settings.maxBatchTokens(), Math.max(settings.maxSequences(), LOGIT_ROWS)),
                 context);
         CacheGeometry geometry = new CacheGeometry(
-                dimensions, device.elementType().bytes(), settings.blockTokens(), settings.cellTokens());
+                dimensions, device.elementType().bytes(), settings.blockTokens(), cellTokens(settings, device));
         ModelWeights weights = ModelWeights.load(
-                files, device, context, (layer, layers) -> progress.accept("layer " + layer + " of " + layers));
+                tensors, device, context, (layer, layers) -> progress.accept("layer " + layer + " of " + layers));
         BudgetTable table = new BudgetTable(device);
         table.part("weights");
-        progress.accept("taking memory for the cache");
         Workspace workspace = Workspace.allocate(
-                device, files.architecture(), geometry, limits, stagingBytes(settings, device, geometry, limits));
+                device, tensors.architecture(), geometry, limits, stagingBytes(settings, device, geometry, limits));
+        HostBuffer copies = device.allocateHost(
+                "copies to measure", Math.min(PROFILING_BYTES_MAX, device.info().hostBudgetBytes() / 8));
         table.part("workspace");
+        progress.accept("measuring the hardware");
+        HardwareProfile profile = profiler.profile(
+                device,
+                weights,
+                geometry,
+                new ProfilingMemory(workspace.staging(), copies),
+                settings.profileDirectory());
+        progress.accept("taking memory for the cache");
         int openBlocks = limits.openBlocks(settings.blockTokens());
         long usefulBytes =
                 limits.sequences() * (long) geometry.blocks(context) * geometry.blockBytes(Content.KEY_VALUE);
@@ -149,22 +209,23 @@ final class Assembly implements AutoCloseable {
                 Math.min(usefulBytes, free(device, Memory.HOST)));
         table.part("cache");
         StepPipeline pipeline = new StepPipeline(device, weights, cache, workspace);
-        return new Assembly(settings, files, device, cache, workspace, pipeline, table.toString());
+        return new Assembly(
+                settings,
+                tensors,
+                device,
+                cache,
+                workspace,
+                pipeline,
+                new CostModel(profile, geometry),
+                table.toString());
     }
 
-    private static Device device(Settings settings) {
-        long share = (long) (MEMORY_SHARE_DEFAULT * physicalMemoryBytes());
-        return new CpuDevice(new CpuOptions(
-                settings.deviceMemoryBytes().orElse(share),
-                settings.hostMemoryBytes().orElse(share),
-                settings.cpuLinkGigabytesPerSecond(),
-                settings.cpuThreads()));
-    }
-
-    /** Of the machine, or of the container that limits it. */
-    private static long physicalMemoryBytes() {
-        return ManagementFactory.getPlatformMXBean(com.sun.management.OperatingSystemMXBean.class)
-                .getTotalMemorySize();
+    private static int cellTokens(Settings settings, Device device) {
+        return settings.cellTokens()
+                .orElse(settings.blockTokens()
+                        * Math.ceilDiv(
+                                device.elementType() == ElementType.F32 ? CPU_CELL_TOKENS : GPU_CELL_TOKENS,
+                                settings.blockTokens()));
     }
 
     private static long stagingBytes(Settings settings, Device device, CacheGeometry geometry, StepLimits limits) {
@@ -192,13 +253,13 @@ final class Assembly implements AutoCloseable {
                 .sum();
     }
 
-    private static ServedModel served(Settings settings, ModelFiles files, StepLimits limits) {
-        GenerationConfig generation = files.generation();
+    private static ServedModel served(Settings settings, ModelTensors tensors, StepLimits limits) {
+        GenerationConfig generation = tensors instanceof ModelFiles files ? files.generation() : GenerationConfig.NONE;
         return new ServedModel(
                 servedName(settings),
                 Instant.now(),
                 limits.contextTokens(),
-                files.architecture().dimensions().vocabularySize(),
+                tensors.architecture().dimensions().vocabularySize(),
                 generation.endTokens(),
                 new SamplingDefaults(
                         generation.temperature().orElse(1), generation.topP().orElse(1), (int)
@@ -209,6 +270,7 @@ final class Assembly implements AutoCloseable {
     static String servedName(Settings settings) {
         return settings.servedModelName().orElseGet(() -> switch (ModelSource.parse(settings.model())) {
             case ModelSource.Demo demo -> "demo";
+            case ModelSource.Random(ModelPreset preset) -> preset.label();
             case ModelSource.Directory(Path path) ->
                 path.toAbsolutePath().normalize().getFileName().toString();
         });
@@ -225,31 +287,48 @@ final class Assembly implements AutoCloseable {
 
     /** How long a step takes, by the simulator. */
     double predictedNanos(StepPlan plan) {
-        return 0;
+        return costs.simulator().play(plan).totalNanos();
     }
 
     /** What an engine runs on, under a schedule; closing it closes this. */
     EngineRuntime runtime(Settings.ScheduleChoice choice) {
         Schedule schedule = choice.schedule().orElse(Schedule.CHUNKED);
-        StepPlanner planner = new StepPlanner(
-                cache.geometry(),
-                schedule,
-                workspace.staging().bytes(),
-                settings.chunkTokens().orElse(512),
-                4);
-        CacheForm host = schedule == Schedule.CHUNKED ? CacheForm.HOST_ACT : CacheForm.HOST_KV;
-        List<CacheForm> forms = switch (choice) {
-            case AUTO -> List.of(CacheForm.DEVICE_KV, host);
-            case RESIDENT -> List.of(CacheForm.DEVICE_KV);
-            case FULL_TRANSFER, KVPR, CHUNKED -> List.of(host);
-        };
-        return new EngineRuntime(served, cache, pipeline, planner, (block, prompt) -> forms, this::close);
+        int cellTokens = cache.geometry().cellTokens();
+        StepPlanner planner = planner(schedule, settings.chunkTokens().orElse(cellTokens));
+        if (settings.chunkTokens().isEmpty()) {
+            planner = ChunkSizes.fastest(planner, costs, typicalStep(placement(choice, cellTokens)));
+        }
+        return new EngineRuntime(
+                served, cache, pipeline, planner, placement(choice, planner.chunkTokens()), this::close);
+    }
+
+    private StepPlanner planner(Schedule schedule, int chunkTokens) {
+        return new StepPlanner(cache.geometry(), schedule, workspace.staging().bytes(), chunkTokens, SLOTS);
+    }
+
+    private PlacementPolicy placement(Settings.ScheduleChoice choice, int chunkTokens) {
+        StepLimits limits = workspace.limits();
+        Placements placements =
+                new Placements(costs, new DecodeLoad(limits.sequences(), limits.contextTokens(), chunkTokens));
+        return choice.schedule().map(placements::policy).orElseGet(placements::automatic);
+    }
+
+    /** All sequences decode, with full contexts; nothing has found room on the device. */
+    private StepShape typicalStep(PlacementPolicy placement) {
+        StepLimits limits = workspace.limits();
+        int blocks = Math.max(0, (limits.contextTokens() - 1) / cache.geometry().blockTokens());
+        List<CacheForm> forms = IntStream.range(0, blocks)
+                .mapToObj(
+                        block -> placement.forms(block, limits.contextTokens()).getLast())
+                .toList();
+        SequenceShape sequence = new SequenceShape(forms, 0, 1, List.of());
+        return new StepShape(Collections.nCopies(limits.sequences(), sequence), limits.sequences());
     }
 
     @Override
     public void close() {
         device.close();
-        files.close();
+        tensors.close();
     }
 
     /** Sums up what is allocated, part by part. */

@@ -2,7 +2,10 @@ package io.weft.cli;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
+import io.weft.model.ModelPreset;
+import io.weft.model.ModelSource;
 import io.weft.plan.Schedule;
+import io.weft.profile.HardwareProfiler;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
@@ -29,7 +32,21 @@ final class BenchCommand implements Callable<Integer> {
     private final CommonOptions common = new CommonOptions();
 
     @Option(
+            names = "--preset",
+            order = 18,
+            paramLabel = "NAME",
+            description = "A well-known model's shape: opt-1.3b, opt-6.7b, opt-13b, opt-30b, llama-2-7b, llama-3-8b.")
+    private String preset = "";
+
+    @Option(
+            names = "--random-weights",
+            order = 19,
+            description = "Build the preset's weights on the device, without files.")
+    private boolean randomWeights;
+
+    @Option(
             names = "--schedules",
+            order = 20,
             split = ",",
             paramLabel = "NAME",
             defaultValue = "resident,full-transfer,kvpr,chunked",
@@ -38,6 +55,7 @@ final class BenchCommand implements Callable<Integer> {
 
     @Option(
             names = "--batch",
+            order = 21,
             paramLabel = "N",
             defaultValue = "4",
             description = "Sequences. Default: ${DEFAULT-VALUE}.")
@@ -45,6 +63,7 @@ final class BenchCommand implements Callable<Integer> {
 
     @Option(
             names = "--prompt",
+            order = 22,
             paramLabel = "N",
             defaultValue = "512",
             description = "Prompt tokens of each sequence. Default: ${DEFAULT-VALUE}.")
@@ -52,12 +71,13 @@ final class BenchCommand implements Callable<Integer> {
 
     @Option(
             names = "--generate",
+            order = 23,
             paramLabel = "N",
             defaultValue = "16",
             description = "Tokens to generate for each sequence. Default: ${DEFAULT-VALUE}.")
     private int generatedTokens;
 
-    @Option(names = "--json", paramLabel = "FILE", description = "Write the figures to this file as well.")
+    @Option(names = "--json", order = 24, paramLabel = "FILE", description = "Write the figures to this file as well.")
     private Path json = Path.of("");
 
     @Spec
@@ -65,6 +85,7 @@ final class BenchCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws Exception {
+        choosePreset();
         requireWithin("--batch", batch, 1, 4096);
         requireWithin("--prompt", promptTokens, 1, 1 << 24);
         requireWithin("--generate", generatedTokens, 2, 1 << 20);
@@ -73,7 +94,7 @@ final class BenchCommand implements Callable<Integer> {
         PrintWriter out = spec.commandLine().getOut();
         List<BenchReport> reports = new ArrayList<>();
         try (Progress progress = new Progress(spec.commandLine().getErr());
-                Assembly assembly = Assembly.load(settings, progress::show)) {
+                Assembly assembly = Assembly.load(settings, new HardwareProfiler(), progress::show)) {
             out.print(assembly.budget());
             for (Schedule schedule : chosen) {
                 reports.add(measure(assembly, schedule, progress));
@@ -85,6 +106,22 @@ final class BenchCommand implements Callable<Integer> {
             write(reports);
         }
         return 0;
+    }
+
+    private void choosePreset() {
+        if (preset.isEmpty()) {
+            return;
+        }
+        if (!ModelPreset.labels().contains(preset)) {
+            throw new ParameterException(
+                    spec.commandLine(),
+                    "--preset is \"" + preset + "\", must be one of " + String.join(", ", ModelPreset.labels()));
+        }
+        if (!randomWeights) {
+            throw new ParameterException(
+                    spec.commandLine(), "--preset has no files: add --random-weights, or give --model a directory");
+        }
+        CommonOptions.set("weft.model", ModelSource.RANDOM + preset);
     }
 
     private BenchReport measure(Assembly assembly, Schedule schedule, Progress progress) {

@@ -7,6 +7,7 @@ import io.weft.engine.GenerationRequest.EndTokens;
 import io.weft.engine.SamplingParameters;
 import io.weft.engine.ServedModel;
 import io.weft.model.ModelFiles;
+import io.weft.profile.HardwareProfiler;
 import io.weft.text.TextAssembler;
 import io.weft.text.Tokenizer;
 import io.weft.text.Tokenizer.SpecialTokens;
@@ -58,7 +59,7 @@ final class GenerateCommand implements Callable<Integer> {
                 ModelFiles files = Assembly.open(settings);
                 Tokenizer tokenizer = Assembly.tokenizer(files);
                 BatchingEngine engine = new BatchingEngine(
-                        phase -> Assembly.load(settings, phase.andThen(progress::show))
+                        phase -> Assembly.load(settings, new HardwareProfiler(), phase.andThen(progress::show))
                                 .runtime(settings.schedule()),
                         1)) {
             engine.awaitServing();

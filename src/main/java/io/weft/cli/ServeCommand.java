@@ -31,18 +31,23 @@ final class ServeCommand implements Callable<Integer> {
         @SuppressWarnings("UnusedVariable") // its setters are what counts
         private final RequestOptions requests = new RequestOptions();
 
-        @Option(names = "--port", paramLabel = "N", description = "Port to listen on. Default: 8080.")
+        @Option(names = "--port", order = 10, paramLabel = "N", description = "Port to listen on. Default: 8080.")
         void port(String value) {
             CommonOptions.set("quarkus.http.port", value);
         }
 
-        @Option(names = "--host", paramLabel = "ADDRESS", description = "Address to listen on. Default: 0.0.0.0.")
+        @Option(
+                names = "--host",
+                order = 11,
+                paramLabel = "ADDRESS",
+                description = "Address to listen on. Default: 0.0.0.0.")
         void host(String value) {
             CommonOptions.set("quarkus.http.host", value);
         }
 
         @Option(
                 names = "--api-key",
+                order = 12,
                 paramLabel = "KEY",
                 description = "Key that clients must send; better given as WEFT_API_KEY.")
         void apiKey(String value) {

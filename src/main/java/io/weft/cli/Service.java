@@ -8,6 +8,7 @@ import io.weft.engine.BatchingEngine;
 import io.weft.engine.Engine;
 import io.weft.engine.EngineFailedException;
 import io.weft.model.ModelFiles;
+import io.weft.profile.HardwareProfiler;
 import io.weft.text.Tokenizer;
 import jakarta.enterprise.context.ApplicationScoped;
 import jakarta.enterprise.event.Observes;
@@ -26,13 +27,13 @@ final class Service {
     private final Tokenizer tokenizer;
     private final BatchingEngine engine;
 
-    Service() {
+    Service(HardwareProfiler profiler) {
         this.settings = CommonOptions.settings();
         this.files = Assembly.open(settings);
         this.tokenizer = Assembly.tokenizer(files);
         this.engine = new BatchingEngine(
                 phase -> {
-                    Assembly assembly = Assembly.load(settings, phase);
+                    Assembly assembly = Assembly.load(settings, profiler, phase);
                     LOG.infof(
                             "%s, model %s%n%s",
                             assembly.deviceName(), Assembly.servedName(settings), assembly.budget());
@@ -91,6 +92,7 @@ final class Service {
                 settings.requests().maxTokens(),
                 settings.requests().temperature(),
                 settings.requests().seed(),
+                settings.managementPort(),
                 ApiSettings.DEFAULT_MAX_BODY_BYTES,
                 ApiSettings.DEFAULT_MAX_CHOICES);
     }

@@ -27,12 +27,16 @@ import org.eclipse.microprofile.config.Config;
  * @param maxBatchTokens new tokens of a step
  * @param queueLimit requests that may wait
  * @param blockTokens tokens of a cache block
- * @param cellTokens tokens of a cell of attention's grid
+ * @param cellTokens tokens of a cell of attention's grid; the device's own choice if empty
  * @param chunkTokens tokens of a chunk; chosen by the planner if empty
  * @param cpuLinkGigabytesPerSecond rate of the CPU device's link, 10⁹ bytes a second each way; unlimited if empty
+ * @param elementType of weights, activations and the cache on a GPU
+ * @param cudaOrdinal which GPU
+ * @param cublasPath cuBLASLt or its folder; the usual places if empty
  * @param cpuThreads threads of the CPU device's kernels
  * @param profileDirectory where measured profiles are kept
  * @param apiKey key that clients must send; none if empty
+ * @param managementPort second port for probes and metrics; none if empty
  * @param livenessStall time without a step or an idle tick after which the service counts as dead
  * @param requests what a request gets that does not say
  */
@@ -49,12 +53,16 @@ record Settings(
         int maxBatchTokens,
         int queueLimit,
         int blockTokens,
-        int cellTokens,
+        OptionalInt cellTokens,
         OptionalInt chunkTokens,
         OptionalDouble cpuLinkGigabytesPerSecond,
+        ElementChoice elementType,
+        int cudaOrdinal,
+        Optional<Path> cublasPath,
         int cpuThreads,
         Path profileDirectory,
         Optional<String> apiKey,
+        OptionalInt managementPort,
         Duration livenessStall,
         RequestDefaults requests) {
 
@@ -65,6 +73,18 @@ record Settings(
         AUTO,
         CPU,
         CUDA;
+
+        String label() {
+            return name().toLowerCase(Locale.ROOT);
+        }
+    }
+
+    /** What a GPU computes with. */
+    enum ElementChoice {
+        /** bf16 where the model is stored so, else fp16. */
+        AUTO,
+        F16,
+        BF16;
 
         String label() {
             return name().toLowerCase(Locale.ROOT);
@@ -111,12 +131,14 @@ record Settings(
      */
     static Settings read(Config config) {
         SettingReader reader = new SettingReader(config);
+        // Quarkus reads it; but its complaint is forty lines long.
+        reader.integer("quarkus.http.port", 8080, 0, 65_535);
         int processors = Runtime.getRuntime().availableProcessors();
         int blockTokens = reader.integer("weft.block-tokens", 16, 1, 4096);
-        int cellTokens = reader.integer("weft.cell-tokens", Math.max(64, blockTokens), blockTokens, 1 << 16);
-        if (cellTokens % blockTokens != 0) {
+        OptionalInt cellTokens = optional(reader, "weft.cell-tokens");
+        if (cellTokens.isPresent() && cellTokens.getAsInt() % blockTokens != 0) {
             throw new SettingException(
-                    "weft.cell-tokens", "" + cellTokens, "a multiple of weft.block-tokens, " + blockTokens);
+                    "weft.cell-tokens", "" + cellTokens.getAsInt(), "a multiple of weft.block-tokens, " + blockTokens);
         }
         int maxSequences = reader.integer("weft.max-sequences", 32, 1, 4096);
         return new Settings(
@@ -135,12 +157,16 @@ record Settings(
                 cellTokens,
                 optional(reader, "weft.chunk-tokens"),
                 reader.decimal("weft.cpu.link-gbps", Bound.EXCLUSIVE, 0, 10_000),
+                reader.choice("weft.element-type", ElementChoice.AUTO, ElementChoice.class, ElementChoice::label),
+                reader.integer("weft.cuda.device", 0, 0, 1024),
+                reader.text("weft.cuda.cublas-path").map(Path::of),
                 reader.integer("weft.cpu.threads", processors, 1, 1024),
                 Path.of(reader.text(
                         "weft.profile-directory",
                         Path.of(System.getProperty("user.home"), ".cache", "weft", "profiles")
                                 .toString())),
                 reader.text("weft.api-key"),
+                port(reader, "weft.management-port"),
                 reader.duration("weft.liveness-stall", Duration.ofSeconds(60)),
                 RequestDefaults.read(reader));
     }
@@ -163,9 +189,13 @@ record Settings(
                 cellTokens,
                 chunkTokens,
                 cpuLinkGigabytesPerSecond,
+                elementType,
+                cudaOrdinal,
+                cublasPath,
                 cpuThreads,
                 profileDirectory,
                 apiKey,
+                managementPort,
                 livenessStall,
                 requests);
     }
@@ -184,6 +214,11 @@ record Settings(
                     reader.decimal("weft.request.temperature", Bound.INCLUSIVE, 0, 2),
                     reader.whole("weft.request.seed"));
         }
+    }
+
+    private static OptionalInt port(SettingReader reader, String key) {
+        int port = reader.integer(key, 0, 1, 65_535);
+        return port == 0 ? OptionalInt.empty() : OptionalInt.of(port);
     }
 
     private static OptionalInt optional(SettingReader reader, String key) {

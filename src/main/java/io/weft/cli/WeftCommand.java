@@ -14,8 +14,8 @@ import picocli.CommandLine.Mixin;
         sortOptions = false,
         footer = {
             "",
-            "Run weft COMMAND --help for the flags of a command. Every flag is also a setting: --model is",
-            "weft.model in a properties file and WEFT_MODEL in the environment."
+            "Run weft COMMAND --help for the flags of a command.",
+            "Every flag is also a setting: --model is WEFT_MODEL in the environment and weft.model in a properties file."
         })
 final class WeftCommand implements Callable<Integer> {
     @Mixin

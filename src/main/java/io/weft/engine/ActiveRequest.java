@@ -2,6 +2,7 @@ package io.weft.engine;
 
 import io.smallrye.mutiny.subscription.MultiEmitter;
 import io.weft.cache.CacheSequence;
+import io.weft.engine.GenerationEvent.Admitted;
 import io.weft.engine.GenerationEvent.FinishReason;
 import io.weft.engine.GenerationEvent.Finished;
 import io.weft.engine.GenerationEvent.Generated;
@@ -11,6 +12,7 @@ import io.weft.engine.GenerationEvent.Usage;
 import io.weft.pipeline.StepResult;
 import io.weft.pipeline.StepSequence;
 import io.weft.pipeline.StepSequence.LogitRows;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -24,7 +26,9 @@ final class ActiveRequest {
     private final MultiEmitter<? super GenerationEvent> events;
     private final Sampler sampler;
     private final List<TokenScore> promptScores = new ArrayList<>();
+    private final long queuedSinceNanos = System.nanoTime();
     private @Nullable CacheSequence cache;
+    private boolean begun;
     private volatile boolean cancelled;
     private boolean finished;
     private int lastToken;
@@ -84,6 +88,10 @@ final class ActiveRequest {
 
     /** Its part in the next step, with at most {@code rows} rows; of these at most {@code logitRows} with logits. */
     StepSequence next(int rows, int logitRows) {
+        if (!begun) {
+            begun = true;
+            events.emit(new Admitted(Duration.ofNanos(System.nanoTime() - queuedSinceNanos)));
+        }
         if (isDecoding()) {
             return opened(List.of(lastToken), LogitRows.LAST);
         }

@@ -9,7 +9,7 @@ public interface Engine {
      * within one step and frees its cache. Events wait for demand in a queue that holds all a request can produce, so a
      * slow reader never holds up the batch.
      *
-     * @return {@link GenerationEvent.PromptScored} first if asked for, a {@link GenerationEvent.Generated} for each
+     * @return {@link GenerationEvent.Admitted}, {@link GenerationEvent.PromptScored} if asked for, a {@link GenerationEvent.Generated} for each
      *     token, then one {@link GenerationEvent.Finished}; fails with {@link RequestRejectedException}, before any
      *     event, if the request cannot be served, and with {@link EngineFailedException} if the device fails
      */

@@ -1,10 +1,18 @@
 package io.weft.engine;
 
+import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 
 /** What a request produces, in order. */
 public sealed interface GenerationEvent {
+    /**
+     * The request left the queue for the batch; always the first event.
+     *
+     * @param queued time that it waited
+     */
+    record Admitted(Duration queued) implements GenerationEvent {}
+
     /**
      * Log-probabilities of the prompt's tokens, each given those before it; the first token has none and is left out.
      *

@@ -3,6 +3,7 @@ package io.weft.model;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.weft.device.ElementType;
 import io.weft.device.TensorView;
 import io.weft.model.Architecture.LinearTensors;
 import io.weft.model.Architecture.NormTensors;
@@ -20,7 +21,7 @@ import java.util.Set;
 import java.util.TreeSet;
 
 /** An open model directory: configuration, and weights mapped into memory. */
-public final class ModelFiles implements AutoCloseable {
+public final class ModelFiles implements ModelTensors {
     private static final ObjectMapper JSON = new ObjectMapper();
 
     private final Path directory;
@@ -39,7 +40,11 @@ public final class ModelFiles implements AutoCloseable {
      * @param topK default of sampling
      */
     public record GenerationConfig(
-            Set<Integer> endTokens, OptionalDouble temperature, OptionalDouble topP, OptionalDouble topK) {}
+            Set<Integer> endTokens, OptionalDouble temperature, OptionalDouble topP, OptionalDouble topK) {
+        /** Of a model that says nothing. */
+        public static final GenerationConfig NONE =
+                new GenerationConfig(Set.of(), OptionalDouble.empty(), OptionalDouble.empty(), OptionalDouble.empty());
+    }
 
     private ModelFiles(
             Path directory,
@@ -66,6 +71,8 @@ public final class ModelFiles implements AutoCloseable {
         Path directory = switch (source) {
             case ModelSource.Directory(Path path) -> path;
             case ModelSource.Demo demo -> DemoModel.unpack();
+            case ModelSource.Random random ->
+                throw new ModelLoadException("preset " + random.preset().label() + " has no files");
         };
         Arena arena = Arena.ofShared();
         try {
@@ -192,8 +199,15 @@ public final class ModelFiles implements AutoCloseable {
         return directory;
     }
 
+    @Override
     public Architecture architecture() {
         return architecture;
+    }
+
+    /** That of the token embedding. */
+    @Override
+    public ElementType storedType() {
+        return tensor(architecture.embedding().tokens()).type();
     }
 
     public GenerationConfig generation() {
@@ -205,6 +219,7 @@ public final class ModelFiles implements AutoCloseable {
      *
      * @throws ModelLoadException if it is missing or cannot be read
      */
+    @Override
     public TensorView tensor(String name) {
         // Checkpoints differ in whether the outermost module's name stands in front.
         for (String candidate : List.of(name, name.startsWith("model.") ? name.substring("model.".length()) : name)) {
@@ -217,6 +232,7 @@ public final class ModelFiles implements AutoCloseable {
     }
 
     /** Rows of a tensor. */
+    @Override
     public TensorView rows(TensorRows rows) {
         return tensor(rows.tensor()).rows(rows.fromRow(), rows.rows());
     }

@@ -57,8 +57,8 @@ public record ModelWeights(
      * @param positions positions that a rotary table must cover
      * @throws io.weft.device.OutOfMemoryBudgetException if they do not fit
      */
-    public static ModelWeights load(ModelFiles files, Device device, int positions, Progress progress) {
-        Architecture architecture = files.architecture();
+    public static ModelWeights load(ModelTensors tensors, Device device, int positions, Progress progress) {
+        Architecture architecture = tensors.architecture();
         EmbeddingTensors embedding = architecture.embedding();
         Optional<RotaryTable> rotary = switch (architecture.positions()) {
             case Positions.Learned learned -> Optional.empty();
@@ -68,47 +68,47 @@ public record ModelWeights(
         List<Layer> layers = new ArrayList<>();
         int layerCount = architecture.dimensions().layers();
         for (int i = 0; i < layerCount; i++) {
-            layers.add(layer(files, device, architecture, i));
+            layers.add(layer(tensors, device, architecture, i));
             progress.loaded(i + 1, layerCount);
         }
         return new ModelWeights(
                 architecture,
                 device.embedding(
-                        files.tensor(embedding.tokens()),
-                        embedding.positions().map(files::tensor).orElse(null),
+                        tensors.tensor(embedding.tokens()),
+                        embedding.positions().map(tensors::tensor).orElse(null),
                         embedding.positionOffset(),
                         embedding.scale()),
                 rotary,
                 layers,
-                norm(files, device, architecture, architecture.finalNorm()),
-                device.linear("head", List.of(files.rows(architecture.head())), List.of()));
+                norm(tensors, device, architecture, architecture.finalNorm()),
+                device.linear("head", List.of(tensors.rows(architecture.head())), List.of()));
     }
 
-    private static Layer layer(ModelFiles files, Device device, Architecture architecture, int index) {
-        LayerTensors tensors = architecture.layer().apply(index);
+    private static Layer layer(ModelTensors tensors, Device device, Architecture architecture, int index) {
+        LayerTensors layer = architecture.layer().apply(index);
         String name = "layer " + index + " ";
         return new Layer(
-                norm(files, device, architecture, tensors.attentionNorm()),
-                linear(files, device, name + "query", tensors.query()),
-                linear(files, device, name + "key and value", tensors.keyValue()),
-                linear(files, device, name + "output", tensors.output()),
-                norm(files, device, architecture, tensors.feedForwardNorm()),
-                linear(files, device, name + "feed-forward in", tensors.feedForwardIn()),
-                linear(files, device, name + "feed-forward out", tensors.feedForwardOut()));
+                norm(tensors, device, architecture, layer.attentionNorm()),
+                linear(tensors, device, name + "query", layer.query()),
+                linear(tensors, device, name + "key and value", layer.keyValue()),
+                linear(tensors, device, name + "output", layer.output()),
+                norm(tensors, device, architecture, layer.feedForwardNorm()),
+                linear(tensors, device, name + "feed-forward in", layer.feedForwardIn()),
+                linear(tensors, device, name + "feed-forward out", layer.feedForwardOut()));
     }
 
-    private static Norm norm(ModelFiles files, Device device, Architecture architecture, NormTensors tensors) {
+    private static Norm norm(ModelTensors tensors, Device device, Architecture architecture, NormTensors norm) {
         return device.norm(
                 architecture.normKind(),
-                files.tensor(tensors.gain()),
-                tensors.bias().map(files::tensor).orElse(null));
+                tensors.tensor(norm.gain()),
+                norm.bias().map(tensors::tensor).orElse(null));
     }
 
-    private static Linear linear(ModelFiles files, Device device, String purpose, LinearTensors tensors) {
+    private static Linear linear(ModelTensors tensors, Device device, String purpose, LinearTensors linear) {
         return device.linear(
                 purpose,
-                tensors.weight().stream().map(files::rows).toList(),
-                tensors.bias().stream().map(files::rows).toList());
+                linear.weight().stream().map(tensors::rows).toList(),
+                linear.bias().stream().map(tensors::rows).toList());
     }
 
     private static float[] toArray(List<Float> values) {

@@ -46,6 +46,11 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
         return profile.keyValues().nanos(chunkTokens) / chunkTokens;
     }
 
+    /** Gathering a token's activations that lie on the device, in one layer. */
+    public double gatherNanosPerToken() {
+        return profile.deviceCopy().nanos(geometry.blockLayerBytes(Content.ACTIVATION)) / geometry.blockTokens();
+    }
+
     /**
      * Compute that a decode step needs in any case, C0: one new token for each sequence, and attention to all tokens.
      *

@@ -43,7 +43,7 @@ public record HardwareProfile(
         }
     }
 
-    /** The link's best measured rate to the device. */
+    /** The link's rate to the device, for the largest copies that were measured. */
     public double linkBytesPerSecond() {
         return linkIn.unitsPerSecond();
     }

@@ -3,6 +3,7 @@ package io.weft.plan;
 import io.weft.model.CacheForm;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
+import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -24,28 +25,6 @@ import java.util.List;
  * @param load what steps are expected to hold
  */
 public record Placements(CostModel costs, DecodeLoad load) {
-    /**
-     * What a typical decode step holds.
-     *
-     * @param sequences in the step
-     * @param contextTokens cached tokens of each
-     * @param chunkTokens staged tokens of a chunk
-     */
-    public record DecodeLoad(int sequences, int contextTokens, int chunkTokens) {
-        public DecodeLoad {
-            if (sequences < 1 || contextTokens < 1 || chunkTokens < 1) {
-                throw new IllegalArgumentException(
-                        "load is %d sequences of %d tokens in chunks of %d tokens, all must be at least 1"
-                                .formatted(sequences, contextTokens, chunkTokens));
-            }
-        }
-
-        /** Cached tokens of all sequences. */
-        public long totalTokens() {
-            return (long) sequences * contextTokens;
-        }
-    }
-
     /** Where blocks go when a schedule is asked for. */
     public PlacementPolicy policy(Schedule schedule) {
         return switch (schedule) {
@@ -67,7 +46,7 @@ public record Placements(CostModel costs, DecodeLoad load) {
         if (!geometry.activationsAreSmaller()) {
             return 0;
         }
-        long copyTokens = Math.min(load.contextTokens(), load.chunkTokens());
+        long copyTokens = load.copyTokens();
         long chunkTokens = Math.min(load.totalTokens(), load.chunkTokens());
         return balancedShare(
                 costs.linkNanosPerToken(Content.ACTIVATION, copyTokens),
@@ -151,7 +130,7 @@ public record Placements(CostModel costs, DecodeLoad load) {
     }
 
     private static List<CacheForm> append(List<CacheForm> first, CacheForm last) {
-        List<CacheForm> forms = new java.util.ArrayList<>(first);
+        List<CacheForm> forms = new ArrayList<>(first);
         forms.add(last);
         return List.copyOf(forms);
     }

@@ -1,7 +1,5 @@
 package io.weft.text;
 
-import ai.djl.engine.EngineException;
-import ai.djl.huggingface.tokenizers.jni.LibUtils;
 import ai.djl.huggingface.tokenizers.jni.TokenizersLibrary;
 import java.util.ArrayList;
 import java.util.List;
@@ -23,42 +21,11 @@ final class NativeTokenizer implements AutoCloseable {
     }
 
     /**
-     * Loads the native library, if that has not been done: from the directory {@code RUST_LIBRARY_PATH}, or unpacked
-     * into {@code DJL_CACHE_DIR}; each an environment variable or a system property.
-     *
-     * @throws TokenizerException if there is none for this machine, or no place to unpack it
-     */
-    static void load() {
-        // Without a flavour, a host with CUDA makes the library look for a GPU build, to be downloaded.
-        setIfAbsent("RUST_FLAVOR", "cpu");
-        setIfAbsent("ai.djl.offline", "true");
-        try {
-            LibUtils.checkStatus();
-        } catch (EngineException | LinkageError e) {
-            Throwable root = e;
-            while (root.getCause() != null) {
-                root = root.getCause();
-            }
-            throw new TokenizerException(
-                    "the tokenizer's native library cannot be loaded (DJL_CACHE_DIR names a writable directory to unpack"
-                            + " it into, RUST_LIBRARY_PATH one that has it unpacked): "
-                            + oneLine(root),
-                    e);
-        }
-    }
-
-    private static void setIfAbsent(String key, String value) {
-        if (System.getenv(key) == null && System.getProperty(key) == null) {
-            System.setProperty(key, value);
-        }
-    }
-
-    /**
      * @param json the text of a {@code tokenizer.json}
      * @throws TokenizerException with the library's reason, if that is no tokenizer
      */
     static NativeTokenizer of(String json) {
-        load();
+        NativeLibrary.load();
         long handle;
         try {
             handle = TokenizersLibrary.LIB.createTokenizerFromString(json);

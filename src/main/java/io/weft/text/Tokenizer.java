@@ -3,6 +3,7 @@ package io.weft.text;
 import io.weft.text.TokenizerFile.AddedToken;
 import java.nio.file.Path;
 import java.security.SecureRandom;
+import java.time.Clock;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.Comparator;
@@ -66,7 +67,8 @@ public final class Tokenizer implements AutoCloseable {
                         .reversed()));
         this.control = controlTokens;
         this.controlHides = hides;
-        this.chatTemplate = config.chatTemplate().map(source -> new ChatTemplate(source, config.specialTokens()));
+        this.chatTemplate = config.chatTemplate()
+                .map(source -> new ChatTemplate(source, config.specialTokens(), Clock.systemDefaultZone()));
 
         // The library does not say what it adds to a text: a text with and without shows it.
         List<Integer> bare = library.encode("a", SpecialTokens.WITHOUT);
@@ -120,7 +122,7 @@ public final class Tokenizer implements AutoCloseable {
         Path path = modelDirectory.resolve("tokenizer.json");
         TokenizerFile file = TokenizerFile.read(path);
         TokenizerConfig config = TokenizerConfig.read(modelDirectory);
-        NativeTokenizer.load();
+        NativeLibrary.load();
         NativeTokenizer library;
         try {
             library = NativeTokenizer.of(file.text());

@@ -9,6 +9,7 @@ import io.smallrye.mutiny.helpers.test.AssertSubscriber;
 import io.weft.cache.KvCache;
 import io.weft.device.cpu.CpuDevice;
 import io.weft.device.cpu.CpuOptions;
+import io.weft.engine.GenerationEvent.Admitted;
 import io.weft.engine.GenerationEvent.FinishReason;
 import io.weft.engine.GenerationEvent.Finished;
 import io.weft.engine.GenerationEvent.Generated;
@@ -141,6 +142,7 @@ class BatchingEngineTest {
             List<GenerationEvent> events =
                     subscribers.get(i).awaitCompletion(Duration.ofSeconds(60)).getItems();
             assertThat(tokens(events)).isEqualTo(wanted.get(i));
+            assertThat(events.getFirst()).isInstanceOf(Admitted.class);
             assertThat(events.getLast()).isInstanceOf(Finished.class);
             assertThat(((Finished) events.getLast()).reason()).isEqualTo(FinishReason.LENGTH);
         }
@@ -197,7 +199,7 @@ class BatchingEngineTest {
         slow.assertNotTerminated();
         slow.request(Long.MAX_VALUE);
         slow.awaitCompletion(Duration.ofSeconds(60));
-        assertThat(slow.getItems()).hasSize(51);
+        assertThat(slow.getItems()).hasSize(52);
     }
 
     @Test
@@ -285,7 +287,7 @@ class BatchingEngineTest {
         GenerationRequest request = new GenerationRequest(
                 prompt, 5, SamplingParameters.greedy(), EndTokens.IGNORE, OptionalInt.of(3), OptionalInt.of(2));
         List<GenerationEvent> events = events(request);
-        PromptScored scored = (PromptScored) events.getFirst();
+        PromptScored scored = (PromptScored) events.get(1);
         assertThat(scored.scores()).hasSize(69);
         List<Integer> longer = new ArrayList<>(prompt);
         longer.addAll(tokens(events));
@@ -297,7 +299,7 @@ class BatchingEngineTest {
                         EndTokens.IGNORE,
                         OptionalInt.empty(),
                         OptionalInt.of(3)))
-                .getFirst();
+                .get(1);
         List<Generated> generated = events.stream()
                 .filter(Generated.class::isInstance)
                 .map(Generated.class::cast)

@@ -130,7 +130,6 @@ class PlacementsTest {
 
     private static Placements placements(CacheGeometry geometry, double link, double recompute, double other) {
         return new Placements(
-                new CostModel(Profiles.machine(link, recompute, other), geometry),
-                new Placements.DecodeLoad(4, 512, 256));
+                new CostModel(Profiles.machine(link, recompute, other), geometry), new DecodeLoad(4, 512, 256));
     }
 }

@@ -200,6 +200,7 @@ public final class CpuDevice implements Device {
             closed = true;
             streams.forEach(CpuStream::close);
             workers.close();
+            kernels.close();
             memory.forEach(NativeMemory::free);
         }
     }

@@ -301,6 +301,10 @@ final class CpuKernels implements Kernels {
         return rows * width * Float.BYTES;
     }
 
+    void close() {
+        product.close();
+    }
+
     private void forRows(int rows, int width, IntConsumer row) {
         if ((long) rows * width < SMALL_ELEMENTS) {
             for (int i = 0; i < rows; i++) {

@@ -12,23 +12,27 @@ import jdk.incubator.vector.FloatVector;
 
 /**
  * {@code out (M, N) = in (M, K) · Wᵀ + bias}. An output element starts at 0 and takes {@code fma(in[k], w[k], sum)} for
- * k = 0, 1, …: tiles of 8, 4 and 1 rows give the same bits.
+ * k = 0, 1, …: tiles of 6, 4 and 1 rows give the same bits.
  */
 final class MatrixProduct {
     /** Products below this many multiply-adds are not worth waking another thread. */
     private static final long SMALL_PRODUCT = 64 * 1024;
 
+    private static final int TILE_ROWS = 6;
+
     private final Workers workers;
+    private NativeMemory packing = new NativeMemory(0);
 
     MatrixProduct(Workers workers) {
         this.workers = workers;
     }
 
-    void multiply(CpuLinear weights, long in, long out, int rows, Epilogue epilogue) {
+    synchronized void multiply(CpuLinear weights, long in, long out, int rows, Epilogue epilogue) {
         int panels = weights.panelCount();
+        long packed = pack(in, rows, weights.inFeatures());
         long work = (long) rows * weights.inFeatures() * weights.outFeatures();
         if (work < SMALL_PRODUCT) {
-            multiplyPanels(weights, in, out, rows, epilogue, 0, panels);
+            multiplyPanels(weights, in, packed, out, rows, epilogue, 0, panels);
             return;
         }
         // A few tasks a thread even out what the threads get; more would only cost.
@@ -36,67 +40,103 @@ final class MatrixProduct {
         workers.run(tasks, task -> {
             int from = (int) ((long) panels * task / tasks);
             int to = (int) ((long) panels * (task + 1) / tasks);
-            multiplyPanels(weights, in, out, rows, epilogue, from, to);
+            multiplyPanels(weights, in, packed, out, rows, epilogue, from, to);
         });
     }
 
+    /**
+     * Copies the rows of whole tiles so that a tile's elements of equal k are neighbours: rows that lie a power of two
+     * apart would push each other out of the cache.
+     */
+    private long pack(long in, int rows, int depth) {
+        int tiles = rows / TILE_ROWS;
+        long bytes = (long) tiles * TILE_ROWS * depth * Float.BYTES;
+        if (bytes > packing.segment().byteSize()) {
+            packing.free();
+            packing = new NativeMemory(bytes);
+        }
+        long to = packing.segment().address();
+        for (int tile = 0; tile < tiles; tile++) {
+            for (int row = 0; row < TILE_ROWS; row++) {
+                long from = in + ((long) tile * TILE_ROWS + row) * depth * Float.BYTES;
+                long at = to + ((long) tile * depth * TILE_ROWS + row) * Float.BYTES;
+                for (int k = 0; k < depth; k++) {
+                    Memory.setFloat(at + (long) k * TILE_ROWS * Float.BYTES, getFloat(from + (long) k * Float.BYTES));
+                }
+            }
+        }
+        return to;
+    }
+
     private static void multiplyPanels(
-            CpuLinear weights, long in, long out, int rows, Epilogue epilogue, int fromPanel, int toPanel) {
+            CpuLinear weights,
+            long in,
+            long packed,
+            long out,
+            int rows,
+            Epilogue epilogue,
+            int fromPanel,
+            int toPanel) {
         int depth = weights.inFeatures();
-        long inRowBytes = (long) depth * Float.BYTES;
-        float[] tile = new float[8 * PANEL];
-        for (int panel = fromPanel; panel < toPanel; panel++) {
+        long rowBytes = (long) depth * Float.BYTES;
+        float[] tile = new float[TILE_ROWS * PANEL];
+        int sixes = rows - rows % TILE_ROWS;
+        int tiledRows = rows - sixes < 4 ? sixes : sixes + 4;
+        for (int panel = fromPanel; panel < toPanel && tiledRows > 0; panel++) {
             long panelAddress = weights.panel(panel);
-            int row = 0;
-            for (; row + 8 <= rows; row += 8) {
-                tile8(in + row * inRowBytes, inRowBytes, panelAddress, depth, tile);
-                finish(weights, panel, tile, out, row, 8, epilogue);
+            for (int row = 0; row < sixes; row += TILE_ROWS) {
+                tile6(packed + row * rowBytes, panelAddress, depth, tile);
+                finish(weights, panel, tile, 0, out, row, TILE_ROWS, epilogue);
             }
-            if (row + 4 <= rows) {
-                tile4(in + row * inRowBytes, inRowBytes, panelAddress, depth, tile);
-                finish(weights, panel, tile, out, row, 4, epilogue);
-                row += 4;
+            if (sixes < tiledRows) {
+                tile4(in + sixes * rowBytes, rowBytes, panelAddress, depth, tile);
+                finish(weights, panel, tile, 0, out, sixes, 4, epilogue);
             }
-            for (; row < rows; row++) {
-                tile1(in + row * inRowBytes, panelAddress, depth, tile);
-                finish(weights, panel, tile, out, row, 1, epilogue);
+        }
+        long panelBytes = weights.panel(1) - weights.panel(0);
+        for (int row = tiledRows; row < rows; row++) {
+            int panel = fromPanel;
+            for (; panel + 4 <= toPanel; panel += 4) {
+                fourPanels(in + row * rowBytes, weights.panel(panel), panelBytes, depth, tile);
+                for (int i = 0; i < 4; i++) {
+                    finish(weights, panel + i, tile, i * PANEL, out, row, 1, epilogue);
+                }
+            }
+            for (; panel < toPanel; panel++) {
+                tile1(in + row * rowBytes, weights.panel(panel), depth, tile);
+                finish(weights, panel, tile, 0, out, row, 1, epilogue);
             }
         }
     }
 
-    private static void tile8(long in, long rowBytes, long panel, int depth, float[] tile) {
+    /** With packed rows: 12 sums, 2 weights and a value fill the 16 vector registers that every x86-64 of today has. */
+    private static void tile6(long in, long panel, int depth, float[] tile) {
         FloatVector zero = FloatVector.zero(Memory.FLOATS);
-        FloatVector a0 = zero, a1 = zero, a2 = zero, a3 = zero, a4 = zero, a5 = zero, a6 = zero, a7 = zero;
-        FloatVector b0 = zero, b1 = zero, b2 = zero, b3 = zero, b4 = zero, b5 = zero, b6 = zero, b7 = zero;
+        FloatVector a0 = zero, a1 = zero, a2 = zero, a3 = zero, a4 = zero, a5 = zero;
+        FloatVector b0 = zero, b1 = zero, b2 = zero, b3 = zero, b4 = zero, b5 = zero;
         for (int k = 0; k < depth; k++) {
             long weight = panel + (long) k * PANEL * Float.BYTES;
             FloatVector wa = getVector(weight);
             FloatVector wb = getVector(weight + (long) LANES * Float.BYTES);
-            long x = in + (long) k * Float.BYTES;
+            long x = in + (long) k * TILE_ROWS * Float.BYTES;
             FloatVector x0 = FloatVector.broadcast(Memory.FLOATS, getFloat(x));
             a0 = x0.fma(wa, a0);
             b0 = x0.fma(wb, b0);
-            FloatVector x1 = FloatVector.broadcast(Memory.FLOATS, getFloat(x + rowBytes));
+            FloatVector x1 = FloatVector.broadcast(Memory.FLOATS, getFloat(x + Float.BYTES));
             a1 = x1.fma(wa, a1);
             b1 = x1.fma(wb, b1);
-            FloatVector x2 = FloatVector.broadcast(Memory.FLOATS, getFloat(x + 2 * rowBytes));
+            FloatVector x2 = FloatVector.broadcast(Memory.FLOATS, getFloat(x + 2 * Float.BYTES));
             a2 = x2.fma(wa, a2);
             b2 = x2.fma(wb, b2);
-            FloatVector x3 = FloatVector.broadcast(Memory.FLOATS, getFloat(x + 3 * rowBytes));
+            FloatVector x3 = FloatVector.broadcast(Memory.FLOATS, getFloat(x + 3 * Float.BYTES));
             a3 = x3.fma(wa, a3);
             b3 = x3.fma(wb, b3);
-            FloatVector x4 = FloatVector.broadcast(Memory.FLOATS, getFloat(x + 4 * rowBytes));
+            FloatVector x4 = FloatVector.broadcast(Memory.FLOATS, getFloat(x + 4 * Float.BYTES));
             a4 = x4.fma(wa, a4);
             b4 = x4.fma(wb, b4);
-            FloatVector x5 = FloatVector.broadcast(Memory.FLOATS, getFloat(x + 5 * rowBytes));
+            FloatVector x5 = FloatVector.broadcast(Memory.FLOATS, getFloat(x + 5 * Float.BYTES));
             a5 = x5.fma(wa, a5);
             b5 = x5.fma(wb, b5);
-            FloatVector x6 = FloatVector.broadcast(Memory.FLOATS, getFloat(x + 6 * rowBytes));
-            a6 = x6.fma(wa, a6);
-            b6 = x6.fma(wb, b6);
-            FloatVector x7 = FloatVector.broadcast(Memory.FLOATS, getFloat(x + 7 * rowBytes));
-            a7 = x7.fma(wa, a7);
-            b7 = x7.fma(wb, b7);
         }
         a0.intoArray(tile, 0);
         b0.intoArray(tile, LANES);
@@ -110,10 +150,6 @@ final class MatrixProduct {
         b4.intoArray(tile, 4 * PANEL + LANES);
         a5.intoArray(tile, 5 * PANEL);
         b5.intoArray(tile, 5 * PANEL + LANES);
-        a6.intoArray(tile, 6 * PANEL);
-        b6.intoArray(tile, 6 * PANEL + LANES);
-        a7.intoArray(tile, 7 * PANEL);
-        b7.intoArray(tile, 7 * PANEL + LANES);
     }
 
     private static void tile4(long in, long rowBytes, long panel, int depth, float[] tile) {
@@ -148,6 +184,36 @@ final class MatrixProduct {
         b3.intoArray(tile, 3 * PANEL + LANES);
     }
 
+    /** One row by four panels: enough sums at once to hide a multiply-add's latency. */
+    private static void fourPanels(long in, long panel, long panelBytes, int depth, float[] tile) {
+        FloatVector zero = FloatVector.zero(Memory.FLOATS);
+        FloatVector a0 = zero, a1 = zero, a2 = zero, a3 = zero;
+        FloatVector b0 = zero, b1 = zero, b2 = zero, b3 = zero;
+        for (int k = 0; k < depth; k++) {
+            FloatVector x = FloatVector.broadcast(Memory.FLOATS, getFloat(in + (long) k * Float.BYTES));
+            long weight = panel + (long) k * PANEL * Float.BYTES;
+            a0 = x.fma(getVector(weight), a0);
+            b0 = x.fma(getVector(weight + (long) LANES * Float.BYTES), b0);
+            weight += panelBytes;
+            a1 = x.fma(getVector(weight), a1);
+            b1 = x.fma(getVector(weight + (long) LANES * Float.BYTES), b1);
+            weight += panelBytes;
+            a2 = x.fma(getVector(weight), a2);
+            b2 = x.fma(getVector(weight + (long) LANES * Float.BYTES), b2);
+            weight += panelBytes;
+            a3 = x.fma(getVector(weight), a3);
+            b3 = x.fma(getVector(weight + (long) LANES * Float.BYTES), b3);
+        }
+        a0.intoArray(tile, 0);
+        b0.intoArray(tile, LANES);
+        a1.intoArray(tile, PANEL);
+        b1.intoArray(tile, PANEL + LANES);
+        a2.intoArray(tile, 2 * PANEL);
+        b2.intoArray(tile, 2 * PANEL + LANES);
+        a3.intoArray(tile, 3 * PANEL);
+        b3.intoArray(tile, 3 * PANEL + LANES);
+    }
+
     private static void tile1(long in, long panel, int depth, float[] tile) {
         FloatVector a = FloatVector.zero(Memory.FLOATS);
         FloatVector b = FloatVector.zero(Memory.FLOATS);
@@ -161,15 +227,26 @@ final class MatrixProduct {
         b.intoArray(tile, LANES);
     }
 
+    void close() {
+        packing.free();
+    }
+
     /** Bias and epilogue of a tile, and its way to {@code out}; the last panel may hold fewer features. */
     private static void finish(
-            CpuLinear weights, int panel, float[] tile, long out, int firstRow, int rows, Epilogue epilogue) {
+            CpuLinear weights,
+            int panel,
+            float[] tile,
+            int tileAt,
+            long out,
+            int firstRow,
+            int rows,
+            Epilogue epilogue) {
         int firstFeature = panel * PANEL;
         int features = Math.min(PANEL, weights.outFeatures() - firstFeature);
         long bias = weights.bias() + (long) firstFeature * Float.BYTES;
         for (int row = 0; row < rows; row++) {
             long to = out + ((long) (firstRow + row) * weights.outFeatures() + firstFeature) * Float.BYTES;
-            int at = row * PANEL;
+            int at = tileAt + row * PANEL;
             if (features == PANEL) {
                 for (int half = 0; half < PANEL; half += LANES) {
                     FloatVector sum = FloatVector.fromArray(Memory.FLOATS, tile, at + half)

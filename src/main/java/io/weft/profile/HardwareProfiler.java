@@ -1,0 +1,89 @@
+package io.weft.profile;
+
+import io.weft.device.Device;
+import io.weft.device.DeviceInfo;
+import io.weft.model.CacheGeometry;
+import io.weft.model.ModelWeights;
+import io.weft.plan.HardwareProfile;
+import io.weft.profile.Profiler.Measurement;
+import jakarta.enterprise.context.ApplicationScoped;
+import java.lang.System.Logger.Level;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Optional;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+
+/** Knows the machine's profile: reads the one that was kept, or measures and keeps it. */
+@ApplicationScoped
+public class HardwareProfiler {
+    private static final System.Logger LOG = System.getLogger(HardwareProfiler.class.getName());
+    /** Kernels of the CPU device have to be compiled first, on a busy machine for this long; a GPU is ready sooner. */
+    private static final Duration WARM_UP_MOST = Duration.ofSeconds(2);
+
+    private final Duration warmUpMost;
+    private volatile @Nullable HardwareProfile current;
+
+    public HardwareProfiler() {
+        this(WARM_UP_MOST);
+    }
+
+    /** @param warmUpMost time that may be spent on running kernels until they no longer get faster */
+    public HardwareProfiler(Duration warmUpMost) {
+        this.warmUpMost = warmUpMost;
+    }
+
+    /**
+     * Finds the profile of a device and a model, and makes it the one in force.
+     *
+     * @param weights loaded onto {@code device}
+     * @param memory overwritten if it has to be measured
+     * @param directory where profiles are kept
+     */
+    public HardwareProfile profile(
+            Device device, ModelWeights weights, CacheGeometry geometry, ProfilingMemory memory, Path directory) {
+        ProfileStore store = new ProfileStore(directory);
+        String key = key(device, geometry);
+        HardwareProfile profile = store.load(key).orElseGet(() -> {
+            Measurement measured = measure(device, weights, geometry, memory);
+            if (measured.isSteady()) {
+                store.save(key, measured.profile());
+            } else {
+                LOG.log(Level.INFO, "the machine was too busy to measure it well, the profile is not kept");
+            }
+            return measured.profile();
+        });
+        current = profile;
+        return profile;
+    }
+
+    /** Measures, whatever has been kept, and makes the result the profile in force. */
+    public Measurement measure(Device device, ModelWeights weights, CacheGeometry geometry, ProfilingMemory memory) {
+        long started = System.nanoTime();
+        Measurement measured = new Profiler(device, weights, geometry, memory, warmUpMost).measure();
+        current = measured.profile();
+        LOG.log(
+                Level.INFO,
+                "measured {0} in {1} ms: link {2} GB/s",
+                measured.profile().device(),
+                TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - started),
+                "%.2f".formatted(measured.profile().linkBytesPerSecond() / 1e9));
+        return measured;
+    }
+
+    /** The profile in force; empty before a model has been started. */
+    public Optional<HardwareProfile> current() {
+        return Optional.ofNullable(current);
+    }
+
+    /** Puts another profile in force, such as one that follows what steps were measured to take. */
+    public void replace(HardwareProfile profile) {
+        current = profile;
+    }
+
+    /** What a profile depends on. A device's name tells machines with other processors, threads or links apart. */
+    public static String key(Device device, CacheGeometry geometry) {
+        DeviceInfo info = device.info();
+        return "%s | %s | %s | %s".formatted(info.kind(), info.name(), device.elementType(), geometry);
+    }
+}

@@ -1,0 +1,272 @@
+package io.weft.profile;
+
+import io.weft.device.Activation;
+import io.weft.device.AttentionIndex;
+import io.weft.device.AttentionShape;
+import io.weft.device.AttentionWork;
+import io.weft.device.BlockBases;
+import io.weft.device.BlockBases.Base;
+import io.weft.device.Device;
+import io.weft.device.DeviceBuffer;
+import io.weft.device.Epilogue;
+import io.weft.device.Kernels;
+import io.weft.device.Stream;
+import io.weft.model.Architecture;
+import io.weft.model.Architecture.FeedForward;
+import io.weft.model.CacheForm.Content;
+import io.weft.model.CacheGeometry;
+import io.weft.model.ModelDimensions;
+import io.weft.model.ModelWeights;
+import io.weft.profile.Stopwatch.Work;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+
+/**
+ * The kernels of a step's stages on scratch memory. Consecutive runs take the weights of consecutive layers, as a step
+ * does, so that no layer's weights stay in a processor's cache. Each method gives one piece of work, or none if it does
+ * not fit the memory.
+ */
+final class LayerProbe {
+    private static final Epilogue STORE = new Epilogue.Store();
+    private static final Epilogue ADD = new Epilogue.AddToOutput();
+    /** Tokens of one sequence; more are spread over several. */
+    private static final int SEQUENCE_TOKENS = 1024;
+
+    private final Kernels kernels;
+    private final ModelWeights weights;
+    private final Architecture architecture;
+    private final ModelDimensions dimensions;
+    private final CacheGeometry geometry;
+    private final AttentionShape attention;
+    private final Scratch scratch;
+    private final int elementBytes;
+
+    LayerProbe(Device device, ModelWeights weights, CacheGeometry geometry, Scratch scratch) {
+        this.kernels = device.kernels();
+        this.weights = weights;
+        this.architecture = weights.architecture();
+        this.dimensions = architecture.dimensions();
+        this.geometry = geometry;
+        this.scratch = scratch;
+        this.elementBytes = device.elementType().bytes();
+        this.attention = new AttentionShape(
+                dimensions.heads(),
+                dimensions.keyValueHeads(),
+                dimensions.headSize(),
+                architecture.attentionScale(),
+                architecture.attentionWindow().orElse(Integer.MAX_VALUE),
+                geometry.blockTokens(),
+                geometry.cellTokens());
+    }
+
+    private ModelWeights.Layer layer(int repeat) {
+        return weights.layers().get(repeat % weights.layers().size());
+    }
+
+    private DeviceBuffer rows(Scratch.Division division, int rows, int width) {
+        return division.take((long) rows * width * elementBytes);
+    }
+
+    List<Work> embed(int rows) {
+        Scratch.Division division = scratch.divide();
+        DeviceBuffer tokens = division.take((long) rows * Integer.BYTES);
+        DeviceBuffer out = rows(division, rows, dimensions.hiddenSize());
+        if (!division.fits()) {
+            return List.of();
+        }
+        scratch.upload(ints(new int[rows]), tokens);
+        return List.of((stream, repeat) -> kernels.embed(stream, weights.embedding(), tokens, tokens, out, rows));
+    }
+
+    List<Work> project(int rows) {
+        Scratch.Division division = scratch.divide();
+        DeviceBuffer positions = division.take((long) rows * Integer.BYTES);
+        DeviceBuffer offsets = division.take((long) rows * Long.BYTES);
+        DeviceBuffer hidden = rows(division, rows, dimensions.hiddenSize());
+        DeviceBuffer normed = rows(division, rows, dimensions.hiddenSize());
+        DeviceBuffer queries = rows(division, rows, dimensions.queryWidth());
+        DeviceBuffer keyValues = rows(division, rows, dimensions.keyValueWidth());
+        DeviceBuffer open = division.take(rows * geometry.tokenLayerBytes(Content.KEY_VALUE)
+                + rows * geometry.tokenLayerBytes(Content.ACTIVATION));
+        DeviceBuffer state = division.take(rows * attention.stateBytesPerRow());
+        if (!division.fits()) {
+            return List.of();
+        }
+        scratch.upload(ints(new int[rows]), positions);
+        int widest = (int)
+                Math.max(geometry.tokenLayerBytes(Content.KEY_VALUE), geometry.tokenLayerBytes(Content.ACTIVATION));
+        long[] places = new long[rows];
+        for (int row = 0; row < rows; row++) {
+            places[row] = row * (long) widest;
+        }
+        scratch.upload(MemorySegment.ofArray(places), offsets);
+        return List.of((stream, repeat) -> {
+            ModelWeights.Layer layer = layer(repeat);
+            kernels.norm(stream, layer.attentionNorm(), hidden, normed, rows);
+            kernels.linear(stream, layer.query(), normed, queries, rows, STORE);
+            kernels.linear(stream, layer.keyValue(), normed, keyValues, rows, STORE);
+            weights.rotary()
+                    .ifPresent(table -> kernels.rotate(
+                            stream,
+                            table,
+                            queries,
+                            dimensions.queryWidth(),
+                            dimensions.heads(),
+                            dimensions.headSize(),
+                            positions,
+                            1,
+                            rows));
+            rotateKeys(stream, keyValues, positions, 1, rows);
+            for (Content content : Content.values()) {
+                kernels.scatterRows(
+                        stream,
+                        content == Content.KEY_VALUE ? keyValues : normed,
+                        (int) geometry.tokenLayerBytes(content),
+                        offsets,
+                        open,
+                        rows);
+            }
+            kernels.clearAttention(stream, attention, state, rows);
+        });
+    }
+
+    /** Recomputation of {@code tokens} tokens, up to whole blocks. */
+    List<Work> keyValues(int tokens) {
+        Scratch.Division division = scratch.divide();
+        DeviceBuffer positions = division.take((long) geometry.blocks(tokens) * Integer.BYTES);
+        DeviceBuffer activations = rows(division, tokens, dimensions.hiddenSize());
+        DeviceBuffer out = rows(division, tokens, dimensions.keyValueWidth());
+        if (!division.fits()) {
+            return List.of();
+        }
+        scratch.upload(ints(new int[geometry.blocks(tokens)]), positions);
+        return List.of((stream, repeat) -> {
+            kernels.linear(stream, layer(repeat).keyValue(), activations, out, tokens, STORE);
+            rotateKeys(stream, out, positions, geometry.blockTokens(), tokens);
+        });
+    }
+
+    private void rotateKeys(
+            Stream stream, DeviceBuffer keyValues, DeviceBuffer positions, int rowsPerPosition, int rows) {
+        weights.rotary()
+                .ifPresent(table -> kernels.rotate(
+                        stream,
+                        table,
+                        keyValues,
+                        dimensions.keyValueWidth(),
+                        dimensions.keyValueHeads(),
+                        dimensions.headSize(),
+                        positions,
+                        rowsPerPosition,
+                        rows));
+    }
+
+    /** Attention of single rows to {@code tokens} tokens in all. */
+    List<Work> attentionReads(int tokens) {
+        int sequences = Math.ceilDiv(tokens, SEQUENCE_TOKENS);
+        return attend(sequences, tokens / sequences, 1);
+    }
+
+    /** Attention of the last {@code rows} rows of a sequence to all its {@code tokens} tokens. */
+    List<Work> attentionPairs(int tokens, int rows) {
+        return attend(1, tokens, Math.min(rows, tokens));
+    }
+
+    /** Pairs that {@link #attentionPairs} works on: the last row sees all tokens, the one before one less. */
+    static long pairs(int tokens, int rows) {
+        long seen = Math.min(rows, tokens);
+        return seen * tokens - seen * (seen - 1) / 2;
+    }
+
+    private List<Work> attend(int sequences, int tokens, int rowsEach) {
+        int rows = sequences * rowsEach;
+        int blocks = geometry.blocks(tokens);
+        Scratch.Division division = scratch.divide();
+        DeviceBuffer positions = division.take((long) rows * Integer.BYTES);
+        DeviceBuffer table = division.take((long) sequences * blocks * Long.BYTES);
+        DeviceBuffer spans = division.take((long) sequences * AttentionWork.SPAN_INTS * Integer.BYTES);
+        DeviceBuffer queries = rows(division, rows, dimensions.queryWidth());
+        DeviceBuffer state = division.take(rows * attention.stateBytesPerRow());
+        DeviceBuffer keyValues = division.take((long) sequences * blocks * geometry.blockLayerBytes(Content.KEY_VALUE));
+        if (!division.fits()) {
+            return List.of();
+        }
+        int[] rowPositions = new int[rows];
+        int[] spanFields = new int[sequences * AttentionWork.SPAN_INTS];
+        long[] entries = new long[sequences * blocks];
+        for (int sequence = 0; sequence < sequences; sequence++) {
+            for (int row = 0; row < rowsEach; row++) {
+                rowPositions[sequence * rowsEach + row] = tokens - rowsEach + row;
+            }
+            int[] span = {sequence, sequence * rowsEach, rowsEach, 0, tokens};
+            System.arraycopy(span, 0, spanFields, sequence * span.length, span.length);
+        }
+        for (int block = 0; block < entries.length; block++) {
+            entries[block] = Base.STAGED.entry(block * geometry.blockLayerBytes(Content.KEY_VALUE));
+        }
+        scratch.upload(ints(rowPositions), positions);
+        scratch.upload(ints(spanFields), spans);
+        scratch.upload(MemorySegment.ofArray(entries), table);
+        AttentionIndex index = new AttentionIndex(positions, table, blocks);
+        AttentionWork work = new AttentionWork(spans, sequences, rowsEach, tokens);
+        long base = keyValues.address();
+        BlockBases bases = new BlockBases(base, base, base, base);
+        return List.of((stream, repeat) -> {
+            if (repeat == 0) {
+                kernels.clearAttention(stream, attention, state, rows);
+            }
+            kernels.attend(stream, attention, index, work, bases, queries, state);
+        });
+    }
+
+    List<Work> complete(int rows) {
+        int innerWidth = dimensions.feedForwardSize()
+                * switch (dimensions.feedForward()) {
+                    case PLAIN -> 1;
+                    case GATED -> 2;
+                };
+        Scratch.Division division = scratch.divide();
+        DeviceBuffer state = division.take(rows * attention.stateBytesPerRow());
+        DeviceBuffer attended = rows(division, rows, dimensions.queryWidth());
+        DeviceBuffer hidden = rows(division, rows, dimensions.hiddenSize());
+        DeviceBuffer normed = rows(division, rows, dimensions.hiddenSize());
+        DeviceBuffer inner = rows(division, rows, innerWidth);
+        DeviceBuffer gated = rows(division, rows, dimensions.feedForwardSize());
+        if (!division.fits()) {
+            return List.of();
+        }
+        return List.of((stream, repeat) -> {
+            ModelWeights.Layer layer = layer(repeat);
+            kernels.finishAttention(stream, attention, state, attended, rows);
+            kernels.linear(stream, layer.output(), attended, hidden, rows, ADD);
+            kernels.norm(stream, layer.feedForwardNorm(), hidden, normed, rows);
+            switch (architecture.feedForward()) {
+                case FeedForward.Plain(Activation activation) ->
+                    kernels.linear(
+                            stream, layer.feedForwardIn(), normed, gated, rows, new Epilogue.Activate(activation));
+                case FeedForward.Gated(Activation activation) -> {
+                    kernels.linear(stream, layer.feedForwardIn(), normed, inner, rows, STORE);
+                    kernels.gate(stream, activation, inner, gated, rows, dimensions.feedForwardSize());
+                }
+            }
+            kernels.linear(stream, layer.feedForwardOut(), gated, hidden, rows, ADD);
+        });
+    }
+
+    List<Work> head(int rows) {
+        Scratch.Division division = scratch.divide();
+        DeviceBuffer in = rows(division, rows, dimensions.hiddenSize());
+        DeviceBuffer logits = rows(division, rows, dimensions.vocabularySize());
+        if (!division.fits()) {
+            return List.of();
+        }
+        return List.of((stream, repeat) -> {
+            kernels.norm(stream, weights.finalNorm(), in, in, rows);
+            kernels.linear(stream, weights.head(), in, logits, rows, STORE);
+        });
+    }
+
+    private static MemorySegment ints(int[] values) {
+        return MemorySegment.ofArray(values);
+    }
+}

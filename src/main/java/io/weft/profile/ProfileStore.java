@@ -1,0 +1,127 @@
+package io.weft.profile;
+
+import com.fasterxml.jackson.core.JacksonException;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.SerializationFeature;
+import io.weft.plan.HardwareProfile;
+import java.io.IOException;
+import java.lang.System.Logger.Level;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.AtomicMoveNotSupportedException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.Optional;
+import java.util.zip.CRC32;
+
+/**
+ * Profiles as JSON files in a directory, one for each key. A file that cannot be read is as good as none: what it holds
+ * can be measured again.
+ */
+public final class ProfileStore {
+    /** Of the file's format and of how things are measured; a file of another version is ignored. */
+    static final int VERSION = 1;
+
+    private static final System.Logger LOG = System.getLogger(ProfileStore.class.getName());
+    private static final ObjectMapper JSON = new ObjectMapper()
+            .enable(SerializationFeature.INDENT_OUTPUT)
+            .enable(DeserializationFeature.FAIL_ON_NULL_CREATOR_PROPERTIES)
+            .enable(DeserializationFeature.FAIL_ON_MISSING_CREATOR_PROPERTIES);
+
+    private final Path directory;
+
+    /**
+     * What a file holds.
+     *
+     * @param version {@link #VERSION}
+     * @param key what it was measured with, as text
+     * @param profile what was measured
+     */
+    public record StoredProfile(int version, String key, HardwareProfile profile) {}
+
+    public ProfileStore(Path directory) {
+        this.directory = directory;
+    }
+
+    /** The file of a key. */
+    Path file(String key) {
+        CRC32 checksum = new CRC32();
+        checksum.update(key.getBytes(StandardCharsets.UTF_8));
+        return directory.resolve("profile-%08x.json".formatted(checksum.getValue()));
+    }
+
+    /** The profile that was stored for a key; empty, with a line in the log, if it cannot be used. */
+    public Optional<HardwareProfile> load(String key) {
+        Path file = file(key);
+        if (!Files.isRegularFile(file)) {
+            return Optional.empty();
+        }
+        try {
+            StoredProfile stored = read(file);
+            if (stored.version() == VERSION && stored.key().equals(key)) {
+                return Optional.of(stored.profile());
+            }
+            LOG.log(Level.INFO, "{0} is of another version or another machine, measuring again", file);
+        } catch (IOException e) {
+            LOG.log(Level.WARNING, "{0} cannot be used ({1}), measuring again", file, cause(e));
+        }
+        return Optional.empty();
+    }
+
+    /** Stores a profile; if that fails, says so in the log. */
+    public void save(String key, HardwareProfile profile) {
+        try {
+            Files.createDirectories(directory);
+            write(new StoredProfile(VERSION, key, profile), file(key));
+        } catch (IOException e) {
+            LOG.log(
+                    Level.WARNING,
+                    "the profile cannot be kept in {0} ({1}), it will be measured at each start",
+                    directory,
+                    e);
+        }
+    }
+
+    /**
+     * Reads a profile of any machine.
+     *
+     * @throws IOException if it cannot be read or is not a profile; the message is one line
+     */
+    public static StoredProfile read(Path file) throws IOException {
+        try {
+            StoredProfile stored = JSON.readValue(file.toFile(), StoredProfile.class);
+            if (stored == null) {
+                throw new IOException("not a profile: null");
+            }
+            return stored;
+        } catch (JacksonException e) {
+            throw new IOException("not a profile: " + cause(e), e);
+        }
+    }
+
+    /** Writes a profile: the file is either the old or the new one, whatever happens. */
+    public static void write(StoredProfile stored, Path file) throws IOException {
+        Path parent = file.toAbsolutePath().getParent();
+        Path temporary = Files.createTempFile(parent, ".profile-", ".json");
+        try {
+            JSON.writeValue(temporary.toFile(), stored);
+            move(temporary, file);
+        } finally {
+            Files.deleteIfExists(temporary);
+        }
+    }
+
+    private static void move(Path from, Path to) throws IOException {
+        try {
+            Files.move(from, to, StandardCopyOption.ATOMIC_MOVE);
+        } catch (AtomicMoveNotSupportedException e) {
+            Files.move(from, to, StandardCopyOption.REPLACE_EXISTING);
+        }
+    }
+
+    private static String cause(Exception e) {
+        String message = e instanceof JacksonException json ? json.getOriginalMessage() : e.getMessage();
+        return message == null ? e.toString() : message.lines().findFirst().orElse(e.toString());
+    }
+}

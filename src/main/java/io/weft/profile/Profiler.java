@@ -1,0 +1,267 @@
+package io.weft.profile;
+
+import io.weft.device.Device;
+import io.weft.device.DeviceBuffer;
+import io.weft.device.Event;
+import io.weft.device.Stream;
+import io.weft.model.CacheGeometry;
+import io.weft.model.ModelWeights;
+import io.weft.plan.Curve;
+import io.weft.plan.HardwareProfile;
+import io.weft.profile.Stopwatch.Work;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.IntFunction;
+import java.util.function.IntToLongFunction;
+import java.util.function.ToDoubleFunction;
+
+/**
+ * Measures a {@link HardwareProfile} on a device, with the model's own weights. A size is measured as long as it fits
+ * the memory at hand and does not take too long; the curves go on from there at the last rate.
+ */
+public final class Profiler {
+    private static final List<Long> COPY_BYTES =
+            List.of(4L << 10, 16L << 10, 64L << 10, 256L << 10, 1L << 20, 4L << 20, 16L << 20);
+    private static final List<Long> DEVICE_COPY_BYTES = List.of(4L << 10, 64L << 10, 1L << 20);
+    private static final List<Integer> ROWS = List.of(1, 2, 4, 8, 16, 32, 64, 256, 1024);
+    private static final List<Integer> TOKENS = List.of(16, 64, 128, 256, 512, 1024, 4096, 16_384);
+    private static final List<Integer> HEAD_ROWS = List.of(1, 2, 4, 8, 32);
+    private static final int PREFILL_ROWS = 64;
+    /** Rounds that must not be faster than this share of the ones before. */
+    private static final int STEADY_ROUNDS = 4;
+
+    private static final double STEADY_RATIO = 0.8;
+
+    /** A size that would take longer is not measured. */
+    private static final double LONGEST_NANOS = 5e6;
+    /** Copies are issued in a row until they take about this long, so that one hides the start of the next. */
+    private static final double BATCH_NANOS = 500_000;
+
+    private static final int BATCH_MOST = 16;
+    private static final int HANDOFFS = 32;
+    private static final int LAUNCHES = 32;
+
+    private final Device device;
+    private final LayerProbe probe;
+    private final Scratch scratch;
+    private final CacheGeometry geometry;
+    private final Stream compute;
+    private final Stopwatch watch;
+    private final Duration warmUpMost;
+
+    /**
+     * @param weights loaded onto {@code device}
+     * @param geometry of the cache
+     * @param memory overwritten
+     * @param warmUpMost time that may be spent on running kernels before anything is timed
+     */
+    public Profiler(
+            Device device, ModelWeights weights, CacheGeometry geometry, ProfilingMemory memory, Duration warmUpMost) {
+        this.device = device;
+        this.geometry = geometry;
+        this.compute = device.stream("profile");
+        this.watch = new Stopwatch(device, compute);
+        this.scratch = new Scratch(device, memory, compute);
+        this.probe = new LayerProbe(device, weights, geometry, scratch);
+        this.warmUpMost = warmUpMost;
+    }
+
+    /**
+     * What was measured.
+     *
+     * @param profile the figures
+     * @param isSteady whether kernels had stopped getting faster; if not, the machine is faster than the figures say
+     */
+    public record Measurement(HardwareProfile profile, boolean isSteady) {}
+
+    /** Measures. Nothing else may run on the device meanwhile. */
+    public Measurement measure() {
+        scratch.fillWithNoise();
+        Kernel embed = new Kernel(ROWS, rows -> rows, probe::embed);
+        Kernel project = new Kernel(ROWS, rows -> rows, probe::project);
+        Kernel keyValues = new Kernel(TOKENS, tokens -> tokens, probe::keyValues);
+        Kernel attentionReads = new Kernel(TOKENS, tokens -> tokens, probe::attentionReads);
+        Kernel attentionPairs = new Kernel(
+                TOKENS,
+                tokens -> LayerProbe.pairs(tokens, PREFILL_ROWS),
+                tokens -> probe.attentionPairs(tokens, PREFILL_ROWS));
+        Kernel complete = new Kernel(ROWS, rows -> rows, probe::complete);
+        Kernel head = new Kernel(HEAD_ROWS, rows -> rows, probe::head);
+        boolean steady = warmUp(List.of(embed, project, keyValues, attentionReads, attentionPairs, complete, head));
+        long bothBytes = Math.min(scratch.hostBytes(), scratch.deviceBytes());
+        HardwareProfile profile = new HardwareProfile(
+                device.info().name(),
+                linkCurve(copies(COPY_BYTES, bothBytes, this::copyIn)),
+                linkCurve(copies(COPY_BYTES, bothBytes, this::copyOut)),
+                Curve.measured(copies(DEVICE_COPY_BYTES, scratch.deviceBytes() / 2, this::copyOnDevice)),
+                curve(embed),
+                curve(project),
+                curve(keyValues),
+                curve(attentionReads),
+                curve(attentionPairs),
+                curve(complete),
+                curve(head),
+                launchNanos(),
+                handoffNanos());
+        return new Measurement(profile, steady);
+    }
+
+    /**
+     * Something to measure at several sizes.
+     *
+     * @param sizes ascending
+     * @param amount what a size stands for in the curve
+     * @param work for a size, or none if there is not enough memory for it; for the first size there always is
+     */
+    private record Kernel(List<Integer> sizes, IntToLongFunction amount, IntFunction<List<Work>> work) {}
+
+    /**
+     * Runs all kernels in turn until rounds get no faster: until then a just-in-time compiler is at work behind the
+     * scenes, or clocks are rising. It is the very calls that are measured later, since other sizes may be other code.
+     */
+    private boolean warmUp(List<Kernel> kernels) {
+        long started = System.nanoTime();
+        Map<Kernel, List<Double>> rounds = new HashMap<>();
+        boolean steady = false;
+        while (!steady && System.nanoTime() - started < warmUpMost.toNanos()) {
+            for (Kernel kernel : kernels) {
+                Curve.Point largest =
+                        measure(kernel, work -> watch.nanos(1, work)).getLast();
+                rounds.computeIfAbsent(kernel, first -> new ArrayList<>()).add(largest.nanos() / largest.size());
+            }
+            steady = rounds.values().stream().allMatch(Profiler::isSteady);
+        }
+        return steady;
+    }
+
+    private static boolean isSteady(List<Double> rounds) {
+        if (rounds.size() < 2 * STEADY_ROUNDS) {
+            return false;
+        }
+        int tail = rounds.size() - STEADY_ROUNDS;
+        return least(rounds.subList(tail, rounds.size())) > STEADY_RATIO * least(rounds.subList(0, tail));
+    }
+
+    private static double least(List<Double> values) {
+        return values.stream().mapToDouble(value -> value).min().orElseThrow();
+    }
+
+    private Curve curve(Kernel kernel) {
+        return Curve.measured(measure(kernel, work -> watch.medianNanos(1, work)));
+    }
+
+    private static List<Curve.Point> measure(Kernel kernel, ToDoubleFunction<Work> nanos) {
+        List<Curve.Point> points = new ArrayList<>();
+        for (int size : kernel.sizes()) {
+            long amount = kernel.amount().applyAsLong(size);
+            List<Work> works = kernel.work().apply(size);
+            if (works.isEmpty() || !isWorthMeasuring(points, amount)) {
+                break;
+            }
+            points.add(new Curve.Point(amount, nanos.applyAsDouble(works.getFirst())));
+        }
+        return points;
+    }
+
+    private Work copyIn(int bytes) {
+        DeviceBuffer to = scratch.device(bytes);
+        return (stream, repeat) -> stream.copyToDevice(scratch.host(bytes), to);
+    }
+
+    private Work copyOut(int bytes) {
+        DeviceBuffer from = scratch.device(bytes);
+        return (stream, repeat) -> stream.copyToHost(from, scratch.host(bytes));
+    }
+
+    private Work copyOnDevice(int bytes) {
+        DeviceBuffer both = scratch.device(2L * bytes);
+        return (stream, repeat) -> stream.copyOnDevice(both.slice(0, bytes), both.slice(bytes, bytes));
+    }
+
+    /**
+     * A small copy never has a better rate than a large one. Where it seems so, it passed through before the link's
+     * limit was felt (the CPU device's link lets short bursts through).
+     */
+    private static Curve linkCurve(List<Curve.Point> measured) {
+        List<Curve.Point> points = new ArrayList<>();
+        double nanosPerByte = 0;
+        for (Curve.Point point : measured.reversed()) {
+            nanosPerByte = Math.max(nanosPerByte, point.nanos() / point.size());
+            points.addFirst(new Curve.Point(point.size(), nanosPerByte * point.size()));
+        }
+        return Curve.measured(points);
+    }
+
+    private List<Curve.Point> copies(List<Long> sizes, long bytesMost, IntFunction<Work> copy) {
+        List<Curve.Point> points = new ArrayList<>();
+        for (long size : sizes) {
+            long bytes = Math.min(size, bytesMost);
+            if (!isWorthMeasuring(points, bytes)) {
+                break;
+            }
+            Work work = copy.apply((int) bytes);
+            double single = watch.medianNanos(1, work);
+            int batch = Math.clamp((long) (BATCH_NANOS / Math.max(single, 1)), 1, BATCH_MOST);
+            points.add(new Curve.Point(bytes, batch == 1 ? single : watch.medianNanos(batch, work)));
+        }
+        return points;
+    }
+
+    private static boolean isWorthMeasuring(List<Curve.Point> before, long size) {
+        if (before.isEmpty()) {
+            return true;
+        }
+        Curve.Point last = before.getLast();
+        return size > last.size() && last.nanos() / last.size() * size <= LONGEST_NANOS;
+    }
+
+    /** Time of the calling thread for a stage: a layer of one row is issued as three. */
+    private double launchNanos() {
+        List<IntFunction<List<Work>>> layer = List.of(probe::project, probe::attentionReads, probe::complete);
+        // One after the other, since they share the memory.
+        return layer.stream()
+                .mapToDouble(stage -> issueNanos(stage.apply(1).getFirst()))
+                .average()
+                .orElseThrow();
+    }
+
+    private double issueNanos(Work work) {
+        Event end = device.event(Event.Timing.UNTIMED);
+        double best = Double.POSITIVE_INFINITY;
+        for (int run = 0; run < 3; run++) {
+            long started = System.nanoTime();
+            for (int i = 0; i < LAUNCHES; i++) {
+                work.issue(compute, i);
+            }
+            best = Math.min(best, (System.nanoTime() - started) / (double) LAUNCHES);
+            compute.record(end);
+            end.join();
+        }
+        return best;
+    }
+
+    /** Two streams that wait for each other in turn. */
+    private double handoffNanos() {
+        Stream other = device.stream("profile-handoff");
+        List<Event> events = new ArrayList<>();
+        for (int i = 0; i <= 2 * HANDOFFS; i++) {
+            boolean edge = i == 0 || i == 2 * HANDOFFS;
+            events.add(device.event(edge ? Event.Timing.TIMED : Event.Timing.UNTIMED));
+        }
+        double best = Double.POSITIVE_INFINITY;
+        for (int run = 0; run < 3; run++) {
+            compute.record(events.getFirst());
+            for (int i = 1; i <= 2 * HANDOFFS; i++) {
+                Stream next = i % 2 == 1 ? other : compute;
+                next.await(events.get(i - 1));
+                next.record(events.get(i));
+            }
+            events.getLast().join();
+            best = Math.min(best, events.getLast().nanosSince(events.getFirst()) / (double) (2 * HANDOFFS));
+        }
+        return best;
+    }
+}

@@ -1,0 +1,124 @@
+package io.weft.profile;
+
+import io.weft.device.Device;
+import io.weft.device.DeviceBuffer;
+import io.weft.device.ElementType;
+import io.weft.device.Event;
+import io.weft.device.HostBuffer;
+import io.weft.device.Stream;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.SplittableRandom;
+
+/** The memory of a measurement: each takes parts of it anew. */
+final class Scratch {
+    private static final long ALIGNMENT_BYTES = 256;
+    private static final long NOISE_BYTES = ProfilingMemory.HOST_BYTES_LEAST;
+
+    private final Device device;
+    private final ProfilingMemory memory;
+    private final Stream stream;
+
+    Scratch(Device device, ProfilingMemory memory, Stream stream) {
+        this.device = device;
+        this.memory = memory;
+        this.stream = stream;
+    }
+
+    long deviceBytes() {
+        return memory.device().bytes();
+    }
+
+    long hostBytes() {
+        return memory.host().bytes();
+    }
+
+    /** The first {@code bytes} bytes of device memory. */
+    DeviceBuffer device(long bytes) {
+        return memory.device().slice(0, bytes);
+    }
+
+    /** The first {@code bytes} bytes of host memory. */
+    HostBuffer host(long bytes) {
+        return memory.host().slice(0, bytes);
+    }
+
+    /**
+     * Fills device memory with numbers of ordinary size: a GPU that multiplies zeros runs cooler and faster than one at
+     * work, and a CPU slows down on denormal ones.
+     */
+    void fillWithNoise() {
+        HostBuffer noise = host(NOISE_BYTES);
+        SplittableRandom random = new SplittableRandom(1);
+        switch (device.elementType()) {
+            case F32 -> {
+                for (long i = 0; i < NOISE_BYTES / Float.BYTES; i++) {
+                    noise.segment().setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) random.nextDouble(-1, 1));
+                }
+            }
+            case F16, BF16 -> {
+                for (long i = 0; i < NOISE_BYTES / Short.BYTES; i++) {
+                    noise.segment().setAtIndex(ValueLayout.JAVA_SHORT, i, half(random));
+                }
+            }
+        }
+        DeviceBuffer all = memory.device();
+        long filled = Math.min(NOISE_BYTES, all.bytes());
+        stream.copyToDevice(noise.slice(0, filled), all.slice(0, filled));
+        while (filled < all.bytes()) {
+            long bytes = Math.min(filled, all.bytes() - filled);
+            stream.copyOnDevice(all.slice(0, bytes), all.slice(filled, bytes));
+            filled += bytes;
+        }
+        finish();
+    }
+
+    private short half(SplittableRandom random) {
+        float value = (float) random.nextDouble(-1, 1);
+        return device.elementType() == ElementType.F16
+                ? Float.floatToFloat16(value)
+                : (short) (Float.floatToRawIntBits(value) >>> 16);
+    }
+
+    /** Copies index arrays to the device. */
+    void upload(MemorySegment array, DeviceBuffer to) {
+        long done = 0;
+        while (done < array.byteSize()) {
+            long bytes = Math.min(array.byteSize() - done, hostBytes());
+            HostBuffer host = host(bytes);
+            host.segment().copyFrom(array.asSlice(done, bytes));
+            stream.copyToDevice(host, to.slice(done, bytes));
+            finish();
+            done += bytes;
+        }
+    }
+
+    private void finish() {
+        Event done = device.event(Event.Timing.UNTIMED);
+        stream.record(done);
+        done.join();
+    }
+
+    /** A division of device memory. */
+    Division divide() {
+        return new Division();
+    }
+
+    /** Hands out parts of device memory from the start; {@link #fits} says whether there was enough. */
+    final class Division {
+        private long usedBytes;
+        private boolean fits = true;
+
+        /** The next {@code bytes} bytes; an empty buffer once memory has run out. */
+        DeviceBuffer take(long bytes) {
+            long offset = usedBytes;
+            usedBytes = Math.ceilDiv(offset + bytes, ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
+            fits = fits && offset + bytes <= deviceBytes();
+            return fits ? memory.device().slice(offset, bytes) : memory.device().slice(0, 0);
+        }
+
+        boolean fits() {
+            return fits;
+        }
+    }
+}

@@ -1,0 +1,63 @@
+package io.weft.profile;
+
+import io.weft.device.Device;
+import io.weft.device.Event;
+import io.weft.device.Stream;
+import java.util.Arrays;
+
+/**
+ * Times work on a stream by events around it, so that what counts is the device's time and not the caller's. Takes the
+ * median of a few runs.
+ */
+final class Stopwatch {
+    private static final int RUNS_LEAST = 3;
+    private static final int RUNS_MOST = 9;
+    /** Enough of one measurement, if it had its runs. */
+    private static final long ENOUGH_NANOS = 8_000_000;
+
+    private final Stream stream;
+    private final Event start;
+    private final Event end;
+
+    Stopwatch(Device device, Stream stream) {
+        this.stream = stream;
+        this.start = device.event(Event.Timing.TIMED);
+        this.end = device.event(Event.Timing.TIMED);
+    }
+
+    /** Something to time. */
+    @FunctionalInterface
+    interface Work {
+        /** @param repeat how often it was issued before: consecutive runs may take other weights */
+        void issue(Stream stream, int repeat);
+    }
+
+    /** Nanoseconds of one issue of {@code work} behind another, of {@code batch} that are issued in a row. */
+    double medianNanos(int batch, Work work) {
+        double[] runs = new double[RUNS_MOST];
+        int count = 0;
+        double spent = 0;
+        while (count < RUNS_LEAST || (count < RUNS_MOST && spent < ENOUGH_NANOS)) {
+            double nanos = runNanos(batch, count * batch, work);
+            runs[count++] = nanos / batch;
+            spent += nanos;
+        }
+        Arrays.sort(runs, 0, count);
+        return count % 2 == 1 ? runs[count / 2] : (runs[count / 2 - 1] + runs[count / 2]) / 2;
+    }
+
+    /** One run of {@code batch} in a row. */
+    double nanos(int batch, Work work) {
+        return runNanos(batch, 0, work);
+    }
+
+    private double runNanos(int batch, int firstRepeat, Work work) {
+        stream.record(start);
+        for (int i = 0; i < batch; i++) {
+            work.issue(stream, firstRepeat + i);
+        }
+        stream.record(end);
+        end.join();
+        return end.nanosSince(start);
+    }
+}

@@ -1,0 +1,99 @@
+package io.weft.text.template;
+
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/** The syntax tree. */
+sealed interface Node {
+    /** The line of the source that it begins in. */
+    int line();
+
+    /** Does something, with the output or the variables. */
+    sealed interface Statement extends Node {}
+
+    record Output(int line, Expression value) implements Statement {}
+
+    /** @param cases tried in order; {@code otherwise} if none is true */
+    record If(int line, List<Case> cases, List<Statement> otherwise) implements Statement {}
+
+    record Case(Expression condition, List<Statement> body) {}
+
+    /** @param wanted keeps an item out of the loop unless it is true */
+    record For(
+            int line,
+            List<String> targets,
+            Expression items,
+            Optional<Expression> wanted,
+            List<Statement> body,
+            List<Statement> otherwise)
+            implements Statement {}
+
+    record Break(int line) implements Statement {}
+
+    record Continue(int line) implements Statement {}
+
+    record Set(int line, List<String> targets, Expression value) implements Statement {}
+
+    record SetAttribute(int line, String object, String attribute, Expression value) implements Statement {}
+
+    /** Sets a variable to the text that a body writes. */
+    record SetBlock(int line, Expression target, List<Call> filters, List<Statement> body) implements Statement {}
+
+    record DefineMacro(int line, String name, List<Parameter> parameters, List<Statement> body) implements Statement {}
+
+    record Parameter(String name, Optional<Expression> value) {}
+
+    /** A body with variables of its own: {@code with}, and {@code generation}, which is given none. */
+    record With(int line, Map<String, Expression> variables, List<Statement> body) implements Statement {}
+
+    record FilterBlock(int line, List<Call> filters, List<Statement> body) implements Statement {}
+
+    /** Has a value. */
+    sealed interface Expression extends Node {}
+
+    record Constant(int line, Value value) implements Expression {}
+
+    record Name(int line, String name) implements Expression {}
+
+    record ListOf(int line, List<Expression> items) implements Expression {}
+
+    record DictOf(int line, List<Map.Entry<Expression, Expression>> entries) implements Expression {}
+
+    record Attribute(int line, Expression object, String name) implements Expression {}
+
+    record Item(int line, Expression object, Expression key) implements Expression {}
+
+    record Slice(
+            int line,
+            Expression object,
+            Optional<Expression> start,
+            Optional<Expression> stop,
+            Optional<Expression> step)
+            implements Expression {}
+
+    /** @param function what is called, or for a filter or a test its name and the value it is for */
+    record Call(int line, Expression function, List<Expression> arguments, Map<String, Expression> named)
+            implements Expression {}
+
+    record Filter(int line, Expression value, Call call) implements Expression {}
+
+    record Test(int line, Expression value, Call call) implements Expression {}
+
+    record Unary(int line, String operator, Expression operand) implements Expression {}
+
+    /** Arithmetic, and {@code ~}. */
+    record Binary(int line, String operator, Expression left, Expression right) implements Expression {}
+
+    record And(int line, Expression left, Expression right) implements Expression {}
+
+    record Or(int line, Expression left, Expression right) implements Expression {}
+
+    /** {@code a < b <= c} is true if each comparison is. */
+    record Comparison(int line, Expression first, List<Operand> others) implements Expression {}
+
+    record Operand(String operator, Expression value) {}
+
+    record Conditional(int line, Expression condition, Expression then, Optional<Expression> otherwise)
+            implements Expression {}
+}

@@ -1,0 +1,63 @@
+package io.weft.text.template;
+
+import io.weft.text.template.Value.Arguments;
+import io.weft.text.template.Value.Bool;
+import io.weft.text.template.Value.Int;
+import io.weft.text.template.Value.Mapping;
+import io.weft.text.template.Value.None;
+import io.weft.text.template.Value.Real;
+import io.weft.text.template.Value.Sequence;
+import io.weft.text.template.Value.Undefined;
+import java.util.Locale;
+
+/** What may follow {@code is}. */
+final class Tests {
+    private Tests() {}
+
+    static boolean test(String name, Value value, Arguments arguments) {
+        return switch (name) {
+            case "defined" -> !(value instanceof Undefined);
+            case "undefined" -> value instanceof Undefined;
+            case "none" -> value == None.NONE;
+            case "string" -> value instanceof Text;
+            case "mapping" -> value instanceof Mapping;
+            case "iterable", "sequence" ->
+                value instanceof Sequence
+                        || value instanceof Mapping
+                        || value instanceof Text
+                        || value instanceof Undefined;
+            case "number" -> value instanceof Int || value instanceof Real || value instanceof Bool;
+            case "integer" -> value instanceof Int;
+            case "float" -> value instanceof Real;
+            case "boolean" -> value instanceof Bool;
+            case "true" -> value.equals(new Bool(true));
+            case "false" -> value.equals(new Bool(false));
+            case "callable" -> value instanceof Value.Function;
+            case "odd" -> Math.floorMod(Values.integer(value), 2) == 1;
+            case "even" -> Math.floorMod(Values.integer(value), 2) == 0;
+            case "divisibleby" -> {
+                long by = Values.integer(arguments.get(0, "num"));
+                if (by == 0) {
+                    throw new TemplateException("the test 'divisibleby' has divisor 0");
+                }
+                yield Values.integer(value) % by == 0;
+            }
+            case "lower" -> Values.string(value).chars().equals(lower(value));
+            case "upper" ->
+                Values.string(value).chars().equals(Values.string(value).chars().toUpperCase(Locale.ROOT));
+            case "sameas" -> value.equals(arguments.get(0, "other"));
+            case "equalto", "eq", "==" -> Values.equal(value, arguments.get(0, "other"));
+            case "ne", "!=" -> !Values.equal(value, arguments.get(0, "other"));
+            case "lt", "lessthan", "<" -> Values.compare(value, arguments.get(0, "other")) < 0;
+            case "le", "<=" -> Values.compare(value, arguments.get(0, "other")) <= 0;
+            case "gt", "greaterthan", ">" -> Values.compare(value, arguments.get(0, "other")) > 0;
+            case "ge", ">=" -> Values.compare(value, arguments.get(0, "other")) >= 0;
+            case "in" -> Values.contains(arguments.get(0, "seq"), value);
+            default -> throw new TemplateException("there is no test '" + name + "'");
+        };
+    }
+
+    private static String lower(Value value) {
+        return Values.string(value).chars().toLowerCase(Locale.ROOT);
+    }
+}

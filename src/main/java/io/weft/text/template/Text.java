@@ -1,0 +1,232 @@
+package io.weft.text.template;
+
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.List;
+import java.util.function.UnaryOperator;
+
+/**
+ * A text that knows which of its characters are the caller's. Immutable. Places and lengths are in code points, as in
+ * Python, but for those of {@link #chars()}.
+ */
+final class Text implements Value {
+    static final Text EMPTY = ofTemplate("");
+
+    private final String chars;
+
+    /** Bit i is set if char i is the caller's. */
+    private final BitSet callers;
+
+    private final boolean hasSurrogates;
+
+    private Text(String chars, BitSet callers) {
+        this.chars = chars;
+        this.callers = callers;
+        this.hasSurrogates = chars.chars().anyMatch(c -> Character.isSurrogate((char) c));
+    }
+
+    static Text ofTemplate(String chars) {
+        return new Text(chars, new BitSet());
+    }
+
+    static Text ofCaller(String chars) {
+        var callers = new BitSet();
+        callers.set(0, chars.length());
+        return new Text(chars, callers);
+    }
+
+    String chars() {
+        return chars;
+    }
+
+    boolean isEmpty() {
+        return chars.isEmpty();
+    }
+
+    int length() {
+        return hasSurrogates ? chars.codePointCount(0, chars.length()) : chars.length();
+    }
+
+    /** From a char to a char. */
+    Text between(int start, int end) {
+        return start == 0 && end == chars.length()
+                ? this
+                : new Text(chars.substring(start, end), callers.get(start, end));
+    }
+
+    Text from(int start) {
+        return between(start, chars.length());
+    }
+
+    /** From a code point to a code point. */
+    Text slice(int start, int end) {
+        return hasSurrogates
+                ? between(chars.offsetByCodePoints(0, start), chars.offsetByCodePoints(0, end))
+                : between(start, end);
+    }
+
+    List<Value> letters() {
+        var letters = new ArrayList<Value>();
+        for (int i = 0; i < chars.length(); ) {
+            int end = i + Character.charCount(chars.codePointAt(i));
+            letters.add(between(i, end));
+            i = end;
+        }
+        return letters;
+    }
+
+    Text plus(Text other) {
+        return isEmpty()
+                ? other
+                : other.isEmpty()
+                        ? this
+                        : new Builder().append(this).append(other).build();
+    }
+
+    /** What becomes of it when its characters change: if their number does, it counts as the caller's where any was. */
+    Text mapped(UnaryOperator<String> change) {
+        String changed = change.apply(chars);
+        if (changed.length() == chars.length()) {
+            return new Text(changed, callers);
+        }
+        return callers.isEmpty() ? ofTemplate(changed) : ofCaller(changed);
+    }
+
+    /** Text that the template made with this one at hand, but not from its characters. */
+    Text stripped(String unwanted, boolean left, boolean right) {
+        int start = 0;
+        int end = chars.length();
+        while (left && start < end && isUnwanted(chars.codePointAt(start), unwanted)) {
+            start += Character.charCount(chars.codePointAt(start));
+        }
+        while (right && end > start && isUnwanted(chars.codePointBefore(end), unwanted)) {
+            end -= Character.charCount(chars.codePointBefore(end));
+        }
+        return between(start, end);
+    }
+
+    private static boolean isUnwanted(int codePoint, String unwanted) {
+        return unwanted.isEmpty() ? isSpace(codePoint) : unwanted.indexOf(codePoint) >= 0;
+    }
+
+    /** What Python's {@code str.isspace} says. */
+    static boolean isSpace(int codePoint) {
+        return Character.isWhitespace(codePoint) || Character.isSpaceChar(codePoint) || codePoint == 0x85;
+    }
+
+    /** At most {@code max} parts and a rest; all if that is negative. */
+    List<Value> split(String separator, long max) {
+        var parts = new ArrayList<Value>();
+        int start = 0;
+        int at;
+        while ((max < 0 || parts.size() < max) && (at = chars.indexOf(separator, start)) >= 0) {
+            parts.add(between(start, at));
+            start = at + separator.length();
+        }
+        parts.add(from(start));
+        return parts;
+    }
+
+    /** Parts between runs of spaces. */
+    List<Value> splitAtSpaces(long max) {
+        var parts = new ArrayList<Value>();
+        Text rest = stripped("", true, false);
+        while (!rest.isEmpty()) {
+            int end = 0;
+            while (end < rest.chars.length() && !isSpace(rest.chars.charAt(end))) {
+                end++;
+            }
+            if (max >= 0 && parts.size() == max) {
+                parts.add(rest);
+                break;
+            }
+            parts.add(rest.between(0, end));
+            rest = rest.from(end).stripped("", true, false);
+        }
+        return parts;
+    }
+
+    Text replaced(String old, Text by, long max) {
+        var out = new Builder();
+        int start = 0;
+        long count = 0;
+        if (old.isEmpty()) {
+            for (Value letter : letters()) {
+                if (max < 0 || count++ < max) {
+                    out.append(by);
+                }
+                out.append((Text) letter);
+            }
+            return (max < 0 || count < max ? out.append(by) : out).build();
+        }
+        int at;
+        while ((max < 0 || count++ < max) && (at = chars.indexOf(old, start)) >= 0) {
+            out.append(between(start, at)).append(by);
+            start = at + old.length();
+        }
+        return start == 0 ? this : out.append(from(start)).build();
+    }
+
+    /** Its characters, cut where their origin changes. */
+    List<Template.Part> parts() {
+        var parts = new ArrayList<Template.Part>();
+        for (int start = 0; start < chars.length(); ) {
+            boolean callersStart = callers.get(start);
+            int end = callersStart ? callers.nextClearBit(start) : callers.nextSetBit(start);
+            end = end < 0 ? chars.length() : Math.min(end, chars.length());
+            parts.add(new Template.Part(
+                    chars.substring(start, end), callersStart ? Template.Origin.CALLER : Template.Origin.TEMPLATE));
+            start = end;
+        }
+        return parts;
+    }
+
+    /** Texts with the same characters are equal, whoever wrote them. */
+    @Override
+    public boolean equals(Object other) {
+        return other instanceof Text text && text.chars.equals(chars);
+    }
+
+    @Override
+    public int hashCode() {
+        return chars.hashCode();
+    }
+
+    @Override
+    public String toString() {
+        return chars;
+    }
+
+    /** Puts a text together, of a limited length. */
+    static final class Builder {
+        /** More than the largest context has. */
+        private static final int CHARS_MAX = 1 << 25;
+
+        private final StringBuilder chars = new StringBuilder();
+        private final BitSet callers = new BitSet();
+
+        Builder append(Text text) {
+            int start = chars.length();
+            append(text.chars);
+            for (int i = text.callers.nextSetBit(0); i >= 0; ) {
+                int end = text.callers.nextClearBit(i);
+                callers.set(start + i, start + end);
+                i = text.callers.nextSetBit(end);
+            }
+            return this;
+        }
+
+        /** The template's own. */
+        Builder append(String text) {
+            if (text.length() > CHARS_MAX - chars.length()) {
+                throw new TemplateException("a text becomes longer than " + CHARS_MAX + " characters");
+            }
+            chars.append(text);
+            return this;
+        }
+
+        Text build() {
+            return new Text(chars.toString(), (BitSet) callers.clone());
+        }
+    }
+}

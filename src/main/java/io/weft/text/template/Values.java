@@ -1,0 +1,464 @@
+package io.weft.text.template;
+
+import io.weft.text.template.Value.Arguments;
+import io.weft.text.template.Value.Bool;
+import io.weft.text.template.Value.Int;
+import io.weft.text.template.Value.Mapping;
+import io.weft.text.template.Value.Namespace;
+import io.weft.text.template.Value.None;
+import io.weft.text.template.Value.Real;
+import io.weft.text.template.Value.Sequence;
+import io.weft.text.template.Value.Undefined;
+import java.math.BigDecimal;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/** Python's operations on values. */
+final class Values {
+    private static final Text TRUE = Text.ofTemplate("True");
+    private static final Text FALSE = Text.ofTemplate("False");
+    private static final Text NONE = Text.ofTemplate("None");
+
+    private Values() {}
+
+    static boolean truth(Value value) {
+        return switch (value) {
+            case Bool(var truth) -> truth;
+            case Int(var number) -> number != 0;
+            case Real(var number) -> number != 0;
+            case Text text -> !text.isEmpty();
+            case Sequence(var items) -> !items.isEmpty();
+            case Mapping(var entries) -> !entries.isEmpty();
+            case None none -> false;
+            case Undefined undefined -> false;
+            case Namespace namespace -> true;
+            case Value.Function function -> true;
+            case Value.Loop loop -> true;
+        };
+    }
+
+    /** A value's type, as messages name it. */
+    static String type(Value value) {
+        return switch (value) {
+            case Bool bool -> "bool";
+            case Int number -> "int";
+            case Real number -> "float";
+            case Text text -> "str";
+            case Sequence sequence -> "list";
+            case Mapping mapping -> "dict";
+            case None none -> "None";
+            case Undefined undefined -> "undefined value";
+            case Namespace namespace -> "namespace";
+            case Value.Function function -> "function";
+            case Value.Loop loop -> "loop";
+        };
+    }
+
+    static TemplateException undefined(Undefined undefined) {
+        return new TemplateException(undefined.problem());
+    }
+
+    /** What a value is printed as. */
+    static Text string(Value value) {
+        return switch (value) {
+            case Text text -> text;
+            case Bool(var truth) -> truth ? TRUE : FALSE;
+            case Int(var number) -> Text.ofTemplate(Long.toString(number));
+            case Real(var number) -> Text.ofTemplate(real(number));
+            case None none -> NONE;
+            case Undefined undefined -> Text.EMPTY;
+            case Sequence sequence -> repr(sequence);
+            case Mapping mapping -> repr(mapping);
+            case Namespace namespace -> Text.ofTemplate("<Namespace>");
+            case Value.Function function -> Text.ofTemplate("<function>");
+            case Value.Loop loop -> Text.ofTemplate("<Loop>");
+        };
+    }
+
+    /** Python's {@code repr} of a float: the shortest text that reads as the same, exponents outside 1e-4 to 1e16. */
+    static String real(double number) {
+        if (Double.isNaN(number) || Double.isInfinite(number)) {
+            return Double.isNaN(number) ? "nan" : number > 0 ? "inf" : "-inf";
+        }
+        double size = Math.abs(number);
+        if (size != 0 && (size < 1e-4 || size >= 1e16)) {
+            String[] parts = Double.toString(number).split("E", 2);
+            int exponent = Integer.parseInt(parts[1]);
+            String sign = exponent < 0 ? "-" : "+";
+            return parts[0].replaceFirst("\\.0$", "") + "e" + sign + "%02d".formatted(Math.abs(exponent));
+        }
+        if (size == 0) {
+            return Double.toString(number);
+        }
+        String plain =
+                new BigDecimal(Double.toString(number)).stripTrailingZeros().toPlainString();
+        return plain.contains(".") ? plain : plain + ".0";
+    }
+
+    private static Text repr(Value value) {
+        return switch (value) {
+            case Text text -> quoted(text);
+            case Sequence(var items) -> {
+                var out = new Text.Builder().append("[");
+                String between = "";
+                for (Value item : items) {
+                    out.append(between).append(repr(item));
+                    between = ", ";
+                }
+                yield out.append("]").build();
+            }
+            case Mapping(var entries) -> {
+                var out = new Text.Builder().append("{");
+                String between = "";
+                for (Map.Entry<Value, Value> entry : entries.entrySet()) {
+                    out.append(between)
+                            .append(repr(entry.getKey()))
+                            .append(": ")
+                            .append(repr(entry.getValue()));
+                    between = ", ";
+                }
+                yield out.append("}").build();
+            }
+            case Undefined undefined -> Text.ofTemplate("Undefined");
+            default -> string(value);
+        };
+    }
+
+    private static Text quoted(Text text) {
+        String quote = text.chars().contains("'") && !text.chars().contains("\"") ? "\"" : "'";
+        Text escaped = text.replaced("\\", Text.ofTemplate("\\\\"), -1)
+                .replaced("\n", Text.ofTemplate("\\n"), -1)
+                .replaced("\r", Text.ofTemplate("\\r"), -1)
+                .replaced("\t", Text.ofTemplate("\\t"), -1);
+        if (quote.equals("'")) {
+            escaped = escaped.replaced("'", Text.ofTemplate("\\'"), -1);
+        }
+        return new Text.Builder().append(quote).append(escaped).append(quote).build();
+    }
+
+    /** The items that a loop over a value has. */
+    static List<Value> items(Value value) {
+        return switch (value) {
+            case Sequence(var items) -> items;
+            case Mapping(var entries) -> new ArrayList<>(entries.keySet());
+            case Text text -> text.letters();
+            case Undefined undefined -> List.of();
+            default -> throw new TemplateException("a value of type " + type(value) + " is no list");
+        };
+    }
+
+    static Value pair(Map.Entry<Value, Value> entry) {
+        return new Sequence(List.of(entry.getKey(), entry.getValue()));
+    }
+
+    static long length(Value value) {
+        return value instanceof Text text ? text.length() : items(value).size();
+    }
+
+    private static Optional<Number> number(Value value) {
+        return switch (value) {
+            case Int(var number) -> Optional.of(number);
+            case Bool(var truth) -> Optional.of(truth ? 1L : 0L);
+            case Real(var number) -> Optional.of(number);
+            default -> Optional.empty();
+        };
+    }
+
+    static long integer(Value value) {
+        if (number(value).orElse(null) instanceof Long integer) {
+            return integer;
+        }
+        throw wrong(value, "an integer");
+    }
+
+    static double real(Value value) {
+        return number(value).orElseThrow(() -> wrong(value, "a number")).doubleValue();
+    }
+
+    private static TemplateException wrong(Value value, String wanted) {
+        return value instanceof Undefined undefined
+                ? undefined(undefined)
+                : new TemplateException("a value of type " + type(value) + " is not " + wanted);
+    }
+
+    static boolean equal(Value left, Value right) {
+        Optional<Number> leftNumber = number(left);
+        Optional<Number> rightNumber = number(right);
+        if (leftNumber.isPresent() && rightNumber.isPresent()) {
+            return leftNumber.get() instanceof Long a && rightNumber.get() instanceof Long b
+                    ? a.longValue() == b.longValue()
+                    : leftNumber.get().doubleValue() == rightNumber.get().doubleValue();
+        }
+        if (left instanceof Sequence(var a) && right instanceof Sequence(var b)) {
+            boolean same = a.size() == b.size();
+            for (int i = 0; same && i < a.size(); i++) {
+                same = equal(a.get(i), b.get(i));
+            }
+            return same;
+        }
+        if (left instanceof Mapping(var a) && right instanceof Mapping(var b)) {
+            return a.size() == b.size()
+                    && a.entrySet().stream().allMatch(entry -> {
+                        Value other = b.get(entry.getKey());
+                        return other != null && equal(entry.getValue(), other);
+                    });
+        }
+        if (left instanceof Undefined && right instanceof Undefined) {
+            return true;
+        }
+        return left.equals(right);
+    }
+
+    static int compare(Value left, Value right) {
+        if (left instanceof Text a && right instanceof Text b) {
+            return a.chars().compareTo(b.chars());
+        }
+        if (left instanceof Sequence(var a) && right instanceof Sequence(var b)) {
+            for (int i = 0; i < Math.min(a.size(), b.size()); i++) {
+                if (!equal(a.get(i), b.get(i))) {
+                    return compare(a.get(i), b.get(i));
+                }
+            }
+            return Integer.compare(a.size(), b.size());
+        }
+        for (Value side : List.of(left, right)) {
+            if (side instanceof Undefined undefined) {
+                throw undefined(undefined);
+            }
+        }
+        if (number(left).isEmpty() || number(right).isEmpty()) {
+            throw new TemplateException(
+                    "values of types " + type(left) + " and " + type(right) + " cannot be compared");
+        }
+        return left instanceof Real || right instanceof Real
+                ? Double.compare(real(left), real(right))
+                : Long.compare(integer(left), integer(right));
+    }
+
+    /** Sorts texts without regard to case, as Jinja does unless it is told otherwise. */
+    static Comparator<Value> order(boolean caseSensitive) {
+        return (a, b) -> compare(caseSensitive ? a : folded(a), caseSensitive ? b : folded(b));
+    }
+
+    static Value folded(Value value) {
+        return value instanceof Text text ? text.mapped(chars -> chars.toLowerCase(java.util.Locale.ROOT)) : value;
+    }
+
+    static boolean contains(Value container, Value wanted) {
+        return switch (container) {
+            case Text text when wanted instanceof Text part -> text.chars().contains(part.chars());
+            case Mapping(var entries) -> entries.containsKey(wanted);
+            case Sequence(var items) -> items.stream().anyMatch(item -> equal(item, wanted));
+            case Undefined undefined -> false;
+            default ->
+                throw new TemplateException(
+                        "'in' is not for a value of type " + type(wanted) + " and one of type " + type(container));
+        };
+    }
+
+    static Value arithmetic(String operator, Value left, Value right) {
+        if (operator.equals("~")) {
+            return string(left).plus(string(right));
+        }
+        for (Value side : List.of(left, right)) {
+            if (side instanceof Undefined undefined) {
+                throw undefined(undefined);
+            }
+        }
+        if (operator.equals("+") && left instanceof Text a && right instanceof Text b) {
+            return a.plus(b);
+        }
+        if (operator.equals("+") && left instanceof Sequence(var a) && right instanceof Sequence(var b)) {
+            var items = new ArrayList<>(a);
+            items.addAll(b);
+            return new Sequence(items);
+        }
+        if (operator.equals("*") && (left instanceof Text || left instanceof Sequence)) {
+            return repeated(left, integer(right));
+        }
+        if (operator.equals("*") && (right instanceof Text || right instanceof Sequence)) {
+            return repeated(right, integer(left));
+        }
+        if (operator.equals("%") && left instanceof Text format) {
+            List<Value> items = right instanceof Sequence(var several) ? several : List.of(right);
+            return formatted(format, items);
+        }
+        Optional<Number> a = number(left);
+        Optional<Number> b = number(right);
+        if (a.isEmpty() || b.isEmpty()) {
+            throw new TemplateException(
+                    "'" + operator + "' is not for values of types " + type(left) + " and " + type(right));
+        }
+        try {
+            return a.get() instanceof Long m && b.get() instanceof Long n && !operator.equals("/")
+                    ? integers(operator, m, n)
+                    : reals(operator, a.get().doubleValue(), b.get().doubleValue());
+        } catch (ArithmeticException e) {
+            throw new TemplateException("'" + operator + "' of " + a.get() + " and " + b.get() + " has no result");
+        }
+    }
+
+    private static Value integers(String operator, long a, long b) {
+        return switch (operator) {
+            case "+" -> new Int(Math.addExact(a, b));
+            case "-" -> new Int(Math.subtractExact(a, b));
+            case "*" -> new Int(Math.multiplyExact(a, b));
+            case "//" -> new Int(Math.floorDiv(a, b));
+            case "%" -> new Int(Math.floorMod(a, b));
+            default -> {
+                double power = Math.pow(a, b);
+                if (b < 0) {
+                    yield new Real(power);
+                }
+                if (Math.abs(power) > 1L << 52) {
+                    throw new ArithmeticException();
+                }
+                yield new Int((long) power);
+            }
+        };
+    }
+
+    private static Value reals(String operator, double a, double b) {
+        if (b == 0 && (operator.equals("/") || operator.equals("//") || operator.equals("%"))) {
+            throw new ArithmeticException();
+        }
+        return new Real(
+                switch (operator) {
+                    case "+" -> a + b;
+                    case "-" -> a - b;
+                    case "*" -> a * b;
+                    case "/" -> a / b;
+                    case "//" -> Math.floor(a / b);
+                    case "%" -> a - b * Math.floor(a / b);
+                    default -> Math.pow(a, b);
+                });
+    }
+
+    private static Value repeated(Value value, long count) {
+        if (count * length(value) > Interpreter.ITEMS_MAX && value instanceof Sequence) {
+            throw new TemplateException("a list becomes longer than " + Interpreter.ITEMS_MAX);
+        }
+        var items = new ArrayList<Value>();
+        var text = new Text.Builder();
+        for (long i = 0; i < count && length(value) > 0; i++) {
+            if (value instanceof Text part) {
+                text.append(part);
+            } else {
+                items.addAll(items(value));
+            }
+        }
+        return value instanceof Text ? text.build() : new Sequence(items);
+    }
+
+    /** Python's {@code %}, for {@code %s}, {@code %d} and {@code %%}. */
+    static Text formatted(Text format, List<Value> values) {
+        var out = new Text.Builder();
+        int next = 0;
+        int start = 0;
+        int at;
+        while ((at = format.chars().indexOf('%', start)) >= 0
+                && at + 1 < format.chars().length()) {
+            out.append(format.between(start, at));
+            char kind = format.chars().charAt(at + 1);
+            if (kind == '%') {
+                out.append(format.between(at, at + 1));
+            } else if ((kind == 's' || kind == 'd') && next < values.size()) {
+                Value value = values.get(next++);
+                out.append(string(kind == 'd' ? new Int(integer(value)) : value));
+            } else {
+                throw new TemplateException("a format has '%" + kind + "' for which there is no value or no rule");
+            }
+            start = at + 2;
+        }
+        return out.append(format.from(start)).build();
+    }
+
+    /** Python's subscript; what is not there is undefined. */
+    static Value item(Value object, Value key) {
+        return switch (object) {
+            case Mapping(var entries) -> {
+                Value value = entries.get(key);
+                yield value == null ? missing(object, string(key).chars()) : value;
+            }
+            case Sequence(var items)
+            when number(key).orElse(null) instanceof Long index -> {
+                long place = index < 0 ? index + items.size() : index;
+                yield place >= 0 && place < items.size()
+                        ? items.get((int) place)
+                        : missing(object, Long.toString(index));
+            }
+            case Text text
+            when number(key).orElse(null) instanceof Long index -> {
+                long place = index < 0 ? index + text.length() : index;
+                yield place >= 0 && place < text.length()
+                        ? text.slice((int) place, (int) place + 1)
+                        : missing(object, Long.toString(index));
+            }
+            case Undefined undefined -> throw undefined(undefined);
+            default -> missing(object, string(key).chars());
+        };
+    }
+
+    static Undefined missing(Value object, String name) {
+        return new Undefined("a value of type " + type(object) + " has no '" + name + "'");
+    }
+
+    /** Python's slice. */
+    static Value slice(Value object, Optional<Value> start, Optional<Value> stop, Optional<Value> step) {
+        if (object instanceof Undefined undefined) {
+            throw undefined(undefined);
+        }
+        long by = step.map(Values::integerOrNone).flatMap(value -> value).orElse(1L);
+        if (by == 0) {
+            throw new TemplateException("a slice has step 0");
+        }
+        int length = (int) length(object);
+        int low = by > 0 ? 0 : -1;
+        int high = by > 0 ? length : length - 1;
+        int from = start.flatMap(Values::integerOrNone)
+                .map(value -> placed(value, length, low, high))
+                .orElse(by > 0 ? low : high);
+        int to = stop.flatMap(Values::integerOrNone)
+                .map(value -> placed(value, length, low, high))
+                .orElse(by > 0 ? high : low);
+        if (object instanceof Text text && by == 1) {
+            return from < to ? text.slice(from, to) : Text.EMPTY;
+        }
+        List<Value> items = items(object);
+        var sliced = new ArrayList<Value>();
+        for (long i = from; by > 0 ? i < to : i > to; i += by) {
+            sliced.add(items.get((int) i));
+        }
+        return object instanceof Text ? joined(sliced, Text.EMPTY) : new Sequence(sliced);
+    }
+
+    private static Optional<Long> integerOrNone(Value value) {
+        return value == None.NONE ? Optional.empty() : Optional.of(integer(value));
+    }
+
+    private static int placed(long place, int length, int low, int high) {
+        return (int) Math.clamp(place < 0 ? place + length : place, low, high);
+    }
+
+    static Text joined(List<Value> items, Text between) {
+        var out = new Text.Builder();
+        for (int i = 0; i < items.size(); i++) {
+            if (i > 0) {
+                out.append(between);
+            }
+            out.append(string(items.get(i)));
+        }
+        return out.build();
+    }
+
+    static Value call(Value function, Arguments arguments) {
+        return switch (function) {
+            case Value.Function callable -> callable.call(arguments);
+            case Undefined undefined -> throw undefined(undefined);
+            default -> throw new TemplateException("a value of type " + type(function) + " cannot be called");
+        };
+    }
+}

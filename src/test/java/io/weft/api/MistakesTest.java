@@ -1,0 +1,323 @@
+package io.weft.api;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import io.quarkus.test.common.http.TestHTTPResource;
+import io.quarkus.test.junit.QuarkusTest;
+import io.quarkus.test.junit.TestProfile;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.net.Socket;
+import java.net.URI;
+import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Iterator;
+import java.util.List;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** What is wrong is told: the field, its value, the limit; and it is never the service's fault. */
+@QuarkusTest
+@TestProfile(ServiceProfile.class)
+class MistakesTest {
+    @TestHTTPResource("/")
+    URI root;
+
+    private ApiClient api;
+
+    @BeforeEach
+    void connect() {
+        api = new ApiClient(root);
+    }
+
+    private static JsonNode error(HttpResponse<String> response) {
+        JsonNode body = ApiClient.json(response.body());
+        List<String> fields = new ArrayList<>();
+        for (Iterator<String> names = body.path("error").fieldNames(); names.hasNext(); ) {
+            fields.add(names.next());
+        }
+        assertThat(body).hasSize(1);
+        assertThat(fields).containsExactlyInAnyOrder("message", "type", "param", "code");
+        assertThat(body.at("/error/message").textValue())
+                .isNotBlank()
+                .doesNotContain("java", "io.weft", "Exception", "jackson", "Source:", "`");
+        assertThat(response.headers().firstValue("content-type").orElseThrow()).startsWith("application/json");
+        assertThat(response.headers().firstValue("x-request-id")).isPresent();
+        return body.path("error");
+    }
+
+    /** Body, the field at fault, what the message says; apostrophes stand for quotes. */
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', quoteCharacter = '~', nullValues = "-", textBlock = """
+            ~~                                              | -                  | The body is empty, must be a JSON object.
+            null                                            | -                  | The body is empty, must be a JSON object.
+            []                                              | -                  | The body is a list, must be an object.
+            5                                               | -                  | The body is 5, must be an object.
+            {}                                              | prompt             | prompt is missing or null, must be given.
+            {'prompt':null}                                 | prompt             | prompt is missing or null, must be given.
+            {'prompt':5}                                    | prompt             | prompt must be a string, a list of strings, a list of token ids or a list of such lists.
+            {'prompt':{}}                                   | prompt             | prompt must be a string, a list of strings, a list of token ids or a list of such lists.
+            {'prompt':[]}                                   | prompt             | prompt is an empty list, must have at least 1 element.
+            {'prompt':[true]}                               | prompt             | prompt[0] is of a wrong type: prompt must be a string, a list of strings, a list of token ids or a list of such lists.
+            {'prompt':['a',1]}                              | prompt             | prompt[1] must be a string, as prompt[0] is.
+            {'prompt':[1,'a']}                              | prompt             | prompt[1] must be a token id, a whole number.
+            {'prompt':[1,2.5]}                              | prompt             | prompt[1] must be a token id, a whole number.
+            {'prompt':[[1],2]}                              | prompt             | prompt[1] must be a list of token ids, as prompt[0] is.
+            {'prompt':[[1],[2,null]]}                       | prompt             | prompt[1][1] must be a token id, a whole number.
+            {'prompt':[[1],[]]}                             | prompt[1]          | prompt[1] has no tokens, must have at least 1.
+            {'prompt':[99999999999]}                        | prompt             | prompt[0] must be a token id, a whole number.
+            {'prompt':[4096]}                               | prompt             | prompt has token id 4096, must be from 0 to 4095.
+            {'prompt':[-1]}                                 | prompt             | prompt has token id -1, must be from 0 to 4095.
+            {'prompt':'a','max_tokens':-1}                  | max_tokens         | max_tokens is -1, must be greater than or equal to 0.
+            {'prompt':'a','max_tokens':'5'}                 | max_tokens         | max_tokens is '5', must be a whole number.
+            {'prompt':'a','max_tokens':''}                  | max_tokens         | max_tokens is '', must be a whole number.
+            {'prompt':'a','max_tokens':1.5}                 | max_tokens         | max_tokens is 1.5, must be a whole number.
+            {'prompt':'a','max_tokens':true}                | max_tokens         | max_tokens is a boolean, must be a whole number.
+            {'prompt':'a','max_tokens':{}}                  | max_tokens         | max_tokens is an object, must be a whole number.
+            {'prompt':'a','max_tokens':[5]}                 | max_tokens         | max_tokens is a list, must be a whole number.
+            {'prompt':'a','max_tokens':99999999999}         | max_tokens         | max_tokens is 99999999999, must be from -2147483648 to 2147483647.
+            {'prompt':'a','max_completion_tokens':-7}       | max_completion_tokens | max_completion_tokens is -7, must be greater than or equal to 0.
+            {'prompt':'a','temperature':2.5}                | temperature        | temperature is 2.5, must be less than or equal to 2.
+            {'prompt':'a','temperature':-0.1}               | temperature        | temperature is -0.1, must be greater than or equal to 0.
+            {'prompt':'a','temperature':1e999}              | temperature        | temperature is Infinity, must be less than or equal to 2.
+            {'prompt':'a','temperature':'hot'}              | temperature        | temperature is 'hot', must be a number.
+            {'prompt':'a','top_p':0}                        | top_p              | top_p is 0.0, must be greater than 0.
+            {'prompt':'a','top_p':1.1}                      | top_p              | top_p is 1.1, must be less than or equal to 1.
+            {'prompt':'a','top_k':-2}                       | top_k              | top_k is -2, must be greater than or equal to -1.
+            {'prompt':'a','min_p':1.5}                      | min_p              | min_p is 1.5, must be less than or equal to 1.
+            {'prompt':'a','presence_penalty':3}             | presence_penalty   | presence_penalty is 3.0, must be less than or equal to 2.
+            {'prompt':'a','frequency_penalty':-3}           | frequency_penalty  | frequency_penalty is -3.0, must be greater than or equal to -2.
+            {'prompt':'a','repetition_penalty':0}           | repetition_penalty | repetition_penalty is 0.0, must be greater than 0.
+            {'prompt':'a','logit_bias':{'1':101}}           | logit_bias[1]      | logit_bias[1] is 101.0, must be less than or equal to 100.
+            {'prompt':'a','logit_bias':{'1':null}}          | logit_bias[1]      | logit_bias[1] is missing or null, must be given.
+            {'prompt':'a','logit_bias':{'-1':1}}            | logit_bias[-1]     | logit_bias[-1] is -1, must be greater than or equal to 0.
+            {'prompt':'a','logit_bias':{'x':1}}             | logit_bias         | logit_bias is 'x', must be a whole number.
+            {'prompt':'a','logit_bias':{'4096':1}}          | logit_bias         | logit_bias has token id 4096, must be from 0 to 4095.
+            {'prompt':'a','logit_bias':[1]}                 | logit_bias         | logit_bias is a list, must be an object.
+            {'prompt':'a','seed':'x'}                       | seed               | seed is 'x', must be a whole number.
+            {'prompt':'a','seed':9223372036854775808}       | seed               | seed is 9223372036854775808, must be from -9223372036854775808 to 9223372036854775807.
+            {'prompt':'a','stop':''}                        | stop[0]            | stop[0] is '', must not be empty.
+            {'prompt':'a','stop':['a',5]}                   | stop[1]            | stop[1] is 5, must be a string.
+            {'prompt':'a','stop':['a','b','c','d','e']}     | stop               | stop is a list of 5, size must be between 0 and 4.
+            {'prompt':'a','n':0}                            | n                  | n is 0, must be greater than or equal to 1.
+            {'prompt':'a','n':17}                           | n                  | n is 17 for each of the prompts, 1: that makes 17 choices, there may be 16 at most.
+            {'prompt':['a','b'],'n':2147483647}             | n                  | n is 2147483647 for each of the prompts, 2: that makes 4294967294 choices, there may be 16 at most.
+            {'prompt':'a','best_of':2}                      | best_of            | best_of is 2, must equal n, 1.
+            {'prompt':'a','logprobs':21}                    | logprobs           | logprobs is 21, must be less than or equal to 20.
+            {'prompt':'a','logprobs':true}                  | logprobs           | logprobs is a boolean, must be a whole number.
+            {'prompt':'a','prompt_logprobs':-1}             | prompt_logprobs    | prompt_logprobs is -1, must be greater than or equal to 0.
+            {'prompt':'a','prompt_logprobs':1,'stream':true} | prompt_logprobs   | prompt_logprobs is 1, must be left out when stream is true.
+            {'prompt':'a','stream':'yes'}                   | stream             | stream is 'yes', must be true or false.
+            {'prompt':'a','stream':1}                       | stream             | stream is 1, must be true or false.
+            {'prompt':'a','stream_options':{}}              | stream_options     | stream_options is given, but stream is not true.
+            {'prompt':'a','stream_options':'x'}             | stream_options     | stream_options is 'x', must be an object.
+            {'prompt':'a','echo':'x'}                       | echo               | echo is 'x', must be true or false.
+            {'prompt':'a','suffix':'b'}                     | suffix             | suffix is given, but text cannot be inserted before it.
+            {'prompt':'a','model':5}                        | model              | model is 5, must be a string.
+            {'prompt':'a','temperature':3,'top_p':7}        | temperature        | temperature is 3.0, must be less than or equal to 2. top_p is 7.0, must be less than or equal to 1.
+            """)
+    void completions(String body, String param, String message) throws Exception {
+        HttpResponse<String> response = api.post("/v1/completions", body.replace('\'', '"'));
+
+        assertThat(response.statusCode()).as(response.body()).isEqualTo(400);
+        JsonNode error = error(response);
+        assertThat(error.path("message").textValue()).isEqualTo(message.replace('\'', '"'));
+        assertThat(error.path("param").textValue()).isEqualTo(param);
+        assertThat(error.path("type").textValue()).isEqualTo("invalid_request_error");
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', quoteCharacter = '~', textBlock = """
+            {}                                                                             | messages                    | messages is missing or null, must be given.
+            {'messages':[]}                                                                | messages                    | messages is a list of 0, must not be empty.
+            {'messages':'hello'}                                                           | messages                    | messages is a string, must be a list.
+            {'messages':['hello']}                                                         | messages[0]                 | messages[0] is 'hello', must be an object.
+            {'messages':[null]}                                                            | messages[0]                 | messages[0] is missing or null, must be given.
+            {'messages':[{'content':'a'}]}                                                 | messages[0].role            | messages[0].role is missing or null, must be given.
+            {'messages':[{'role':'','content':'a'}]}                                       | messages[0].role            | messages[0].role is '', must not be empty.
+            {'messages':[{'role':5,'content':'a'}]}                                        | messages[0].role            | messages[0].role is 5, must be a string.
+            {'messages':[{'role':'user','content':5}]}                                     | messages[0].content         | messages[0].content must be a string or a list of text parts.
+            {'messages':[{'role':'user','content':[{'type':'image_url','image_url':{}}]}]} | messages[0].content[0].type | messages[0].content[0].type is 'image_url', must be 'text'.
+            {'messages':[{'role':'user','content':['a']}]}                                 | messages[0].content[0].type | messages[0].content[0].type must be 'text'.
+            {'messages':[{'role':'user','content':[{'type':'text'}]}]}                     | messages[0].content[0].text | messages[0].content[0].text must be a string.
+            {'messages':[{'role':'user','content':'a'}],'max_tokens':0}                    | max_tokens                  | max_tokens is 0, must be at least 1.
+            {'messages':[{'role':'user','content':'a'}],'logprobs':5}                      | logprobs                    | logprobs is 5, must be true or false.
+            {'messages':[{'role':'user','content':'a'}],'top_logprobs':5}                  | top_logprobs                | top_logprobs is 5, which needs logprobs to be true.
+            {'messages':[{'role':'user','content':'a'}],'logprobs':true,'top_logprobs':21} | top_logprobs                | top_logprobs is 21, must be less than or equal to 20.
+            {'messages':[{'role':'user','content':'a'}],'tools':[{'type':'function'}]}     | tools                       | tools has 1 elements, must be empty: calling tools is not supported.
+            {'messages':[{'role':'user','content':'a'}],'response_format':{'type':'json_object'}} | response_format      | response_format.type is 'json_object', must be 'text'.
+            """)
+    void chats(String body, String param, String message) throws Exception {
+        HttpResponse<String> response = api.post("/v1/chat/completions", body.replace('\'', '"'));
+
+        assertThat(response.statusCode()).as(response.body()).isEqualTo(400);
+        JsonNode error = error(response);
+        assertThat(error.path("message").textValue()).isEqualTo(message.replace('\'', '"'));
+        assertThat(error.path("param").textValue()).isEqualTo(param);
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', quoteCharacter = '~', textBlock = """
+            {                         | Unexpected end-of-input
+            {'prompt':'a'             | Unexpected end-of-input
+            {'prompt':'a'} x          | Unrecognized token
+            {'prompt':'a'}{}          | There is more after its end
+            {prompt:'a'}              | Unexpected character
+            {'prompt':'a',}           | Unexpected character
+            {'prompt':NaN}            | NaN
+            <a/>                      | Unexpected character
+            """)
+    void malformedJson(String body, String cause) throws Exception {
+        HttpResponse<String> response = api.post("/v1/completions", body.replace('\'', '"'));
+
+        assertThat(response.statusCode()).as(response.body()).isEqualTo(400);
+        assertThat(error(response).path("message").textValue()).contains(cause);
+    }
+
+    @Test
+    void nestingWithoutEnd() throws Exception {
+        HttpResponse<String> response = api.post("/v1/completions", "{\"prompt\":\"a\",\"x\":" + "[".repeat(100_000));
+
+        assertThat(response.statusCode()).isEqualTo(400);
+        error(response);
+    }
+
+    @Test
+    void bytesThatAreNoText() throws Exception {
+        HttpResponse<String> response = api.post("/v1/completions", "\u0000\u0000\u0000{\uFFFF");
+
+        assertThat(response.statusCode()).isEqualTo(400);
+        error(response);
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "/v1/completions, '{\"prompt\":\"a\",\"model\":\"gpt-9\"}'",
+        "/v1/chat/completions, '{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"model\":\"gpt-9\"}'",
+        "/tokenize, '{\"prompt\":\"a\",\"model\":\"gpt-9\"}'",
+        "/detokenize, '{\"tokens\":[5],\"model\":\"gpt-9\"}'",
+    })
+    void anotherModel(String path, String body) throws Exception {
+        HttpResponse<String> response = api.post(path, body);
+
+        assertThat(response.statusCode()).isEqualTo(404);
+        JsonNode error = error(response);
+        assertThat(error.path("code").textValue()).isEqualTo("model_not_found");
+        assertThat(error.path("message").textValue()).contains("gpt-9", "test-model");
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "'{\"prompt\":\"a\",\"max_tokens\":511}', 513",
+        "'{\"prompt\":\"a\",\"max_tokens\":511,\"stream\":true}', 513",
+        "'{\"prompt\":\"a\",\"max_tokens\":2147483647}', 2147483649",
+    })
+    void moreThanTheContext(String body, String asked) throws Exception {
+        HttpResponse<String> response = api.post("/v1/completions", body);
+
+        assertThat(response.statusCode()).isEqualTo(400);
+        JsonNode error = error(response);
+        assertThat(error.path("code").textValue()).isEqualTo("context_length_exceeded");
+        assertThat(error.path("message").textValue()).contains("512", asked);
+    }
+
+    @Test
+    void aPromptBeyondTheContext() throws Exception {
+        HttpResponse<String> response = api.post("/v1/completions", "{\"prompt\":\"" + "word ".repeat(2000) + "\"}");
+
+        assertThat(response.statusCode()).isEqualTo(400);
+        assertThat(error(response).path("code").textValue()).isEqualTo("context_length_exceeded");
+    }
+
+    @ParameterizedTest
+    @CsvSource({"GET, /nope, 404", "GET, /v1/nope, 404", "GET, /v1/models/other, 404", "GET, /v1/completions, 405"})
+    void pathsAndMethods(String method, String path, int status) throws Exception {
+        HttpResponse<String> response = api.get(path);
+
+        assertThat(response.statusCode()).isEqualTo(status);
+        error(response);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"text/plain", "text/xml", "application/x-www-form-urlencoded", "multipart/form-data;boundary=x"})
+    void otherContentTypes(String type) throws Exception {
+        HttpResponse<String> response = api.post("/v1/completions", "{\"prompt\":\"a\"}", "Content-Type", type);
+
+        assertThat(response.statusCode()).isEqualTo(415);
+        assertThat(error(response).path("message").textValue()).contains("application/json");
+    }
+
+    @Test
+    void aContentTypeThatIsNone() throws Exception {
+        HttpResponse<String> response = api.post("/v1/completions", "{\"prompt\":\"a\"}", "Content-Type", "???");
+
+        assertThat(response.statusCode()).isBetween(400, 415);
+        error(response);
+    }
+
+    @Test
+    void aBodyThatSaysItIsTooLarge() throws Exception {
+        HttpResponse<String> response = api.post("/v1/completions", "{\"prompt\":\"" + "a".repeat(1 << 20) + "\"}");
+
+        assertThat(response.statusCode()).isEqualTo(413);
+        assertThat(error(response).path("message").textValue()).contains("1,048,576 bytes");
+    }
+
+    /** In chunks, so that its length is not known before. */
+    @Test
+    void aBodyThatTurnsOutTooLarge() throws Exception {
+        try (Socket socket = new Socket(root.getHost(), root.getPort())) {
+            OutputStream out = socket.getOutputStream();
+            out.write("""
+                    POST /v1/completions HTTP/1.1\r
+                    Host: localhost\r
+                    Content-Type: application/json\r
+                    Transfer-Encoding: chunked\r
+                    \r
+                    """.getBytes(StandardCharsets.US_ASCII));
+            chunk(out, "{\"prompt\":\"");
+            String text = "a".repeat(1 << 14);
+            for (int sent = 0; sent < (1 << 20) + (1 << 14); sent += text.length()) {
+                chunk(out, text);
+            }
+            String answer = head(socket.getInputStream());
+            assertThat(answer).startsWith("HTTP/1.1 413");
+        }
+    }
+
+    private static void chunk(OutputStream out, String text) throws IOException {
+        out.write((Integer.toHexString(text.length()) + "\r\n" + text + "\r\n").getBytes(StandardCharsets.US_ASCII));
+    }
+
+    private static String head(InputStream in) throws IOException {
+        StringBuilder head = new StringBuilder();
+        for (int value = in.read(); value >= 0 && !head.toString().endsWith("\r\n\r\n"); value = in.read()) {
+            head.append((char) value);
+        }
+        return head.toString();
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', quoteCharacter = '~', textBlock = """
+            /tokenize   | {}                              | prompt    | Either prompt or messages must be given.
+            /tokenize   | {'prompt':'a','messages':[{'role':'user','content':'a'}]} | prompt | Either prompt or messages must be given.
+            /tokenize   | {'prompt':['a']}                | prompt    | prompt is a list, must be a string.
+            /detokenize | {}                              | tokens    | tokens is missing or null, must be given.
+            /detokenize | {'tokens':[5,null]}             | tokens[1] | tokens[1] is missing or null, must be given.
+            /detokenize | {'tokens':[5,4096]}             | tokens[1] | tokens[1] is 4096, must be from 0 to 4095.
+            /detokenize | {'tokens':'abc'}                | tokens    | tokens is a string, must be a list.
+            """)
+    void tokens(String path, String body, String param, String message) throws Exception {
+        HttpResponse<String> response = api.post(path, body.replace('\'', '"'));
+
+        assertThat(response.statusCode()).as(response.body()).isEqualTo(400);
+        JsonNode error = error(response);
+        assertThat(error.path("message").textValue()).isEqualTo(message.replace('\'', '"'));
+        assertThat(error.path("param").textValue()).isEqualTo(param);
+    }
+}

@@ -1,0 +1,204 @@
+package io.weft.api;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import io.micrometer.core.instrument.MeterRegistry;
+import io.quarkus.test.common.http.TestHTTPResource;
+import io.quarkus.test.junit.QuarkusTest;
+import io.quarkus.test.junit.TestProfile;
+import io.weft.cache.CacheUsage;
+import io.weft.engine.EngineStatus;
+import jakarta.inject.Inject;
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
+import java.net.Socket;
+import java.net.URI;
+import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.function.BooleanSupplier;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Models, tokens, health, metrics, and clients that go away. */
+@QuarkusTest
+@TestProfile(ServiceProfile.class)
+class OperationsTest {
+    @TestHTTPResource("/")
+    URI root;
+
+    @Inject
+    TestService service;
+
+    @Inject
+    MeterRegistry metrics;
+
+    private ApiClient api;
+
+    @BeforeEach
+    void connect() {
+        api = new ApiClient(root);
+    }
+
+    static void await(String what, BooleanSupplier condition) throws InterruptedException {
+        long deadline = System.nanoTime() + Duration.ofSeconds(60).toNanos();
+        while (!condition.getAsBoolean()) {
+            if (System.nanoTime() > deadline) {
+                throw new AssertionError("not in time: " + what);
+            }
+            Thread.sleep(10);
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"/v1/models", "/v1//models", "//v1/models", "/v1///models"})
+    void models(String path) throws Exception {
+        HttpResponse<String> response = api.get(path);
+
+        assertThat(response.statusCode()).isEqualTo(200);
+        assertThat(response.body())
+                .isEqualTo(
+                        "{\"object\":\"list\",\"data\":[{\"id\":\"test-model\",\"object\":\"model\",\"created\":0,\"owned_by\":\"weft\",\"max_model_len\":512}]}");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"/v1/models/test-model", "/v1/models//test-model"})
+    void oneModel(String path) throws Exception {
+        assertThat(ApiClient.json(api.get(path).body()).path("id").textValue()).isEqualTo("test-model");
+    }
+
+    @Test
+    void aDoubledSlashInAPost() throws Exception {
+        JsonNode answer = api.answer("/v1//completions", "{\"prompt\":\"a\",\"max_tokens\":1}");
+
+        assertThat(answer.path("choices")).hasSize(1);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"The king", "", "héllo \uD83D\uDE00 world", "</s> is no token here", " two  spaces\n\n"})
+    void tokensAndBack(String text) throws Exception {
+        String prompt = ApiClient.JSON.writeValueAsString(text);
+        JsonNode tokens = api.answer(
+                "/tokenize", "{\"prompt\":" + prompt + ",\"add_special_tokens\":false,\"return_token_strs\":true}");
+
+        assertThat(tokens.path("count").intValue())
+                .isEqualTo(tokens.path("tokens").size())
+                .isEqualTo(tokens.path("token_strs").size());
+        assertThat(tokens.path("max_model_len").intValue()).isEqualTo(TestService.CONTEXT_TOKENS);
+        assertThat(api.answer("/detokenize", "{\"tokens\":" + tokens.path("tokens") + "}")
+                        .path("prompt")
+                        .textValue())
+                .isEqualTo(text);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"/health", "/q/health/started", "/q/health/ready", "/q/health/live", "/q//health/live"})
+    void healthWhileServing(String path) throws Exception {
+        HttpResponse<String> response = api.get(path);
+
+        assertThat(response.statusCode()).isEqualTo(200);
+        JsonNode health = ApiClient.json(response.body());
+        assertThat(health.path("status").textValue()).isEqualTo("UP");
+        assertThat(health.at("/checks/0/data/state").textValue()).isEqualTo("serving");
+        assertThat(health.at("/checks/0/data/queueLimit").intValue()).isEqualTo(64);
+    }
+
+    private double count(String reason) {
+        return metrics.counter("weft.request.success", "finished_reason", reason)
+                .count();
+    }
+
+    @Test
+    void metricsCountRequestsAndTokens() throws Exception {
+        double lengths = count("length");
+        double stops = count("stop");
+        double prompts = metrics.counter("weft.prompt.tokens").count();
+        double generated = metrics.counter("weft.generation.tokens").count();
+        long first = metrics.timer("weft.time.to.first.token").count();
+        long queued = metrics.timer("weft.request.queue.time").count();
+        long between = metrics.timer("weft.inter.token.latency").count();
+
+        api.answer("/v1/completions", "{\"prompt\":[5,6,7],\"max_tokens\":6,\"ignore_eos\":true}");
+        api.post(
+                "/v1/completions",
+                "{\"prompt\":[5],\"max_tokens\":4,\"stop\":[\"\\\"\",\"a\",\"e\",\" \"],\"stream\":true,\"n\":2}");
+        api.post("/v1/completions", "{\"prompt\":[5],\"max_tokens\":4000}");
+
+        assertThat(count("length") + count("stop") - lengths - stops).isEqualTo(3);
+        assertThat(count("error")).isZero();
+        assertThat(metrics.counter("weft.prompt.tokens").count() - prompts).isEqualTo(5);
+        double tokens = metrics.counter("weft.generation.tokens").count() - generated;
+        assertThat(tokens).isBetween(8.0, 14.0);
+        assertThat(metrics.timer("weft.time.to.first.token").count() - first).isEqualTo(3);
+        assertThat(metrics.timer("weft.request.queue.time").count() - queued).isEqualTo(3);
+        assertThat(metrics.timer("weft.inter.token.latency").count() - between).isEqualTo((long) tokens - 3);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"/metrics", "/q/metrics"})
+    void metricsHaveTheNamesOfDashboards(String path) throws Exception {
+        HttpResponse<String> response = api.get(path, "Accept", "text/plain");
+
+        assertThat(response.statusCode()).isEqualTo(200);
+        assertThat(response.body())
+                .contains(
+                        "\nweft_num_requests_running",
+                        "\nweft_num_requests_waiting",
+                        "\nweft_request_queue_time_seconds_bucket",
+                        "\nweft_time_to_first_token_seconds_bucket",
+                        "\nweft_inter_token_latency_seconds_bucket",
+                        "\nweft_e2e_request_latency_seconds_bucket",
+                        "\nweft_prompt_tokens_total",
+                        "\nweft_generation_tokens_total",
+                        "\nweft_request_success_total{finished_reason=\"stop\"");
+    }
+
+    @Test
+    void theApiDescribesItself() throws Exception {
+        String document = api.get("/q/openapi", "Accept", "application/json").body();
+
+        assertThat(ApiClient.json(document).path("paths").has("/v1/completions"))
+                .isTrue();
+        assertThat(ApiClient.json(document).path("paths").has("/v1/chat/completions"))
+                .isTrue();
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void aClientThatGoesAwayFreesItsBlocks(boolean stream) throws Exception {
+        double aborts = count("abort");
+        double lengths = count("length");
+        double generated = metrics.counter("weft.generation.tokens").count();
+        String body = "{\"prompt\":[5,6,7],\"max_tokens\":500,\"ignore_eos\":true,\"n\":2,\"stream\":" + stream + "}";
+        try (Socket socket = new Socket(root.getHost(), root.getPort())) {
+            String head =
+                    "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: "
+                            + body.length() + "\r\n\r\n";
+            socket.getOutputStream().write((head + body).getBytes(StandardCharsets.US_ASCII));
+            if (stream) {
+                BufferedReader lines =
+                        new BufferedReader(new InputStreamReader(socket.getInputStream(), StandardCharsets.UTF_8));
+                while (!lines.readLine().startsWith("data: ")) {
+                    // The head, and sizes of chunks.
+                }
+            } else {
+                await("tokens", () -> metrics.counter("weft.generation.tokens").count() > generated + 4);
+            }
+        }
+
+        await("both choices are cancelled", () -> count("abort") == aborts + 2);
+        await(
+                "nothing runs",
+                () -> service.batchingEngine().status() instanceof EngineStatus.Serving serving
+                        && serving.running() == 0
+                        && serving.waiting() == 0);
+        CacheUsage usage = service.cacheUsage();
+        assertThat(usage.open().usedBytes()).isZero();
+        assertThat(usage.host().usedBytes()).isZero();
+        assertThat(usage.device().usedBytes()).isZero();
+        assertThat(count("length")).isEqualTo(lengths);
+    }
+}

@@ -1,0 +1,44 @@
+package io.weft.api;
+
+import io.quarkus.test.junit.QuarkusTestProfile;
+import java.util.Map;
+import java.util.Set;
+
+/** The API over a {@link TestService}. */
+public class ServiceProfile implements QuarkusTestProfile {
+    @Override
+    public Set<Class<?>> getEnabledAlternatives() {
+        return Set.of(TestService.class);
+    }
+
+    @Override
+    public Map<String, String> getConfigOverrides() {
+        return Map.of("quarkus.arc.exclude-types", "io.weft.cli.Service");
+    }
+
+    static Map<String, String> with(Map<String, String> base, Map<String, String> more) {
+        Map<String, String> all = new java.util.HashMap<>(base);
+        all.putAll(more);
+        return all;
+    }
+
+    /** A model whose tokens are known. */
+    public static final class Golden extends ServiceProfile {
+        @Override
+        public Map<String, String> getConfigOverrides() {
+            return with(super.getConfigOverrides(), Map.of("weft.test.model", "src/test/resources/goldens/mistral"));
+        }
+    }
+
+    /** Few may wait, a key is asked for, and nothing is loaded before the test says so. */
+    public static final class Strict extends ServiceProfile {
+        static final String KEY = "a key, not to be told";
+
+        @Override
+        public Map<String, String> getConfigOverrides() {
+            return with(
+                    super.getConfigOverrides(),
+                    Map.of("weft.test.api-key", KEY, "weft.test.queue-limit", "1", "weft.test.gate", "SHUT"));
+        }
+    }
+}

@@ -1,0 +1,169 @@
+package io.weft.api;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import io.quarkus.test.common.http.TestHTTPResource;
+import io.quarkus.test.junit.QuarkusTest;
+import io.quarkus.test.junit.TestProfile;
+import io.weft.engine.EngineStatus;
+import jakarta.inject.Inject;
+import java.net.URI;
+import java.net.http.HttpResponse;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.MethodOrderer;
+import org.junit.jupiter.api.Order;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestMethodOrder;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** The life of a service that asks for a key: it starts, serves, fills up and drains. The order of the tests counts. */
+@QuarkusTest
+@TestProfile(ServiceProfile.Strict.class)
+@TestMethodOrder(MethodOrderer.OrderAnnotation.class)
+class StrictServiceTest {
+    private static final String[] KEY = {"Authorization", "Bearer " + ServiceProfile.Strict.KEY};
+    private static final String LONG = "{\"prompt\":[5],\"max_tokens\":500,\"ignore_eos\":true,\"stream\":true}";
+
+    @TestHTTPResource("/")
+    URI root;
+
+    @Inject
+    TestService service;
+
+    private ApiClient api;
+
+    @BeforeEach
+    void connect() {
+        api = new ApiClient(root);
+    }
+
+    @ParameterizedTest
+    @Order(1)
+    @CsvSource({"/health, 503", "/q/health/started, 503", "/q/health/ready, 503", "/q/health/live, 200"})
+    void healthWhileStarting(String path, int status) throws Exception {
+        HttpResponse<String> response = api.get(path);
+
+        assertThat(response.statusCode()).isEqualTo(status);
+        JsonNode check = ApiClient.json(response.body()).at("/checks/0/data");
+        assertThat(check.path("state").textValue()).isEqualTo("starting");
+        assertThat(check.path("phase").isTextual()).isTrue();
+    }
+
+    @Test
+    @Order(1)
+    void requestsWhileStarting() throws Exception {
+        for (String body : List.of(LONG, "{\"prompt\":\"a\"}")) {
+            assertUnavailable(api.post("/v1/completions", body, KEY), "starting");
+        }
+        assertUnavailable(api.get("/v1/models", KEY), "starting");
+    }
+
+    private static void assertUnavailable(HttpResponse<String> response, String why) {
+        assertThat(response.statusCode()).isEqualTo(503);
+        assertThat(response.headers().firstValue("retry-after")).hasValue("1");
+        assertThat(ApiClient.json(response.body()).at("/error/message").textValue())
+                .contains(why);
+    }
+
+    @ParameterizedTest
+    @Order(2)
+    @ValueSource(
+            strings = {
+                "",
+                "Bearer",
+                "Bearer ",
+                "Bearer wrong",
+                "Bearer a key, not to be tol",
+                "Basic a key, not to be told"
+            })
+    void withoutTheKey(String header) throws Exception {
+        String[] headers = header.isEmpty() ? new String[0] : new String[] {"Authorization", header};
+        List<HttpResponse<String>> responses = List.of(
+                api.get("/v1/models", headers),
+                api.get("/v1//models", headers),
+                api.get("/v1/models/test-model", headers),
+                api.post("/v1/completions", "{\"prompt\":\"a\"}", headers),
+                api.post("/v1/completions", "malformed", headers),
+                api.post("/v1/chat/completions", "{}", headers),
+                api.post("/tokenize", "{\"prompt\":\"a\"}", headers),
+                api.post("/detokenize", "{\"tokens\":[5]}", headers));
+        for (HttpResponse<String> response : responses) {
+            assertThat(response.statusCode()).as(response.uri().toString()).isEqualTo(401);
+            assertThat(response.headers().firstValue("www-authenticate")).hasValue("Bearer");
+            assertThat(ApiClient.json(response.body()).at("/error/code").textValue())
+                    .isEqualTo("invalid_api_key");
+            assertThat(response.body()).doesNotContain(ServiceProfile.Strict.KEY);
+        }
+        assertThat(api.get("/metrics").statusCode()).isEqualTo(200);
+    }
+
+    @Test
+    @Order(3)
+    void itServesOnceLoaded() throws Exception {
+        service.openGate();
+        service.batchingEngine().awaitServing();
+
+        assertThat(api.get("/q/health/started").statusCode()).isEqualTo(200);
+        assertThat(api.get("/health").statusCode()).isEqualTo(200);
+        assertThat(api.get("/v1/models", KEY).statusCode()).isEqualTo(200);
+        assertThat(api.get("/v1/models", "Authorization", "bearer " + ServiceProfile.Strict.KEY)
+                        .statusCode())
+                .isEqualTo(200);
+    }
+
+    /** One more than runs may wait; who comes then is told when to come again. */
+    @Test
+    @Order(4)
+    void aFullQueue() throws Exception {
+        List<CompletableFuture<HttpResponse<String>>> admitted = new ArrayList<>();
+        while (admitted.size() < TestService.SEQUENCES) {
+            admitted.add(api.postAsync("/v1/completions", LONG, KEY));
+            int expected = admitted.size();
+            OperationsTest.await("request " + expected + " runs", () -> running() == expected);
+        }
+        admitted.add(api.postAsync("/v1/completions", LONG, KEY));
+        OperationsTest.await(
+                "one waits",
+                () -> service.batchingEngine().status() instanceof EngineStatus.Serving serving
+                        && serving.waiting() == 1);
+
+        HttpResponse<String> refused = api.post("/v1/completions", LONG, KEY);
+        HttpResponse<String> ready = api.get("/health");
+        HttpResponse<String> live = api.get("/q/health/live");
+
+        assertThat(refused.statusCode()).isEqualTo(429);
+        assertThat(refused.headers().firstValue("retry-after")).hasValue("1");
+        assertThat(ApiClient.json(refused.body()).at("/error/code").textValue()).isEqualTo("queue_full");
+        assertThat(ready.statusCode()).isEqualTo(503);
+        assertThat(live.statusCode()).isEqualTo(200);
+        for (CompletableFuture<HttpResponse<String>> response : admitted) {
+            assertThat(ApiClient.chunks(response.join().body())).hasSize(501);
+        }
+    }
+
+    private int running() {
+        return service.batchingEngine().status() instanceof EngineStatus.Serving serving ? serving.running() : 0;
+    }
+
+    @Test
+    @Order(5)
+    void itDrains() throws Exception {
+        service.batchingEngine().drain(Duration.ofSeconds(60));
+
+        assertUnavailable(api.post("/v1/completions", LONG, KEY), "shutting down");
+        assertThat(api.get("/health").statusCode()).isEqualTo(503);
+        assertThat(ApiClient.json(api.get("/q/health/ready").body())
+                        .at("/checks/0/data/state")
+                        .textValue())
+                .isEqualTo("draining");
+        assertThat(api.get("/q/health/started").statusCode()).isEqualTo(200);
+        assertThat(api.get("/q/health/live").statusCode()).isEqualTo(200);
+    }
+}

@@ -1,0 +1,155 @@
+package io.weft.api;
+
+import io.quarkus.runtime.ShutdownEvent;
+import io.weft.cache.CacheUsage;
+import io.weft.cache.KvCache;
+import io.weft.device.cpu.CpuDevice;
+import io.weft.device.cpu.CpuOptions;
+import io.weft.engine.BatchingEngine;
+import io.weft.engine.Engine;
+import io.weft.engine.EngineRuntime;
+import io.weft.engine.ServedModel;
+import io.weft.engine.ServedModel.SamplingDefaults;
+import io.weft.model.CacheForm;
+import io.weft.model.CacheForm.Content;
+import io.weft.model.CacheGeometry;
+import io.weft.model.ModelFamily;
+import io.weft.model.ModelFiles;
+import io.weft.model.ModelSource;
+import io.weft.model.ModelWeights;
+import io.weft.pipeline.StepLimits;
+import io.weft.pipeline.StepPipeline;
+import io.weft.pipeline.Workspace;
+import io.weft.plan.Schedule;
+import io.weft.plan.StepPlanner;
+import io.weft.text.Tokenizer;
+import jakarta.enterprise.event.Observes;
+import jakarta.enterprise.inject.Alternative;
+import jakarta.enterprise.inject.Produces;
+import jakarta.inject.Singleton;
+import java.time.Instant;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
+import java.util.concurrent.CompletableFuture;
+import org.eclipse.microprofile.config.inject.ConfigProperty;
+
+/**
+ * A real engine on the CPU device, with a model of {@code weft.test.model}; half of the cache's blocks are recomputed.
+ * It starts to load once {@code weft.test.gate} is open.
+ */
+@Alternative
+@Singleton
+public class TestService {
+    static final int CONTEXT_TOKENS = 512;
+    static final int SEQUENCES = 8;
+    static final String MODEL_ID = "test-model";
+    private static final int BLOCK_TOKENS = 16;
+
+    private final ModelSource source;
+    private final ApiSettings settings;
+    private final BatchingEngine engine;
+    private final CompletableFuture<Void> gate = new CompletableFuture<>();
+    private final CompletableFuture<KvCache> cache = new CompletableFuture<>();
+
+    /** Whether the engine loads at once. */
+    enum Gate {
+        OPEN,
+        SHUT
+    }
+
+    TestService(
+            @ConfigProperty(name = "weft.test.model", defaultValue = "demo") String model,
+            @ConfigProperty(name = "weft.test.api-key") Optional<String> apiKey,
+            @ConfigProperty(name = "weft.test.max-body-bytes", defaultValue = "1048576") long maxBodyBytes,
+            @ConfigProperty(name = "weft.test.queue-limit", defaultValue = "64") int queueLimit,
+            @ConfigProperty(name = "weft.test.gate", defaultValue = "OPEN") Gate gate)
+            throws InterruptedException {
+        this.source = ModelSource.parse(model);
+        ApiSettings defaults = ApiSettings.of(MODEL_ID);
+        this.settings = new ApiSettings(
+                MODEL_ID,
+                apiKey,
+                defaults.livenessStall(),
+                OptionalInt.empty(),
+                OptionalDouble.empty(),
+                OptionalLong.empty(),
+                maxBodyBytes,
+                16);
+        this.engine = new BatchingEngine(phase -> load(), queueLimit);
+        if (gate == Gate.OPEN) {
+            openGate();
+            engine.awaitServing();
+        }
+    }
+
+    private EngineRuntime load() {
+        gate.join();
+        ModelFiles files = ModelFiles.open(source, ModelFamily.all());
+        CpuDevice device = new CpuDevice(new CpuOptions(256L << 20, 256L << 20, OptionalDouble.empty(), 2));
+        StepLimits limits = new StepLimits(SEQUENCES, 128, 64, CONTEXT_TOKENS);
+        ModelWeights weights = ModelWeights.load(files, device, CONTEXT_TOKENS, (layer, layers) -> {});
+        CacheGeometry geometry =
+                new CacheGeometry(files.architecture().dimensions(), Float.BYTES, BLOCK_TOKENS, 2 * BLOCK_TOKENS);
+        Workspace workspace = Workspace.allocate(device, files.architecture(), geometry, limits, 8 << 20);
+        long bytes = SEQUENCES * (long) geometry.blocks(CONTEXT_TOKENS) * geometry.blockBytes(Content.KEY_VALUE);
+        KvCache loaded = new KvCache(device, geometry, limits.openBlocks(BLOCK_TOKENS), bytes / 4, bytes);
+        cache.complete(loaded);
+        return new EngineRuntime(
+                new ServedModel(
+                        MODEL_ID,
+                        Instant.EPOCH,
+                        CONTEXT_TOKENS,
+                        files.architecture().dimensions().vocabularySize(),
+                        files.generation().endTokens(),
+                        new SamplingDefaults(0, 1, 0)),
+                loaded,
+                new StepPipeline(device, weights, loaded, workspace),
+                new StepPlanner(geometry, Schedule.CHUNKED, 8 << 20, 64, 3),
+                (block, promptTokens) -> List.of(block % 2 == 0 ? CacheForm.HOST_ACT : CacheForm.HOST_KV),
+                () -> {
+                    device.close();
+                    files.close();
+                });
+    }
+
+    /** Lets the engine load. */
+    void openGate() {
+        gate.complete(null);
+    }
+
+    BatchingEngine batchingEngine() {
+        return engine;
+    }
+
+    CacheUsage cacheUsage() {
+        return cache.join().usage();
+    }
+
+    @Produces
+    @Singleton
+    ApiSettings settings() {
+        return settings;
+    }
+
+    @Produces
+    @Singleton
+    Engine engine() {
+        return engine;
+    }
+
+    @Produces
+    @Singleton
+    Tokenizer tokenizer() {
+        try (ModelFiles files = ModelFiles.open(source, ModelFamily.all())) {
+            return Tokenizer.open(files.directory());
+        }
+    }
+
+    void stop(@Observes ShutdownEvent event) {
+        openGate();
+        engine.close();
+    }
+}

@@ -1,0 +1,153 @@
+package io.weft.profile;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.weft.device.Device;
+import io.weft.device.cpu.CpuDevice;
+import io.weft.device.cpu.CpuOptions;
+import io.weft.model.CacheGeometry;
+import io.weft.model.ModelFamily;
+import io.weft.model.ModelFiles;
+import io.weft.model.ModelSource;
+import io.weft.model.ModelWeights;
+import io.weft.plan.Curve;
+import io.weft.plan.HardwareProfile;
+import io.weft.profile.ProfileStore.StoredProfile;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.OptionalDouble;
+import java.util.function.UnaryOperator;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** On the CPU device with a slow link, whose rate is known. */
+class HardwareProfilerTest {
+    private static final double LINK_GIGABYTES_PER_SECOND = 0.5;
+    /** A busy machine takes long to compile kernels, and only a steady profile is kept. */
+    private static final Duration PATIENCE = Duration.ofMinutes(1);
+
+    private static final long POOL_BYTES = 256 << 20;
+
+    @TempDir
+    private Path directory;
+
+    private ModelFiles files;
+    private Device device;
+    private ModelWeights weights;
+    private CacheGeometry geometry;
+    private ProfilingMemory memory;
+
+    @BeforeEach
+    void load() {
+        files = ModelFiles.open(new ModelSource.Demo(), ModelFamily.all());
+        device = new CpuDevice(new CpuOptions(POOL_BYTES, POOL_BYTES, OptionalDouble.of(LINK_GIGABYTES_PER_SECOND), 2));
+        weights = ModelWeights.load(files, device, 1024, (layer, layers) -> {});
+        geometry = new CacheGeometry(files.architecture().dimensions(), 4, 16, 64);
+        memory = new ProfilingMemory(device.allocate("profiling", 8 << 20), device.allocateHost("profiling", 4 << 20));
+    }
+
+    @AfterEach
+    void close() {
+        device.close();
+        files.close();
+    }
+
+    @Test
+    void findsTheRateOfTheLinkAndCurvesOfSeveralPoints() {
+        HardwareProfile profile = new HardwareProfiler(PATIENCE)
+                .measure(device, weights, geometry, memory)
+                .profile();
+        // Wide, since a machine under load may be late; but a unit that is wrong by 8 or 1000 would show.
+        assertThat(profile.linkBytesPerSecond()).isBetween(0.2e9, 0.6e9);
+        assertThat(profile.linkOut().unitsPerSecond()).isBetween(0.2e9, 0.6e9);
+        for (Curve curve :
+                new Curve[] {profile.keyValues(), profile.project(), profile.complete(), profile.attentionReads()}) {
+            assertThat(curve.points()).hasSizeGreaterThan(3);
+            assertThat(curve.nanos(64)).isGreaterThan(curve.nanos(1));
+        }
+        for (Curve link : new Curve[] {profile.linkIn(), profile.linkOut()}) {
+            assertThat(link.nanos(4096) / 4096).isGreaterThanOrEqualTo(0.999e9 / link.unitsPerSecond());
+        }
+        assertThat(profile.handoffNanos()).isPositive();
+        assertThat(profile.launchNanos()).isPositive();
+    }
+
+    @Test
+    void aKeptProfileIsReadAndNotMeasuredAgain() {
+        HardwareProfiler first = new HardwareProfiler(PATIENCE);
+        assertThat(first.current()).isEmpty();
+        HardwareProfile measured = first.profile(device, weights, geometry, memory, directory);
+        assertThat(first.current()).containsSame(measured);
+        HardwareProfiler second = new HardwareProfiler(PATIENCE);
+        // Two measurements are never equal to the nanosecond.
+        assertThat(second.profile(device, weights, geometry, memory, directory)).isEqualTo(measured);
+        assertThat(second.current()).contains(measured);
+        CacheGeometry other = new CacheGeometry(files.architecture().dimensions(), 4, 16, 128);
+        assertThat(new HardwareProfiler(PATIENCE).profile(device, weights, other, memory, directory))
+                .isNotEqualTo(measured);
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {"", "{", "[]", "null", "{\"version\":1}", "truncated", "other version", "other key", "no curve"})
+    void aFileThatCannotBeUsedIsMeasuredAgain(String damage) throws IOException {
+        String key = HardwareProfiler.key(device, geometry);
+        ProfileStore store = new ProfileStore(directory);
+        HardwareProfile kept = TestProfiles.small();
+        store.save(key, kept);
+        assertThat(store.load(key)).contains(kept);
+        damage(store.file(key), damage);
+        assertThat(store.load(key)).isEmpty();
+        HardwareProfile measured = new HardwareProfiler(PATIENCE).profile(device, weights, geometry, memory, directory);
+        assertThat(measured).isNotEqualTo(kept);
+        assertThat(store.load(key)).contains(measured);
+    }
+
+    private static void damage(Path file, String damage) throws IOException {
+        UnaryOperator<String> change = switch (damage) {
+            case "truncated" -> text -> text.substring(0, text.length() / 2);
+            case "other version" -> text -> text.replaceFirst("\"version\" : 1", "\"version\" : 999");
+            case "other key" -> text -> text.replaceFirst("\"key\" : \"", "\"key\" : \"another ");
+            case "no curve" -> text -> text.replaceFirst("\"linkIn\"", "\"linkThrough\"");
+            default -> text -> damage;
+        };
+        String before = Files.readString(file);
+        String after = change.apply(before);
+        assertThat(after).isNotEqualTo(before);
+        Files.writeString(file, after);
+    }
+
+    @Test
+    void aDirectoryThatCannotBeWrittenCostsNothingButTime() throws IOException {
+        Path file = Files.writeString(directory.resolve("file"), "not a directory");
+        HardwareProfile measured =
+                new HardwareProfiler(PATIENCE).profile(device, weights, geometry, memory, file.resolve("profiles"));
+        assertThat(measured.linkBytesPerSecond()).isPositive();
+        assertThat(Files.readString(file)).isEqualTo("not a directory");
+    }
+
+    @Test
+    void onlyTheProfileItselfStaysInTheDirectory() throws IOException {
+        new ProfileStore(directory).save("key", TestProfiles.small());
+        try (var all = Files.list(directory)) {
+            assertThat(all).containsExactly(new ProfileStore(directory).file("key"));
+        }
+        Path chosen = directory.resolve("chosen.json");
+        StoredProfile stored = new StoredProfile(1, "key", TestProfiles.small());
+        ProfileStore.write(stored, chosen);
+        assertThat(ProfileStore.read(chosen)).isEqualTo(stored);
+        Files.writeString(chosen, "{\"version\":\"x\"}");
+        assertThatThrownBy(() -> ProfileStore.read(chosen))
+                .isInstanceOf(IOException.class)
+                .hasMessageStartingWith("not a profile")
+                .message()
+                .hasLineCount(1);
+    }
+}

@@ -1,0 +1,17 @@
+package io.weft.profile;
+
+import io.weft.plan.Curve;
+import io.weft.plan.Curve.Point;
+import io.weft.plan.HardwareProfile;
+import java.util.List;
+
+/** Profiles of no machine in particular. */
+final class TestProfiles {
+    private TestProfiles() {}
+
+    static HardwareProfile small() {
+        Curve curve = new Curve(List.of(new Point(1, 10.25), new Point(1 << 20, 1e6 / 3)));
+        return new HardwareProfile(
+                "small", curve, curve, curve, curve, curve, curve, curve, curve, curve, curve, 1, 2.5);
+    }
+}
