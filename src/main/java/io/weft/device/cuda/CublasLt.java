@@ -350,7 +350,7 @@ final class CublasLt {
             return Optional.of(
                     new Algorithm(result.asSlice(0, ALGORITHM_BYTES), result.get(JAVA_LONG, HEURISTIC_WORKSPACE_AT)));
         } finally {
-            status(unused -> (int) preferenceDestroy.invokeExact(preference), MemorySegment.NULL);
+            status(_ -> (int) preferenceDestroy.invokeExact(preference), MemorySegment.NULL);
         }
     }
 
@@ -418,6 +418,6 @@ final class CublasLt {
     }
 
     void close() {
-        status(unused -> (int) destroy.invokeExact(handle), MemorySegment.NULL);
+        status(_ -> (int) destroy.invokeExact(handle), MemorySegment.NULL);
     }
 }

@@ -100,7 +100,6 @@ final class EventWatcher implements AutoCloseable {
                     arrivals.wait();
                 } catch (InterruptedException e) {
                     // Nobody has a reason to; the thread ends when the device closes.
-                    continue;
                 }
             }
             waiting.addAll(arrivals);

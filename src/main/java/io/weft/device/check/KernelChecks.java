@@ -1,0 +1,541 @@
+package io.weft.device.check;
+
+import io.weft.device.Activation;
+import io.weft.device.AttentionShape;
+import io.weft.device.Device;
+import io.weft.device.DeviceBuffer;
+import io.weft.device.ElementType;
+import io.weft.device.Embedding;
+import io.weft.device.Epilogue;
+import io.weft.device.Event;
+import io.weft.device.Linear;
+import io.weft.device.Norm;
+import io.weft.device.RandomTensor;
+import io.weft.device.RotaryTable;
+import io.weft.device.Stream;
+import io.weft.device.Tensor;
+import io.weft.device.TensorView;
+import io.weft.device.check.AttentionCase.Division;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import java.util.Locale;
+import java.util.SplittableRandom;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Runs every kernel of one device and of a reference on the same inputs, which both can hold exactly. Errors are
+ * relative to the largest value of the reference; a bound is a multiple of the tested element type's epsilon, plus what
+ * fp32 sums of that length may differ by.
+ */
+public final class KernelChecks {
+    private static final int[] ROWS = {1, 7, 33, 257};
+    /** An fp32 sum of n terms of size 1 may differ by about n times this. */
+    private static final double SUM_EPSILON = 0x1p-22;
+
+    private final Workbench reference;
+    private final Workbench tested;
+    private final ElementType type;
+    private final Consumer<Result> results;
+    private final SplittableRandom random = new SplittableRandom(20241127);
+
+    /**
+     * One check.
+     *
+     * @param name kernel, sizes, and what is compared
+     * @param error the largest error, or how many elements differ; NaN if an element was not written
+     * @param bound the largest error that passes
+     */
+    public record Result(String name, double error, double bound) {
+        /** A NaN passes nothing. */
+        public boolean passed() {
+            return error <= bound;
+        }
+
+        @Override
+        public String toString() {
+            return String.format(
+                    Locale.ROOT, "%-4s %-76s error %.2e, bound %.2e", passed() ? "ok" : "FAIL", name, error, bound);
+        }
+    }
+
+    private KernelChecks(Device reference, Device tested, Consumer<Result> results) {
+        this.reference = new Workbench(reference);
+        this.tested = new Workbench(tested);
+        this.type = tested.elementType();
+        this.results = results;
+    }
+
+    /**
+     * Runs all checks. Takes 192 MiB of device and host memory of each device, and some for weights.
+     *
+     * @param reference a device whose elements hold whatever the tested device's do
+     * @param tested may be of the same kind
+     * @param results told of each check as it is done
+     */
+    public static void run(Device reference, Device tested, Consumer<Result> results) {
+        KernelChecks checks = new KernelChecks(reference, tested, results);
+        checks.copies();
+        checks.weights();
+        checks.embed();
+        checks.norms();
+        checks.gates();
+        checks.rotate();
+        checks.rowCopies();
+        checks.results();
+        checks.linear();
+        checks.attention();
+    }
+
+    /** What a check runs on each of the two devices; the answer is read back at once. */
+    @FunctionalInterface
+    private interface Run {
+        float[] on(Workbench bench);
+    }
+
+    private void compare(String name, double bound, Run run) {
+        reference.clear();
+        float[] expected = run.on(reference);
+        tested.clear();
+        float[] actual = run.on(tested);
+        results.accept(new Result(name, error(expected, actual), bound));
+    }
+
+    /** The largest difference, relative to the largest expected value; NaN if anything is NaN. */
+    private static double error(float[] expected, float[] actual) {
+        double scale = 0;
+        double worst = expected.length == actual.length ? 0 : Double.POSITIVE_INFINITY;
+        for (int i = 0; i < Math.min(expected.length, actual.length); i++) {
+            scale = Math.max(scale, Math.abs(expected[i]));
+            double difference = Math.abs((double) expected[i] - actual[i]);
+            worst = Double.isNaN(difference) ? Double.NaN : Math.max(worst, difference);
+            if (Double.isNaN(worst)) {
+                return worst;
+            }
+        }
+        return worst == 0 ? 0 : worst / scale;
+    }
+
+    private void sameBits(String name, float[] expected, float[] actual) {
+        int different = expected.length == actual.length ? 0 : Integer.MAX_VALUE;
+        for (int i = 0; i < Math.min(expected.length, actual.length); i++) {
+            if (Float.isNaN(actual[i])) {
+                results.accept(new Result(name, Double.NaN, 0));
+                return;
+            }
+            if (Float.floatToRawIntBits(expected[i]) != Float.floatToRawIntBits(actual[i])) {
+                different++;
+            }
+        }
+        results.accept(new Result(name, different, 0));
+    }
+
+    private float[] values(int count, double scale) {
+        float[] values = new float[count];
+        for (int i = 0; i < count; i++) {
+            values[i] = Workbench.round(type, (float) (random.nextDouble(-1, 1) * scale));
+        }
+        return values;
+    }
+
+    private int[] integers(int count, int below) {
+        int[] values = new int[count];
+        for (int i = 0; i < count; i++) {
+            values[i] = random.nextInt(below);
+        }
+        return values;
+    }
+
+    /** A tensor as a file would hold it, in an element type of the file's. */
+    private static TensorView tensor(
+            Arena arena, String name, ElementType fileType, List<Integer> shape, float[] values) {
+        MemorySegment data = arena.allocate((long) values.length * fileType.bytes(), Float.BYTES);
+        for (int i = 0; i < values.length; i++) {
+            Workbench.encode(fileType, data, i, values[i]);
+        }
+        return new TensorView(name, fileType, shape, data);
+    }
+
+    private double epsilon() {
+        return Workbench.epsilon(type);
+    }
+
+    private void copies() {
+        for (int count : new int[] {1, 7, 33, 257, 1 << 20}) {
+            float[] in = values(count, 1);
+            tested.clear();
+            DeviceBuffer first = tested.elements(in);
+            DeviceBuffer second = tested.elements(count);
+            Stream other = tested.device().stream("copies " + count);
+            Event arrived = tested.device().event(Event.Timing.TIMED);
+            Event copied = tested.device().event(Event.Timing.TIMED);
+            tested.stream().record(arrived);
+            other.await(arrived);
+            other.copyOnDevice(first, second);
+            other.record(copied);
+            tested.stream().await(copied);
+            sameBits("copies of %d elements".formatted(count), in, tested.read(second));
+            boolean ordered = copied.isReached() && copied.nanosSince(arrived) >= 0;
+            results.accept(new Result("events around a copy of %d elements".formatted(count), ordered ? 0 : 1, 0));
+        }
+    }
+
+    /** Weights from files of every element type, and made on the device, must be the nearest numbers. */
+    private void weights() {
+        int rows = 33;
+        int width = 100;
+        int[] ids = new int[rows];
+        for (int i = 0; i < rows; i++) {
+            ids[i] = i;
+        }
+        try (Arena arena = Arena.ofConfined()) {
+            float[] values = values(rows * width, 4);
+            for (ElementType fileType : ElementType.values()) {
+                TensorView view = tensor(arena, "weights", fileType, List.of(rows, width), values);
+                sameWeights("weights from a file of " + fileType, view, ids);
+            }
+            sameWeights(
+                    "weights made on the device",
+                    new RandomTensor("random", List.of(rows, width), 1L << 40, 0.25f, 0.1f),
+                    ids);
+        }
+    }
+
+    private void sameWeights(String name, Tensor tensor, int[] ids) {
+        float[] expected = new float[(int) tensor.elements()];
+        for (int i = 0; i < expected.length; i++) {
+            expected[i] = Workbench.round(type, tensor.element(i));
+        }
+        tested.clear();
+        Embedding table = tested.device().embedding(tensor, null, 0, 1);
+        DeviceBuffer out = tested.elements(expected.length);
+        DeviceBuffer places = tested.ints(new int[ids.length]);
+        tested.kernels().embed(tested.stream(), table, tested.ints(ids), places, out, ids.length);
+        sameBits(name, expected, tested.read(out));
+    }
+
+    private void embed() {
+        int vocabulary = 101;
+        int places = 61;
+        int offset = 2;
+        try (Arena arena = Arena.ofConfined()) {
+            for (int width : new int[] {64, 100}) {
+                Tensor tokens =
+                        tensor(arena, "tokens", type, List.of(vocabulary, width), values(vocabulary * width, 1));
+                Tensor learned = tensor(arena, "positions", type, List.of(places, width), values(places * width, 1));
+                for (@Nullable Tensor positions : new Tensor[] {learned, null}) {
+                    Embedding expected = reference.device().embedding(tokens, positions, offset, 1.5f);
+                    Embedding actual = tested.device().embedding(tokens, positions, offset, 1.5f);
+                    for (int rows : ROWS) {
+                        int[] ids = integers(rows, vocabulary);
+                        int[] at = integers(rows, places - offset);
+                        String name = "embed %d x %d%s"
+                                .formatted(rows, width, positions == null ? "" : ", learned positions");
+                        compare(name, epsilon(), bench -> {
+                            DeviceBuffer out = bench.elements((long) rows * width);
+                            Embedding table = bench == reference ? expected : actual;
+                            bench.kernels().embed(bench.stream(), table, bench.ints(ids), bench.ints(at), out, rows);
+                            return bench.read(out);
+                        });
+                    }
+                }
+            }
+        }
+    }
+
+    private void norms() {
+        try (Arena arena = Arena.ofConfined()) {
+            for (int width : new int[] {64, 100, 2304, 4096}) {
+                Tensor gain = tensor(arena, "gain", type, List.of(width), values(width, 2));
+                Tensor bias = tensor(arena, "bias", type, List.of(width), values(width, 1));
+                List<Norm.Kind> kinds = List.of(new Norm.Kind.LayerNorm(1e-5f), new Norm.Kind.RmsNorm(1e-6f, 1));
+                for (Norm.Kind kind : kinds) {
+                    Norm expected = reference.device().norm(kind, gain, bias);
+                    Norm actual = tested.device().norm(kind, gain, bias);
+                    for (int rows : ROWS) {
+                        float[] in = values(rows * width, 3);
+                        String name =
+                                "%s %d x %d, in place".formatted(kind.getClass().getSimpleName(), rows, width);
+                        compare(name, epsilon() + width * SUM_EPSILON, bench -> {
+                            DeviceBuffer values = bench.elements(in);
+                            Norm norm = bench == reference ? expected : actual;
+                            bench.kernels().norm(bench.stream(), norm, values, values, rows);
+                            return bench.read(values);
+                        });
+                    }
+                }
+            }
+        }
+    }
+
+    private void gates() {
+        for (Activation activation : Activation.values()) {
+            for (int width : new int[] {64, 101}) {
+                for (int rows : ROWS) {
+                    float[] in = values(rows * 2 * width, 4);
+                    compare("gate %s %d x %d".formatted(activation, rows, width), 2 * epsilon(), bench -> {
+                        DeviceBuffer out = bench.elements((long) rows * width);
+                        bench.kernels().gate(bench.stream(), activation, bench.elements(in), out, rows, width);
+                        return bench.read(out);
+                    });
+                }
+            }
+        }
+    }
+
+    private void rotate() {
+        record Size(int heads, int headSize, int rotaryWidth, int rowWidth) {}
+        List<Size> sizes = List.of(
+                new Size(4, 64, 64, 256),
+                new Size(2, 64, 32, 256),
+                new Size(3, 20, 10, 70),
+                new Size(2, 128, 128, 512));
+        int positions = 400;
+        for (Size size : sizes) {
+            float[] frequencies = new float[size.rotaryWidth() / 2];
+            for (int j = 0; j < frequencies.length; j++) {
+                frequencies[j] = (float) Math.pow(10_000, -(double) j / frequencies.length);
+            }
+            RotaryTable expected = reference.device().rotaryTable(frequencies, 1.1f, positions);
+            RotaryTable actual = tested.device().rotaryTable(frequencies, 1.1f, positions);
+            for (int rowsPerPosition : new int[] {1, 16}) {
+                for (int rows : ROWS) {
+                    float[] in = values(rows * size.rowWidth(), 1);
+                    int[] at = integers(Math.ceilDiv(rows, rowsPerPosition), positions - rowsPerPosition);
+                    String name = "rotate %d x %d heads of %d (%d), %d rows a position"
+                            .formatted(rows, size.heads(), size.headSize(), size.rotaryWidth(), rowsPerPosition);
+                    compare(name, 2 * epsilon(), bench -> {
+                        DeviceBuffer values = bench.elements(in);
+                        bench.kernels()
+                                .rotate(
+                                        bench.stream(),
+                                        bench == reference ? expected : actual,
+                                        values,
+                                        size.rowWidth(),
+                                        size.heads(),
+                                        size.headSize(),
+                                        bench.ints(at),
+                                        rowsPerPosition,
+                                        rows);
+                        return bench.read(values);
+                    });
+                }
+            }
+        }
+    }
+
+    private void rowCopies() {
+        for (int width : new int[] {1, 33, 64}) {
+            for (int rows : ROWS) {
+                float[] in = values(rows * width, 1);
+                int[] order = permutation(rows);
+                compare("scatterRows %d x %d".formatted(rows, width), 0, bench -> {
+                    int rowBytes = width * bench.elementBytes();
+                    long[] offsets = new long[rows];
+                    for (int i = 0; i < rows; i++) {
+                        offsets[i] = (long) order[i] * rowBytes;
+                    }
+                    DeviceBuffer out = bench.elements((long) rows * width);
+                    bench.kernels()
+                            .scatterRows(bench.stream(), bench.elements(in), rowBytes, bench.longs(offsets), out, rows);
+                    return bench.read(out);
+                });
+                compare("gatherRows %d x %d".formatted(rows, width), 0, bench -> {
+                    int rowBytes = width * bench.elementBytes();
+                    DeviceBuffer out = bench.elements((long) rows * width);
+                    bench.kernels()
+                            .gatherRows(bench.stream(), bench.elements(in), rowBytes, bench.ints(order), out, rows);
+                    return bench.read(out);
+                });
+            }
+        }
+    }
+
+    private int[] permutation(int count) {
+        int[] order = new int[count];
+        for (int i = 0; i < count; i++) {
+            int j = random.nextInt(i + 1);
+            order[i] = order[j];
+            order[j] = i;
+        }
+        return order;
+    }
+
+    private void results() {
+        for (int width : new int[] {1, 33, 384, 5001}) {
+            for (int rows : ROWS) {
+                float[] in = values(rows * width, 1);
+                compare("toFloat %d x %d".formatted(rows, width), 0, bench -> {
+                    DeviceBuffer out = bench.poisoned((long) in.length * Float.BYTES);
+                    bench.kernels().toFloat(bench.stream(), bench.elements(in), out, in.length);
+                    return bench.readFloats(out);
+                });
+                compare("argmax %d x %d".formatted(rows, width), 0, bench -> {
+                    DeviceBuffer out = bench.ints(new int[rows]);
+                    bench.kernels().argmax(bench.stream(), bench.elements(in), out, rows, width);
+                    int[] columns = bench.readInts(out);
+                    float[] answer = new float[rows];
+                    for (int i = 0; i < rows; i++) {
+                        answer[i] = columns[i];
+                    }
+                    return answer;
+                });
+            }
+        }
+    }
+
+    private void linear() {
+        record Size(int outFeatures, int inFeatures) {}
+        List<Size> sizes = List.of(
+                new Size(64, 64), new Size(50, 100), new Size(384, 160), new Size(257, 33), new Size(512, 1024));
+        List<Epilogue> epilogues = List.of(
+                new Epilogue.Store(),
+                new Epilogue.AddToOutput(),
+                new Epilogue.Activate(Activation.RELU),
+                new Epilogue.Activate(Activation.SILU),
+                new Epilogue.Activate(Activation.GELU),
+                new Epilogue.Activate(Activation.GELU_TANH));
+        try (Arena arena = Arena.ofConfined()) {
+            for (Size size : sizes) {
+                int n = size.outFeatures();
+                int k = size.inFeatures();
+                double weightScale = 1 / Math.sqrt(k);
+                int cut = n / 3;
+                List<Tensor> weights = List.of(
+                        tensor(arena, "first", type, List.of(cut, k), values(cut * k, weightScale)),
+                        tensor(arena, "rest", type, List.of(n - cut, k), values((n - cut) * k, weightScale)));
+                Tensor oneBias = tensor(arena, "bias", type, List.of(n), values(n, 1));
+                for (List<Tensor> bias : List.of(List.<Tensor>of(), List.of(oneBias))) {
+                    Linear expected = reference.device().linear("check", weights, bias);
+                    Linear actual = tested.device().linear("check", weights, bias);
+                    for (Epilogue epilogue : epilogues) {
+                        for (int rows : ROWS) {
+                            linear(bias.isEmpty() ? "" : ", bias", expected, actual, epilogue, rows);
+                        }
+                        linearBits(bias.isEmpty() ? "" : ", bias", actual, epilogue);
+                    }
+                }
+            }
+        }
+    }
+
+    private static String describe(String suffix, Linear linear, Epilogue epilogue) {
+        String after = epilogue instanceof Epilogue.Activate(Activation activation)
+                ? activation.name()
+                : epilogue.getClass().getSimpleName();
+        return "(%d, %d) %s%s".formatted(linear.outFeatures(), linear.inFeatures(), after, suffix);
+    }
+
+    private void linear(String suffix, Linear expected, Linear actual, Epilogue epilogue, int rows) {
+        float[] in = values(rows * actual.inFeatures(), 1);
+        float[] before = values(rows * actual.outFeatures(), 1);
+        // An activation that is a kernel of its own reads what was rounded once.
+        double bound = 2 * epsilon() + actual.inFeatures() * SUM_EPSILON;
+        compare("linear %d rows x %s".formatted(rows, describe(suffix, actual, epilogue)), bound, bench -> {
+            DeviceBuffer out = bench.elements(before);
+            Linear weights = bench == reference ? expected : actual;
+            bench.kernels().linear(bench.stream(), weights, bench.elements(in), out, rows, epilogue);
+            return bench.read(out);
+        });
+    }
+
+    /** Each row of a batch, and each row alone. */
+    private void linearBits(String suffix, Linear weights, Epilogue epilogue) {
+        int rows = ROWS[ROWS.length - 1];
+        int k = weights.inFeatures();
+        int n = weights.outFeatures();
+        tested.clear();
+        DeviceBuffer in = tested.elements(values(rows * k, 1));
+        float[] before = values(rows * n, 1);
+        DeviceBuffer alone = tested.elements(before);
+        long inBytes = (long) k * tested.elementBytes();
+        long outBytes = (long) n * tested.elementBytes();
+        for (int row = 0; row < rows; row++) {
+            tested.kernels()
+                    .linear(
+                            tested.stream(),
+                            weights,
+                            in.slice(row * inBytes, inBytes),
+                            alone.slice(row * outBytes, outBytes),
+                            1,
+                            epilogue);
+        }
+        float[] expected = tested.read(alone);
+        for (int batch : ROWS) {
+            if (batch > 1) {
+                DeviceBuffer out = tested.elements(before);
+                for (int row = 0; row < rows; row += batch) {
+                    int count = Math.min(batch, rows - row);
+                    tested.kernels()
+                            .linear(
+                                    tested.stream(),
+                                    weights,
+                                    in.slice(row * inBytes, count * inBytes),
+                                    out.slice(row * outBytes, count * outBytes),
+                                    count,
+                                    epilogue);
+                }
+                sameBits(
+                        "linear %s: %d rows at once, same bits as alone"
+                                .formatted(describe(suffix, weights, epilogue), batch),
+                        expected,
+                        tested.read(out));
+            }
+        }
+    }
+
+    private void attention() {
+        int noWindow = Integer.MAX_VALUE;
+        List<AttentionShape> shapes = List.of(
+                new AttentionShape(4, 4, 16, 0.25f, noWindow, 16, 64),
+                new AttentionShape(4, 2, 32, 0.2f, noWindow, 16, 256),
+                new AttentionShape(4, 4, 64, 0.125f, noWindow, 16, 64),
+                new AttentionShape(8, 2, 128, 0.09f, noWindow, 16, 64),
+                new AttentionShape(2, 2, 128, 0.09f, 40, 32, 128),
+                new AttentionShape(3, 3, 80, 0.11f, noWindow, 8, 48),
+                new AttentionShape(2, 1, 96, 0.1f, noWindow, 1, 7),
+                new AttentionShape(20, 1, 64, 0.125f, 100, 16, 96),
+                new AttentionShape(2, 2, 20, 0.22f, noWindow, 4, 20),
+                new AttentionShape(2, 1, 256, 0.06f, noWindow, 16, 64));
+        long seed = 1;
+        for (AttentionShape shape : shapes) {
+            for (int sequences : new int[] {1, 7, 33}) {
+                attention("decode", shape, sequences, 1, seed++);
+            }
+            attention("prefill", shape, 1, 257, seed++);
+            attention("prefill", shape, 3, 33, seed++);
+            attention("pieces of prompts", shape, 5, 7, seed++);
+        }
+    }
+
+    private void attention(String what, AttentionShape shape, int sequences, int rowsMost, long seed) {
+        SplittableRandom lengths = new SplittableRandom(seed);
+        int[] rows = new int[sequences];
+        int[] tokens = new int[sequences];
+        for (int i = 0; i < sequences; i++) {
+            rows[i] = i == 0 ? rowsMost : 1 + lengths.nextInt(rowsMost);
+            tokens[i] = rows[i] + (i == 0 ? 300 : lengths.nextInt(200));
+        }
+        AttentionCase attention = new AttentionCase(shape, tokens, rows, seed, value -> Workbench.round(type, value));
+        String name = "%s, %d sequences, %d rows, %d/%d heads of %d, cell %d%s"
+                .formatted(
+                        what,
+                        sequences,
+                        attention.rows(),
+                        shape.heads(),
+                        shape.keyValueHeads(),
+                        shape.headSize(),
+                        shape.cellTokens(),
+                        shape.window() == Integer.MAX_VALUE ? "" : ", window " + shape.window());
+        float[] whole = attention.run(tested, Division.WHOLE);
+        double bound = 4 * epsilon() + 500 * SUM_EPSILON;
+        results.accept(new Result("attend " + name, error(attention.run(reference, Division.WHOLE), whole), bound));
+        for (Division division : List.of(Division.CALL_PER_CELL, Division.SPAN_PER_ROW, Division.CALL_PER_SEQUENCE)) {
+            sameBits(
+                    "attend " + name + ", " + division.name().toLowerCase(Locale.ROOT),
+                    whole,
+                    attention.run(tested, division));
+        }
+    }
+}
