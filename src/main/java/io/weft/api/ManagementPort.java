@@ -120,8 +120,8 @@ class ManagementPort {
     private void answerMetrics(HttpServerResponse response) {
         Callable<String> scrape = registry::scrape;
         vertx.executeBlocking(scrape, false)
-                .onSuccess(text ->
-                        response.putHeader(HttpHeaders.CONTENT_TYPE, METRICS_TYPE).end(text))
+                .onSuccess(text -> response.putHeader(HttpHeaders.CONTENT_TYPE, METRICS_TYPE)
+                        .end(text))
                 .onFailure(failure -> response.setStatusCode(500).end());
     }
 }

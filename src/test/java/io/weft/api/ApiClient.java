@@ -36,7 +36,9 @@ record ApiClient(URI root, HttpClient http) {
     private HttpRequest posting(String path, String body, String... headers) {
         HttpRequest.Builder request = request(path, headers).POST(BodyPublishers.ofString(body));
         boolean typed = Arrays.stream(headers).anyMatch("Content-Type"::equalsIgnoreCase);
-        return typed ? request.build() : request.header("Content-Type", "application/json").build();
+        return typed
+                ? request.build()
+                : request.header("Content-Type", "application/json").build();
     }
 
     HttpResponse<String> post(String path, String body, String... headers) throws IOException, InterruptedException {

@@ -75,8 +75,8 @@ class ChatTest {
 
     @Test
     void aWholeAnswerIsWhatACompletionOfTheTemplateGives() throws Exception {
-        JsonNode completion = api.answer(
-                "/v1/completions", "{\"prompt\":" + promptIds() + ",\"max_tokens\":9,\"ignore_eos\":true}");
+        JsonNode completion =
+                api.answer("/v1/completions", "{\"prompt\":" + promptIds() + ",\"max_tokens\":9,\"ignore_eos\":true}");
 
         JsonNode chat = api.answer(PATH, "{" + MESSAGES + ",\"max_completion_tokens\":9,\"ignore_eos\":true}");
 
@@ -89,7 +89,8 @@ class ChatTest {
 
     @Test
     void textPartsAreOneText() throws Exception {
-        String parts = "\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"The \"},{\"type\":\"text\",\"text\":\"king\"}]}]";
+        String parts =
+                "\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"The \"},{\"type\":\"text\",\"text\":\"king\"}]}]";
 
         assertThat(api.answer("/tokenize", "{" + parts + "}").path("tokens").toString())
                 .isEqualTo(promptIds());
@@ -113,9 +114,11 @@ class ChatTest {
         assertThat(new String(bytes.toString().getBytes(StandardCharsets.ISO_8859_1), StandardCharsets.UTF_8))
                 .isEqualTo(choice.at("/message/content").textValue());
 
-        List<JsonNode> chunks = ApiClient.chunks(api.post(PATH, "{" + fields + ",\"stream\":true}").body());
+        List<JsonNode> chunks = ApiClient.chunks(
+                api.post(PATH, "{" + fields + ",\"stream\":true}").body());
         assertThat(chunks.stream()
-                        .flatMap(chunk -> chunk.at("/choices/0/logprobs/content").valueStream())
+                        .flatMap(
+                                chunk -> chunk.at("/choices/0/logprobs/content").valueStream())
                         .toList())
                 .isEqualTo(scores);
     }

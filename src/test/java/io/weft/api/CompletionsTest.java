@@ -99,8 +99,8 @@ class CompletionsTest {
 
     @Test
     void aWholeAnswer() throws Exception {
-        HttpResponse<String> response =
-                api.post(PATH, "{\"prompt\":\"The king\",\"max_tokens\":4,\"ignore_eos\":true,\"unknown\":{\"a\":[1]}}");
+        HttpResponse<String> response = api.post(
+                PATH, "{\"prompt\":\"The king\",\"max_tokens\":4,\"ignore_eos\":true,\"unknown\":{\"a\":[1]}}");
 
         assertThat(steady(response.body()))
                 .isEqualTo(head() + part("dom of the", "\"length\"")
@@ -111,8 +111,7 @@ class CompletionsTest {
 
     @Test
     void nullsMeanDefaults() throws Exception {
-        String nulls =
-                """
+        String nulls = """
                 {"prompt":"The king","model":null,"max_tokens":null,"max_completion_tokens":null,"temperature":null,
                  "top_p":null,"top_k":null,"min_p":null,"presence_penalty":null,"frequency_penalty":null,
                  "repetition_penalty":null,"logit_bias":null,"seed":null,"stop":null,"n":null,"best_of":null,
@@ -146,8 +145,8 @@ class CompletionsTest {
             })
     void streamedAndWholeAreTheSame(String fields) throws Exception {
         JsonNode whole = api.answer(PATH, "{" + fields + "}");
-        HttpResponse<String> stream = api.post(
-                PATH, "{" + fields + ",\"stream\":true,\"stream_options\":{\"include_usage\":true}}");
+        HttpResponse<String> stream =
+                api.post(PATH, "{" + fields + ",\"stream\":true,\"stream_options\":{\"include_usage\":true}}");
         List<JsonNode> chunks = ApiClient.chunks(stream.body());
 
         assertThat(chunks.getLast().path("choices")).isEmpty();
@@ -162,9 +161,11 @@ class CompletionsTest {
                     .allMatch(part -> part.path("finish_reason").isNull());
             for (String list : List.of("tokens", "token_logprobs", "top_logprobs", "text_offset")) {
                 assertThat(parts.stream()
-                                .flatMap(part -> part.path("logprobs").path(list).valueStream())
+                                .flatMap(
+                                        part -> part.path("logprobs").path(list).valueStream())
                                 .toList())
-                        .isEqualTo(choice.path("logprobs").path(list).valueStream().toList());
+                        .isEqualTo(
+                                choice.path("logprobs").path(list).valueStream().toList());
             }
         }
     }
@@ -192,8 +193,7 @@ class CompletionsTest {
     /** Prompt tokens count once, completion tokens for every choice. */
     @Test
     void usageOfSeveralChoices() throws Exception {
-        JsonNode answer =
-                api.answer(PATH, "{\"prompt\":[[5,6,7],[8]],\"n\":2,\"max_tokens\":3,\"ignore_eos\":true}");
+        JsonNode answer = api.answer(PATH, "{\"prompt\":[[5,6,7],[8]],\"n\":2,\"max_tokens\":3,\"ignore_eos\":true}");
 
         assertThat(answer.path("usage").toString())
                 .isEqualTo("{\"prompt_tokens\":4,\"completion_tokens\":12,\"total_tokens\":16}");
@@ -206,7 +206,8 @@ class CompletionsTest {
         for (int start = 0; start < 40; start += 7) {
             String stop = full.substring(start, start + 3);
             JsonNode stopped = api.answer(
-                    PATH, "{" + fields + ",\"stop\":" + ApiClient.JSON.writeValueAsString(List.of(stop, "\u0001")) + "}");
+                    PATH,
+                    "{" + fields + ",\"stop\":" + ApiClient.JSON.writeValueAsString(List.of(stop, "\u0001")) + "}");
             assertThat(stopped.at("/choices/0/text").textValue()).isEqualTo(full.substring(0, full.indexOf(stop)));
             assertThat(stopped.at("/choices/0/finish_reason").textValue()).isEqualTo("stop");
         }
@@ -215,7 +216,8 @@ class CompletionsTest {
     @Test
     void theSameSeedGivesTheSameText() throws Exception {
         String request = "{\"prompt\":\"Once\",\"max_tokens\":30,\"temperature\":2,\"ignore_eos\":true,\"seed\":%d}";
-        String first = api.answer(PATH, request.formatted(11)).at("/choices/0/text").textValue();
+        String first =
+                api.answer(PATH, request.formatted(11)).at("/choices/0/text").textValue();
 
         assertThat(api.answer(PATH, request.formatted(11)).at("/choices/0/text").textValue())
                 .isEqualTo(first);
@@ -235,7 +237,8 @@ class CompletionsTest {
     @Test
     void logprobsOfAPromptWithoutACompletion() throws Exception {
         JsonNode choice = api.answer(
-                        PATH, "{\"prompt\":[5,6,7],\"max_tokens\":0,\"echo\":true,\"logprobs\":2,\"prompt_logprobs\":1}")
+                        PATH,
+                        "{\"prompt\":[5,6,7],\"max_tokens\":0,\"echo\":true,\"logprobs\":2,\"prompt_logprobs\":1}")
                 .at("/choices/0");
 
         assertThat(choice.at("/logprobs/tokens")).hasSize(3);
@@ -270,7 +273,8 @@ class CompletionsTest {
                 .toList();
         List<String> alone = new ArrayList<>();
         for (String request : requests) {
-            alone.add(ApiClient.streamedText(ApiClient.chunks(api.post(PATH, request).body()), 0));
+            alone.add(ApiClient.streamedText(
+                    ApiClient.chunks(api.post(PATH, request).body()), 0));
         }
 
         List<CompletableFuture<HttpResponse<String>>> together =

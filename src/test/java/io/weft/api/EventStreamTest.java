@@ -88,7 +88,9 @@ class EventStreamTest {
     void aFaultOfOursIsNotTold() {
         String sent = sent(failingAfter(token("a"), new IllegalStateException("secret")));
 
-        assertThat(sent).contains("event: error\ndata: ", "request-1", "internal_error").doesNotContain("secret");
+        assertThat(sent)
+                .contains("event: error\ndata: ", "request-1", "internal_error")
+                .doesNotContain("secret");
     }
 
     @Test

@@ -30,11 +30,13 @@ class GoldenTest {
     @MethodSource("prompts")
     void greedyTokensAndTheirLogprobs(JsonNode prompt) throws Exception {
         int tokens = prompt.path("greedy").size();
-        String fields = "\"prompt\":%s,\"max_tokens\":%d,\"temperature\":0,\"logprobs\":5,\"ignore_eos\":true,\"return_token_ids\":true"
-                .formatted(prompt.path("input_ids"), tokens);
+        String fields =
+                "\"prompt\":%s,\"max_tokens\":%d,\"temperature\":0,\"logprobs\":5,\"ignore_eos\":true,\"return_token_ids\":true"
+                        .formatted(prompt.path("input_ids"), tokens);
 
-        JsonNode choice =
-                new ApiClient(root).answer("/v1/completions", "{" + fields + "}").at("/choices/0");
+        JsonNode choice = new ApiClient(root)
+                .answer("/v1/completions", "{" + fields + "}")
+                .at("/choices/0");
 
         assertThat(choice.path("token_ids")).isEqualTo(prompt.path("greedy"));
         assertThat(choice.path("prompt_token_ids")).isEqualTo(prompt.path("input_ids"));
@@ -44,10 +46,8 @@ class GoldenTest {
     }
 
     private static double likeliestLogprob(JsonNode logits) {
-        double largest = logits.valueStream()
-                .mapToDouble(JsonNode::doubleValue)
-                .max()
-                .orElseThrow();
+        double largest =
+                logits.valueStream().mapToDouble(JsonNode::doubleValue).max().orElseThrow();
         double sum = logits.valueStream()
                 .mapToDouble(logit -> Math.exp(logit.doubleValue() - largest))
                 .sum();

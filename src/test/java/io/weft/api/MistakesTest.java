@@ -53,12 +53,7 @@ class MistakesTest {
 
     /** Body, the field at fault, what the message says; apostrophes stand for quotes. */
     @ParameterizedTest
-    @CsvSource(
-            delimiter = '|',
-            quoteCharacter = '~',
-            nullValues = "-",
-            textBlock =
-                    """
+    @CsvSource(delimiter = '|', quoteCharacter = '~', nullValues = "-", textBlock = """
             ~~                                              | -                  | The body is empty, must be a JSON object.
             null                                            | -                  | The body is empty, must be a JSON object.
             []                                              | -                  | The body is a list, must be an object.
@@ -137,11 +132,7 @@ class MistakesTest {
     }
 
     @ParameterizedTest
-    @CsvSource(
-            delimiter = '|',
-            quoteCharacter = '~',
-            textBlock =
-                    """
+    @CsvSource(delimiter = '|', quoteCharacter = '~', textBlock = """
             {}                                                                             | messages                    | messages is missing or null, must be given.
             {'messages':[]}                                                                | messages                    | messages is a list of 0, must not be empty.
             {'messages':'hello'}                                                           | messages                    | messages is a string, must be a list.
@@ -171,11 +162,7 @@ class MistakesTest {
     }
 
     @ParameterizedTest
-    @CsvSource(
-            delimiter = '|',
-            quoteCharacter = '~',
-            textBlock =
-                    """
+    @CsvSource(delimiter = '|', quoteCharacter = '~', textBlock = """
             {                         | Unexpected end-of-input
             {'prompt':'a'             | Unexpected end-of-input
             {'prompt':'a'} x          | Unrecognized token
@@ -275,8 +262,7 @@ class MistakesTest {
 
     @Test
     void aBodyThatSaysItIsTooLarge() throws Exception {
-        HttpResponse<String> response =
-                api.post("/v1/completions", "{\"prompt\":\"" + "a".repeat(1 << 20) + "\"}");
+        HttpResponse<String> response = api.post("/v1/completions", "{\"prompt\":\"" + "a".repeat(1 << 20) + "\"}");
 
         assertThat(response.statusCode()).isEqualTo(413);
         assertThat(error(response).path("message").textValue()).contains("1,048,576 bytes");
@@ -287,15 +273,13 @@ class MistakesTest {
     void aBodyThatTurnsOutTooLarge() throws Exception {
         try (Socket socket = new Socket(root.getHost(), root.getPort())) {
             OutputStream out = socket.getOutputStream();
-            out.write(
-                    """
+            out.write("""
                     POST /v1/completions HTTP/1.1\r
                     Host: localhost\r
                     Content-Type: application/json\r
                     Transfer-Encoding: chunked\r
                     \r
-                    """
-                            .getBytes(StandardCharsets.US_ASCII));
+                    """.getBytes(StandardCharsets.US_ASCII));
             chunk(out, "{\"prompt\":\"");
             String text = "a".repeat(1 << 14);
             for (int sent = 0; sent < (1 << 20) + (1 << 14); sent += text.length()) {
@@ -319,11 +303,7 @@ class MistakesTest {
     }
 
     @ParameterizedTest
-    @CsvSource(
-            delimiter = '|',
-            quoteCharacter = '~',
-            textBlock =
-                    """
+    @CsvSource(delimiter = '|', quoteCharacter = '~', textBlock = """
             /tokenize   | {}                              | prompt    | Either prompt or messages must be given.
             /tokenize   | {'prompt':'a','messages':[{'role':'user','content':'a'}]} | prompt | Either prompt or messages must be given.
             /tokenize   | {'prompt':['a']}                | prompt    | prompt is a list, must be a string.

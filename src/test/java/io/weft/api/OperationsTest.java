@@ -107,7 +107,8 @@ class OperationsTest {
     }
 
     private double count(String reason) {
-        return metrics.counter("weft.request.success", "finished_reason", reason).count();
+        return metrics.counter("weft.request.success", "finished_reason", reason)
+                .count();
     }
 
     @Test
@@ -120,7 +121,9 @@ class OperationsTest {
         long between = metrics.timer("weft.inter.token.latency").count();
 
         api.answer("/v1/completions", "{\"prompt\":[5,6,7],\"max_tokens\":6,\"ignore_eos\":true}");
-        api.post("/v1/completions", "{\"prompt\":[5],\"max_tokens\":4,\"stop\":[\"\\\"\",\"a\",\"e\",\" \"],\"stream\":true,\"n\":2}");
+        api.post(
+                "/v1/completions",
+                "{\"prompt\":[5],\"max_tokens\":4,\"stop\":[\"\\\"\",\"a\",\"e\",\" \"],\"stream\":true,\"n\":2}");
         api.post("/v1/completions", "{\"prompt\":[5],\"max_tokens\":4000}");
 
         assertThat(count("length") + count("stop") - lengths - stops).isEqualTo(3);
@@ -154,8 +157,10 @@ class OperationsTest {
     void theApiDescribesItself() throws Exception {
         String document = api.get("/q/openapi", "Accept", "application/json").body();
 
-        assertThat(ApiClient.json(document).path("paths").has("/v1/completions")).isTrue();
-        assertThat(ApiClient.json(document).path("paths").has("/v1/chat/completions")).isTrue();
+        assertThat(ApiClient.json(document).path("paths").has("/v1/completions"))
+                .isTrue();
+        assertThat(ApiClient.json(document).path("paths").has("/v1/chat/completions"))
+                .isTrue();
     }
 
     @ParameterizedTest
@@ -164,11 +169,11 @@ class OperationsTest {
         double aborts = count("abort");
         double lengths = count("length");
         double generated = metrics.counter("weft.generation.tokens").count();
-        String body =
-                "{\"prompt\":[5,6,7],\"max_tokens\":500,\"ignore_eos\":true,\"n\":2,\"stream\":" + stream + "}";
+        String body = "{\"prompt\":[5,6,7],\"max_tokens\":500,\"ignore_eos\":true,\"n\":2,\"stream\":" + stream + "}";
         try (Socket socket = new Socket(root.getHost(), root.getPort())) {
-            String head = "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: "
-                    + body.length() + "\r\n\r\n";
+            String head =
+                    "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: "
+                            + body.length() + "\r\n\r\n";
             socket.getOutputStream().write((head + body).getBytes(StandardCharsets.US_ASCII));
             if (stream) {
                 BufferedReader lines =

@@ -68,12 +68,21 @@ class StrictServiceTest {
     private static void assertUnavailable(HttpResponse<String> response, String why) {
         assertThat(response.statusCode()).isEqualTo(503);
         assertThat(response.headers().firstValue("retry-after")).hasValue("1");
-        assertThat(ApiClient.json(response.body()).at("/error/message").textValue()).contains(why);
+        assertThat(ApiClient.json(response.body()).at("/error/message").textValue())
+                .contains(why);
     }
 
     @ParameterizedTest
     @Order(2)
-    @ValueSource(strings = {"", "Bearer", "Bearer ", "Bearer wrong", "Bearer a key, not to be tol", "Basic a key, not to be told"})
+    @ValueSource(
+            strings = {
+                "",
+                "Bearer",
+                "Bearer ",
+                "Bearer wrong",
+                "Bearer a key, not to be tol",
+                "Basic a key, not to be told"
+            })
     void withoutTheKey(String header) throws Exception {
         String[] headers = header.isEmpty() ? new String[0] : new String[] {"Authorization", header};
         List<HttpResponse<String>> responses = List.of(
@@ -88,7 +97,8 @@ class StrictServiceTest {
         for (HttpResponse<String> response : responses) {
             assertThat(response.statusCode()).as(response.uri().toString()).isEqualTo(401);
             assertThat(response.headers().firstValue("www-authenticate")).hasValue("Bearer");
-            assertThat(ApiClient.json(response.body()).at("/error/code").textValue()).isEqualTo("invalid_api_key");
+            assertThat(ApiClient.json(response.body()).at("/error/code").textValue())
+                    .isEqualTo("invalid_api_key");
             assertThat(response.body()).doesNotContain(ServiceProfile.Strict.KEY);
         }
         assertThat(api.get("/metrics").statusCode()).isEqualTo(200);
