@@ -14,6 +14,8 @@ public enum ModelPreset {
     LLAMA_3_8B("llama-3-8b", llama(8, 14_336, 128_256, 8192));
 
     private final String label;
+    /** A record of numbers. */
+    @SuppressWarnings("ImmutableEnumChecker")
     private final ModelDimensions dimensions;
 
     ModelPreset(String label, ModelDimensions dimensions) {

@@ -17,6 +17,8 @@ public enum HardwarePreset {
     H200("h200", "H200 141 GB, PCIe 5", 55e9, 989e12, 4800e9, 141);
 
     private final String label;
+    /** A record of numbers. */
+    @SuppressWarnings("ImmutableEnumChecker")
     private final HardwareSpec spec;
 
     HardwarePreset(

@@ -44,7 +44,7 @@ public record HardwareSpec(
         requirePositive("linkBytesPerSecond", linkBytesPerSecond);
         requirePositive("flopsPerSecond", flopsPerSecond);
         requirePositive("memoryBytesPerSecond", memoryBytesPerSecond);
-        requirePositive("deviceMemoryBytes", deviceMemoryBytes);
+        requirePositive("deviceMemoryBytes", (double) deviceMemoryBytes);
     }
 
     private static void requirePositive(String name, double value) {

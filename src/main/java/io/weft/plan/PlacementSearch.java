@@ -91,7 +91,7 @@ final class PlacementSearch {
                 schedule,
                 tokens,
                 timeline,
-                Math.round(Math.max(timeline.totalNanos(), link) + streamedNanosOfALayer()));
+                Math.round(Math.max((double) timeline.totalNanos(), link) + streamedNanosOfALayer()));
     }
 
     private double streamedNanosOfALayer() {
@@ -158,7 +158,7 @@ final class PlacementSearch {
      *
      * @param forms that may be used
      */
-    Optional<Simulated> fastest(Set<CacheForm> forms, double deviceBytes, double hostBytes) {
+    Optional<Simulated> fastest(Set<CacheForm> forms, long deviceBytes, long hostBytes) {
         List<Bounded> candidates = new ArrayList<>();
         LowerBound bound = new LowerBound();
         for (Counts counts : family()) {
@@ -195,7 +195,8 @@ final class PlacementSearch {
                 int deviceActivations = part(deviceBlocks, activations, DEVICE_ACTIVATION_GRID);
                 for (int onHost = 0; onHost <= (smaller ? GRID : 0); onHost++) {
                     int hostActivations = part(blocks() - deviceBlocks, onHost, GRID);
-                    family.computeIfAbsent(List.of(deviceBlocks, deviceActivations, hostActivations), Counts::new);
+                    family.computeIfAbsent(
+                            List.of(deviceBlocks, deviceActivations, hostActivations), parts -> new Counts(parts));
                 }
             }
         }
@@ -232,7 +233,7 @@ final class PlacementSearch {
         private final double computeNanos;
 
         LowerBound() {
-            long chunk = chunkTokens() + coarse.cellTokens();
+            long chunk = (long) chunkTokens() + coarse.cellTokens();
             for (CacheForm form : CacheForm.values()) {
                 routes.put(form, Route.of(form, costs, Math.min(chunk, contextTokens), chunk));
             }

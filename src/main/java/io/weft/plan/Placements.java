@@ -58,11 +58,11 @@ public record Placements(CostModel costs, DecodeLoad load) {
 
     /** Forms in the proportions of {@code tokens}, evenly spread. */
     private PlacementPolicy spread(Map<CacheForm, Double> tokens) {
-        double device = tokens.get(CacheForm.DEVICE_KV) + tokens.get(CacheForm.DEVICE_ACT);
-        double host = tokens.get(CacheForm.HOST_KV) + tokens.get(CacheForm.HOST_ACT);
+        double device = tokens(tokens, CacheForm.DEVICE_KV) + tokens(tokens, CacheForm.DEVICE_ACT);
+        double host = tokens(tokens, CacheForm.HOST_KV) + tokens(tokens, CacheForm.HOST_ACT);
         double deviceShare = device / (device + host);
-        double deviceActivations = device > 0 ? tokens.get(CacheForm.DEVICE_ACT) / device : 0;
-        double hostActivations = host > 0 ? tokens.get(CacheForm.HOST_ACT) / host : activationShare();
+        double deviceActivations = device > 0 ? tokens(tokens, CacheForm.DEVICE_ACT) / device : 0;
+        double hostActivations = host > 0 ? tokens(tokens, CacheForm.HOST_ACT) / host : activationShare();
         return (block, promptTokens) -> {
             int onDeviceBefore = (int) Math.floor(block * deviceShare);
             int onHostBefore = block - onDeviceBefore;
@@ -74,6 +74,10 @@ public record Placements(CostModel costs, DecodeLoad load) {
                     isActivation(onDeviceBefore, deviceActivations) ? CacheForm.DEVICE_ACT : CacheForm.DEVICE_KV;
             return List.of(onDevice, onHost);
         };
+    }
+
+    private static double tokens(Map<CacheForm, Double> byForm, CacheForm form) {
+        return byForm.getOrDefault(form, 0.0);
     }
 
     /** The balanced share of tokens that {@code chunked} keeps as activations on the host, 0 to 1. */

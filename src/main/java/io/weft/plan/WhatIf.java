@@ -191,8 +191,8 @@ public record WhatIf(
                 new DecodeLoad(batch, contextTokens, search().chunkTokens()),
                 forms,
                 budget.streamedWeightBytes(),
-                Math.max(0, budget.deviceCacheBytes()),
-                Math.max(0, budget.hostCacheBytes()));
+                (double) Math.max(0, budget.deviceCacheBytes()),
+                (double) Math.max(0, budget.hostCacheBytes()));
     }
 
     private static List<MissingMemory> missing(DoesNotFit doesNotFit, MemoryBudget budget) {
@@ -296,10 +296,6 @@ public record WhatIf(
         return good;
     }
 
-    private long totalTokens() {
-        return (long) batch * contextTokens;
-    }
-
     private PlacementSearch search() {
         return new PlacementSearch(
                 new CostModel(profile, geometry),
@@ -359,7 +355,7 @@ public record WhatIf(
         }
         boolean hostIsNearlyFull = bytes(best.tokens(), Place.HOST) > 0.9 * budget.hostCacheBytes();
         if (hostIsNearlyFull) {
-            boolean wouldBeFaster = search.fastest(forms, budget.deviceCacheBytes(), Double.MAX_VALUE)
+            boolean wouldBeFaster = search.fastest(forms, budget.deviceCacheBytes(), Long.MAX_VALUE)
                     .filter(free -> free.nanos() < (1 - NOTABLE) * best.nanos())
                     .isPresent();
             if (wouldBeFaster) {
@@ -380,7 +376,7 @@ public record WhatIf(
                 search.all(Schedule.FULL_TRANSFER, CacheForm.HOST_KV)));
         alternatives.add(alternative(
                 budget, "the paper's split: first activations, then K and V while recomputing", search.kvpr()));
-        search.fastest(EnumSet.of(CacheForm.HOST_KV, CacheForm.HOST_ACT), 0, Double.MAX_VALUE)
+        search.fastest(EnumSet.of(CacheForm.HOST_KV, CacheForm.HOST_ACT), 0, Long.MAX_VALUE)
                 .ifPresent(chunked -> alternatives.add(alternative(
                         budget, "all in host memory, activations and K and V evenly mixed, chunk by chunk", chunked)));
         return alternatives;

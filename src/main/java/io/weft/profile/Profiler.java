@@ -47,7 +47,6 @@ public final class Profiler {
     private final Device device;
     private final LayerProbe probe;
     private final Scratch scratch;
-    private final CacheGeometry geometry;
     private final Stream compute;
     private final Stopwatch watch;
     private final Duration warmUpMost;
@@ -61,7 +60,6 @@ public final class Profiler {
     public Profiler(
             Device device, ModelWeights weights, CacheGeometry geometry, ProfilingMemory memory, Duration warmUpMost) {
         this.device = device;
-        this.geometry = geometry;
         this.compute = device.stream("profile");
         this.watch = new Stopwatch(device, compute);
         this.scratch = new Scratch(device, memory, compute);
