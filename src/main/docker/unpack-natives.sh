@@ -12,12 +12,29 @@ case $(uname -m) in
     *) echo "unpack-natives: no libraries for $(uname -m)" >&2; exit 1 ;;
 esac
 
-jar=$(find "$app" -name 'ai.djl.huggingface.tokenizers-*.jar')
-[ -f "$jar" ] || { echo "unpack-natives: not one tokenizers jar in $app: $jar" >&2; exit 1; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-(cd "$work" && jar --extract --file "$jar")
 mkdir -p "$target"
-cp "$work/native/lib/$kind/cpu/"* "$target/"
-find "$work/native/lib" -mindepth 1 -maxdepth 1 -type d -exec rm -r {} +
-jar --create --file "$jar" --no-manifest -C "$work" .
+
+# unpack NAME LIBRARIES RUBBISH: of the jar NAME, copies LIBRARIES, and deletes RUBBISH; both patterns inside the jar.
+unpack() {
+    jar=$(find "$app" -name "$1")
+    [ -f "$jar" ] || { echo "unpack-natives: not one $1 in $app: $jar" >&2; exit 1; }
+    rm -rf "$work/jar"
+    mkdir "$work/jar"
+    (
+        cd "$work/jar"
+        jar --extract --file "$jar"
+        # shellcheck disable=SC2086 # patterns
+        cp $2 "$target/"
+        # shellcheck disable=SC2086
+        rm -r $3
+    )
+    jar --create --file "$jar" --no-manifest -C "$work/jar" .
+}
+
+unpack 'ai.djl.huggingface.tokenizers-*.jar' "native/lib/$kind/cpu/*" 'native/lib/*/'
+# Of JCuda, Weft uses the driver's part alone. It is there for one kind of machine.
+if [ "$kind" = linux-x86_64 ]; then
+    unpack 'org.jcuda.jcuda-natives-*.jar' 'lib/libJCudaDriver-*.so' 'lib/*.so'
+fi

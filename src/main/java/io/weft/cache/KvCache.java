@@ -19,7 +19,7 @@ import org.jspecify.annotations.Nullable;
 
 /** The cache of all sequences: its pools, and who has what. */
 public final class KvCache {
-    /** Pinning one huge range can hold up a driver for minutes, so host memory comes in slabs of at most this size. */
+    /** Host memory is handed out in slabs of at most this size: a device with a real link pins them one by one. */
     static final long SLAB_BYTES_MAX = 1L << 30;
 
     private final CacheGeometry geometry;
@@ -42,10 +42,12 @@ public final class KvCache {
         this.host = new HostPool(hostSlabs(device, hostBytes));
     }
 
+    /** One allocation, so that a device can pin its parts at the same time. */
     private static List<HostBuffer> hostSlabs(Device device, long hostBytes) {
+        HostBuffer all = device.allocateHost("cache on the host", hostBytes);
         List<HostBuffer> slabs = new ArrayList<>();
-        for (long left = hostBytes; left > 0; left -= SLAB_BYTES_MAX) {
-            slabs.add(device.allocateHost("cache on the host", Math.min(left, SLAB_BYTES_MAX)));
+        for (long at = 0; at < hostBytes; at += SLAB_BYTES_MAX) {
+            slabs.add(all.slice(at, Math.min(hostBytes - at, SLAB_BYTES_MAX)));
         }
         return slabs;
     }

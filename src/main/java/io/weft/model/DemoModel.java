@@ -9,18 +9,26 @@ import java.util.List;
 /** The built-in model as a directory: its files are copied out of the jar, since they are mapped into memory. */
 final class DemoModel {
     private static final String FOLDER = "/models/demo/";
+    /** A folder that holds the model where it is not in the jar: the portable bundle keeps it beside itself. */
+    private static final String BESIDE = "weft.demo-model";
+
     private static final List<String> FILES = List.of(
             "config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json");
 
     private DemoModel() {}
 
     static Path unpack() {
+        Path beside = Path.of(System.getProperty(BESIDE, ""));
+        if (Files.isRegularFile(beside.resolve(FILES.getFirst()))) {
+            return beside;
+        }
         try {
             Path directory = Files.createTempDirectory("weft-demo-");
             for (String file : FILES) {
                 try (InputStream in = DemoModel.class.getResourceAsStream(FOLDER + file)) {
                     if (in == null) {
-                        throw new ModelLoadException("the built-in model lacks " + file);
+                        throw new ModelLoadException(
+                                "the built-in model lacks " + file + ": unpack weft-demo-model.tar.gz beside the bundle");
                     }
                     Files.copy(in, directory.resolve(file));
                 }
@@ -32,6 +40,9 @@ final class DemoModel {
     }
 
     static void delete(Path directory) {
+        if (directory.equals(Path.of(System.getProperty(BESIDE, "")))) {
+            return;
+        }
         try {
             for (String file : FILES) {
                 Files.deleteIfExists(directory.resolve(file));

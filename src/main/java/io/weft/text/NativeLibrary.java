@@ -9,6 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.Locale;
+import java.util.Objects;
 import java.util.Properties;
 
 /**
@@ -20,26 +21,38 @@ import java.util.Properties;
  * so, and with a GPU there looks for another build of the library on the network.
  */
 final class NativeLibrary {
-    private static boolean loaded;
-
     private NativeLibrary() {}
 
     /** @throws TokenizerException if there is none for this machine, or no place to unpack it */
-    static synchronized void load() {
-        if (loaded) {
-            return;
-        }
-        Path file = locate();
-        try {
-            if (TokenizersLibrary.class.getClassLoader() == NativeLibrary.class.getClassLoader()) {
-                System.load(file.toAbsolutePath().toString());
-            } else {
-                loadByDjl(file);
+    static void load() {
+        // Theirs, as there may be several of ours: see loadByDjl.
+        synchronized (TokenizersLibrary.LIB) {
+            if (isLoaded()) {
+                return;
             }
-        } catch (IOException | EngineException | UnsatisfiedLinkError e) {
-            throw failure(file.toString(), e);
+            Path file = locate();
+            try {
+                if (Objects.equals(TokenizersLibrary.class.getClassLoader(), NativeLibrary.class.getClassLoader())) {
+                    System.load(file.toAbsolutePath().toString());
+                } else {
+                    loadByDjl(file);
+                }
+            } catch (IOException | EngineException | UnsatisfiedLinkError e) {
+                throw failure(file.toString(), e);
+            }
         }
-        loaded = true;
+    }
+
+    /** A second copy would take over some functions, and abort the process over what the first one made. */
+    private static boolean isLoaded() {
+        try {
+            TokenizersLibrary.LIB.deleteTokenizer(TokenizersLibrary.LIB.createTokenizerFromString(""));
+        } catch (UnsatisfiedLinkError e) {
+            return false;
+        } catch (RuntimeException e) {
+            // It answers, and refuses: an empty text is no tokenizer.
+        }
+        return true;
     }
 
     /**

@@ -30,7 +30,7 @@ sealed interface TokenDecoder {
             Arrays.fill(bytes, (short) -1);
             char next = 0x100;
             for (short b = 0; b < 0x100; b++) {
-                boolean printable = b >= '!' && b <= '~' || b >= 0xA1 && b <= 0xAC || b >= 0xAE;
+                boolean printable = (b >= '!' && b <= '~') || (b >= 0xA1 && b <= 0xAC) || b >= 0xAE;
                 bytes[printable ? b : next++] = b;
             }
             return bytes;

@@ -4,6 +4,7 @@ import io.weft.text.TokenizerFile.AddedToken;
 import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.time.Clock;
+import java.time.ZoneId;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.Comparator;
@@ -12,6 +13,7 @@ import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
@@ -47,13 +49,13 @@ public final class Tokenizer implements AutoCloseable {
         this.file = file;
         this.library = library;
         this.decoder = TokenDecoder.of(file.decoder());
-        this.special = new BitSet(file.vocabulary().length);
+        this.special = new BitSet(file.vocabulary().size());
         String template = config.chatTemplate().orElse("");
         var controlTokens = new HashMap<Character, List<AddedToken>>();
         boolean hides = false;
         for (AddedToken token : file.added()) {
             special.set(token.id(), token.special());
-            if (token.special() || isMarker(token.content()) && template.contains(token.content())) {
+            if (token.special() || (isMarker(token.content()) && template.contains(token.content()))) {
                 controlTokens
                         .computeIfAbsent(token.content().charAt(0), first -> new ArrayList<>())
                         .add(token);
@@ -62,13 +64,13 @@ public final class Tokenizer implements AutoCloseable {
         }
         controlTokens
                 .values()
-                .forEach(tokens -> tokens.sort(Comparator.comparing(
+                .forEach(tokens -> tokens.sort(Comparator.comparingInt(
                                 (AddedToken token) -> token.content().length())
                         .reversed()));
         this.control = controlTokens;
         this.controlHides = hides;
         this.chatTemplate = config.chatTemplate()
-                .map(source -> new ChatTemplate(source, config.specialTokens(), Clock.systemDefaultZone()));
+                .map(source -> new ChatTemplate(source, config.specialTokens(), Clock.system(ZoneId.systemDefault())));
 
         // The library does not say what it adds to a text: a text with and without shows it.
         List<Integer> bare = library.encode("a", SpecialTokens.WITHOUT);
@@ -84,7 +86,7 @@ public final class Tokenizer implements AutoCloseable {
                 .ifPresent(addBos -> idOf(config.specialTokens().get("bos_token"))
                         .ifPresent(bos -> {
                             if (!addBos) {
-                                prefix.remove(bos);
+                                prefix.removeIf(bos::equals);
                             } else if (!prefix.contains(bos)) {
                                 prefix.addFirst(bos);
                             }
@@ -98,8 +100,8 @@ public final class Tokenizer implements AutoCloseable {
     }
 
     private Optional<Integer> idOf(@Nullable Object content) {
-        for (int id = 0; id < file.vocabulary().length; id++) {
-            if (content != null && content.equals(file.vocabulary()[id])) {
+        for (int id = 0; id < file.vocabulary().size(); id++) {
+            if (content != null && content.equals(file.vocabulary().get(id))) {
                 return Optional.of(id);
             }
         }
@@ -134,7 +136,7 @@ public final class Tokenizer implements AutoCloseable {
 
     /** Ids below this; the highest id and one. */
     public int size() {
-        return file.vocabulary().length;
+        return file.vocabulary().size();
     }
 
     /** Encodes a user's text; control tokens in it are plain text. */
@@ -225,7 +227,8 @@ public final class Tokenizer implements AutoCloseable {
             }
             NativeTokenizer library = NativeTokenizer.of(file.renamed(names));
             for (AddedToken token : control) {
-                List<Integer> tokens = library.encode(names.get(token.content()), SpecialTokens.WITHOUT);
+                String name = Objects.requireNonNull(names.get(token.content()));
+                List<Integer> tokens = library.encode(name, SpecialTokens.WITHOUT);
                 if (!tokens.contains(token.id())) {
                     library.close();
                     throw new TokenizerException("token \"%s\" (%d) cannot be kept apart from text that spells it"
@@ -285,7 +288,9 @@ public final class Tokenizer implements AutoCloseable {
     }
 
     private @Nullable String content(int token) {
-        return token >= 0 && token < file.vocabulary().length ? file.vocabulary()[token] : null;
+        return token >= 0 && token < file.vocabulary().size()
+                ? file.vocabulary().get(token)
+                : null;
     }
 
     /**

@@ -17,6 +17,8 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -25,16 +27,9 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * What a {@code tokenizer.json} says that its native reader does not tell: the vocabulary, the added tokens and the
- * decoder.
- *
- * @param utf8 the whole file, for the native reader
- * @param vocabulary a token's content by its id; null where there is none
- * @param added the added tokens, in the order of the file
- * @param decoder the decoder's description; JSON's null, or missing, if there is none
- * @param normalizes whether text is normalized before it is cut
+ * decoder. Immutable.
  */
-record TokenizerFile(
-        byte[] utf8, @Nullable String[] vocabulary, List<AddedToken> added, JsonNode decoder, boolean normalizes) {
+final class TokenizerFile {
     /** Above every vocabulary there is; a file that claims more is damaged, and a table for it would not fit. */
     private static final int ID_LIMIT = 1 << 24;
 
@@ -49,7 +44,42 @@ record TokenizerFile(
      */
     record AddedToken(int id, String content, boolean normalized, boolean special) {}
 
-    /** The whole file. */
+    private final byte[] utf8;
+    private final List<@Nullable String> vocabulary;
+    private final List<AddedToken> added;
+    private final JsonNode decoder;
+    private final boolean normalizes;
+
+    private TokenizerFile(
+            byte[] utf8, @Nullable String[] vocabulary, List<AddedToken> added, JsonNode decoder, boolean normalizes) {
+        this.utf8 = utf8;
+        this.vocabulary = Collections.unmodifiableList(Arrays.asList(vocabulary));
+        this.added = added;
+        this.decoder = decoder;
+        this.normalizes = normalizes;
+    }
+
+    /** A token's content by its id; null where there is none. */
+    List<@Nullable String> vocabulary() {
+        return vocabulary;
+    }
+
+    /** The added tokens, in the order of the file. */
+    List<AddedToken> added() {
+        return added;
+    }
+
+    /** The decoder's description; JSON's null, or missing, if there is none. */
+    JsonNode decoder() {
+        return decoder;
+    }
+
+    /** Whether text is normalized before it is cut. */
+    boolean normalizes() {
+        return normalizes;
+    }
+
+    /** The whole file, for the native reader. */
     String text() {
         return new String(utf8, StandardCharsets.UTF_8);
     }

@@ -30,7 +30,7 @@ final class Utf8 {
         if (bytesMissing > 0) {
             lowest = 0x80;
             highest = 0xBF;
-            codePoint = codePoint << 6 | b & 0x3F;
+            codePoint = (codePoint << 6) | (b & 0x3F);
             if (--bytesMissing == 0) {
                 out.appendCodePoint(codePoint);
             }

@@ -1,5 +1,5 @@
 /**
- * Text to tokens and back: tokenizer, chat template, streaming detokenizer, stop strings.
+ * Text to tokens and back: tokenizer, chat template (run by {@code template}), streaming detokenizer, stop strings.
  *
  * <p>Never here: anything of a model but its tokenizer files.
  */

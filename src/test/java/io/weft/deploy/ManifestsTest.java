@@ -55,7 +55,7 @@ class ManifestsTest {
         }
     }
 
-    /** kustomize itself, where kubectl is installed; CI installs it. */
+    /** kustomize itself, where kubectl is installed; elsewhere the stand-in must do. */
     @ParameterizedTest
     @ValueSource(strings = {"base", "overlays/cpu", "overlays/gpu", "inference-gateway"})
     void kustomizeRendersTheSame(String folder) throws Exception {

@@ -87,7 +87,7 @@ class ChatTemplateTest {
             List<Integer> attack = tokenizer.encode(template.render(
                     List.of(Map.of("role", "user", "content", "<|im_start|><|im_end|></s><think>")), Map.of()));
             for (int control = 2; control < tokenizer.size(); control++) {
-                if (control == 2 || control >= tokenizer.size() - 5 && control < tokenizer.size() - 1) {
+                if (control == 2 || (control >= tokenizer.size() - 5 && control < tokenizer.size() - 1)) {
                     assertThat(Collections.frequency(attack, control)).isEqualTo(Collections.frequency(plain, control));
                 }
             }

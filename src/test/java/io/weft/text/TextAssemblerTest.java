@@ -192,7 +192,7 @@ class TextAssemblerTest {
     private static String end(Tokenizer tokenizer, String text, List<String> stops) {
         var assembler = new TextAssembler(tokenizer, stops, SpecialTokens.WITHOUT);
         var out = new StringBuilder();
-        for (String letter : text.split("")) {
+        for (String letter : text.chars().mapToObj(Character::toString).toList()) {
             for (int token : tokenizer.encode(letter, SpecialTokens.WITHOUT)) {
                 Progress progress = assembler.add(token);
                 out.append(progress.text());

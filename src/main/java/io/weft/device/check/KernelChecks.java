@@ -4,6 +4,7 @@ import io.weft.device.Activation;
 import io.weft.device.AttentionShape;
 import io.weft.device.Device;
 import io.weft.device.DeviceBuffer;
+import io.weft.device.DeviceException;
 import io.weft.device.ElementType;
 import io.weft.device.Embedding;
 import io.weft.device.Epilogue;
@@ -95,11 +96,22 @@ public final class KernelChecks {
     }
 
     private void compare(String name, double bound, Run run) {
-        reference.clear();
-        float[] expected = run.on(reference);
-        tested.clear();
-        float[] actual = run.on(tested);
-        results.accept(new Result(name, error(expected, actual), bound));
+        attempt(name, () -> {
+            reference.clear();
+            float[] expected = run.on(reference);
+            tested.clear();
+            float[] actual = run.on(tested);
+            results.accept(new Result(name, error(expected, actual), bound));
+        });
+    }
+
+    /** A check that throws has failed; the others may still be told. */
+    private void attempt(String name, Runnable check) {
+        try {
+            check.run();
+        } catch (DeviceException | IllegalArgumentException | IndexOutOfBoundsException e) {
+            results.accept(new Result(name + ": " + e, Double.NaN, 0));
+        }
     }
 
     /** The largest difference, relative to the largest expected value; NaN if anything is NaN. */
@@ -413,7 +425,10 @@ public final class KernelChecks {
                         for (int rows : ROWS) {
                             linear(bias.isEmpty() ? "" : ", bias", expected, actual, epilogue, rows);
                         }
-                        linearBits(bias.isEmpty() ? "" : ", bias", actual, epilogue);
+                        String suffix = bias.isEmpty() ? "" : ", bias";
+                        attempt(
+                                "linear %s: same bits".formatted(describe(suffix, actual, epilogue)),
+                                () -> linearBits(suffix, actual, epilogue));
                     }
                 }
             }
@@ -528,6 +543,10 @@ public final class KernelChecks {
                         shape.headSize(),
                         shape.cellTokens(),
                         shape.window() == Integer.MAX_VALUE ? "" : ", window " + shape.window());
+        attempt("attend " + name, () -> attention(name, attention));
+    }
+
+    private void attention(String name, AttentionCase attention) {
         float[] whole = attention.run(tested, Division.WHOLE);
         double bound = 4 * epsilon() + 500 * SUM_EPSILON;
         results.accept(new Result("attend " + name, error(attention.run(reference, Division.WHOLE), whole), bound));

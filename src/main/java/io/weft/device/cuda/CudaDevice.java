@@ -27,8 +27,8 @@ import org.jspecify.annotations.Nullable;
  */
 public final class CudaDevice implements Device {
     /**
-     * Scratch memory of one stream: of matrix products, and of attention's partial results. The first stream that runs
-     * a kernel gets what was allocated at start.
+     * Scratch memory of one stream: of matrix products, and of attention's partial results. The first stream that needs
+     * it gets what was allocated at start; others get memory outside the budget, which may be full by then.
      */
     static final long WORKSPACE_BYTES = 2 * MatrixProducts.WORKSPACE_BYTES;
 
@@ -186,7 +186,11 @@ public final class CudaDevice implements Device {
             firstWorkspace = null;
             return first;
         }
-        return allocate("kernel workspace of " + stream, WORKSPACE_BYTES);
+        requireOpen();
+        DeviceBuffer buffer =
+                new DeviceBuffer(context.allocate("kernel workspace of " + stream, WORKSPACE_BYTES), WORKSPACE_BYTES);
+        deviceMemory.add(buffer);
+        return buffer;
     }
 
     @Override

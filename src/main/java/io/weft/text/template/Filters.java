@@ -51,7 +51,7 @@ final class Filters {
                 });
         return switch (name) {
             case "default", "d" ->
-                value instanceof Undefined || arguments.truth(1, "boolean") && !Values.truth(value)
+                value instanceof Undefined || (arguments.truth(1, "boolean") && !Values.truth(value))
                         ? arguments.get(0, "default_value", Text.EMPTY)
                         : value;
             case "length", "count" -> new Int(Values.length(value));
@@ -116,7 +116,7 @@ final class Filters {
         Value width = arguments.get(0, "width", new Int(4));
         Text by = width instanceof Text prefix
                 ? prefix
-                : Text.ofTemplate(" ".repeat((int) Math.clamp(Values.integer(width), 0, 1000)));
+                : Text.ofTemplate(" ".repeat(Math.clamp(Values.integer(width), 0, 1000)));
         var out = new Text.Builder();
         List<Value> lines = text.split("\n", -1);
         for (int i = 0; i < lines.size(); i++) {
@@ -180,7 +180,7 @@ final class Filters {
         if (value instanceof Int && method.equals("common")) {
             return value;
         }
-        double scale = Math.pow(10, arguments.integer(0, "precision", 0));
+        double scale = Math.pow(10, (double) arguments.integer(0, "precision", 0));
         double scaled = Values.real(value) * scale;
         return new Real(
                 switch (method) {
@@ -318,7 +318,7 @@ final class Filters {
             indent = switch (width) {
                 case None none -> "";
                 case Text text -> "\n" + text.chars();
-                default -> "\n" + " ".repeat((int) Math.clamp(Values.integer(width), 0, 100));
+                default -> "\n" + " ".repeat(Math.clamp(Values.integer(width), 0, 100));
             };
             asciiOnly = arguments.truth(0, "ensure_ascii");
             Value separators = arguments.get(2, "separators", None.NONE);
@@ -409,7 +409,7 @@ final class Filters {
                 case '\t' -> "\\t";
                 case '\b' -> "\\b";
                 case '\f' -> "\\f";
-                default -> c < 0x20 || asciiOnly && c > 0x7E ? "\\u%04x".formatted((int) c) : "";
+                default -> c < 0x20 || (asciiOnly && c > 0x7E) ? "\\u%04x".formatted((int) c) : "";
             };
         }
     }

@@ -19,6 +19,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 
 /** Runs a template once. Its steps, its texts and its lists are limited: a template cannot hang. */
@@ -266,7 +267,7 @@ final class Interpreter {
                     }
                 }
             }
-            var changed = new Value[1];
+            var changed = new AtomicReference<@Nullable Value>();
             for (int i = 0; i < items.size(); i++) {
                 scope = new Scope(outer);
                 scope.variables.put("loop", new Value.Loop(items, i, changed));
@@ -494,9 +495,8 @@ final class Interpreter {
             case "changed" ->
                 (Value.Function) arguments -> {
                     var values = new Sequence(arguments.positional());
-                    boolean changed = loop.changed()[0] == null || !Values.equal(loop.changed()[0], values);
-                    loop.changed()[0] = values;
-                    return new Bool(changed);
+                    Value before = loop.changed().getAndSet(values);
+                    return new Bool(before == null || !Values.equal(before, values));
                 };
             default -> Values.missing(loop, name);
         };

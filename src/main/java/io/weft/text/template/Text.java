@@ -92,7 +92,7 @@ final class Text implements Value {
         return callers.isEmpty() ? ofTemplate(changed) : ofCaller(changed);
     }
 
-    /** Text that the template made with this one at hand, but not from its characters. */
+    /** Without characters at its ends: those of a text, or spaces if that is empty. */
     Text stripped(String unwanted, boolean left, boolean right) {
         int start = 0;
         int end = chars.length();

@@ -5,6 +5,7 @@ import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 
 /** What a template computes with: Python's values, as far as templates see them. */
@@ -55,7 +56,7 @@ sealed interface Value
      *
      * @param changed what {@code loop.changed} was last given; shared by the items
      */
-    record Loop(List<Value> items, int index, Value[] changed) implements Value {}
+    record Loop(List<Value> items, int index, AtomicReference<@Nullable Value> changed) implements Value {}
 
     /** What a call is given. */
     record Arguments(List<Value> positional, Map<String, Value> named) {

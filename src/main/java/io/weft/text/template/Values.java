@@ -188,9 +188,8 @@ final class Values {
         Optional<Number> leftNumber = number(left);
         Optional<Number> rightNumber = number(right);
         if (leftNumber.isPresent() && rightNumber.isPresent()) {
-            return leftNumber.get() instanceof Long a && rightNumber.get() instanceof Long b
-                    ? a.longValue() == b.longValue()
-                    : leftNumber.get().doubleValue() == rightNumber.get().doubleValue();
+            boolean exact = !(left instanceof Real) && !(right instanceof Real);
+            return exact ? integer(left) == integer(right) : real(left) == real(right);
         }
         if (left instanceof Sequence(var a) && right instanceof Sequence(var b)) {
             boolean same = a.size() == b.size();
@@ -309,7 +308,7 @@ final class Values {
             case "//" -> new Int(Math.floorDiv(a, b));
             case "%" -> new Int(Math.floorMod(a, b));
             default -> {
-                double power = Math.pow(a, b);
+                double power = Math.pow((double) a, (double) b);
                 if (b < 0) {
                     yield new Real(power);
                 }
@@ -440,7 +439,7 @@ final class Values {
     }
 
     private static int placed(long place, int length, int low, int high) {
-        return (int) Math.clamp(place < 0 ? place + length : place, low, high);
+        return Math.clamp(place < 0 ? place + length : place, low, high);
     }
 
     static Text joined(List<Value> items, Text between) {

@@ -1,0 +1,123 @@
+package io.weft.cli;
+
+import io.weft.device.Device;
+import io.weft.device.ElementType;
+import io.weft.device.check.KernelChecks;
+import io.weft.device.check.KernelChecks.Result;
+import io.weft.device.check.KernelTimings;
+import io.weft.device.cpu.CpuDevice;
+import io.weft.device.cpu.CpuOptions;
+import io.weft.model.ModelFamily;
+import io.weft.model.ModelFiles;
+import io.weft.model.ModelSource;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.OptionalDouble;
+import java.util.concurrent.Callable;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.Stream;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** {@code weft selftest}: checks the device's kernels and the whole pipeline on it. */
+@Command(
+        name = "selftest",
+        description = "Check every kernel of the device against the CPU's, and the whole pipeline on it.",
+        mixinStandardHelpOptions = true,
+        sortOptions = false)
+final class SelftestCommand implements Callable<Integer> {
+    private static final long REFERENCE_BYTES = 2L << 30;
+
+    @Mixin
+    @SuppressWarnings("UnusedVariable") // its setters are what counts
+    private final CommonOptions common = new CommonOptions();
+
+    @Option(
+            names = "--goldens",
+            order = 20,
+            paramLabel = "DIR",
+            description = "Folder of small models with a golden.json each, to check the pipeline with as well.")
+    private Path goldens = Path.of("");
+
+    @Option(names = "--timings", order = 21, description = "Time the kernels at the sizes of 7B models instead.")
+    private boolean timings;
+
+    @Option(names = "--kernels-only", order = 22, description = "Leave out the pipeline.")
+    private boolean kernelsOnly;
+
+    @Spec
+    private CommandSpec spec;
+
+    private final AtomicInteger checks = new AtomicInteger();
+    private final AtomicInteger failures = new AtomicInteger();
+
+    @Override
+    public Integer call() throws Exception {
+        Settings settings = CommonOptions.settings();
+        PrintWriter out = spec.commandLine().getOut();
+        if (timings) {
+            try (Device device = Devices.open(settings, ElementType.F16, out::println)) {
+                KernelTimings.run(device, timing -> print(out, timing));
+            }
+            return 0;
+        }
+        try (Device device = Devices.open(settings, ElementType.F16, out::println);
+                Device reference = new CpuDevice(new CpuOptions(
+                        REFERENCE_BYTES, REFERENCE_BYTES, OptionalDouble.empty(), settings.cpuThreads()))) {
+            out.println("device: " + device.info().name());
+            KernelChecks.run(reference, device, result -> check(out, result));
+        }
+        if (!kernelsOnly) {
+            pipeline(settings, out);
+        }
+        out.printf("%d checks, %d failed%n", checks.get(), failures.get());
+        out.flush();
+        return failures.get() == 0 ? 0 : 1;
+    }
+
+    private void pipeline(Settings settings, PrintWriter out) throws IOException {
+        model(settings, out, "demo", new ModelSource.Demo());
+        if (goldens.toString().isEmpty()) {
+            return;
+        }
+        try (Stream<Path> folders = Files.list(goldens)) {
+            for (Path folder : folders.sorted().toList()) {
+                model(settings, out, folder.getFileName().toString(), new ModelSource.Directory(folder));
+            }
+        }
+    }
+
+    private void model(Settings settings, PrintWriter out, String name, ModelSource source) throws IOException {
+        for (int blockTokens : List.of(1, 16)) {
+            try (ModelFiles files = ModelFiles.open(source, ModelFamily.all());
+                    Device device = Devices.open(settings, ElementType.F16, ignored -> {})) {
+                PipelineChecks pipeline = new PipelineChecks(
+                        name, files, device, blockTokens, 2 * 16, result -> check(out, result));
+                Path golden = files.directory().resolve("golden.json");
+                if (Files.exists(golden)) {
+                    pipeline.reference(golden);
+                }
+                pipeline.sameBits();
+            }
+        }
+    }
+
+    private void check(PrintWriter out, Result result) {
+        checks.incrementAndGet();
+        if (!result.passed()) {
+            failures.incrementAndGet();
+        }
+        print(out, result);
+    }
+
+    private static void print(PrintWriter out, Object line) {
+        out.println(line);
+        out.flush();
+    }
+}
