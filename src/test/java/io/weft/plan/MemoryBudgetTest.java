@@ -46,7 +46,7 @@ class MemoryBudgetTest {
             ModelWeights.load(files, device, 100, (layer, layers) -> {});
             // Norms, biases, tables of positions and padding of panels come on top; in these tiny models that is much.
             assertThat((double) (bytes(device, Memory.DEVICE) - before))
-                    .isCloseTo(budget.weightsBytes(), Percentage.withPercentage(35));
+                    .isCloseTo((double) budget.weightsBytes(), Percentage.withPercentage(35));
         }
     }
 
