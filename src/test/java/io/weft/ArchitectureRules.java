@@ -85,6 +85,9 @@ record ArchitectureRules(String root) {
         return noClasses()
                 .that()
                 .resideOutsideOfPackage(packageTree("device.cuda"))
+                // malloc and free, and nothing else.
+                .and()
+                .doNotHaveFullyQualifiedName(root + ".device.cpu.NativeMemory")
                 .should()
                 .dependOnClassesThat(resideInAnyPackage("jcuda..")
                         .or(JavaClass.Predicates.belongToAnyOf(Linker.class, SymbolLookup.class)));

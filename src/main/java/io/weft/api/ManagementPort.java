@@ -79,7 +79,12 @@ class ManagementPort {
         } catch (CompletionException e) {
             throw new IllegalStateException(
                     "weft.management-port %d on %s cannot be opened: %s"
-                            .formatted(port, host, e.getCause().getMessage()),
+                            .formatted(
+                                    port,
+                                    host,
+                                    Optional.ofNullable(e.getCause())
+                                            .map(Throwable::getMessage)
+                                            .orElse("")),
                     e);
         }
     }
@@ -91,7 +96,7 @@ class ManagementPort {
     }
 
     private void answer(HttpServerRequest request) {
-        if (request.method() != HttpMethod.GET && request.method() != HttpMethod.HEAD) {
+        if (!request.method().equals(HttpMethod.GET) && !request.method().equals(HttpMethod.HEAD)) {
             request.response().setStatusCode(405).end();
             return;
         }

@@ -42,8 +42,7 @@ final class PipelineChecks {
     /** Of logits against fp32, with weights, activations and cache in 16 bits. */
     private static final double LOGITS_TOLERANCE = 2e-2;
 
-    private static final StepLimits LIMITS =
-            new StepLimits(BATCH + 1, 256, 128, CONTEXT_TOKENS);
+    private static final StepLimits LIMITS = new StepLimits(BATCH + 1, 256, 128, CONTEXT_TOKENS);
 
     private final String name;
     private final ModelFiles files;
@@ -74,7 +73,7 @@ final class PipelineChecks {
         for (JsonNode prompt : new ObjectMapper().readTree(golden.toFile()).path("prompts")) {
             List<Integer> tokens = integers(prompt.path("input_ids"));
             List<float[]> rows;
-            try (CacheSequence sequence = admit(tokens.size(), mixed())) {
+            try (CacheSequence sequence = admit(tokens.size(), PipelineChecks::mixed)) {
                 rows = prefill(Schedule.CHUNKED, sequence, tokens, LogitRows.ALL);
             }
             float[] last = rows.getLast();
@@ -93,7 +92,7 @@ final class PipelineChecks {
                     wrong++;
                 }
             }
-            result("likeliest tokens behind each of %d".formatted(tokens.size()), wrong, 0);
+            count("likeliest tokens behind each of %d".formatted(tokens.size()), wrong);
         }
     }
 
@@ -109,23 +108,38 @@ final class PipelineChecks {
         int blocks = PROMPT_TOKENS / cache.geometry().blockTokens();
         for (Schedule schedule : Schedule.values()) {
             for (int split : new int[] {0, 1, blocks / 2, blocks - 1, blocks}) {
-                List<float[]> other = alone(
-                        schedule, prompt, block -> block < split ? CacheForm.HOST_ACT : CacheForm.HOST_KV);
-                result("%s, %d of %d blocks recomputed".formatted(schedule.label(), split, blocks), different(other, resident), 0);
+                List<float[]> other =
+                        alone(schedule, prompt, block -> block < split ? CacheForm.HOST_ACT : CacheForm.HOST_KV);
+                count(
+                        "%s, %d of %d blocks recomputed".formatted(schedule.label(), split, blocks),
+                        different(other, resident));
             }
-            result(schedule.label() + ", all forms mixed", different(alone(schedule, prompt, mixed()), resident), 0);
-            result("%s, in a batch of %d".formatted(schedule.label(), BATCH), different(among(schedule, prompt), resident), 0);
+            count(
+                    schedule.label() + ", all forms mixed",
+                    different(alone(schedule, prompt, PipelineChecks::mixed), resident));
+            count(
+                    "%s, in a batch of %d".formatted(schedule.label(), BATCH),
+                    different(among(schedule, prompt), resident));
         }
         var usage = cache.usage();
-        result("cache bytes left", usage.open().usedBytes() + usage.device().usedBytes() + usage.host().usedBytes(), 0);
+        count(
+                "cache bytes left",
+                usage.open().usedBytes()
+                        + usage.device().usedBytes()
+                        + usage.host().usedBytes());
     }
 
     private void result(String what, double error, double bound) {
         results.accept(new Result(name + ": " + what, error, bound));
     }
 
-    private static IntFunction<CacheForm> mixed() {
-        return block -> CacheForm.values()[block % CacheForm.values().length];
+    /** Nothing may differ. */
+    private void count(String what, long wrong) {
+        result(what, (double) wrong, 0);
+    }
+
+    private static CacheForm mixed(int block) {
+        return CacheForm.values()[block % CacheForm.values().length];
     }
 
     private List<Integer> prompt(int tokens, long seed) {
@@ -142,7 +156,10 @@ final class PipelineChecks {
         StepBatch batch = new StepBatch(parts);
         StepPlanner planner = new StepPlanner(
                 cache.geometry(), schedule, STAGING_BYTES, cache.geometry().cellTokens(), 3);
-        StepResult result = pipeline.step(batch, planner.plan(batch.shape())).result().await().indefinitely();
+        StepResult result = pipeline.step(batch, planner.plan(batch.shape()))
+                .result()
+                .await()
+                .indefinitely();
         parts.forEach(part -> part.cache().commit(part.newTokens().size()));
         return IntStream.range(0, batch.logitRows()).mapToObj(result::logits).toList();
     }
@@ -179,7 +196,7 @@ final class PipelineChecks {
         List<float[]> rows = new ArrayList<>();
         for (int i = 0; i < BATCH; i++) {
             List<Integer> tokens = i == mine ? prompt : prompt(1 + 3 * i, 2 + i);
-            CacheSequence sequence = admit(tokens.size() + DECODED_TOKENS, mixed());
+            CacheSequence sequence = admit(tokens.size() + DECODED_TOKENS, PipelineChecks::mixed);
             sequences.add(sequence);
             List<float[]> last = prefill(schedule, sequence, tokens, LogitRows.LAST);
             if (i == mine) {

@@ -97,8 +97,8 @@ final class SelftestCommand implements Callable<Integer> {
         for (int blockTokens : List.of(1, 16)) {
             try (ModelFiles files = ModelFiles.open(source, ModelFamily.all());
                     Device device = Devices.open(settings, ElementType.F16, ignored -> {})) {
-                PipelineChecks pipeline = new PipelineChecks(
-                        name, files, device, blockTokens, 2 * 16, result -> check(out, result));
+                PipelineChecks pipeline =
+                        new PipelineChecks(name, files, device, blockTokens, 2 * 16, result -> check(out, result));
                 Path golden = files.directory().resolve("golden.json");
                 if (Files.exists(golden)) {
                     pipeline.reference(golden);

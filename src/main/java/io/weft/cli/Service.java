@@ -2,6 +2,7 @@ package io.weft.cli;
 
 import io.micrometer.core.instrument.MeterRegistry;
 import io.quarkus.runtime.Quarkus;
+import io.quarkus.runtime.ShutdownDelayInitiatedEvent;
 import io.quarkus.runtime.ShutdownEvent;
 import io.quarkus.runtime.StartupEvent;
 import io.weft.api.ApiSettings;
@@ -18,9 +19,10 @@ import jakarta.enterprise.event.Observes;
 import jakarta.enterprise.inject.Produces;
 import jakarta.inject.Singleton;
 import java.lang.management.ManagementFactory;
+import java.time.Duration;
 import java.util.Optional;
-import java.util.concurrent.atomic.AtomicReference;
 import org.jboss.logging.Logger;
+import org.jspecify.annotations.Nullable;
 
 /** The parts of the running service, and their life: what the API is given. */
 @Singleton
@@ -33,7 +35,7 @@ final class Service {
     private final BatchingEngine engine;
 
     /** Empty while the model loads. */
-    private final AtomicReference<Optional<KvCache>> cache = new AtomicReference<>(Optional.empty());
+    private volatile @Nullable KvCache cache;
 
     Service(HardwareProfiler profiler, MeterRegistry metrics) {
         this.settings = CommonOptions.settings();
@@ -46,11 +48,11 @@ final class Service {
                             "%s, model %s%n%s",
                             assembly.deviceName(), Assembly.servedName(settings), assembly.budget());
                     EngineRuntime runtime = assembly.runtime(settings.schedule());
-                    cache.set(Optional.of(runtime.cache()));
+                    cache = runtime.cache();
                     return runtime;
                 },
                 settings.queueLimit());
-        CacheMetrics.register(metrics, () -> cache.get().map(KvCache::usage));
+        CacheMetrics.register(metrics, () -> Optional.ofNullable(cache).map(KvCache::usage));
     }
 
     /** Creating the service starts it; a model that cannot be loaded stops the process. */
@@ -72,6 +74,11 @@ final class Service {
         return (System.currentTimeMillis()
                         - ManagementFactory.getRuntimeMXBean().getStartTime())
                 / 1000.0;
+    }
+
+    /** New requests are refused and readiness turns red, before the server waits for running ones. */
+    void drain(@Observes ShutdownDelayInitiatedEvent event) throws InterruptedException {
+        engine.drain(Duration.ZERO);
     }
 
     /** By now the server has let running requests end, or has run out of patience. */

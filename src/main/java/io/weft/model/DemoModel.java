@@ -27,8 +27,8 @@ final class DemoModel {
             for (String file : FILES) {
                 try (InputStream in = DemoModel.class.getResourceAsStream(FOLDER + file)) {
                     if (in == null) {
-                        throw new ModelLoadException(
-                                "the built-in model lacks " + file + ": unpack weft-demo-model.tar.gz beside the bundle");
+                        throw new ModelLoadException("the built-in model lacks " + file
+                                + ": unpack weft-demo-model.tar.gz beside the bundle");
                     }
                     Files.copy(in, directory.resolve(file));
                 }

@@ -160,7 +160,7 @@ class NativeMetadataTest {
             return NativeMetadataTest.class.getResource("/" + glob) != null;
         }
         try (Stream<Path> files = Files.list(Path.of("src/main/resources", glob.substring(0, glob.length() - 2)))) {
-            return files.findAny().isPresent();
+                || (type.getEnclosingClass() != null && isAnnotated(type.getEnclosingClass()));
         }
     }
 

@@ -278,7 +278,7 @@ public final class KernelTimings {
         DeviceBuffer tableOnDevice = write(2L << 20, table);
         AttentionIndex attention = new AttentionIndex(onDevice, tableOnDevice, blocks);
         AttentionWork work = new AttentionWork(spansOnDevice, sequences, rows, tokens);
-        long cacheBytes = sequences * blocks * blockBytes;
+        long cacheBytes = (long) sequences * blocks * blockBytes;
         int layers = (int) Math.max(1, CACHE_BYTES / cacheBytes);
         long pairs = (long) rows * tokens - (long) rows * (rows - 1) / 2;
         long operations = 4L * sequences * pairs * HEADS * HEAD_SIZE;
