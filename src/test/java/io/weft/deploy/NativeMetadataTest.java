@@ -160,13 +160,13 @@ class NativeMetadataTest {
             return NativeMetadataTest.class.getResource("/" + glob) != null;
         }
         try (Stream<Path> files = Files.list(Path.of("src/main/resources", glob.substring(0, glob.length() - 2)))) {
-                || (type.getEnclosingClass() != null && isAnnotated(type.getEnclosingClass()));
+            return files.findAny().isPresent();
         }
     }
 
     private static boolean isAnnotated(Class<?> type) {
         return type.isAnnotationPresent(RegisterForReflection.class)
-                || type.getEnclosingClass() != null && isAnnotated(type.getEnclosingClass());
+                || (type.getEnclosingClass() != null && isAnnotated(type.getEnclosingClass()));
     }
 
     private boolean isPicocli(Set<? extends JavaAnnotation<?>> annotations) {
