@@ -187,10 +187,12 @@ final class LayerProbe {
         DeviceBuffer spans = division.take((long) sequences * AttentionWork.SPAN_INTS * Integer.BYTES);
         DeviceBuffer queries = rows(division, rows, dimensions.queryWidth());
         DeviceBuffer state = division.take(rows * attention.stateBytesPerRow());
-        DeviceBuffer keyValues = division.take((long) sequences * blocks * geometry.blockLayerBytes(Content.KEY_VALUE));
+        long keyValueBytes = (long) sequences * blocks * geometry.blockLayerBytes(Content.KEY_VALUE);
+        DeviceBuffer keyValues = division.take(keyValueBytes);
         if (!division.fits()) {
             return List.of();
         }
+        long copies = 1 + division.restBytes() / keyValueBytes;
         int[] rowPositions = new int[rows];
         int[] spanFields = new int[sequences * AttentionWork.SPAN_INTS];
         long[] entries = new long[sequences * blocks];
@@ -209,12 +211,13 @@ final class LayerProbe {
         scratch.upload(MemorySegment.ofArray(entries), table);
         AttentionIndex index = new AttentionIndex(positions, table, blocks);
         AttentionWork work = new AttentionWork(spans, sequences, rowsEach, tokens);
-        long base = keyValues.address();
-        BlockBases bases = new BlockBases(base, base, base, base);
         return List.of((stream, repeat) -> {
             if (repeat == 0) {
                 kernels.clearAttention(stream, attention, state, rows);
             }
+            // The K and V of another layer: a processor's cache would hold those of the run before.
+            long base = keyValues.address() + repeat % copies * keyValueBytes;
+            BlockBases bases = new BlockBases(base, base, base, base);
             kernels.attend(stream, attention, index, work, bases, queries, state);
         });
     }

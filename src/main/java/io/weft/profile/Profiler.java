@@ -126,8 +126,7 @@ public final class Profiler {
         boolean steady = false;
         while (!steady && System.nanoTime() - started < warmUpMost.toNanos()) {
             for (Kernel kernel : kernels) {
-                Curve.Point largest =
-                        measure(kernel, work -> watch.nanos(1, work)).getLast();
+                Curve.Point largest = measure(kernel, work -> watch.nanos(work)).getLast();
                 rounds.computeIfAbsent(kernel, first -> new ArrayList<>()).add(largest.nanos() / largest.size());
             }
             steady = rounds.values().stream().allMatch(Profiler::isSteady);
@@ -148,7 +147,7 @@ public final class Profiler {
     }
 
     private Curve curve(Kernel kernel) {
-        return Curve.measured(measure(kernel, work -> watch.medianNanos(1, work)));
+        return Curve.measured(measure(kernel, watch::medianNanos));
     }
 
     private static List<Curve.Point> measure(Kernel kernel, ToDoubleFunction<Work> nanos) {
@@ -201,9 +200,9 @@ public final class Profiler {
                 break;
             }
             Work work = copy.apply((int) bytes);
-            double single = watch.medianNanos(1, work);
+            double single = watch.nanos(work);
             int batch = Math.clamp((long) (BATCH_NANOS / Math.max(single, 1)), 1, BATCH_MOST);
-            points.add(new Curve.Point(bytes, batch == 1 ? single : watch.medianNanos(batch, work)));
+            points.add(new Curve.Point(bytes, watch.medianNanosInARow(batch, work)));
         }
         return points;
     }

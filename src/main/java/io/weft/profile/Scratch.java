@@ -120,5 +120,10 @@ final class Scratch {
         boolean fits() {
             return fits;
         }
+
+        /** Bytes behind the last part. */
+        long restBytes() {
+            return Math.max(0, deviceBytes() - usedBytes);
+        }
     }
 }

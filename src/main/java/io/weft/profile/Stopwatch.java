@@ -4,6 +4,7 @@ import io.weft.device.Device;
 import io.weft.device.Event;
 import io.weft.device.Stream;
 import java.util.Arrays;
+import java.util.function.IntToDoubleFunction;
 
 /**
  * Times work on a stream by events around it, so that what counts is the device's time and not the caller's. Takes the
@@ -32,23 +33,39 @@ final class Stopwatch {
         void issue(Stream stream, int repeat);
     }
 
-    /** Nanoseconds of one issue of {@code work} behind another, of {@code batch} that are issued in a row. */
-    double medianNanos(int batch, Work work) {
+    /** Nanoseconds of one issue of {@code work}. */
+    double medianNanos(Work work) {
+        return medianNanos(repeat -> runNanos(1, repeat, work));
+    }
+
+    /**
+     * Nanoseconds of one issue of {@code work} behind another, of {@code batch} that are issued in a row. One more goes
+     * ahead untimed: what was idle may be faster at first.
+     */
+    double medianNanosInARow(int batch, Work work) {
+        return medianNanos(repeat -> {
+                    work.issue(stream, repeat * batch);
+                    return runNanos(batch, repeat * batch, work);
+                })
+                / batch;
+    }
+
+    private static double medianNanos(IntToDoubleFunction run) {
         double[] runs = new double[RUNS_MOST];
         int count = 0;
         double spent = 0;
         while (count < RUNS_LEAST || (count < RUNS_MOST && spent < ENOUGH_NANOS)) {
-            double nanos = runNanos(batch, count * batch, work);
-            runs[count++] = nanos / batch;
+            double nanos = run.applyAsDouble(count);
+            runs[count++] = nanos;
             spent += nanos;
         }
         Arrays.sort(runs, 0, count);
         return count % 2 == 1 ? runs[count / 2] : (runs[count / 2 - 1] + runs[count / 2]) / 2;
     }
 
-    /** One run of {@code batch} in a row. */
-    double nanos(int batch, Work work) {
-        return runNanos(batch, 0, work);
+    /** Nanoseconds of one run. */
+    double nanos(Work work) {
+        return runNanos(1, 0, work);
     }
 
     private double runNanos(int batch, int firstRepeat, Work work) {

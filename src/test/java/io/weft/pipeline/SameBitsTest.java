@@ -94,11 +94,9 @@ class SameBitsTest {
                             random.ints(1 + 17 * other, 3, 384).boxed().toList();
                     members.add(new Member(run.admit(otherPrompt.size() + DECODED, forms), otherPrompt));
                 }
+                Member wanted = members.getFirst();
                 Collections.shuffle(members, random);
-                int mine = members.indexOf(members.stream()
-                        .filter(member -> member.prompt == prompt)
-                        .findFirst()
-                        .orElseThrow());
+                int mine = members.indexOf(wanted);
                 assertSameBits(together(run, way, members, mine), alone, schedule + " among others");
                 members.forEach(member -> member.cache.close());
             }
