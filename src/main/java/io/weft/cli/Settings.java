@@ -131,8 +131,9 @@ record Settings(
      */
     static Settings read(Config config) {
         SettingReader reader = new SettingReader(config);
-        // Quarkus reads it; but its complaint is forty lines long.
+        // Quarkus reads these two; but its complaints are forty lines long.
         reader.integer("quarkus.http.port", 8080, 0, 65_535);
+        reader.duration("weft.drain-timeout", Duration.ofSeconds(30));
         int processors = Runtime.getRuntime().availableProcessors();
         int blockTokens = reader.integer("weft.block-tokens", 16, 1, 4096);
         OptionalInt cellTokens = optional(reader, "weft.cell-tokens");
