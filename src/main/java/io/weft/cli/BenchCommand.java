@@ -9,6 +9,7 @@ import io.weft.profile.HardwareProfiler;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
@@ -27,6 +28,9 @@ import picocli.CommandLine.Spec;
         mixinStandardHelpOptions = true,
         sortOptions = false)
 final class BenchCommand implements Callable<Integer> {
+    /** A benchmark may wait for kernels that no longer get faster. */
+    private static final Duration PROFILING_TIME = Duration.ofSeconds(5);
+
     @Mixin
     @SuppressWarnings("UnusedVariable") // its setters are what counts
     private final CommonOptions common = new CommonOptions();
@@ -94,7 +98,7 @@ final class BenchCommand implements Callable<Integer> {
         PrintWriter out = spec.commandLine().getOut();
         List<BenchReport> reports = new ArrayList<>();
         try (Progress progress = new Progress(spec.commandLine().getErr());
-                Assembly assembly = Assembly.load(settings, new HardwareProfiler(), progress::show)) {
+                Assembly assembly = Assembly.load(settings, new HardwareProfiler(PROFILING_TIME), progress::show)) {
             out.print(assembly.budget());
             for (Schedule schedule : chosen) {
                 reports.add(measure(assembly, schedule, progress));

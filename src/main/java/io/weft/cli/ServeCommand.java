@@ -1,10 +1,13 @@
 package io.weft.cli;
 
 import io.quarkus.runtime.Quarkus;
+import java.io.PrintWriter;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
 
 /** {@code weft serve}: answers the OpenAI API over HTTP. */
 @Command(
@@ -16,9 +19,12 @@ final class ServeCommand implements Callable<Integer> {
     @Mixin
     private final Flags flags = new Flags();
 
+    @Spec
+    private CommandSpec spec;
+
     @Override
     public Integer call() {
-        return flags.serve();
+        return flags.serve(spec.commandLine().getErr());
     }
 
     /** The flags of serving. */
@@ -54,13 +60,23 @@ final class ServeCommand implements Callable<Integer> {
             CommonOptions.set("weft.api-key", value);
         }
 
-        /**
-         * Checks settings and model while a mistake still costs nothing, then serves until the process is told to stop.
-         */
-        Integer serve() {
-            Assembly.check(CommonOptions.settings());
+        /** Serves until the process is told to stop. */
+        Integer serve(PrintWriter err) {
+            Settings settings = CommonOptions.settings();
+            Thread.ofPlatform().name("weft-check").start(() -> check(settings, err));
             Quarkus.run();
             return 0;
+        }
+
+        /** A mistake in the model ends the process before the server, which starts meanwhile, has answered anything. */
+        private static void check(Settings settings, PrintWriter err) {
+            try {
+                Assembly.check(settings);
+            } catch (RuntimeException e) {
+                err.println("weft: " + WeftMain.oneLine(e));
+                err.flush();
+                Runtime.getRuntime().halt(1);
+            }
         }
     }
 }

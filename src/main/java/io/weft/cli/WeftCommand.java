@@ -3,6 +3,8 @@ package io.weft.cli;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Spec;
 
 /** {@code weft}: without a command it serves. */
 @Command(
@@ -21,8 +23,11 @@ final class WeftCommand implements Callable<Integer> {
     @Mixin
     private final ServeCommand.Flags flags = new ServeCommand.Flags();
 
+    @Spec
+    private CommandSpec spec;
+
     @Override
     public Integer call() {
-        return flags.serve();
+        return flags.serve(spec.commandLine().getErr());
     }
 }

@@ -22,7 +22,7 @@ public final class WeftMain {
     }
 
     /** What a person needs of an error that says by itself what is wrong; the class where it does not. */
-    private static String oneLine(Throwable error) {
+    static String oneLine(Throwable error) {
         String message = error.getMessage();
         return message == null || message.isBlank()
                 ? error.toString()

@@ -19,7 +19,7 @@ import org.jspecify.annotations.Nullable;
 public class HardwareProfiler {
     private static final System.Logger LOG = System.getLogger(HardwareProfiler.class.getName());
     /** Kernels of the CPU device have to be compiled first, on a busy machine for this long; a GPU is ready sooner. */
-    private static final Duration WARM_UP_MOST = Duration.ofSeconds(2);
+    private static final Duration WARM_UP_MOST = Duration.ofSeconds(1);
 
     private final Duration warmUpMost;
     private volatile @Nullable HardwareProfile current;
