@@ -157,7 +157,7 @@ final class Assembly implements AutoCloseable {
 
     private static Assembly load(
             Settings settings, ModelTensors tensors, HardwareProfiler profiler, Consumer<String> progress) {
-        Device device = Devices.open(settings, tensors.storedType(), progress);
+        Device device = Devices.open(settings, tensors.storedType());
         try {
             return load(settings, tensors, device, profiler, progress);
         } catch (RuntimeException e) {

@@ -7,9 +7,9 @@ import io.weft.device.cpu.CpuOptions;
 import io.weft.device.cuda.CudaDevice;
 import io.weft.device.cuda.CudaOptions;
 import io.weft.device.cuda.CudaProbe;
+import java.lang.System.Logger.Level;
 import java.lang.management.ManagementFactory;
 import java.util.Optional;
-import java.util.function.Consumer;
 
 /** Opens the device that the settings ask for. */
 final class Devices {
@@ -19,22 +19,23 @@ final class Devices {
     /** Part of the free memory of a GPU that is taken without a setting. */
     private static final double GPU_MEMORY_SHARE = 0.9;
 
+    private static final System.Logger LOG = System.getLogger(Devices.class.getName());
+
     private Devices() {}
 
     /**
-     * Opens a device.
+     * Opens a device. Where the choice was left open, a line in the log says why it is not a GPU.
      *
      * @param stored how the model's weights are stored
-     * @param progress told why it is not the GPU, where that was left open
      * @throws io.weft.device.DeviceException if the one that was asked for is not there
      */
-    static Device open(Settings settings, ElementType stored, Consumer<String> progress) {
+    static Device open(Settings settings, ElementType stored) {
         return switch (settings.device()) {
             case CPU -> cpu(settings);
             case CUDA -> cuda(settings, stored);
             case AUTO -> {
                 Optional<String> missing = CudaProbe.missing(cudaOptions(settings, stored, 0));
-                missing.ifPresent(reason -> progress.accept(reason + "; running on the CPU"));
+                missing.ifPresent(reason -> LOG.log(Level.INFO, reason + "; running on the CPU"));
                 yield missing.isPresent() ? cpu(settings) : cuda(settings, stored);
             }
         };

@@ -62,12 +62,12 @@ final class SelftestCommand implements Callable<Integer> {
         Settings settings = CommonOptions.settings();
         PrintWriter out = spec.commandLine().getOut();
         if (timings) {
-            try (Device device = Devices.open(settings, ElementType.F16, out::println)) {
+            try (Device device = Devices.open(settings, ElementType.F16)) {
                 KernelTimings.run(device, timing -> print(out, timing));
             }
             return 0;
         }
-        try (Device device = Devices.open(settings, ElementType.F16, out::println);
+        try (Device device = Devices.open(settings, ElementType.F16);
                 Device reference = new CpuDevice(new CpuOptions(
                         REFERENCE_BYTES, REFERENCE_BYTES, OptionalDouble.empty(), settings.cpuThreads()))) {
             out.println("device: " + device.info().name());
@@ -96,7 +96,7 @@ final class SelftestCommand implements Callable<Integer> {
     private void model(Settings settings, PrintWriter out, String name, ModelSource source) throws IOException {
         for (int blockTokens : List.of(1, 16)) {
             try (ModelFiles files = ModelFiles.open(source, ModelFamily.all());
-                    Device device = Devices.open(settings, ElementType.F16, ignored -> {})) {
+                    Device device = Devices.open(settings, ElementType.F16)) {
                 PipelineChecks pipeline =
                         new PipelineChecks(name, files, device, blockTokens, 2 * 16, result -> check(out, result));
                 Path golden = files.directory().resolve("golden.json");

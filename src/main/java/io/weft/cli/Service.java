@@ -21,6 +21,8 @@ import jakarta.inject.Singleton;
 import java.lang.management.ManagementFactory;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Consumer;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
@@ -28,6 +30,8 @@ import org.jspecify.annotations.Nullable;
 @Singleton
 final class Service {
     private static final Logger LOG = Logger.getLogger(Service.class);
+
+    private static final Duration PROGRESS_PAUSE = Duration.ofSeconds(3);
 
     private final Settings settings;
     private final ModelFiles files;
@@ -43,7 +47,7 @@ final class Service {
         this.tokenizer = Assembly.tokenizer(files);
         this.engine = new BatchingEngine(
                 phase -> {
-                    Assembly assembly = Assembly.load(settings, profiler, phase);
+                    Assembly assembly = Assembly.load(settings, profiler, phase.andThen(paced(LOG::info)));
                     LOG.infof(
                             "%s, model %s%n%s",
                             assembly.deviceName(), Assembly.servedName(settings), assembly.budget());
@@ -53,6 +57,18 @@ final class Service {
                 },
                 settings.queueLimit());
         CacheMetrics.register(metrics, () -> Optional.ofNullable(cache).map(KvCache::usage));
+    }
+
+    /** Long work says every few seconds how far it is, short work nothing. */
+    private static Consumer<String> paced(Consumer<String> log) {
+        AtomicLong lastNanos = new AtomicLong(System.nanoTime());
+        return what -> {
+            long now = System.nanoTime();
+            if (now - lastNanos.get() > PROGRESS_PAUSE.toNanos()) {
+                lastNanos.set(now);
+                log.accept(what);
+            }
+        };
     }
 
     /** Creating the service starts it; a model that cannot be loaded stops the process. */
