@@ -51,6 +51,12 @@ final class SelftestCommand implements Callable<Integer> {
     @Option(names = "--kernels-only", order = 22, description = "Leave out the pipeline.")
     private boolean kernelsOnly;
 
+    @Option(
+            names = "--small",
+            order = 23,
+            description = "Only the pipeline on the models of --goldens: for slow tools such as compute-sanitizer.")
+    private boolean small;
+
     @Spec
     private CommandSpec spec;
 
@@ -67,11 +73,8 @@ final class SelftestCommand implements Callable<Integer> {
             }
             return 0;
         }
-        try (Device device = Devices.open(settings, ElementType.F16);
-                Device reference = new CpuDevice(new CpuOptions(
-                        REFERENCE_BYTES, REFERENCE_BYTES, OptionalDouble.empty(), settings.cpuThreads()))) {
-            out.println("device: " + device.info().name());
-            KernelChecks.run(reference, device, result -> check(out, result));
+        if (!small) {
+            kernels(settings, out);
         }
         if (!kernelsOnly) {
             pipeline(settings, out);
@@ -81,8 +84,19 @@ final class SelftestCommand implements Callable<Integer> {
         return failures.get() == 0 ? 0 : 1;
     }
 
+    private void kernels(Settings settings, PrintWriter out) {
+        try (Device device = Devices.open(settings, ElementType.F16);
+                Device reference = new CpuDevice(new CpuOptions(
+                        REFERENCE_BYTES, REFERENCE_BYTES, OptionalDouble.empty(), settings.cpuThreads()))) {
+            out.println("device: " + device.info().name());
+            KernelChecks.run(reference, device, result -> check(out, result));
+        }
+    }
+
     private void pipeline(Settings settings, PrintWriter out) throws IOException {
-        model(settings, out, "demo", new ModelSource.Demo());
+        if (!small) {
+            model(settings, out, "demo", new ModelSource.Demo());
+        }
         if (goldens.toString().isEmpty()) {
             return;
         }
