@@ -69,6 +69,16 @@ record ApiClient(URI root, HttpClient http) {
                 .toList();
     }
 
+    /** What the engine says of itself in a health response; other checks may stand beside it. */
+    static JsonNode engineHealth(String body) {
+        for (JsonNode check : json(body).path("checks")) {
+            if (check.path("name").asText().equals("engine")) {
+                return check.path("data");
+            }
+        }
+        throw new AssertionError("no check of the engine in " + body);
+    }
+
     static JsonNode json(String text) {
         try {
             return JSON.readTree(text);

@@ -51,7 +51,7 @@ class StrictServiceTest {
         HttpResponse<String> response = api.get(path);
 
         assertThat(response.statusCode()).isEqualTo(status);
-        JsonNode check = ApiClient.json(response.body()).at("/checks/0/data");
+        JsonNode check = ApiClient.engineHealth(response.body());
         assertThat(check.path("state").textValue()).isEqualTo("starting");
         assertThat(check.path("phase").isTextual()).isTrue();
     }
@@ -159,8 +159,8 @@ class StrictServiceTest {
 
         assertUnavailable(api.post("/v1/completions", LONG, KEY), "shutting down");
         assertThat(api.get("/health").statusCode()).isEqualTo(503);
-        assertThat(ApiClient.json(api.get("/q/health/ready").body())
-                        .at("/checks/0/data/state")
+        assertThat(ApiClient.engineHealth(api.get("/q/health/ready").body())
+                        .path("state")
                         .textValue())
                 .isEqualTo("draining");
         assertThat(api.get("/q/health/started").statusCode()).isEqualTo(200);
