@@ -15,9 +15,12 @@ import io.weft.plan.StepPlan;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.OptionalLong;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
+import java.util.function.Function;
+import java.util.function.Supplier;
 import java.util.function.ToDoubleFunction;
 
 /** Measures decode steps of equal sequences with random prompts. */
@@ -39,10 +42,13 @@ final class Bench implements AutoCloseable {
      * @param nanos from issue to logits on the host
      * @param issueNanos that issuing took
      * @param linkBytes of cached tokens to the device
-     * @param linkBusyNanos that the link to the device was busy
+     * @param linkBusyNanos that the link to the device was busy; empty for a step without observers
      * @param predictedNanos what the simulator says
      */
-    private record Measured(long nanos, long issueNanos, long linkBytes, long linkBusyNanos, long predictedNanos) {}
+    private record Measured(
+            long nanos, long issueNanos, long linkBytes, OptionalLong linkBusyNanos, long predictedNanos) {}
+
+    private static final Supplier<OptionalLong> UNOBSERVED = OptionalLong::empty;
 
     private final EngineRuntime runtime;
     private final Load load;
@@ -91,7 +97,8 @@ final class Bench implements AutoCloseable {
         double prefillSeconds = (System.nanoTime() - started) / 1e9;
         List<Measured> steps = new ArrayList<>();
         while (steps.size() < load.generatedTokens() - 1) {
-            steps.add(decode());
+            // Every second step is observed: timing events are not free, and serving does without.
+            steps.add(steps.size() % 2 == 0 ? decode(this::observed) : decode(step -> UNOBSERVED));
             progress.accept("%s: decode %d of %d".formatted(schedule, steps.size(), load.generatedTokens() - 1));
         }
         double totalNanos = steps.stream().mapToLong(Measured::nanos).sum();
@@ -106,9 +113,13 @@ final class Bench implements AutoCloseable {
                 median(steps, Measured::nanos) / 1e6,
                 steps.size() * load.batch() / (totalNanos / 1e9),
                 steps.stream().mapToLong(Measured::linkBytes).average().orElse(0),
-                median(steps, step -> step.linkBusyNanos() / (double) step.nanos()),
+                median(
+                        steps.stream()
+                                .filter(step -> step.linkBusyNanos().isPresent())
+                                .toList(),
+                        step -> step.linkBusyNanos().orElseThrow() / (double) step.nanos()),
                 median(steps, Measured::predictedNanos) / 1e6,
-                median(steps, Measured::issueNanos) / 1e6);
+                median(unobserved(steps), Measured::issueNanos) / 1e6);
     }
 
     private static double median(List<Measured> steps, ToDoubleFunction<Measured> figure) {
@@ -158,7 +169,21 @@ final class Bench implements AutoCloseable {
         return new StepSequence(sequences.get(sequence), tokens, logits);
     }
 
-    private Measured decode() {
+    /** Those without observers, or all if there are none. */
+    private static List<Measured> unobserved(List<Measured> steps) {
+        List<Measured> without =
+                steps.stream().filter(step -> step.linkBusyNanos().isEmpty()).toList();
+        return without.isEmpty() ? steps : without;
+    }
+
+    /** Subscribes to a step's stages; what they come to once it has run. */
+    private Supplier<OptionalLong> observed(Step step) {
+        CompletableFuture<List<StageTiming>> timings =
+                step.stages().map(StageCompleted::timing).collect().asList().subscribeAsCompletionStage();
+        return () -> OptionalLong.of(busyNanos(timings.join()));
+    }
+
+    private Measured decode(Function<Step, Supplier<OptionalLong>> observation) {
         List<Integer> members = new ArrayList<>();
         List<StepSequence> parts = new ArrayList<>();
         for (int i = 0; i < load.batch(); i++) {
@@ -169,8 +194,7 @@ final class Bench implements AutoCloseable {
         long started = System.nanoTime();
         StepPlan plan = runtime.planner().plan(batch.shape());
         Step step = runtime.pipeline().step(batch, plan);
-        CompletableFuture<List<StageTiming>> timings =
-                step.stages().map(StageCompleted::timing).collect().asList().subscribeAsCompletionStage();
+        Supplier<OptionalLong> linkBusyNanos = observation.apply(step);
         CompletableFuture<StepResult> result = step.result().subscribeAsCompletionStage();
         long issued = System.nanoTime();
         StepResult logits = result.join();
@@ -180,7 +204,7 @@ final class Bench implements AutoCloseable {
                 nanos,
                 issued - started,
                 plan.linkInBytes(),
-                busyNanos(timings.join()),
+                linkBusyNanos.get(),
                 Math.round(predictedNanos.applyAsDouble(plan)));
     }
 
