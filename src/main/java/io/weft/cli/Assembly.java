@@ -112,7 +112,12 @@ final class Assembly implements AutoCloseable {
     }
 
     static ModelFiles open(Settings settings) {
-        return ModelFiles.open(ModelSource.parse(settings.model()), ModelFamily.all());
+        return open(settings.model());
+    }
+
+    /** Opens the files of a model. */
+    static ModelFiles open(String model) {
+        return ModelFiles.open(ModelSource.parse(model), ModelFamily.all());
     }
 
     private static ModelTensors tensors(Settings settings) {

@@ -8,7 +8,13 @@ import picocli.CommandLine.Mixin;
 @Command(
         name = "weft",
         description = "Serves large language models whose KV cache lives in host memory.",
-        subcommands = {ServeCommand.class, GenerateCommand.class, BenchCommand.class, SelftestCommand.class},
+        subcommands = {
+            ServeCommand.class,
+            GenerateCommand.class,
+            PlanCommand.class,
+            BenchCommand.class,
+            SelftestCommand.class
+        },
         mixinStandardHelpOptions = true,
         versionProvider = Version.class,
         sortOptions = false,

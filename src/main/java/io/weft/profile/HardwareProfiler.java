@@ -5,6 +5,7 @@ import io.weft.device.DeviceInfo;
 import io.weft.model.CacheGeometry;
 import io.weft.model.ModelWeights;
 import io.weft.plan.HardwareProfile;
+import io.weft.profile.ProfileStore.StoredProfile;
 import io.weft.profile.Profiler.Measurement;
 import jakarta.enterprise.context.ApplicationScoped;
 import java.lang.System.Logger.Level;
@@ -47,7 +48,7 @@ public class HardwareProfiler {
         HardwareProfile profile = store.load(key).orElseGet(() -> {
             Measurement measured = measure(device, weights, geometry, memory);
             if (measured.isSteady()) {
-                store.save(key, measured.profile());
+                store.save(StoredProfile.of(device, geometry, measured.profile()));
             } else {
                 LOG.log(Level.INFO, "the machine was too busy to measure it well, the profile is not kept");
             }
