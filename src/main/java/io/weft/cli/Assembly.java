@@ -36,6 +36,7 @@ import io.weft.plan.StepPlan;
 import io.weft.plan.StepPlanner;
 import io.weft.plan.StepShape;
 import io.weft.profile.HardwareProfiler;
+import io.weft.profile.ProfileStore.StoredProfile;
 import io.weft.profile.ProfilingMemory;
 import io.weft.text.Tokenizer;
 import java.nio.file.Path;
@@ -288,6 +289,11 @@ final class Assembly implements AutoCloseable {
 
     String deviceName() {
         return device.info().name();
+    }
+
+    /** What the machine can do, as it was found at the start. */
+    StoredProfile profile() {
+        return StoredProfile.of(device, cache.geometry(), costs.profile());
     }
 
     /** How long a step takes, by the simulator. */

@@ -154,7 +154,7 @@ final class PlanCommand implements Callable<Integer> {
             known = known();
             explanation = question.about(known.geometry(), known.machine()).explain();
         } catch (IllegalArgumentException e) {
-            throw wrong("--" + e.getMessage());
+            throw wrong(e.getMessage() == null ? e.toString() : e.getMessage());
         }
         PrintWriter out = spec.commandLine().getOut();
         out.print(json ? PlanJson.text(explanation) : PlanTable.of(name(), explanation, known.remarks()));

@@ -80,7 +80,17 @@ final class PlanTable {
                 plan.boundBy().replace('_', ' '),
                 100 * plan.linkBusyRatio(),
                 100 * plan.computeBusyRatio());
-        named("schedule", "%s, chunks of %,d tokens", plan.schedule().get(), plan.chunkTokens());
+        boolean brings = plan.linkBytesPerStep() > 0 || plan.recomputeFlopsPerStep() > 0;
+        named(
+                "schedule",
+                "%s",
+                brings
+                        ? String.format(
+                                Locale.ROOT,
+                                "%s, chunks of %,d tokens",
+                                plan.schedule().get(),
+                                plan.chunkTokens())
+                        : "resident: all of the cache is read where it is");
         named("over the link", "%s a step", bytes(plan.linkBytesPerStep()));
         named("recomputed", "%s a step", flops(plan.recomputeFlopsPerStep()));
     }

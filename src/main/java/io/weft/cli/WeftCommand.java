@@ -12,6 +12,7 @@ import picocli.CommandLine.Mixin;
             ServeCommand.class,
             GenerateCommand.class,
             PlanCommand.class,
+            ProfileCommand.class,
             BenchCommand.class,
             SelftestCommand.class
         },
