@@ -1,7 +1,9 @@
 package io.weft.cli;
 
 import io.weft.cache.CacheSequence;
+import io.weft.cache.CacheUsage;
 import io.weft.engine.EngineRuntime;
+import io.weft.engine.Planning;
 import io.weft.pipeline.StageCompleted;
 import io.weft.pipeline.Step;
 import io.weft.pipeline.StepBatch;
@@ -10,6 +12,8 @@ import io.weft.pipeline.StepResult;
 import io.weft.pipeline.StepSequence;
 import io.weft.pipeline.StepSequence.LogitRows;
 import io.weft.plan.Lane;
+import io.weft.plan.Occupancy;
+import io.weft.plan.PlacementPolicy;
 import io.weft.plan.StageTiming;
 import io.weft.plan.StepPlan;
 import java.util.ArrayList;
@@ -45,6 +49,7 @@ final class Bench implements AutoCloseable {
     private record Measured(long nanos, long issueNanos, long linkBytes, long linkBusyNanos, long predictedNanos) {}
 
     private final EngineRuntime runtime;
+    private final Planning planning;
     private final Load load;
     private final ToDoubleFunction<StepPlan> predictedNanos;
     private final Consumer<String> progress;
@@ -58,6 +63,7 @@ final class Bench implements AutoCloseable {
      */
     Bench(EngineRuntime runtime, Load load, ToDoubleFunction<StepPlan> predictedNanos, Consumer<String> progress) {
         this.runtime = runtime;
+        this.planning = runtime.planning().get();
         this.load = load;
         this.predictedNanos = predictedNanos;
         this.progress = progress;
@@ -66,11 +72,14 @@ final class Bench implements AutoCloseable {
     }
 
     private void admit() {
+        int tokens = load.promptTokens() + load.generatedTokens();
+        CacheUsage empty = runtime.cache().usage();
+        Occupancy nothing =
+                Occupancy.none(empty.device().freeBytes(), empty.host().freeBytes());
+        PlacementPolicy placement = planning.admission().policy(nothing, tokens);
         for (int i = 0; i < load.batch(); i++) {
-            var sequence = runtime.cache()
-                    .admit(
-                            load.promptTokens() + load.generatedTokens(),
-                            block -> runtime.placement().forms(block, load.promptTokens()));
+            var sequence =
+                    runtime.cache().admit(tokens, block -> placement.forms(block, load.promptTokens()));
             if (sequence.isEmpty()) {
                 close();
                 throw new IllegalArgumentException(
@@ -78,7 +87,7 @@ final class Bench implements AutoCloseable {
                                 .formatted(
                                         i,
                                         load.batch(),
-                                        load.promptTokens() + load.generatedTokens(),
+                                        tokens,
                                         runtime.cache().usage()));
             }
             sequences.add(sequence.get());
@@ -148,7 +157,7 @@ final class Bench implements AutoCloseable {
             finish(
                     batch,
                     members,
-                    await(runtime.pipeline().step(batch, runtime.planner().plan(batch.shape()))));
+                    await(runtime.pipeline().step(batch, planning.planner().plan(batch.shape()))));
             progress.accept("prefill %d of %d tokens".formatted(done, load.batch() * load.promptTokens()));
         }
     }
@@ -167,7 +176,7 @@ final class Bench implements AutoCloseable {
         }
         StepBatch batch = new StepBatch(parts);
         long started = System.nanoTime();
-        StepPlan plan = runtime.planner().plan(batch.shape());
+        StepPlan plan = planning.planner().plan(batch.shape());
         Step step = runtime.pipeline().step(batch, plan);
         CompletableFuture<List<StageTiming>> timings =
                 step.stages().map(StageCompleted::timing).collect().asList().subscribeAsCompletionStage();

@@ -79,6 +79,22 @@ public record WhatIf(
         return Math.min(Math.min(layerBytes, 1L << 30), deviceBytes / 4);
     }
 
+    /** The same question of a machine that takes other times. */
+    public WhatIf withProfile(HardwareProfile other) {
+        return new WhatIf(
+                other, measured, geometry, batch, contextTokens, deviceBytes, hostBytes, stagingBytes, forms);
+    }
+
+    /** What stages cost. */
+    public CostModel costs() {
+        return new CostModel(profile, geometry);
+    }
+
+    /** Tokens of a block of the cache. */
+    public int blockTokens() {
+        return geometry.blockTokens();
+    }
+
     /** Answers. */
     public PlanExplanation explain() {
         MemoryBudget budget = budget(batch, contextTokens);
