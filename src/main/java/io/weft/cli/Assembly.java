@@ -326,8 +326,7 @@ final class Assembly implements AutoCloseable {
     EngineRuntime runtime(Settings.ScheduleChoice choice, Observatory observatory) {
         AtomicReference<Planning> planning = new AtomicReference<>(planning(choice, costs));
         observatory.begin(
-                whatIf(choice),
-                profile -> planning.set(planning(choice, new CostModel(profile, cache.geometry()))));
+                whatIf(choice), profile -> planning.set(planning(choice, new CostModel(profile, cache.geometry()))));
         return runtime(planning::get, new StepObserver() {
             @Override
             public boolean timesNextStep() {

@@ -78,17 +78,13 @@ final class Bench implements AutoCloseable {
                 Occupancy.none(empty.device().freeBytes(), empty.host().freeBytes());
         PlacementPolicy placement = planning.admission().policy(nothing, tokens);
         for (int i = 0; i < load.batch(); i++) {
-            var sequence =
-                    runtime.cache().admit(tokens, block -> placement.forms(block, load.promptTokens()));
+            var sequence = runtime.cache().admit(tokens, block -> placement.forms(block, load.promptTokens()));
             if (sequence.isEmpty()) {
                 close();
                 throw new IllegalArgumentException(
                         "only %d of %d sequences of %d tokens fit the cache (%s): raise weft.device-memory or weft.host-memory"
                                 .formatted(
-                                        i,
-                                        load.batch(),
-                                        tokens,
-                                        runtime.cache().usage()));
+                                        i, load.batch(), tokens, runtime.cache().usage()));
             }
             sequences.add(sequence.get());
         }

@@ -180,8 +180,7 @@ final class PlanCommand implements Callable<Integer> {
         if (hardware != null) {
             return specified(dimensions, HardwarePreset.of(hardware), List.of());
         }
-        Optional<StoredProfile> here =
-                new ProfileStore(CommonOptions.settings().profileDirectory()).newest(dimensions);
+        Optional<StoredProfile> here = new ProfileStore(CommonOptions.settings().profileDirectory()).newest(dimensions);
         return here.map(stored -> new Known(stored.geometry(), measured(stored), List.of()))
                 .orElseGet(() -> specified(
                         dimensions,
@@ -204,10 +203,7 @@ final class PlanCommand implements Callable<Integer> {
             all.add("--host-memory was not given: 128 GB are assumed");
         }
         CacheGeometry geometry = new CacheGeometry(
-                dimensions,
-                ELEMENT_BYTES_DEFAULT,
-                CommonOptions.settings().blockTokens(),
-                cellTokens());
+                dimensions, ELEMENT_BYTES_DEFAULT, CommonOptions.settings().blockTokens(), cellTokens());
         return new Known(geometry, new Machine.Specified(machine.spec()), all);
     }
 

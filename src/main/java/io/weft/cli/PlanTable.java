@@ -68,11 +68,7 @@ final class PlanTable {
         if (plan.schedule().isEmpty()) {
             return;
         }
-        named(
-                "predicted step",
-                "%s, %s tokens/s",
-                millis(plan.predictedStepMillis()),
-                rate(plan.tokensPerSecond()));
+        named("predicted step", "%s, %s tokens/s", millis(plan.predictedStepMillis()), rate(plan.tokensPerSecond()));
         named("no plan is below", "%s", millis(plan.boundMillis()));
         named(
                 "bound by",
@@ -112,7 +108,9 @@ final class PlanTable {
     }
 
     private void forms() {
-        long all = plan.tokensByForm().values().stream().mapToLong(tokens -> tokens).sum();
+        long all = plan.tokensByForm().values().stream()
+                .mapToLong(tokens -> tokens)
+                .sum();
         line("%-" + NAME_WIDTH + "s %12s %12s  %s", "cached tokens", "tokens", "share", "a step");
         for (CacheForm form : CacheForm.values()) {
             String label = PlanQuestion.label(form);

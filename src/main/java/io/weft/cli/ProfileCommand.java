@@ -44,11 +44,7 @@ final class ProfileCommand implements Callable<Integer> {
             description = "Write the profile to this file, for weft plan --profile on any machine.")
     private @Nullable Path save;
 
-    @Option(
-            names = "--load",
-            order = 22,
-            paramLabel = "FILE",
-            description = "Show this profile instead of measuring.")
+    @Option(names = "--load", order = 22, paramLabel = "FILE", description = "Show this profile instead of measuring.")
     private @Nullable Path load;
 
     @Spec
@@ -76,8 +72,7 @@ final class ProfileCommand implements Callable<Integer> {
             CommonOptions.set("weft.model", ModelSource.RANDOM + preset);
         }
         try (Progress progress = new Progress(spec.commandLine().getErr());
-                Assembly assembly =
-                        Assembly.load(CommonOptions.settings(), HardwareProfiler.anew(), progress::show)) {
+                Assembly assembly = Assembly.load(CommonOptions.settings(), HardwareProfiler.anew(), progress::show)) {
             return assembly.profile();
         }
     }

@@ -52,7 +52,9 @@ final class ProfilePlot {
                     point.size(), point.nanos() / 1e3, profile.complete().nanos(point.size()) / 1e3);
         }
         plot.line("");
-        plot.line("issuing a stage takes %.1f us, handing over to another lane %.1f us", profile.launchNanos() / 1e3, profile.handoffNanos() / 1e3);
+        plot.line(
+                "issuing a stage takes %.1f us, handing over to another lane %.1f us",
+                profile.launchNanos() / 1e3, profile.handoffNanos() / 1e3);
         return plot.lines.toString();
     }
 
@@ -62,13 +64,17 @@ final class ProfilePlot {
 
     /** The rate at every size, against the best one. */
     private void bars(String title, Curve curve, LongFunction<String> size, double unit, String unitName) {
-        double best = curve.points().stream().mapToDouble(ProfilePlot::rate).max().orElseThrow();
+        double best =
+                curve.points().stream().mapToDouble(ProfilePlot::rate).max().orElseThrow();
         line("%s", title);
         for (Point point : curve.points()) {
             int width = (int) Math.round(BAR_WIDTH * rate(point) / best);
             line(
                     "%12s %-" + BAR_WIDTH + "s %10.3f %s",
-                    size.apply(point.size()), "#".repeat(width), rate(point) * unit, unitName);
+                    size.apply(point.size()),
+                    "#".repeat(width),
+                    rate(point) * unit,
+                    unitName);
         }
         line("");
     }

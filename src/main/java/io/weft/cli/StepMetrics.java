@@ -4,8 +4,8 @@ import io.micrometer.core.instrument.FunctionCounter;
 import io.micrometer.core.instrument.FunctionTimer;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
-import io.weft.observe.ObservedStep;
 import io.weft.observe.Observatory;
+import io.weft.observe.ObservedStep;
 import io.weft.observe.Totals;
 import io.weft.plan.Lane;
 import io.weft.plan.StepTokens;
@@ -20,7 +20,8 @@ final class StepMetrics {
 
     /** @param pinnedBytes host memory that the link reaches; 0 while the model loads */
     static void register(MeterRegistry registry, Observatory observatory, LongSupplier pinnedBytes) {
-        FunctionCounter.builder("weft.link.bytes", observatory, one -> one.totals().linkBytes())
+        FunctionCounter.builder(
+                        "weft.link.bytes", observatory, one -> one.totals().linkBytes())
                 .description("Cached tokens that crossed the link to the device")
                 .baseUnit("bytes")
                 .register(registry);
@@ -35,14 +36,30 @@ final class StepMetrics {
         tokens(registry, observatory, "resident", StepTokens::resident);
         tokens(registry, observatory, "transferred", StepTokens::transferred);
         tokens(registry, observatory, "recomputed", StepTokens::recomputed);
-        gauge(registry, observatory, "weft.link.busy.ratio", "Part of a step in which the link to the device is busy", step ->
-                step.measured().busyRatio(Lane.LINK_IN));
-        gauge(registry, observatory, "weft.compute.busy.ratio", "Part of a step in which the device computes", step ->
-                step.measured().busyRatio(Lane.COMPUTE));
-        gauge(registry, observatory, "weft.step.predicted.seconds", "A step by the simulator", step ->
-                step.predicted().totalNanos() / 1e9);
-        gauge(registry, observatory, "weft.step.measured.seconds", "The same step as it was timed", step ->
-                step.measured().totalNanos() / 1e9);
+        gauge(
+                registry,
+                observatory,
+                "weft.link.busy.ratio",
+                "Part of a step in which the link to the device is busy",
+                step -> step.measured().busyRatio(Lane.LINK_IN));
+        gauge(
+                registry,
+                observatory,
+                "weft.compute.busy.ratio",
+                "Part of a step in which the device computes",
+                step -> step.measured().busyRatio(Lane.COMPUTE));
+        gauge(
+                registry,
+                observatory,
+                "weft.step.predicted.seconds",
+                "A step by the simulator",
+                step -> step.predicted().totalNanos() / 1e9);
+        gauge(
+                registry,
+                observatory,
+                "weft.step.measured.seconds",
+                "The same step as it was timed",
+                step -> step.measured().totalNanos() / 1e9);
         Gauge.builder("weft.pinned.bytes", pinnedBytes::getAsLong)
                 .description("Host memory that the link reaches")
                 .baseUnit("bytes")
@@ -67,9 +84,10 @@ final class StepMetrics {
             String name,
             String description,
             ToDoubleFunction<ObservedStep> figure) {
-        Gauge.builder(name, observatory, one -> one.lastStep()
-                        .map(figure::applyAsDouble)
-                        .orElse(Double.NaN))
+        Gauge.builder(
+                        name,
+                        observatory,
+                        one -> one.lastStep().map(figure::applyAsDouble).orElse(Double.NaN))
                 .description(description)
                 .register(registry);
     }

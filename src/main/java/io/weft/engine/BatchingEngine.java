@@ -362,8 +362,8 @@ public final class BatchingEngine implements Engine, AutoCloseable {
                 return;
             }
             PlacementPolicy policy = policy(request, runtime, usage);
-            Optional<CacheSequence> cache = runtime.cache()
-                    .admit(request.maxTokens(), block -> policy.forms(block, request.promptTokens()));
+            Optional<CacheSequence> cache =
+                    runtime.cache().admit(request.maxTokens(), block -> policy.forms(block, request.promptTokens()));
             if (cache.isPresent()) {
                 request.admit(cache.get());
                 running.add(waiting.removeFirst());
@@ -381,7 +381,10 @@ public final class BatchingEngine implements Engine, AutoCloseable {
         Map<CacheForm, Long> tokensByForm = new EnumMap<>(CacheForm.class);
         running.forEach(other -> other.occupy(tokensByForm));
         Occupancy occupancy = new Occupancy(
-                running.size(), tokensByForm, usage.device().freeBytes(), usage.host().freeBytes());
+                running.size(),
+                tokensByForm,
+                usage.device().freeBytes(),
+                usage.host().freeBytes());
         return runtime.planning().get().admission().policy(occupancy, Math.max(1, request.maxTokens()));
     }
 
@@ -414,13 +417,14 @@ public final class BatchingEngine implements Engine, AutoCloseable {
         long startedNanos = System.nanoTime();
         StepPlan plan = runtime.planning().get().planner().plan(batch.shape());
         Step step = runtime.pipeline().step(batch, plan);
-        Optional<CompletableFuture<List<StageTiming>>> timings = runtime.observer().timesNextStep()
-                ? Optional.of(step.stages()
-                        .map(StageCompleted::timing)
-                        .collect()
-                        .asList()
-                        .subscribeAsCompletionStage())
-                : Optional.empty();
+        Optional<CompletableFuture<List<StageTiming>>> timings =
+                runtime.observer().timesNextStep()
+                        ? Optional.of(step.stages()
+                                .map(StageCompleted::timing)
+                                .collect()
+                                .asList()
+                                .subscribeAsCompletionStage())
+                        : Optional.empty();
         StepResult result = step.result().await().indefinitely();
         long nanos = System.nanoTime() - startedNanos;
         int logitRow = 0;

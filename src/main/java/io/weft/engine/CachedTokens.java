@@ -16,8 +16,7 @@ public record CachedTokens(long resident, long transferred, long recomputed) {
 
     /** Those of both. */
     public CachedTokens plus(CachedTokens more) {
-        return new CachedTokens(
-                resident + more.resident, transferred + more.transferred, recomputed + more.recomputed);
+        return new CachedTokens(resident + more.resident, transferred + more.transferred, recomputed + more.recomputed);
     }
 
     /** Where the blocks of one sequence are put once they are full: that never changes. */

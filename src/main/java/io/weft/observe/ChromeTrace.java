@@ -12,8 +12,8 @@ import java.util.Map;
 import java.util.TreeMap;
 
 /**
- * Timelines in the trace event format, which Perfetto and Chrome read: a process of measured stages and one of predicted
- * ones, in each a thread for every lane. Times are microseconds.
+ * Timelines in the trace event format, which Perfetto and Chrome read: a process of measured stages and one of
+ * predicted ones, in each a thread for every lane. Times are microseconds.
  *
  * @param traceEvents all events
  * @param displayTimeUnit of the viewer
@@ -105,13 +105,8 @@ public record ChromeTrace(List<Event> traceEvents, String displayTimeUnit) {
                 Map.of("layer", (long) gather.layer(), "chunk", (long) gather.chunk(), "bytes", gather.bytes());
             case Stage.Project project -> Map.of("layer", (long) project.layer(), "rows", (long) project.rows());
             case Stage.Recompute recompute ->
-                Map.of(
-                        "layer",
-                        (long) recompute.layer(),
-                        "chunk",
-                        (long) recompute.chunk(),
-                        "tokens",
-                        (long) recompute.tokens());
+                Map.of("layer", (long) recompute.layer(), "chunk", (long) recompute.chunk(), "tokens", (long)
+                        recompute.tokens());
             case Stage.Attend attend ->
                 Map.of("layer", (long) attend.layer(), "chunk", (long) attend.chunk(), "tokens", attend.tokens());
             case Stage.Complete complete -> Map.of("layer", (long) complete.layer(), "rows", (long) complete.rows());

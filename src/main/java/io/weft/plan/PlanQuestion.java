@@ -98,13 +98,12 @@ public record PlanQuestion(
                             model.dimensions(), own.elementBytes(), own.blockTokens(), own.cellTokens()))
                     .orElse(own);
             return about(
-                    geometry,
-                    new Machine.Measured(own, served.profile(), served.deviceBytes(), served.hostBytes()));
+                    geometry, new Machine.Measured(own, served.profile(), served.deviceBytes(), served.hostBytes()));
         }
         CacheGeometry geometry = preset.map(ModelPreset::of)
                 .map(PlanQuestion::usualGeometry)
-                .orElseGet(() -> new CacheGeometry(
-                        served.geometry().dimensions(), ELEMENT_BYTES, BLOCK_TOKENS, CELL_TOKENS));
+                .orElseGet(() ->
+                        new CacheGeometry(served.geometry().dimensions(), ELEMENT_BYTES, BLOCK_TOKENS, CELL_TOKENS));
         return about(
                 geometry,
                 new Machine.Specified(HardwarePreset.of(hardware.get()).spec()));
@@ -139,7 +138,9 @@ public record PlanQuestion(
     private Set<CacheForm> chosenForms() {
         return forms.isEmpty()
                 ? EnumSet.allOf(CacheForm.class)
-                : forms.stream().map(PlanQuestion::form).collect(Collectors.toCollection(() -> EnumSet.noneOf(CacheForm.class)));
+                : forms.stream()
+                        .map(PlanQuestion::form)
+                        .collect(Collectors.toCollection(() -> EnumSet.noneOf(CacheForm.class)));
     }
 
     private static CacheForm form(String label) {

@@ -81,8 +81,7 @@ public record WhatIf(
 
     /** The same question of a machine that takes other times. */
     public WhatIf withProfile(HardwareProfile other) {
-        return new WhatIf(
-                other, measured, geometry, batch, contextTokens, deviceBytes, hostBytes, stagingBytes, forms);
+        return new WhatIf(other, measured, geometry, batch, contextTokens, deviceBytes, hostBytes, stagingBytes, forms);
     }
 
     /** What stages cost. */

@@ -105,7 +105,8 @@ public final class ProfileStore {
         }
         try (Stream<Path> files = Files.list(directory)) {
             return files.filter(file -> file.getFileName().toString().startsWith(PREFIX))
-                    .sorted(Comparator.comparing((Path file) -> file.toFile().lastModified()).reversed())
+                    .sorted(Comparator.comparing((Path file) -> file.toFile().lastModified())
+                            .reversed())
                     .map(ProfileStore::readable)
                     .flatMap(Optional::stream)
                     .filter(stored -> stored.geometry().dimensions().equals(dimensions))
@@ -151,8 +152,8 @@ public final class ProfileStore {
                 throw new IOException("not a profile: null");
             }
             if (stored.version() != VERSION) {
-                throw new IOException("a profile of version %d, must be %d: measure again"
-                        .formatted(stored.version(), VERSION));
+                throw new IOException(
+                        "a profile of version %d, must be %d: measure again".formatted(stored.version(), VERSION));
             }
             return stored;
         } catch (JacksonException e) {

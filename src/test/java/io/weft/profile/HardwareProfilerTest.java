@@ -159,7 +159,8 @@ class HardwareProfilerTest {
     void theNewestProfileOfAModelIsFound() throws IOException {
         ProfileStore store = new ProfileStore(directory);
         assertThat(store.newest(geometry.dimensions())).isEmpty();
-        assertThat(new ProfileStore(directory.resolve("none")).newest(geometry.dimensions())).isEmpty();
+        assertThat(new ProfileStore(directory.resolve("none")).newest(geometry.dimensions()))
+                .isEmpty();
         List<StoredProfile> stored = new ArrayList<>();
         for (int cells = 1; cells <= 3; cells++) {
             CacheGeometry cut = new CacheGeometry(geometry.dimensions(), Float.BYTES, 16, 16 * cells);
