@@ -105,6 +105,17 @@ record ApiError(
         return new ApiError(503, UNAVAILABLE, message, null, "unavailable", Optional.of(RETRY_AFTER));
     }
 
+    /** A model is served by an engine that nobody observes. */
+    static ApiError unobserved() {
+        return new ApiError(
+                503,
+                UNAVAILABLE,
+                "No plan is known yet; try again later.",
+                null,
+                "unavailable",
+                Optional.of(RETRY_AFTER));
+    }
+
     static ApiError rejected(RequestRejectedException rejection) {
         return switch (rejection.reason()) {
             case Reason.ContextTooLong reason -> invalid(400, reason.message(), null, "context_length_exceeded");

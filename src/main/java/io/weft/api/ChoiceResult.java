@@ -1,5 +1,6 @@
 package io.weft.api;
 
+import io.weft.engine.CachedTokens;
 import io.weft.engine.GenerationEvent.TokenScore;
 import java.util.ArrayList;
 import java.util.List;
@@ -13,6 +14,7 @@ final class ChoiceResult {
     private final List<TokenScore> scores = new ArrayList<>();
     private List<TokenScore> promptScores = List.of();
     private Delta.@Nullable Reason reason;
+    private CachedTokens cached = CachedTokens.NONE;
 
     ChoiceResult(Choice choice) {
         this.choice = choice;
@@ -29,6 +31,7 @@ final class ChoiceResult {
             case Delta.End end -> {
                 text.append(end.text());
                 reason = end.reason();
+                cached = end.cached();
             }
             case Delta.Closed closed -> {}
         }
@@ -52,6 +55,10 @@ final class ChoiceResult {
 
     List<TokenScore> promptScores() {
         return promptScores;
+    }
+
+    CachedTokens cached() {
+        return cached;
     }
 
     String finishReason() {

@@ -1,5 +1,6 @@
 package io.weft.api;
 
+import io.weft.engine.CachedTokens;
 import io.weft.engine.GenerationEvent.TokenScore;
 import java.util.List;
 import java.util.Locale;
@@ -25,8 +26,9 @@ sealed interface Delta {
      *
      * @param text that was held back
      * @param reason why
+     * @param cached where its tokens were cached
      */
-    record End(Choice choice, String text, Reason reason) implements Delta {}
+    record End(Choice choice, String text, Reason reason, CachedTokens cached) implements Delta {}
 
     /** Nothing follows. Only there to end a stream before the engine does. */
     record Closed(Choice choice) implements Delta {}

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.NullNode;
 import io.smallrye.mutiny.Multi;
 import io.weft.api.GenerationFields.UsageReports;
+import io.weft.engine.CachedTokens;
 import java.io.ByteArrayOutputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
@@ -25,20 +26,24 @@ final class EventStream {
 
     private final ObjectMapper json;
     private final ResponseShape shape;
+    private final GenerationFields fields;
     private final UsageReports usageReports;
     private final int promptTokens;
     private final String requestId;
     private int completionTokens;
+    private CachedTokens cached = CachedTokens.NONE;
     private boolean started;
 
     /**
+     * @param fields what usage is to tell
      * @param promptTokens tokens of all prompts
      * @param requestId for the log
      */
-    EventStream(ObjectMapper json, ResponseShape shape, UsageReports usageReports, int promptTokens, String requestId) {
+    EventStream(ObjectMapper json, ResponseShape shape, GenerationFields fields, int promptTokens, String requestId) {
         this.json = json;
         this.shape = shape;
-        this.usageReports = usageReports;
+        this.fields = fields;
+        this.usageReports = fields.usageReports();
         this.promptTokens = promptTokens;
         this.requestId = requestId;
     }
@@ -62,6 +67,9 @@ final class EventStream {
         if (delta instanceof Delta.Token) {
             completionTokens++;
         }
+        if (delta instanceof Delta.End end) {
+            cached = cached.plus(end.cached());
+        }
         List<byte[]> frames = new ArrayList<>();
         for (Object chunk : shape.chunks(delta, chunkUsage())) {
             frames.add(frame(DATA, chunk));
@@ -79,7 +87,7 @@ final class EventStream {
     }
 
     private JsonNode usage() {
-        return json.valueToTree(new Usage(promptTokens, completionTokens));
+        return json.valueToTree(Usage.of(fields, promptTokens, completionTokens, cached));
     }
 
     private List<byte[]> lastFrames() {

@@ -55,7 +55,12 @@ record GenerationFields(
         @Nullable Boolean returnTokenIds,
 
         @Nullable @Min(0) @Max(GenerationRequest.MAX_LOGPROBS)
-        Integer promptLogprobs) {
+        Integer promptLogprobs,
+
+        @Nullable WeftOptions weft) {
+
+    /** What other servers do not have. */
+    record WeftOptions(@Nullable Boolean explain) {}
 
     /** What a stream tells besides text. */
     @JsonNaming(SnakeCaseStrategy.class)
@@ -81,6 +86,11 @@ record GenerationFields(
                             "prompt_logprobs is " + promptLogprobs + ", must be left out when stream is true.")
                     .exception();
         }
+    }
+
+    /** Whether usage tells where tokens were cached. */
+    boolean explains() {
+        return weft != null && Boolean.TRUE.equals(weft.explain());
     }
 
     boolean streams() {

@@ -2,6 +2,7 @@ package io.weft.api;
 
 import io.smallrye.mutiny.Multi;
 import io.smallrye.mutiny.infrastructure.Infrastructure;
+import io.weft.engine.CachedTokens;
 import io.weft.engine.Engine;
 import io.weft.engine.EngineStatus;
 import io.weft.engine.GenerationEvent;
@@ -94,6 +95,8 @@ class Generator {
         private final TextAssembler assembler;
         private final Set<Integer> endTokens;
         private final ApiMetrics.Meter meter;
+        private CachedTokens.@Nullable Homes homes;
+        private int generatedTokens;
 
         Run(Choice choice) {
             this.choice = choice;
@@ -108,6 +111,7 @@ class Generator {
             return switch (event) {
                 case GenerationEvent.Admitted admitted -> {
                     meter.admitted(admitted.queued());
+                    homes = admitted.homes();
                     yield List.of();
                 }
                 case GenerationEvent.PromptScored scored -> List.of(new Delta.PromptScored(choice, scored.scores()));
@@ -124,6 +128,7 @@ class Generator {
 
         private List<Delta> token(GenerationEvent.Generated generated) {
             meter.token();
+            generatedTokens++;
             if (endTokens.contains(generated.token())) {
                 return List.of(new Delta.Token(choice, "", generated.token(), generated.score()));
             }
@@ -134,17 +139,23 @@ class Generator {
             };
         }
 
+        /** The last token that was generated is not cached: no step has run it. */
+        private CachedTokens cached() {
+            int tokens = choice.request().promptTokens().size() + Math.max(0, generatedTokens - 1);
+            return homes == null ? CachedTokens.NONE : homes.at(tokens);
+        }
+
         private List<Delta> stopped(GenerationEvent.Generated generated, String text) {
             meter.finished(Delta.Reason.STOP);
             return List.of(
                     new Delta.Token(choice, text, generated.token(), generated.score()),
-                    new Delta.End(choice, "", Delta.Reason.STOP),
+                    new Delta.End(choice, "", Delta.Reason.STOP, cached()),
                     new Delta.Closed(choice));
         }
 
         private List<Delta> end(String text, Delta.Reason reason) {
             meter.finished(reason);
-            return List.of(new Delta.End(choice, text, reason));
+            return List.of(new Delta.End(choice, text, reason, cached()));
         }
     }
 }

@@ -2,6 +2,7 @@ package io.weft.api;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.smallrye.mutiny.Multi;
+import io.weft.engine.CachedTokens;
 import io.weft.engine.ServedModel;
 import jakarta.inject.Singleton;
 import java.util.List;
@@ -36,11 +37,11 @@ class Responder {
     RestMulti<byte[]> answer(
             GenerationFields fields, ResponseShape shape, List<Choice> choices, int promptTokens, String requestId) {
         if (!fields.streams()) {
-            return RestMulti.fromMultiData(whole(shape, choices, promptTokens))
+            return RestMulti.fromMultiData(whole(fields, shape, choices, promptTokens))
                     .header("Content-Type", "application/json")
                     .build();
         }
-        EventStream events = new EventStream(json, shape, fields.usageReports(), promptTokens, requestId);
+        EventStream events = new EventStream(json, shape, fields, promptTokens, requestId);
         return RestMulti.fromMultiData(events.frames(generator.generate(choices)))
                 .header("Content-Type", "text/event-stream")
                 .header("Cache-Control", "no-cache")
@@ -48,21 +49,22 @@ class Responder {
                 .build();
     }
 
-    private Multi<byte[]> whole(ResponseShape shape, List<Choice> choices, int promptTokens) {
+    private Multi<byte[]> whole(GenerationFields fields, ResponseShape shape, List<Choice> choices, int promptTokens) {
         return generator
                 .generate(choices)
                 .collect()
                 .in(
                         () -> choices.stream().map(ChoiceResult::new).toList(),
                         (results, delta) -> results.get(delta.choice().index()).add(delta))
-                .map(results -> body(shape, results, promptTokens))
+                .map(results -> body(fields, shape, results, promptTokens))
                 .toMulti();
     }
 
-    private byte[] body(ResponseShape shape, List<ChoiceResult> results, int promptTokens) {
+    private byte[] body(GenerationFields fields, ResponseShape shape, List<ChoiceResult> results, int promptTokens) {
         int completionTokens =
                 results.stream().mapToInt(result -> result.tokens().size()).sum();
-        Object body = shape.whole(results, json.valueToTree(new Usage(promptTokens, completionTokens)));
+        CachedTokens cached = results.stream().map(ChoiceResult::cached).reduce(CachedTokens.NONE, CachedTokens::plus);
+        Object body = shape.whole(results, json.valueToTree(Usage.of(fields, promptTokens, completionTokens, cached)));
         return EventStream.bytes(json, body);
     }
 }

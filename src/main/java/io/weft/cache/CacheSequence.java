@@ -58,6 +58,11 @@ public final class CacheSequence implements AutoCloseable {
         return forms;
     }
 
+    /** Forms of all blocks that it may come to fill. */
+    public List<CacheForm> forms() {
+        return forms(0, homes.length);
+    }
+
     /** Blocks that {@code newTokens} more tokens fill. */
     public int closingBlocks(int newTokens) {
         return (openTokens + newTokens) / blockTokens();
@@ -108,7 +113,8 @@ public final class CacheSequence implements AutoCloseable {
         }
     }
 
-    private int blockTokens() {
+    /** Tokens of a block. */
+    public int blockTokens() {
         return cache.geometry().blockTokens();
     }
 }

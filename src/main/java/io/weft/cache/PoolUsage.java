@@ -6,4 +6,9 @@ package io.weft.cache;
  * @param usedBytes given out
  * @param totalBytes its size
  */
-public record PoolUsage(long usedBytes, long totalBytes) {}
+public record PoolUsage(long usedBytes, long totalBytes) {
+    /** What is left, though perhaps not in one piece. */
+    public long freeBytes() {
+        return totalBytes - usedBytes;
+    }
+}

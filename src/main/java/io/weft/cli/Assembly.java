@@ -6,8 +6,10 @@ import io.weft.device.Device.Allocation.Memory;
 import io.weft.device.ElementType;
 import io.weft.device.HostBuffer;
 import io.weft.engine.EngineRuntime;
+import io.weft.engine.Planning;
 import io.weft.engine.ServedModel;
 import io.weft.engine.ServedModel.SamplingDefaults;
+import io.weft.engine.StepObserver;
 import io.weft.model.CacheForm;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
@@ -21,6 +23,7 @@ import io.weft.model.ModelSource;
 import io.weft.model.ModelTensors;
 import io.weft.model.ModelWeights;
 import io.weft.model.RandomWeights;
+import io.weft.observe.Observatory;
 import io.weft.pipeline.StepLimits;
 import io.weft.pipeline.StepPipeline;
 import io.weft.pipeline.Workspace;
@@ -35,14 +38,22 @@ import io.weft.plan.SequenceShape;
 import io.weft.plan.StepPlan;
 import io.weft.plan.StepPlanner;
 import io.weft.plan.StepShape;
+import io.weft.plan.Timeline;
+import io.weft.plan.WhatIf;
 import io.weft.profile.HardwareProfiler;
+import io.weft.profile.ProfileStore.StoredProfile;
 import io.weft.profile.ProfilingMemory;
 import io.weft.text.Tokenizer;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.Collections;
+import java.util.EnumSet;
 import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import java.util.stream.IntStream;
 
 /** Device, model, cache and pipeline, put together as the settings say. */
@@ -112,7 +123,12 @@ final class Assembly implements AutoCloseable {
     }
 
     static ModelFiles open(Settings settings) {
-        return ModelFiles.open(ModelSource.parse(settings.model()), ModelFamily.all());
+        return open(settings.model());
+    }
+
+    /** Opens the files of a model. */
+    static ModelFiles open(String model) {
+        return ModelFiles.open(ModelSource.parse(model), ModelFamily.all());
     }
 
     private static ModelTensors tensors(Settings settings) {
@@ -281,8 +297,18 @@ final class Assembly implements AutoCloseable {
         return budget;
     }
 
+    /** Host memory that the device was given: pinned, where there is a real link. */
+    long pinnedBytes() {
+        return used(device, Memory.HOST);
+    }
+
     String deviceName() {
         return device.info().name();
+    }
+
+    /** What the machine can do, as it was found at the start. */
+    StoredProfile profile() {
+        return StoredProfile.of(device, cache.geometry(), costs.profile());
     }
 
     /** How long a step takes, by the simulator. */
@@ -292,24 +318,80 @@ final class Assembly implements AutoCloseable {
 
     /** What an engine runs on, under a schedule; closing it closes this. */
     EngineRuntime runtime(Settings.ScheduleChoice choice) {
+        Planning planning = planning(choice, costs);
+        return runtime(() -> planning, StepObserver.NONE);
+    }
+
+    /** The same, observed: where steps deviate from their prediction for long, it plans anew. */
+    EngineRuntime runtime(Settings.ScheduleChoice choice, Observatory observatory) {
+        AtomicReference<Planning> planning = new AtomicReference<>(planning(choice, costs));
+        observatory.begin(
+                whatIf(choice), profile -> planning.set(planning(choice, new CostModel(profile, cache.geometry()))));
+        return runtime(planning::get, new StepObserver() {
+            @Override
+            public boolean timesNextStep() {
+                return observatory.timesNextStep();
+            }
+
+            @Override
+            public void stepped(StepPlan plan, long nanos, Optional<Timeline> measured) {
+                observatory.stepped(plan, nanos, measured);
+            }
+        });
+    }
+
+    private EngineRuntime runtime(Supplier<Planning> planning, StepObserver observer) {
+        return new EngineRuntime(served, cache, pipeline, planning, observer, this::close);
+    }
+
+    private Planning planning(Settings.ScheduleChoice choice, CostModel current) {
         Schedule schedule = choice.schedule().orElse(Schedule.CHUNKED);
         int cellTokens = cache.geometry().cellTokens();
         StepPlanner planner = planner(schedule, settings.chunkTokens().orElse(cellTokens));
         if (settings.chunkTokens().isEmpty()) {
-            planner = ChunkSizes.fastest(planner, costs, typicalStep(placement(choice, cellTokens)));
+            PlacementPolicy placement = placement(choice, placements(current, cellTokens));
+            planner = ChunkSizes.fastest(planner, current, typicalStep(placement));
         }
-        return new EngineRuntime(
-                served, cache, pipeline, planner, placement(choice, planner.chunkTokens()), this::close);
+        Placements placements = placements(current, planner.chunkTokens());
+        return choice.schedule().isEmpty()
+                ? new Planning(planner, placements::admission)
+                : Planning.fixed(planner, placement(choice, placements));
+    }
+
+    /** Full batches of full contexts. */
+    private WhatIf whatIf(Settings.ScheduleChoice choice) {
+        StepLimits limits = workspace.limits();
+        return new WhatIf(
+                costs.profile(),
+                true,
+                cache.geometry(),
+                Math.min(limits.sequences(), WhatIf.BATCH_MOST),
+                Math.min(limits.contextTokens(), WhatIf.CONTEXT_MOST),
+                device.info().deviceBudgetBytes(),
+                device.info().hostBudgetBytes(),
+                workspace.staging().bytes(),
+                forms(choice));
+    }
+
+    private static Set<CacheForm> forms(Settings.ScheduleChoice choice) {
+        return switch (choice) {
+            case AUTO -> EnumSet.allOf(CacheForm.class);
+            case RESIDENT -> EnumSet.of(CacheForm.DEVICE_KV);
+            case FULL_TRANSFER -> EnumSet.of(CacheForm.HOST_KV);
+            case KVPR, CHUNKED -> EnumSet.of(CacheForm.HOST_KV, CacheForm.HOST_ACT);
+        };
     }
 
     private StepPlanner planner(Schedule schedule, int chunkTokens) {
         return new StepPlanner(cache.geometry(), schedule, workspace.staging().bytes(), chunkTokens, SLOTS);
     }
 
-    private PlacementPolicy placement(Settings.ScheduleChoice choice, int chunkTokens) {
+    private Placements placements(CostModel current, int chunkTokens) {
         StepLimits limits = workspace.limits();
-        Placements placements =
-                new Placements(costs, new DecodeLoad(limits.sequences(), limits.contextTokens(), chunkTokens));
+        return new Placements(current, new DecodeLoad(limits.sequences(), limits.contextTokens(), chunkTokens));
+    }
+
+    private static PlacementPolicy placement(Settings.ScheduleChoice choice, Placements placements) {
         return choice.schedule().map(placements::policy).orElseGet(placements::automatic);
     }
 

@@ -1,7 +1,9 @@
 package io.weft.cli;
 
 import io.weft.cache.CacheSequence;
+import io.weft.cache.CacheUsage;
 import io.weft.engine.EngineRuntime;
+import io.weft.engine.Planning;
 import io.weft.pipeline.StageCompleted;
 import io.weft.pipeline.Step;
 import io.weft.pipeline.StepBatch;
@@ -10,6 +12,8 @@ import io.weft.pipeline.StepResult;
 import io.weft.pipeline.StepSequence;
 import io.weft.pipeline.StepSequence.LogitRows;
 import io.weft.plan.Lane;
+import io.weft.plan.Occupancy;
+import io.weft.plan.PlacementPolicy;
 import io.weft.plan.StageTiming;
 import io.weft.plan.StepPlan;
 import java.util.ArrayList;
@@ -51,6 +55,7 @@ final class Bench implements AutoCloseable {
     private static final Supplier<OptionalLong> UNOBSERVED = OptionalLong::empty;
 
     private final EngineRuntime runtime;
+    private final Planning planning;
     private final Load load;
     private final ToDoubleFunction<StepPlan> predictedNanos;
     private final Consumer<String> progress;
@@ -64,6 +69,7 @@ final class Bench implements AutoCloseable {
      */
     Bench(EngineRuntime runtime, Load load, ToDoubleFunction<StepPlan> predictedNanos, Consumer<String> progress) {
         this.runtime = runtime;
+        this.planning = runtime.planning().get();
         this.load = load;
         this.predictedNanos = predictedNanos;
         this.progress = progress;
@@ -72,20 +78,19 @@ final class Bench implements AutoCloseable {
     }
 
     private void admit() {
+        int tokens = load.promptTokens() + load.generatedTokens();
+        CacheUsage empty = runtime.cache().usage();
+        Occupancy nothing =
+                Occupancy.none(empty.device().freeBytes(), empty.host().freeBytes());
+        PlacementPolicy placement = planning.admission().policy(nothing, tokens);
         for (int i = 0; i < load.batch(); i++) {
-            var sequence = runtime.cache()
-                    .admit(
-                            load.promptTokens() + load.generatedTokens(),
-                            block -> runtime.placement().forms(block, load.promptTokens()));
+            var sequence = runtime.cache().admit(tokens, block -> placement.forms(block, load.promptTokens()));
             if (sequence.isEmpty()) {
                 close();
                 throw new IllegalArgumentException(
                         "only %d of %d sequences of %d tokens fit the cache (%s): raise weft.device-memory or weft.host-memory"
                                 .formatted(
-                                        i,
-                                        load.batch(),
-                                        load.promptTokens() + load.generatedTokens(),
-                                        runtime.cache().usage()));
+                                        i, load.batch(), tokens, runtime.cache().usage()));
             }
             sequences.add(sequence.get());
         }
@@ -160,7 +165,7 @@ final class Bench implements AutoCloseable {
             finish(
                     batch,
                     members,
-                    await(runtime.pipeline().step(batch, runtime.planner().plan(batch.shape()))));
+                    await(runtime.pipeline().step(batch, planning.planner().plan(batch.shape()))));
             progress.accept("prefill %d of %d tokens".formatted(done, load.batch() * load.promptTokens()));
         }
     }
@@ -193,7 +198,7 @@ final class Bench implements AutoCloseable {
         }
         StepBatch batch = new StepBatch(parts);
         long started = System.nanoTime();
-        StepPlan plan = runtime.planner().plan(batch.shape());
+        StepPlan plan = planning.planner().plan(batch.shape());
         Step step = runtime.pipeline().step(batch, plan);
         Supplier<OptionalLong> linkBusyNanos = observation.apply(step);
         CompletableFuture<StepResult> result = step.result().subscribeAsCompletionStage();

@@ -12,6 +12,7 @@ import io.weft.engine.Engine;
 import io.weft.engine.EngineFailedException;
 import io.weft.engine.EngineRuntime;
 import io.weft.model.ModelFiles;
+import io.weft.observe.Observatory;
 import io.weft.profile.HardwareProfiler;
 import io.weft.text.Tokenizer;
 import jakarta.enterprise.context.ApplicationScoped;
@@ -38,8 +39,12 @@ final class Service {
     private final Tokenizer tokenizer;
     private final BatchingEngine engine;
 
+    private final Observatory observatory = new Observatory();
+
     /** Empty while the model loads. */
     private volatile @Nullable KvCache cache;
+
+    private volatile long pinnedBytes;
 
     Service(HardwareProfiler profiler, MeterRegistry metrics) {
         this.settings = CommonOptions.settings();
@@ -51,12 +56,14 @@ final class Service {
                     LOG.infof(
                             "%s, model %s%n%s",
                             assembly.deviceName(), Assembly.servedName(settings), assembly.budget());
-                    EngineRuntime runtime = assembly.runtime(settings.schedule());
+                    EngineRuntime runtime = assembly.runtime(settings.schedule(), observatory);
                     cache = runtime.cache();
+                    pinnedBytes = assembly.pinnedBytes();
                     return runtime;
                 },
                 settings.queueLimit());
         CacheMetrics.register(metrics, () -> Optional.ofNullable(cache).map(KvCache::usage));
+        StepMetrics.register(metrics, observatory, () -> pinnedBytes);
     }
 
     /** Long work says every few seconds how far it is, short work nothing. */
@@ -108,6 +115,12 @@ final class Service {
     @ApplicationScoped
     Engine engine() {
         return engine;
+    }
+
+    @Produces
+    @Singleton
+    Observatory observatory() {
+        return observatory;
     }
 
     @Produces

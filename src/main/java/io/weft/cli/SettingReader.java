@@ -16,6 +16,9 @@ import org.eclipse.microprofile.config.Config;
 /** Reads single settings, with errors that a person can act on. */
 final class SettingReader {
     private static final Pattern SIZE = Pattern.compile("(\\d+(?:\\.\\d+)?)\\s*([kmgt]?)(i?)b?");
+    /** What a size must look like. */
+    static final String SIZE_ALLOWED = "a size such as 24GB, 512MiB or a number of bytes";
+
     private static final Pattern SECONDS = Pattern.compile("(\\d+)\\s*s?");
 
     private final Config config;
@@ -93,17 +96,25 @@ final class SettingReader {
         if (value.isEmpty()) {
             return OptionalLong.empty();
         }
-        Matcher size = SIZE.matcher(value.get().toLowerCase(Locale.ROOT));
+        OptionalLong bytes = size(value.get());
+        if (bytes.isEmpty()) {
+            throw new SettingException(key, value.get(), SIZE_ALLOWED);
+        }
+        if (bytes.getAsLong() > 1L << 60) {
+            throw new SettingException(key, value.get(), "at most 1 EiB");
+        }
+        return bytes;
+    }
+
+    /** Bytes, as {@link #bytes} reads them; empty if it is no size. */
+    static OptionalLong size(String text) {
+        Matcher size = SIZE.matcher(text.strip().toLowerCase(Locale.ROOT));
         if (!size.matches()) {
-            throw new SettingException(key, value.get(), "a size such as 24GB, 512MiB or a number of bytes");
+            return OptionalLong.empty();
         }
         int power = "kmgt".indexOf(size.group(2)) + (size.group(2).isEmpty() ? 0 : 1);
         double unit = Math.pow(size.group(3).isEmpty() ? 1000 : 1024, power);
-        double bytes = Double.parseDouble(size.group(1)) * unit;
-        if (bytes > 1L << 60) {
-            throw new SettingException(key, value.get(), "at most 1 EiB");
-        }
-        return OptionalLong.of((long) bytes);
+        return OptionalLong.of((long) (Double.parseDouble(size.group(1)) * unit));
     }
 
     Duration duration(String key, Duration fallback) {

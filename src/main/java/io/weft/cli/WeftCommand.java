@@ -10,7 +10,14 @@ import picocli.CommandLine.Spec;
 @Command(
         name = "weft",
         description = "Serves large language models whose KV cache lives in host memory.",
-        subcommands = {ServeCommand.class, GenerateCommand.class, BenchCommand.class, SelftestCommand.class},
+        subcommands = {
+            ServeCommand.class,
+            GenerateCommand.class,
+            PlanCommand.class,
+            ProfileCommand.class,
+            BenchCommand.class,
+            SelftestCommand.class
+        },
         mixinStandardHelpOptions = true,
         versionProvider = Version.class,
         sortOptions = false,

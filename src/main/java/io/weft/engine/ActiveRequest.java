@@ -9,12 +9,14 @@ import io.weft.engine.GenerationEvent.Generated;
 import io.weft.engine.GenerationEvent.PromptScored;
 import io.weft.engine.GenerationEvent.TokenScore;
 import io.weft.engine.GenerationEvent.Usage;
+import io.weft.model.CacheForm;
 import io.weft.pipeline.StepResult;
 import io.weft.pipeline.StepSequence;
 import io.weft.pipeline.StepSequence.LogitRows;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -70,6 +72,13 @@ final class ActiveRequest {
         cache = sequence;
     }
 
+    /** Adds the tokens of its homes, which it may not have filled yet. */
+    void occupy(Map<CacheForm, Long> tokensByForm) {
+        for (CacheForm form : cache().forms()) {
+            tokensByForm.merge(form, (long) cache().blockTokens(), Long::sum);
+        }
+    }
+
     private CacheSequence cache() {
         if (cache == null) {
             throw new IllegalStateException("request is not admitted");
@@ -90,7 +99,9 @@ final class ActiveRequest {
     StepSequence next(int rows, int logitRows) {
         if (!begun) {
             begun = true;
-            events.emit(new Admitted(Duration.ofNanos(System.nanoTime() - queuedSinceNanos)));
+            events.emit(new Admitted(
+                    Duration.ofNanos(System.nanoTime() - queuedSinceNanos),
+                    new CachedTokens.Homes(cache().blockTokens(), cache().forms())));
         }
         if (isDecoding()) {
             return opened(List.of(lastToken), LogitRows.LAST);

@@ -4,20 +4,34 @@ import io.smallrye.mutiny.Multi;
 import io.smallrye.mutiny.subscription.BackPressureStrategy;
 import io.smallrye.mutiny.subscription.MultiEmitter;
 import io.weft.cache.CacheSequence;
+import io.weft.cache.CacheUsage;
 import io.weft.engine.RequestRejectedException.Reason;
+import io.weft.model.CacheForm;
+import io.weft.pipeline.StageCompleted;
+import io.weft.pipeline.Step;
 import io.weft.pipeline.StepBatch;
 import io.weft.pipeline.StepLimits;
 import io.weft.pipeline.StepResult;
 import io.weft.pipeline.StepSequence;
+import io.weft.plan.Occupancy;
+import io.weft.plan.PlacementPolicy;
+import io.weft.plan.StageTiming;
+import io.weft.plan.StepPlan;
+import io.weft.plan.Timeline;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.Deque;
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Continuous batching: requests join and leave between steps. A step runs one token of every decoding request, and with
@@ -40,6 +54,11 @@ public final class BatchingEngine implements Engine, AutoCloseable {
     private Phase phase = new Phase.Loading("starting");
     /** Changed by the engine's thread, under {@link #lock}. */
     private final List<ActiveRequest> running = new ArrayList<>();
+
+    /** The request that did not fit last; it need not be tried again until the cache's usage has changed. */
+    private @Nullable ActiveRequest refused;
+
+    private @Nullable CacheUsage refusedAt;
 
     private volatile long lastTickNanos = System.nanoTime();
 
@@ -338,25 +357,45 @@ public final class BatchingEngine implements Engine, AutoCloseable {
         while (!waiting.isEmpty()
                 && running.size() < runtime.pipeline().limits().sequences()) {
             ActiveRequest request = waiting.getFirst();
-            Optional<CacheSequence> cache = runtime.cache()
-                    .admit(request.maxTokens(), block -> runtime.placement().forms(block, request.promptTokens()));
+            CacheUsage usage = runtime.cache().usage();
+            if (!running.isEmpty() && request == refused && usage.equals(refusedAt)) {
+                return;
+            }
+            PlacementPolicy policy = policy(request, runtime, usage);
+            Optional<CacheSequence> cache =
+                    runtime.cache().admit(request.maxTokens(), block -> policy.forms(block, request.promptTokens()));
             if (cache.isPresent()) {
                 request.admit(cache.get());
                 running.add(waiting.removeFirst());
             } else if (running.isEmpty()) {
                 hopeless.add(waiting.removeFirst());
             } else {
+                refused = request;
+                refusedAt = usage;
                 return;
             }
         }
     }
 
-    private static Reason tooSmall(ActiveRequest request, EngineRuntime runtime) {
+    private PlacementPolicy policy(ActiveRequest request, EngineRuntime runtime, CacheUsage usage) {
+        Map<CacheForm, Long> tokensByForm = new EnumMap<>(CacheForm.class);
+        running.forEach(other -> other.occupy(tokensByForm));
+        Occupancy occupancy = new Occupancy(
+                running.size(),
+                tokensByForm,
+                usage.device().freeBytes(),
+                usage.host().freeBytes());
+        return runtime.planning().get().admission().policy(occupancy, Math.max(1, request.maxTokens()));
+    }
+
+    /** Of an empty cache. */
+    private Reason tooSmall(ActiveRequest request, EngineRuntime runtime) {
+        PlacementPolicy policy = policy(request, runtime, runtime.cache().usage());
         long deviceBytes = 0;
         long hostBytes = 0;
         int blocks = request.maxTokens() / runtime.cache().geometry().blockTokens();
         for (int block = 0; block < blocks; block++) {
-            var form = runtime.placement().forms(block, request.promptTokens()).getLast();
+            var form = policy.forms(block, request.promptTokens()).getLast();
             long bytes = runtime.cache().geometry().blockBytes(form.content());
             switch (form.place()) {
                 case DEVICE -> deviceBytes += bytes;
@@ -375,17 +414,35 @@ public final class BatchingEngine implements Engine, AutoCloseable {
         List<StepSequence> parts = new ArrayList<>();
         compose(runtime.pipeline().limits(), members, parts);
         StepBatch batch = new StepBatch(parts);
-        StepResult result = runtime.pipeline()
-                .step(batch, runtime.planner().plan(batch.shape()))
-                .result()
-                .await()
-                .indefinitely();
+        long startedNanos = System.nanoTime();
+        StepPlan plan = runtime.planning().get().planner().plan(batch.shape());
+        Step step = runtime.pipeline().step(batch, plan);
+        Optional<CompletableFuture<List<StageTiming>>> timings =
+                runtime.observer().timesNextStep()
+                        ? Optional.of(step.stages()
+                                .map(StageCompleted::timing)
+                                .collect()
+                                .asList()
+                                .subscribeAsCompletionStage())
+                        : Optional.empty();
+        StepResult result = step.result().await().indefinitely();
+        long nanos = System.nanoTime() - startedNanos;
         int logitRow = 0;
         for (int i = 0; i < members.size(); i++) {
             StepSequence part = parts.get(i);
             members.get(i).advance(part, result, logitRow);
             logitRow += part.logits().count(part.newTokens().size());
         }
+        // The tokens are out. The next step uses the same events again, so that these must have been read.
+        runtime.observer()
+                .stepped(plan, nanos, timings.map(CompletableFuture::join).map(BatchingEngine::timeline));
+    }
+
+    /** Stages complete in another order than that of the plan. */
+    private static Timeline timeline(List<StageTiming> timings) {
+        return Timeline.of(timings.stream()
+                .sorted(Comparator.comparingInt(timing -> timing.planned().index()))
+                .toList());
     }
 
     /** One row for every decoding request, then pieces of prompts with the rows that are left. */

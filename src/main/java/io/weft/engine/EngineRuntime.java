@@ -4,6 +4,7 @@ import io.weft.cache.KvCache;
 import io.weft.pipeline.StepPipeline;
 import io.weft.plan.PlacementPolicy;
 import io.weft.plan.StepPlanner;
+import java.util.function.Supplier;
 
 /**
  * A loaded model, ready to run steps.
@@ -11,18 +12,32 @@ import io.weft.plan.StepPlanner;
  * @param model what it is
  * @param cache of its sequences
  * @param pipeline runs steps
- * @param planner plans them
- * @param placement where blocks go
+ * @param planning the planning in force; asked for between two steps
+ * @param observer told of every step
  * @param resources closed, with all memory, when the engine stops
  */
 public record EngineRuntime(
         ServedModel model,
         KvCache cache,
         StepPipeline pipeline,
-        StepPlanner planner,
-        PlacementPolicy placement,
+        Supplier<Planning> planning,
+        StepObserver observer,
         Runnable resources)
         implements AutoCloseable {
+    /** Always plans the same way, and is observed by nobody. */
+    public EngineRuntime(
+            ServedModel model,
+            KvCache cache,
+            StepPipeline pipeline,
+            StepPlanner planner,
+            PlacementPolicy placement,
+            Runnable resources) {
+        this(model, cache, pipeline, always(Planning.fixed(planner, placement)), StepObserver.NONE, resources);
+    }
+
+    private static Supplier<Planning> always(Planning planning) {
+        return () -> planning;
+    }
 
     @Override
     public void close() {

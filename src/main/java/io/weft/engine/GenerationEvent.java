@@ -10,8 +10,9 @@ public sealed interface GenerationEvent {
      * The request left the queue for the batch; always the first event.
      *
      * @param queued time that it waited
+     * @param homes where its cached tokens are put
      */
-    record Admitted(Duration queued) implements GenerationEvent {}
+    record Admitted(Duration queued, CachedTokens.Homes homes) implements GenerationEvent {}
 
     /**
      * Log-probabilities of the prompt's tokens, each given those before it; the first token has none and is left out.

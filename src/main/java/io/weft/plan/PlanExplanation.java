@@ -1,5 +1,7 @@
 package io.weft.plan;
 
+import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -58,7 +60,8 @@ public record PlanExplanation(
     public PlanExplanation {
         shortages = List.copyOf(shortages);
         notes = List.copyOf(notes);
-        tokensByForm = Map.copyOf(tokensByForm);
+        // In the order of the forms, for those who read it.
+        tokensByForm = Collections.unmodifiableMap(new LinkedHashMap<>(tokensByForm));
         alternatives = List.copyOf(alternatives);
     }
 

@@ -7,6 +7,28 @@ public sealed interface Stage {
     /** What works on it. */
     Lane lane();
 
+    /** The name people give it. */
+    default String label() {
+        return switch (this) {
+            case Upload upload -> "upload";
+            case Embed embed -> "embed";
+            case Transfer transfer ->
+                switch (transfer.content()) {
+                    case ACTIVATION -> "transfer activations";
+                    case KEY_VALUE -> "transfer K and V";
+                };
+            case Gather gather -> "gather";
+            case Project project -> "project";
+            case Recompute recompute -> "recompute";
+            case Attend attend -> "attend";
+            case Complete complete -> "complete";
+            case Keep keep -> "keep";
+            case WriteOut writeOut -> "write out";
+            case Head head -> "head";
+            case Download download -> "download";
+        };
+    }
+
     /** The step's index arrays go to the device. */
     record Upload() implements Stage {
         @Override

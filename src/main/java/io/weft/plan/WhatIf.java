@@ -14,9 +14,8 @@ import io.weft.plan.PlanExplanation.MissingMemory;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.EnumSet;
-import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -78,6 +77,21 @@ public record WhatIf(
     public static long usualStagingBytes(CacheGeometry geometry, int batch, int contextTokens, long deviceBytes) {
         long layerBytes = 2L * batch * contextTokens * geometry.tokenLayerBytes(Content.KEY_VALUE);
         return Math.min(Math.min(layerBytes, 1L << 30), deviceBytes / 4);
+    }
+
+    /** The same question of a machine that takes other times. */
+    public WhatIf withProfile(HardwareProfile other) {
+        return new WhatIf(other, measured, geometry, batch, contextTokens, deviceBytes, hostBytes, stagingBytes, forms);
+    }
+
+    /** What stages cost. */
+    public CostModel costs() {
+        return new CostModel(profile, geometry);
+    }
+
+    /** Tokens of a block of the cache. */
+    public int blockTokens() {
+        return geometry.blockTokens();
     }
 
     /** Answers. */
@@ -235,6 +249,10 @@ public record WhatIf(
             notes.add("the weights do not fit device memory; the figures are those of streaming the rest in every step,"
                     + " which Weft does not do: it will not start with these settings");
         }
+        if (contextTokens > geometry.dimensions().maxPositions()) {
+            notes.add("%,d tokens are more than the model has positions for, %,d"
+                    .formatted(contextTokens, geometry.dimensions().maxPositions()));
+        }
         if (!geometry.activationsAreSmaller()) {
             notes.add("activations of this model are not smaller than K and V: recomputation saves nothing");
         }
@@ -342,9 +360,9 @@ public record WhatIf(
     }
 
     private static Map<String, Long> labelled(Map<CacheForm, Long> tokens) {
-        Map<String, Long> labelled = new HashMap<>();
+        Map<String, Long> labelled = new LinkedHashMap<>();
         for (CacheForm form : CacheForm.values()) {
-            labelled.put(form.name().toLowerCase(Locale.ROOT), tokens.getOrDefault(form, 0L));
+            labelled.put(PlanQuestion.label(form), tokens.getOrDefault(form, 0L));
         }
         return labelled;
     }

@@ -5,6 +5,7 @@ import io.weft.device.DeviceInfo;
 import io.weft.model.CacheGeometry;
 import io.weft.model.ModelWeights;
 import io.weft.plan.HardwareProfile;
+import io.weft.profile.ProfileStore.StoredProfile;
 import io.weft.profile.Profiler.Measurement;
 import jakarta.enterprise.context.ApplicationScoped;
 import java.lang.System.Logger.Level;
@@ -22,15 +23,32 @@ public class HardwareProfiler {
     private static final Duration WARM_UP_MOST = Duration.ofSeconds(1);
 
     private final Duration warmUpMost;
+    private final Kept kept;
     private volatile @Nullable HardwareProfile current;
 
     public HardwareProfiler() {
-        this(WARM_UP_MOST);
+        this(WARM_UP_MOST, Kept.USED);
     }
 
     /** @param warmUpMost time that may be spent on running kernels until they no longer get faster */
     public HardwareProfiler(Duration warmUpMost) {
+        this(warmUpMost, Kept.USED);
+    }
+
+    private HardwareProfiler(Duration warmUpMost, Kept kept) {
         this.warmUpMost = warmUpMost;
+        this.kept = kept;
+    }
+
+    /** One that measures whatever has been kept, and keeps the result. */
+    public static HardwareProfiler anew() {
+        return new HardwareProfiler(WARM_UP_MOST, Kept.REPLACED);
+    }
+
+    /** What becomes of a profile that was kept. */
+    private enum Kept {
+        USED,
+        REPLACED
     }
 
     /**
@@ -44,10 +62,14 @@ public class HardwareProfiler {
             Device device, ModelWeights weights, CacheGeometry geometry, ProfilingMemory memory, Path directory) {
         ProfileStore store = new ProfileStore(directory);
         String key = key(device, geometry);
-        HardwareProfile profile = store.load(key).orElseGet(() -> {
+        Optional<HardwareProfile> known = switch (kept) {
+            case USED -> store.load(key);
+            case REPLACED -> Optional.empty();
+        };
+        HardwareProfile profile = known.orElseGet(() -> {
             Measurement measured = measure(device, weights, geometry, memory);
             if (measured.isSteady()) {
-                store.save(key, measured.profile());
+                store.save(StoredProfile.of(device, geometry, measured.profile()));
             } else {
                 LOG.log(Level.INFO, "the machine was too busy to measure it well, the profile is not kept");
             }

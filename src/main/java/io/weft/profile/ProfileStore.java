@@ -4,15 +4,22 @@ import com.fasterxml.jackson.core.JacksonException;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
+import io.weft.device.Device;
+import io.weft.device.DeviceInfo;
+import io.weft.model.CacheGeometry;
+import io.weft.model.ModelDimensions;
 import io.weft.plan.HardwareProfile;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.System.Logger.Level;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AtomicMoveNotSupportedException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.Comparator;
 import java.util.Optional;
+import java.util.stream.Stream;
 import java.util.zip.CRC32;
 
 /**
@@ -21,8 +28,9 @@ import java.util.zip.CRC32;
  */
 public final class ProfileStore {
     /** Of the file's format and of how things are measured; a file of another version is ignored. */
-    static final int VERSION = 1;
+    static final int VERSION = 2;
 
+    private static final String PREFIX = "profile-";
     private static final System.Logger LOG = System.getLogger(ProfileStore.class.getName());
     private static final ObjectMapper JSON = new ObjectMapper()
             .enable(SerializationFeature.INDENT_OUTPUT)
@@ -36,9 +44,30 @@ public final class ProfileStore {
      *
      * @param version {@link #VERSION}
      * @param key what it was measured with, as text
+     * @param geometry of the cache that it was measured with
+     * @param deviceBytes device memory that the service had then
+     * @param hostBytes host memory that the service had then
      * @param profile what was measured
      */
-    public record StoredProfile(int version, String key, HardwareProfile profile) {}
+    public record StoredProfile(
+            int version,
+            String key,
+            CacheGeometry geometry,
+            long deviceBytes,
+            long hostBytes,
+            HardwareProfile profile) {
+        /** What was measured on a device. */
+        public static StoredProfile of(Device device, CacheGeometry geometry, HardwareProfile profile) {
+            DeviceInfo info = device.info();
+            return new StoredProfile(
+                    VERSION,
+                    HardwareProfiler.key(device, geometry),
+                    geometry,
+                    info.deviceBudgetBytes(),
+                    info.hostBudgetBytes(),
+                    profile);
+        }
+    }
 
     public ProfileStore(Path directory) {
         this.directory = directory;
@@ -48,7 +77,7 @@ public final class ProfileStore {
     Path file(String key) {
         CRC32 checksum = new CRC32();
         checksum.update(key.getBytes(StandardCharsets.UTF_8));
-        return directory.resolve("profile-%08x.json".formatted(checksum.getValue()));
+        return directory.resolve(PREFIX + "%08x.json".formatted(checksum.getValue()));
     }
 
     /** The profile that was stored for a key; empty, with a line in the log, if it cannot be used. */
@@ -59,21 +88,49 @@ public final class ProfileStore {
         }
         try {
             StoredProfile stored = read(file);
-            if (stored.version() == VERSION && stored.key().equals(key)) {
+            if (stored.key().equals(key)) {
                 return Optional.of(stored.profile());
             }
-            LOG.log(Level.INFO, "{0} is of another version or another machine, measuring again", file);
+            LOG.log(Level.INFO, "{0} is of another machine, measuring again", file);
         } catch (IOException e) {
             LOG.log(Level.WARNING, "{0} cannot be used ({1}), measuring again", file, cause(e));
         }
         return Optional.empty();
     }
 
+    /** The profile of a model that was stored last, of whichever device; files that cannot be read are passed over. */
+    public Optional<StoredProfile> newest(ModelDimensions dimensions) {
+        if (!Files.isDirectory(directory)) {
+            return Optional.empty();
+        }
+        try (Stream<Path> files = Files.list(directory)) {
+            return files.filter(file -> file.getFileName().toString().startsWith(PREFIX))
+                    .sorted(Comparator.comparing((Path file) -> file.toFile().lastModified())
+                            .reversed())
+                    .map(ProfileStore::readable)
+                    .flatMap(Optional::stream)
+                    .filter(stored -> stored.geometry().dimensions().equals(dimensions))
+                    .findFirst();
+        } catch (IOException | UncheckedIOException e) {
+            LOG.log(Level.WARNING, "{0} cannot be searched ({1})", directory, cause(e));
+            return Optional.empty();
+        }
+    }
+
+    private static Optional<StoredProfile> readable(Path file) {
+        try {
+            return Optional.of(read(file));
+        } catch (IOException e) {
+            LOG.log(Level.DEBUG, "{0} cannot be used ({1})", file, cause(e));
+            return Optional.empty();
+        }
+    }
+
     /** Stores a profile; if that fails, says so in the log. */
-    public void save(String key, HardwareProfile profile) {
+    public void save(StoredProfile profile) {
         try {
             Files.createDirectories(directory);
-            write(new StoredProfile(VERSION, key, profile), file(key));
+            write(profile, file(profile.key()));
         } catch (IOException e) {
             LOG.log(
                     Level.WARNING,
@@ -93,6 +150,10 @@ public final class ProfileStore {
             StoredProfile stored = JSON.readValue(file.toFile(), StoredProfile.class);
             if (stored == null) {
                 throw new IOException("not a profile: null");
+            }
+            if (stored.version() != VERSION) {
+                throw new IOException(
+                        "a profile of version %d, must be %d: measure again".formatted(stored.version(), VERSION));
             }
             return stored;
         } catch (JacksonException e) {

@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.smallrye.mutiny.Multi;
-import io.weft.api.GenerationFields.UsageReports;
 import io.weft.engine.EngineFailedException;
 import io.weft.engine.GenerationRequest;
 import io.weft.engine.GenerationRequest.EndTokens;
@@ -57,7 +56,9 @@ class EventStreamTest {
     }
 
     private static String sent(Multi<Delta> deltas) {
-        EventStream stream = new EventStream(new ObjectMapper(), new Texts(), UsageReports.NONE, 1, "request-1");
+        ObjectMapper json = new ObjectMapper();
+        GenerationFields noWishes = json.convertValue(Map.of(), GenerationFields.class);
+        EventStream stream = new EventStream(json, new Texts(), noWishes, 1, "request-1");
         return stream.frames(deltas).collect().asList().await().indefinitely().stream()
                 .map(frame -> new String(frame, StandardCharsets.UTF_8))
                 .collect(Collectors.joining());

@@ -63,6 +63,10 @@ class StrictServiceTest {
             assertUnavailable(api.post("/v1/completions", body, KEY), "starting");
         }
         assertUnavailable(api.get("/v1/models", KEY), "starting");
+        for (String path : List.of("/weft/v1/plan", "/weft/v1/profile", "/weft/v1/timeline")) {
+            assertUnavailable(api.get(path, KEY), "starting");
+        }
+        assertUnavailable(api.post("/weft/v1/plan", "{}", KEY), "starting");
     }
 
     private static void assertUnavailable(HttpResponse<String> response, String why) {
@@ -93,7 +97,11 @@ class StrictServiceTest {
                 api.post("/v1/completions", "malformed", headers),
                 api.post("/v1/chat/completions", "{}", headers),
                 api.post("/tokenize", "{\"prompt\":\"a\"}", headers),
-                api.post("/detokenize", "{\"tokens\":[5]}", headers));
+                api.post("/detokenize", "{\"tokens\":[5]}", headers),
+                api.get("/weft/v1/plan", headers),
+                api.post("/weft/v1/plan", "{}", headers),
+                api.get("/weft/v1/profile", headers),
+                api.get("/weft/v1/timeline", headers));
         for (HttpResponse<String> response : responses) {
             assertThat(response.statusCode()).as(response.uri().toString()).isEqualTo(401);
             assertThat(response.headers().firstValue("www-authenticate")).hasValue("Bearer");

@@ -8,8 +8,10 @@ import io.weft.device.cpu.CpuOptions;
 import io.weft.engine.BatchingEngine;
 import io.weft.engine.Engine;
 import io.weft.engine.EngineRuntime;
+import io.weft.engine.Planning;
 import io.weft.engine.ServedModel;
 import io.weft.engine.ServedModel.SamplingDefaults;
+import io.weft.engine.StepObserver;
 import io.weft.model.CacheForm;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
@@ -17,17 +19,23 @@ import io.weft.model.ModelFamily;
 import io.weft.model.ModelFiles;
 import io.weft.model.ModelSource;
 import io.weft.model.ModelWeights;
+import io.weft.observe.Observatory;
 import io.weft.pipeline.StepLimits;
 import io.weft.pipeline.StepPipeline;
 import io.weft.pipeline.Workspace;
+import io.weft.plan.HardwarePreset;
 import io.weft.plan.Schedule;
+import io.weft.plan.StepPlan;
 import io.weft.plan.StepPlanner;
+import io.weft.plan.Timeline;
+import io.weft.plan.WhatIf;
 import io.weft.text.Tokenizer;
 import jakarta.enterprise.event.Observes;
 import jakarta.enterprise.inject.Alternative;
 import jakarta.enterprise.inject.Produces;
 import jakarta.inject.Singleton;
 import java.time.Instant;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalDouble;
@@ -51,6 +59,7 @@ public class TestService {
     private final ModelSource source;
     private final ApiSettings settings;
     private final BatchingEngine engine;
+    private final Observatory observatory = new Observatory();
     private final CompletableFuture<Void> gate = new CompletableFuture<>();
     private final CompletableFuture<KvCache> cache = new CompletableFuture<>();
 
@@ -98,6 +107,18 @@ public class TestService {
         long bytes = SEQUENCES * (long) geometry.blocks(CONTEXT_TOKENS) * geometry.blockBytes(Content.KEY_VALUE);
         KvCache loaded = new KvCache(device, geometry, limits.openBlocks(BLOCK_TOKENS), bytes / 4, bytes);
         cache.complete(loaded);
+        observatory.begin(
+                new WhatIf(
+                        HardwarePreset.T4.spec().profile(geometry),
+                        true,
+                        geometry,
+                        SEQUENCES,
+                        CONTEXT_TOKENS,
+                        256 << 20,
+                        256 << 20,
+                        8 << 20,
+                        EnumSet.allOf(CacheForm.class)),
+                profile -> {});
         return new EngineRuntime(
                 new ServedModel(
                         MODEL_ID,
@@ -108,12 +129,32 @@ public class TestService {
                         new SamplingDefaults(0, 1, 0)),
                 loaded,
                 new StepPipeline(device, weights, loaded, workspace),
-                new StepPlanner(geometry, Schedule.CHUNKED, 8 << 20, 64, 3),
-                (block, promptTokens) -> List.of(block % 2 == 0 ? CacheForm.HOST_ACT : CacheForm.HOST_KV),
+                () -> planning(geometry),
+                observed(),
                 () -> {
                     device.close();
                     files.close();
                 });
+    }
+
+    private static Planning planning(CacheGeometry geometry) {
+        return Planning.fixed(
+                new StepPlanner(geometry, Schedule.CHUNKED, 8 << 20, 64, 3),
+                (block, promptTokens) -> List.of(block % 2 == 0 ? CacheForm.HOST_ACT : CacheForm.HOST_KV));
+    }
+
+    private StepObserver observed() {
+        return new StepObserver() {
+            @Override
+            public boolean timesNextStep() {
+                return observatory.timesNextStep();
+            }
+
+            @Override
+            public void stepped(StepPlan plan, long nanos, Optional<Timeline> measured) {
+                observatory.stepped(plan, nanos, measured);
+            }
+        };
     }
 
     /** Lets the engine load. */
@@ -133,6 +174,12 @@ public class TestService {
     @Singleton
     ApiSettings settings() {
         return settings;
+    }
+
+    @Produces
+    @Singleton
+    Observatory observatory() {
+        return observatory;
     }
 
     @Produces

@@ -123,7 +123,12 @@ class NativeMetadataTest {
 
     /** Records that Jackson reads or writes outside of the REST resources, which Quarkus looks after itself. */
     @ParameterizedTest
-    @ValueSource(strings = {"io.weft.profile.ProfileStore$StoredProfile", "io.weft.cli.BenchReport"})
+    @ValueSource(
+            strings = {
+                "io.weft.profile.ProfileStore$StoredProfile",
+                "io.weft.cli.BenchReport",
+                "io.weft.plan.PlanExplanation"
+            })
     void everyRecordOfAFileIsRegistered(String root) throws Exception {
         assertThat(missing(recordsOf(Class.forName(root), new TreeSet<>())))
                 .as("to be registered in META-INF/native-image/io.weft/weft, with methods and constructors")

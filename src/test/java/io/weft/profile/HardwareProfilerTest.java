@@ -9,6 +9,7 @@ import io.weft.device.cpu.CpuOptions;
 import io.weft.model.CacheGeometry;
 import io.weft.model.ModelFamily;
 import io.weft.model.ModelFiles;
+import io.weft.model.ModelPreset;
 import io.weft.model.ModelSource;
 import io.weft.model.ModelWeights;
 import io.weft.plan.Curve;
@@ -17,7 +18,10 @@ import io.weft.profile.ProfileStore.StoredProfile;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.OptionalDouble;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.AfterEach;
@@ -101,7 +105,7 @@ class HardwareProfilerTest {
         String key = HardwareProfiler.key(device, geometry);
         ProfileStore store = new ProfileStore(directory);
         HardwareProfile kept = TestProfiles.small();
-        store.save(key, kept);
+        store.save(StoredProfile.of(device, geometry, kept));
         assertThat(store.load(key)).contains(kept);
         damage(store.file(key), damage);
         assertThat(store.load(key)).isEmpty();
@@ -113,7 +117,7 @@ class HardwareProfilerTest {
     private static void damage(Path file, String damage) throws IOException {
         UnaryOperator<String> change = switch (damage) {
             case "truncated" -> text -> text.substring(0, text.length() / 2);
-            case "other version" -> text -> text.replaceFirst("\"version\" : 1", "\"version\" : 999");
+            case "other version" -> text -> text.replaceFirst("\"version\" : \\d+", "\"version\" : 999");
             case "other key" -> text -> text.replaceFirst("\"key\" : \"", "\"key\" : \"another ");
             case "no curve" -> text -> text.replaceFirst("\"linkIn\"", "\"linkThrough\"");
             default -> text -> damage;
@@ -135,12 +139,12 @@ class HardwareProfilerTest {
 
     @Test
     void onlyTheProfileItselfStaysInTheDirectory() throws IOException {
-        new ProfileStore(directory).save("key", TestProfiles.small());
+        StoredProfile stored = StoredProfile.of(device, geometry, TestProfiles.small());
+        new ProfileStore(directory).save(stored);
         try (var all = Files.list(directory)) {
-            assertThat(all).containsExactly(new ProfileStore(directory).file("key"));
+            assertThat(all).containsExactly(new ProfileStore(directory).file(stored.key()));
         }
         Path chosen = directory.resolve("chosen.json");
-        StoredProfile stored = new StoredProfile(1, "key", TestProfiles.small());
         ProfileStore.write(stored, chosen);
         assertThat(ProfileStore.read(chosen)).isEqualTo(stored);
         Files.writeString(chosen, "{\"version\":\"x\"}");
@@ -149,5 +153,25 @@ class HardwareProfilerTest {
                 .hasMessageStartingWith("not a profile")
                 .message()
                 .hasLineCount(1);
+    }
+
+    @Test
+    void theNewestProfileOfAModelIsFound() throws IOException {
+        ProfileStore store = new ProfileStore(directory);
+        assertThat(store.newest(geometry.dimensions())).isEmpty();
+        assertThat(new ProfileStore(directory.resolve("none")).newest(geometry.dimensions()))
+                .isEmpty();
+        List<StoredProfile> stored = new ArrayList<>();
+        for (int cells = 1; cells <= 3; cells++) {
+            CacheGeometry cut = new CacheGeometry(geometry.dimensions(), Float.BYTES, 16, 16 * cells);
+            stored.add(StoredProfile.of(device, cut, TestProfiles.small()));
+            store.save(stored.getLast());
+            Files.setLastModifiedTime(
+                    store.file(stored.getLast().key()), FileTime.fromMillis(1_000_000L * (cells == 2 ? 9 : cells)));
+        }
+        Files.writeString(directory.resolve("profile-00000000.json"), "not a profile");
+
+        assertThat(store.newest(geometry.dimensions())).contains(stored.get(1));
+        assertThat(store.newest(ModelPreset.OPT_6_7B.dimensions())).isEmpty();
     }
 }

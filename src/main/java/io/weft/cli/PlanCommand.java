@@ -1,0 +1,277 @@
+package io.weft.cli;
+
+import io.weft.model.CacheGeometry;
+import io.weft.model.ModelDimensions;
+import io.weft.model.ModelFiles;
+import io.weft.model.ModelPreset;
+import io.weft.model.ModelSource;
+import io.weft.plan.HardwarePreset;
+import io.weft.plan.Machine;
+import io.weft.plan.PlanExplanation;
+import io.weft.plan.PlanQuestion;
+import io.weft.plan.WhatIf;
+import io.weft.profile.ProfileStore;
+import io.weft.profile.ProfileStore.StoredProfile;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.OptionalLong;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** {@code weft plan}: what a model would do on a machine. Starts no device. */
+@Command(
+        name = "plan",
+        description = "Predict what a model does on a machine, which need not be there: memory by part, tokens by form,"
+                + " the step, what binds, and the alternatives.",
+        mixinStandardHelpOptions = true,
+        sortOptions = false)
+final class PlanCommand implements Callable<Integer> {
+    /** Of a machine about which nothing is said, and which was not measured. */
+    private static final HardwarePreset HARDWARE_DEFAULT = HardwarePreset.H200;
+
+    private static final int CELL_TOKENS_DEFAULT = 256;
+    private static final int ELEMENT_BYTES_DEFAULT = 2;
+
+    @Option(
+            names = "--preset",
+            order = 1,
+            paramLabel = "NAME",
+            description = "A well-known model's shape: opt-1.3b, opt-6.7b, opt-13b, opt-30b, llama-2-7b, llama-3-8b.")
+    private @Nullable String preset;
+
+    @Option(
+            names = "--model",
+            order = 2,
+            paramLabel = "DIR|demo",
+            description = "Directory of a Hugging Face model, or the model that is built in, instead of a preset."
+                    + " Default: the model that would be served.")
+    private @Nullable String model;
+
+    @Option(
+            names = "--batch",
+            order = 3,
+            paramLabel = "N",
+            defaultValue = "16",
+            description = "Sequences. Default: ${DEFAULT-VALUE}.")
+    private int batch;
+
+    @Option(
+            names = "--context",
+            order = 4,
+            paramLabel = "N",
+            defaultValue = "2048",
+            description = "Cached tokens of each sequence. Default: ${DEFAULT-VALUE}.")
+    private int contextTokens;
+
+    @Option(
+            names = "--hardware",
+            order = 5,
+            paramLabel = "NAME",
+            description = "A machine by its public figures: a100-40g, h100, rtx-4090, l40s, t4, h200. Default: what was"
+                    + " measured here with the model, else h200.")
+    private @Nullable String hardware;
+
+    @Option(
+            names = "--profile",
+            order = 6,
+            paramLabel = "FILE",
+            description = "A machine by what was measured on it: a file of weft profile --save.")
+    private @Nullable Path profile;
+
+    @Option(
+            names = {"--gpu-memory", "--device-memory"},
+            order = 7,
+            paramLabel = "SIZE",
+            description = "Device memory for everything, such as 24GB. Default: the machine's.")
+    private @Nullable String gpuMemory;
+
+    @Option(
+            names = "--host-memory",
+            order = 8,
+            paramLabel = "SIZE",
+            description = "Host memory for the cache. Default: the measured machine's, else 128GB.")
+    private @Nullable String hostMemory;
+
+    @Option(
+            names = "--link-gbps",
+            order = 9,
+            paramLabel = "RATE",
+            description = "Rate of large copies between host and device, 10^9 bytes a second each way.")
+    private @Nullable Double linkGigabytesPerSecond;
+
+    @Option(
+            names = "--tflops",
+            order = 10,
+            paramLabel = "RATE",
+            description = "Peak of dense 16-bit matrix products, 10^12 operations a second.")
+    private @Nullable Double teraflops;
+
+    @Option(
+            names = "--forms",
+            order = 11,
+            split = ",",
+            paramLabel = "FORM",
+            description = "Use these forms of the cache only, with commas between: device_kv, device_act, host_kv,"
+                    + " host_act.")
+    private List<String> forms = List.of();
+
+    @Option(names = "--json", order = 12, description = "Print JSON.")
+    private boolean json;
+
+    @Spec
+    private CommandSpec spec;
+
+    /** What the machine is, and what to say of that. */
+    private record Known(CacheGeometry geometry, Machine machine, List<String> remarks) {}
+
+    @Override
+    public Integer call() throws IOException {
+        requireWithin("--batch", batch, WhatIf.BATCH_MOST);
+        requireWithin("--context", contextTokens, WhatIf.CONTEXT_MOST);
+        requireAlone("--preset", preset, "--model", model);
+        requireAlone("--hardware", hardware, "--profile", profile);
+        PlanQuestion question = new PlanQuestion(
+                batch,
+                contextTokens,
+                size("--gpu-memory", gpuMemory, 1),
+                size("--host-memory", hostMemory, 0),
+                rate("--link-gbps", linkGigabytesPerSecond, PlanQuestion.LINK_GIGABYTES_PER_SECOND_MOST, 1e9),
+                rate("--tflops", teraflops, PlanQuestion.TERAFLOPS_MOST, 1e12),
+                forms);
+        PlanExplanation explanation;
+        Known known;
+        try {
+            known = known();
+            explanation = question.about(known.geometry(), known.machine()).explain();
+        } catch (IllegalArgumentException e) {
+            throw wrong(e.getMessage() == null ? e.toString() : e.getMessage());
+        }
+        PrintWriter out = spec.commandLine().getOut();
+        out.print(json ? PlanJson.text(explanation) : PlanTable.of(name(), explanation, known.remarks()));
+        out.flush();
+        return 0;
+    }
+
+    private String name() {
+        return preset != null ? preset : source();
+    }
+
+    private String source() {
+        return model != null ? model : CommonOptions.settings().model();
+    }
+
+    private Known known() throws IOException {
+        if (profile != null) {
+            StoredProfile stored = read(profile);
+            CacheGeometry geometry = preset == null && model == null ? stored.geometry() : geometry(stored);
+            return new Known(geometry, measured(stored), List.of());
+        }
+        ModelDimensions dimensions = dimensions();
+        if (hardware != null) {
+            return specified(dimensions, HardwarePreset.of(hardware), List.of());
+        }
+        Optional<StoredProfile> here = new ProfileStore(CommonOptions.settings().profileDirectory()).newest(dimensions);
+        return here.map(stored -> new Known(stored.geometry(), measured(stored), List.of()))
+                .orElseGet(() -> specified(
+                        dimensions,
+                        HARDWARE_DEFAULT,
+                        List.of("no machine was named, and none was measured here with this model (weft profile does):"
+                                + " the figures are those of " + HARDWARE_DEFAULT.label())));
+    }
+
+    private static StoredProfile read(Path file) throws IOException {
+        try {
+            return ProfileStore.read(file);
+        } catch (IOException e) {
+            throw new IOException("--profile " + file + ": " + e.getMessage(), e);
+        }
+    }
+
+    private Known specified(ModelDimensions dimensions, HardwarePreset machine, List<String> remarks) {
+        List<String> all = new ArrayList<>(remarks);
+        if (hostMemory == null) {
+            all.add("--host-memory was not given: 128 GB are assumed");
+        }
+        CacheGeometry geometry = new CacheGeometry(
+                dimensions, ELEMENT_BYTES_DEFAULT, CommonOptions.settings().blockTokens(), cellTokens());
+        return new Known(geometry, new Machine.Specified(machine.spec()), all);
+    }
+
+    private static int cellTokens() {
+        Settings settings = CommonOptions.settings();
+        int blocks = Math.ceilDiv(CELL_TOKENS_DEFAULT, settings.blockTokens());
+        return settings.cellTokens().orElse(settings.blockTokens() * blocks);
+    }
+
+    private CacheGeometry geometry(StoredProfile stored) {
+        CacheGeometry own = stored.geometry();
+        return new CacheGeometry(dimensions(), own.elementBytes(), own.blockTokens(), own.cellTokens());
+    }
+
+    private static Machine measured(StoredProfile stored) {
+        return new Machine.Measured(stored.geometry(), stored.profile(), stored.deviceBytes(), stored.hostBytes());
+    }
+
+    private ModelDimensions dimensions() {
+        if (preset != null) {
+            return ModelPreset.of(preset).dimensions();
+        }
+        ModelSource parsed = ModelSource.parse(source());
+        if (parsed instanceof ModelSource.Random(ModelPreset random)) {
+            return random.dimensions();
+        }
+        try (ModelFiles files = Assembly.open(source())) {
+            return files.architecture().dimensions();
+        }
+    }
+
+    private OptionalLong size(String flag, @Nullable String text, long least) {
+        if (text == null) {
+            return OptionalLong.empty();
+        }
+        OptionalLong bytes = SettingReader.size(text);
+        if (bytes.isEmpty()) {
+            throw wrong("%s is \"%s\", must be %s".formatted(flag, text, SettingReader.SIZE_ALLOWED));
+        }
+        if (bytes.getAsLong() < least || bytes.getAsLong() > PlanQuestion.MEMORY_BYTES_MOST) {
+            throw wrong("%s is \"%s\", must be from %d byte(s) to 1 PiB".formatted(flag, text, least));
+        }
+        return bytes;
+    }
+
+    private OptionalDouble rate(String flag, @Nullable Double value, int most, double unit) {
+        if (value == null) {
+            return OptionalDouble.empty();
+        }
+        if (!(value > 0) || value > most) {
+            throw wrong("%s is %s, must be above 0, at most %d".formatted(flag, value, most));
+        }
+        return OptionalDouble.of(value * unit);
+    }
+
+    private void requireWithin(String flag, int value, int most) {
+        if (value < 1 || value > most) {
+            throw wrong("%s is %d, must be from 1 to %d".formatted(flag, value, most));
+        }
+    }
+
+    private void requireAlone(String flag, @Nullable Object value, String otherFlag, @Nullable Object otherValue) {
+        if (value != null && otherValue != null) {
+            throw wrong("%s is \"%s\", but %s is given, too: one of them".formatted(flag, value, otherFlag));
+        }
+    }
+
+    private ParameterException wrong(String message) {
+        return new ParameterException(spec.commandLine(), message);
+    }
+}

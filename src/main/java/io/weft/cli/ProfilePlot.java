@@ -1,0 +1,94 @@
+package io.weft.cli;
+
+import io.weft.model.ModelDimensions;
+import io.weft.plan.Curve;
+import io.weft.plan.Curve.Point;
+import io.weft.plan.HardwareProfile;
+import io.weft.profile.ProfileStore.StoredProfile;
+import java.util.Locale;
+import java.util.function.LongFunction;
+
+/** A profile for people: rates by size, as bars. */
+final class ProfilePlot {
+    private static final int BAR_WIDTH = 40;
+
+    private final StringBuilder lines = new StringBuilder();
+
+    private ProfilePlot() {}
+
+    /** The whole plot. */
+    static String of(StoredProfile stored) {
+        HardwareProfile profile = stored.profile();
+        ModelDimensions dimensions = stored.geometry().dimensions();
+        ProfilePlot plot = new ProfilePlot();
+        plot.line("%s", profile.device());
+        plot.line(
+                "%d layers of %,d, %d heads, %d with K and V; %d bytes an element",
+                dimensions.layers(),
+                dimensions.hiddenSize(),
+                dimensions.heads(),
+                dimensions.keyValueHeads(),
+                stored.geometry().elementBytes());
+        plot.line("");
+        plot.bars("host to device, by size of a copy", profile.linkIn(), ProfilePlot::binaryBytes, 1e-9, "GB/s");
+        plot.bars("device to host, by size of a copy", profile.linkOut(), ProfilePlot::binaryBytes, 1e-9, "GB/s");
+        plot.bars(
+                "K and V from activations, one layer, by tokens",
+                profile.keyValues(),
+                ProfilePlot::count,
+                dimensions.recomputeFlopsPerToken() * 1e-12,
+                "TFLOP/s");
+        plot.bars(
+                "attention when decoding, one layer, by tokens read",
+                profile.attentionReads(),
+                ProfilePlot::count,
+                1e-6,
+                "M tokens/s");
+        plot.line("time of the rest of a layer, by rows");
+        plot.line("%12s %14s %14s", "rows", "project", "complete");
+        for (Point point : profile.project().points()) {
+            plot.line(
+                    "%,12d %11.1f us %11.1f us",
+                    point.size(), point.nanos() / 1e3, profile.complete().nanos(point.size()) / 1e3);
+        }
+        plot.line("");
+        plot.line(
+                "issuing a stage takes %.1f us, handing over to another lane %.1f us",
+                profile.launchNanos() / 1e3, profile.handoffNanos() / 1e3);
+        return plot.lines.toString();
+    }
+
+    private void line(String format, Object... values) {
+        lines.append(String.format(Locale.ROOT, format, values).stripTrailing()).append(System.lineSeparator());
+    }
+
+    /** The rate at every size, against the best one. */
+    private void bars(String title, Curve curve, LongFunction<String> size, double unit, String unitName) {
+        double best =
+                curve.points().stream().mapToDouble(ProfilePlot::rate).max().orElseThrow();
+        line("%s", title);
+        for (Point point : curve.points()) {
+            int width = (int) Math.round(BAR_WIDTH * rate(point) / best);
+            line(
+                    "%12s %-" + BAR_WIDTH + "s %10.3f %s",
+                    size.apply(point.size()),
+                    "#".repeat(width),
+                    rate(point) * unit,
+                    unitName);
+        }
+        line("");
+    }
+
+    /** Units a second; a measurement of nothing is taken for a nanosecond. */
+    private static double rate(Point point) {
+        return 1e9 * point.size() / Math.max(1, point.nanos());
+    }
+
+    private static String count(long count) {
+        return String.format(Locale.ROOT, "%,d", count);
+    }
+
+    private static String binaryBytes(long bytes) {
+        return bytes < 1 << 20 ? (bytes >> 10) + " KiB" : (bytes >> 20) + " MiB";
+    }
+}

@@ -1,0 +1,119 @@
+package io.weft.observe;
+
+import io.weft.plan.Lane;
+import io.weft.plan.Stage;
+import io.weft.plan.StageTiming;
+import io.weft.plan.Timeline;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+
+/**
+ * Timelines in the trace event format, which Perfetto and Chrome read: a process of measured stages and one of
+ * predicted ones, in each a thread for every lane. Times are microseconds.
+ *
+ * @param traceEvents all events
+ * @param displayTimeUnit of the viewer
+ */
+public record ChromeTrace(List<Event> traceEvents, String displayTimeUnit) {
+    private static final int MEASURED = 1;
+    private static final int PREDICTED = 2;
+
+    public ChromeTrace {
+        traceEvents = List.copyOf(traceEvents);
+    }
+
+    /**
+     * An event.
+     *
+     * @param name of a stage; of what is named in a metadata event
+     * @param ph {@code X} for a stage, {@code M} for metadata
+     * @param ts start, microseconds since the first step began
+     * @param dur microseconds
+     * @param pid 1 for measured, 2 for predicted
+     * @param tid the lane, from 0
+     * @param args figures of the stage, or a name
+     */
+    public record Event(String name, String ph, double ts, double dur, int pid, int tid, Map<String, Object> args) {
+        public Event {
+            args = new TreeMap<>(args);
+        }
+    }
+
+    /** A trace of some steps, in the order of time. */
+    public static ChromeTrace of(List<ObservedStep> steps) {
+        List<Event> events = new ArrayList<>();
+        name(events, MEASURED, "measured");
+        name(events, PREDICTED, "predicted");
+        if (!steps.isEmpty()) {
+            Instant origin = begun(steps.getFirst());
+            for (ObservedStep step : steps) {
+                double start = Duration.between(origin, begun(step)).toNanos() / 1e3;
+                stages(events, MEASURED, start, step.number(), step.measured());
+                stages(events, PREDICTED, start, step.number(), step.predicted());
+            }
+        }
+        return new ChromeTrace(events, "ms");
+    }
+
+    private static Instant begun(ObservedStep step) {
+        return step.endedAt().minusNanos(step.wallNanos());
+    }
+
+    private static void name(List<Event> events, int process, String name) {
+        events.add(new Event("process_name", "M", 0, 0, process, 0, Map.of("name", name)));
+        for (Lane lane : Lane.values()) {
+            events.add(new Event("thread_name", "M", 0, 0, process, lane.ordinal(), Map.of("name", lane.label())));
+        }
+    }
+
+    private static void stages(List<Event> events, int process, double start, long step, Timeline timeline) {
+        for (StageTiming timing : timeline.stages()) {
+            Stage stage = timing.planned().stage();
+            Map<String, Object> figures = new TreeMap<>(figures(stage));
+            figures.put("step", step);
+            events.add(new Event(
+                    stage.label(),
+                    "X",
+                    start + timing.startNanos() / 1e3,
+                    timing.nanos() / 1e3,
+                    process,
+                    stage.lane().ordinal(),
+                    figures));
+        }
+    }
+
+    /** What a stage's time depends on. */
+    static Map<String, Long> figures(Stage stage) {
+        return switch (stage) {
+            case Stage.Upload upload -> Map.of();
+            case Stage.Embed embed -> Map.of("rows", (long) embed.rows());
+            case Stage.Transfer transfer ->
+                Map.of(
+                        "layer",
+                        (long) transfer.layer(),
+                        "chunk",
+                        (long) transfer.chunk(),
+                        "bytes",
+                        transfer.bytes(),
+                        "copies",
+                        (long) transfer.copies());
+            case Stage.Gather gather ->
+                Map.of("layer", (long) gather.layer(), "chunk", (long) gather.chunk(), "bytes", gather.bytes());
+            case Stage.Project project -> Map.of("layer", (long) project.layer(), "rows", (long) project.rows());
+            case Stage.Recompute recompute ->
+                Map.of("layer", (long) recompute.layer(), "chunk", (long) recompute.chunk(), "tokens", (long)
+                        recompute.tokens());
+            case Stage.Attend attend ->
+                Map.of("layer", (long) attend.layer(), "chunk", (long) attend.chunk(), "tokens", attend.tokens());
+            case Stage.Complete complete -> Map.of("layer", (long) complete.layer(), "rows", (long) complete.rows());
+            case Stage.Keep keep -> Map.of("layer", (long) keep.layer(), "bytes", keep.bytes());
+            case Stage.WriteOut writeOut -> Map.of("layer", (long) writeOut.layer(), "bytes", writeOut.bytes());
+            case Stage.Head head -> Map.of("rows", (long) head.rows());
+            case Stage.Download download -> Map.of("bytes", download.bytes());
+        };
+    }
+}

@@ -1,0 +1,232 @@
+package io.weft.observe;
+
+import io.weft.plan.HardwareProfile;
+import io.weft.plan.Lane;
+import io.weft.plan.PlanExplanation;
+import io.weft.plan.ProfileAdaptation;
+import io.weft.plan.ProfileAdaptation.Deviation;
+import io.weft.plan.StepPlan;
+import io.weft.plan.StepTokens;
+import io.weft.plan.Timeline;
+import io.weft.plan.WhatIf;
+import java.lang.System.Logger.Level;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.Executor;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Consumer;
+import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Is told of every step. One in {@value #STEPS_PER_SAMPLE} is timed, all of them while somebody looks at the timelines;
+ * a timed step is compared with its prediction, and the profile follows.
+ */
+public final class Observatory {
+    /** Steps whose timelines are kept. */
+    public static final int STEPS_KEPT = 64;
+
+    /** Stages whose timings are kept: what bounds the memory, for long contexts have thousands in a step. */
+    static final int STAGES_KEPT = 100_000;
+
+    private static final int STEPS_PER_SAMPLE = 16;
+    /** How long somebody is taken to be looking. */
+    private static final long WATCH_NANOS = Duration.ofMinutes(1).toNanos();
+
+    private static final System.Logger LOG = System.getLogger(Observatory.class.getName());
+
+    private final Executor background;
+    private final LongSupplier clockNanos;
+    private final Semaphore comparing = new Semaphore(1);
+    private final AtomicReference<@Nullable Service> service = new AtomicReference<>();
+    private final AtomicReference<Totals> totals = new AtomicReference<>(Totals.NONE);
+    private final AtomicReference<@Nullable Explained> explained = new AtomicReference<>();
+    private volatile @Nullable Long watchedNanos;
+
+    /** Guarded by itself. */
+    private final Deque<ObservedStep> kept = new ArrayDeque<>();
+
+    /**
+     * What is observed.
+     *
+     * @param plan the plan in force, with the profile as it was measured
+     * @param adaptation the profile as it seems to be
+     * @param replan told the profile when a deviation lasts
+     */
+    private record Service(WhatIf plan, ProfileAdaptation adaptation, Consumer<HardwareProfile> replan) {
+        Service withAdaptation(ProfileAdaptation other) {
+            return new Service(plan, other, replan);
+        }
+
+        Service withPlan(WhatIf other) {
+            return new Service(other, adaptation, replan);
+        }
+    }
+
+    /** An answer, which takes a while for long contexts. */
+    private record Explained(WhatIf plan, PlanExplanation explanation) {}
+
+    /** Compares steps on virtual threads. */
+    public Observatory() {
+        this(task -> Thread.ofVirtual().name("weft-observe").start(task), System::nanoTime);
+    }
+
+    /**
+     * @param background where steps are compared with their predictions
+     * @param clockNanos for the end of watching
+     */
+    Observatory(Executor background, LongSupplier clockNanos) {
+        this.background = background;
+        this.clockNanos = clockNanos;
+    }
+
+    /**
+     * Begins, once a model is loaded.
+     *
+     * @param plan what is served, for its largest batch; with the measured profile
+     * @param replan told a new profile when steps have deviated from the prediction for long; on a thread of its own
+     */
+    public void begin(WhatIf plan, Consumer<HardwareProfile> replan) {
+        service.set(new Service(plan, ProfileAdaptation.of(plan.profile()), replan));
+    }
+
+    /** The plan in force, with the profile that it was made with; empty while no model is loaded. */
+    public Optional<WhatIf> inForce() {
+        return Optional.ofNullable(service.get()).map(Service::plan);
+    }
+
+    /** The plan in force, explained; empty while no model is loaded. */
+    public Optional<PlanExplanation> explanation() {
+        return inForce().map(plan -> {
+            Explained known = explained.get();
+            if (known == null || !known.plan().equals(plan)) {
+                known = new Explained(plan, plan.explain());
+                explained.set(known);
+            }
+            return known.explanation();
+        });
+    }
+
+    /** The profile as steps let it seem; empty while no model is loaded. */
+    public Optional<ProfileAdaptation> adaptation() {
+        return Optional.ofNullable(service.get()).map(Service::adaptation);
+    }
+
+    /** Sums over all steps. */
+    public Totals totals() {
+        return totals.get();
+    }
+
+    /** Whether the stages of the next step are to be timed. */
+    public boolean timesNextStep() {
+        Long watched = watchedNanos;
+        boolean isWatched = watched != null && clockNanos.getAsLong() - watched < WATCH_NANOS;
+        return service.get() != null && (isWatched || totals.get().steps() % STEPS_PER_SAMPLE == 0);
+    }
+
+    /** Takes in a step; what takes long happens in the background, for one step at a time. */
+    public void stepped(StepPlan plan, long nanos, Optional<Timeline> measured) {
+        Service current = service.get();
+        if (current == null) {
+            return;
+        }
+        StepTokens tokens = StepTokens.of(plan.shape(), current.plan().blockTokens());
+        long linkBytes = plan.linkInBytes();
+        long number = totals.updateAndGet(before -> before.plus(nanos, linkBytes, tokens))
+                .steps();
+        // A comparison that takes longer than a step must not queue up behind the next ones.
+        if (measured.isPresent() && comparing.tryAcquire()) {
+            Instant now = Instant.now();
+            background.execute(() -> {
+                try {
+                    compare(plan, number, now, nanos, linkBytes, tokens, measured.get());
+                } finally {
+                    comparing.release();
+                }
+            });
+        }
+    }
+
+    private void compare(
+            StepPlan plan,
+            long number,
+            Instant endedAt,
+            long nanos,
+            long linkBytes,
+            StepTokens tokens,
+            Timeline measured) {
+        Service current = service.get();
+        if (current == null) {
+            return;
+        }
+        Timeline predicted = current.plan()
+                .withProfile(current.adaptation().profile())
+                .costs()
+                .simulator()
+                .play(plan);
+        keep(new ObservedStep(
+                number,
+                endedAt,
+                plan.shape().sequences().size(),
+                plan.shape().rows(),
+                linkBytes,
+                tokens,
+                nanos,
+                predicted,
+                measured));
+        ProfileAdaptation adaptation = current.adaptation().observe(predicted, measured);
+        Service next = current.withAdaptation(adaptation);
+        service.set(next);
+        adaptation.newlyLasting().ifPresent(deviation -> replan(next, deviation));
+    }
+
+    private void replan(Service current, Deviation deviation) {
+        LOG.log(
+                Level.WARNING,
+                "{0} takes {1} times as long as measured at the start, for {2} timed steps now: planning anew",
+                deviation.lane() == Lane.COMPUTE ? "computing" : "the link",
+                "%.2f".formatted(deviation.factor()),
+                ProfileAdaptation.LASTING_STEPS);
+        HardwareProfile profile = current.adaptation().profile();
+        service.set(current.withPlan(current.plan().withProfile(profile)));
+        current.replan().accept(profile);
+    }
+
+    private void keep(ObservedStep step) {
+        synchronized (kept) {
+            kept.addLast(step);
+            long stages = kept.stream()
+                    .mapToLong(one -> one.measured().stages().size())
+                    .sum();
+            while (kept.size() > STEPS_KEPT || (stages > STAGES_KEPT && kept.size() > 1)) {
+                stages -= kept.removeFirst().measured().stages().size();
+            }
+        }
+    }
+
+    /** The last steps that were timed, oldest first; from now on, for a minute, every step is. */
+    public List<ObservedStep> watch() {
+        watchedNanos = clockNanos.getAsLong();
+        return steps();
+    }
+
+    /** The last steps that were timed, oldest first. */
+    public List<ObservedStep> steps() {
+        synchronized (kept) {
+            return new ArrayList<>(kept);
+        }
+    }
+
+    /** The last step that was timed. */
+    public Optional<ObservedStep> lastStep() {
+        synchronized (kept) {
+            return Optional.ofNullable(kept.peekLast());
+        }
+    }
+}
