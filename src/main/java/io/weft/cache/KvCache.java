@@ -42,6 +42,13 @@ public final class KvCache {
         this.host = new HostPool(hostSlabs(device, hostBytes));
     }
 
+    /** Host memory in which {@code blocks} blocks of K and V always fit: a block never lies across two slabs. */
+    public static long hostBytes(CacheGeometry geometry, long blocks) {
+        long blockBytes = geometry.blockBytes(Content.KEY_VALUE);
+        long slabBlocks = Math.max(1, SLAB_BYTES_MAX / blockBytes);
+        return blocks / slabBlocks * Math.max(SLAB_BYTES_MAX, blockBytes) + blocks % slabBlocks * blockBytes;
+    }
+
     /** One allocation, so that a device can pin its parts at the same time. */
     private static List<HostBuffer> hostSlabs(Device device, long hostBytes) {
         HostBuffer all = device.allocateHost("cache on the host", hostBytes);

@@ -215,14 +215,15 @@ final class Assembly implements AutoCloseable {
                 settings.profileDirectory());
         progress.accept("taking memory for the cache");
         int openBlocks = limits.openBlocks(settings.blockTokens());
-        long usefulBytes =
-                limits.sequences() * (long) geometry.blocks(context) * geometry.blockBytes(Content.KEY_VALUE);
+        long usefulBlocks = limits.sequences() * (long) geometry.blocks(context);
         KvCache cache = new KvCache(
                 device,
                 geometry,
                 openBlocks,
-                Math.min(usefulBytes, free(device, Memory.DEVICE) - openBlocks * geometry.openBlockBytes()),
-                Math.min(usefulBytes, free(device, Memory.HOST)));
+                Math.min(
+                        usefulBlocks * geometry.blockBytes(Content.KEY_VALUE),
+                        free(device, Memory.DEVICE) - openBlocks * geometry.openBlockBytes()),
+                Math.min(KvCache.hostBytes(geometry, usefulBlocks), free(device, Memory.HOST)));
         table.part("cache");
         StepPipeline pipeline = new StepPipeline(device, weights, cache, workspace);
         return new Assembly(

@@ -96,6 +96,22 @@ class KvCacheTest {
         assertEmpty(cache);
     }
 
+    @Test
+    void hostMemoryForSomeBlocksHoldsThem() {
+        // 3 layers of 1000 tokens of 2·KVH·HD fp32: so large that a slab's end is wasted.
+        CacheGeometry large = new CacheGeometry(
+                new ModelDimensions(3, 4096, 32, 32, 128, 16, FeedForwardKind.PLAIN, 32, 4096), 4, 4000, 4000);
+        long slabBlocks = KvCache.SLAB_BYTES_MAX / large.blockBytes(Content.KEY_VALUE);
+        assertThat(slabBlocks).isGreaterThan(1);
+        for (long blocks : new long[] {0, 1, slabBlocks, slabBlocks + 1, 5 * slabBlocks - 1}) {
+            long bytes = KvCache.hostBytes(large, blocks);
+            long whole = bytes / KvCache.SLAB_BYTES_MAX;
+            long rest = bytes % KvCache.SLAB_BYTES_MAX;
+            assertThat(whole * slabBlocks + rest / large.blockBytes(Content.KEY_VALUE))
+                    .isEqualTo(blocks);
+        }
+    }
+
     /** Sequences come and go at random: what is given out never overlaps, and in the end nothing is missing. */
     @Test
     void homesNeverOverlapAndNothingLeaks() {
