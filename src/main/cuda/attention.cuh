@@ -95,21 +95,6 @@ __device__ __forceinline__ Sight sightOf(const Call<T>& call, const Span& span, 
     return {from > span.fromToken ? from : span.fromToken, to};
 }
 
-__device__ __forceinline__ void multiply(float (&sum)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1, __half*) {
-    asm(
-        "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-        : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
-        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-}
-
-__device__ __forceinline__ void multiply(float (&sum)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1,
-                                         __nv_bfloat16*) {
-    asm(
-        "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-        : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
-        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-}
-
 // Elements d .. d + 7 of a head as they lie in memory; zeros where the head ends or `head` is null.
 template <typename T, bool VECTORS>
 __device__ __forceinline__ uint4 loadChunk(const T* head, int d, int headSize) {
@@ -315,23 +300,25 @@ __device__ __forceinline__ void computeTile(const Call<T>& call, int sequence, i
     }
 }
 
-// The factors of a merge of (largest, sum) with a partial: state = state * before + partial * now. A partial of nothing
-// has the factors 1 and 0, exactly.
+// The factors of a merge of a state with a partial: state = state * before + partial * now. A partial of nothing has the
+// factors 1 and 0, exactly.
 struct Merge {
     float before;
     float now;
 
-    __device__ __forceinline__ Merge(float& largest, float& sum, float partialLargest, float partialSum) {
+    __device__ __forceinline__ Merge(float largest, float partialLargest) {
         float newLargest = fmaxf(largest, partialLargest);
         float reference = newLargest == NEGATIVE_INFINITY ? 0.0f : newLargest;
         before = largest == newLargest ? 1.0f : exp2Fast(__fsub_rn(largest, reference));
         now = exp2Fast(__fsub_rn(partialLargest, reference));
-        largest = newLargest;
-        sum = __fmaf_rn(partialSum, now, __fmul_rn(sum, before));
     }
 
-    __device__ __forceinline__ float operator()(float acc, float partialAcc) const {
-        return __fmaf_rn(partialAcc, now, __fmul_rn(acc, before));
+    // The factors that another lane has.
+    __device__ __forceinline__ Merge(const Merge& merge, int lane)
+        : before(__shfl_sync(FULL_WARP, merge.before, lane)), now(__shfl_sync(FULL_WARP, merge.now, lane)) {}
+
+    __device__ __forceinline__ float operator()(float state, float partial) const {
+        return __fmaf_rn(partial, now, __fmul_rn(state, before));
     }
 };
 
@@ -426,7 +413,9 @@ __device__ __forceinline__ void attendMany(const Call<T>& call) {
                                            grid.end(span.fromToken, tile), from, to, sight, fragments, partial);
 #pragma unroll
         for (int q = 0; q < 2; q++) {
-            Merge merge(largest[q], sum[q], partial.largest[q], partial.sum[q]);
+            Merge merge(largest[q], partial.largest[q]);
+            largest[q] = fmaxf(largest[q], partial.largest[q]);
+            sum[q] = merge(sum[q], partial.sum[q]);
 #pragma unroll
             for (int i = 0; i < HALVES; i++) {
 #pragma unroll
@@ -479,7 +468,8 @@ struct Partials {
     }
 };
 
-// Spans of few rows: one warp a tile. Grid: (tiles / WARPS, K/V heads * query tiles, spans).
+// Spans of few rows: one warp a tile. Neighbouring warps take the heads of the same tokens, which lie side by side in
+// memory. Grid: (K/V heads * query tiles / WARPS, tiles, spans).
 template <typename T, int GROUPS, bool VECTORS>
 __device__ __forceinline__ void attendFew(const Call<T>& call, const Partials& partials) {
     Span span(call.spans + SPAN_INTS * blockIdx.z);
@@ -487,9 +477,10 @@ __device__ __forceinline__ void attendFew(const Call<T>& call, const Partials& p
         return;
     }
     int group = call.heads / call.keyValueHeads;
-    int keyValueHead = blockIdx.y % call.keyValueHeads;
-    int queryTile = blockIdx.y / call.keyValueHeads;
-    int tile = blockIdx.x * WARPS + threadIdx.x / 32;
+    int item = blockIdx.x * WARPS + threadIdx.x / 32;
+    int keyValueHead = item % call.keyValueHeads;
+    int queryTile = item / call.keyValueHeads;
+    int tile = blockIdx.y;
     TileGrid grid(call.cellTokens);
     int start = grid.start(span.fromToken, partials.firstTile + tile);
     int end = grid.end(span.fromToken, partials.firstTile + tile);
@@ -550,7 +541,7 @@ __device__ __forceinline__ void attendFew(const Call<T>& call, const Partials& p
 // Merges the partials of attendFew into the state, tile by tile. Grid: (queries, K/V heads, spans), a thread a column.
 template <typename T>
 __device__ __forceinline__ void mergeFew(const Call<T>& call, const Partials& partials) {
-    constexpr int AHEAD = 16;
+    constexpr int AHEAD = 32;
     Span span(call.spans + SPAN_INTS * blockIdx.z);
     int group = call.heads / call.keyValueHeads;
     int query = blockIdx.x;
@@ -572,25 +563,50 @@ __device__ __forceinline__ void mergeFew(const Call<T>& call, const Partials& pa
     }
     float* state = stateRow(call, span, blockIdx.y, query, group);
     size_t slot = partials.slot(blockIdx.z, blockIdx.y, call.keyValueHeads, query, 0);
+    int lane = threadIdx.x % 32;
     int d = threadIdx.x;
     bool column = d < call.headSize;
     float largest = state[call.headSize];
     float sum = state[call.headSize + 1];
     float acc = column ? state[d] : 0.0f;
+    const float* columnAt = partials.acc + slot * call.headSize + d;
+    // A lane has the sums of one tile, a thread its column of all of them; both are asked for one turn ahead.
+    float2 nextSums;
+    float nextAcc[AHEAD];
+    auto ask = [&](int tile) {
+        nextSums = tile + lane <= lastTile ? partials.sums[slot + tile + lane] : make_float2(NEGATIVE_INFINITY, 0.0f);
+#pragma unroll
+        for (int i = 0; i < AHEAD; i++) {
+            nextAcc[i] = column && tile + i <= lastTile ? columnAt[static_cast<size_t>(tile + i) * call.headSize] : 0.0f;
+        }
+    };
+    ask(firstTile);
     __syncthreads();
     for (int tile = firstTile; tile <= lastTile; tile += AHEAD) {
+        float2 sums = nextSums;
         float partialAcc[AHEAD];
-        float2 partialSums[AHEAD];
 #pragma unroll
         for (int i = 0; i < AHEAD; i++) {
-            bool exists = tile + i <= lastTile;
-            partialSums[i] = exists ? partials.sums[slot + tile + i] : make_float2(NEGATIVE_INFINITY, 0.0f);
-            partialAcc[i] = exists && column ? partials.acc[(slot + tile + i) * call.headSize + d] : 0.0f;
+            partialAcc[i] = nextAcc[i];
         }
+        ask(tile + AHEAD);
+        // The largest score up to each tile does not wait for sums, nor do the factors of the merges.
+        float upTo = sums.x;
+#pragma unroll
+        for (int step = 1; step < 32; step *= 2) {
+            float other = __shfl_up_sync(FULL_WARP, upTo, step);
+            upTo = lane >= step ? fmaxf(upTo, other) : upTo;
+        }
+        upTo = fmaxf(upTo, largest);
+        float before = __shfl_up_sync(FULL_WARP, upTo, 1);
+        before = lane == 0 ? largest : before;
+        Merge merge(before, sums.x);
+        largest = __shfl_sync(FULL_WARP, upTo, 31);
 #pragma unroll
         for (int i = 0; i < AHEAD; i++) {
-            Merge merge(largest, sum, partialSums[i].x, partialSums[i].y);
-            acc = merge(acc, partialAcc[i]);
+            Merge ofTile(merge, i);
+            sum = ofTile(sum, __shfl_sync(FULL_WARP, sums.y, i));
+            acc = ofTile(acc, partialAcc[i]);
         }
     }
     if (column) {
@@ -627,10 +643,12 @@ __device__ __forceinline__ void mergeFew(const Call<T>& call, const Partials& pa
 #define ATTENTION_KERNELS(NAME, T, SIZE, GROUPS, VECTORS, FEW_BLOCKS, MANY_BLOCKS)                                    \
     extern "C" __global__ void __launch_bounds__(32 * WARPS, MANY_BLOCKS)                                             \
         attend_many_##SIZE##_##NAME(CALL_PARAMETERS(T)) {                                                             \
+        beginKernel();                                                                                                \
         attendMany<T, GROUPS, VECTORS>(CALL(T));                                                                      \
     }                                                                                                                 \
     extern "C" __global__ void __launch_bounds__(32 * WARPS, FEW_BLOCKS)                                              \
         attend_few_##SIZE##_##NAME(CALL_PARAMETERS(T), PARTIALS_PARAMETERS) {                                         \
+        beginKernel();                                                                                                \
         attendFew<T, GROUPS, VECTORS>(CALL(T), PARTIALS);                                                             \
     }
 
@@ -643,6 +661,7 @@ __device__ __forceinline__ void mergeFew(const Call<T>& call, const Partials& pa
     ATTENTION_KERNELS(NAME, T, any, 8, false, 2, 2)                                                \
     extern "C" __global__ void __launch_bounds__(256)                                              \
         merge_few_##NAME(CALL_PARAMETERS(T), PARTIALS_PARAMETERS) {                                \
+        beginKernel();                                                                             \
         mergeFew<T>(CALL(T), PARTIALS);                                                            \
     }
 

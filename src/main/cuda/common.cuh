@@ -113,4 +113,55 @@ __device__ __forceinline__ float exp2Fast(float x) {
     return y;
 }
 
+// Every kernel begins with this. It lets the next kernel of the stream be brought to the multiprocessors, which takes
+// microseconds, and then waits until those before have ended and what they wrote can be read. A kernel may touch before
+// it only what no kernel writes, and no thread may leave before it: a kernel's end stands for the end of all before.
+__device__ __forceinline__ void letNextKernelStart() {
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+
+__device__ __forceinline__ void awaitEarlierKernels() {
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+
+__device__ __forceinline__ void beginKernel() {
+    letNextKernelStart();
+    awaitEarlierKernels();
+}
+
+// sum += a * b, 16 x 16 by 16 x 8, on tensor cores; the last argument names the element type.
+__device__ __forceinline__ void multiply(float (&sum)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1, __half*) {
+    asm(
+        "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+        : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+__device__ __forceinline__ void multiply(float (&sum)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1,
+                                         __nv_bfloat16*) {
+    asm(
+        "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+        : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+// 16 bytes from global to shared memory, behind the thread's other copies; zeros where nothing is to be read.
+__device__ __forceinline__ void copyAsync(uint32_t to, const void* from, bool exists) {
+    asm volatile("cp.async.cg.shared.global.L2::256B [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(exists ? 16 : 0));
+}
+
+__device__ __forceinline__ void commitCopies() {
+    asm volatile("cp.async.commit_group;");
+}
+
+// Waits until all but the last LEFT groups of the thread's copies are there.
+template <int LEFT>
+__device__ __forceinline__ void awaitCopies() {
+    asm volatile("cp.async.wait_group %0;" ::"n"(LEFT));
+}
+
 }  // namespace weft

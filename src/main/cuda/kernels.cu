@@ -1,4 +1,6 @@
 // All kernels in one translation unit, which becomes the resource weft/cuda/kernels.fatbin.
 #include "pointwise.cuh"
 
+#include "product.cuh"
+
 #include "attention.cuh"

@@ -183,6 +183,26 @@ __device__ __forceinline__ void activateAll(T* values, long long count, int acti
     store8(values + j, left, whole, x);
 }
 
+// to += from, where `from` is what a product rounded; eight elements a thread.
+template <typename T>
+__device__ __forceinline__ void addAll(T* to, const T* from, long long count, int vectors) {
+    long long j = (static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x) * VECTOR;
+    if (j >= count) {
+        return;
+    }
+    int left = count - j < VECTOR ? static_cast<int>(count - j) : VECTOR;
+    bool whole = vectors && left == VECTOR;
+    float x[VECTOR];
+    float y[VECTOR];
+    load8(to + j, left, whole, x);
+    load8(from + j, left, whole, y);
+#pragma unroll
+    for (int i = 0; i < VECTOR; i++) {
+        x[i] = __fadd_rn(x[i], y[i]);
+    }
+    store8(to + j, left, whole, x);
+}
+
 // Dimension j of a head turns with dimension j + half. A thread turns eight pairs, or one where they are unaligned.
 template <typename T>
 __device__ __forceinline__ void rotate(T* values, int rowWidth, int heads, int headSize, const float* cosines,
@@ -332,58 +352,76 @@ using namespace weft;
         embed_##NAME(const T* tokens, int vocabulary, const T* positions, int positionRows, int positionOffset,       \
                      float scale, const int* ids, const int* places, T* out, int width, int vectors,                  \
                      longlong2* fault) {                                                                              \
+        beginKernel();                                                                                                \
         embed<T>(tokens, vocabulary, positions, positionRows, positionOffset, scale, ids, places, out, width,         \
                  vectors, fault);                                                                                     \
     }                                                                                                                 \
     extern "C" __global__ void __launch_bounds__(1024)                                                                \
         layer_norm_##NAME(const T* in, T* out, const float* gain, const float* bias, int width, float epsilon,        \
                           float gainOffset, int vectors) {                                                            \
+        beginKernel();                                                                                                \
         norm<T, LayerNormKind>(in, out, gain, bias, width, epsilon, gainOffset, vectors);                             \
     }                                                                                                                 \
     extern "C" __global__ void __launch_bounds__(1024)                                                                \
         rms_norm_##NAME(const T* in, T* out, const float* gain, const float* bias, int width, float epsilon,          \
                         float gainOffset, int vectors) {                                                              \
+        beginKernel();                                                                                                \
         norm<T, RmsNormKind>(in, out, gain, bias, width, epsilon, gainOffset, vectors);                               \
     }                                                                                                                 \
     extern "C" __global__ void __launch_bounds__(256)                                                                 \
         gate_##NAME(const T* gateUp, T* out, int rows, int width, int activation, int vectors) {                      \
+        beginKernel();                                                                                                \
         gate<T>(gateUp, out, rows, width, activation, vectors);                                                       \
     }                                                                                                                 \
     extern "C" __global__ void __launch_bounds__(256)                                                                 \
         activate_##NAME(T* values, long long count, int activation, int vectors) {                                    \
+        beginKernel();                                                                                                \
         activateAll<T>(values, count, activation, vectors);                                                           \
+    }                                                                                                                 \
+    extern "C" __global__ void __launch_bounds__(256)                                                                 \
+        add_##NAME(T* to, const T* from, long long count, int vectors) {                                              \
+        beginKernel();                                                                                                \
+        addAll<T>(to, from, count, vectors);                                                                          \
     }                                                                                                                 \
     extern "C" __global__ void __launch_bounds__(256)                                                                 \
         rotate_##NAME(T* values, int rowWidth, int heads, int headSize, const float* cosines, const float* sines,     \
                       int half, int tablePositions, const int* positions, int rowsPerPosition, int rows, int vectors, \
                       longlong2* fault) {                                                                             \
+        beginKernel();                                                                                                \
         rotate<T>(values, rowWidth, heads, headSize, cosines, sines, half, tablePositions, positions,                 \
                   rowsPerPosition, rows, vectors, fault);                                                             \
     }                                                                                                                 \
     extern "C" __global__ void __launch_bounds__(256)                                                                 \
         finish_attention_##NAME(const float* state, T* out, int headSize, long long count) {                          \
+        beginKernel();                                                                                                \
         finishAttention<T>(state, out, headSize, count);                                                              \
     }                                                                                                                 \
     extern "C" __global__ void __launch_bounds__(1024) argmax_##NAME(const T* in, int* out, int width) {              \
+        beginKernel();                                                                                                \
         argmax<T>(in, out, width);                                                                                    \
     }                                                                                                                 \
     extern "C" __global__ void __launch_bounds__(256)                                                                 \
         fill_random_##NAME(T* out, long long count, long long seed, float centre, float scale) {                      \
+        beginKernel();                                                                                                \
         fillRandom<T>(out, count, seed, centre, scale);                                                               \
     }                                                                                                                 \
     extern "C" __global__ void __launch_bounds__(256)                                                                 \
         convert_f32_##NAME(const float* in, T* out, long long count) {                                                \
+        beginKernel();                                                                                                \
         convert<float, T>(in, out, count);                                                                            \
     }                                                                                                                 \
     extern "C" __global__ void __launch_bounds__(256)                                                                 \
         convert_f16_##NAME(const __half* in, T* out, long long count) {                                               \
+        beginKernel();                                                                                                \
         convert<__half, T>(in, out, count);                                                                           \
     }                                                                                                                 \
     extern "C" __global__ void __launch_bounds__(256)                                                                 \
         convert_bf16_##NAME(const __nv_bfloat16* in, T* out, long long count) {                                       \
+        beginKernel();                                                                                                \
         convert<__nv_bfloat16, T>(in, out, count);                                                                    \
     }                                                                                                                 \
     extern "C" __global__ void __launch_bounds__(256) to_float_##NAME(const T* in, float* out, long long count) {     \
+        beginKernel();                                                                                                \
         convert<T, float>(in, out, count);                                                                            \
     }
 
@@ -392,6 +430,7 @@ FOR_ELEMENT_TYPES(POINTWISE_KERNELS)
 extern "C" __global__ void __launch_bounds__(128)
     scatter_rows(const char* values, int rowBytes, const long long* offsets, char* base, long long baseBytes,
                  longlong2* fault) {
+    beginKernel();
     int row = blockIdx.x;
     long long offset = offsets[row];
     if (offset < 0 || offset > baseBytes - rowBytes) {
@@ -406,6 +445,7 @@ extern "C" __global__ void __launch_bounds__(128)
 extern "C" __global__ void __launch_bounds__(128)
     gather_rows(const char* values, long long valueRows, int rowBytes, const int* indices, char* out,
                 longlong2* fault) {
+    beginKernel();
     int row = blockIdx.x;
     int index = indices[row];
     if (index < 0 || index >= valueRows) {
@@ -419,6 +459,7 @@ extern "C" __global__ void __launch_bounds__(128)
 
 // acc 0, m -inf, l 0 for every head of every row.
 extern "C" __global__ void __launch_bounds__(256) clear_attention(float* state, int headSize, long long count) {
+    beginKernel();
     long long item = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;
     if (item < count) {
         state[item] = item % (headSize + 2) == headSize ? NEGATIVE_INFINITY : 0.0f;

@@ -32,6 +32,12 @@ import org.jspecify.annotations.Nullable;
  */
 public final class KernelChecks {
     private static final int[] ROWS = {1, 7, 33, 257};
+    /** Rows of a batch of which each must have the bits that it has alone. */
+    private static final int[] BATCHES = {7, 16, 33, 64, 65, 257};
+
+    private static final int LARGE_FEATURES = 1024;
+
+    private static final int LARGE_ROWS = 65;
     /** An fp32 sum of n terms of size 1 may differ by about n times this. */
     private static final double SUM_EPSILON = 0x1p-22;
 
@@ -86,6 +92,7 @@ public final class KernelChecks {
         checks.rowCopies();
         checks.results();
         checks.linear();
+        checks.largeLinear();
         checks.attention();
     }
 
@@ -428,9 +435,26 @@ public final class KernelChecks {
                         String suffix = bias.isEmpty() ? "" : ", bias";
                         attempt(
                                 "linear %s: same bits".formatted(describe(suffix, actual, epilogue)),
-                                () -> linearBits(suffix, actual, epilogue));
+                                () -> linearBits(suffix, actual, epilogue, ROWS[ROWS.length - 1]));
                     }
                 }
+            }
+        }
+    }
+
+    /** Sizes of real models, where a device may choose other kernels. */
+    private void largeLinear() {
+        for (int inFeatures : new int[] {4096, 11_008}) {
+            Linear weights = tested.device()
+                    .linear(
+                            "check",
+                            List.of(new RandomTensor("weights", List.of(LARGE_FEATURES, inFeatures), 1, 0, 0.05f)),
+                            List.of(new RandomTensor("bias", List.of(LARGE_FEATURES), 2, 0, 1)));
+            for (Epilogue epilogue :
+                    List.of(new Epilogue.Store(), new Epilogue.AddToOutput(), new Epilogue.Activate(Activation.RELU))) {
+                attempt(
+                        "linear %s: same bits".formatted(describe(", bias", weights, epilogue)),
+                        () -> linearBits(", bias", weights, epilogue, LARGE_ROWS));
             }
         }
     }
@@ -456,8 +480,7 @@ public final class KernelChecks {
     }
 
     /** Each row of a batch, and each row alone. */
-    private void linearBits(String suffix, Linear weights, Epilogue epilogue) {
-        int rows = ROWS[ROWS.length - 1];
+    private void linearBits(String suffix, Linear weights, Epilogue epilogue, int rows) {
         int k = weights.inFeatures();
         int n = weights.outFeatures();
         tested.clear();
@@ -477,26 +500,27 @@ public final class KernelChecks {
                             epilogue);
         }
         float[] expected = tested.read(alone);
-        for (int batch : ROWS) {
-            if (batch > 1) {
-                DeviceBuffer out = tested.elements(before);
-                for (int row = 0; row < rows; row += batch) {
-                    int count = Math.min(batch, rows - row);
-                    tested.kernels()
-                            .linear(
-                                    tested.stream(),
-                                    weights,
-                                    in.slice(row * inBytes, count * inBytes),
-                                    out.slice(row * outBytes, count * outBytes),
-                                    count,
-                                    epilogue);
-                }
-                sameBits(
-                        "linear %s: %d rows at once, same bits as alone"
-                                .formatted(describe(suffix, weights, epilogue), batch),
-                        expected,
-                        tested.read(out));
+        for (int batch : BATCHES) {
+            if (batch > rows) {
+                continue;
             }
+            DeviceBuffer out = tested.elements(before);
+            for (int row = 0; row < rows; row += batch) {
+                int count = Math.min(batch, rows - row);
+                tested.kernels()
+                        .linear(
+                                tested.stream(),
+                                weights,
+                                in.slice(row * inBytes, count * inBytes),
+                                out.slice(row * outBytes, count * outBytes),
+                                count,
+                                epilogue);
+            }
+            sameBits(
+                    "linear %s: %d rows at once, same bits as alone"
+                            .formatted(describe(suffix, weights, epilogue), batch),
+                    expected,
+                    tested.read(out));
         }
     }
 

@@ -15,16 +15,23 @@ final class ArgumentBlock {
     /** Arguments of a kernel at most. */
     static final int SLOTS = 32;
 
+    private final LaunchConfiguration configuration;
     private final MemorySegment slots;
     private final MemorySegment addresses;
     private int used;
 
     ArgumentBlock(Arena arena) {
+        this.configuration = new LaunchConfiguration(arena);
         this.slots = arena.allocate(SLOTS * Long.BYTES, Long.BYTES);
         this.addresses = arena.allocate(SLOTS * Long.BYTES, Long.BYTES);
         for (int i = 0; i < SLOTS; i++) {
             addresses.setAtIndex(JAVA_LONG, i, slots.address() + (long) i * Long.BYTES);
         }
+    }
+
+    /** For the launch that these are the arguments of. */
+    LaunchConfiguration configuration() {
+        return configuration;
     }
 
     /** Forgets the arguments of the launch before. */

@@ -35,12 +35,12 @@ record AttentionLaunch(
 
     private static final int SUMS_BYTES = 2 * Float.BYTES;
     private static final int ALIGNMENT_BYTES = 16;
-    /** Blocks of a grid in z. */
-    private static final int SPANS_MOST = 65_535;
+    /** Blocks of a grid in y, and in z. */
+    private static final int BLOCKS_MOST = 65_535;
 
     static AttentionLaunch of(AttentionShape shape, AttentionWork work, long workspaceBytes) {
-        if (work.spanCount() > SPANS_MOST) {
-            throw new IllegalArgumentException("spanCount is " + work.spanCount() + ", must be at most " + SPANS_MOST);
+        if (work.spanCount() > BLOCKS_MOST) {
+            throw new IllegalArgumentException("spanCount is " + work.spanCount() + ", must be at most " + BLOCKS_MOST);
         }
         int group = shape.heads() / shape.keyValueHeads();
         int fewRows = Math.max(1, TILE_QUERIES / group);
@@ -61,7 +61,7 @@ record AttentionLaunch(
                 many ? Math.ceilDiv(work.maxRows() * group, TILE_QUERIES) : 0,
                 tiles,
                 spansAtOnce,
-                (int) Math.min(slots / spansAtOnce, tiles),
+                (int) Math.min(Math.min(slots / spansAtOnce, tiles), BLOCKS_MOST),
                 shape.headSize(),
                 shape.keyValueHeads(),
                 // A lone span has as many rows as the largest.

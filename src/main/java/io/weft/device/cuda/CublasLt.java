@@ -80,11 +80,10 @@ final class CublasLt {
         }
     }
 
-    /** What happens to a product, {@code cublasLtEpilogue_t}; the library's GELU is the one with tanh. */
+    /** What happens to a product, {@code cublasLtEpilogue_t}. The library's GELU has roundings of its own. */
     enum Epilogue {
         STORE(1),
-        RELU(2),
-        GELU_TANH(32);
+        RELU(2);
 
         private static final int WITH_BIAS = 4;
         private static final int STORE_CODE = 1;
@@ -366,14 +365,9 @@ final class CublasLt {
                 : Optional.empty();
     }
 
-    /** How a product treats what the output holds. */
-    enum Output {
-        REPLACED,
-        ADDED_TO
-    }
-
     /**
-     * Issues {@code D = epilogue(Aᵀ·B (+ D) + bias)}.
+     * Issues {@code D = epilogue(Aᵀ·B + bias)}. The library could add what D holds, but its algorithms round that in
+     * different ways.
      *
      * @return the library's status
      */
@@ -385,15 +379,10 @@ final class CublasLt {
             long bLayout,
             long d,
             long dLayout,
-            Output output,
             Algorithm algorithm,
             long workspace,
             long workspaceBytes,
             long stream) {
-        long beta = switch (output) {
-            case REPLACED -> zero;
-            case ADDED_TO -> one;
-        };
         try {
             return (int) matmul.invokeExact(
                     handle,
@@ -403,7 +392,7 @@ final class CublasLt {
                     aLayout,
                     b,
                     bLayout,
-                    beta,
+                    zero,
                     d,
                     dLayout,
                     d,

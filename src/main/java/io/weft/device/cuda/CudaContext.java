@@ -16,6 +16,7 @@ import jcuda.driver.CUdeviceptr;
 import jcuda.driver.CUevent;
 import jcuda.driver.CUevent_flags;
 import jcuda.driver.CUfunction;
+import jcuda.driver.CUfunction_attribute;
 import jcuda.driver.CUmodule;
 import jcuda.driver.CUstream;
 import jcuda.driver.CUstream_flags;
@@ -38,6 +39,8 @@ final class CudaContext implements AutoCloseable {
     private final CUmodule module = new CUmodule();
     private final Map<Long, MemoryHandle> memory = new ConcurrentHashMap<>();
     private final Arena arena = Arena.ofShared();
+    private final int multiprocessors;
+    private final int capability;
     private final ThreadLocal<ArgumentBlock> arguments = ThreadLocal.withInitial(() -> new ArgumentBlock(arena));
 
     // JCuda lets a handle be seen by subclasses alone.
@@ -87,6 +90,8 @@ final class CudaContext implements AutoCloseable {
         check(JCudaDriver.cuDeviceGet(device, ordinal), "cuDeviceGet of GPU " + ordinal);
         check(JCudaDriver.cuDevicePrimaryCtxRetain(context, device), "cuDevicePrimaryCtxRetain of GPU " + ordinal);
         bind();
+        this.capability = capability(device);
+        this.multiprocessors = attribute(device, CUdevice_attribute.CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
         check(
                 JCudaDriver.cuModuleLoadData(module, kernels),
                 "cuModuleLoadData of %,d bytes of kernels".formatted(kernels.length));
@@ -126,7 +131,12 @@ final class CudaContext implements AutoCloseable {
     }
 
     int multiprocessors() {
-        return attribute(device, CUdevice_attribute.CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
+        return multiprocessors;
+    }
+
+    /** Major and minor number of the compute capability, as in 90. */
+    int capability() {
+        return capability;
     }
 
     /** Major and minor number of the compute capability, as in 90. */
@@ -141,6 +151,11 @@ final class CudaContext implements AutoCloseable {
         return value[0];
     }
 
+    /** Bytes of shared memory that a block can have. */
+    int sharedBytesMost() {
+        return attribute(device, CUdevice_attribute.CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN);
+    }
+
     /** Bytes of device memory that nobody has allocated. */
     long freeBytes() {
         bind();
@@ -150,12 +165,20 @@ final class CudaContext implements AutoCloseable {
         return free[0];
     }
 
-    /** Looks up a kernel. */
-    CudaKernel kernel(String name, int arguments) {
+    /** Looks up a kernel that is launched with {@code sharedBytes} bytes of shared memory. */
+    CudaKernel kernel(String name, int arguments, int sharedBytes) {
         bind();
         FunctionHandle function = new FunctionHandle();
         check(JCudaDriver.cuModuleGetFunction(function, module, name), "cuModuleGetFunction of " + name);
-        return new CudaKernel(name, function.address(), arguments);
+        if (sharedBytes > 0) {
+            check(
+                    JCudaDriver.cuFuncSetAttribute(
+                            function,
+                            CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
+                            sharedBytes),
+                    "cuFuncSetAttribute of %s for %,d bytes of shared memory".formatted(name, sharedBytes));
+        }
+        return new CudaKernel(name, function.address(), arguments, sharedBytes);
     }
 
     /** Allocates device memory. */

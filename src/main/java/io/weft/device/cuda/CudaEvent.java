@@ -16,6 +16,7 @@ final class CudaEvent implements Event {
     private final EventWatcher watcher;
     private final Timing timing;
     private final long handle;
+    private volatile long stream;
 
     CudaEvent(CudaContext context, CudaHealth health, EventWatcher watcher, Timing timing) {
         this.context = context;
@@ -30,6 +31,16 @@ final class CudaEvent implements Event {
 
     long handle() {
         return handle;
+    }
+
+    /** Told before each mark. */
+    void recordedOn(long streamHandle) {
+        stream = streamHandle;
+    }
+
+    /** The stream of the last mark; 0 if there is none. */
+    long stream() {
+        return stream;
     }
 
     @Override

@@ -23,6 +23,15 @@ final class CudaKernels implements Kernels {
     private static final int ARGMAX_THREADS = 1024;
     private static final int NORM_THREADS_MOST = 1024;
     private static final int WARP = 32;
+    private static final int PRODUCT_THREADS = 128;
+    /** Rows up to which the product kernel is used for outputs of few columns, and of many. */
+    private static final int PRODUCT_ROWS_MOST = 64;
+
+    private static final int PRODUCT_ROWS_MOST_WIDE = 8;
+    /** Columns of the narrowest tiles with which the library reaches the rate of device memory. */
+    private static final int WIDE_TILE_COLUMNS = 64;
+    /** A grid fills the device if no more than one in so many multiprocessors is left without a block. */
+    private static final int FULL_PARTS = 8;
     /** Vectors of a row that one thread of a norm keeps. */
     private static final int NORM_ROW_VECTORS = 4;
 
@@ -131,20 +140,99 @@ final class CudaKernels implements Kernels {
         if (rows == 0 || !cudaStream.isOpen()) {
             return;
         }
-        CublasLt.Output output =
-                epilogue instanceof Epilogue.AddToOutput ? CublasLt.Output.ADDED_TO : CublasLt.Output.REPLACED;
-        CublasLt.Epilogue fused = CublasLt.Epilogue.STORE;
-        if (epilogue instanceof Epilogue.Activate(Activation activation)) {
-            fused = switch (activation) {
-                case RELU -> CublasLt.Epilogue.RELU;
-                case GELU_TANH -> CublasLt.Epilogue.GELU_TANH;
-                case SILU, GELU -> CublasLt.Epilogue.STORE;
-            };
+        boolean aligned = products.isAligned(cudaWeights, from, to);
+        if (!aligned || isForProductKernel(rows, weights.outFeatures())) {
+            KernelSet.Product product = aligned ? product(rows, weights.outFeatures()) : kernels.productAny;
+            product(cudaStream, product, cudaWeights, from, to, rows, epilogue);
+            return;
         }
-        products.multiply(cudaStream, health, cudaWeights, from, to, rows, fused, output);
-        if (epilogue instanceof Epilogue.Activate(Activation activation) && fused == CublasLt.Epilogue.STORE) {
-            activate(cudaStream, activation, to, (long) rows * weights.outFeatures());
+        switch (epilogue) {
+            case Epilogue.Store store ->
+                products.multiply(cudaStream, health, cudaWeights, from, to, rows, CublasLt.Epilogue.STORE);
+            case Epilogue.AddToOutput add -> addProduct(cudaStream, cudaWeights, from, to, rows);
+            case Epilogue.Activate(Activation activation)
+            when activation == Activation.RELU ->
+                products.multiply(cudaStream, health, cudaWeights, from, to, rows, CublasLt.Epilogue.RELU);
+            case Epilogue.Activate(Activation activation) -> {
+                products.multiply(cudaStream, health, cudaWeights, from, to, rows, CublasLt.Epilogue.STORE);
+                activate(cudaStream, activation, to, (long) rows * weights.outFeatures());
+            }
         }
+    }
+
+    /** Products of as many rows as the workspace holds, then added. */
+    private void addProduct(CudaStream stream, CudaLinear weights, long in, long out, int rows) {
+        long outBytes = bytes(1, weights.outFeatures());
+        DeviceBuffer products = stream.workspace().from(MatrixProducts.WORKSPACE_BYTES);
+        int rowsAtOnce = (int) Math.min(rows, products.bytes() / outBytes);
+        if (rowsAtOnce < 1) {
+            throw new IllegalArgumentException("outFeatures is %d, must be at most %d"
+                    .formatted(weights.outFeatures(), products.bytes() / elementBytes));
+        }
+        for (int row = 0; row < rows; row += rowsAtOnce) {
+            int count = Math.min(rowsAtOnce, rows - row);
+            long from = in + bytes(row, weights.inFeatures());
+            long to = out + row * outBytes;
+            this.products.multiply(stream, health, weights, from, products.address(), count, CublasLt.Epilogue.STORE);
+            long elements = (long) count * weights.outFeatures();
+            ArgumentBlock arguments = context.arguments()
+                    .add(to)
+                    .add(products.address())
+                    .add(elements)
+                    .add(1);
+            stream.launch(
+                    kernels.add, blocks(Math.ceilDiv(elements, (long) KernelSet.VECTOR)), 1, 1, THREADS, arguments);
+        }
+    }
+
+    /**
+     * Whether the library's kernels are no faster. They are for outputs so wide that their tiles occupy the device, but
+     * cost the issuing thread twice as much.
+     */
+    private boolean isForProductKernel(int rows, int columns) {
+        boolean wide = columns / WIDE_TILE_COLUMNS * FULL_PARTS >= context.multiprocessors() * (FULL_PARTS - 1);
+        return rows <= (wide ? PRODUCT_ROWS_MOST_WIDE : PRODUCT_ROWS_MOST);
+    }
+
+    private KernelSet.Product product(int rows, int columns) {
+        boolean few = rows <= kernels.product16.rows();
+        KernelSet.Product usual = few ? kernels.product16 : kernels.product32;
+        int blocks = Math.ceilDiv(columns, KernelSet.Product.COLUMNS) * Math.ceilDiv(rows, usual.rows());
+        if (blocks > context.multiprocessors()) {
+            return usual;
+        }
+        return few ? kernels.product16Deep : kernels.product32Deep;
+    }
+
+    private void product(
+            CudaStream stream,
+            KernelSet.Product product,
+            CudaLinear weights,
+            long in,
+            long out,
+            int rows,
+            Epilogue epilogue) {
+        int code = switch (epilogue) {
+            case Epilogue.Store store -> 0;
+            case Epilogue.AddToOutput add -> 1;
+            case Epilogue.Activate(Activation activation) -> 2 + activation.ordinal();
+        };
+        ArgumentBlock arguments = context.arguments()
+                .add(in)
+                .add(weights.weights())
+                .add(weights.bias())
+                .add(out)
+                .add(rows)
+                .add(weights.outFeatures())
+                .add(weights.inFeatures())
+                .add(code);
+        stream.launch(
+                product.kernel(),
+                Math.ceilDiv(weights.outFeatures(), KernelSet.Product.COLUMNS),
+                Math.ceilDiv(rows, product.rows()),
+                1,
+                PRODUCT_THREADS,
+                arguments);
     }
 
     private void activate(CudaStream stream, Activation activation, long values, long count) {
@@ -297,8 +385,8 @@ final class CudaKernels implements Kernels {
                 addPartials(arguments, cudaStream, launch, spanCount, tiles, tile);
                 cudaStream.launch(
                         variant.few(),
-                        Math.ceilDiv(tiles, AttentionLaunch.WARPS),
-                        shape.keyValueHeads() * launch.fewQueryTiles(),
+                        Math.ceilDiv(shape.keyValueHeads() * launch.fewQueryTiles(), AttentionLaunch.WARPS),
+                        tiles,
                         spanCount,
                         AttentionLaunch.THREADS,
                         arguments);

@@ -15,12 +15,11 @@ import io.weft.device.Linear;
 record CudaLinear(int outFeatures, int inFeatures, long weights, long bias, long bytes, Descriptions descriptions)
         implements Linear {
     /** {@code cublasLtMatmulDesc_t} handles: they hold the address of the bias. */
-    record Descriptions(long store, long relu, long geluTanh) {
+    record Descriptions(long store, long relu) {
         long of(CublasLt.Epilogue epilogue) {
             return switch (epilogue) {
                 case STORE -> store;
                 case RELU -> relu;
-                case GELU_TANH -> geluTanh;
             };
         }
     }

@@ -64,7 +64,20 @@ final class CudaStream implements Stream {
             throw new IllegalArgumentException(
                     "%s takes %d arguments, not %d".formatted(kernel.name(), kernel.arguments(), arguments.count()));
         }
-        int result = DriverCalls.launch(kernel.address(), gridX, gridY, gridZ, threads, handle, arguments.addresses());
+        int result = context.capability() >= LaunchConfiguration.CAPABILITY_LEAST
+                ? DriverCalls.launch(
+                        arguments.configuration().of(gridX, gridY, gridZ, threads, kernel.sharedBytes(), handle),
+                        kernel.address(),
+                        arguments.addresses())
+                : DriverCalls.launch(
+                        kernel.address(),
+                        gridX,
+                        gridY,
+                        gridZ,
+                        threads,
+                        kernel.sharedBytes(),
+                        handle,
+                        arguments.addresses());
         health.check(
                 result,
                 () -> "cuLaunchKernel of %s with (%d, %d, %d) blocks of %d threads on %s"
@@ -74,7 +87,9 @@ final class CudaStream implements Stream {
     @Override
     public void record(Event event) {
         if (isOpen()) {
-            health.check(DriverCalls.record(((CudaEvent) event).handle(), handle), () -> "cuEventRecord on " + name);
+            CudaEvent cudaEvent = (CudaEvent) event;
+            cudaEvent.recordedOn(handle);
+            health.check(DriverCalls.record(cudaEvent.handle(), handle), () -> "cuEventRecord on " + name);
         }
     }
 

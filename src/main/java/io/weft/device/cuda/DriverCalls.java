@@ -35,6 +35,8 @@ final class DriverCalls {
             JAVA_LONG,
             ADDRESS,
             ADDRESS);
+    private static final MethodHandle LAUNCH_CONFIGURED =
+            handle("cuLaunchKernelEx", ADDRESS, JAVA_LONG, ADDRESS, ADDRESS);
     private static final MethodHandle COPY_TO_DEVICE =
             handle("cuMemcpyHtoDAsync_v2", JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG);
     private static final MethodHandle COPY_TO_HOST =
@@ -53,10 +55,36 @@ final class DriverCalls {
     }
 
     static int launch(
-            long function, int gridX, int gridY, int gridZ, int threads, long stream, MemorySegment argumentAddresses) {
+            long function,
+            int gridX,
+            int gridY,
+            int gridZ,
+            int threads,
+            int sharedBytes,
+            long stream,
+            MemorySegment argumentAddresses) {
         try {
             return (int) LAUNCH_KERNEL.invokeExact(
-                    function, gridX, gridY, gridZ, threads, 1, 1, 0, stream, argumentAddresses, MemorySegment.NULL);
+                    function,
+                    gridX,
+                    gridY,
+                    gridZ,
+                    threads,
+                    1,
+                    1,
+                    sharedBytes,
+                    stream,
+                    argumentAddresses,
+                    MemorySegment.NULL);
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /** A launch as {@link LaunchConfiguration} says. */
+    static int launch(MemorySegment configuration, long function, MemorySegment argumentAddresses) {
+        try {
+            return (int) LAUNCH_CONFIGURED.invokeExact(configuration, function, argumentAddresses, MemorySegment.NULL);
         } catch (Throwable e) {
             throw unexpected(e);
         }

@@ -4,8 +4,11 @@ import io.weft.device.DeviceException;
 import io.weft.device.Event.ReachedCallback;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.Deque;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.locks.LockSupport;
 
 /**
@@ -68,15 +71,10 @@ final class EventWatcher implements AutoCloseable {
         context.bind();
         List<Watched> waiting = new ArrayList<>();
         while (takeArrivals(waiting)) {
-            // The youngest is asked first: when it is reached, so are those before it on its stream, and they are told
-            // before it.
-            boolean[] reached = new boolean[waiting.size()];
-            for (int i = waiting.size() - 1; i >= 0; i--) {
-                reached[i] = health.failed() || isReached(waiting.get(i).event());
-            }
+            BitSet reached = reached(waiting);
             List<Watched> left = new ArrayList<>();
-            for (int i = 0; i < reached.length; i++) {
-                if (reached[i]) {
+            for (int i = 0; i < waiting.size(); i++) {
+                if (reached.get(i)) {
                     call(waiting.get(i).callback());
                 } else {
                     left.add(waiting.get(i));
@@ -87,6 +85,33 @@ final class EventWatcher implements AutoCloseable {
             }
             waiting = left;
         }
+    }
+
+    /**
+     * Which events are reached. A question takes the driver's lock, which the issuing thread needs, so a stream is
+     * asked no further than its first event that is not. Streams are asked until there is nothing new: whatever led to
+     * a mark on another stream is then found with it, and is told before it.
+     */
+    private BitSet reached(List<Watched> waiting) {
+        BitSet reached = new BitSet(waiting.size());
+        Set<Long> behind = new HashSet<>();
+        int before;
+        do {
+            before = reached.cardinality();
+            behind.clear();
+            for (int i = reached.nextClearBit(0); i < waiting.size(); i = reached.nextClearBit(i + 1)) {
+                CudaEvent event = waiting.get(i).event();
+                if (behind.contains(event.stream())) {
+                    continue;
+                }
+                if (health.failed() || isReached(event)) {
+                    reached.set(i);
+                } else {
+                    behind.add(event.stream());
+                }
+            }
+        } while (reached.cardinality() > before);
+        return reached;
     }
 
     /** Adds what is new to {@code waiting}, blocking while there is nothing at all; false at the end. */

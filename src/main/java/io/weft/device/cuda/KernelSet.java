@@ -12,6 +12,7 @@ final class KernelSet {
 
     private static final int ATTEND_ARGUMENTS = 18;
     private static final int PARTIALS_ARGUMENTS = 5;
+    private static final int PRODUCT_ARGUMENTS = 8;
     /** Head sizes that a variant of the attention kernels ends at; they must be multiples of {@link #VECTOR}. */
     private static final List<Integer> HEAD_SIZES = List.of(32, 64, 96, 128, 256);
 
@@ -23,6 +24,7 @@ final class KernelSet {
     final CudaKernel rmsNorm;
     final CudaKernel gate;
     final CudaKernel activate;
+    final CudaKernel add;
     final CudaKernel rotate;
     final CudaKernel finishAttention;
     final CudaKernel argmax;
@@ -35,6 +37,17 @@ final class KernelSet {
     final CudaKernel gatherRows;
     final CudaKernel clearAttention;
     final CudaKernel mergeFew;
+    /** For products of up to 16 rows. */
+    final Product product16;
+    /** The same for grids of a block a multiprocessor. */
+    final Product product16Deep;
+    /** For products of more rows. */
+    final Product product32;
+    /** The same for grids of a block a multiprocessor. */
+    final Product product32Deep;
+    /** For products of any sizes and addresses. */
+    final Product productAny;
+
     private final List<Attend> attend;
     private final Attend attendAny;
 
@@ -47,19 +60,64 @@ final class KernelSet {
      */
     record Attend(int headSizeMost, CudaKernel few, CudaKernel many) {}
 
-    /** How a kernel is found: name and number of arguments. */
-    @FunctionalInterface
-    interface Loader {
-        CudaKernel load(String name, int arguments);
+    /**
+     * A kernel for products of few rows.
+     *
+     * @param rows of a block's part of the output
+     */
+    record Product(CudaKernel kernel, int rows) {
+        /** Columns of a block's part of the output. */
+        static final int COLUMNS = 32;
+
+        /** The padding of a row in shared memory, and the bytes of an element there. */
+        private static final int PADDING = VECTOR;
+
+        private static final int ELEMENT_BYTES = 2;
+
+        private static Product load(Loader loader, String name, String type, int rows, int depth, int stages) {
+            int sharedBytes = sharedBytes(rows, depth, stages);
+            return new Product(loader.load("product_" + name + "_" + type, PRODUCT_ARGUMENTS, sharedBytes), rows);
+        }
+
+        /** The other kernel where a block cannot have that much shared memory. */
+        private static Product loadDeep(
+                Loader loader,
+                String name,
+                String type,
+                int rows,
+                int depth,
+                int stages,
+                int sharedBytesMost,
+                Product other) {
+            return sharedBytes(rows, depth, stages) <= sharedBytesMost
+                    ? load(loader, name, type, rows, depth, stages)
+                    : other;
+        }
+
+        private static int sharedBytes(int rows, int depth, int stages) {
+            return stages * (rows + COLUMNS) * (depth + PADDING) * ELEMENT_BYTES;
+        }
     }
 
-    KernelSet(Loader loader, ElementType elementType) {
+    /** How a kernel is found: name, number of arguments, bytes of shared memory beside its own. */
+    @FunctionalInterface
+    interface Loader {
+        CudaKernel load(String name, int arguments, int sharedBytes);
+
+        default CudaKernel load(String name, int arguments) {
+            return load(name, arguments, 0);
+        }
+    }
+
+    /** @param sharedBytesMost bytes of shared memory that a block can have */
+    KernelSet(Loader loader, ElementType elementType, int sharedBytesMost) {
         String type = elementType.name().toLowerCase(Locale.ROOT);
         embed = loader.load("embed_" + type, 12);
         layerNorm = loader.load("layer_norm_" + type, 8);
         rmsNorm = loader.load("rms_norm_" + type, 8);
         gate = loader.load("gate_" + type, 6);
         activate = loader.load("activate_" + type, 4);
+        add = loader.load("add_" + type, 4);
         rotate = loader.load("rotate_" + type, 13);
         finishAttention = loader.load("finish_attention_" + type, 4);
         argmax = loader.load("argmax_" + type, 3);
@@ -72,6 +130,11 @@ final class KernelSet {
         gatherRows = loader.load("gather_rows", 6);
         clearAttention = loader.load("clear_attention", 3);
         mergeFew = loader.load("merge_few_" + type, ATTEND_ARGUMENTS + PARTIALS_ARGUMENTS);
+        product16 = Product.load(loader, "16", type, 16, 128, 7);
+        product16Deep = Product.loadDeep(loader, "16_deep", type, 16, 128, 16, sharedBytesMost, product16);
+        product32 = Product.load(loader, "32", type, 32, 128, 5);
+        product32Deep = Product.loadDeep(loader, "32_deep", type, 32, 128, 12, sharedBytesMost, product32);
+        productAny = Product.load(loader, "any", type, 32, 64, 3);
         List<Attend> sizes = new ArrayList<>();
         for (int headSize : HEAD_SIZES) {
             sizes.add(attend(loader, headSize, Integer.toString(headSize), type));

@@ -28,9 +28,9 @@ final class MatrixProducts {
     private final Map<Extents, Long> layouts = new ConcurrentHashMap<>();
 
     /** What a plan depends on. */
-    private record Shape(int n, int k, int rows, CublasLt.Epilogue epilogue, CublasLt.Bias bias, int alignmentBytes) {
+    private record Shape(int n, int k, int rows, CublasLt.Epilogue epilogue, CublasLt.Bias bias) {
         Shape withRows(int other) {
-            return new Shape(n, k, other, epilogue, bias, alignmentBytes);
+            return new Shape(n, k, other, epilogue, bias);
         }
     }
 
@@ -53,12 +53,16 @@ final class MatrixProducts {
     /** The descriptions of a matrix's products. */
     CudaLinear.Descriptions describe(long bias) {
         return new CudaLinear.Descriptions(
-                cublas.describe(CublasLt.Epilogue.STORE, bias),
-                cublas.describe(CublasLt.Epilogue.RELU, bias),
-                cublas.describe(CublasLt.Epilogue.GELU_TANH, bias));
+                cublas.describe(CublasLt.Epilogue.STORE, bias), cublas.describe(CublasLt.Epilogue.RELU, bias));
     }
 
-    /** Issues a product. */
+    /** Whether sizes and addresses are multiples of 16 bytes: for others the library adds in other orders. */
+    boolean isAligned(CudaLinear weights, long in, long out) {
+        long bytes = (long) (weights.inFeatures() | weights.outFeatures()) * elementBytes;
+        return (bytes | in | out) % ALIGNMENT_BYTES == 0;
+    }
+
+    /** Issues a product whose matrices are {@linkplain #isAligned aligned}. */
     void multiply(
             CudaStream stream,
             CudaHealth health,
@@ -66,11 +70,8 @@ final class MatrixProducts {
             long in,
             long out,
             int rows,
-            CublasLt.Epilogue epilogue,
-            CublasLt.Output output) {
-        int alignmentBytes = (in | out) % ALIGNMENT_BYTES == 0 ? ALIGNMENT_BYTES : elementBytes;
-        Shape shape = new Shape(
-                weights.outFeatures(), weights.inFeatures(), rows, epilogue, weights.hasBias(), alignmentBytes);
+            CublasLt.Epilogue epilogue) {
+        Shape shape = new Shape(weights.outFeatures(), weights.inFeatures(), rows, epilogue, weights.hasBias());
         long description = weights.descriptions().of(epilogue);
         Plan plan = plans.get(shape);
         if (plan == null) {
@@ -86,7 +87,6 @@ final class MatrixProducts {
                 plan.in(),
                 out,
                 plan.out(),
-                output,
                 plan.algorithm(),
                 workspace.address(),
                 Math.min(workspace.bytes(), WORKSPACE_BYTES),
@@ -132,7 +132,7 @@ final class MatrixProducts {
                         layout(shape.k(), shape.rows()),
                         layout(shape.n(), shape.rows()),
                         WORKSPACE_BYTES,
-                        shape.alignmentBytes(),
+                        ALIGNMENT_BYTES,
                         arena)
                 .orElseThrow(() -> new DeviceException(
                         "cuBLASLt has no algorithm without split K for (%d, %d) times (%d, %d) with %s, %s"
