@@ -18,10 +18,14 @@ import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import java.util.function.ToDoubleFunction;
 
 /** Measures decode steps of equal sequences with random prompts. */
 final class Bench implements AutoCloseable {
+    /** Of so many steps, one is observed. */
+    private static final int OBSERVED_EVERY = 4;
+
     private static final long PROMPT_SEED = 1;
 
     /**
@@ -91,9 +95,13 @@ final class Bench implements AutoCloseable {
         double prefillSeconds = (System.nanoTime() - started) / 1e9;
         List<Measured> steps = new ArrayList<>();
         while (steps.size() < load.generatedTokens() - 1) {
-            steps.add(decode());
+            steps.add(steps.size() % OBSERVED_EVERY == OBSERVED_EVERY - 1 ? observedDecode() : decode());
             progress.accept("%s: decode %d of %d".formatted(schedule, steps.size(), load.generatedTokens() - 1));
         }
+        // Events around every stage take time of their own, so an observed step tells of the link alone.
+        List<Measured> observed =
+                steps.stream().filter(step -> step.linkBusyNanos() > 0).toList();
+        steps.removeAll(observed);
         double totalNanos = steps.stream().mapToLong(Measured::nanos).sum();
         return new BenchReport(
                 schedule,
@@ -106,7 +114,7 @@ final class Bench implements AutoCloseable {
                 median(steps, Measured::nanos) / 1e6,
                 steps.size() * load.batch() / (totalNanos / 1e9),
                 steps.stream().mapToLong(Measured::linkBytes).average().orElse(0),
-                median(steps, step -> step.linkBusyNanos() / (double) step.nanos()),
+                observed.isEmpty() ? 0 : median(observed, step -> step.linkBusyNanos() / (double) step.nanos()),
                 median(steps, Measured::predictedNanos) / 1e6,
                 median(steps, Measured::issueNanos) / 1e6);
     }
@@ -159,6 +167,15 @@ final class Bench implements AutoCloseable {
     }
 
     private Measured decode() {
+        return decode(step -> CompletableFuture.completedFuture(List.of()));
+    }
+
+    private Measured observedDecode() {
+        return decode(step ->
+                step.stages().map(StageCompleted::timing).collect().asList().subscribeAsCompletionStage());
+    }
+
+    private Measured decode(Function<Step, CompletableFuture<List<StageTiming>>> observer) {
         List<Integer> members = new ArrayList<>();
         List<StepSequence> parts = new ArrayList<>();
         for (int i = 0; i < load.batch(); i++) {
@@ -169,8 +186,7 @@ final class Bench implements AutoCloseable {
         long started = System.nanoTime();
         StepPlan plan = runtime.planner().plan(batch.shape());
         Step step = runtime.pipeline().step(batch, plan);
-        CompletableFuture<List<StageTiming>> timings =
-                step.stages().map(StageCompleted::timing).collect().asList().subscribeAsCompletionStage();
+        CompletableFuture<List<StageTiming>> timings = observer.apply(step);
         CompletableFuture<StepResult> result = step.result().subscribeAsCompletionStage();
         long issued = System.nanoTime();
         StepResult logits = result.join();
