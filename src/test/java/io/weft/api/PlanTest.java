@@ -212,7 +212,7 @@ class PlanTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"steps=0", "steps=65", "steps=x", "steps=", "steps=-1", "format=xml", "format="})
+    @ValueSource(strings = {"steps=0", "steps=65", "steps=x", "steps=-1", "steps=99999999999", "format=xml"})
     void aTimelinesParametersAreChecked(String query) throws Exception {
         HttpResponse<String> response = api.get("/weft/v1/timeline?" + query);
 
