@@ -1,5 +1,7 @@
 package io.weft.cli;
 
+import com.google.errorprone.annotations.FormatMethod;
+import com.google.errorprone.annotations.FormatString;
 import io.weft.model.CacheForm;
 import io.weft.plan.PlanExplanation;
 import io.weft.plan.PlanExplanation.Alternative;
@@ -35,8 +37,10 @@ final class PlanTable {
         table.line("");
         table.memory();
         table.line("");
-        table.forms();
-        table.line("");
+        if (plan.schedule().isPresent()) {
+            table.forms();
+            table.line("");
+        }
         table.alternatives();
         table.line("");
         table.largest();
@@ -44,11 +48,13 @@ final class PlanTable {
         return table.lines.toString();
     }
 
+    @FormatMethod
     private void line(String format, Object... values) {
         lines.append(String.format(Locale.ROOT, format, values).stripTrailing()).append(System.lineSeparator());
     }
 
-    private void named(String name, String format, Object... values) {
+    @FormatMethod
+    private void named(String name, @FormatString String format, Object... values) {
         line("%-" + NAME_WIDTH + "s %s", name, String.format(Locale.ROOT, format, values));
     }
 

@@ -1,5 +1,6 @@
 package io.weft.cli;
 
+import com.google.errorprone.annotations.FormatMethod;
 import io.weft.model.ModelDimensions;
 import io.weft.plan.Curve;
 import io.weft.plan.Curve.Point;
@@ -58,6 +59,7 @@ final class ProfilePlot {
         return plot.lines.toString();
     }
 
+    @FormatMethod
     private void line(String format, Object... values) {
         lines.append(String.format(Locale.ROOT, format, values).stripTrailing()).append(System.lineSeparator());
     }

@@ -7,6 +7,7 @@ import io.weft.cache.CacheSequence;
 import io.weft.cache.CacheUsage;
 import io.weft.engine.RequestRejectedException.Reason;
 import io.weft.model.CacheForm;
+import io.weft.model.CacheForm.Content;
 import io.weft.pipeline.StageCompleted;
 import io.weft.pipeline.Step;
 import io.weft.pipeline.StepBatch;
@@ -380,11 +381,13 @@ public final class BatchingEngine implements Engine, AutoCloseable {
     private PlacementPolicy policy(ActiveRequest request, EngineRuntime runtime, CacheUsage usage) {
         Map<CacheForm, Long> tokensByForm = new EnumMap<>(CacheForm.class);
         running.forEach(other -> other.occupy(tokensByForm));
+        // Shares of tokens become whole blocks: of every form perhaps one more than its share.
+        long spareBytes = 2 * runtime.cache().geometry().blockBytes(Content.KEY_VALUE);
         Occupancy occupancy = new Occupancy(
                 running.size(),
                 tokensByForm,
-                usage.device().freeBytes(),
-                usage.host().freeBytes());
+                Math.max(0, usage.device().freeBytes() - spareBytes),
+                Math.max(0, usage.host().freeBytes() - spareBytes));
         return runtime.planning().get().admission().policy(occupancy, Math.max(1, request.maxTokens()));
     }
 

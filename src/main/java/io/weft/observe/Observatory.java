@@ -45,7 +45,9 @@ public final class Observatory {
     private final LongSupplier clockNanos;
     private final Semaphore comparing = new Semaphore(1);
     private final AtomicReference<@Nullable Service> service = new AtomicReference<>();
-    private final AtomicReference<Totals> totals = new AtomicReference<>(Totals.NONE);
+    /** Changed by the thread that runs the steps. */
+    private volatile Totals totals = Totals.NONE;
+
     private final AtomicReference<@Nullable Explained> explained = new AtomicReference<>();
     private volatile @Nullable Long watchedNanos;
 
@@ -120,14 +122,14 @@ public final class Observatory {
 
     /** Sums over all steps. */
     public Totals totals() {
-        return totals.get();
+        return totals;
     }
 
     /** Whether the stages of the next step are to be timed. */
     public boolean timesNextStep() {
         Long watched = watchedNanos;
         boolean isWatched = watched != null && clockNanos.getAsLong() - watched < WATCH_NANOS;
-        return service.get() != null && (isWatched || totals.get().steps() % STEPS_PER_SAMPLE == 0);
+        return service.get() != null && (isWatched || totals.steps() % STEPS_PER_SAMPLE == 0);
     }
 
     /** Takes in a step; what takes long happens in the background, for one step at a time. */
@@ -138,8 +140,8 @@ public final class Observatory {
         }
         StepTokens tokens = StepTokens.of(plan.shape(), current.plan().blockTokens());
         long linkBytes = plan.linkInBytes();
-        long number = totals.updateAndGet(before -> before.plus(nanos, linkBytes, tokens))
-                .steps();
+        totals = totals.plus(nanos, linkBytes, tokens);
+        long number = totals.steps();
         // A comparison that takes longer than a step must not queue up behind the next ones.
         if (measured.isPresent() && comparing.tryAcquire()) {
             Instant now = Instant.now();

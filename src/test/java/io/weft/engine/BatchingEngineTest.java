@@ -27,8 +27,15 @@ import io.weft.model.ModelWeights;
 import io.weft.pipeline.StepLimits;
 import io.weft.pipeline.StepPipeline;
 import io.weft.pipeline.Workspace;
+import io.weft.plan.CostModel;
+import io.weft.plan.DecodeLoad;
+import io.weft.plan.HardwarePreset;
+import io.weft.plan.Placements;
 import io.weft.plan.Schedule;
+import io.weft.plan.StageTiming;
+import io.weft.plan.StepPlan;
 import io.weft.plan.StepPlanner;
+import io.weft.plan.Timeline;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -36,6 +43,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.Set;
@@ -44,6 +52,8 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Function;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -57,6 +67,10 @@ class BatchingEngineTest {
     private static final int CACHE_TOKENS = 1024;
 
     private final AtomicInteger closed = new AtomicInteger();
+    private final AtomicReference<Planning> replanned = new AtomicReference<>();
+    private Function<CacheGeometry, Planning> plannings = BatchingEngineTest::mixed;
+    private StepObserver observer = StepObserver.NONE;
+    private int deviceTokens;
     private KvCache cache;
     private BatchingEngine engine;
 
@@ -74,18 +88,41 @@ class BatchingEngineTest {
         CacheGeometry geometry = new CacheGeometry(files.architecture().dimensions(), Float.BYTES, 16, 32);
         Workspace workspace = Workspace.allocate(device, files.architecture(), geometry, limits, 2 << 20);
         long hostBytes = CACHE_TOKENS / 16 * geometry.blockBytes(Content.KEY_VALUE);
-        cache = new KvCache(device, geometry, limits.openBlocks(16), 0, hostBytes);
+        cache = new KvCache(
+                device,
+                geometry,
+                limits.openBlocks(16),
+                deviceTokens / 16 * geometry.blockBytes(Content.KEY_VALUE),
+                hostBytes);
+        Planning planning = plannings.apply(geometry);
         return new EngineRuntime(
                 new ServedModel("opt", Instant.EPOCH, CONTEXT_TOKENS, 384, Set.of(2), new SamplingDefaults(1, 1, 0)),
                 cache,
                 new StepPipeline(device, weights, cache, workspace),
-                new StepPlanner(geometry, Schedule.CHUNKED, 2 << 20, 64, 3),
-                (block, promptTokens) -> List.of(block % 2 == 0 ? CacheForm.HOST_ACT : CacheForm.HOST_KV),
+                () -> replanned.get() == null ? planning : replanned.get(),
+                observer,
                 () -> {
                     device.close();
                     files.close();
                     closed.incrementAndGet();
                 });
+    }
+
+    private static StepPlanner planner(CacheGeometry geometry, Schedule schedule, int chunkTokens) {
+        return new StepPlanner(geometry, schedule, 2 << 20, chunkTokens, 3);
+    }
+
+    private static Planning mixed(CacheGeometry geometry) {
+        return Planning.fixed(
+                planner(geometry, Schedule.CHUNKED, 64),
+                (block, promptTokens) -> List.of(block % 2 == 0 ? CacheForm.HOST_ACT : CacheForm.HOST_KV));
+    }
+
+    /** Placed with what is known when a sequence is admitted, as for a machine of some figures. */
+    private static Planning informed(CacheGeometry geometry) {
+        CostModel costs = new CostModel(HardwarePreset.T4.spec().profile(geometry), geometry);
+        Placements placements = new Placements(costs, new DecodeLoad(4, CONTEXT_TOKENS, 64));
+        return new Planning(planner(geometry, Schedule.CHUNKED, 64), placements::admission);
     }
 
     @AfterEach
@@ -94,6 +131,7 @@ class BatchingEngineTest {
         if (cache != null) {
             assertThat(cache.usage().open().usedBytes()).isZero();
             assertThat(cache.usage().host().usedBytes()).isZero();
+            assertThat(cache.usage().device().usedBytes()).isZero();
             assertThat(closed).hasValue(1);
         }
     }
@@ -215,6 +253,107 @@ class BatchingEngineTest {
         assertThat(subscribers)
                 .allSatisfy(
                         subscriber -> assertThat(tokens(subscriber.getItems())).hasSize(90));
+    }
+
+    private static CachedTokens cachedAt(List<GenerationEvent> events, int tokens) {
+        return ((Admitted) events.getFirst()).homes().at(tokens);
+    }
+
+    @Test
+    void homesTellWhereTokensAreCached() throws InterruptedException {
+        start(64);
+        List<GenerationEvent> events = events(greedy(prompt(30), 50));
+
+        // Blocks of 16 tokens, the even ones activations; room for five full blocks.
+        assertThat(cachedAt(events, 0)).isEqualTo(CachedTokens.NONE);
+        assertThat(cachedAt(events, 15)).isEqualTo(new CachedTokens(15, 0, 0));
+        assertThat(cachedAt(events, 16)).isEqualTo(new CachedTokens(0, 0, 16));
+        assertThat(cachedAt(events, 79)).isEqualTo(new CachedTokens(15, 32, 32));
+        assertThat(cachedAt(events, 80)).isEqualTo(new CachedTokens(0, 32, 48));
+    }
+
+    /** What is spare is used at once; who comes later gets what is left, and writes the same. */
+    @Test
+    void spareDeviceMemoryIsUsedFromTheFirstToken() throws InterruptedException {
+        start(64);
+        List<List<Integer>> expected = IntStream.range(1, 5)
+                .mapToObj(i -> tokens(events(greedy(prompt(37 * i), 60))))
+                .toList();
+        engine.close();
+        closed.set(0);
+        plannings = BatchingEngineTest::informed;
+        deviceTokens = 320;
+        start(64);
+
+        List<AssertSubscriber<GenerationEvent>> subscribers = IntStream.range(1, 5)
+                .mapToObj(i -> engine.generate(greedy(prompt(37 * i), 60))
+                        .subscribe()
+                        .withSubscriber(AssertSubscriber.create(Long.MAX_VALUE)))
+                .toList();
+        subscribers.forEach(subscriber -> subscriber.awaitCompletion(Duration.ofSeconds(60)));
+
+        assertThat(subscribers.stream().map(subscriber -> tokens(subscriber.getItems())))
+                .isEqualTo(expected);
+        assertThat(cachedAt(subscribers.getFirst().getItems(), 96)).isEqualTo(new CachedTokens(96, 0, 0));
+        assertThat(cachedAt(subscribers.getLast().getItems(), 96 + 3 * 37).resident())
+                .isLessThan(96);
+    }
+
+    @Test
+    void everyStepIsObservedAndTimedIfThatIsAskedFor() throws InterruptedException {
+        List<StepPlan> plans = new ArrayList<>();
+        List<Optional<Timeline>> timelines = new ArrayList<>();
+        observer = new StepObserver() {
+            @Override
+            public boolean timesNextStep() {
+                return plans.size() % 2 == 1;
+            }
+
+            @Override
+            public void stepped(StepPlan plan, long nanos, Optional<Timeline> measured) {
+                assertThat(nanos).isPositive();
+                plans.add(plan);
+                timelines.add(measured);
+            }
+        };
+        start(64);
+        assertThat(tokens(events(greedy(prompt(200), 20)))).hasSize(20);
+        engine.close();
+
+        // 64 rows a step: four of the prompt, the last of which makes the first token.
+        assertThat(plans).hasSize(4 + 19);
+        for (int i = 0; i < plans.size(); i++) {
+            assertThat(timelines.get(i).isPresent()).as("step " + i).isEqualTo(i % 2 == 1);
+            if (i % 2 == 1) {
+                assertThat(timelines.get(i).orElseThrow().stages())
+                        .extracting(StageTiming::planned)
+                        .isEqualTo(plans.get(i).stages());
+            }
+        }
+    }
+
+    @Test
+    void planningAnewChangesNoToken() throws InterruptedException {
+        start(64);
+        GenerationRequest request = greedy(prompt(150), 120);
+        List<Integer> expected = tokens(events(request));
+        CacheGeometry geometry = cache.geometry();
+        List<Planning> plannings = List.of(
+                Planning.fixed(
+                        planner(geometry, Schedule.KVPR, 64), (block, promptTokens) -> List.of(CacheForm.HOST_KV)),
+                Planning.fixed(
+                        planner(geometry, Schedule.CHUNKED, 32), (block, promptTokens) -> List.of(CacheForm.HOST_ACT)));
+        AtomicInteger seen = new AtomicInteger();
+
+        List<Integer> tokens = tokens(engine.generate(request)
+                .onItem()
+                .invoke(event -> replanned.set(plannings.get(seen.getAndIncrement() % 2)))
+                .collect()
+                .asList()
+                .await()
+                .atMost(Duration.ofSeconds(60)));
+
+        assertThat(tokens).isEqualTo(expected);
     }
 
     private Reason rejection(GenerationRequest request) {
