@@ -63,7 +63,10 @@ final class ServeCommand implements Callable<Integer> {
         /** Serves until the process is told to stop. */
         Integer serve(PrintWriter err) {
             Settings settings = CommonOptions.settings();
-            Thread.ofPlatform().name("weft-check").start(() -> check(settings, err));
+            Thread.ofPlatform().name("weft-load").daemon().start(() -> {
+                check(settings, err);
+                Service.load(settings);
+            });
             Quarkus.run();
             return 0;
         }

@@ -20,7 +20,11 @@ import org.jspecify.annotations.Nullable;
 public class HardwareProfiler {
     private static final System.Logger LOG = System.getLogger(HardwareProfiler.class.getName());
     /** Kernels of the CPU device have to be compiled first, on a busy machine for this long; a GPU is ready sooner. */
-    private static final Duration WARM_UP_MOST = Duration.ofSeconds(1);
+    private static final Duration WARM_UP_MOST = Duration.ofMillis(400);
+
+    private static final Duration PATIENT_WARM_UP_MOST = Duration.ofSeconds(5);
+    /** Where profiles are kept that were measured before kernels had stopped getting faster. */
+    private static final String HASTY = "hasty";
 
     private final Duration warmUpMost;
     private final Kept kept;
@@ -42,7 +46,12 @@ public class HardwareProfiler {
 
     /** One that measures whatever has been kept, and keeps the result. */
     public static HardwareProfiler anew() {
-        return new HardwareProfiler(WARM_UP_MOST, Kept.REPLACED);
+        return new HardwareProfiler(PATIENT_WARM_UP_MOST, Kept.REPLACED);
+    }
+
+    /** Whether a start matters more than the last percent of a prediction, which adapts to the steps anyway. */
+    private boolean isHasty() {
+        return warmUpMost.compareTo(WARM_UP_MOST) <= 0;
     }
 
     /** What becomes of a profile that was kept. */
@@ -61,18 +70,15 @@ public class HardwareProfiler {
     public HardwareProfile profile(
             Device device, ModelWeights weights, CacheGeometry geometry, ProfilingMemory memory, Path directory) {
         ProfileStore store = new ProfileStore(directory);
+        ProfileStore hasty = new ProfileStore(directory.resolve(HASTY));
         String key = key(device, geometry);
         Optional<HardwareProfile> known = switch (kept) {
-            case USED -> store.load(key);
+            case USED -> store.load(key).or(() -> isHasty() ? hasty.load(key) : Optional.empty());
             case REPLACED -> Optional.empty();
         };
         HardwareProfile profile = known.orElseGet(() -> {
             Measurement measured = measure(device, weights, geometry, memory);
-            if (measured.isSteady()) {
-                store.save(StoredProfile.of(device, geometry, measured.profile()));
-            } else {
-                LOG.log(Level.INFO, "the machine was too busy to measure it well, the profile is not kept");
-            }
+            (measured.isSteady() ? store : hasty).save(StoredProfile.of(device, geometry, measured.profile()));
             return measured.profile();
         });
         current = profile;
