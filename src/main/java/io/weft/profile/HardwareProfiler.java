@@ -20,7 +20,7 @@ import org.jspecify.annotations.Nullable;
 public class HardwareProfiler {
     private static final System.Logger LOG = System.getLogger(HardwareProfiler.class.getName());
     /** Kernels of the CPU device have to be compiled first, on a busy machine for this long; a GPU is ready sooner. */
-    private static final Duration WARM_UP_MOST = Duration.ofMillis(400);
+    private static final Duration WARM_UP_MOST = Duration.ofMillis(150);
 
     private static final Duration PATIENT_WARM_UP_MOST = Duration.ofSeconds(5);
     /** Where profiles are kept that were measured before kernels had stopped getting faster. */
