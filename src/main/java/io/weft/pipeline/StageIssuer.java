@@ -184,7 +184,7 @@ final class StageIssuer {
                     arrays.positions(),
                     1,
                     rows);
-            rotateKeys(stream, workspace.keyValues(), arrays.positions(), 1, rows);
+            weights.rotateKeys(kernels, stream, workspace.keyValues(), arrays.positions(), 1, rows);
         });
         DeviceBuffer open = openLayer(stage.layer());
         kernels.scatterRows(
@@ -209,23 +209,7 @@ final class StageIssuer {
         ModelWeights.Layer layer = weights.layers().get(stage.layer());
         kernels.linear(stream, layer.keyValue(), activations, step.recomputed(), stage.tokens(), STORE);
         DeviceBuffer blockPositions = step.arrays().chunks().get(stage.chunk()).blockPositions();
-        rotateKeys(stream, step.recomputed(), blockPositions, geometry.blockTokens(), stage.tokens());
-    }
-
-    /** Gives the keys of (rows, 2·KVH·HD) their positions, where the architecture has rotary ones. */
-    private void rotateKeys(
-            Stream stream, DeviceBuffer keyValues, DeviceBuffer positions, int rowsPerPosition, int rows) {
-        weights.rotary()
-                .ifPresent(table -> kernels.rotate(
-                        stream,
-                        table,
-                        keyValues,
-                        dimensions.keyValueWidth(),
-                        dimensions.keyValueHeads(),
-                        dimensions.headSize(),
-                        positions,
-                        rowsPerPosition,
-                        rows));
+        weights.rotateKeys(kernels, stream, step.recomputed(), blockPositions, geometry.blockTokens(), stage.tokens());
     }
 
     private void attend(Stage.Attend stage, Stream stream, StepContext step) {

@@ -10,7 +10,6 @@ import io.weft.device.Device;
 import io.weft.device.DeviceBuffer;
 import io.weft.device.Epilogue;
 import io.weft.device.Kernels;
-import io.weft.device.Stream;
 import io.weft.model.Architecture;
 import io.weft.model.Architecture.FeedForward;
 import io.weft.model.CacheForm.Content;
@@ -116,7 +115,7 @@ final class LayerProbe {
                             positions,
                             1,
                             rows));
-            rotateKeys(stream, keyValues, positions, 1, rows);
+            weights.rotateKeys(kernels, stream, keyValues, positions, 1, rows);
             for (Content content : Content.values()) {
                 kernels.scatterRows(
                         stream,
@@ -142,23 +141,8 @@ final class LayerProbe {
         scratch.upload(ints(new int[geometry.blocks(tokens)]), positions);
         return List.of((stream, repeat) -> {
             kernels.linear(stream, layer(repeat).keyValue(), activations, out, tokens, STORE);
-            rotateKeys(stream, out, positions, geometry.blockTokens(), tokens);
+            weights.rotateKeys(kernels, stream, out, positions, geometry.blockTokens(), tokens);
         });
-    }
-
-    private void rotateKeys(
-            Stream stream, DeviceBuffer keyValues, DeviceBuffer positions, int rowsPerPosition, int rows) {
-        weights.rotary()
-                .ifPresent(table -> kernels.rotate(
-                        stream,
-                        table,
-                        keyValues,
-                        dimensions.keyValueWidth(),
-                        dimensions.keyValueHeads(),
-                        dimensions.headSize(),
-                        positions,
-                        rowsPerPosition,
-                        rows));
     }
 
     /** Attention of single rows to {@code tokens} tokens in all. */

@@ -10,8 +10,8 @@ import io.weft.device.Event;
 import io.weft.device.HostBuffer;
 import io.weft.device.Kernels;
 import io.weft.device.Linear;
+import io.weft.device.MemoryLedger;
 import io.weft.device.Norm;
-import io.weft.device.OutOfMemoryBudgetException;
 import io.weft.device.RotaryTable;
 import io.weft.device.Stream;
 import io.weft.device.Tensor;
@@ -31,13 +31,14 @@ public final class CpuDevice implements Device {
     private final LinkDirection toHost;
     private final Workers workers;
     private final CpuKernels kernels;
-    private final List<Allocation> allocations = new ArrayList<>();
+    private final MemoryLedger ledger;
     private final List<NativeMemory> memory = new ArrayList<>();
     private final List<CpuStream> streams = new ArrayList<>();
     private boolean closed;
 
     public CpuDevice(CpuOptions options) {
         this.options = options;
+        this.ledger = new MemoryLedger(options.deviceBudgetBytes(), options.hostBudgetBytes());
         this.toDevice = new LinkDirection(options.linkGigabytesPerSecond());
         this.toHost = new LinkDirection(options.linkGigabytesPerSecond());
         this.workers = new Workers(options.threads());
@@ -75,34 +76,16 @@ public final class CpuDevice implements Device {
 
     private synchronized MemorySegment allocate(String purpose, Memory where, long bytes) {
         requireOpen();
-        long usedBytes = allocations.stream()
-                .filter(allocation -> allocation.memory() == where)
-                .mapToLong(Allocation::bytes)
-                .sum();
-        long budgetBytes = switch (where) {
-            case DEVICE -> options.deviceBudgetBytes();
-            case HOST -> options.hostBudgetBytes();
-        };
-        if (bytes < 0 || bytes > budgetBytes - usedBytes) {
-            throw new OutOfMemoryBudgetException(
-                    purpose,
-                    bytes,
-                    usedBytes,
-                    budgetBytes,
-                    switch (where) {
-                        case DEVICE -> "weft.device-memory";
-                        case HOST -> "weft.host-memory";
-                    });
-        }
+        ledger.requireRoom(purpose, where, bytes);
         NativeMemory allocated = new NativeMemory(bytes);
         memory.add(allocated);
-        allocations.add(new Allocation(purpose, where, bytes));
+        ledger.add(purpose, where, bytes);
         return allocated.segment();
     }
 
     @Override
     public synchronized List<Allocation> allocations() {
-        return List.copyOf(allocations);
+        return ledger.allocations();
     }
 
     @Override

@@ -11,6 +11,7 @@ import io.weft.device.Event;
 import io.weft.device.HostBuffer;
 import io.weft.device.Kernels;
 import io.weft.device.Linear;
+import io.weft.device.MemoryLedger;
 import io.weft.device.Norm;
 import io.weft.device.OutOfMemoryBudgetException;
 import io.weft.device.RotaryTable;
@@ -43,7 +44,7 @@ public final class CudaDevice implements Device {
     private final MatrixProducts products;
     private final CudaKernels kernels;
     private final WeightLoader loader;
-    private final List<Allocation> allocations = new ArrayList<>();
+    private final MemoryLedger ledger;
     private final List<DeviceBuffer> deviceMemory = new ArrayList<>();
     private final List<MemorySegment> smallHostMemory = new ArrayList<>();
     private final List<PinnedMemory> largeHostMemory = new ArrayList<>();
@@ -62,6 +63,7 @@ public final class CudaDevice implements Device {
             throw new DeviceException(reason);
         });
         this.options = options;
+        this.ledger = new MemoryLedger(options.deviceBudgetBytes(), options.hostBudgetBytes());
         JCudaLibrary.load();
         this.context = new CudaContext(options.ordinal(), CudaProbe.kernels());
         this.cublas = new CublasLt(CublasLt.find(options.cublasPath()).orElseThrow(), context.arena());
@@ -120,7 +122,7 @@ public final class CudaDevice implements Device {
         reserve(purpose, Memory.DEVICE, bytes);
         DeviceBuffer buffer = new DeviceBuffer(context.allocate(purpose, bytes), bytes);
         deviceMemory.add(buffer);
-        allocations.add(new Allocation(purpose, Memory.DEVICE, bytes));
+        ledger.add(purpose, Memory.DEVICE, bytes);
         return buffer;
     }
 
@@ -136,36 +138,18 @@ public final class CudaDevice implements Device {
             largeHostMemory.add(memory);
             segment = memory.segment();
         }
-        allocations.add(new Allocation(purpose, Memory.HOST, bytes));
+        ledger.add(purpose, Memory.HOST, bytes);
         return new HostBuffer(segment);
     }
 
     private void reserve(String purpose, Memory where, long bytes) {
         requireOpen();
-        long usedBytes = allocations.stream()
-                .filter(allocation -> allocation.memory() == where)
-                .mapToLong(Allocation::bytes)
-                .sum();
-        long budgetBytes = switch (where) {
-            case DEVICE -> options.deviceBudgetBytes();
-            case HOST -> options.hostBudgetBytes();
-        };
-        if (bytes < 0 || bytes > budgetBytes - usedBytes) {
-            throw new OutOfMemoryBudgetException(
-                    purpose,
-                    bytes,
-                    usedBytes,
-                    budgetBytes,
-                    switch (where) {
-                        case DEVICE -> "weft.device-memory";
-                        case HOST -> "weft.host-memory";
-                    });
-        }
+        ledger.requireRoom(purpose, where, bytes);
     }
 
     @Override
     public synchronized List<Allocation> allocations() {
-        return List.copyOf(allocations);
+        return ledger.allocations();
     }
 
     @Override
