@@ -109,19 +109,6 @@ final class Assembly implements AutoCloseable {
         this.served = served(settings, tensors, workspace.limits());
     }
 
-    /**
-     * Opens model and tokenizer as they will be opened for serving, and closes them again.
-     *
-     * @throws ModelLoadException or {@link io.weft.text.TokenizerException} with one line that names file and cause
-     */
-    static void check(Settings settings) {
-        try (ModelFiles files = open(settings);
-                Tokenizer tokenizer = tokenizer(files)) {
-            // A vocabulary that the weights do not have would index past the embedding.
-            requireVocabulary(files, tokenizer);
-        }
-    }
-
     static ModelFiles open(Settings settings) {
         return open(settings.model());
     }
@@ -140,18 +127,23 @@ final class Assembly implements AutoCloseable {
         };
     }
 
+    /**
+     * Opens the tokenizer of a model.
+     *
+     * @throws ModelLoadException if it has ids that the weights do not have, which would index past the embedding
+     * @throws io.weft.text.TokenizerException naming file and cause
+     */
     static Tokenizer tokenizer(ModelFiles files) {
-        return Tokenizer.open(files.directory());
-    }
-
-    private static void requireVocabulary(ModelFiles files, Tokenizer tokenizer) {
+        Tokenizer tokenizer = Tokenizer.open(files.directory());
         int vocabulary = files.architecture().dimensions().vocabularySize();
         if (tokenizer.size() > vocabulary) {
+            int highest = tokenizer.size() - 1;
+            tokenizer.close();
             throw new ModelLoadException(
                     files.directory().resolve("tokenizer.json"),
-                    "has token ids up to %d, but the model's vocabulary has %d"
-                            .formatted(tokenizer.size() - 1, vocabulary));
+                    "has token ids up to %d, but the model's vocabulary has %d".formatted(highest, vocabulary));
         }
+        return tokenizer;
     }
 
     /**
@@ -162,22 +154,22 @@ final class Assembly implements AutoCloseable {
      */
     static Assembly load(Settings settings, HardwareProfiler profiler, Consumer<String> progress) {
         progress.accept("opening model " + settings.model());
-        ModelTensors tensors = tensors(settings);
-        try {
-            return load(settings, tensors, profiler, progress);
-        } catch (RuntimeException e) {
-            tensors.close();
-            throw e;
-        }
+        return load(settings, tensors(settings), profiler, progress);
     }
 
-    private static Assembly load(
+    /** The same for a model that is open; it is closed with what is returned, or if loading fails. */
+    static Assembly load(
             Settings settings, ModelTensors tensors, HardwareProfiler profiler, Consumer<String> progress) {
-        Device device = Devices.open(settings, tensors.storedType());
         try {
-            return load(settings, tensors, device, profiler, progress);
+            Device device = Devices.open(settings, tensors.storedType());
+            try {
+                return load(settings, tensors, device, profiler, progress);
+            } catch (RuntimeException e) {
+                device.close();
+                throw e;
+            }
         } catch (RuntimeException e) {
-            device.close();
+            tensors.close();
             throw e;
         }
     }

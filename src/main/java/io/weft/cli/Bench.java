@@ -17,7 +17,6 @@ import io.weft.plan.PlacementPolicy;
 import io.weft.plan.StageTiming;
 import io.weft.plan.StepPlan;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 import java.util.OptionalLong;
 import java.util.Random;
@@ -238,11 +237,15 @@ final class Bench implements AutoCloseable {
         }
     }
 
-    private static int likeliest(float[] logits) {
-        return java.util.stream.IntStream.range(0, logits.length)
-                .boxed()
-                .max(Comparator.comparingDouble(token -> logits[token]))
-                .orElseThrow();
+    /** The token with the largest logit, the first of equals. */
+    static int likeliest(float[] logits) {
+        int best = 0;
+        for (int token = 1; token < logits.length; token++) {
+            if (logits[token] > logits[best]) {
+                best = token;
+            }
+        }
+        return best;
     }
 
     @Override

@@ -55,11 +55,11 @@ final class GenerateCommand implements Callable<Integer> {
     public Integer call() throws Exception {
         Settings settings = CommonOptions.settings().forBatch(1, OptionalInt.empty());
         PrintWriter out = spec.commandLine().getOut();
+        ModelFiles files = Assembly.open(settings);
         try (Progress progress = new Progress(spec.commandLine().getErr());
-                ModelFiles files = Assembly.open(settings);
                 Tokenizer tokenizer = Assembly.tokenizer(files);
                 BatchingEngine engine = new BatchingEngine(
-                        phase -> Assembly.load(settings, new HardwareProfiler(), phase.andThen(progress::show))
+                        phase -> Assembly.load(settings, files, new HardwareProfiler(), phase.andThen(progress::show))
                                 .runtime(settings.schedule()),
                         1)) {
             engine.awaitServing();

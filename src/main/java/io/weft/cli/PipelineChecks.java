@@ -98,7 +98,7 @@ final class PipelineChecks {
 
     /** Whether another token is so far ahead that the tolerance cannot be why. */
     private static boolean differs(float[] logits, int expected, double margin) {
-        return logits[likeliest(logits)] - logits[expected] > margin;
+        return logits[Bench.likeliest(logits)] - logits[expected] > margin;
     }
 
     /** The same bits for every schedule, split and mix, and for a sequence alone and among others. */
@@ -219,16 +219,6 @@ final class PipelineChecks {
         return IntStream.range(0, expected.size())
                 .filter(i -> !Arrays.equals(rows.get(i), expected.get(i)))
                 .count();
-    }
-
-    private static int likeliest(float[] logits) {
-        int best = 0;
-        for (int token = 1; token < logits.length; token++) {
-            if (logits[token] > logits[best]) {
-                best = token;
-            }
-        }
-        return best;
     }
 
     private static List<Integer> integers(JsonNode array) {

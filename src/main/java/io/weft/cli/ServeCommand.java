@@ -62,24 +62,16 @@ final class ServeCommand implements Callable<Integer> {
 
         /** Serves until the process is told to stop. */
         Integer serve(PrintWriter err) {
-            Settings settings = CommonOptions.settings();
-            Thread.ofPlatform().name("weft-load").daemon().start(() -> {
-                check(settings, err);
-                Service.load(settings);
-            });
+            ModelLoading.begin(CommonOptions.settings(), mistake -> end(mistake, err));
             Quarkus.run();
             return 0;
         }
 
         /** A mistake in the model ends the process before the server, which starts meanwhile, has answered anything. */
-        private static void check(Settings settings, PrintWriter err) {
-            try {
-                Assembly.check(settings);
-            } catch (RuntimeException e) {
-                err.println("weft: " + WeftMain.oneLine(e));
-                err.flush();
-                Runtime.getRuntime().halt(1);
-            }
+        private static void end(RuntimeException mistake, PrintWriter err) {
+            err.println("weft: " + WeftMain.oneLine(mistake));
+            err.flush();
+            Runtime.getRuntime().halt(1);
         }
     }
 }

@@ -11,7 +11,6 @@ import io.weft.engine.BatchingEngine;
 import io.weft.engine.Engine;
 import io.weft.engine.EngineFailedException;
 import io.weft.engine.EngineRuntime;
-import io.weft.model.ModelFiles;
 import io.weft.observe.Observatory;
 import io.weft.profile.HardwareProfiler;
 import io.weft.text.Tokenizer;
@@ -22,10 +21,7 @@ import jakarta.inject.Singleton;
 import java.lang.management.ManagementFactory;
 import java.time.Duration;
 import java.util.Optional;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ExecutionException;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
@@ -38,7 +34,6 @@ final class Service {
     private static final Duration PROGRESS_PAUSE = Duration.ofSeconds(3);
 
     private final Settings settings;
-    private final ModelFiles files;
     private final Tokenizer tokenizer;
     private final BatchingEngine engine;
 
@@ -49,64 +44,13 @@ final class Service {
 
     private volatile long pinnedBytes;
 
-    /**
-     * The model that the command line has begun to load while the server started; null if there was no command line.
-     */
-    private static volatile @Nullable Loading loading;
-
-    /**
-     * A model that is being loaded.
-     *
-     * @param profiler that measures the machine
-     * @param assembly the outcome
-     * @param listener told how far it is
-     */
-    private record Loading(
-            HardwareProfiler profiler,
-            CompletableFuture<Assembly> assembly,
-            AtomicReference<@Nullable Consumer<String>> listener) {
-        void progress(String what) {
-            Consumer<String> told = listener.get();
-            if (told != null) {
-                told.accept(what);
-            }
-        }
-    }
-
-    /** Loads the model on the calling thread: it takes as long as starting the server, and needs nothing of it. */
-    static void load(Settings settings) {
-        Loading mine = new Loading(new HardwareProfiler(), new CompletableFuture<>(), new AtomicReference<>());
-        loading = mine;
-        try {
-            mine.assembly.complete(Assembly.load(settings, mine.profiler, mine::progress));
-        } catch (RuntimeException | LinkageError e) {
-            mine.assembly.completeExceptionally(e);
-        }
-    }
-
-    private static Assembly loaded(Settings settings, HardwareProfiler profiler, Consumer<String> progress)
-            throws Exception {
-        Loading begun = loading;
-        if (begun == null) {
-            return Assembly.load(settings, profiler, progress);
-        }
-        begun.listener.set(progress);
-        try {
-            Assembly assembly = begun.assembly.get();
-            begun.profiler.current().ifPresent(profiler::replace);
-            return assembly;
-        } catch (ExecutionException e) {
-            throw e.getCause() instanceof Exception cause ? cause : e;
-        }
-    }
-
     Service(HardwareProfiler profiler, MeterRegistry metrics) {
         this.settings = CommonOptions.settings();
-        this.files = Assembly.open(settings);
-        this.tokenizer = Assembly.tokenizer(files);
+        ModelLoading loading = ModelLoading.current(settings);
+        this.tokenizer = loading.tokenizer();
         this.engine = new BatchingEngine(
                 phase -> {
-                    Assembly assembly = loaded(settings, profiler, phase.andThen(paced(LOG::info)));
+                    Assembly assembly = loading.await(profiler, phase.andThen(paced(LOG::info)));
                     LOG.infof(
                             "%s, model %s%n%s",
                             assembly.deviceName(), Assembly.servedName(settings), assembly.budget());
@@ -162,7 +106,6 @@ final class Service {
     void stop(@Observes ShutdownEvent event) {
         engine.close();
         tokenizer.close();
-        files.close();
     }
 
     @Produces
