@@ -2,16 +2,15 @@
 //
 // The unit of work is a *tile*: at most 64 tokens of one cell of the fixed token grid, against 16 queries. Its partial
 // result is, for each query, m = max s, l = sum e^(s - m), acc = sum e^(s - m) v, with acc starting at 0. Partials are
-// merged into the running state one after the other, in token order. One function computes a tile, one merges; both
-// kernels below are made of these two, so a row gets the same bits from either, whatever the number of rows, spans and
+// merged into the running state one after the other, in token order. The same functions score a tile, weigh its values
+// and merge in both kernels below, so a row gets the same bits from either, whatever the number of rows, spans and
 // calls. m is kept in units of log2: s is scaled by scale * log2(e), and powers are powers of two.
 //
-// A warp computes a tile straight from global memory. The sum over d and the columns of the accumulator may be in any
-// fixed order, so K and V are given to the tensor cores in the order in which 16-byte loads deliver them:
-//   K: lane (token n = lane / 4, c = lane % 4) loads d = 32 g + 8 c .. + 7, which makes the B fragments of two
-//      products over 16 d each; queries are loaded in the same order.
-//   V: lane (e = lane / 4, c) loads d = 64 i + 8 e .. + 7 of tokens 2c, 2c + 1, 2c + 8, 2c + 9 of sixteen, which makes
-//      the B fragments of eight columns: column e of fragment j is d = 64 i + 8 e + j.
+// K and V of a tile come to shared memory by asynchronous copies, all of them asked for before the first is needed, and
+// from there to the tensor cores by ldmatrix: few rows need the rate of device memory, and many share what was brought.
+//
+// A range from token 0 on begins the attention of its rows, so the state need not be set before; the range that holds a
+// row's own position ends it, and the row's result goes to `out`.
 #pragma once
 
 #include "common.cuh"
@@ -21,6 +20,7 @@ namespace weft {
 constexpr int TILE_TOKENS = 64;
 constexpr int TILE_QUERIES = 16;
 constexpr int TOKEN_GROUPS = TILE_TOKENS / 8;
+// Warps of a block of attendMany; they share its tiles.
 constexpr int WARPS = 4;
 constexpr int SPAN_INTS = 5;
 
@@ -29,6 +29,7 @@ template <typename T>
 struct Call {
     const T* queries;
     float* state;
+    T* out;
     const int* spans;
     const int* rowPositions;
     const unsigned long long* blockTable;
@@ -78,6 +79,11 @@ struct TileGrid {
     }
 };
 
+template <typename T>
+__device__ __forceinline__ int positionOf(const Call<T>& call, const Span& span, int query, int group) {
+    return call.rowPositions[span.firstRow + query / group];
+}
+
 // The tokens [from, to) that one query sees; empty for a query that does not exist.
 struct Sight {
     int from;
@@ -89,78 +95,32 @@ __device__ __forceinline__ Sight sightOf(const Call<T>& call, const Span& span, 
     if (query >= queries) {
         return {0x7fffffff, 0};
     }
-    int position = call.rowPositions[span.firstRow + query / group];
+    int position = positionOf(call, span, query, group);
     int from = call.window > position ? 0 : position - call.window + 1;
     int to = position + 1 < span.toToken ? position + 1 : span.toToken;
     return {from > span.fromToken ? from : span.fromToken, to};
 }
 
-// Elements d .. d + 7 of a head as they lie in memory; zeros where the head ends or `head` is null.
-template <typename T, bool VECTORS>
-__device__ __forceinline__ uint4 loadChunk(const T* head, int d, int headSize) {
-    uint4 words = make_uint4(0, 0, 0, 0);
-    if (head == nullptr || d >= headSize) {
-        return words;
-    }
-    if (VECTORS) {
-        return *reinterpret_cast<const uint4*>(head + d);
-    }
-    const uint16_t* bits = reinterpret_cast<const uint16_t*>(head + d);
-    int count = headSize - d;
-    uint32_t word[4];
-#pragma unroll
-    for (int i = 0; i < 4; i++) {
-        uint32_t low = 2 * i < count ? bits[2 * i] : 0;
-        uint32_t high = 2 * i + 1 < count ? bits[2 * i + 1] : 0;
-        word[i] = low | high << 16;
-    }
-    return make_uint4(word[0], word[1], word[2], word[3]);
-}
-
-// The queries of one warp as A fragments: GROUPS groups of 32 d, two products each. Rows are the queries
-// lane / 4 and lane / 4 + 8.
-template <typename T, int GROUPS, bool VECTORS>
-struct Queries {
-    uint32_t fragments[2 * GROUPS][4];
-
-    __device__ __forceinline__ void load(const T* low, const T* high, int headSize) {
-        int c = threadIdx.x % 4;
-#pragma unroll
-        for (int g = 0; g < GROUPS; g++) {
-            uint4 a = loadChunk<T, VECTORS>(low, 32 * g + 8 * c, headSize);
-            uint4 b = loadChunk<T, VECTORS>(high, 32 * g + 8 * c, headSize);
-            fragments[2 * g][0] = a.x;
-            fragments[2 * g][1] = b.x;
-            fragments[2 * g][2] = a.y;
-            fragments[2 * g][3] = b.y;
-            fragments[2 * g + 1][0] = a.z;
-            fragments[2 * g + 1][1] = b.z;
-            fragments[2 * g + 1][2] = a.w;
-            fragments[2 * g + 1][3] = b.w;
-        }
-    }
-};
-
-// m, l and acc of a tile. A lane holds, for the queries lane / 4 (index 0) and lane / 4 + 8 (index 1), the columns
-// d = 64 i + 8 e + j with e = 2 c (even) and 2 c + 1 (odd): acc[i][j] = {query 0 even, odd, query 1 even, odd}.
+// K and V of a tile in shared memory: (TILE_TOKENS, PITCH) each, zeros where no token is seen and behind a head's end.
 template <int GROUPS>
-struct Partial {
-    static constexpr int HALVES = (GROUPS + 1) / 2;
-    float acc[HALVES][8][4];
-    float largest[2];
-    float sum[2];
+struct Tile {
+    static constexpr int WIDTH = 32 * GROUPS;
+    // A row's pitch is an odd number of 16-byte units, so that ldmatrix meets no bank twice.
+    static constexpr int PITCH = WIDTH + VECTOR;
+    static constexpr int ELEMENTS = TILE_TOKENS * PITCH;
+    static constexpr int BYTES = 2 * 2 * ELEMENTS;
 };
 
-// K and V rows of a tile's tokens: lane t has those of tokens t and t + 32, 0 for tokens that nobody sees.
+// Where K and V of tokens lie: lane t has the rows of tokens first + t and first + t + 32, 0 for tokens that nobody sees.
 struct TokenRows {
     unsigned long long low;
     unsigned long long high;
 
-    template <typename T>
-    __device__ __forceinline__ void find(const Call<T>& call, int sequence, int start, int from, int to) {
+    template <int TOKENS, typename T>
+    __device__ __forceinline__ void find(const Call<T>& call, int sequence, int first, int from, int to) {
         int lane = threadIdx.x % 32;
-        low = row(call, sequence, start + lane, from, to);
-        high = row(call, sequence, start + lane + 32, from, to);
+        low = row(call, sequence, first + lane, from, to);
+        high = TOKENS > 32 ? row(call, sequence, first + lane + 32, from, to) : 0;
     }
 
     template <typename T>
@@ -181,65 +141,105 @@ struct TokenRows {
         return base + (entry & ((1ull << 62) - 1)) + (token - block * call.blockTokens) * rowBytes;
     }
 
-    // The row of the tile's token `token`; all lanes call it together.
+    // The row of token first + `token`; all lanes call it together, for tokens of one half of 64.
     __device__ __forceinline__ unsigned long long of(int token) const {
         return __shfl_sync(FULL_WARP, token < 32 ? low : high, token % 32);
     }
 };
 
-// One tile: tokens [start, end), of which query i of the lane's two sees sight[i]; [from, to) is what any query of the
-// warp sees. Tokens that a query does not see weigh 0, which leaves its sums as they are.
-template <typename T, int GROUPS, bool VECTORS, int KEY_BATCH>
-__device__ __forceinline__ void computeTile(const Call<T>& call, int sequence, int keyValueHead, int start, int end,
-                                            int from, int to, const Sight (&sight)[2],
-                                            const Queries<T, GROUPS, VECTORS>& queries, Partial<GROUPS>& partial) {
-    constexpr int HALVES = Partial<GROUPS>::HALVES;
+// Brings one head of TOKENS tokens, K or V as `offset` says, to shared memory; one warp does it.
+template <typename T, int GROUPS, bool VECTORS, int TOKENS>
+__device__ __forceinline__ void bring(const Call<T>& call, const TokenRows& rows, size_t offset, T* to) {
+    constexpr int UNITS = Tile<GROUPS>::WIDTH / VECTOR;
     int lane = threadIdx.x % 32;
-    int c = lane % 4;
-    int e = lane / 4;
-    int firstSeen = from > start ? from : start;
-    int lastSeen = to < end ? to : end;
-    TokenRows rows;
-    rows.find(call, sequence, start, firstSeen, lastSeen);
-    size_t keyOffset = static_cast<size_t>(keyValueHead) * call.headSize;
-    size_t valueOffset = keyOffset + static_cast<size_t>(call.keyValueHeads) * call.headSize;
-
-    float scores[TOKEN_GROUPS][4];
 #pragma unroll
-    for (int first = 0; first < TOKEN_GROUPS; first += KEY_BATCH) {
-        uint4 keys[KEY_BATCH][GROUPS];
-#pragma unroll
-        for (int j = 0; j < KEY_BATCH; j++) {
-            // Lanes ask for tokens of one half of the tile, so that the choice in of() is the same for all.
-            unsigned long long row = rows.of(8 * (first + j) + e);
-            const T* key = row == 0 ? nullptr : reinterpret_cast<const T*>(row) + keyOffset;
-#pragma unroll
-            for (int g = 0; g < GROUPS; g++) {
-                keys[j][g] = loadChunk<T, VECTORS>(key, 32 * g + 8 * c, call.headSize);
-            }
-        }
-#pragma unroll
-        for (int j = 0; j < KEY_BATCH; j++) {
-            float(&score)[4] = scores[first + j];
-            score[0] = score[1] = score[2] = score[3] = 0.0f;
-#pragma unroll
-            for (int g = 0; g < GROUPS; g++) {
-                multiply(score, queries.fragments[2 * g], keys[j][g].x, keys[j][g].y, static_cast<T*>(nullptr));
-                multiply(score, queries.fragments[2 * g + 1], keys[j][g].z, keys[j][g].w, static_cast<T*>(nullptr));
+    for (int i = 0; i < TOKENS * UNITS; i += 32) {
+        int token = (i + lane) / UNITS;
+        int d = (i + lane) % UNITS * VECTOR;
+        unsigned long long row = rows.of(token);
+        const T* head = reinterpret_cast<const T*>(row) + offset;
+        T* at = to + token * Tile<GROUPS>::PITCH + d;
+        if (VECTORS) {
+            bool exists = row != 0 && d < call.headSize;
+            copyAsync(static_cast<uint32_t>(__cvta_generic_to_shared(at)), exists ? head + d : call.queries, exists);
+        } else {
+            for (int j = 0; j < VECTOR; j++) {
+                at[j] = row != 0 && d + j < call.headSize ? head[d + j] : Element<T>::narrow(0.0f);
             }
         }
     }
+}
 
-    uint32_t weights[TOKEN_GROUPS][2];
+// Elements d and d + 1 of a head; zeros where the head ends or `head` is null.
+template <typename T, bool VECTORS>
+__device__ __forceinline__ uint32_t loadPair(const T* head, int d, int headSize) {
+    if (head == nullptr || d >= headSize) {
+        return 0;
+    }
+    if (VECTORS) {
+        return *reinterpret_cast<const uint32_t*>(head + d);
+    }
+    const uint16_t* bits = reinterpret_cast<const uint16_t*>(head + d);
+    return bits[0] | (d + 1 < headSize ? static_cast<uint32_t>(bits[1]) << 16 : 0u);
+}
+
+// The queries of one warp as A fragments, sixteen d each. Rows are the queries lane / 4 and lane / 4 + 8.
+template <typename T, int GROUPS, bool VECTORS>
+struct Queries {
+    uint32_t fragments[2 * GROUPS][4];
+
+    __device__ __forceinline__ void load(const T* low, const T* high, int headSize) {
+        int c = threadIdx.x % 4;
+#pragma unroll
+        for (int k = 0; k < 2 * GROUPS; k++) {
+            fragments[k][0] = loadPair<T, VECTORS>(low, 16 * k + 2 * c, headSize);
+            fragments[k][1] = loadPair<T, VECTORS>(high, 16 * k + 2 * c, headSize);
+            fragments[k][2] = loadPair<T, VECTORS>(low, 16 * k + 8 + 2 * c, headSize);
+            fragments[k][3] = loadPair<T, VECTORS>(high, 16 * k + 8 + 2 * c, headSize);
+        }
+    }
+};
+
+// Scores of a tile as weights 2^(s - m), which are A fragments of sixteen tokens each, with m and l, for the queries
+// lane / 4 (index 0) and lane / 4 + 8 (index 1).
+struct Weights {
+    uint32_t fragments[TOKEN_GROUPS / 2][4];
+    float largest[2];
+    float sum[2];
+};
+
+// Tokens [start, end), of which query i of the lane's two sees sight[i]. Tokens that a query does not see weigh 0, which
+// leaves its sums as they are.
+template <typename T, int GROUPS, bool VECTORS>
+__device__ __forceinline__ void scoreTile(const Call<T>& call, int start, int end, const Sight (&sight)[2],
+                                          const Queries<T, GROUPS, VECTORS>& queries, const T* keys,
+                                          Weights& weights) {
+    int lane = threadIdx.x % 32;
+    int c = lane % 4;
+    uint32_t keyAt = static_cast<uint32_t>(__cvta_generic_to_shared(keys)) +
+                     2 * (lane % 8 * Tile<GROUPS>::PITCH + lane / 8 * 8);
+    float scores[TOKEN_GROUPS][4] = {};
+#pragma unroll
+    for (int g = 0; g < GROUPS; g++) {
+#pragma unroll
+        for (int j = 0; j < TOKEN_GROUPS; j++) {
+            uint32_t b[4];
+            loadMatrices(b, keyAt + 2 * (8 * j * Tile<GROUPS>::PITCH + 32 * g));
+            multiply(scores[j], queries.fragments[2 * g], b[0], b[1], static_cast<T*>(nullptr));
+            multiply(scores[j], queries.fragments[2 * g + 1], b[2], b[3], static_cast<T*>(nullptr));
+        }
+    }
 #pragma unroll
     for (int q = 0; q < 2; q++) {
+        int seenFrom = sight[q].from - start;
+        int seenTo = (sight[q].to < end ? sight[q].to : end) - start;
         float largest = NEGATIVE_INFINITY;
 #pragma unroll
         for (int j = 0; j < TOKEN_GROUPS; j++) {
 #pragma unroll
             for (int x = 0; x < 2; x++) {
-                int token = start + 8 * j + 2 * c + x;
-                bool seen = token >= sight[q].from && token < sight[q].to && token < end;
+                int token = 8 * j + 2 * c + x;
+                bool seen = token >= seenFrom && token < seenTo;
                 float score = seen ? __fmul_rn(scores[j][2 * q + x], call.scaleLog2) : NEGATIVE_INFINITY;
                 scores[j][2 * q + x] = score;
                 largest = fmaxf(largest, score);
@@ -254,49 +254,33 @@ __device__ __forceinline__ void computeTile(const Call<T>& call, int sequence, i
             float first = exp2Fast(__fsub_rn(scores[j][2 * q], reference));
             float second = exp2Fast(__fsub_rn(scores[j][2 * q + 1], reference));
             sum = __fadd_rn(sum, __fadd_rn(first, second));
-            weights[j][q] = Element<T>::narrow2(first, second);
+            weights.fragments[j / 2][j % 2 * 2 + q] = Element<T>::narrow2(first, second);
         }
         sum = __fadd_rn(sum, __shfl_xor_sync(FULL_WARP, sum, 1));
         sum = __fadd_rn(sum, __shfl_xor_sync(FULL_WARP, sum, 2));
-        partial.largest[q] = largest;
-        partial.sum[q] = sum;
+        weights.largest[q] = largest;
+        weights.sum[q] = sum;
     }
+}
 
+// acc of a tile, eight columns at a time: take(n, {query 0 at d, d + 1, query 1 at d, d + 1}) with d = 8 n + 2 (lane % 4).
+template <typename T, int GROUPS, typename Take>
+__device__ __forceinline__ void weighValues(const Weights& weights, const T* values, Take take) {
+    int lane = threadIdx.x % 32;
+    uint32_t valueAt = static_cast<uint32_t>(__cvta_generic_to_shared(values)) +
+                       2 * (lane % 16 * Tile<GROUPS>::PITCH + lane / 16 * 8);
 #pragma unroll
-    for (int i = 0; i < HALVES; i++) {
+    for (int n = 0; n < 4 * GROUPS; n += 2) {
+        float acc[2][4] = {};
 #pragma unroll
-        for (int j = 0; j < 8; j++) {
-            partial.acc[i][j][0] = partial.acc[i][j][1] = partial.acc[i][j][2] = partial.acc[i][j][3] = 0.0f;
+        for (int k = 0; k < TILE_TOKENS / 16; k++) {
+            uint32_t b[4];
+            loadTransposed(b, valueAt + 2 * (16 * k * Tile<GROUPS>::PITCH + 8 * n));
+            multiply(acc[0], weights.fragments[k], b[0], b[1], static_cast<T*>(nullptr));
+            multiply(acc[1], weights.fragments[k], b[2], b[3], static_cast<T*>(nullptr));
         }
-    }
-#pragma unroll
-    for (int k = 0; k < TILE_TOKENS / 16; k++) {
-        const uint32_t a[4] = {weights[2 * k][0], weights[2 * k][1], weights[2 * k + 1][0], weights[2 * k + 1][1]};
-        const T* value[4];
-#pragma unroll
-        for (int v = 0; v < 4; v++) {
-            unsigned long long row = rows.of(16 * k + 2 * c + (v & 1) + (v & 2) * 4);
-            value[v] = row == 0 ? nullptr : reinterpret_cast<const T*>(row) + valueOffset;
-        }
-#pragma unroll
-        for (int i = 0; i < HALVES; i++) {
-            uint4 chunk[4];
-#pragma unroll
-            for (int v = 0; v < 4; v++) {
-                chunk[v] = loadChunk<T, VECTORS>(value[v], 64 * i + 8 * e, call.headSize);
-            }
-            const uint32_t* word0 = &chunk[0].x;
-            const uint32_t* word1 = &chunk[1].x;
-            const uint32_t* word2 = &chunk[2].x;
-            const uint32_t* word3 = &chunk[3].x;
-#pragma unroll
-            for (int w = 0; w < 4; w++) {
-                multiply(partial.acc[i][2 * w], a, __byte_perm(word0[w], word1[w], 0x5410),
-                         __byte_perm(word2[w], word3[w], 0x5410), static_cast<T*>(nullptr));
-                multiply(partial.acc[i][2 * w + 1], a, __byte_perm(word0[w], word1[w], 0x7632),
-                         __byte_perm(word2[w], word3[w], 0x7632), static_cast<T*>(nullptr));
-            }
-        }
+        take(n, acc[0]);
+        take(n + 1, acc[1]);
     }
 }
 
@@ -350,11 +334,28 @@ __device__ __forceinline__ float* stateRow(const Call<T>& call, const Span& span
     return call.state + (row * call.heads + head) * (call.headSize + 2);
 }
 
-// Spans of many rows: a warp takes 16 queries through all tiles that they see and keeps their state in registers.
-// Grid: (query tiles / WARPS, K/V heads, spans).
-template <typename T, int GROUPS, bool VECTORS>
+template <typename T>
+__device__ __forceinline__ T* outRow(const Call<T>& call, const Span& span, int keyValueHead, int query, int group) {
+    size_t row = span.firstRow + query / group;
+    int head = keyValueHead * group + query % group;
+    return call.out + (row * call.heads + head) * call.headSize;
+}
+
+// The running state of a warp's queries: acc[n] holds d = 8 n + 2 c and d + 1 for query 0, then for query 1.
+template <int GROUPS>
+struct State {
+    float acc[4 * GROUPS][4];
+    float largest[2];
+    float sum[2];
+};
+
+// Spans of many rows: a block takes 64 queries, a warp 16 of them, through all tiles that they see; tiles are brought for
+// the block, STAGES at a time, and the state stays in registers. Grid: (query tiles / WARPS, K/V heads, spans).
+template <typename T, int GROUPS, bool VECTORS, int STAGES>
 __device__ __forceinline__ void attendMany(const Call<T>& call) {
-    constexpr int HALVES = Partial<GROUPS>::HALVES;
+    extern __shared__ __align__(16) unsigned char attentionTiles[];
+    __shared__ int seenFrom[WARPS];
+    __shared__ int seenTo[WARPS];
     Span span(call.spans + SPAN_INTS * blockIdx.z);
     if (span.rows <= call.fewRows) {
         return;
@@ -363,89 +364,130 @@ __device__ __forceinline__ void attendMany(const Call<T>& call) {
     int keyValueHead = blockIdx.y;
     int queries = span.rows * group;
     int lane = threadIdx.x % 32;
+    int warp = threadIdx.x / 32;
     int c = lane % 4;
     // The last rows see most, so they start first.
-    int queryTile = (gridDim.x - 1 - blockIdx.x) * WARPS + threadIdx.x / 32;
+    int queryTile = (gridDim.x - 1 - blockIdx.x) * WARPS + warp;
     int query[2] = {queryTile * TILE_QUERIES + lane / 4, queryTile * TILE_QUERIES + lane / 4 + 8};
-    if (queryTile * TILE_QUERIES >= queries) {
-        return;
-    }
     const Sight sight[2] = {sightOf(call, span, query[0], queries, group),
                             sightOf(call, span, query[1], queries, group)};
     int from = warpLeast(sight[0].from < sight[1].from ? sight[0].from : sight[1].from);
     int to = warpMost(sight[0].to > sight[1].to ? sight[0].to : sight[1].to);
-    if (from >= to) {
+    if (lane == 0) {
+        seenFrom[warp] = from < to ? from : 0x7fffffff;
+        seenTo[warp] = from < to ? to : 0;
+    }
+    __syncthreads();
+    int blockFrom = seenFrom[0];
+    int blockTo = seenTo[0];
+#pragma unroll
+    for (int i = 1; i < WARPS; i++) {
+        blockFrom = seenFrom[i] < blockFrom ? seenFrom[i] : blockFrom;
+        blockTo = seenTo[i] > blockTo ? seenTo[i] : blockTo;
+    }
+    bool begins = span.fromToken == 0;
+    if (blockFrom >= blockTo && !begins) {
         return;
     }
 
     Queries<T, GROUPS, VECTORS> fragments;
     fragments.load(queryRow(call, span, keyValueHead, query[0], queries, group),
                    queryRow(call, span, keyValueHead, query[1], queries, group), call.headSize);
-
-    float acc[HALVES][8][4];
-    float largest[2] = {NEGATIVE_INFINITY, NEGATIVE_INFINITY};
-    float sum[2] = {0.0f, 0.0f};
+    State<GROUPS> running;
 #pragma unroll
     for (int q = 0; q < 2; q++) {
-        const float* state = query[q] < queries ? stateRow(call, span, keyValueHead, query[q], group) : nullptr;
-        if (state != nullptr) {
-            largest[q] = state[call.headSize];
-            sum[q] = state[call.headSize + 1];
-        }
+        const float* state =
+            begins || query[q] >= queries ? nullptr : stateRow(call, span, keyValueHead, query[q], group);
+        running.largest[q] = state == nullptr ? NEGATIVE_INFINITY : state[call.headSize];
+        running.sum[q] = state == nullptr ? 0.0f : state[call.headSize + 1];
 #pragma unroll
-        for (int i = 0; i < HALVES; i++) {
+        for (int n = 0; n < 4 * GROUPS; n++) {
 #pragma unroll
-            for (int j = 0; j < 8; j++) {
-#pragma unroll
-                for (int x = 0; x < 2; x++) {
-                    int d = 64 * i + 8 * (2 * c + x) + j;
-                    acc[i][j][2 * q + x] = state != nullptr && d < call.headSize ? state[d] : 0.0f;
-                }
+            for (int x = 0; x < 2; x++) {
+                int d = 8 * n + 2 * c + x;
+                running.acc[n][2 * q + x] = state != nullptr && d < call.headSize ? state[d] : 0.0f;
             }
         }
     }
 
     TileGrid grid(call.cellTokens);
-    int lastTile = grid.tileOf(span.fromToken, to - 1);
-    for (int tile = grid.tileOf(span.fromToken, from); tile <= lastTile; tile++) {
-        Partial<GROUPS> partial;
-        computeTile<T, GROUPS, VECTORS, 2>(call, span.sequence, keyValueHead, grid.start(span.fromToken, tile),
-                                           grid.end(span.fromToken, tile), from, to, sight, fragments, partial);
-#pragma unroll
-        for (int q = 0; q < 2; q++) {
-            Merge merge(largest[q], partial.largest[q]);
-            largest[q] = fmaxf(largest[q], partial.largest[q]);
-            sum[q] = merge(sum[q], partial.sum[q]);
-#pragma unroll
-            for (int i = 0; i < HALVES; i++) {
-#pragma unroll
-                for (int j = 0; j < 8; j++) {
-#pragma unroll
-                    for (int x = 0; x < 2; x++) {
-                        acc[i][j][2 * q + x] = merge(acc[i][j][2 * q + x], partial.acc[i][j][2 * q + x]);
-                    }
-                }
-            }
+    T* tiles = reinterpret_cast<T*>(attentionTiles);
+    size_t keyOffset = static_cast<size_t>(keyValueHead) * call.headSize;
+    size_t valueOffset = keyOffset + static_cast<size_t>(call.keyValueHeads) * call.headSize;
+    int lastTile = blockFrom < blockTo ? grid.tileOf(span.fromToken, blockTo - 1) : -1;
+    int firstTile = blockFrom < blockTo ? grid.tileOf(span.fromToken, blockFrom) : 0;
+    // A warp brings its share of the tile's tokens.
+    auto bringTile = [&](int tile) {
+        constexpr int TOKENS = TILE_TOKENS / WARPS;
+        int first = warp * TOKENS;
+        int start = grid.start(span.fromToken, tile);
+        int end = grid.end(span.fromToken, tile);
+        TokenRows rows;
+        rows.find<TOKENS>(call, span.sequence, start + first, blockFrom, blockTo < end ? blockTo : end);
+        T* at = tiles + tile % STAGES * 2 * Tile<GROUPS>::ELEMENTS + first * Tile<GROUPS>::PITCH;
+        bring<T, GROUPS, VECTORS, TOKENS>(call, rows, keyOffset, at);
+        bring<T, GROUPS, VECTORS, TOKENS>(call, rows, valueOffset, at + Tile<GROUPS>::ELEMENTS);
+    };
+    if (STAGES > 1 && firstTile <= lastTile) {
+        bringTile(firstTile);
+        commitCopies();
+    }
+    for (int tile = firstTile; tile <= lastTile; tile++) {
+        if (STAGES == 1) {
+            bringTile(tile);
+        } else if (tile < lastTile) {
+            bringTile(tile + 1);
         }
+        commitCopies();
+        awaitCopies<STAGES - 1>();
+        __syncthreads();
+        int start = grid.start(span.fromToken, tile);
+        int end = grid.end(span.fromToken, tile);
+        if (from < end && to > start && from < to) {
+            const T* keys = tiles + tile % STAGES * 2 * Tile<GROUPS>::ELEMENTS;
+            Weights weights;
+            scoreTile(call, start, end, sight, fragments, keys, weights);
+            const Merge merge[2] = {Merge(running.largest[0], weights.largest[0]),
+                                    Merge(running.largest[1], weights.largest[1])};
+#pragma unroll
+            for (int q = 0; q < 2; q++) {
+                running.largest[q] = fmaxf(running.largest[q], weights.largest[q]);
+                running.sum[q] = merge[q](running.sum[q], weights.sum[q]);
+            }
+            weighValues<T, GROUPS>(weights, keys + Tile<GROUPS>::ELEMENTS, [&](int n, const float (&acc)[4]) {
+#pragma unroll
+                for (int x = 0; x < 4; x++) {
+                    running.acc[n][x] = merge[x / 2](running.acc[n][x], acc[x]);
+                }
+            });
+        }
+        // The next turn overwrites what this one read.
+        __syncthreads();
     }
 
 #pragma unroll
     for (int q = 0; q < 2; q++) {
-        if (query[q] < queries) {
+        int position = query[q] < queries ? positionOf(call, span, query[q], group) : -1;
+        // What lies before the span has ended in an earlier one.
+        if (position >= span.fromToken) {
+            bool ends = position < span.toToken;
             float* state = stateRow(call, span, keyValueHead, query[q], group);
-            if (c == 0) {
-                state[call.headSize] = largest[q];
-                state[call.headSize + 1] = sum[q];
+            T* out = outRow(call, span, keyValueHead, query[q], group);
+            if (c == 0 && !ends) {
+                state[call.headSize] = running.largest[q];
+                state[call.headSize + 1] = running.sum[q];
             }
 #pragma unroll
-            for (int i = 0; i < HALVES; i++) {
+            for (int n = 0; n < 4 * GROUPS; n++) {
 #pragma unroll
-                for (int j = 0; j < 8; j++) {
-#pragma unroll
-                    for (int x = 0; x < 2; x++) {
-                        int d = 64 * i + 8 * (2 * c + x) + j;
-                        if (d < call.headSize) {
-                            state[d] = acc[i][j][2 * q + x];
+                for (int x = 0; x < 2; x++) {
+                    int d = 8 * n + 2 * c + x;
+                    float acc = running.acc[n][2 * q + x];
+                    if (d < call.headSize) {
+                        if (ends) {
+                            out[d] = Element<T>::narrow(__fdiv_rn(acc, running.sum[q]));
+                        } else {
+                            state[d] = acc;
                         }
                     }
                 }
@@ -469,15 +511,16 @@ struct Partials {
 };
 
 // Spans of few rows: one warp a tile. Neighbouring warps take the heads of the same tokens, which lie side by side in
-// memory. Grid: (K/V heads * query tiles / WARPS, tiles, spans).
-template <typename T, int GROUPS, bool VECTORS>
+// memory. Grid: (K/V heads * query tiles / FEW_WARPS, tiles, spans).
+template <typename T, int GROUPS, bool VECTORS, int FEW_WARPS>
 __device__ __forceinline__ void attendFew(const Call<T>& call, const Partials& partials) {
+    extern __shared__ __align__(16) unsigned char attentionTiles[];
     Span span(call.spans + SPAN_INTS * blockIdx.z);
     if (span.rows > call.fewRows) {
         return;
     }
     int group = call.heads / call.keyValueHeads;
-    int item = blockIdx.x * WARPS + threadIdx.x / 32;
+    int item = blockIdx.x * FEW_WARPS + threadIdx.x / 32;
     int keyValueHead = item % call.keyValueHeads;
     int queryTile = item / call.keyValueHeads;
     int tile = blockIdx.y;
@@ -497,45 +540,51 @@ __device__ __forceinline__ void attendFew(const Call<T>& call, const Partials& p
     if (from >= end || to <= start) {
         return;
     }
+    T* keys = reinterpret_cast<T*>(attentionTiles) + threadIdx.x / 32 * 2 * Tile<GROUPS>::ELEMENTS;
+    T* values = keys + Tile<GROUPS>::ELEMENTS;
+    size_t keyOffset = static_cast<size_t>(keyValueHead) * call.headSize;
+    TokenRows rows;
+    rows.find<TILE_TOKENS>(call, span.sequence, start, from, to < end ? to : end);
+    bring<T, GROUPS, VECTORS, TILE_TOKENS>(call, rows, keyOffset, keys);
+    commitCopies();
+    bring<T, GROUPS, VECTORS, TILE_TOKENS>(
+        call, rows, keyOffset + static_cast<size_t>(call.keyValueHeads) * call.headSize, values);
+    commitCopies();
     Queries<T, GROUPS, VECTORS> fragments;
     fragments.load(queryRow(call, span, keyValueHead, query[0], queries, group),
                    queryRow(call, span, keyValueHead, query[1], queries, group), call.headSize);
-    Partial<GROUPS> partial;
-    computeTile<T, GROUPS, VECTORS, 4>(call, span.sequence, keyValueHead, start, end, from, to, sight, fragments,
-                                       partial);
+    awaitCopies<1>();
+    __syncwarp();
+    Weights weights;
+    scoreTile(call, start, end, sight, fragments, keys, weights);
+    awaitCopies<0>();
+    __syncwarp();
     int c = lane % 4;
+    size_t slot[2];
 #pragma unroll
     for (int q = 0; q < 2; q++) {
-        if (query[q] < queries) {
-            size_t slot = partials.slot(blockIdx.z, keyValueHead, call.keyValueHeads, query[q], tile);
-            if (c == 0) {
-                partials.sums[slot] = make_float2(partial.largest[q], partial.sum[q]);
-            }
-            float* acc = partials.acc + slot * call.headSize;
+        slot[q] = partials.slot(blockIdx.z, keyValueHead, call.keyValueHeads, query[q], tile);
+        if (query[q] < queries && c == 0) {
+            partials.sums[slot[q]] = make_float2(weights.largest[q], weights.sum[q]);
+        }
+    }
+    weighValues<T, GROUPS>(weights, values, [&](int n, const float (&acc)[4]) {
+        int d = 8 * n + 2 * c;
 #pragma unroll
-            for (int i = 0; i < Partial<GROUPS>::HALVES; i++) {
-#pragma unroll
-                for (int x = 0; x < 2; x++) {
-                    int d = 64 * i + 8 * (2 * c + x);
-#pragma unroll
-                    for (int j = 0; j < 8; j += 4) {
-                        if (VECTORS && d < call.headSize) {
-                            *reinterpret_cast<float4*>(acc + d + j) =
-                                make_float4(partial.acc[i][j][2 * q + x], partial.acc[i][j + 1][2 * q + x],
-                                            partial.acc[i][j + 2][2 * q + x], partial.acc[i][j + 3][2 * q + x]);
-                        } else {
-#pragma unroll
-                            for (int n = 0; n < 4; n++) {
-                                if (d + j + n < call.headSize) {
-                                    acc[d + j + n] = partial.acc[i][j + n][2 * q + x];
-                                }
-                            }
-                        }
+        for (int q = 0; q < 2; q++) {
+            if (query[q] < queries && d < call.headSize) {
+                float* to = partials.acc + slot[q] * call.headSize + d;
+                if (VECTORS) {
+                    *reinterpret_cast<float2*>(to) = make_float2(acc[2 * q], acc[2 * q + 1]);
+                } else {
+                    to[0] = acc[2 * q];
+                    if (d + 1 < call.headSize) {
+                        to[1] = acc[2 * q + 1];
                     }
                 }
             }
         }
-    }
+    });
 }
 
 // Merges the partials of attendFew into the state, tile by tile. Grid: (queries, K/V heads, spans), a thread a column.
@@ -550,15 +599,16 @@ __device__ __forceinline__ void mergeFew(const Call<T>& call, const Partials& pa
         return;
     }
     Sight sight = sightOf(call, span, query, queries, group);
-    if (sight.from >= sight.to) {
-        return;
-    }
     TileGrid grid(call.cellTokens);
-    int firstTile = grid.tileOf(span.fromToken, sight.from) - partials.firstTile;
-    int lastTile = grid.tileOf(span.fromToken, sight.to - 1) - partials.firstTile;
+    bool begins = span.fromToken == 0 && partials.firstTile == 0;
+    bool sees = sight.from < sight.to;
+    int firstTile = sees ? grid.tileOf(span.fromToken, sight.from) - partials.firstTile : 0;
+    int lastTile = sees ? grid.tileOf(span.fromToken, sight.to - 1) - partials.firstTile : -1;
+    bool ends =
+        sees && lastTile < partials.tiles && positionOf(call, span, query, group) < span.toToken;
     firstTile = firstTile > 0 ? firstTile : 0;
     lastTile = lastTile < partials.tiles ? lastTile : partials.tiles - 1;
-    if (firstTile > lastTile) {
+    if (firstTile > lastTile && !begins) {
         return;
     }
     float* state = stateRow(call, span, blockIdx.y, query, group);
@@ -566,9 +616,9 @@ __device__ __forceinline__ void mergeFew(const Call<T>& call, const Partials& pa
     int lane = threadIdx.x % 32;
     int d = threadIdx.x;
     bool column = d < call.headSize;
-    float largest = state[call.headSize];
-    float sum = state[call.headSize + 1];
-    float acc = column ? state[d] : 0.0f;
+    float largest = begins ? NEGATIVE_INFINITY : state[call.headSize];
+    float sum = begins ? 0.0f : state[call.headSize + 1];
+    float acc = column && !begins ? state[d] : 0.0f;
     const float* columnAt = partials.acc + slot * call.headSize + d;
     // A lane has the sums of one tile, a thread its column of all of them; both are asked for one turn ahead.
     float2 nextSums;
@@ -609,6 +659,12 @@ __device__ __forceinline__ void mergeFew(const Call<T>& call, const Partials& pa
             acc = ofTile(acc, partialAcc[i]);
         }
     }
+    if (ends) {
+        if (column) {
+            outRow(call, span, blockIdx.y, query, group)[d] = Element<T>::narrow(__fdiv_rn(acc, sum));
+        }
+        return;
+    }
     if (column) {
         state[d] = acc;
     }
@@ -621,14 +677,14 @@ __device__ __forceinline__ void mergeFew(const Call<T>& call, const Partials& pa
 }  // namespace weft
 
 #define CALL_PARAMETERS(T)                                                                                            \
-    const T *queries, float *state, const int *spans, const int *rowPositions, const unsigned long long *blockTable,  \
+    const T *queries, float *state, T *out, const int *spans, const int *rowPositions, const unsigned long long *blockTable,  \
         int blocksPerSequence, unsigned long long closed, unsigned long long open, unsigned long long staged,         \
         unsigned long long recomputed, int heads, int keyValueHeads, int headSize, float scaleLog2, int window,       \
         int blockTokens, int cellTokens, int fewRows
 
 #define CALL(T)                                                                                                       \
     Call<T> {                                                                                                         \
-        queries, state, spans, rowPositions, blockTable, blocksPerSequence, {closed, open, staged, recomputed},       \
+        queries, state, out, spans, rowPositions, blockTable, blocksPerSequence, {closed, open, staged, recomputed},       \
             heads, keyValueHeads, headSize, scaleLog2, window, blockTokens, cellTokens, fewRows                       \
     }
 
@@ -639,26 +695,27 @@ __device__ __forceinline__ void mergeFew(const Call<T>& call, const Partials& pa
         partialAcc, partialSums, partialQueries, tiles, firstTile \
     }
 
-// Head sizes up to 32 * GROUPS, in 16-byte chunks; `any` takes what is not a multiple of eight elements.
-#define ATTENTION_KERNELS(NAME, T, SIZE, GROUPS, VECTORS, FEW_BLOCKS, MANY_BLOCKS)                                    \
+// Head sizes up to 32 * GROUPS, in 16-byte chunks; `any` takes what is not a multiple of eight elements. Shared memory is
+// STAGES, and FEW_WARPS, times the bytes of a tile; the numbers are also those of KernelSet.java.
+#define ATTENTION_KERNELS(NAME, T, SIZE, GROUPS, VECTORS, FEW_WARPS, STAGES, MANY_BLOCKS)                             \
     extern "C" __global__ void __launch_bounds__(32 * WARPS, MANY_BLOCKS)                                             \
         attend_many_##SIZE##_##NAME(CALL_PARAMETERS(T)) {                                                             \
         beginKernel();                                                                                                \
-        attendMany<T, GROUPS, VECTORS>(CALL(T));                                                                      \
+        attendMany<T, GROUPS, VECTORS, STAGES>(CALL(T));                                                              \
     }                                                                                                                 \
-    extern "C" __global__ void __launch_bounds__(32 * WARPS, FEW_BLOCKS)                                              \
+    extern "C" __global__ void __launch_bounds__(32 * FEW_WARPS)                                                      \
         attend_few_##SIZE##_##NAME(CALL_PARAMETERS(T), PARTIALS_PARAMETERS) {                                         \
         beginKernel();                                                                                                \
-        attendFew<T, GROUPS, VECTORS>(CALL(T), PARTIALS);                                                             \
+        attendFew<T, GROUPS, VECTORS, FEW_WARPS>(CALL(T), PARTIALS);                                                  \
     }
 
 #define ALL_ATTENTION_KERNELS(NAME, T)                                                             \
-    ATTENTION_KERNELS(NAME, T, 32, 1, true, 4, 4)                                                  \
-    ATTENTION_KERNELS(NAME, T, 64, 2, true, 4, 3)                                                  \
-    ATTENTION_KERNELS(NAME, T, 96, 3, true, 3, 2)                                                  \
-    ATTENTION_KERNELS(NAME, T, 128, 4, true, 3, 2)                                                 \
-    ATTENTION_KERNELS(NAME, T, 256, 8, true, 2, 2)                                                 \
-    ATTENTION_KERNELS(NAME, T, any, 8, false, 2, 2)                                                \
+    ATTENTION_KERNELS(NAME, T, 32, 1, true, 2, 2, 4)                                               \
+    ATTENTION_KERNELS(NAME, T, 64, 2, true, 2, 2, 3)                                               \
+    ATTENTION_KERNELS(NAME, T, 96, 3, true, 2, 2, 2)                                               \
+    ATTENTION_KERNELS(NAME, T, 128, 4, true, 2, 2, 3)                                              \
+    ATTENTION_KERNELS(NAME, T, 256, 8, true, 1, 1, 2)                                              \
+    ATTENTION_KERNELS(NAME, T, any, 8, false, 1, 1, 2)                                             \
     extern "C" __global__ void __launch_bounds__(256)                                              \
         merge_few_##NAME(CALL_PARAMETERS(T), PARTIALS_PARAMETERS) {                                \
         beginKernel();                                                                             \

@@ -61,26 +61,26 @@ __device__ __forceinline__ void embed(const T* tokens, int vocabulary, const T* 
     }
 }
 
-// The sum over a block, the same in every thread: lanes in a tree, then warps in order.
-__device__ __forceinline__ float blockSum(float x, float* warps) {
+__device__ __forceinline__ float warpSum(float x) {
 #pragma unroll
     for (int half = 16; half > 0; half /= 2) {
         x += __shfl_xor_sync(FULL_WARP, x, half);
     }
-    __syncthreads();
+    return x;
+}
+
+// The sum over a block, the same in every thread: lanes in a tree, then warps in a tree. `warps` is of this sum alone.
+__device__ __forceinline__ float blockSum(float x, float* warps) {
+    x = warpSum(x);
     if (threadIdx.x % 32 == 0) {
         warps[threadIdx.x / 32] = x;
     }
     __syncthreads();
-    float sum = 0.0f;
-    for (int i = 0; i < blockDim.x / 32; i++) {
-        sum += warps[i];
-    }
-    return sum;
+    return warpSum(threadIdx.x % 32 < blockDim.x / 32 ? warps[threadIdx.x % 32] : 0.0f);
 }
 
 // A thread keeps its elements of the row in registers: ROW_VECTORS times eight.
-constexpr int ROW_VECTORS = 4;
+constexpr int ROW_VECTORS = 2;
 
 struct LayerNormKind {
     static constexpr bool CENTRED = true;
@@ -90,11 +90,23 @@ struct RmsNormKind {
 };
 
 // One block a row; the block has at least width / (VECTOR * ROW_VECTORS) threads, a number that depends on the width
-// alone, and so does the order of the sums.
+// alone, and so does the order of the sums. Gain and bias are no kernel's output, so the first are asked for before the
+// kernel before has ended.
 template <typename T, typename Kind>
 __device__ __forceinline__ void norm(const T* in, T* out, const float* gain, const float* bias, int width,
                                      float epsilon, float gainOffset, int vectors) {
-    __shared__ float warps[32];
+    __shared__ float sums[32];
+    __shared__ float squareSums[32];
+    letNextKernelStart();
+    float firstGain[VECTOR];
+    float firstBias[VECTOR];
+    int first = threadIdx.x * VECTOR;
+#pragma unroll
+    for (int i = 0; i < VECTOR; i++) {
+        firstGain[i] = first + i < width ? gain[first + i] : 0.0f;
+        firstBias[i] = first + i < width ? bias[first + i] : 0.0f;
+    }
+    awaitEarlierKernels();
     const T* from = in + static_cast<size_t>(blockIdx.x) * width;
     T* to = out + static_cast<size_t>(blockIdx.x) * width;
     float x[ROW_VECTORS][VECTOR];
@@ -112,7 +124,7 @@ __device__ __forceinline__ void norm(const T* in, T* out, const float* gain, con
     }
     float mean = 0.0f;
     if (Kind::CENTRED) {
-        mean = blockSum(sum, warps) / width;
+        mean = blockSum(sum, sums) / width;
     }
     float squares = 0.0f;
 #pragma unroll
@@ -128,7 +140,7 @@ __device__ __forceinline__ void norm(const T* in, T* out, const float* gain, con
             }
         }
     }
-    float factor = 1.0f / sqrtf(blockSum(squares, warps) / width + epsilon);
+    float factor = 1.0f / sqrtf(blockSum(squares, squareSums) / width + epsilon);
 #pragma unroll
     for (int v = 0; v < ROW_VECTORS; v++) {
         int j = (v * blockDim.x + threadIdx.x) * VECTOR;
@@ -136,7 +148,9 @@ __device__ __forceinline__ void norm(const T* in, T* out, const float* gain, con
 #pragma unroll
             for (int i = 0; i < VECTOR; i++) {
                 if (j + i < width) {
-                    x[v][i] = (x[v][i] - mean) * factor * (gain[j + i] + gainOffset) + bias[j + i];
+                    float g = v == 0 ? firstGain[i] : gain[j + i];
+                    float b = v == 0 ? firstBias[i] : bias[j + i];
+                    x[v][i] = (x[v][i] - mean) * factor * (g + gainOffset) + b;
                 }
             }
             store8(to + j, width - j, vectors, x[v]);
@@ -203,13 +217,47 @@ __device__ __forceinline__ void addAll(T* to, const T* from, long long count, in
     store8(to + j, left, whole, x);
 }
 
-// Dimension j of a head turns with dimension j + half. A thread turns eight pairs, or one where they are unaligned.
+// Turns up to eight elements of the first half of a head, and those of the second half that belong to them.
+__device__ __forceinline__ void turn(const float* cosine, const float* sine, int count, float (&a)[VECTOR],
+                                     float (&b)[VECTOR]) {
+#pragma unroll
+    for (int i = 0; i < VECTOR; i++) {
+        if (i < count) {
+            float turned = a[i] * cosine[i] - b[i] * sine[i];
+            b[i] = b[i] * cosine[i] + a[i] * sine[i];
+            a[i] = turned;
+        }
+    }
+}
+
+// A rotary table: (positions, half) each.
+struct Rotary {
+    const float* cosines;
+    const float* sines;
+    int half;
+    int positions;
+
+    // Dimension j of a head turns with dimension j + half. Turns `step` of them from `from` to `to`.
+    template <typename T>
+    __device__ __forceinline__ void turnPairs(const T* from, T* to, int j, int step, bool vectors, int position) const {
+        size_t at = static_cast<size_t>(position) * half + j;
+        float a[VECTOR];
+        float b[VECTOR];
+        load8(from + j, step, vectors, a);
+        load8(from + j + half, step, vectors, b);
+        turn(cosines + at, sines + at, step, a, b);
+        store8(to + j, step, vectors, a);
+        store8(to + j + half, step, vectors, b);
+    }
+};
+
+// A thread turns eight pairs, or one where they are unaligned.
 template <typename T>
-__device__ __forceinline__ void rotate(T* values, int rowWidth, int heads, int headSize, const float* cosines,
-                                       const float* sines, int half, int tablePositions, const int* positions,
-                                       int rowsPerPosition, int rows, int vectors, longlong2* fault) {
+__device__ __forceinline__ void rotate(T* values, int rowWidth, int heads, int headSize, const Rotary& rotary,
+                                       const int* positions, int rowsPerPosition, int rows, int vectors,
+                                       longlong2* fault) {
     int step = vectors ? VECTOR : 1;
-    int perHead = half / step;
+    int perHead = rotary.half / step;
     int perRow = heads * perHead;
     long long item = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;
     int row = static_cast<int>(item / perRow);
@@ -217,44 +265,85 @@ __device__ __forceinline__ void rotate(T* values, int rowWidth, int heads, int h
         return;
     }
     int inRow = static_cast<int>(item % perRow);
-    int head = inRow / perHead;
-    int j = (inRow % perHead) * step;
     int position = positions[row / rowsPerPosition] + row % rowsPerPosition;
-    if (position < 0 || position >= tablePositions) {
+    if (position < 0 || position >= rotary.positions) {
         if (inRow == 0) {
             report(fault, ROTARY_POSITION, row, position);
         }
         return;
     }
-    const float* cosine = cosines + static_cast<size_t>(position) * half + j;
-    const float* sine = sines + static_cast<size_t>(position) * half + j;
-    T* first = values + static_cast<size_t>(row) * rowWidth + head * headSize + j;
-    T* second = first + half;
-    float a[VECTOR];
-    float b[VECTOR];
-    load8(first, step, vectors, a);
-    load8(second, step, vectors, b);
-#pragma unroll
-    for (int i = 0; i < VECTOR; i++) {
-        if (i < step) {
-            float turned = a[i] * cosine[i] - b[i] * sine[i];
-            b[i] = b[i] * cosine[i] + a[i] * sine[i];
-            a[i] = turned;
-        }
-    }
-    store8(first, step, vectors, a);
-    store8(second, step, vectors, b);
+    T* head = values + static_cast<size_t>(row) * rowWidth + inRow / perHead * headSize;
+    rotary.turnPairs(head, head, inRow % perHead * step, step, vectors, position);
 }
 
+// Puts a row into the cache: turns its queries in place and its keys on their way, and copies K and V, then the
+// activation, to where the row's offsets from `base` say. A thread takes eight elements (or pairs of them, where they
+// turn) at a time, or one where they are unaligned. Grid: (rows, parts of a row).
 template <typename T>
-__device__ __forceinline__ void finishAttention(const float* state, T* out, int headSize, long long count) {
-    long long item = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;
-    if (item >= count) {
+__device__ __forceinline__ void place(T* queries, const T* keyValues, const T* activations, int heads,
+                                      int keyValueHeads, int headSize, int width, const Rotary& rotary,
+                                      const int* positions, const long long* keyValueOffsets,
+                                      const long long* activationOffsets, char* base, long long baseBytes, int vectors,
+                                      longlong2* fault) {
+    int row = blockIdx.x;
+    int thread = blockIdx.y * blockDim.x + threadIdx.x;
+    int position = rotary.half > 0 ? positions[row] : 0;
+    long long keyValueAt = keyValueOffsets[row];
+    long long activationAt = activationOffsets[row];
+    int keyWidth = keyValueHeads * headSize;
+    long long keyValueBytes = 2 * keyWidth * static_cast<long long>(sizeof(T));
+    long long activationBytes = width * static_cast<long long>(sizeof(T));
+    if (rotary.half > 0 && (position < 0 || position >= rotary.positions)) {
+        if (thread == 0) {
+            report(fault, ROTARY_POSITION, row, position);
+        }
         return;
     }
-    long long head = item / headSize;
-    const float* headState = state + head * (headSize + 2);
-    out[item] = Element<T>::narrow(headState[item % headSize] / headState[headSize + 1]);
+    bool fits = keyValueAt >= 0 && keyValueAt <= baseBytes - keyValueBytes;
+    if (!fits || activationAt < 0 || activationAt > baseBytes - activationBytes) {
+        if (thread == 0) {
+            report(fault, SCATTER_OFFSET, row, fits ? activationAt : keyValueAt);
+        }
+        return;
+    }
+    bool whole = vectors && (keyValueAt | activationAt) % (VECTOR * sizeof(T)) == 0;
+    int step = whole ? VECTOR : 1;
+    const T* fromKeys = keyValues + 2 * static_cast<size_t>(row) * keyWidth;
+    const T* fromActivation = activations + static_cast<size_t>(row) * width;
+    T* toKeys = reinterpret_cast<T*>(base + keyValueAt);
+    T* toActivation = reinterpret_cast<T*>(base + activationAt);
+    T* query = queries + static_cast<size_t>(row) * heads * headSize;
+    int pairs = rotary.half / step;
+    int plain = (headSize - 2 * rotary.half) / step;
+    int turned = (heads + keyValueHeads) * pairs;
+    int copied = keyValueHeads * plain + keyWidth / step;
+    auto copy = [&](const T* from, T* to) {
+        if (whole) {
+            *reinterpret_cast<uint4*>(to) = *reinterpret_cast<const uint4*>(from);
+        } else {
+            *to = *from;
+        }
+    };
+    for (int item = thread; item < turned + copied + width / step; item += gridDim.y * blockDim.x) {
+        if (item < turned) {
+            int head = item / pairs;
+            int j = item % pairs * step;
+            if (head < heads) {
+                rotary.turnPairs(query + head * headSize, query + head * headSize, j, step, whole, position);
+            } else {
+                int at = (head - heads) * headSize;
+                rotary.turnPairs(fromKeys + at, toKeys + at, j, step, whole, position);
+            }
+        } else if (item < turned + copied) {
+            int i = item - turned;
+            int keys = keyValueHeads * plain;
+            int at = i < keys ? i / plain * headSize + 2 * rotary.half + i % plain * step : keyWidth + (i - keys) * step;
+            copy(fromKeys + at, toKeys + at);
+        } else {
+            int at = (item - turned - copied) * step;
+            copy(fromActivation + at, toActivation + at);
+        }
+    }
 }
 
 // Column of each row's largest element, the first of equals.
@@ -359,13 +448,11 @@ using namespace weft;
     extern "C" __global__ void __launch_bounds__(1024)                                                                \
         layer_norm_##NAME(const T* in, T* out, const float* gain, const float* bias, int width, float epsilon,        \
                           float gainOffset, int vectors) {                                                            \
-        beginKernel();                                                                                                \
         norm<T, LayerNormKind>(in, out, gain, bias, width, epsilon, gainOffset, vectors);                             \
     }                                                                                                                 \
     extern "C" __global__ void __launch_bounds__(1024)                                                                \
         rms_norm_##NAME(const T* in, T* out, const float* gain, const float* bias, int width, float epsilon,          \
                         float gainOffset, int vectors) {                                                              \
-        beginKernel();                                                                                                \
         norm<T, RmsNormKind>(in, out, gain, bias, width, epsilon, gainOffset, vectors);                               \
     }                                                                                                                 \
     extern "C" __global__ void __launch_bounds__(256)                                                                 \
@@ -388,13 +475,19 @@ using namespace weft;
                       int half, int tablePositions, const int* positions, int rowsPerPosition, int rows, int vectors, \
                       longlong2* fault) {                                                                             \
         beginKernel();                                                                                                \
-        rotate<T>(values, rowWidth, heads, headSize, cosines, sines, half, tablePositions, positions,                 \
+        rotate<T>(values, rowWidth, heads, headSize, {cosines, sines, half, tablePositions}, positions,               \
                   rowsPerPosition, rows, vectors, fault);                                                             \
     }                                                                                                                 \
     extern "C" __global__ void __launch_bounds__(256)                                                                 \
-        finish_attention_##NAME(const float* state, T* out, int headSize, long long count) {                          \
+        place_##NAME(T* queries, const T* keyValues, const T* activations, int heads, int keyValueHeads,              \
+                     int headSize, int width, const float* cosines, const float* sines, int half,                     \
+                     int tablePositions, const int* positions, const long long* keyValueOffsets,                      \
+                     const long long* activationOffsets, char* base, long long baseBytes, int vectors,                \
+                     longlong2* fault) {                                                                              \
         beginKernel();                                                                                                \
-        finishAttention<T>(state, out, headSize, count);                                                              \
+        place<T>(queries, keyValues, activations, heads, keyValueHeads, headSize, width,                              \
+                 {cosines, sines, half, tablePositions}, positions, keyValueOffsets, activationOffsets, base,         \
+                 baseBytes, vectors, fault);                                                                          \
     }                                                                                                                 \
     extern "C" __global__ void __launch_bounds__(1024) argmax_##NAME(const T* in, int* out, int width) {              \
         beginKernel();                                                                                                \
@@ -428,21 +521,6 @@ using namespace weft;
 FOR_ELEMENT_TYPES(POINTWISE_KERNELS)
 
 extern "C" __global__ void __launch_bounds__(128)
-    scatter_rows(const char* values, int rowBytes, const long long* offsets, char* base, long long baseBytes,
-                 longlong2* fault) {
-    beginKernel();
-    int row = blockIdx.x;
-    long long offset = offsets[row];
-    if (offset < 0 || offset > baseBytes - rowBytes) {
-        if (threadIdx.x == 0) {
-            report(fault, SCATTER_OFFSET, row, offset);
-        }
-        return;
-    }
-    copyRow(values + static_cast<size_t>(row) * rowBytes, base + offset, rowBytes);
-}
-
-extern "C" __global__ void __launch_bounds__(128)
     gather_rows(const char* values, long long valueRows, int rowBytes, const int* indices, char* out,
                 longlong2* fault) {
     beginKernel();
@@ -455,13 +533,4 @@ extern "C" __global__ void __launch_bounds__(128)
         return;
     }
     copyRow(values + static_cast<size_t>(index) * rowBytes, out + static_cast<size_t>(row) * rowBytes, rowBytes);
-}
-
-// acc 0, m -inf, l 0 for every head of every row.
-extern "C" __global__ void __launch_bounds__(256) clear_attention(float* state, int headSize, long long count) {
-    beginKernel();
-    long long item = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;
-    if (item < count) {
-        state[item] = item % (headSize + 2) == headSize ? NEGATIVE_INFINITY : 0.0f;
-    }
 }

@@ -1,5 +1,7 @@
 package io.weft.device;
 
+import org.jspecify.annotations.Nullable;
+
 /**
  * The computations of a transformer step. Activations are row-major in the device's {@linkplain Device#elementType
  * element type}, sums are in fp32. A row's result has the same bits whatever the number of rows, and whatever else
@@ -54,12 +56,26 @@ public interface Kernels {
             int rows);
 
     /**
-     * Copies row {@code r} of {@code values}, {@code rowBytes} bytes, to {@code base + offsets[r]}.
+     * Puts new rows into the cache: gives queries (in place) and keys their positions, and copies each row's K and V,
+     * and its activation, to where {@code places} says.
      *
-     * @param offsets (rows) int64, bytes from {@code base}
+     * @param table of rotary positions, or null without
+     * @param queries (rows, H·HD)
+     * @param keyValues (rows, 2·KVH·HD), K first; not changed
+     * @param activations (rows, width)
+     * @param base what the offsets of {@code places} count from
      */
-    void scatterRows(
-            Stream stream, DeviceBuffer values, int rowBytes, DeviceBuffer offsets, DeviceBuffer base, int rows);
+    void place(
+            Stream stream,
+            AttentionShape shape,
+            @Nullable RotaryTable table,
+            DeviceBuffer queries,
+            DeviceBuffer keyValues,
+            DeviceBuffer activations,
+            int width,
+            RowPlaces places,
+            DeviceBuffer base,
+            int rows);
 
     /**
      * Copies row {@code indices[r]} of {@code values} to row {@code r} of {@code out}.
@@ -68,17 +84,18 @@ public interface Kernels {
      */
     void gatherRows(Stream stream, DeviceBuffer values, int rowBytes, DeviceBuffer indices, DeviceBuffer out, int rows);
 
-    /** Sets the running state of {@code rows} rows to "nothing seen": acc 0, m −∞, l 0. */
-    void clearAttention(Stream stream, AttentionShape shape, DeviceBuffer state, int rows);
-
     /**
      * Lets rows attend to ranges of tokens and merges the partial results into their running state (Milakov and
      * Gimelshein 2018; Dao et al. 2022). For each cell of the token grid, in order: {@code s_t = scale·q·k_t}, {@code m
      * = max s_t}, {@code l = Σ e^(s_t − m)}, {@code acc = Σ e^(s_t − m)·v_t}, then the merge. The partial of a cell and
      * the order of merging do not depend on how the tokens are divided among calls, nor on where a block lies.
      *
+     * <p>The calls of a layer take a row's ranges in ascending order. A range from token 0 on begins the row's
+     * attention; the range that holds the row's own position ends it with {@code out[r, h] = acc / l}.
+     *
      * @param queries (rows, H·HD)
-     * @param state (rows, H, HD + 2) fp32: acc, m, l
+     * @param state (rows, H, HD + 2) fp32: acc, m, l between two calls; undefined before the first and behind the last
+     * @param out (rows, H·HD)
      */
     void attend(
             Stream stream,
@@ -87,10 +104,8 @@ public interface Kernels {
             AttentionWork work,
             BlockBases bases,
             DeviceBuffer queries,
-            DeviceBuffer state);
-
-    /** {@code out[r, h] = acc / l} as (rows, H·HD). */
-    void finishAttention(Stream stream, AttentionShape shape, DeviceBuffer state, DeviceBuffer out, int rows);
+            DeviceBuffer state,
+            DeviceBuffer out);
 
     /** Converts {@code count} elements to fp32, for results that leave the device. */
     void toFloat(Stream stream, DeviceBuffer in, DeviceBuffer out, long count);

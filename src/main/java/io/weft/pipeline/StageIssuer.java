@@ -102,7 +102,7 @@ final class StageIssuer {
                 stream,
                 weights.embedding(),
                 step.arrays().tokenIds(),
-                step.arrays().positions(),
+                step.arrays().places().positions(),
                 workspace.hidden(),
                 stage.rows());
     }
@@ -168,40 +168,21 @@ final class StageIssuer {
 
     private void project(Stage.Project stage, Stream stream, StepContext step) {
         int rows = stage.rows();
-        StepIndex.Arrays arrays = step.arrays();
         ModelWeights.Layer layer = weights.layers().get(stage.layer());
         kernels.norm(stream, layer.attentionNorm(), workspace.hidden(), workspace.normed(), rows);
         kernels.linear(stream, layer.query(), workspace.normed(), workspace.queries(), rows, STORE);
         kernels.linear(stream, layer.keyValue(), workspace.normed(), workspace.keyValues(), rows, STORE);
-        weights.rotary().ifPresent(table -> {
-            kernels.rotate(
-                    stream,
-                    table,
-                    workspace.queries(),
-                    dimensions.queryWidth(),
-                    dimensions.heads(),
-                    dimensions.headSize(),
-                    arrays.positions(),
-                    1,
-                    rows);
-            weights.rotateKeys(kernels, stream, workspace.keyValues(), arrays.positions(), 1, rows);
-        });
-        DeviceBuffer open = openLayer(stage.layer());
-        kernels.scatterRows(
+        kernels.place(
                 stream,
+                attention,
+                weights.rotary().orElse(null),
+                workspace.queries(),
                 workspace.keyValues(),
-                (int) geometry.tokenLayerBytes(Content.KEY_VALUE),
-                arrays.keyValueOffsets(),
-                open,
-                rows);
-        kernels.scatterRows(
-                stream,
                 workspace.normed(),
-                (int) geometry.tokenLayerBytes(Content.ACTIVATION),
-                arrays.activationOffsets(),
-                open,
+                dimensions.hiddenSize(),
+                step.arrays().places(),
+                openLayer(stage.layer()),
                 rows);
-        kernels.clearAttention(stream, attention, workspace.state(), rows);
     }
 
     private void recompute(Stage.Recompute stage, Stream stream, StepContext step) {
@@ -227,13 +208,13 @@ final class StageIssuer {
                 step.arrays().chunks().get(stage.chunk()).work(),
                 bases,
                 workspace.queries(),
-                workspace.state());
+                workspace.state(),
+                workspace.attention());
     }
 
     private void complete(Stage.Complete stage, Stream stream) {
         int rows = stage.rows();
         ModelWeights.Layer layer = weights.layers().get(stage.layer());
-        kernels.finishAttention(stream, attention, workspace.state(), workspace.attention(), rows);
         switch (architecture.wiring()) {
             case SEQUENTIAL -> {
                 kernels.linear(stream, layer.output(), workspace.attention(), workspace.hidden(), rows, ADD);

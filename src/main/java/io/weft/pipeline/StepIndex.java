@@ -8,6 +8,7 @@ import io.weft.device.AttentionWork;
 import io.weft.device.BlockBases.Base;
 import io.weft.device.DeviceBuffer;
 import io.weft.device.HostBuffer;
+import io.weft.device.RowPlaces;
 import io.weft.device.Stream;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
@@ -45,18 +46,14 @@ final class StepIndex {
      * The arrays of one step, on the device.
      *
      * @param tokenIds (rows) int32
-     * @param positions (rows) int32
-     * @param keyValueOffsets (rows) int64: where a row's K and V go, from the open blocks' base of the layer
-     * @param activationOffsets (rows) int64: where a row's activation goes, likewise
+     * @param places where rows stand and go, from the open blocks' base of the layer
      * @param logitRows (logit rows) int32
      * @param attention for the attention kernel
      * @param chunks one entry a chunk
      */
     record Arrays(
             DeviceBuffer tokenIds,
-            DeviceBuffer positions,
-            DeviceBuffer keyValueOffsets,
-            DeviceBuffer activationOffsets,
+            RowPlaces places,
             DeviceBuffer logitRows,
             AttentionIndex attention,
             List<ChunkArrays> chunks) {}
@@ -110,9 +107,7 @@ final class StepIndex {
         }
         return new Arrays(
                 tokenIds.onDevice(),
-                positions.onDevice(),
-                keyValueOffsets.onDevice(),
-                activationOffsets.onDevice(),
+                new RowPlaces(positions.onDevice(), keyValueOffsets.onDevice(), activationOffsets.onDevice()),
                 logitRows.onDevice(),
                 attention,
                 chunks);

@@ -10,6 +10,7 @@ import io.weft.device.Device;
 import io.weft.device.DeviceBuffer;
 import io.weft.device.Epilogue;
 import io.weft.device.Kernels;
+import io.weft.device.RowPlaces;
 import io.weft.model.Architecture;
 import io.weft.model.Architecture.FeedForward;
 import io.weft.model.CacheForm.Content;
@@ -87,45 +88,34 @@ final class LayerProbe {
         DeviceBuffer keyValues = rows(division, rows, dimensions.keyValueWidth());
         DeviceBuffer open = division.take(rows * geometry.tokenLayerBytes(Content.KEY_VALUE)
                 + rows * geometry.tokenLayerBytes(Content.ACTIVATION));
-        DeviceBuffer state = division.take(rows * attention.stateBytesPerRow());
         if (!division.fits()) {
             return List.of();
         }
         scratch.upload(ints(new int[rows]), positions);
+        RowPlaces places = new RowPlaces(positions, offsets, offsets);
         int widest = (int)
                 Math.max(geometry.tokenLayerBytes(Content.KEY_VALUE), geometry.tokenLayerBytes(Content.ACTIVATION));
-        long[] places = new long[rows];
+        long[] rowOffsets = new long[rows];
         for (int row = 0; row < rows; row++) {
-            places[row] = row * (long) widest;
+            rowOffsets[row] = row * (long) widest;
         }
-        scratch.upload(MemorySegment.ofArray(places), offsets);
+        scratch.upload(MemorySegment.ofArray(rowOffsets), offsets);
         return List.of((stream, repeat) -> {
             ModelWeights.Layer layer = layer(repeat);
             kernels.norm(stream, layer.attentionNorm(), hidden, normed, rows);
             kernels.linear(stream, layer.query(), normed, queries, rows, STORE);
             kernels.linear(stream, layer.keyValue(), normed, keyValues, rows, STORE);
-            weights.rotary()
-                    .ifPresent(table -> kernels.rotate(
-                            stream,
-                            table,
-                            queries,
-                            dimensions.queryWidth(),
-                            dimensions.heads(),
-                            dimensions.headSize(),
-                            positions,
-                            1,
-                            rows));
-            weights.rotateKeys(kernels, stream, keyValues, positions, 1, rows);
-            for (Content content : Content.values()) {
-                kernels.scatterRows(
-                        stream,
-                        content == Content.KEY_VALUE ? keyValues : normed,
-                        (int) geometry.tokenLayerBytes(content),
-                        offsets,
-                        open,
-                        rows);
-            }
-            kernels.clearAttention(stream, attention, state, rows);
+            kernels.place(
+                    stream,
+                    attention,
+                    weights.rotary().orElse(null),
+                    queries,
+                    keyValues,
+                    normed,
+                    dimensions.hiddenSize(),
+                    places,
+                    open,
+                    rows);
         });
     }
 
@@ -171,6 +161,7 @@ final class LayerProbe {
         DeviceBuffer spans = division.take((long) sequences * AttentionWork.SPAN_INTS * Integer.BYTES);
         DeviceBuffer queries = rows(division, rows, dimensions.queryWidth());
         DeviceBuffer state = division.take(rows * attention.stateBytesPerRow());
+        DeviceBuffer out = rows(division, rows, dimensions.queryWidth());
         long keyValueBytes = (long) sequences * blocks * geometry.blockLayerBytes(Content.KEY_VALUE);
         DeviceBuffer keyValues = division.take(keyValueBytes);
         if (!division.fits()) {
@@ -196,13 +187,10 @@ final class LayerProbe {
         AttentionIndex index = new AttentionIndex(positions, table, blocks);
         AttentionWork work = new AttentionWork(spans, sequences, rowsEach, tokens);
         return List.of((stream, repeat) -> {
-            if (repeat == 0) {
-                kernels.clearAttention(stream, attention, state, rows);
-            }
             // The K and V of another layer: a processor's cache would hold those of the run before.
             long base = keyValues.address() + repeat % copies * keyValueBytes;
             BlockBases bases = new BlockBases(base, base, base, base);
-            kernels.attend(stream, attention, index, work, bases, queries, state);
+            kernels.attend(stream, attention, index, work, bases, queries, state, out);
         });
     }
 
@@ -213,7 +201,6 @@ final class LayerProbe {
                     case GATED -> 2;
                 };
         Scratch.Division division = scratch.divide();
-        DeviceBuffer state = division.take(rows * attention.stateBytesPerRow());
         DeviceBuffer attended = rows(division, rows, dimensions.queryWidth());
         DeviceBuffer hidden = rows(division, rows, dimensions.hiddenSize());
         DeviceBuffer normed = rows(division, rows, dimensions.hiddenSize());
@@ -224,7 +211,6 @@ final class LayerProbe {
         }
         return List.of((stream, repeat) -> {
             ModelWeights.Layer layer = layer(repeat);
-            kernels.finishAttention(stream, attention, state, attended, rows);
             kernels.linear(stream, layer.output(), attended, hidden, rows, ADD);
             kernels.norm(stream, layer.feedForwardNorm(), hidden, normed, rows);
             switch (architecture.feedForward()) {

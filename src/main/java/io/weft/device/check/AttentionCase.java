@@ -164,11 +164,9 @@ final class AttentionCase {
                 memory[Base.OPEN.ordinal()].address(),
                 memory[Base.STAGED.ordinal()].address(),
                 memory[Base.RECOMPUTED.ordinal()].address());
-        bench.kernels().clearAttention(bench.stream(), shape, state, rows());
         for (List<Span> call : calls(division)) {
-            bench.kernels().attend(bench.stream(), shape, index, work(bench, call), addresses, query, state);
+            bench.kernels().attend(bench.stream(), shape, index, work(bench, call), addresses, query, state, out);
         }
-        bench.kernels().finishAttention(bench.stream(), shape, state, out, rows());
         return bench.read(out);
     }
 

@@ -13,12 +13,14 @@ import io.weft.device.Linear;
 import io.weft.device.Norm;
 import io.weft.device.RandomTensor;
 import io.weft.device.RotaryTable;
+import io.weft.device.RowPlaces;
 import io.weft.device.Stream;
 import io.weft.device.Tensor;
 import io.weft.device.TensorView;
 import io.weft.device.check.AttentionCase.Division;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.SplittableRandom;
@@ -36,6 +38,9 @@ public final class KernelChecks {
     private static final int[] BATCHES = {7, 16, 33, 64, 65, 257};
 
     private static final int LARGE_FEATURES = 1024;
+
+    /** Of rotary tables. */
+    private static final int POSITIONS = 400;
 
     private static final int LARGE_ROWS = 65;
     /** An fp32 sum of n terms of size 1 may differ by about n times this. */
@@ -89,6 +94,7 @@ public final class KernelChecks {
         checks.norms();
         checks.gates();
         checks.rotate();
+        checks.place();
         checks.rowCopies();
         checks.results();
         checks.linear();
@@ -303,6 +309,14 @@ public final class KernelChecks {
         }
     }
 
+    private RotaryTable rotaryTable(Device device, int rotaryWidth) {
+        float[] frequencies = new float[rotaryWidth / 2];
+        for (int j = 0; j < frequencies.length; j++) {
+            frequencies[j] = (float) Math.pow(10_000, -(double) j / frequencies.length);
+        }
+        return device.rotaryTable(frequencies, 1.1f, POSITIONS);
+    }
+
     private void rotate() {
         record Size(int heads, int headSize, int rotaryWidth, int rowWidth) {}
         List<Size> sizes = List.of(
@@ -310,18 +324,13 @@ public final class KernelChecks {
                 new Size(2, 64, 32, 256),
                 new Size(3, 20, 10, 70),
                 new Size(2, 128, 128, 512));
-        int positions = 400;
         for (Size size : sizes) {
-            float[] frequencies = new float[size.rotaryWidth() / 2];
-            for (int j = 0; j < frequencies.length; j++) {
-                frequencies[j] = (float) Math.pow(10_000, -(double) j / frequencies.length);
-            }
-            RotaryTable expected = reference.device().rotaryTable(frequencies, 1.1f, positions);
-            RotaryTable actual = tested.device().rotaryTable(frequencies, 1.1f, positions);
+            RotaryTable expected = rotaryTable(reference.device(), size.rotaryWidth());
+            RotaryTable actual = rotaryTable(tested.device(), size.rotaryWidth());
             for (int rowsPerPosition : new int[] {1, 16}) {
                 for (int rows : ROWS) {
                     float[] in = values(rows * size.rowWidth(), 1);
-                    int[] at = integers(Math.ceilDiv(rows, rowsPerPosition), positions - rowsPerPosition);
+                    int[] at = integers(Math.ceilDiv(rows, rowsPerPosition), POSITIONS - rowsPerPosition);
                     String name = "rotate %d x %d heads of %d (%d), %d rows a position"
                             .formatted(rows, size.heads(), size.headSize(), size.rotaryWidth(), rowsPerPosition);
                     compare(name, 2 * epsilon(), bench -> {
@@ -344,22 +353,74 @@ public final class KernelChecks {
         }
     }
 
+    /** New rows go to scattered places, with and without rotary positions; queries turn where they are. */
+    private void place() {
+        record Size(int heads, int keyValueHeads, int headSize, int rotaryWidth, int width) {}
+        List<Size> sizes = List.of(
+                new Size(4, 4, 64, 64, 256),
+                new Size(8, 2, 128, 128, 1024),
+                new Size(4, 2, 64, 32, 100),
+                new Size(3, 3, 20, 10, 61),
+                new Size(4, 4, 64, 0, 256),
+                new Size(2, 1, 20, 0, 33));
+        for (Size size : sizes) {
+            AttentionShape shape = new AttentionShape(
+                    size.heads(), size.keyValueHeads(), size.headSize(), 1, Integer.MAX_VALUE, 16, 64);
+            boolean rotates = size.rotaryWidth() > 0;
+            @Nullable RotaryTable expected = rotates ? rotaryTable(reference.device(), size.rotaryWidth()) : null;
+            @Nullable RotaryTable actual = rotates ? rotaryTable(tested.device(), size.rotaryWidth()) : null;
+            for (int rows : ROWS) {
+                float[] queries = values(rows * shape.queryWidth(), 1);
+                float[] keyValues = values(rows * shape.keyValueWidth(), 1);
+                float[] activations = values(rows * size.width(), 1);
+                int[] positions = integers(rows, POSITIONS);
+                int[] order = permutation(rows);
+                int slot = shape.keyValueWidth() + size.width();
+                String name = "place %d x %d/%d heads of %d (%d) and %d"
+                        .formatted(
+                                rows,
+                                size.heads(),
+                                size.keyValueHeads(),
+                                size.headSize(),
+                                size.rotaryWidth(),
+                                size.width());
+                compare(name, 2 * epsilon(), bench -> {
+                    long[] keyValueOffsets = new long[rows];
+                    long[] activationOffsets = new long[rows];
+                    for (int i = 0; i < rows; i++) {
+                        keyValueOffsets[i] = (long) order[i] * slot * bench.elementBytes();
+                        activationOffsets[i] = keyValueOffsets[i] + (long) shape.keyValueWidth() * bench.elementBytes();
+                    }
+                    DeviceBuffer turned = bench.elements(queries);
+                    DeviceBuffer base = bench.elements((long) rows * slot);
+                    RowPlaces places = new RowPlaces(
+                            bench.ints(positions), bench.longs(keyValueOffsets), bench.longs(activationOffsets));
+                    bench.kernels()
+                            .place(
+                                    bench.stream(),
+                                    shape,
+                                    bench == reference ? expected : actual,
+                                    turned,
+                                    bench.elements(keyValues),
+                                    bench.elements(activations),
+                                    size.width(),
+                                    places,
+                                    base,
+                                    rows);
+                    float[] placed = bench.read(base);
+                    float[] both = Arrays.copyOf(placed, placed.length + queries.length);
+                    System.arraycopy(bench.read(turned), 0, both, placed.length, queries.length);
+                    return both;
+                });
+            }
+        }
+    }
+
     private void rowCopies() {
         for (int width : new int[] {1, 33, 64}) {
             for (int rows : ROWS) {
                 float[] in = values(rows * width, 1);
                 int[] order = permutation(rows);
-                compare("scatterRows %d x %d".formatted(rows, width), 0, bench -> {
-                    int rowBytes = width * bench.elementBytes();
-                    long[] offsets = new long[rows];
-                    for (int i = 0; i < rows; i++) {
-                        offsets[i] = (long) order[i] * rowBytes;
-                    }
-                    DeviceBuffer out = bench.elements((long) rows * width);
-                    bench.kernels()
-                            .scatterRows(bench.stream(), bench.elements(in), rowBytes, bench.longs(offsets), out, rows);
-                    return bench.read(out);
-                });
                 compare("gatherRows %d x %d".formatted(rows, width), 0, bench -> {
                     int rowBytes = width * bench.elementBytes();
                     DeviceBuffer out = bench.elements((long) rows * width);

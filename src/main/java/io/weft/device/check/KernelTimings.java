@@ -15,6 +15,7 @@ import io.weft.device.Linear;
 import io.weft.device.Norm;
 import io.weft.device.RandomTensor;
 import io.weft.device.RotaryTable;
+import io.weft.device.RowPlaces;
 import io.weft.device.Stream;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -248,10 +249,18 @@ public final class KernelTimings {
                     3L * rows * FEED_FORWARD * elementBytes,
                     0,
                     repeat -> device.kernels().gate(stream, Activation.SILU, in, out, rows, FEED_FORWARD));
-            time("clear and finish attention, %d rows".formatted(rows), 0, 0, repeat -> {
-                device.kernels().clearAttention(stream, shape(HEADS), state, rows);
-                device.kernels().finishAttention(stream, shape(HEADS), state, out, rows);
-            });
+            long[] offsets = new long[rows];
+            for (int row = 0; row < rows; row++) {
+                offsets[row] = 3L * row * WIDTH * elementBytes;
+            }
+            DeviceBuffer places = write(1L << 20, offsets);
+            RowPlaces rowPlaces = new RowPlaces(positions, places, places);
+            time(
+                    "place, %d rows".formatted(rows),
+                    8L * rows * WIDTH * elementBytes,
+                    0,
+                    repeat -> device.kernels()
+                            .place(stream, shape(HEADS), table, in, in, in, WIDTH, rowPlaces, out, rows));
         }
     }
 
@@ -299,7 +308,6 @@ public final class KernelTimings {
         int layers = (int) Math.max(1, CACHE_BYTES / cacheBytes);
         long pairs = (long) rows * tokens - (long) rows * (rows - 1) / 2;
         long operations = 4L * sequences * pairs * HEADS * HEAD_SIZE;
-        device.kernels().clearAttention(stream, shape, state, sequences * rows);
         time(
                 "attend: %d sequences, %d of %d tokens, %d/%d heads"
                         .formatted(sequences, rows, tokens, HEADS, keyValueHeads),
@@ -315,7 +323,8 @@ public final class KernelTimings {
                                     work,
                                     new BlockBases(layer, layer, layer, layer),
                                     in,
-                                    state);
+                                    state,
+                                    out);
                 });
     }
 

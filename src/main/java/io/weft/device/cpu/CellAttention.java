@@ -54,6 +54,22 @@ final class CellAttention {
         }
     }
 
+    /** Sets the state of one head to "nothing seen". */
+    static void begin(long state, int headSize) {
+        for (int j = 0; j < headSize + 2; j++) {
+            setFloat(state + (long) j * Float.BYTES, j == headSize ? Float.NEGATIVE_INFINITY : 0);
+        }
+    }
+
+    /** {@code out = acc / l} of one head. */
+    static void end(long state, long out, int headSize) {
+        float sum = getFloat(state + (long) (headSize + 1) * Float.BYTES);
+        for (int j = 0; j < headSize; j++) {
+            long at = (long) j * Float.BYTES;
+            setFloat(out + at, getFloat(state + at) / sum);
+        }
+    }
+
     /**
      * Attends to the first {@code tokens} tokens that were entered, and merges the result into the state of one head.
      *

@@ -1,10 +1,8 @@
 package io.weft.device.cpu;
 
 import static io.weft.device.cpu.Memory.address;
-import static io.weft.device.cpu.Memory.getFloat;
 import static io.weft.device.cpu.Memory.getInt;
 import static io.weft.device.cpu.Memory.getLong;
-import static io.weft.device.cpu.Memory.setFloat;
 
 import io.weft.device.Activation;
 import io.weft.device.AttentionIndex;
@@ -18,8 +16,10 @@ import io.weft.device.Kernels;
 import io.weft.device.Linear;
 import io.weft.device.Norm;
 import io.weft.device.RotaryTable;
+import io.weft.device.RowPlaces;
 import io.weft.device.Stream;
 import java.util.function.IntConsumer;
+import org.jspecify.annotations.Nullable;
 
 /** Checks a call, then issues it on the stream's thread. */
 final class CpuKernels implements Kernels {
@@ -106,28 +106,55 @@ final class CpuKernels implements Kernels {
         issue(
                 stream,
                 () -> forRows(rows, heads * headSize, row -> {
-                    int position = Pointwise.position(places, rowsPerPosition, row);
-                    if (position < 0 || position >= table.positions()) {
-                        throw new IndexOutOfBoundsException("position " + position + " of " + table.positions());
-                    }
+                    int position = requirePosition(table, Pointwise.position(places, rowsPerPosition, row));
                     Pointwise.rotate((CpuRotaryTable) table, at + bytes(row, rowWidth), heads, headSize, position);
                 }));
     }
 
     @Override
-    public void scatterRows(
-            Stream stream, DeviceBuffer values, int rowBytes, DeviceBuffer offsets, DeviceBuffer base, int rows) {
-        long from = address("values", values, (long) rows * rowBytes);
-        long places = address("offsets", offsets, (long) rows * Long.BYTES);
-        issue(stream, () -> {
-            for (int row = 0; row < rows; row++) {
-                long offset = getLong(places + (long) row * Long.BYTES);
-                Memory.copy(
-                        from + (long) row * rowBytes,
-                        base.slice(offset, rowBytes).address(),
-                        rowBytes);
-            }
-        });
+    public void place(
+            Stream stream,
+            AttentionShape shape,
+            @Nullable RotaryTable table,
+            DeviceBuffer queries,
+            DeviceBuffer keyValues,
+            DeviceBuffer activations,
+            int width,
+            RowPlaces places,
+            DeviceBuffer base,
+            int rows) {
+        long query = address("queries", queries, bytes(rows, shape.queryWidth()));
+        long keyValue = address("keyValues", keyValues, bytes(rows, shape.keyValueWidth()));
+        long activation = address("activations", activations, bytes(rows, width));
+        long positions = address("positions", places.positions(), bytes(rows, 1));
+        long keyValueOffsets = address("keyValueOffsets", places.keyValueOffsets(), (long) rows * Long.BYTES);
+        long activationOffsets = address("activationOffsets", places.activationOffsets(), (long) rows * Long.BYTES);
+        long keyValueBytes = bytes(1, shape.keyValueWidth());
+        long activationBytes = bytes(1, width);
+        issue(
+                stream,
+                () -> forRows(rows, shape.queryWidth() + shape.keyValueWidth() + width, row -> {
+                    long keys = base.slice(getLong(keyValueOffsets + (long) row * Long.BYTES), keyValueBytes)
+                            .address();
+                    long kept = base.slice(getLong(activationOffsets + (long) row * Long.BYTES), activationBytes)
+                            .address();
+                    Memory.copy(keyValue + row * keyValueBytes, keys, keyValueBytes);
+                    Memory.copy(activation + row * activationBytes, kept, activationBytes);
+                    if (table != null) {
+                        int position = requirePosition(table, getInt(positions + bytes(row, 1)));
+                        CpuRotaryTable cpuTable = (CpuRotaryTable) table;
+                        long rowQueries = query + bytes(row, shape.queryWidth());
+                        Pointwise.rotate(cpuTable, rowQueries, shape.heads(), shape.headSize(), position);
+                        Pointwise.rotate(cpuTable, keys, shape.keyValueHeads(), shape.headSize(), position);
+                    }
+                }));
+    }
+
+    private static int requirePosition(RotaryTable table, int position) {
+        if (position < 0 || position >= table.positions()) {
+            throw new IndexOutOfBoundsException("position " + position + " of " + table.positions());
+        }
+        return position;
     }
 
     @Override
@@ -144,22 +171,6 @@ final class CpuKernels implements Kernels {
     }
 
     @Override
-    public void clearAttention(Stream stream, AttentionShape shape, DeviceBuffer state, int rows) {
-        int headElements = shape.headSize() + 2;
-        long at = address("state", state, rows * shape.stateBytesPerRow());
-        issue(
-                stream,
-                () -> forRows(rows, shape.heads() * headElements, row -> {
-                    for (int head = 0; head < shape.heads(); head++) {
-                        long headState = at + row * shape.stateBytesPerRow() + bytes(head, headElements);
-                        for (int j = 0; j < headElements; j++) {
-                            setFloat(headState + bytes(j, 1), j == shape.headSize() ? Float.NEGATIVE_INFINITY : 0);
-                        }
-                    }
-                }));
-    }
-
-    @Override
     public void attend(
             Stream stream,
             AttentionShape shape,
@@ -167,13 +178,14 @@ final class CpuKernels implements Kernels {
             AttentionWork work,
             BlockBases bases,
             DeviceBuffer queries,
-            DeviceBuffer state) {
+            DeviceBuffer state,
+            DeviceBuffer out) {
         long spans = address("spans", work.spans(), bytes(work.spanCount(), AttentionWork.SPAN_INTS));
         issue(stream, () -> {
             for (int i = 0; i < work.spanCount(); i++) {
                 long at = spans + bytes(i, AttentionWork.SPAN_INTS);
                 Span span = new Span(getInt(at), getInt(at + 4), getInt(at + 8), getInt(at + 12), getInt(at + 16));
-                attend(shape, index, span, bases, queries, state);
+                attend(shape, index, span, bases, queries, state, out);
             }
         });
     }
@@ -187,11 +199,13 @@ final class CpuKernels implements Kernels {
             Span span,
             BlockBases bases,
             DeviceBuffer queries,
-            DeviceBuffer state) {
+            DeviceBuffer state,
+            DeviceBuffer out) {
         int lastRow = span.firstRow() + span.rows();
         long queryBytes = bytes(1, shape.queryWidth());
         long query = address("queries", queries, lastRow * queryBytes);
         long running = address("state", state, lastRow * shape.stateBytesPerRow());
+        long result = address("out", out, lastRow * queryBytes);
         long positions = address("rowPositions", index.rowPositions(), bytes(lastRow, 1));
         long tableRowBytes = (long) index.blocksPerSequence() * Long.BYTES;
         long table = index.blockTable()
@@ -215,7 +229,8 @@ final class CpuKernels implements Kernels {
                         table,
                         bases,
                         query + row * queryBytes,
-                        running + row * shape.stateBytesPerRow());
+                        running + row * shape.stateBytesPerRow(),
+                        result + row * queryBytes);
             }
         });
     }
@@ -230,8 +245,16 @@ final class CpuKernels implements Kernels {
             long table,
             BlockBases bases,
             long query,
-            long state) {
+            long state,
+            long out) {
         int group = shape.heads() / shape.keyValueHeads();
+        int firstHead = keyValueHead * group;
+        long headStateBytes = bytes(1, shape.headSize() + 2);
+        if (span.fromToken() == 0) {
+            for (int head = firstHead; head < firstHead + group; head++) {
+                CellAttention.begin(state + head * headStateBytes, shape.headSize());
+            }
+        }
         long firstVisible = Math.max(0L, (long) position - shape.window() + 1);
         int end = Math.min(span.toToken(), position + 1);
         for (int cell = span.fromToken(); cell < end; cell += shape.cellTokens()) {
@@ -241,33 +264,16 @@ final class CpuKernels implements Kernels {
                 continue;
             }
             attention.enter(table, bases, from, to);
-            for (int head = keyValueHead * group; head < (keyValueHead + 1) * group; head++) {
+            for (int head = firstHead; head < firstHead + group; head++) {
                 attention.attend(
-                        to - from,
-                        query + bytes(head, shape.headSize()),
-                        keyValueHead,
-                        state + bytes(head, shape.headSize() + 2));
+                        to - from, query + bytes(head, shape.headSize()), keyValueHead, state + head * headStateBytes);
             }
         }
-    }
-
-    @Override
-    public void finishAttention(Stream stream, AttentionShape shape, DeviceBuffer state, DeviceBuffer out, int rows) {
-        int headSize = shape.headSize();
-        long from = address("state", state, rows * shape.stateBytesPerRow());
-        long to = address("out", out, bytes(rows, shape.queryWidth()));
-        issue(
-                stream,
-                () -> forRows(rows, shape.queryWidth(), row -> {
-                    for (int head = 0; head < shape.heads(); head++) {
-                        long headState = from + row * shape.stateBytesPerRow() + bytes(head, headSize + 2);
-                        float sum = getFloat(headState + bytes(headSize + 1, 1));
-                        long result = to + bytes(row, shape.queryWidth()) + bytes(head, headSize);
-                        for (int j = 0; j < headSize; j++) {
-                            setFloat(result + bytes(j, 1), getFloat(headState + bytes(j, 1)) / sum);
-                        }
-                    }
-                }));
+        if (position >= span.fromToken() && position < span.toToken()) {
+            for (int head = firstHead; head < firstHead + group; head++) {
+                CellAttention.end(state + head * headStateBytes, out + bytes(head, shape.headSize()), shape.headSize());
+            }
+        }
     }
 
     @Override

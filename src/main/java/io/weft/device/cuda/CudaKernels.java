@@ -13,8 +13,10 @@ import io.weft.device.Kernels;
 import io.weft.device.Linear;
 import io.weft.device.Norm;
 import io.weft.device.RotaryTable;
+import io.weft.device.RowPlaces;
 import io.weft.device.Stream;
 import io.weft.device.cuda.KernelSet.Alignment;
+import org.jspecify.annotations.Nullable;
 
 /** Checks a call, then launches it. */
 final class CudaKernels implements Kernels {
@@ -33,10 +35,12 @@ final class CudaKernels implements Kernels {
     /** A grid fills the device if no more than one in so many multiprocessors is left without a block. */
     private static final int FULL_PARTS = 8;
     /** Vectors of a row that one thread of a norm keeps. */
-    private static final int NORM_ROW_VECTORS = 4;
+    private static final int NORM_ROW_VECTORS = 2;
 
     private static final int VECTOR_BYTES = 16;
     private static final float LOG2_E = 1.44269504f;
+    /** Turns no dimension. */
+    private static final CudaRotaryTable NO_ROTARY = new CudaRotaryTable(0, 0, 0, 0);
 
     private final CudaContext context;
     private final CudaHealth health;
@@ -307,22 +311,53 @@ final class CudaKernels implements Kernels {
     }
 
     @Override
-    public void scatterRows(
-            Stream stream, DeviceBuffer values, int rowBytes, DeviceBuffer offsets, DeviceBuffer base, int rows) {
-        long from = address("values", values, (long) rows * rowBytes);
-        long places = address("offsets", offsets, (long) rows * Long.BYTES);
+    public void place(
+            Stream stream,
+            AttentionShape shape,
+            @Nullable RotaryTable table,
+            DeviceBuffer queries,
+            DeviceBuffer keyValues,
+            DeviceBuffer activations,
+            int width,
+            RowPlaces places,
+            DeviceBuffer base,
+            int rows) {
+        CudaRotaryTable rotary = table == null ? NO_ROTARY : (CudaRotaryTable) table;
+        long query = address("queries", queries, bytes(rows, shape.queryWidth()));
+        long keyValue = address("keyValues", keyValues, bytes(rows, shape.keyValueWidth()));
+        long activation = address("activations", activations, bytes(rows, width));
+        long positions = address("positions", places.positions(), (long) rows * Integer.BYTES);
+        long keyValueOffsets = address("keyValueOffsets", places.keyValueOffsets(), (long) rows * Long.BYTES);
+        long activationOffsets = address("activationOffsets", places.activationOffsets(), (long) rows * Long.BYTES);
         CudaStream cudaStream = (CudaStream) stream;
         if (rows == 0 || !cudaStream.isOpen()) {
             return;
         }
+        int half = rotary.rotaryWidth() / 2;
+        int sizes = half | shape.headSize() | width;
+        int vectors = vectors(sizes, query | keyValue | activation | base.address());
         ArgumentBlock arguments = context.arguments()
-                .add(from)
-                .add(rowBytes)
-                .add(places)
+                .add(query)
+                .add(keyValue)
+                .add(activation)
+                .add(shape.heads())
+                .add(shape.keyValueHeads())
+                .add(shape.headSize())
+                .add(width)
+                .add(rotary.cosines())
+                .add(rotary.sines())
+                .add(half)
+                .add(rotary.positions())
+                .add(positions)
+                .add(keyValueOffsets)
+                .add(activationOffsets)
                 .add(base.address())
                 .add(base.bytes())
+                .add(vectors)
                 .add(faults);
-        cudaStream.launch(kernels.scatterRows, rows, 1, 1, ROW_COPY_THREADS, arguments);
+        int rotatedQueries = table == null ? 0 : shape.queryWidth() / 2;
+        int items = (rotatedQueries + shape.keyValueWidth() + width) / (vectors == 1 ? KernelSet.VECTOR : 1);
+        cudaStream.launch(kernels.place, rows, blocks(items), 1, THREADS, arguments);
     }
 
     @Override
@@ -345,19 +380,6 @@ final class CudaKernels implements Kernels {
     }
 
     @Override
-    public void clearAttention(Stream stream, AttentionShape shape, DeviceBuffer state, int rows) {
-        long at = address("state", state, rows * shape.stateBytesPerRow());
-        CudaStream cudaStream = (CudaStream) stream;
-        if (rows == 0 || !cudaStream.isOpen()) {
-            return;
-        }
-        long count = rows * shape.stateBytesPerRow() / Float.BYTES;
-        ArgumentBlock arguments =
-                context.arguments().add(at).add(shape.headSize()).add(count);
-        cudaStream.launch(kernels.clearAttention, blocks(count), 1, 1, THREADS, arguments);
-    }
-
-    @Override
     public void attend(
             Stream stream,
             AttentionShape shape,
@@ -365,7 +387,8 @@ final class CudaKernels implements Kernels {
             AttentionWork work,
             BlockBases bases,
             DeviceBuffer queries,
-            DeviceBuffer state) {
+            DeviceBuffer state,
+            DeviceBuffer out) {
         long spans = address("spans", work.spans(), (long) work.spanCount() * AttentionWork.SPAN_INTS * Integer.BYTES);
         CudaStream cudaStream = (CudaStream) stream;
         if (work.spanCount() == 0 || work.maxRows() == 0 || work.maxTokens() == 0 || !cudaStream.isOpen()) {
@@ -381,14 +404,14 @@ final class CudaKernels implements Kernels {
             long firstSpan = spans + (long) span * AttentionWork.SPAN_INTS * Integer.BYTES;
             for (int tile = 0; tile < launch.tiles(); tile += launch.tilesAtOnce()) {
                 int tiles = Math.min(launch.tilesAtOnce(), launch.tiles() - tile);
-                ArgumentBlock arguments = attendArguments(shape, index, firstSpan, bases, queries, state, launch);
+                ArgumentBlock arguments = attendArguments(shape, index, firstSpan, bases, queries, state, out, launch);
                 addPartials(arguments, cudaStream, launch, spanCount, tiles, tile);
                 cudaStream.launch(
                         variant.few(),
-                        Math.ceilDiv(shape.keyValueHeads() * launch.fewQueryTiles(), AttentionLaunch.WARPS),
+                        Math.ceilDiv(shape.keyValueHeads() * launch.fewQueryTiles(), variant.fewWarps()),
                         tiles,
                         spanCount,
-                        AttentionLaunch.THREADS,
+                        WARP * variant.fewWarps(),
                         arguments);
                 cudaStream.launch(
                         kernels.mergeFew,
@@ -400,7 +423,7 @@ final class CudaKernels implements Kernels {
             }
         }
         if (launch.hasMany()) {
-            ArgumentBlock arguments = attendArguments(shape, index, spans, bases, queries, state, launch);
+            ArgumentBlock arguments = attendArguments(shape, index, spans, bases, queries, state, out, launch);
             cudaStream.launch(
                     variant.many(),
                     Math.ceilDiv(launch.manyQueryTiles(), AttentionLaunch.WARPS),
@@ -418,10 +441,12 @@ final class CudaKernels implements Kernels {
             BlockBases bases,
             DeviceBuffer queries,
             DeviceBuffer state,
+            DeviceBuffer out,
             AttentionLaunch launch) {
         return context.arguments()
                 .add(queries.address())
                 .add(state.address())
+                .add(out.address())
                 .add(spans)
                 .add(index.rowPositions().address())
                 .add(index.blockTable().address())
@@ -449,20 +474,6 @@ final class CudaKernels implements Kernels {
                 .add(launch.fewQueries())
                 .add(tiles)
                 .add(firstTile);
-    }
-
-    @Override
-    public void finishAttention(Stream stream, AttentionShape shape, DeviceBuffer state, DeviceBuffer out, int rows) {
-        long from = address("state", state, rows * shape.stateBytesPerRow());
-        long to = address("out", out, bytes(rows, shape.queryWidth()));
-        CudaStream cudaStream = (CudaStream) stream;
-        if (rows == 0 || !cudaStream.isOpen()) {
-            return;
-        }
-        long count = (long) rows * shape.queryWidth();
-        ArgumentBlock arguments =
-                context.arguments().add(from).add(to).add(shape.headSize()).add(count);
-        cudaStream.launch(kernels.finishAttention, blocks(count), 1, 1, THREADS, arguments);
     }
 
     @Override

@@ -10,7 +10,7 @@ final class KernelSet {
     /** Largest head size. */
     static final int HEAD_SIZE_MOST = 256;
 
-    private static final int ATTEND_ARGUMENTS = 18;
+    private static final int ATTEND_ARGUMENTS = 19;
     private static final int PARTIALS_ARGUMENTS = 5;
     private static final int PRODUCT_ARGUMENTS = 8;
     /** Head sizes that a variant of the attention kernels ends at; they must be multiples of {@link #VECTOR}. */
@@ -26,16 +26,14 @@ final class KernelSet {
     final CudaKernel activate;
     final CudaKernel add;
     final CudaKernel rotate;
-    final CudaKernel finishAttention;
+    final CudaKernel place;
     final CudaKernel argmax;
     final CudaKernel fillRandom;
     final CudaKernel convertF32;
     final CudaKernel convertF16;
     final CudaKernel convertBf16;
     final CudaKernel toFloat;
-    final CudaKernel scatterRows;
     final CudaKernel gatherRows;
-    final CudaKernel clearAttention;
     final CudaKernel mergeFew;
     /** For products of up to 16 rows. */
     final Product product16;
@@ -56,9 +54,29 @@ final class KernelSet {
      *
      * @param headSizeMost the limit
      * @param few for spans of few rows, followed by {@link #mergeFew}
+     * @param fewWarps of its blocks
      * @param many for spans of many rows
      */
-    record Attend(int headSizeMost, CudaKernel few, CudaKernel many) {}
+    record Attend(int headSizeMost, CudaKernel few, int fewWarps, CudaKernel many) {
+        /** Heads larger than this leave room in shared memory for one tile a block. */
+        private static final int SHARED_HEAD_SIZE_MOST = 128;
+
+        /** The padding of a row in shared memory, and the bytes of an element there. */
+        private static final int PADDING = VECTOR;
+
+        private static final int ELEMENT_BYTES = 2;
+
+        private static Attend load(Loader loader, int headSizeMost, String size, String type) {
+            int tiles = headSizeMost > SHARED_HEAD_SIZE_MOST ? 1 : 2;
+            int tileBytes = 2 * AttentionLaunch.TILE_TOKENS * (headSizeMost + PADDING) * ELEMENT_BYTES;
+            int fewArguments = ATTEND_ARGUMENTS + PARTIALS_ARGUMENTS;
+            return new Attend(
+                    headSizeMost,
+                    loader.load("attend_few_" + size + "_" + type, fewArguments, tiles * tileBytes),
+                    tiles,
+                    loader.load("attend_many_" + size + "_" + type, ATTEND_ARGUMENTS, tiles * tileBytes));
+        }
+    }
 
     /**
      * A kernel for products of few rows.
@@ -119,16 +137,14 @@ final class KernelSet {
         activate = loader.load("activate_" + type, 4);
         add = loader.load("add_" + type, 4);
         rotate = loader.load("rotate_" + type, 13);
-        finishAttention = loader.load("finish_attention_" + type, 4);
+        place = loader.load("place_" + type, 18);
         argmax = loader.load("argmax_" + type, 3);
         fillRandom = loader.load("fill_random_" + type, 5);
         convertF32 = loader.load("convert_f32_" + type, 3);
         convertF16 = loader.load("convert_f16_" + type, 3);
         convertBf16 = loader.load("convert_bf16_" + type, 3);
         toFloat = loader.load("to_float_" + type, 3);
-        scatterRows = loader.load("scatter_rows", 6);
         gatherRows = loader.load("gather_rows", 6);
-        clearAttention = loader.load("clear_attention", 3);
         mergeFew = loader.load("merge_few_" + type, ATTEND_ARGUMENTS + PARTIALS_ARGUMENTS);
         product16 = Product.load(loader, "16", type, 16, 128, 7);
         product16Deep = Product.loadDeep(loader, "16_deep", type, 16, 128, 16, sharedBytesMost, product16);
@@ -137,17 +153,10 @@ final class KernelSet {
         productAny = Product.load(loader, "any", type, 32, 64, 3);
         List<Attend> sizes = new ArrayList<>();
         for (int headSize : HEAD_SIZES) {
-            sizes.add(attend(loader, headSize, Integer.toString(headSize), type));
+            sizes.add(Attend.load(loader, headSize, Integer.toString(headSize), type));
         }
         attend = List.copyOf(sizes);
-        attendAny = attend(loader, HEAD_SIZE_MOST, "any", type);
-    }
-
-    private static Attend attend(Loader loader, int headSizeMost, String size, String type) {
-        return new Attend(
-                headSizeMost,
-                loader.load("attend_few_" + size + "_" + type, ATTEND_ARGUMENTS + PARTIALS_ARGUMENTS),
-                loader.load("attend_many_" + size + "_" + type, ATTEND_ARGUMENTS));
+        attendAny = Attend.load(loader, HEAD_SIZE_MOST, "any", type);
     }
 
     /**
