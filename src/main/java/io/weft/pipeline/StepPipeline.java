@@ -11,13 +11,12 @@ import io.weft.plan.PlannedStage;
 import io.weft.plan.StageTiming;
 import io.weft.plan.StepPlan;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.EnumMap;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
-import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
@@ -87,8 +86,8 @@ public final class StepPipeline {
         }
         StageIssuer.StepContext context =
                 new StageIssuer.StepContext(batch, plan, index.write(batch, plan), workspace.staging());
-        Set<Integer> awaited = new HashSet<>();
-        plan.stages().forEach(planned -> awaited.addAll(planned.after()));
+        BitSet awaited = new BitSet(plan.stages().size());
+        plan.stages().forEach(planned -> planned.after().forEach(awaited::set));
         @Nullable StageObservation observation = observers.isEmpty() ? null : new StageObservation(plan, observers);
         for (PlannedStage planned : plan.stages()) {
             Stream stream = stream(planned.stage().lane());
@@ -99,7 +98,7 @@ public final class StepPipeline {
                 observation.starts(planned, stream);
             }
             issuer.issue(planned.stage(), stream, context);
-            if (awaited.contains(planned.index())) {
+            if (awaited.get(planned.index())) {
                 stream.record(marks.get(planned.index()));
             }
             if (observation != null) {

@@ -36,6 +36,10 @@ public record Chunk(
 
     /** Blocks of some runs. */
     public static int blocks(List<BlockRun> runs) {
-        return runs.stream().mapToInt(BlockRun::blocks).sum();
+        int blocks = 0;
+        for (BlockRun run : runs) {
+            blocks += run.blocks();
+        }
+        return blocks;
     }
 }

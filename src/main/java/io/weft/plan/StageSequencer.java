@@ -32,8 +32,8 @@ final class StageSequencer {
     private final StepShape shape;
     private final List<Chunk> chunks;
     private final int slots;
-    /** Index in {@code chunks} of each chunk that needs a slot. */
-    private final List<Integer> staged;
+    /** By chunk. */
+    private final List<Figures> figures;
 
     private final List<PlannedStage> stages = new ArrayList<>();
     /** By use. */
@@ -46,13 +46,36 @@ final class StageSequencer {
         this.shape = shape;
         this.chunks = chunks;
         this.slots = staging.slots();
-        List<Integer> stagedChunks = new ArrayList<>();
-        for (int chunk = 0; chunk < chunks.size(); chunk++) {
-            if (chunks.get(chunk).isStaged()) {
-                stagedChunks.add(chunk);
-            }
+        this.figures = chunks.stream().map(this::figures).toList();
+    }
+
+    /** What the stages of a chunk cost, which is the same in every layer. */
+    private record Figures(
+            long activationBytes,
+            int activationCopies,
+            long keyValueBytes,
+            int keyValueCopies,
+            long gatherBytes,
+            int recomputedTokens,
+            long rowTokens,
+            long tokens) {}
+
+    private Figures figures(Chunk chunk) {
+        long rowTokens = 0;
+        long tokens = 0;
+        for (TokenRange range : chunk.ranges()) {
+            rowTokens += rowTokens(range);
+            tokens += range.toToken() - range.fromToken();
         }
-        this.staged = List.copyOf(stagedChunks);
+        return new Figures(
+                bytes(chunk.hostActivations(), Content.ACTIVATION),
+                copies(chunk.hostActivations()),
+                bytes(chunk.hostKeyValues(), Content.KEY_VALUE),
+                copies(chunk.hostKeyValues()),
+                bytes(chunk.deviceActivations(), Content.ACTIVATION),
+                chunk.recomputedBlocks() * geometry.blockTokens(),
+                rowTokens,
+                tokens);
     }
 
     /** The transfers of a use, each none or one. */
@@ -64,8 +87,10 @@ final class StageSequencer {
             transfer(use);
         }
         add(new Stage.Embed(shape.rows()), List.of(upload));
+        Closing onHost = closing(Place.HOST);
+        Closing onDevice = closing(Place.DEVICE);
         for (int layer = 0; layer < geometry.dimensions().layers(); layer++) {
-            layer(layer);
+            layer(layer, onHost, onDevice);
         }
         if (shape.logitRows() > 0) {
             int head = add(new Stage.Head(shape.logitRows()), List.of());
@@ -75,9 +100,15 @@ final class StageSequencer {
         return stages;
     }
 
-    private void layer(int layer) {
+    private void layer(int layer, Closing onHost, Closing onDevice) {
         int project = add(new Stage.Project(layer, shape.rows()), List.of());
-        close(layer, project);
+        if (onHost.blocks() > 0) {
+            // An open block holds both contents, so the contents wanted of neighbouring blocks are not neighbours.
+            add(new Stage.WriteOut(layer, onHost.bytes(), onHost.blocks()), List.of(project));
+        }
+        if (onDevice.blocks() > 0) {
+            add(new Stage.Keep(layer, onDevice.bytes()), List.of());
+        }
         for (int chunk = 0; chunk < chunks.size(); chunk++) {
             if (chunks.get(chunk).isStaged()) {
                 attendStaged(layer, chunk);
@@ -88,42 +119,26 @@ final class StageSequencer {
         add(new Stage.Complete(layer, shape.rows()), List.of());
     }
 
-    private void close(int layer, int project) {
-        int hostBlocks = closingBlocks(Place.HOST, Content.KEY_VALUE) + closingBlocks(Place.HOST, Content.ACTIVATION);
-        if (hostBlocks > 0) {
-            // An open block holds both contents, so the contents wanted of neighbouring blocks are not neighbours.
-            add(new Stage.WriteOut(layer, closingBytes(Place.HOST), hostBlocks), List.of(project));
-        }
-        if (closingBytes(Place.DEVICE) > 0) {
-            add(new Stage.Keep(layer, closingBytes(Place.DEVICE)), List.of());
-        }
-    }
-
     private void attendStaged(int layer, int chunk) {
         int use = attends.size();
-        Chunk work = chunks.get(chunk);
-        if (!work.deviceActivations().isEmpty()) {
-            add(new Stage.Gather(layer, chunk, bytes(work.deviceActivations(), Content.ACTIVATION)), List.of());
+        Figures work = figures.get(chunk);
+        if (work.gatherBytes() > 0) {
+            add(new Stage.Gather(layer, chunk, work.gatherBytes()), List.of());
         }
-        if (work.recomputedBlocks() > 0) {
-            int tokens = work.recomputedBlocks() * geometry.blockTokens();
-            add(new Stage.Recompute(layer, chunk, tokens), arrivals.get(use).activations());
+        if (work.recomputedTokens() > 0) {
+            add(
+                    new Stage.Recompute(layer, chunk, work.recomputedTokens()),
+                    arrivals.get(use).activations());
         }
         attends.add(attend(layer, chunk, arrivals.get(use).keyValues()));
-        if (use + slots < geometry.dimensions().layers() * staged.size()) {
+        if (use + slots < geometry.dimensions().layers() * chunks.size()) {
             transfer(use + slots);
         }
     }
 
     private int attend(int layer, int chunk, List<Integer> after) {
-        List<TokenRange> ranges = chunks.get(chunk).ranges();
-        long tokens = ranges.stream()
-                .mapToLong(range -> range.toToken() - range.fromToken())
-                .sum();
-        return add(
-                new Stage.Attend(
-                        layer, chunk, ranges.stream().mapToLong(this::rowTokens).sum(), tokens),
-                after);
+        Figures work = figures.get(chunk);
+        return add(new Stage.Attend(layer, chunk, work.rowTokens(), work.tokens()), after);
     }
 
     /**
@@ -145,51 +160,58 @@ final class StageSequencer {
                 + rowsOfAll * (range.toToken() - range.fromToken());
     }
 
+    /** Where one chunk needs a slot, all do. */
     private void transfer(int use) {
-        int layer = use / staged.size();
-        int chunk = staged.get(use % staged.size());
+        int layer = use / chunks.size();
+        int chunk = use % chunks.size();
+        Figures work = figures.get(chunk);
         List<Integer> slotFree = use < slots ? List.of() : List.of(attends.get(use - slots));
-        List<BlockRun> activations = chunks.get(chunk).hostActivations();
-        List<BlockRun> keyValues = chunks.get(chunk).hostKeyValues();
-        List<Integer> activationsArrive = transfer(layer, chunk, Content.ACTIVATION, activations, slotFree);
+        List<Integer> activationsArrive = transfer(
+                new Stage.Transfer(layer, chunk, Content.ACTIVATION, work.activationBytes(), work.activationCopies()),
+                slotFree);
         List<Integer> keyValuesArrive = transfer(
-                layer, chunk, Content.KEY_VALUE, keyValues, activationsArrive.isEmpty() ? slotFree : List.of());
+                new Stage.Transfer(layer, chunk, Content.KEY_VALUE, work.keyValueBytes(), work.keyValueCopies()),
+                activationsArrive.isEmpty() ? slotFree : List.of());
         arrivals.add(new Arrivals(activationsArrive, keyValuesArrive));
     }
 
-    private List<Integer> transfer(int layer, int chunk, Content content, List<BlockRun> runs, List<Integer> after) {
-        if (runs.isEmpty()) {
-            return List.of();
-        }
-        return List.of(add(new Stage.Transfer(layer, chunk, content, bytes(runs, content), copies(runs)), after));
+    private List<Integer> transfer(Stage.Transfer transfer, List<Integer> after) {
+        return transfer.bytes() == 0 ? List.of() : List.of(add(transfer, after));
     }
 
     /**
      * A sequence's blocks of one content are neighbours in host memory, in token order, whatever lies between them in
-     * the sequence: one copy for each sequence.
+     * the sequence: one copy for each sequence. The runs of a sequence follow each other.
      */
     private static int copies(List<BlockRun> runs) {
-        return (int) runs.stream().mapToInt(BlockRun::sequence).distinct().count();
+        int copies = 0;
+        int sequence = -1;
+        for (BlockRun run : runs) {
+            copies += run.sequence() == sequence ? 0 : 1;
+            sequence = run.sequence();
+        }
+        return copies;
     }
 
     private long bytes(List<BlockRun> runs, Content content) {
         return Chunk.blocks(runs) * geometry.blockLayerBytes(content);
     }
 
-    private long closingBytes(Place place) {
-        long bytes = 0;
-        for (Content content : Content.values()) {
-            bytes += closingBlocks(place, content) * geometry.blockLayerBytes(content);
-        }
-        return bytes;
-    }
+    /** Blocks that the step fills and that go to one memory: the same in every layer. */
+    private record Closing(int blocks, long bytes) {}
 
-    private int closingBlocks(Place place, Content content) {
-        CacheForm form = CacheForm.of(content, place);
-        return (int) shape.sequences().stream()
-                .flatMap(sequence -> sequence.closing().stream())
-                .filter(closing -> closing == form)
-                .count();
+    private Closing closing(Place place) {
+        int blocks = 0;
+        long bytes = 0;
+        for (SequenceShape sequence : shape.sequences()) {
+            for (CacheForm form : sequence.closing()) {
+                if (form.place() == place) {
+                    blocks++;
+                    bytes += geometry.blockLayerBytes(form.content());
+                }
+            }
+        }
+        return new Closing(blocks, bytes);
     }
 
     private int add(Stage stage, List<Integer> after) {

@@ -8,7 +8,7 @@ import java.util.List;
  * @param schedule how it was planned
  * @param shape what was planned
  * @param chunks the chunks of every layer, in the order of attention: a sequence's ranges ascend, and together cover
- *     its tokens once
+ *     its tokens once; each needs a slot, unless there is only one
  * @param staging how staging memory is divided
  * @param stages all stages in order of issue
  */
@@ -17,18 +17,15 @@ public record StepPlan(
     public StepPlan {
         chunks = List.copyOf(chunks);
         stages = List.copyOf(stages);
-    }
-
-    /** Chunks of a layer that need a slot. */
-    public int stagedChunks() {
-        return (int) chunks.stream().filter(Chunk::isStaged).count();
+        if (chunks.size() > 1 && !chunks.stream().allMatch(Chunk::isStaged)) {
+            throw new IllegalArgumentException(
+                    "a chunk that needs no slot is one of " + chunks.size() + ", must be alone");
+        }
     }
 
     /** The slot that a staged chunk uses in a layer: slots are taken in turn. */
     public int slot(int layer, int chunk) {
-        int stagedBefore =
-                (int) chunks.stream().limit(chunk).filter(Chunk::isStaged).count();
-        return (layer * stagedChunks() + stagedBefore) % staging.slots();
+        return (layer * chunks.size() + chunk) % staging.slots();
     }
 
     /** Bytes that cross the link to the device in the whole step, without the index arrays. */

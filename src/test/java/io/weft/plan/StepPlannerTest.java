@@ -135,7 +135,7 @@ class StepPlannerTest {
             assertThat(chunk.recomputedBlocks() * c.geometry().blockLayerBytes(Content.KEY_VALUE))
                     .isLessThanOrEqualTo(staging.workspaceBytes());
         }
-        assertThat(staging.slots() > 0).isEqualTo(c.plan().stagedChunks() > 0);
+        assertThat(staging.slots() > 0).isEqualTo(c.plan().chunks().getFirst().isStaged());
     }
 
     @ParameterizedTest
