@@ -207,7 +207,9 @@ final class Assembly implements AutoCloseable {
                 settings.profileDirectory());
         progress.accept("taking memory for the cache");
         int openBlocks = limits.openBlocks(settings.blockTokens());
-        long usefulBlocks = limits.sequences() * (long) geometry.blocks(context);
+        long usefulBlocks = settings.cacheTokens().isPresent()
+                ? Math.ceilDiv(settings.cacheTokens().getAsLong(), geometry.blockTokens())
+                : limits.sequences() * (long) geometry.blocks(context);
         KvCache cache = new KvCache(
                 device,
                 geometry,
@@ -304,22 +306,38 @@ final class Assembly implements AutoCloseable {
         return StoredProfile.of(device, cache.geometry(), costs.profile());
     }
 
-    /** How long a step takes, by the simulator. */
-    double predictedNanos(StepPlan plan) {
-        return costs.simulator().play(plan).totalNanos();
+    /** What stages cost, as it was found at the start. */
+    CostModel costs() {
+        return costs;
     }
 
     /** What an engine runs on, under a schedule; closing it closes this. */
     EngineRuntime runtime(Settings.ScheduleChoice choice) {
-        Planning planning = planning(choice, costs);
+        return runtime(choice, workspace.limits());
+    }
+
+    /**
+     * The same, planned for a smaller load than the memory would allow: as it is by a service that is set up for it.
+     *
+     * @param load within {@link #limits()}
+     */
+    EngineRuntime runtime(Settings.ScheduleChoice choice, StepLimits load) {
+        Planning planning = planning(choice, costs, load);
         return runtime(() -> planning, StepObserver.NONE);
+    }
+
+    /** The largest step. */
+    StepLimits limits() {
+        return workspace.limits();
     }
 
     /** The same, observed: where steps deviate from their prediction for long, it plans anew. */
     EngineRuntime runtime(Settings.ScheduleChoice choice, Observatory observatory) {
-        AtomicReference<Planning> planning = new AtomicReference<>(planning(choice, costs));
+        AtomicReference<Planning> planning = new AtomicReference<>(planning(choice, costs, workspace.limits()));
         observatory.begin(
-                whatIf(choice), profile -> planning.set(planning(choice, new CostModel(profile, cache.geometry()))));
+                whatIf(choice),
+                profile ->
+                        planning.set(planning(choice, new CostModel(profile, cache.geometry()), workspace.limits())));
         return runtime(planning::get, new StepObserver() {
             @Override
             public boolean timesNextStep() {
@@ -337,15 +355,15 @@ final class Assembly implements AutoCloseable {
         return new EngineRuntime(served, cache, pipeline, planning, observer, this::close);
     }
 
-    private Planning planning(Settings.ScheduleChoice choice, CostModel current) {
+    private Planning planning(Settings.ScheduleChoice choice, CostModel current, StepLimits load) {
         Schedule schedule = choice.schedule().orElse(Schedule.CHUNKED);
         int cellTokens = cache.geometry().cellTokens();
-        StepPlanner planner = planner(schedule, settings.chunkTokens().orElse(cellTokens));
+        StepPlanner planner = planner(schedule, load, settings.chunkTokens().orElse(cellTokens));
         if (settings.chunkTokens().isEmpty()) {
-            PlacementPolicy placement = placement(choice, placements(current, cellTokens));
-            planner = ChunkSizes.fastest(planner, current, typicalStep(placement));
+            PlacementPolicy placement = placement(choice, placements(current, load, cellTokens));
+            planner = ChunkSizes.fastest(planner, current, typicalStep(placement, load));
         }
-        Placements placements = placements(current, planner.chunkTokens());
+        Placements placements = placements(current, load, planner.chunkTokens());
         return choice.schedule().isEmpty()
                 ? new Planning(planner, placements::admission)
                 : Planning.fixed(planner, placement(choice, placements));
@@ -366,7 +384,8 @@ final class Assembly implements AutoCloseable {
                 forms(choice));
     }
 
-    private static Set<CacheForm> forms(Settings.ScheduleChoice choice) {
+    /** Forms that full blocks may have. */
+    static Set<CacheForm> forms(Settings.ScheduleChoice choice) {
         return switch (choice) {
             case AUTO -> EnumSet.allOf(CacheForm.class);
             case RESIDENT -> EnumSet.of(CacheForm.DEVICE_KV);
@@ -375,13 +394,14 @@ final class Assembly implements AutoCloseable {
         };
     }
 
-    private StepPlanner planner(Schedule schedule, int chunkTokens) {
-        return new StepPlanner(cache.geometry(), schedule, workspace.staging().bytes(), chunkTokens, SLOTS);
+    private StepPlanner planner(Schedule schedule, StepLimits load, int chunkTokens) {
+        long stagingBytes =
+                Math.min(workspace.staging().bytes(), stagingBytes(settings, device, cache.geometry(), load));
+        return new StepPlanner(cache.geometry(), schedule, stagingBytes, chunkTokens, SLOTS);
     }
 
-    private Placements placements(CostModel current, int chunkTokens) {
-        StepLimits limits = workspace.limits();
-        return new Placements(current, new DecodeLoad(limits.sequences(), limits.contextTokens(), chunkTokens));
+    private static Placements placements(CostModel current, StepLimits load, int chunkTokens) {
+        return new Placements(current, new DecodeLoad(load.sequences(), load.contextTokens(), chunkTokens));
     }
 
     private static PlacementPolicy placement(Settings.ScheduleChoice choice, Placements placements) {
@@ -389,15 +409,13 @@ final class Assembly implements AutoCloseable {
     }
 
     /** All sequences decode, with full contexts; nothing has found room on the device. */
-    private StepShape typicalStep(PlacementPolicy placement) {
-        StepLimits limits = workspace.limits();
-        int blocks = Math.max(0, (limits.contextTokens() - 1) / cache.geometry().blockTokens());
+    private StepShape typicalStep(PlacementPolicy placement, StepLimits load) {
+        int blocks = Math.max(0, (load.contextTokens() - 1) / cache.geometry().blockTokens());
         List<CacheForm> forms = IntStream.range(0, blocks)
-                .mapToObj(
-                        block -> placement.forms(block, limits.contextTokens()).getLast())
+                .mapToObj(block -> placement.forms(block, load.contextTokens()).getLast())
                 .toList();
         SequenceShape sequence = new SequenceShape(forms, 0, 1, List.of());
-        return new StepShape(Collections.nCopies(limits.sequences(), sequence), limits.sequences());
+        return new StepShape(Collections.nCopies(load.sequences(), sequence), load.sequences());
     }
 
     @Override

@@ -2,8 +2,12 @@ package io.weft.cli;
 
 import io.weft.cache.CacheSequence;
 import io.weft.cache.CacheUsage;
+import io.weft.cli.Settings.ScheduleChoice;
 import io.weft.engine.EngineRuntime;
 import io.weft.engine.Planning;
+import io.weft.model.CacheForm;
+import io.weft.model.CacheForm.Content;
+import io.weft.model.CacheGeometry;
 import io.weft.pipeline.StageCompleted;
 import io.weft.pipeline.Step;
 import io.weft.pipeline.StepBatch;
@@ -11,15 +15,29 @@ import io.weft.pipeline.StepLimits;
 import io.weft.pipeline.StepResult;
 import io.weft.pipeline.StepSequence;
 import io.weft.pipeline.StepSequence.LogitRows;
+import io.weft.plan.DecodeLoad;
 import io.weft.plan.Lane;
 import io.weft.plan.Occupancy;
 import io.weft.plan.PlacementPolicy;
+import io.weft.plan.PlacementProblem;
+import io.weft.plan.PlacementSolution;
+import io.weft.plan.PlacementSolution.DoesNotFit;
+import io.weft.plan.PlacementSolution.Placed;
+import io.weft.plan.PlacementSolver;
+import io.weft.plan.Placements;
+import io.weft.plan.PlanQuestion;
 import io.weft.plan.StageTiming;
 import io.weft.plan.StepPlan;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.Random;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
 import java.util.function.Function;
@@ -37,7 +55,49 @@ final class Bench implements AutoCloseable {
      * @param promptTokens of each
      * @param generatedTokens of each
      */
-    record Load(int batch, int promptTokens, int generatedTokens) {}
+    record Load(int batch, int promptTokens, int generatedTokens) {
+        Load {
+            if (batch < 1 || promptTokens < 1 || generatedTokens < 2) {
+                throw new IllegalArgumentException(
+                        "load is %d sequences of %d prompt and %d generated tokens, must be at least 1, 1 and 2"
+                                .formatted(batch, promptTokens, generatedTokens));
+            }
+        }
+
+        /** Tokens that a sequence comes to have. */
+        int contextTokens() {
+            return promptTokens + generatedTokens;
+        }
+
+        /** Tokens that all of them come to have. */
+        long totalTokens() {
+            return (long) batch * contextTokens();
+        }
+
+        /** Sequences and prompt, such as 8x1024. */
+        String label() {
+            return batch + "x" + promptTokens;
+        }
+    }
+
+    /**
+     * How a load is planned.
+     *
+     * @param schedule of the steps
+     * @param deviceCachePercent device memory for full blocks, in per cent of what K and V of the load take; all that
+     *     is there if empty
+     * @param forms that full blocks may have
+     */
+    record Setting(Load load, ScheduleChoice schedule, OptionalInt deviceCachePercent, Set<CacheForm> forms) {
+        Setting {
+            forms = Set.copyOf(forms);
+        }
+
+        /** A schedule that leaves nothing open. */
+        static Setting of(Load load, ScheduleChoice schedule) {
+            return new Setting(load, schedule, OptionalInt.empty(), Assembly.forms(schedule));
+        }
+    }
 
     /**
      * One decode step.
@@ -53,69 +113,141 @@ final class Bench implements AutoCloseable {
 
     private static final Supplier<OptionalLong> UNOBSERVED = OptionalLong::empty;
 
+    private final Assembly assembly;
+    private final Setting setting;
+    private final Load load;
     private final EngineRuntime runtime;
     private final Planning planning;
-    private final Load load;
-    private final ToDoubleFunction<StepPlan> predictedNanos;
     private final Consumer<String> progress;
     private final List<CacheSequence> sequences = new ArrayList<>();
     private final int[] lastTokens;
 
-    /**
-     * @param predictedNanos the prediction for a step
-     * @param progress told what is being done, for people
-     * @throws IllegalArgumentException if the sequences do not fit the cache
-     */
-    Bench(EngineRuntime runtime, Load load, ToDoubleFunction<StepPlan> predictedNanos, Consumer<String> progress) {
-        this.runtime = runtime;
+    /** @param progress told what is being done, for people */
+    Bench(Assembly assembly, Setting setting, Consumer<String> progress) {
+        this.assembly = assembly;
+        this.setting = setting;
+        this.load = setting.load();
+        this.runtime =
+                assembly.runtime(setting.schedule(), assembly.limits().withLoad(load.batch(), load.contextTokens()));
         this.planning = runtime.planning().get();
-        this.load = load;
-        this.predictedNanos = predictedNanos;
         this.progress = progress;
         this.lastTokens = new int[load.batch()];
-        admit();
     }
 
-    private void admit() {
-        int tokens = load.promptTokens() + load.generatedTokens();
-        CacheUsage empty = runtime.cache().usage();
-        Occupancy nothing =
-                Occupancy.none(empty.device().freeBytes(), empty.host().freeBytes());
-        PlacementPolicy placement = planning.admission().policy(nothing, tokens);
+    /**
+     * The shortest step by the linear programme, which knows neither fill nor drain: with the forms and the device
+     * memory of the setting, and all sequences placed together.
+     */
+    PlacementSolution bound() {
+        CacheUsage usage = runtime.cache().usage();
+        CacheGeometry geometry = runtime.cache().geometry();
+        DecodeLoad halfway = halfway();
+        long keyValueBytes =
+                halfway.totalTokens() * geometry.dimensions().layers() * geometry.tokenLayerBytes(Content.KEY_VALUE);
+        double freeBytes = usage.device().freeBytes();
+        double deviceBytes = setting.deviceCachePercent().isPresent()
+                ? Math.min(
+                        freeBytes, keyValueBytes * setting.deviceCachePercent().getAsInt() / 100.0)
+                : freeBytes;
+        PlacementProblem problem =
+                PlacementProblem.decode(assembly.costs(), halfway, setting.forms(), 0, deviceBytes, (double)
+                        usage.host().freeBytes());
+        return new PlacementSolver(problem).solve();
+    }
+
+    /** What the step in the middle holds in full blocks. */
+    private DecodeLoad halfway() {
+        int blockTokens = runtime.cache().geometry().blockTokens();
+        int cachedTokens = load.promptTokens() + load.generatedTokens() / 2;
+        return new DecodeLoad(
+                load.batch(),
+                Math.max(1, cachedTokens / blockTokens * blockTokens),
+                planning.planner().chunkTokens());
+    }
+
+    /** Homes for all sequences; false if there is no room. */
+    private boolean admit(Placed bound) {
+        PlacementPolicy placement = placement(bound);
         for (int i = 0; i < load.batch(); i++) {
-            var sequence = runtime.cache().admit(tokens, block -> placement.forms(block, load.promptTokens()));
+            Optional<CacheSequence> sequence =
+                    runtime.cache().admit(load.contextTokens(), block -> placement.forms(block, load.promptTokens()));
             if (sequence.isEmpty()) {
-                close();
-                throw new IllegalArgumentException(
-                        "only %d of %d sequences of %d tokens fit the cache (%s): raise weft.device-memory or weft.host-memory"
-                                .formatted(
-                                        i, load.batch(), tokens, runtime.cache().usage()));
+                return false;
             }
             sequences.add(sequence.get());
         }
+        return true;
     }
 
-    BenchReport run(String schedule, String device) {
+    private PlacementPolicy placement(Placed bound) {
+        CacheUsage empty = runtime.cache().usage();
+        return switch (setting.schedule()) {
+            case AUTO -> new Placements(assembly.costs(), halfway()).together(bound);
+            case RESIDENT, FULL_TRANSFER, KVPR, CHUNKED ->
+                planning.admission()
+                        .policy(
+                                Occupancy.none(
+                                        empty.device().freeBytes(), empty.host().freeBytes()),
+                                load.contextTokens());
+        };
+    }
+
+    /** Measures; empty if the load does not fit the model or the cache. */
+    Optional<BenchReport> run() {
+        return switch (bound()) {
+            case DoesNotFit doesNotFit -> Optional.empty();
+            case Placed bound
+            when load.contextTokens() > runtime.model().contextTokens() || !admit(bound) -> Optional.empty();
+            case Placed bound -> Optional.of(measure(bound));
+        };
+    }
+
+    /** That it does not fit, for people. */
+    String tooLarge() {
+        return "%s %s, %d tokens a sequence, does not fit the model's context of %d tokens or the cache (%s) with %s"
+                .formatted(
+                        load.label(),
+                        setting.schedule().label(),
+                        load.contextTokens(),
+                        runtime.model().contextTokens(),
+                        runtime.cache().usage(),
+                        setting.forms());
+    }
+
+    private BenchReport measure(Placed bound) {
+        String schedule = setting.schedule().label();
         long started = System.nanoTime();
         prefill();
         double prefillSeconds = (System.nanoTime() - started) / 1e9;
         List<Measured> steps = new ArrayList<>();
         while (steps.size() < load.generatedTokens() - 1) {
             steps.add(steps.size() % 2 == 0 ? decode(this::observed) : decode(step -> UNOBSERVED));
-            progress.accept("%s: decode %d of %d".formatted(schedule, steps.size(), load.generatedTokens() - 1));
+            progress.accept("%s %s: decode %d of %d"
+                    .formatted(load.label(), schedule, steps.size(), load.generatedTokens() - 1));
         }
         // Events around every stage take time of their own, so an observed step tells of the link alone.
         List<Measured> plain = unobserved(steps);
         double totalNanos = plain.stream().mapToLong(Measured::nanos).sum();
+        double stepMillis = median(plain, Measured::nanos) / 1e6;
+        double predictedMillis = median(plain, Measured::predictedNanos) / 1e6;
         return new BenchReport(
                 schedule,
                 runtime.model().id(),
-                device,
+                assembly.deviceName(),
+                load.label(),
                 load.batch(),
                 load.promptTokens(),
                 load.generatedTokens(),
+                setting.deviceCachePercent().isPresent()
+                        ? setting.deviceCachePercent().getAsInt()
+                        : null,
+                Arrays.stream(CacheForm.values())
+                        .filter(setting.forms()::contains)
+                        .map(PlanQuestion::label)
+                        .toList(),
+                tokensByForm(),
                 prefillSeconds,
-                median(plain, Measured::nanos) / 1e6,
+                stepMillis,
                 plain.size() * load.batch() / (totalNanos / 1e9),
                 steps.stream().mapToLong(Measured::linkBytes).average().orElse(0),
                 median(
@@ -123,8 +255,25 @@ final class Bench implements AutoCloseable {
                                 .filter(step -> step.linkBusyNanos().isPresent())
                                 .toList(),
                         step -> step.linkBusyNanos().orElseThrow() / (double) step.nanos()),
-                median(plain, Measured::predictedNanos) / 1e6,
+                predictedMillis,
+                predictedMillis / stepMillis,
+                100 * (predictedMillis / stepMillis - 1),
+                bound.stepNanos() / 1e6,
                 median(plain, Measured::issueNanos) / 1e6);
+    }
+
+    /** Where the tokens of full blocks lie. */
+    private Map<String, Long> tokensByForm() {
+        Map<String, Long> tokens = new LinkedHashMap<>();
+        for (CacheForm form : CacheForm.values()) {
+            tokens.put(PlanQuestion.label(form), 0L);
+        }
+        long blockTokens = runtime.cache().geometry().blockTokens();
+        for (CacheSequence sequence : sequences) {
+            sequence.forms(0, sequence.closedBlocks())
+                    .forEach(form -> tokens.merge(PlanQuestion.label(form), blockTokens, Long::sum));
+        }
+        return tokens;
     }
 
     private static double median(List<Measured> steps, ToDoubleFunction<Measured> figure) {
@@ -165,7 +314,8 @@ final class Bench implements AutoCloseable {
                     batch,
                     members,
                     await(runtime.pipeline().step(batch, planning.planner().plan(batch.shape()))));
-            progress.accept("prefill %d of %d tokens".formatted(done, load.batch() * load.promptTokens()));
+            progress.accept("%s %s: prefill %d of %d tokens"
+                    .formatted(load.label(), setting.schedule().label(), done, load.batch() * load.promptTokens()));
         }
     }
 
@@ -210,7 +360,7 @@ final class Bench implements AutoCloseable {
                 issued - started,
                 plan.linkInBytes(),
                 linkBusyNanos.get(),
-                Math.round(predictedNanos.applyAsDouble(plan)));
+                assembly.costs().simulator().play(plan).totalNanos());
     }
 
     /** Stages of one lane do not overlap. */

@@ -2,18 +2,32 @@ package io.weft.cli;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
+import io.weft.cli.Bench.Load;
+import io.weft.cli.Bench.Setting;
+import io.weft.cli.Settings.ScheduleChoice;
+import io.weft.model.CacheForm;
 import io.weft.model.ModelPreset;
 import io.weft.model.ModelSource;
-import io.weft.plan.Schedule;
+import io.weft.plan.PlanQuestion;
 import io.weft.profile.HardwareProfiler;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.EnumSet;
 import java.util.List;
+import java.util.Objects;
+import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
 import java.util.concurrent.Callable;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -30,6 +44,10 @@ import picocli.CommandLine.Spec;
 final class BenchCommand implements Callable<Integer> {
     /** A benchmark may wait for kernels that no longer get faster. */
     private static final Duration PROFILING_TIME = Duration.ofSeconds(5);
+
+    private static final int BATCH_DEFAULT = 4;
+    private static final int PROMPT_DEFAULT = 512;
+    private static final Pattern LOAD = Pattern.compile("(\\d{1,9})x(\\d{1,9})");
 
     @Mixin
     @SuppressWarnings("UnusedVariable") // its setters are what counts
@@ -54,34 +72,56 @@ final class BenchCommand implements Callable<Integer> {
             split = ",",
             paramLabel = "NAME",
             defaultValue = "resident,full-transfer,kvpr,chunked",
-            description = "Schedules to measure, with commas between. Default: ${DEFAULT-VALUE}.")
+            description =
+                    "Schedules to measure, with commas between: resident, full-transfer, kvpr, chunked, or auto, which"
+                            + " places all sequences as the optimiser has it. Default: ${DEFAULT-VALUE}.")
     private List<String> schedules = List.of();
 
     @Option(
-            names = "--batch",
+            names = "--device-cache",
             order = 21,
-            paramLabel = "N",
-            defaultValue = "4",
-            description = "Sequences. Default: ${DEFAULT-VALUE}.")
-    private int batch;
+            split = ",",
+            paramLabel = "PERCENT",
+            description = "Device memory that auto may use for the cache, in per cent of what K and V of the load take,"
+                    + " with commas between: each is measured. Default: all that there is.")
+    private List<Integer> deviceCachePercents = List.of();
+
+    @Option(
+            names = "--forms",
+            order = 22,
+            paramLabel = "FORM,...",
+            description = "Forms of the cache that auto may use, with commas between: device_kv, device_act, host_kv,"
+                    + " host_act. May be given several times: each is measured. Default: all.")
+    private List<String> forms = List.of();
+
+    @Option(names = "--batch", order = 23, paramLabel = "N", description = "Sequences. Default: " + BATCH_DEFAULT + ".")
+    private @Nullable Integer batch;
 
     @Option(
             names = "--prompt",
-            order = 22,
+            order = 24,
             paramLabel = "N",
-            defaultValue = "512",
-            description = "Prompt tokens of each sequence. Default: ${DEFAULT-VALUE}.")
-    private int promptTokens;
+            description = "Prompt tokens of each sequence. Default: " + PROMPT_DEFAULT + ".")
+    private @Nullable Integer promptTokens;
+
+    @Option(
+            names = "--loads",
+            order = 25,
+            split = ",",
+            paramLabel = "NxM",
+            description = "Several loads instead of --batch and --prompt: N sequences of M prompt tokens, with commas"
+                    + " between. Each is planned as if it were the only one.")
+    private List<String> loads = List.of();
 
     @Option(
             names = "--generate",
-            order = 23,
+            order = 26,
             paramLabel = "N",
             defaultValue = "16",
             description = "Tokens to generate for each sequence. Default: ${DEFAULT-VALUE}.")
     private int generatedTokens;
 
-    @Option(names = "--json", order = 24, paramLabel = "FILE", description = "Write the figures to this file as well.")
+    @Option(names = "--json", order = 27, paramLabel = "FILE", description = "Write the figures to this file as well.")
     private Path json = Path.of("");
 
     @Spec
@@ -90,26 +130,108 @@ final class BenchCommand implements Callable<Integer> {
     @Override
     public Integer call() throws Exception {
         choosePreset();
-        requireWithin("--batch", batch, 1, 4096);
-        requireWithin("--prompt", promptTokens, 1, 1 << 24);
         requireWithin("--generate", generatedTokens, 2, 1 << 20);
-        List<Schedule> chosen = schedules.stream().map(this::schedule).toList();
-        Settings settings = CommonOptions.settings().forBatch(batch, OptionalInt.of(promptTokens + generatedTokens));
+        List<Load> chosenLoads = loads();
+        List<Setting> settings =
+                chosenLoads.stream().flatMap(load -> settings(load).stream()).toList();
+        Settings largest = CommonOptions.settings()
+                .forBatch(
+                        chosenLoads.stream().mapToInt(Load::batch).max().orElseThrow(),
+                        chosenLoads.stream().mapToInt(Load::contextTokens).max(),
+                        chosenLoads.stream().mapToLong(Load::totalTokens).max());
         PrintWriter out = spec.commandLine().getOut();
         List<BenchReport> reports = new ArrayList<>();
         try (Progress progress = new Progress(spec.commandLine().getErr());
-                Assembly assembly = Assembly.load(settings, new HardwareProfiler(PROFILING_TIME), progress::show)) {
+                Assembly assembly = Assembly.load(largest, new HardwareProfiler(PROFILING_TIME), progress::show)) {
             out.print(assembly.budget());
-            for (Schedule schedule : chosen) {
-                reports.add(measure(assembly, schedule, progress));
+            for (Setting setting : settings) {
+                try (Bench bench = new Bench(assembly, setting, progress::show)) {
+                    Optional<BenchReport> report = bench.run();
+                    report.ifPresent(reports::add);
+                    if (report.isEmpty()) {
+                        progress.clear();
+                        out.println("left out: " + bench.tooLarge());
+                    }
+                }
+                // A long run that is stopped leaves what it has measured.
+                write(reports);
             }
         }
         out.print(BenchReport.table(reports));
         out.flush();
-        if (!json.toString().isEmpty()) {
-            write(reports);
+        return reports.isEmpty() ? 1 : 0;
+    }
+
+    private List<Load> loads() {
+        if (loads.isEmpty()) {
+            return List.of(load(
+                    "--batch",
+                    Objects.requireNonNullElse(batch, BATCH_DEFAULT),
+                    "--prompt",
+                    Objects.requireNonNullElse(promptTokens, PROMPT_DEFAULT)));
         }
-        return 0;
+        if (batch != null || promptTokens != null) {
+            throw wrong("--loads is given, but --batch or --prompt is, too: one of them");
+        }
+        return loads.stream().map(this::load).toList();
+    }
+
+    private Load load(String text) {
+        Matcher matcher = LOAD.matcher(text);
+        if (!matcher.matches()) {
+            throw wrong("--loads has \"" + text + "\", must be sequences x prompt tokens, such as 8x1024");
+        }
+        return load(
+                "--loads: sequences",
+                Integer.parseInt(matcher.group(1)),
+                "--loads: prompt",
+                Integer.parseInt(matcher.group(2)));
+    }
+
+    private Load load(String batchFlag, int sequences, String promptFlag, int tokens) {
+        requireWithin(batchFlag, sequences, 1, 4096);
+        requireWithin(promptFlag, tokens, 1, 1 << 24);
+        return new Load(sequences, tokens, generatedTokens);
+    }
+
+    private List<Setting> settings(Load load) {
+        List<ScheduleChoice> chosen = schedules.stream().map(this::schedule).toList();
+        if (!chosen.contains(ScheduleChoice.AUTO) && !(deviceCachePercents.isEmpty() && forms.isEmpty())) {
+            throw wrong("--device-cache and --forms are for the schedule auto, but --schedules is "
+                    + String.join(",", schedules));
+        }
+        return chosen.stream()
+                .flatMap(schedule -> switch (schedule) {
+                    case AUTO -> automatic(load).stream();
+                    case RESIDENT, FULL_TRANSFER, KVPR, CHUNKED -> Stream.of(Setting.of(load, schedule));
+                })
+                .toList();
+    }
+
+    private List<Setting> automatic(Load load) {
+        List<OptionalInt> percents = deviceCachePercents.isEmpty()
+                ? List.of(OptionalInt.empty())
+                : deviceCachePercents.stream().map(OptionalInt::of).toList();
+        deviceCachePercents.forEach(percent -> requireWithin("--device-cache", percent, 0, 100));
+        List<Setting> settings = new ArrayList<>();
+        for (Set<CacheForm> allowed : forms()) {
+            for (OptionalInt percent : percents) {
+                settings.add(new Setting(load, ScheduleChoice.AUTO, percent, allowed));
+            }
+        }
+        return settings;
+    }
+
+    private List<Set<CacheForm>> forms() {
+        try {
+            return forms.isEmpty()
+                    ? List.of(EnumSet.allOf(CacheForm.class))
+                    : forms.stream()
+                            .map(list -> PlanQuestion.forms(List.of(list.split(",", -1))))
+                            .toList();
+        } catch (IllegalArgumentException e) {
+            throw wrong("--" + e.getMessage());
+        }
     }
 
     private void choosePreset() {
@@ -117,47 +239,37 @@ final class BenchCommand implements Callable<Integer> {
             return;
         }
         if (!ModelPreset.labels().contains(preset)) {
-            throw new ParameterException(
-                    spec.commandLine(),
-                    "--preset is \"" + preset + "\", must be one of " + String.join(", ", ModelPreset.labels()));
+            throw wrong("--preset is \"" + preset + "\", must be one of " + String.join(", ", ModelPreset.labels()));
         }
         if (!randomWeights) {
-            throw new ParameterException(
-                    spec.commandLine(), "--preset has no files: add --random-weights, or give --model a directory");
+            throw wrong("--preset has no files: add --random-weights, or give --model a directory");
         }
         CommonOptions.set("weft.model", ModelSource.RANDOM + preset);
     }
 
-    private BenchReport measure(Assembly assembly, Schedule schedule, Progress progress) {
-        Bench.Load load = new Bench.Load(batch, promptTokens, generatedTokens);
-        try (Bench bench = new Bench(
-                assembly.runtime(Settings.ScheduleChoice.of(schedule)),
-                load,
-                assembly::predictedNanos,
-                progress::show)) {
-            return bench.run(schedule.label(), assembly.deviceName());
-        }
-    }
-
-    private Schedule schedule(String label) {
-        for (Schedule schedule : Schedule.values()) {
-            if (schedule.label().equals(label)) {
-                return schedule;
-            }
-        }
-        throw new ParameterException(
-                spec.commandLine(),
-                "--schedules has \"" + label + "\", must be of resident, full-transfer, kvpr, chunked");
+    private ScheduleChoice schedule(String label) {
+        return Arrays.stream(ScheduleChoice.values())
+                .filter(schedule -> schedule.label().equals(label))
+                .findFirst()
+                .orElseThrow(() -> wrong("--schedules has \"" + label + "\", must be of "
+                        + Arrays.stream(ScheduleChoice.values())
+                                .map(ScheduleChoice::label)
+                                .collect(Collectors.joining(", "))));
     }
 
     private void requireWithin(String flag, int value, int least, int most) {
         if (value < least || value > most) {
-            throw new ParameterException(
-                    spec.commandLine(), flag + " is " + value + ", must be from " + least + " to " + most);
+            throw wrong(flag + " is " + value + ", must be from " + least + " to " + most);
         }
     }
 
+    private ParameterException wrong(String message) {
+        return new ParameterException(spec.commandLine(), message);
+    }
+
     private void write(List<BenchReport> reports) throws IOException {
-        new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT).writeValue(json.toFile(), reports);
+        if (!json.toString().isEmpty()) {
+            new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT).writeValue(json.toFile(), reports);
+        }
     }
 }

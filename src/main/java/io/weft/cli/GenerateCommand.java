@@ -16,6 +16,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
+import java.util.OptionalLong;
 import java.util.Random;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -53,7 +54,7 @@ final class GenerateCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws Exception {
-        Settings settings = CommonOptions.settings().forBatch(1, OptionalInt.empty());
+        Settings settings = CommonOptions.settings().forBatch(1, OptionalInt.empty(), OptionalLong.empty());
         PrintWriter out = spec.commandLine().getOut();
         ModelFiles files = Assembly.open(settings);
         try (Progress progress = new Progress(spec.commandLine().getErr());

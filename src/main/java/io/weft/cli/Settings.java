@@ -23,6 +23,7 @@ import org.eclipse.microprofile.config.Config;
  * @param hostMemoryBytes host memory for the cache
  * @param stagingBytes device memory for chunks on their way
  * @param contextTokens limit on prompt and completion together, below the model's own
+ * @param cacheTokens tokens of all sequences together, where that is known to be less than full contexts of all
  * @param maxSequences requests in a batch
  * @param maxBatchTokens new tokens of a step
  * @param queueLimit requests that may wait
@@ -49,6 +50,7 @@ record Settings(
         OptionalLong hostMemoryBytes,
         OptionalLong stagingBytes,
         OptionalInt contextTokens,
+        OptionalLong cacheTokens,
         int maxSequences,
         int maxBatchTokens,
         int queueLimit,
@@ -110,15 +112,6 @@ record Settings(
             return schedule;
         }
 
-        static ScheduleChoice of(Schedule schedule) {
-            return switch (schedule) {
-                case RESIDENT -> RESIDENT;
-                case FULL_TRANSFER -> FULL_TRANSFER;
-                case KVPR -> KVPR;
-                case CHUNKED -> CHUNKED;
-            };
-        }
-
         String label() {
             return schedule.map(Schedule::label).orElse("auto");
         }
@@ -151,6 +144,7 @@ record Settings(
                 reader.bytes("weft.host-memory"),
                 reader.bytes("weft.staging-memory"),
                 optional(reader, "weft.max-context-tokens"),
+                OptionalLong.empty(),
                 maxSequences,
                 reader.integer("weft.max-batch-tokens", Math.max(512, maxSequences), maxSequences, 1 << 20),
                 reader.integer("weft.queue-limit", 256, 1, 1 << 20),
@@ -172,8 +166,14 @@ record Settings(
                 RequestDefaults.read(reader));
     }
 
-    /** The same for a batch of known size. */
-    Settings forBatch(int sequences, OptionalInt tokens) {
+    /**
+     * The same for batches of known size.
+     *
+     * @param sequences of the largest batch
+     * @param tokens of the longest sequence; as many as the model allows if empty
+     * @param allTokens of all sequences of a batch together, at most; full contexts if empty
+     */
+    Settings forBatch(int sequences, OptionalInt tokens, OptionalLong allTokens) {
         return new Settings(
                 model,
                 servedModelName,
@@ -183,6 +183,7 @@ record Settings(
                 hostMemoryBytes,
                 stagingBytes,
                 tokens,
+                allTokens,
                 sequences,
                 Math.max(maxBatchTokens, sequences),
                 queueLimit,

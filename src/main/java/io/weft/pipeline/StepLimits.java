@@ -17,6 +17,11 @@ public record StepLimits(int sequences, int rows, int logitRows, int contextToke
         }
     }
 
+    /** The same for fewer or shorter sequences. */
+    public StepLimits withLoad(int sequences, int contextTokens) {
+        return new StepLimits(sequences, rows, logitRows, contextTokens);
+    }
+
     /** Open blocks that a step may need at once: one a sequence, and those that prompts fill. */
     public int openBlocks(int blockTokens) {
         return 2 * sequences + Math.ceilDiv(rows, blockTokens);

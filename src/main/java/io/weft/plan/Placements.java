@@ -3,6 +3,7 @@ package io.weft.plan;
 import io.weft.model.CacheForm;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
+import io.weft.plan.PlacementSolution.Placed;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -56,6 +57,14 @@ public record Placements(CostModel costs, DecodeLoad load) {
                 .orElseGet(this::automatic);
     }
 
+    /**
+     * Where blocks go when all sequences of the load are placed together, as a solution of the
+     * {@linkplain PlacementProblem#decode placement problem} has it.
+     */
+    public PlacementPolicy together(Placed placed) {
+        return spread(placed.tokensByForm());
+    }
+
     /** Forms in the proportions of {@code tokens}, evenly spread. */
     private PlacementPolicy spread(Map<CacheForm, Double> tokens) {
         double device = tokens(tokens, CacheForm.DEVICE_KV) + tokens(tokens, CacheForm.DEVICE_ACT);
@@ -76,8 +85,9 @@ public record Placements(CostModel costs, DecodeLoad load) {
         };
     }
 
+    /** Whole tokens: what rounding has left of a form is none. */
     private static double tokens(Map<CacheForm, Double> byForm, CacheForm form) {
-        return byForm.getOrDefault(form, 0.0);
+        return Math.rint(byForm.getOrDefault(form, 0.0));
     }
 
     /** The balanced share of tokens that {@code chunked} keeps as activations on the host, 0 to 1. */

@@ -58,6 +58,17 @@ public record PlanQuestion(
         return form.name().toLowerCase(Locale.ROOT);
     }
 
+    /**
+     * The forms of some names.
+     *
+     * @throws IllegalArgumentException naming the first that is none
+     */
+    public static Set<CacheForm> forms(List<String> labels) {
+        return labels.stream()
+                .map(PlanQuestion::form)
+                .collect(Collectors.toCollection(() -> EnumSet.noneOf(CacheForm.class)));
+    }
+
     /** All names of forms. */
     public static List<String> formLabels() {
         return Arrays.stream(CacheForm.values()).map(PlanQuestion::label).toList();
@@ -136,11 +147,7 @@ public record PlanQuestion(
     }
 
     private Set<CacheForm> chosenForms() {
-        return forms.isEmpty()
-                ? EnumSet.allOf(CacheForm.class)
-                : forms.stream()
-                        .map(PlanQuestion::form)
-                        .collect(Collectors.toCollection(() -> EnumSet.noneOf(CacheForm.class)));
+        return forms.isEmpty() ? EnumSet.allOf(CacheForm.class) : forms(forms);
     }
 
     private static CacheForm form(String label) {

@@ -1,0 +1,270 @@
+package io.weft.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.weft.cli.Bench.Load;
+import io.weft.cli.Bench.Setting;
+import io.weft.cli.Settings.ScheduleChoice;
+import io.weft.model.CacheForm;
+import io.weft.plan.PlanQuestion;
+import io.weft.profile.HardwareProfiler;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
+import java.util.Set;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import picocli.CommandLine;
+
+/** {@code weft bench} on the CPU device with the demo model. What steps take is not looked at. */
+class BenchCommandTest {
+    /** Flags are settings, and settings are system properties. */
+    private static final Map<String, String> PROPERTIES = Map.of(
+            "weft.device", "cpu",
+            "weft.model", "demo",
+            "weft.device-memory", "200MB",
+            "weft.host-memory", "200MB",
+            "weft.cpu.link-gbps", "0.5");
+
+    private static final Load SMALL = new Load(1, 64, 4);
+    private static final Load LARGE = new Load(3, 90, 4);
+
+    @TempDir
+    static Path directory;
+
+    private static Assembly assembly;
+
+    @BeforeAll
+    static void load() {
+        PROPERTIES.forEach(System::setProperty);
+        System.setProperty("weft.profile-directory", directory.toString());
+        Settings settings = CommonOptions.settings()
+                .forBatch(3, OptionalInt.of(LARGE.contextTokens()), OptionalLong.of(LARGE.totalTokens()));
+        assembly = Assembly.load(settings, new HardwareProfiler(Duration.ZERO), progress -> {});
+    }
+
+    @AfterAll
+    static void close() {
+        assembly.close();
+        PROPERTIES.keySet().forEach(System::clearProperty);
+        System.clearProperty("weft.profile-directory");
+    }
+
+    @AfterEach
+    void nothingIsLeftInTheCache() {
+        try (Bench bench = new Bench(assembly, Setting.of(LARGE, ScheduleChoice.RESIDENT), progress -> {})) {
+            assertThat(bench.run()).isPresent();
+        }
+    }
+
+    private static Optional<BenchReport> report(Setting setting) {
+        try (Bench bench = new Bench(assembly, setting, progress -> {})) {
+            return bench.run();
+        }
+    }
+
+    private static BenchReport automatic(Load load, int deviceCachePercent, CacheForm first, CacheForm... more) {
+        Setting setting =
+                new Setting(load, ScheduleChoice.AUTO, OptionalInt.of(deviceCachePercent), EnumSet.of(first, more));
+        return report(setting).orElseThrow();
+    }
+
+    private static BenchReport automatic(Load load, int deviceCachePercent) {
+        return automatic(load, deviceCachePercent, CacheForm.DEVICE_KV, CacheForm.values());
+    }
+
+    private static long tokens(BenchReport report, CacheForm form) {
+        return report.tokensByForm().get(PlanQuestion.label(form));
+    }
+
+    @ParameterizedTest
+    @EnumSource(
+            value = ScheduleChoice.class,
+            names = {"FULL_TRANSFER", "KVPR", "CHUNKED", "RESIDENT"})
+    void aScheduleUsesItsFormsOnly(ScheduleChoice schedule) {
+        for (Load load : List.of(SMALL, LARGE)) {
+            BenchReport report = report(Setting.of(load, schedule)).orElseThrow();
+            assertThat(report.load()).isEqualTo(load.batch() + "x" + load.promptTokens());
+            assertThat(report.deviceCachePercent()).isNull();
+            Set<CacheForm> allowed = Assembly.forms(schedule);
+            long all = 0;
+            for (CacheForm form : CacheForm.values()) {
+                assertThat(tokens(report, form) == 0 || allowed.contains(form))
+                        .as("%s: %s", form, report)
+                        .isTrue();
+                all += tokens(report, form);
+            }
+            int blockTokens = 16;
+            int cached = load.contextTokens() - 1;
+            assertThat(all).isEqualTo((long) load.batch() * (cached / blockTokens) * blockTokens);
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({"1, 64", "3, 90"})
+    void withoutDeviceMemoryAutoIsChunked(int batch, int promptTokens) {
+        Load load = new Load(batch, promptTokens, 4);
+        BenchReport chunked = report(Setting.of(load, ScheduleChoice.CHUNKED)).orElseThrow();
+        BenchReport automatic = automatic(load, 0);
+        // The programme counts the upload of the step's index, which may move one block of a sequence.
+        for (CacheForm form : CacheForm.values()) {
+            assertThat((double) tokens(automatic, form))
+                    .as("%s", form)
+                    .isCloseTo(tokens(chunked, form), within(16.0 * batch));
+        }
+        assertThat(automatic.boundMillis()).isEqualTo(chunked.boundMillis());
+    }
+
+    @Test
+    void withRoomForAllAutoIsResident() {
+        for (BenchReport report : List.of(
+                automatic(LARGE, 100),
+                report(new Setting(LARGE, ScheduleChoice.AUTO, OptionalInt.empty(), EnumSet.allOf(CacheForm.class)))
+                        .orElseThrow())) {
+            assertThat(tokens(report, CacheForm.DEVICE_KV))
+                    .isEqualTo(report.tokensByForm().values().stream()
+                            .mapToLong(tokens -> tokens)
+                            .sum());
+            assertThat(report.linkBytesPerStep()).isZero();
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {0, 10, 25, 50, 75, 99, 100})
+    void theDeviceHoldsNoMoreThanItMay(int percent) {
+        BenchReport report = automatic(LARGE, percent);
+        double keyValues = tokens(report, CacheForm.DEVICE_KV);
+        double activations = tokens(report, CacheForm.DEVICE_ACT);
+        // Shares become whole blocks: of every form perhaps one more a sequence.
+        double spare = 2 * 16 * LARGE.batch();
+        assertThat(keyValues + activations / 2).isLessThanOrEqualTo(percent * LARGE.totalTokens() / 100.0 + spare);
+        assertThat(report.deviceCachePercent()).isEqualTo(percent);
+    }
+
+    @Test
+    void moreMemoryOrMoreFormsNeverMakeTheBoundLonger() {
+        List<Double> bounds = new ArrayList<>();
+        for (int percent : List.of(0, 25, 50, 100)) {
+            BenchReport all = automatic(LARGE, percent);
+            BenchReport keyValues = automatic(LARGE, percent, CacheForm.DEVICE_KV, CacheForm.HOST_KV);
+            assertThat(all.boundMillis()).isLessThanOrEqualTo(keyValues.boundMillis() * (1 + 1e-9));
+            assertThat(tokens(keyValues, CacheForm.DEVICE_ACT) + tokens(keyValues, CacheForm.HOST_ACT))
+                    .isZero();
+            assertThat(keyValues.forms()).containsExactly("device_kv", "host_kv");
+            bounds.add(all.boundMillis());
+        }
+        assertThat(bounds.reversed()).isSorted();
+    }
+
+    @Test
+    void aLoadIsPlannedAsIfItWereTheOnlyOne() {
+        Settings alone = CommonOptions.settings()
+                .forBatch(SMALL.batch(), OptionalInt.of(SMALL.contextTokens()), OptionalLong.of(SMALL.totalTokens()));
+        try (Assembly small = Assembly.load(alone, new HardwareProfiler(Duration.ZERO), progress -> {})) {
+            for (ScheduleChoice schedule : ScheduleChoice.values()) {
+                var there = small.runtime(schedule).planning().get();
+                var here = assembly.runtime(schedule, assembly.limits().withLoad(SMALL.batch(), SMALL.contextTokens()))
+                        .planning()
+                        .get();
+                assertThat(here.planner()).as("%s", schedule).isEqualTo(there.planner());
+            }
+        }
+    }
+
+    @Test
+    void whatDoesNotFitIsLeftOut() {
+        assertThat(report(Setting.of(new Load(4, 4096, 4), ScheduleChoice.CHUNKED)))
+                .as("longer than the model's context")
+                .isEmpty();
+        assertThat(report(new Setting(LARGE, ScheduleChoice.AUTO, OptionalInt.of(50), EnumSet.of(CacheForm.DEVICE_KV))))
+                .as("half of the memory that it needs")
+                .isEmpty();
+    }
+
+    private record Run(int status, String out, String error) {}
+
+    private static Run run(String line) {
+        StringWriter out = new StringWriter();
+        StringWriter error = new StringWriter();
+        CommandLine command = WeftMain.commandLine();
+        command.setOut(new PrintWriter(out));
+        command.setErr(new PrintWriter(error));
+        return new Run(command.execute(line.split(" ")), out.toString(), error.toString());
+    }
+
+    @Test
+    void oneRunMeasuresAllSettings() throws IOException {
+        Path json = directory.resolve("bench.json");
+        Run run = run("bench --loads 1x48,2x64 --schedules full-transfer,auto --device-cache 0,50"
+                + " --forms device_kv,host_kv --forms device_kv,host_act --generate 4 --json " + json);
+        assertThat(run.error()).isEmpty();
+        assertThat(run.status()).isZero();
+        JsonNode reports = new ObjectMapper().readTree(json.toFile());
+        assertThat(reports).hasSize(2 * (1 + 2 * 2));
+        for (JsonNode report : reports) {
+            double predicted = report.get("predicted_step_millis").asDouble();
+            double measured = report.get("step_millis_median").asDouble();
+            assertThat(report.get("predicted_ratio").asDouble()).isCloseTo(predicted / measured, within(1e-9));
+            assertThat(report.get("deviation_percent").asDouble())
+                    .isCloseTo(100 * (predicted - measured) / measured, within(1e-6));
+            assertThat(report.get("bound_millis").asDouble()).isPositive();
+            assertThat(report.get("tokens_by_form").properties()).hasSize(CacheForm.values().length);
+            assertThat(report.get("load").asText())
+                    .isEqualTo(report.get("batch").asInt() + "x"
+                            + report.get("prompt_tokens").asInt());
+        }
+        List<String> rows = run.out()
+                .lines()
+                .filter(line -> line.startsWith("1x48") || line.startsWith("2x64"))
+                .toList();
+        assertThat(rows).hasSize(reports.size());
+        assertThat(run.out().lines()).allMatch(line -> line.length() <= 120);
+        // Each load has its own full transfer to compare with.
+        assertThat(rows)
+                .filteredOn(row -> row.contains("full-transfer"))
+                .hasSize(2)
+                .allMatch(row -> row.endsWith("1.00"));
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "--loads 8",
+                "--loads 0x5",
+                "--loads 4097x5",
+                "--loads 8x1024 --batch 3",
+                "--loads 8x1024 --prompt 3",
+                "--schedules auto --device-cache 101",
+                "--schedules auto --forms device_kw",
+                "--schedules automatic",
+                "--schedules chunked --device-cache 50",
+                "--forms host_kv",
+                "--generate 1",
+                "--prompt 0",
+            })
+    void wrongFlagsAreSaidInOneLine(String flags) {
+        Run run = run("bench " + flags);
+        assertThat(run.status()).isEqualTo(2);
+        assertThat(run.out()).isEmpty();
+        assertThat(run.error()).startsWith("--").doesNotContain("Exception");
+    }
+}
