@@ -510,15 +510,16 @@ struct Partials {
     }
 };
 
+// Both kernels for few rows look up what they will need in the step's index arrays, which no kernel writes, before the
+// kernel in front has ended.
+//
 // Spans of few rows: one warp a tile. Neighbouring warps take the heads of the same tokens, which lie side by side in
 // memory. Grid: (K/V heads * query tiles / FEW_WARPS, tiles, spans).
 template <typename T, int GROUPS, bool VECTORS, int FEW_WARPS>
 __device__ __forceinline__ void attendFew(const Call<T>& call, const Partials& partials) {
     extern __shared__ __align__(16) unsigned char attentionTiles[];
+    letNextKernelStart();
     Span span(call.spans + SPAN_INTS * blockIdx.z);
-    if (span.rows > call.fewRows) {
-        return;
-    }
     int group = call.heads / call.keyValueHeads;
     int item = blockIdx.x * FEW_WARPS + threadIdx.x / 32;
     int keyValueHead = item % call.keyValueHeads;
@@ -527,24 +528,22 @@ __device__ __forceinline__ void attendFew(const Call<T>& call, const Partials& p
     TileGrid grid(call.cellTokens);
     int start = grid.start(span.fromToken, partials.firstTile + tile);
     int end = grid.end(span.fromToken, partials.firstTile + tile);
-    int queries = span.rows * group;
-    if (tile >= partials.tiles || start >= span.toToken || queryTile * TILE_QUERIES >= queries) {
-        return;
-    }
+    int queries = span.rows > call.fewRows || tile >= partials.tiles ? 0 : span.rows * group;
     int lane = threadIdx.x % 32;
     int query[2] = {queryTile * TILE_QUERIES + lane / 4, queryTile * TILE_QUERIES + lane / 4 + 8};
     const Sight sight[2] = {sightOf(call, span, query[0], queries, group),
                             sightOf(call, span, query[1], queries, group)};
     int from = warpLeast(sight[0].from < sight[1].from ? sight[0].from : sight[1].from);
     int to = warpMost(sight[0].to > sight[1].to ? sight[0].to : sight[1].to);
+    TokenRows rows;
+    rows.find<TILE_TOKENS>(call, span.sequence, start, from, to < end ? to : end);
+    awaitEarlierKernels();
     if (from >= end || to <= start) {
         return;
     }
     T* keys = reinterpret_cast<T*>(attentionTiles) + threadIdx.x / 32 * 2 * Tile<GROUPS>::ELEMENTS;
     T* values = keys + Tile<GROUPS>::ELEMENTS;
     size_t keyOffset = static_cast<size_t>(keyValueHead) * call.headSize;
-    TokenRows rows;
-    rows.find<TILE_TOKENS>(call, span.sequence, start, from, to < end ? to : end);
     bring<T, GROUPS, VECTORS, TILE_TOKENS>(call, rows, keyOffset, keys);
     commitCopies();
     bring<T, GROUPS, VECTORS, TILE_TOKENS>(
@@ -591,21 +590,22 @@ __device__ __forceinline__ void attendFew(const Call<T>& call, const Partials& p
 template <typename T>
 __device__ __forceinline__ void mergeFew(const Call<T>& call, const Partials& partials) {
     constexpr int AHEAD = 32;
+    letNextKernelStart();
     Span span(call.spans + SPAN_INTS * blockIdx.z);
     int group = call.heads / call.keyValueHeads;
     int query = blockIdx.x;
-    int queries = span.rows * group;
-    if (span.rows > call.fewRows || query >= queries) {
-        return;
-    }
+    int queries = span.rows > call.fewRows ? 0 : span.rows * group;
     Sight sight = sightOf(call, span, query, queries, group);
     TileGrid grid(call.cellTokens);
     bool begins = span.fromToken == 0 && partials.firstTile == 0;
     bool sees = sight.from < sight.to;
     int firstTile = sees ? grid.tileOf(span.fromToken, sight.from) - partials.firstTile : 0;
     int lastTile = sees ? grid.tileOf(span.fromToken, sight.to - 1) - partials.firstTile : -1;
-    bool ends =
-        sees && lastTile < partials.tiles && positionOf(call, span, query, group) < span.toToken;
+    bool ends = sees && lastTile < partials.tiles && positionOf(call, span, query, group) < span.toToken;
+    awaitEarlierKernels();
+    if (query >= queries) {
+        return;
+    }
     firstTile = firstTile > 0 ? firstTile : 0;
     lastTile = lastTile < partials.tiles ? lastTile : partials.tiles - 1;
     if (firstTile > lastTile && !begins) {
@@ -705,7 +705,6 @@ __device__ __forceinline__ void mergeFew(const Call<T>& call, const Partials& pa
     }                                                                                                                 \
     extern "C" __global__ void __launch_bounds__(32 * FEW_WARPS)                                                      \
         attend_few_##SIZE##_##NAME(CALL_PARAMETERS(T), PARTIALS_PARAMETERS) {                                         \
-        beginKernel();                                                                                                \
         attendFew<T, GROUPS, VECTORS, FEW_WARPS>(CALL(T), PARTIALS);                                                  \
     }
 
@@ -718,7 +717,6 @@ __device__ __forceinline__ void mergeFew(const Call<T>& call, const Partials& pa
     ATTENTION_KERNELS(NAME, T, any, 8, false, 1, 1, 2)                                             \
     extern "C" __global__ void __launch_bounds__(256)                                              \
         merge_few_##NAME(CALL_PARAMETERS(T), PARTIALS_PARAMETERS) {                                \
-        beginKernel();                                                                             \
         mergeFew<T>(CALL(T), PARTIALS);                                                            \
     }
 

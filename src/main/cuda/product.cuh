@@ -207,8 +207,6 @@ __device__ __forceinline__ void product(const T* in, const T* weights, const T* 
 #define PRODUCT_KERNELS(NAME, T)                                 \
     PRODUCT_KERNEL(NAME, T, 16, 4, 1, 1, 1, 128, 7, true)        \
     PRODUCT_KERNEL(NAME, T, 16_deep, 4, 1, 1, 1, 128, 16, true)  \
-    PRODUCT_KERNEL(NAME, T, 32, 4, 1, 1, 2, 128, 5, true)        \
-    PRODUCT_KERNEL(NAME, T, 32_deep, 4, 1, 1, 2, 128, 12, true)  \
     PRODUCT_KERNEL(NAME, T, any, 4, 1, 1, 2, 64, 3, false)
 
 PRODUCT_KERNELS(f16, __half)

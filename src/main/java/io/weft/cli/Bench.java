@@ -8,6 +8,7 @@ import io.weft.engine.Planning;
 import io.weft.model.CacheForm;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
+import io.weft.observe.ObservedStep;
 import io.weft.pipeline.StageCompleted;
 import io.weft.pipeline.Step;
 import io.weft.pipeline.StepBatch;
@@ -28,6 +29,9 @@ import io.weft.plan.Placements;
 import io.weft.plan.PlanQuestion;
 import io.weft.plan.StageTiming;
 import io.weft.plan.StepPlan;
+import io.weft.plan.StepTokens;
+import io.weft.plan.Timeline;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -35,7 +39,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
-import java.util.OptionalLong;
 import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
@@ -105,13 +108,18 @@ final class Bench implements AutoCloseable {
      * @param nanos from issue to logits on the host
      * @param issueNanos that issuing took
      * @param linkBytes of cached tokens to the device
-     * @param linkBusyNanos that the link to the device was busy; empty for a step without observers
+     * @param measured when its stages ran; empty for a step without observers
      * @param predictedNanos what the simulator says
      */
     private record Measured(
-            long nanos, long issueNanos, long linkBytes, OptionalLong linkBusyNanos, long predictedNanos) {}
+            long nanos, long issueNanos, long linkBytes, Optional<Timeline> measured, long predictedNanos) {
+        /** That the link to the device was busy. */
+        Optional<Long> linkBusyNanos() {
+            return measured.map(timeline -> timeline.busyNanos(Lane.LINK_IN));
+        }
+    }
 
-    private static final Supplier<OptionalLong> UNOBSERVED = OptionalLong::empty;
+    private static final Supplier<Optional<Timeline>> UNOBSERVED = Optional::empty;
 
     private final Assembly assembly;
     private final Setting setting;
@@ -121,6 +129,7 @@ final class Bench implements AutoCloseable {
     private final Consumer<String> progress;
     private final List<CacheSequence> sequences = new ArrayList<>();
     private final int[] lastTokens;
+    private Optional<ObservedStep> lastObserved = Optional.empty();
 
     /** @param progress told what is being done, for people */
     Bench(Assembly assembly, Setting setting, Consumer<String> progress) {
@@ -331,14 +340,19 @@ final class Bench implements AutoCloseable {
         return without.isEmpty() ? steps : without;
     }
 
-    /** Subscribes to a step's stages; what they come to once it has run. */
-    private Supplier<OptionalLong> observed(Step step) {
+    /** Subscribes to a step's stages; when they ran once it has. */
+    private Supplier<Optional<Timeline>> observed(Step step) {
         CompletableFuture<List<StageTiming>> timings =
                 step.stages().map(StageCompleted::timing).collect().asList().subscribeAsCompletionStage();
-        return () -> OptionalLong.of(busyNanos(timings.join()));
+        return () -> Optional.of(Timeline.inPlanOrder(timings.join()));
     }
 
-    private Measured decode(Function<Step, Supplier<OptionalLong>> observation) {
+    /** The last step whose stages were timed. */
+    Optional<ObservedStep> lastObserved() {
+        return lastObserved;
+    }
+
+    private Measured decode(Function<Step, Supplier<Optional<Timeline>>> observation) {
         List<Integer> members = new ArrayList<>();
         List<StepSequence> parts = new ArrayList<>();
         for (int i = 0; i < load.batch(); i++) {
@@ -349,26 +363,26 @@ final class Bench implements AutoCloseable {
         long started = System.nanoTime();
         StepPlan plan = planning.planner().plan(batch.shape());
         Step step = runtime.pipeline().step(batch, plan);
-        Supplier<OptionalLong> linkBusyNanos = observation.apply(step);
+        Supplier<Optional<Timeline>> timeline = observation.apply(step);
         CompletableFuture<StepResult> result = step.result().subscribeAsCompletionStage();
         long issued = System.nanoTime();
         StepResult logits = result.join();
         long nanos = System.nanoTime() - started;
+        Instant ended = Instant.now();
         finish(batch, members, logits);
-        return new Measured(
-                nanos,
-                issued - started,
+        Timeline predicted = assembly.costs().simulator().play(plan);
+        Optional<Timeline> measured = timeline.get();
+        measured.ifPresent(stages -> lastObserved = Optional.of(new ObservedStep(
+                sequences.getFirst().tokens() - load.promptTokens(),
+                ended,
+                batch.sequences().size(),
+                batch.rows(),
                 plan.linkInBytes(),
-                linkBusyNanos.get(),
-                assembly.costs().simulator().play(plan).totalNanos());
-    }
-
-    /** Stages of one lane do not overlap. */
-    private static long busyNanos(List<StageTiming> timings) {
-        return timings.stream()
-                .filter(timing -> timing.planned().stage().lane() == Lane.LINK_IN)
-                .mapToLong(StageTiming::nanos)
-                .sum();
+                StepTokens.of(plan.shape(), runtime.cache().geometry().blockTokens()),
+                nanos,
+                predicted,
+                stages)));
+        return new Measured(nanos, issued - started, plan.linkInBytes(), measured, predicted.totalNanos());
     }
 
     private static StepResult await(Step step) {

@@ -8,6 +8,8 @@ import io.weft.cli.Settings.ScheduleChoice;
 import io.weft.model.CacheForm;
 import io.weft.model.ModelPreset;
 import io.weft.model.ModelSource;
+import io.weft.observe.ChromeTrace;
+import io.weft.observe.ObservedStep;
 import io.weft.plan.PlanQuestion;
 import io.weft.profile.HardwareProfiler;
 import java.io.IOException;
@@ -124,6 +126,13 @@ final class BenchCommand implements Callable<Integer> {
     @Option(names = "--json", order = 27, paramLabel = "FILE", description = "Write the figures to this file as well.")
     private Path json = Path.of("");
 
+    @Option(
+            names = "--trace",
+            order = 28,
+            paramLabel = "FILE",
+            description = "Write when the stages of one step of each setting ran, and when they should have, for Perfetto.")
+    private Path trace = Path.of("");
+
     @Spec
     private CommandSpec spec;
 
@@ -141,6 +150,7 @@ final class BenchCommand implements Callable<Integer> {
                         chosenLoads.stream().mapToLong(Load::totalTokens).max());
         PrintWriter out = spec.commandLine().getOut();
         List<BenchReport> reports = new ArrayList<>();
+        List<ObservedStep> observed = new ArrayList<>();
         try (Progress progress = new Progress(spec.commandLine().getErr());
                 Assembly assembly = Assembly.load(largest, new HardwareProfiler(PROFILING_TIME), progress::show)) {
             out.print(assembly.budget());
@@ -148,15 +158,17 @@ final class BenchCommand implements Callable<Integer> {
                 try (Bench bench = new Bench(assembly, setting, progress::show)) {
                     Optional<BenchReport> report = bench.run();
                     report.ifPresent(reports::add);
+                    bench.lastObserved().ifPresent(observed::add);
                     if (report.isEmpty()) {
                         progress.clear();
                         out.println("left out: " + bench.tooLarge());
                     }
                 }
                 // A long run that is stopped leaves what it has measured.
-                write(reports);
+                write(json, reports);
             }
         }
+        write(trace, ChromeTrace.of(observed));
         out.print(BenchReport.table(reports));
         out.flush();
         return reports.isEmpty() ? 1 : 0;
@@ -267,9 +279,9 @@ final class BenchCommand implements Callable<Integer> {
         return new ParameterException(spec.commandLine(), message);
     }
 
-    private void write(List<BenchReport> reports) throws IOException {
-        if (!json.toString().isEmpty()) {
-            new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT).writeValue(json.toFile(), reports);
+    private static void write(Path file, Object figures) throws IOException {
+        if (!file.toString().isEmpty()) {
+            new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT).writeValue(file.toFile(), figures);
         }
     }
 }

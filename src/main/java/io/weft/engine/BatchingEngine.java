@@ -22,7 +22,6 @@ import io.weft.plan.Timeline;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.Deque;
 import java.util.EnumMap;
 import java.util.List;
@@ -438,14 +437,7 @@ public final class BatchingEngine implements Engine, AutoCloseable {
         }
         // The tokens are out. The next step uses the same events again, so that these must have been read.
         runtime.observer()
-                .stepped(plan, nanos, timings.map(CompletableFuture::join).map(BatchingEngine::timeline));
-    }
-
-    /** Stages complete in another order than that of the plan. */
-    private static Timeline timeline(List<StageTiming> timings) {
-        return Timeline.of(timings.stream()
-                .sorted(Comparator.comparingInt(timing -> timing.planned().index()))
-                .toList());
+                .stepped(plan, nanos, timings.map(CompletableFuture::join).map(Timeline::inPlanOrder));
     }
 
     /** One row for every decoding request, then pieces of prompts with the rows that are left. */

@@ -31,6 +31,13 @@ public record Timeline(List<StageTiming> stages, long totalNanos, Map<Lane, Long
         return new Timeline(stages, total, busy);
     }
 
+    /** The timeline of stages as they completed, which is another order than that of the plan. */
+    public static Timeline inPlanOrder(List<StageTiming> stages) {
+        return of(stages.stream()
+                .sorted(Comparator.comparingInt(timing -> timing.planned().index()))
+                .toList());
+    }
+
     /** Time in which the stages of a lane ran. */
     public long busyNanos(Lane lane) {
         return busyNanos.getOrDefault(lane, 0L);

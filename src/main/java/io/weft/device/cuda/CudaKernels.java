@@ -27,7 +27,7 @@ final class CudaKernels implements Kernels {
     private static final int WARP = 32;
     private static final int PRODUCT_THREADS = 128;
     /** Rows up to which the product kernel is used for outputs of few columns, and of many. */
-    private static final int PRODUCT_ROWS_MOST = 64;
+    private static final int PRODUCT_ROWS_MOST = 16;
 
     private static final int PRODUCT_ROWS_MOST_WIDE = 8;
     /** Columns of the narrowest tiles with which the library reaches the rate of device memory. */
@@ -199,13 +199,9 @@ final class CudaKernels implements Kernels {
     }
 
     private KernelSet.Product product(int rows, int columns) {
-        boolean few = rows <= kernels.product16.rows();
-        KernelSet.Product usual = few ? kernels.product16 : kernels.product32;
-        int blocks = Math.ceilDiv(columns, KernelSet.Product.COLUMNS) * Math.ceilDiv(rows, usual.rows());
-        if (blocks > context.multiprocessors()) {
-            return usual;
-        }
-        return few ? kernels.product16Deep : kernels.product32Deep;
+        int blocks = Math.ceilDiv(columns, KernelSet.Product.COLUMNS)
+                * Math.ceilDiv(rows, kernels.product16.rows());
+        return blocks > context.multiprocessors() ? kernels.product16 : kernels.product16Deep;
     }
 
     private void product(

@@ -35,14 +35,10 @@ final class KernelSet {
     final CudaKernel toFloat;
     final CudaKernel gatherRows;
     final CudaKernel mergeFew;
-    /** For products of up to 16 rows. */
+    /** For products of few rows. */
     final Product product16;
     /** The same for grids of a block a multiprocessor. */
     final Product product16Deep;
-    /** For products of more rows. */
-    final Product product32;
-    /** The same for grids of a block a multiprocessor. */
-    final Product product32Deep;
     /** For products of any sizes and addresses. */
     final Product productAny;
 
@@ -148,8 +144,6 @@ final class KernelSet {
         mergeFew = loader.load("merge_few_" + type, ATTEND_ARGUMENTS + PARTIALS_ARGUMENTS);
         product16 = Product.load(loader, "16", type, 16, 128, 7);
         product16Deep = Product.loadDeep(loader, "16_deep", type, 16, 128, 16, sharedBytesMost, product16);
-        product32 = Product.load(loader, "32", type, 32, 128, 5);
-        product32Deep = Product.loadDeep(loader, "32_deep", type, 32, 128, 12, sharedBytesMost, product32);
         productAny = Product.load(loader, "any", type, 32, 64, 3);
         List<Attend> sizes = new ArrayList<>();
         for (int headSize : HEAD_SIZES) {

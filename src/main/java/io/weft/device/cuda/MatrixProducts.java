@@ -17,6 +17,12 @@ final class MatrixProducts {
     /** Of the preallocated memory, as the library recommends for Hopper. */
     static final long WORKSPACE_BYTES = 32L << 20;
 
+    /**
+     * The library's choices for fewer rows leave the device half idle where K is large: on an H100, 32 rows by (4096,
+     * 16384) take 141 µs as chosen for 32 and 52 µs as chosen for 128.
+     */
+    private static final int BUCKET_ROWS_LEAST = 128;
+
     /** What the fastest algorithms ask of all addresses and row lengths. */
     private static final int ALIGNMENT_BYTES = 16;
 
@@ -145,9 +151,10 @@ final class MatrixProducts {
                                         shape.bias())));
     }
 
-    /** The number of rows that the algorithm for {@code rows} rows is chosen for: the next power of two. */
+    /** The number of rows that the algorithm for {@code rows} rows is chosen for: the next power of two from 128 on. */
     static int bucket(int rows) {
         int highest = Integer.highestOneBit(rows);
-        return highest == rows || highest == 1 << 30 ? highest : 2 * highest;
+        int next = highest == rows || highest == 1 << 30 ? highest : 2 * highest;
+        return Math.max(next, BUCKET_ROWS_LEAST);
     }
 }
