@@ -31,6 +31,7 @@ import io.weft.plan.ChunkSizes;
 import io.weft.plan.CostModel;
 import io.weft.plan.DecodeLoad;
 import io.weft.plan.HardwareProfile;
+import io.weft.plan.MovePlanner;
 import io.weft.plan.PlacementPolicy;
 import io.weft.plan.Placements;
 import io.weft.plan.Schedule;
@@ -365,7 +366,8 @@ final class Assembly implements AutoCloseable {
         }
         Placements placements = placements(current, load, planner.chunkTokens());
         return choice.schedule().isEmpty()
-                ? new Planning(planner, placements::admission)
+                ? new Planning(
+                        planner, placements::admission, Optional.of(new MovePlanner(current, planner.chunkTokens())))
                 : Planning.fixed(planner, placement(choice, placements));
     }
 
