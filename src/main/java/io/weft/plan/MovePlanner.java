@@ -7,9 +7,11 @@ import io.weft.model.CacheGeometry;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.EnumMap;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.stream.IntStream;
 
 /**
@@ -62,6 +64,9 @@ public record MovePlanner(CostModel costs, int chunkTokens) {
      * @param freeHostBytes host memory that is left for homes
      */
     public List<Move> moves(List<Running> sequences, long freeDeviceBytes, long freeHostBytes) {
+        if (sequences.isEmpty()) {
+            return List.of();
+        }
         Decision decision = new Decision(sequences, freeDeviceBytes, freeHostBytes);
         List<Integer> longestFirst = IntStream.range(0, sequences.size())
                 .boxed()
@@ -123,6 +128,9 @@ public record MovePlanner(CostModel costs, int chunkTokens) {
         private final Map<CacheForm, Route> routes = new EnumMap<>(CacheForm.class);
         private final List<Move> homes = new ArrayList<>();
         private final List<Move> copies = new ArrayList<>();
+        /** Forms of blocks that may still be copied. */
+        private final Set<CacheForm> candidates = EnumSet.of(CacheForm.HOST_KV, CacheForm.HOST_ACT);
+
         private final double copyNanosMost;
         private double linkNanos;
         private double computeNanos;
@@ -136,17 +144,15 @@ public record MovePlanner(CostModel costs, int chunkTokens) {
             this.freeDeviceBytes = freeDeviceBytes;
             this.freeHostBytes = freeHostBytes;
             long tokens = sequences.stream().mapToLong(Running::tokens).sum();
-            long copyTokens = Math.clamp(tokens / Math.max(1, sequences.size()), 1, chunkTokens);
+            long copyTokens = Math.clamp(tokens / sequences.size(), 1, chunkTokens);
             for (CacheForm form : CacheForm.values()) {
                 routes.put(form, Route.of(form, costs, copyTokens, Math.clamp(tokens, 1, chunkTokens)));
             }
             linkNanos = costs.nanos(new Stage.Upload());
             computeNanos = costs.baseNanos(sequences.size(), tokens);
-            for (Running sequence : sequences) {
-                for (CacheForm form : sequence.forms().subList(0, fullBlocks(sequence))) {
-                    linkNanos += nanos(form, Lane.LINK_IN);
-                    computeNanos += nanos(form, Lane.COMPUTE);
-                }
+            for (CacheForm form : CacheForm.values()) {
+                linkNanos += fullBlocks(form) * nanos(form, Lane.LINK_IN);
+                computeNanos += fullBlocks(form) * nanos(form, Lane.COMPUTE);
             }
             copyNanosMost = STEP_SHARE * Math.max(linkNanos, computeNanos);
         }
@@ -155,6 +161,17 @@ public record MovePlanner(CostModel costs, int chunkTokens) {
             List<Move> moves = new ArrayList<>(homes);
             moves.addAll(copies);
             return moves;
+        }
+
+        private long fullBlocks(CacheForm form) {
+            long blocks = 0;
+            for (Running sequence : sequences) {
+                int full = MovePlanner.this.fullBlocks(sequence);
+                for (int block = 0; block < full; block++) {
+                    blocks += sequence.forms().get(block) == form ? 1 : 0;
+                }
+            }
+            return blocks;
         }
 
         /** Time that a block takes of a lane in a step. */
@@ -169,7 +186,7 @@ public record MovePlanner(CostModel costs, int chunkTokens) {
          */
         void takeUp(int index) {
             Running sequence = sequences.get(index);
-            int full = fullBlocks(sequence);
+            int full = MovePlanner.this.fullBlocks(sequence);
             int from = 0;
             for (int block = 0; block <= full; block++) {
                 boolean isTaken = block < full && takes(sequence.forms().get(block), sequence.stepsLeft());
@@ -182,8 +199,9 @@ public record MovePlanner(CostModel costs, int chunkTokens) {
             }
         }
 
+        /** Once a form is refused it always will be: gains, time and memory only get less, and so do the steps left. */
         private boolean takes(CacheForm form, int stepsLeft) {
-            if (form.place() == Place.DEVICE) {
+            if (!candidates.contains(form)) {
                 return false;
             }
             CacheForm copy = CacheForm.of(form.content(), Place.DEVICE);
@@ -194,15 +212,9 @@ public record MovePlanner(CostModel costs, int chunkTokens) {
             boolean pays = savedNanos > 0 && savedNanos * stepsLeft >= GAIN_FACTOR * blockNanos;
             // One block a step is always allowed: some have more layers than others have blocks.
             boolean isTimely = copyNanos == 0 || copyNanos + blockNanos <= copyNanosMost;
-            if (!pays || !isTimely) {
-                return false;
-            }
             long bytes = geometry().blockBytes(form.content());
-            if (freeDeviceBytes < bytes && !homesAreGivenUp) {
-                homesAreGivenUp = true;
-                giveUpHomes(GAIN_FACTOR * blockNanos / savedNanos);
-            }
-            if (freeDeviceBytes < bytes) {
+            if (!pays || !isTimely || !hasMemory(bytes, GAIN_FACTOR * blockNanos / savedNanos)) {
+                candidates.remove(form);
                 return false;
             }
             freeDeviceBytes -= bytes;
@@ -212,13 +224,21 @@ public record MovePlanner(CostModel costs, int chunkTokens) {
             return true;
         }
 
+        /** Whether memory is free, perhaps because blocks that are not full for some steps have given it up. */
+        private boolean hasMemory(long bytes, double steps) {
+            if (freeDeviceBytes < bytes && !homesAreGivenUp) {
+                homesAreGivenUp = true;
+                giveUpHomes(steps);
+            }
+            return freeDeviceBytes >= bytes;
+        }
+
         /** Homes on the device of blocks that are not full for that many steps, as many as full blocks could use. */
         private void giveUpHomes(double steps) {
             long wantedBytes = 0;
-            for (Running sequence : sequences) {
-                for (CacheForm form : sequence.forms().subList(0, fullBlocks(sequence))) {
-                    wantedBytes += form.place() == Place.HOST ? geometry().blockBytes(form.content()) : 0;
-                }
+            for (Content content : Content.values()) {
+                wantedBytes += fullBlocks(CacheForm.of(content, Place.HOST))
+                        * geometry().blockBytes(content);
             }
             Homes given = new Homes(linkNanos, computeNanos);
             for (int i = 0; i < sequences.size(); i++) {
@@ -231,12 +251,12 @@ public record MovePlanner(CostModel costs, int chunkTokens) {
 
         /** Chooses what new homes on the host hold: what keeps the busier lane less busy once the blocks are full. */
         private final class Homes {
-            private double linkNanos;
-            private double computeNanos;
+            private double fullLinkNanos;
+            private double fullComputeNanos;
 
-            Homes(double linkNanos, double computeNanos) {
-                this.linkNanos = linkNanos;
-                this.computeNanos = computeNanos;
+            Homes(double fullLinkNanos, double fullComputeNanos) {
+                this.fullLinkNanos = fullLinkNanos;
+                this.fullComputeNanos = fullComputeNanos;
             }
 
             /** Bytes that are given up on the device, by blocks from {@code first} on. */
@@ -253,8 +273,8 @@ public record MovePlanner(CostModel costs, int chunkTokens) {
                         }
                         freeHostBytes -= hostBytes;
                         givenBytes += geometry().blockBytes(forms.get(block).content());
-                        linkNanos += nanos(form, Lane.LINK_IN);
-                        computeNanos += nanos(form, Lane.COMPUTE);
+                        fullLinkNanos += nanos(form, Lane.LINK_IN);
+                        fullComputeNanos += nanos(form, Lane.COMPUTE);
                         blocks.computeIfAbsent(form, same -> new ArrayList<>()).addFirst(block);
                     }
                 }
@@ -271,7 +291,8 @@ public record MovePlanner(CostModel costs, int chunkTokens) {
             }
 
             private double stepNanos(CacheForm form) {
-                return Math.max(linkNanos + nanos(form, Lane.LINK_IN), computeNanos + nanos(form, Lane.COMPUTE));
+                return Math.max(
+                        fullLinkNanos + nanos(form, Lane.LINK_IN), fullComputeNanos + nanos(form, Lane.COMPUTE));
             }
         }
     }
