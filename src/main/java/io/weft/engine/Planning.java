@@ -3,7 +3,7 @@ package io.weft.engine;
 import io.weft.plan.MovePlanner;
 import io.weft.plan.Occupancy;
 import io.weft.plan.PlacementPolicy;
-import io.weft.plan.StepPlanner;
+import io.weft.plan.Planner;
 import java.util.Optional;
 
 /**
@@ -13,7 +13,7 @@ import java.util.Optional;
  * @param admission places sequences
  * @param moves moves blocks of running sequences; without it they stay where they are
  */
-public record Planning(StepPlanner planner, Admission admission, Optional<MovePlanner> moves) {
+public record Planning(Planner planner, Admission admission, Optional<MovePlanner> moves) {
     /** Where the blocks of a sequence go that is about to be admitted. */
     @FunctionalInterface
     public interface Admission {
@@ -25,7 +25,7 @@ public record Planning(StepPlanner planner, Admission admission, Optional<MovePl
     }
 
     /** The same placement whatever the cache holds; nothing moves. */
-    public static Planning fixed(StepPlanner planner, PlacementPolicy placement) {
+    public static Planning fixed(Planner planner, PlacementPolicy placement) {
         return new Planning(planner, (occupancy, tokens) -> placement, Optional.empty());
     }
 }

@@ -79,8 +79,7 @@ public record Placements(CostModel costs, DecodeLoad load) {
         double deviceActivations = device > 0 ? tokens(tokens, CacheForm.DEVICE_ACT) / device : 0;
         double hostActivations = host > 0 ? tokens(tokens, CacheForm.HOST_ACT) / host : activationShare();
         return (block, promptTokens) -> {
-            // A block that finds no room on the device after all is one of those on the host.
-            int ofHost = (int) Math.max(0, block - deviceBlocks);
+            int ofHost = (int) (block < deviceBlocks ? block : block - deviceBlocks);
             CacheForm onHost = isActivation(ofHost, hostActivations) ? CacheForm.HOST_ACT : CacheForm.HOST_KV;
             if (block >= deviceBlocks) {
                 return List.of(onHost);
