@@ -380,14 +380,18 @@ public final class BatchingEngine implements Engine, AutoCloseable {
         }
     }
 
-    /** Finds homes in memory that is free, then in memory of copies, which are given back. */
+    /** Finds homes in memory that is free, else in memory of copies, which are given back. */
     private Optional<CacheSequence> admitted(ActiveRequest request, EngineRuntime runtime) {
-        if (missingBytes(request, runtime) > 0 && !makeRoom(request, runtime)) {
+        CacheUsage least = runtime.cache().usage().withoutCopies();
+        if (missingBytes(request, runtime, least) > 0 && !makeRoom(request, runtime)) {
             return Optional.empty();
         }
         CacheUsage usage = runtime.cache().usage();
-        Optional<CacheSequence> cache = admitted(request, runtime, usage);
-        return cache.isEmpty() && usage.copyBytes() > 0 ? admitted(request, runtime, usage.withoutCopies()) : cache;
+        Optional<CacheSequence> besideCopies =
+                missingBytes(request, runtime, usage) > 0 ? Optional.empty() : admitted(request, runtime, usage);
+        return besideCopies.isEmpty() && usage.copyBytes() > 0
+                ? admitted(request, runtime, usage.withoutCopies())
+                : besideCopies;
     }
 
     private Optional<CacheSequence> admitted(ActiveRequest request, EngineRuntime runtime, CacheUsage usage) {
@@ -396,9 +400,8 @@ public final class BatchingEngine implements Engine, AutoCloseable {
     }
 
     /** What a request is short of for its blocks in their smallest form; not positive if it may fit. */
-    private static long missingBytes(ActiveRequest request, EngineRuntime runtime) {
+    private static long missingBytes(ActiveRequest request, EngineRuntime runtime, CacheUsage usage) {
         CacheGeometry geometry = runtime.cache().geometry();
-        CacheUsage usage = runtime.cache().usage().withoutCopies();
         long blockBytes = Math.min(geometry.blockBytes(Content.KEY_VALUE), geometry.blockBytes(Content.ACTIVATION));
         return request.maxTokens() / geometry.blockTokens() * blockBytes
                 - usage.device().freeBytes()
@@ -411,7 +414,8 @@ public final class BatchingEngine implements Engine, AutoCloseable {
         if (planner.isEmpty()) {
             return false;
         }
-        long missingBytes = missingBytes(request, runtime) + 2 * spareBytes(runtime);
+        CacheUsage least = runtime.cache().usage().withoutCopies();
+        long missingBytes = missingBytes(request, runtime, least) + 2 * spareBytes(runtime);
         List<Move> moves = planner.get()
                 .makeRoom(running.stream().map(ActiveRequest::placed).toList(), missingBytes);
         moves.forEach(move -> running.get(move.sequence()).move(move));
