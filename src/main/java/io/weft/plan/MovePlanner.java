@@ -158,6 +158,9 @@ public record MovePlanner(CostModel costs, int chunkTokens) {
         }
 
         List<Move> moves() {
+            if (copies.isEmpty()) {
+                return List.of();
+            }
             List<Move> moves = new ArrayList<>(homes);
             moves.addAll(copies);
             return moves;

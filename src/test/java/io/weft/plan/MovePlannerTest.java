@@ -125,18 +125,62 @@ class MovePlannerTest {
         }
     }
 
-    /** Copies come after the homes whose memory they take. */
     @ParameterizedTest
     @MethodSource("cases")
     void homesAreOnlyGivenUpForCopies(Case c) {
+        assertThat(c.moves())
+                .satisfiesAnyOf(
+                        moves -> assertThat(moves).isEmpty(),
+                        moves -> assertThat(moves).anyMatch(Move.TakeUp.class::isInstance));
+    }
+
+    /** By the lanes of the step, summed up anew: what the copies of each sequence save, and what they take. */
+    @ParameterizedTest
+    @MethodSource("cases")
+    void whatIsCopiedPaysAndTakesLittleOfTheStep(Case c) {
         List<Move> moves = c.moves();
-        long copies = moves.stream().filter(Move.TakeUp.class::isInstance).count();
-        if (copies == 0) {
-            long given = moves.size();
-            assertThat(given == 0
-                            || c.moved(moves).freeDeviceBytes() < c.geometry().blockBytes(Content.KEY_VALUE))
-                    .isTrue();
+        double copyNanos = 0;
+        int copies = 0;
+        int mostStepsLeft = 0;
+        for (Move move : moves) {
+            if (move instanceof Move.TakeUp(BlockRun run)) {
+                for (int block = run.firstBlock(); block < run.firstBlock() + run.blocks(); block++) {
+                    Content content =
+                            c.sequences().get(run.sequence()).forms().get(block).content();
+                    copyNanos += c.geometry().dimensions().layers()
+                            * c.planner()
+                                    .costs()
+                                    .profile()
+                                    .linkIn()
+                                    .nanos(c.geometry().blockLayerBytes(content));
+                    copies++;
+                }
+                mostStepsLeft = Math.max(
+                        mostStepsLeft, c.sequences().get(run.sequence()).stepsLeft());
+            }
         }
+        double before = stepNanos(c);
+        double after = stepNanos(c.moved(moves));
+        assertThat((before - after) * mostStepsLeft)
+                .isGreaterThanOrEqualTo(MovePlanner.GAIN_FACTOR * copyNanos * (1 - 1e-9));
+        assertThat(copies <= 1 || copyNanos <= MovePlanner.STEP_SHARE * before * (1 + 1e-9))
+                .isTrue();
+    }
+
+    private static double stepNanos(Case c) {
+        CostModel costs = c.planner().costs();
+        long tokens = c.sequences().stream().mapToLong(Running::tokens).sum();
+        long copyTokens = Math.clamp(tokens / c.sequences().size(), 1, 256);
+        double link = costs.nanos(new Stage.Upload());
+        double compute = costs.baseNanos(c.sequences().size(), tokens);
+        for (int i = 0; i < c.sequences().size(); i++) {
+            for (CacheForm form : c.sequences().get(i).forms().subList(0, c.fullBlocks(i))) {
+                Route route = Route.of(form, costs, copyTokens, Math.clamp(tokens, 1, 256));
+                link += c.geometry().blockTokens() * route.nanos(Lane.LINK_IN);
+                compute += c.geometry().blockTokens() * route.nanos(Lane.COMPUTE);
+            }
+        }
+        return Math.max(link, compute);
     }
 
     private static MovePlanner linkBound() {
