@@ -6,15 +6,26 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
+import java.util.Objects;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
  * The cached tokens of one sequence: full blocks in their homes, then open blocks. A step first {@linkplain #open
  * opens} blocks for its tokens, runs, and then {@linkplain #commit commits} them.
+ *
+ * <p>A full block whose home is on the host may have a copy in device memory that nobody else needs, so that it need
+ * not cross the link. A full block never changes, so the copy is given back by forgetting it.
  */
 public final class CacheSequence implements AutoCloseable {
     private final KvCache cache;
     private final @Nullable BlockHome[] homes;
+    /** By block. */
+    private final BlockHome.@Nullable OnDevice[] copies;
+
+    /** Copies that the step at hand makes. */
+    private final List<Arrival> arrivals = new ArrayList<>();
+
     private final Deque<DeviceBuffer> openBlocks = new ArrayDeque<>();
     private int closedBlocks;
     private int openTokens;
@@ -23,7 +34,17 @@ public final class CacheSequence implements AutoCloseable {
     CacheSequence(KvCache cache, @Nullable BlockHome[] homes) {
         this.cache = cache;
         this.homes = homes;
+        this.copies = new BlockHome.OnDevice[homes.length];
     }
+
+    /**
+     * A copy in the making.
+     *
+     * @param block its index
+     * @param from its home
+     * @param to device memory for the copy
+     */
+    public record Arrival(int block, BlockHome.OnHost from, BlockHome.OnDevice to) {}
 
     /** Tokens that are cached. */
     public int tokens() {
@@ -49,11 +70,17 @@ public final class CacheSequence implements AutoCloseable {
         return home;
     }
 
-    /** Forms of the blocks {@code [from, to)}. */
+    /** Where a step reads block {@code block}: its copy on the device if it has one, else its home. */
+    public BlockHome place(int block) {
+        BlockHome copy = copies[block];
+        return copy == null ? home(block) : copy;
+    }
+
+    /** Forms in which a step reads the blocks {@code [from, to)}. */
     public List<CacheForm> forms(int from, int to) {
         List<CacheForm> forms = new ArrayList<>(to - from);
         for (int block = from; block < to; block++) {
-            forms.add(home(block).form());
+            forms.add(place(block).form());
         }
         return forms;
     }
@@ -90,8 +117,53 @@ public final class CacheSequence implements AutoCloseable {
     }
 
     /**
+     * Gives blocks that are not full yet other homes.
+     *
+     * @param blocks in token order; their homes are on the device
+     * @param form on the host, or on the device and no larger
+     * @return whether there was room; if not, nothing has changed
+     */
+    public boolean rehome(List<Integer> blocks, CacheForm form) {
+        for (int block : blocks) {
+            if (block < closedBlocks) {
+                throw new IllegalArgumentException("block " + block + " is full");
+            }
+        }
+        return cache.rehome(homes, blocks, form);
+    }
+
+    /**
+     * Takes device memory for copies of full blocks that are read from the host, as far as there is some; the next step
+     * that this sequence is in makes them.
+     */
+    public void takeUp(int firstBlock, int blocks) {
+        for (int block = firstBlock; block < firstBlock + blocks; block++) {
+            if (block >= closedBlocks || !(place(block) instanceof BlockHome.OnHost from)) {
+                throw new IllegalArgumentException("block " + block + " is not full, or not read from the host");
+            }
+            Optional<BlockHome.OnDevice> to = cache.takeCopy(from.form().content());
+            if (to.isEmpty()) {
+                return;
+            }
+            arrivals.add(new Arrival(block, from, to.get()));
+        }
+    }
+
+    /** The copies that the next step makes. */
+    public List<Arrival> arrivals() {
+        return List.copyOf(arrivals);
+    }
+
+    /** Forgets a copy. */
+    void giveBackCopy(int block) {
+        BlockHome.OnDevice copy = Objects.requireNonNull(copies[block]);
+        copies[block] = null;
+        cache.giveBackCopy(copy);
+    }
+
+    /**
      * Counts {@code newTokens} tokens as cached, once the step that wrote them has ended, and frees the open blocks
-     * that are now in their homes.
+     * that are now in their homes. Copies that the step made are read from now on.
      */
     public void commit(int newTokens) {
         int closing = closingBlocks(newTokens);
@@ -100,6 +172,11 @@ public final class CacheSequence implements AutoCloseable {
         for (int i = 0; i < closing; i++) {
             cache.giveBackOpen(openBlocks.removeFirst());
         }
+        for (Arrival arrival : arrivals) {
+            copies[arrival.block()] = arrival.to();
+            cache.copied(this, arrival.block());
+        }
+        arrivals.clear();
     }
 
     /** Frees everything; no step may be using it. */
@@ -107,6 +184,9 @@ public final class CacheSequence implements AutoCloseable {
     public void close() {
         if (!freed) {
             freed = true;
+            cache.giveBackCopies(this);
+            arrivals.forEach(arrival -> cache.giveBackCopy(arrival.to()));
+            arrivals.clear();
             cache.free(homes);
             openBlocks.forEach(cache::giveBackOpen);
             openBlocks.clear();

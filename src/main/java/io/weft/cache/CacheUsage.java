@@ -6,5 +6,11 @@ package io.weft.cache;
  * @param open device memory for the newest tokens
  * @param device device memory for full blocks
  * @param host host memory for full blocks
+ * @param copyBytes device memory of {@linkplain CacheSequence#takeUp copies}, a part of what is used there
  */
-public record CacheUsage(PoolUsage open, PoolUsage device, PoolUsage host) {}
+public record CacheUsage(PoolUsage open, PoolUsage device, PoolUsage host, long copyBytes) {
+    /** Once all copies are given back, which costs nothing. */
+    public CacheUsage withoutCopies() {
+        return new CacheUsage(open, new PoolUsage(device.usedBytes() - copyBytes, device.totalBytes()), host, 0);
+    }
+}

@@ -7,7 +7,9 @@ import io.weft.model.CacheForm;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheForm.Place;
 import io.weft.model.CacheGeometry;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.EnumMap;
 import java.util.HashSet;
 import java.util.List;
@@ -26,6 +28,13 @@ public final class KvCache {
     private final DevicePool open;
     private final DevicePool device;
     private final HostPool host;
+    /** In the order in which they were taken up. */
+    private final Deque<Copy> copies = new ArrayDeque<>();
+
+    private long copyBytes;
+
+    /** A block that has a copy on the device. */
+    private record Copy(CacheSequence sequence, int block) {}
 
     /**
      * Allocates the pools.
@@ -75,11 +84,12 @@ public final class KvCache {
     }
 
     public CacheUsage usage() {
-        return new CacheUsage(open.usage(), device.usage(), host.usage());
+        return new CacheUsage(open.usage(), device.usage(), host.usage(), copyBytes);
     }
 
     /**
-     * Finds homes for all full blocks of a sequence of up to {@code maxTokens} tokens.
+     * Finds homes for all full blocks of a sequence of up to {@code maxTokens} tokens. Copies give way, the youngest
+     * first.
      *
      * @param preferences forms that block i may have, the best first; a form on the host ends the list, since whether
      *     host memory is left shows at the end
@@ -99,7 +109,7 @@ public final class KvCache {
                     fits = true;
                     break;
                 }
-                Optional<DeviceBuffer> memory = device.allocate(geometry.blockBytes(form.content()));
+                Optional<DeviceBuffer> memory = allocateOnDevice(geometry.blockBytes(form.content()));
                 if (memory.isPresent()) {
                     homes[block] = new BlockHome.OnDevice(form, memory.get());
                     fits = true;
@@ -115,6 +125,16 @@ public final class KvCache {
             return Optional.empty();
         }
         return Optional.of(new CacheSequence(this, homes));
+    }
+
+    private Optional<DeviceBuffer> allocateOnDevice(long bytes) {
+        Optional<DeviceBuffer> memory = device.allocate(bytes);
+        while (memory.isEmpty() && !copies.isEmpty()) {
+            Copy youngest = copies.removeLast();
+            youngest.sequence().giveBackCopy(youngest.block());
+            memory = device.allocate(bytes);
+        }
+        return memory;
     }
 
     /** Gives the listed blocks homes in as few runs as free host memory allows; false if they do not all fit. */
@@ -140,6 +160,49 @@ public final class KvCache {
         return true;
     }
 
+    /** Replaces homes on the device; false if there is no room, and then nothing has changed. */
+    boolean rehome(@Nullable BlockHome[] homes, List<Integer> blocks, CacheForm form) {
+        return switch (form.place()) {
+            case DEVICE -> shrink(homes, blocks, form);
+            case HOST -> leaveDevice(homes, blocks, form.content());
+        };
+    }
+
+    /** One by one: a smaller home fits where the larger one was. */
+    private boolean shrink(@Nullable BlockHome[] homes, List<Integer> blocks, CacheForm form) {
+        long bytes = geometry.blockBytes(form.content());
+        for (int block : blocks) {
+            BlockHome.OnDevice home = onDevice(homes[block]);
+            if (bytes > home.memory().bytes()) {
+                throw new IllegalArgumentException(
+                        "a home of " + home.memory().bytes() + " bytes cannot become one of " + bytes);
+            }
+            device.free(home.memory());
+            homes[block] = new BlockHome.OnDevice(form, device.allocate(bytes).orElseThrow());
+        }
+        return true;
+    }
+
+    private boolean leaveDevice(@Nullable BlockHome[] homes, List<Integer> blocks, Content content) {
+        @Nullable BlockHome[] onHost = new BlockHome[homes.length];
+        if (!allocateOnHost(content, blocks, onHost)) {
+            free(onHost);
+            return false;
+        }
+        for (int block : blocks) {
+            device.free(onDevice(homes[block]).memory());
+            homes[block] = onHost[block];
+        }
+        return true;
+    }
+
+    private static BlockHome.OnDevice onDevice(@Nullable BlockHome home) {
+        if (home instanceof BlockHome.OnDevice onDevice) {
+            return onDevice;
+        }
+        throw new IllegalArgumentException("the home is not on the device: " + home);
+    }
+
     /** Frees homes; entries that were never filled are null. */
     void free(@Nullable BlockHome[] homes) {
         Set<HostRun> runs = new HashSet<>();
@@ -151,6 +214,34 @@ public final class KvCache {
             }
         }
         runs.forEach(run -> host.free(run.extent()));
+    }
+
+    /** Device memory for the copy of a block, if there is some to spare. */
+    Optional<BlockHome.OnDevice> takeCopy(Content content) {
+        Optional<DeviceBuffer> memory = device.allocate(geometry.blockBytes(content));
+        copyBytes += memory.map(DeviceBuffer::bytes).orElse(0L);
+        return memory.map(copy -> new BlockHome.OnDevice(CacheForm.of(content, Place.DEVICE), copy));
+    }
+
+    /** A block is now read from its copy. */
+    void copied(CacheSequence sequence, int block) {
+        copies.addLast(new Copy(sequence, block));
+    }
+
+    void giveBackCopy(BlockHome.OnDevice copy) {
+        copyBytes -= copy.memory().bytes();
+        device.free(copy.memory());
+    }
+
+    /** All of a sequence. */
+    void giveBackCopies(CacheSequence sequence) {
+        copies.removeIf(copy -> {
+            boolean isOfSequence = copy.sequence() == sequence;
+            if (isOfSequence) {
+                sequence.giveBackCopy(copy.block());
+            }
+            return isOfSequence;
+        });
     }
 
     /** Takes an open block. The pool is sized for the largest step, so that running out is a fault of ours. */

@@ -27,12 +27,15 @@ import io.weft.observe.Observatory;
 import io.weft.pipeline.StepLimits;
 import io.weft.pipeline.StepPipeline;
 import io.weft.pipeline.Workspace;
+import io.weft.plan.AdaptivePlanner;
 import io.weft.plan.ChunkSizes;
 import io.weft.plan.CostModel;
 import io.weft.plan.DecodeLoad;
 import io.weft.plan.HardwareProfile;
+import io.weft.plan.MovePlanner;
 import io.weft.plan.PlacementPolicy;
 import io.weft.plan.Placements;
+import io.weft.plan.Planner;
 import io.weft.plan.Schedule;
 import io.weft.plan.SequenceShape;
 import io.weft.plan.StepPlan;
@@ -364,9 +367,11 @@ final class Assembly implements AutoCloseable {
             planner = ChunkSizes.fastest(planner, current, typicalStep(placement, load));
         }
         Placements placements = placements(current, load, planner.chunkTokens());
+        Planner steps = settings.chunkTokens().isPresent() ? planner : new AdaptivePlanner(planner, current);
         return choice.schedule().isEmpty()
-                ? new Planning(planner, placements::admission)
-                : Planning.fixed(planner, placement(choice, placements));
+                ? new Planning(
+                        steps, placements::admission, Optional.of(new MovePlanner(current, planner.chunkTokens())))
+                : Planning.fixed(steps, placement(choice, placements));
     }
 
     /** Full batches of full contexts. */

@@ -29,7 +29,7 @@ import org.eclipse.microprofile.config.Config;
  * @param queueLimit requests that may wait
  * @param blockTokens tokens of a cache block
  * @param cellTokens tokens of a cell of attention's grid; the device's own choice if empty
- * @param chunkTokens tokens of a chunk; chosen by the planner if empty
+ * @param chunkTokens tokens of a chunk; chosen by the planner for each kind of step if empty
  * @param cpuLinkGigabytesPerSecond rate of the CPU device's link, 10⁹ bytes a second each way; unlimited if empty
  * @param elementType of weights, activations and the cache on a GPU
  * @param cudaOrdinal which GPU

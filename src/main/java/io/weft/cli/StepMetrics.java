@@ -25,6 +25,11 @@ final class StepMetrics {
                 .description("Cached tokens that crossed the link to the device")
                 .baseUnit("bytes")
                 .register(registry);
+        FunctionCounter.builder(
+                        "weft.moved.bytes", observatory, one -> one.totals().takenUpBytes())
+                .description("Full blocks that were copied to spare device memory for later steps")
+                .baseUnit("bytes")
+                .register(registry);
         FunctionTimer.builder(
                         "weft.step",
                         observatory,

@@ -13,6 +13,9 @@ import io.weft.model.CacheForm;
 import io.weft.pipeline.StepResult;
 import io.weft.pipeline.StepSequence;
 import io.weft.pipeline.StepSequence.LogitRows;
+import io.weft.plan.BlockRun;
+import io.weft.plan.Move;
+import io.weft.plan.MovePlanner;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -76,6 +79,19 @@ final class ActiveRequest {
     void occupy(Map<CacheForm, Long> tokensByForm) {
         for (CacheForm form : cache().forms()) {
             tokensByForm.merge(form, (long) cache().blockTokens(), Long::sum);
+        }
+    }
+
+    /** What moving its blocks is decided by. */
+    MovePlanner.Running placed() {
+        return new MovePlanner.Running(cache().forms(), cache().tokens(), request.maxNewTokens() - completionTokens);
+    }
+
+    /** Moves some of its blocks, as far as there is room. */
+    void move(Move move) {
+        switch (move) {
+            case Move.TakeUp(BlockRun blocks) -> cache().takeUp(blocks.firstBlock(), blocks.blocks());
+            case Move.Rehome(int sequence, List<Integer> blocks, CacheForm form) -> cache().rehome(blocks, form);
         }
     }
 

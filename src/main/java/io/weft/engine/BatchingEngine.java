@@ -8,12 +8,15 @@ import io.weft.cache.CacheUsage;
 import io.weft.engine.RequestRejectedException.Reason;
 import io.weft.model.CacheForm;
 import io.weft.model.CacheForm.Content;
+import io.weft.model.CacheGeometry;
 import io.weft.pipeline.StageCompleted;
 import io.weft.pipeline.Step;
 import io.weft.pipeline.StepBatch;
 import io.weft.pipeline.StepLimits;
 import io.weft.pipeline.StepResult;
 import io.weft.pipeline.StepSequence;
+import io.weft.plan.Move;
+import io.weft.plan.MovePlanner;
 import io.weft.plan.Occupancy;
 import io.weft.plan.PlacementPolicy;
 import io.weft.plan.StageTiming;
@@ -357,13 +360,12 @@ public final class BatchingEngine implements Engine, AutoCloseable {
         while (!waiting.isEmpty()
                 && running.size() < runtime.pipeline().limits().sequences()) {
             ActiveRequest request = waiting.getFirst();
-            CacheUsage usage = runtime.cache().usage();
-            if (!running.isEmpty() && request == refused && usage.equals(refusedAt)) {
+            if (!running.isEmpty()
+                    && request == refused
+                    && runtime.cache().usage().withoutCopies().equals(refusedAt)) {
                 return;
             }
-            PlacementPolicy policy = policy(request, runtime, usage);
-            Optional<CacheSequence> cache =
-                    runtime.cache().admit(request.maxTokens(), block -> policy.forms(block, request.promptTokens()));
+            Optional<CacheSequence> cache = admitted(request, runtime);
             if (cache.isPresent()) {
                 request.admit(cache.get());
                 running.add(waiting.removeFirst());
@@ -371,17 +373,75 @@ public final class BatchingEngine implements Engine, AutoCloseable {
                 hopeless.add(waiting.removeFirst());
             } else {
                 refused = request;
-                refusedAt = usage;
+                refusedAt = runtime.cache().usage().withoutCopies();
                 return;
             }
         }
     }
 
+    /** Finds homes in memory that is free, else in memory of copies, which are given back. */
+    private Optional<CacheSequence> admitted(ActiveRequest request, EngineRuntime runtime) {
+        CacheUsage least = runtime.cache().usage().withoutCopies();
+        if (missingBytes(request, runtime, least) > 0 && !makeRoom(request, runtime)) {
+            return Optional.empty();
+        }
+        CacheUsage usage = runtime.cache().usage();
+        Optional<CacheSequence> besideCopies =
+                missingBytes(request, runtime, usage) > 0 ? Optional.empty() : admitted(request, runtime, usage);
+        return besideCopies.isEmpty() && usage.copyBytes() > 0
+                ? admitted(request, runtime, usage.withoutCopies())
+                : besideCopies;
+    }
+
+    private Optional<CacheSequence> admitted(ActiveRequest request, EngineRuntime runtime, CacheUsage usage) {
+        PlacementPolicy policy = policy(request, runtime, usage);
+        return runtime.cache().admit(request.maxTokens(), block -> policy.forms(block, request.promptTokens()));
+    }
+
+    /** What a request is short of for its blocks in their smallest form; not positive if it may fit. */
+    private static long missingBytes(ActiveRequest request, EngineRuntime runtime, CacheUsage usage) {
+        CacheGeometry geometry = runtime.cache().geometry();
+        long blockBytes = Math.min(geometry.blockBytes(Content.KEY_VALUE), geometry.blockBytes(Content.ACTIVATION));
+        return request.maxTokens() / geometry.blockTokens() * blockBytes
+                - usage.device().freeBytes()
+                - usage.host().freeBytes();
+    }
+
+    /** Whether running sequences have given up enough. */
+    private boolean makeRoom(ActiveRequest request, EngineRuntime runtime) {
+        Optional<MovePlanner> planner = runtime.planning().get().moves();
+        if (planner.isEmpty()) {
+            return false;
+        }
+        CacheUsage least = runtime.cache().usage().withoutCopies();
+        long missingBytes = missingBytes(request, runtime, least) + 2 * spareBytes(runtime);
+        List<Move> moves = planner.get()
+                .makeRoom(running.stream().map(ActiveRequest::placed).toList(), missingBytes);
+        moves.forEach(move -> running.get(move.sequence()).move(move));
+        return !moves.isEmpty();
+    }
+
+    /** Lets blocks of decoding sequences move where that pays. */
+    private void move(EngineRuntime runtime, MovePlanner planner) {
+        List<ActiveRequest> decoding =
+                running.stream().filter(ActiveRequest::isDecoding).toList();
+        CacheUsage usage = runtime.cache().usage();
+        List<Move> moves = planner.moves(
+                decoding.stream().map(ActiveRequest::placed).toList(),
+                usage.device().freeBytes(),
+                usage.host().freeBytes());
+        moves.forEach(move -> decoding.get(move.sequence()).move(move));
+    }
+
+    /** Shares of tokens become whole blocks: of every form perhaps one more than its share. */
+    private static long spareBytes(EngineRuntime runtime) {
+        return 2 * runtime.cache().geometry().blockBytes(Content.KEY_VALUE);
+    }
+
     private PlacementPolicy policy(ActiveRequest request, EngineRuntime runtime, CacheUsage usage) {
         Map<CacheForm, Long> tokensByForm = new EnumMap<>(CacheForm.class);
         running.forEach(other -> other.occupy(tokensByForm));
-        // Shares of tokens become whole blocks: of every form perhaps one more than its share.
-        long spareBytes = 2 * runtime.cache().geometry().blockBytes(Content.KEY_VALUE);
+        long spareBytes = spareBytes(runtime);
         Occupancy occupancy = new Occupancy(
                 running.size(),
                 tokensByForm,
@@ -414,6 +474,7 @@ public final class BatchingEngine implements Engine, AutoCloseable {
     private void step(EngineRuntime runtime) {
         List<ActiveRequest> members = new ArrayList<>();
         List<StepSequence> parts = new ArrayList<>();
+        runtime.planning().get().moves().ifPresent(planner -> move(runtime, planner));
         compose(runtime.pipeline().limits(), members, parts);
         StepBatch batch = new StepBatch(parts);
         long startedNanos = System.nanoTime();

@@ -19,7 +19,7 @@ public record CachedTokens(long resident, long transferred, long recomputed) {
         return new CachedTokens(resident + more.resident, transferred + more.transferred, recomputed + more.recomputed);
     }
 
-    /** Where the blocks of one sequence are put once they are full: that never changes. */
+    /** Where the blocks of one sequence are put once they are full, as it was admitted. */
     public static final class Homes {
         private final int blockTokens;
         private final List<CacheForm> forms;

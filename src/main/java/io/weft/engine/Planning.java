@@ -1,16 +1,19 @@
 package io.weft.engine;
 
+import io.weft.plan.MovePlanner;
 import io.weft.plan.Occupancy;
 import io.weft.plan.PlacementPolicy;
-import io.weft.plan.StepPlanner;
+import io.weft.plan.Planner;
+import java.util.Optional;
 
 /**
- * How steps are planned and new sequences placed. May be replaced between two steps; sequences stay where they are.
+ * How steps are planned, new sequences placed, and blocks of running ones moved. May be replaced between two steps.
  *
  * @param planner plans steps
  * @param admission places sequences
+ * @param moves moves blocks of running sequences; without it they stay where they are
  */
-public record Planning(StepPlanner planner, Admission admission) {
+public record Planning(Planner planner, Admission admission, Optional<MovePlanner> moves) {
     /** Where the blocks of a sequence go that is about to be admitted. */
     @FunctionalInterface
     public interface Admission {
@@ -21,8 +24,8 @@ public record Planning(StepPlanner planner, Admission admission) {
         PlacementPolicy policy(Occupancy occupancy, int tokens);
     }
 
-    /** The same placement whatever the cache holds. */
-    public static Planning fixed(StepPlanner planner, PlacementPolicy placement) {
-        return new Planning(planner, (occupancy, tokens) -> placement);
+    /** The same placement whatever the cache holds; nothing moves. */
+    public static Planning fixed(Planner planner, PlacementPolicy placement) {
+        return new Planning(planner, (occupancy, tokens) -> placement, Optional.empty());
     }
 }

@@ -112,6 +112,7 @@ public record ChromeTrace(List<Event> traceEvents, String displayTimeUnit) {
             case Stage.Complete complete -> Map.of("layer", (long) complete.layer(), "rows", (long) complete.rows());
             case Stage.Keep keep -> Map.of("layer", (long) keep.layer(), "bytes", keep.bytes());
             case Stage.WriteOut writeOut -> Map.of("layer", (long) writeOut.layer(), "bytes", writeOut.bytes());
+            case Stage.TakeUp takeUp -> Map.of("bytes", takeUp.bytes(), "copies", (long) takeUp.copies());
             case Stage.Head head -> Map.of("rows", (long) head.rows());
             case Stage.Download download -> Map.of("bytes", download.bytes());
         };

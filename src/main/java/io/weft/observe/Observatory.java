@@ -140,7 +140,7 @@ public final class Observatory {
         }
         StepTokens tokens = StepTokens.of(plan.shape(), current.plan().blockTokens());
         long linkBytes = plan.linkInBytes();
-        totals = totals.plus(nanos, linkBytes, tokens);
+        totals = totals.plus(nanos, linkBytes, plan.takenUpBytes(), tokens);
         long number = totals.steps();
         // A comparison that takes longer than a step must not queue up behind the next ones.
         if (measured.isPresent() && comparing.tryAcquire()) {

@@ -8,13 +8,14 @@ import io.weft.plan.StepTokens;
  * @param steps how many
  * @param wallNanos of all
  * @param linkBytes of cached tokens that crossed to the device
+ * @param takenUpBytes of blocks that were copied to the device for later steps
  * @param tokens cached ones, counted anew in every step
  */
-public record Totals(long steps, long wallNanos, long linkBytes, StepTokens tokens) {
+public record Totals(long steps, long wallNanos, long linkBytes, long takenUpBytes, StepTokens tokens) {
     /** Before the first step. */
-    public static final Totals NONE = new Totals(0, 0, 0, StepTokens.NONE);
+    public static final Totals NONE = new Totals(0, 0, 0, 0, StepTokens.NONE);
 
-    Totals plus(long nanos, long bytes, StepTokens more) {
-        return new Totals(steps + 1, wallNanos + nanos, linkBytes + bytes, tokens.plus(more));
+    Totals plus(long nanos, long bytes, long upBytes, StepTokens more) {
+        return new Totals(steps + 1, wallNanos + nanos, linkBytes + bytes, takenUpBytes + upBytes, tokens.plus(more));
     }
 }

@@ -92,6 +92,7 @@ final class StageIssuer {
             case Stage.Complete complete -> complete(complete, stream);
             case Stage.Keep keep -> keep(keep, stream, step);
             case Stage.WriteOut writeOut -> writeOut(writeOut, stream, step);
+            case Stage.TakeUp takeUp -> takeUp(stream, step);
             case Stage.Head head -> head(head, stream, step);
             case Stage.Download download -> download(download, stream);
         }
@@ -273,6 +274,19 @@ final class StageIssuer {
         });
     }
 
+    private void takeUp(Stream stream, StepContext step) {
+        for (StepSequence sequence : step.batch().sequences()) {
+            for (CacheSequence.Arrival arrival : sequence.cache().arrivals()) {
+                long blockLayerBytes =
+                        geometry.blockLayerBytes(arrival.to().form().content());
+                for (int layer = 0; layer < dimensions.layers(); layer++) {
+                    stream.copyToDevice(
+                            arrival.from().layer(layer, 1), arrival.to().layer(layer, blockLayerBytes));
+                }
+            }
+        }
+    }
+
     /** What happens to an open block that the step fills. */
     private interface ClosingBlock {
         void close(BlockHome home, DeviceBuffer open);
@@ -324,14 +338,14 @@ final class StageIssuer {
     }
 
     private static BlockHome.OnHost onHost(CacheSequence sequence, int block) {
-        if (sequence.home(block) instanceof BlockHome.OnHost home) {
+        if (sequence.place(block) instanceof BlockHome.OnHost home) {
             return home;
         }
         throw new IllegalArgumentException("the plan transfers block " + block + ", which is not on the host");
     }
 
     private static BlockHome.OnDevice onDevice(CacheSequence sequence, int block) {
-        if (sequence.home(block) instanceof BlockHome.OnDevice home) {
+        if (sequence.place(block) instanceof BlockHome.OnDevice home) {
             return home;
         }
         throw new IllegalArgumentException("the plan gathers block " + block + ", which is not on the device");

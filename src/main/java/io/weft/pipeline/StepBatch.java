@@ -43,6 +43,7 @@ public record StepBatch(List<StepSequence> sequences) {
                 cache.forms(0, closed),
                 cache.openTokens(),
                 newTokens,
-                cache.forms(closed, closed + cache.closingBlocks(newTokens)));
+                cache.forms(closed, closed + cache.closingBlocks(newTokens)),
+                cache.arrivals().stream().map(arrival -> arrival.from().form()).toList());
     }
 }

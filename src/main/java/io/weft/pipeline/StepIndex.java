@@ -129,7 +129,7 @@ final class StepIndex {
         for (int i = 0; i < sequences; i++) {
             CacheSequence sequence = batch.sequences().get(i).cache();
             for (int block = 0; block < sequence.closedBlocks(); block++) {
-                if (sequence.home(block) instanceof BlockHome.OnDevice home
+                if (sequence.place(block) instanceof BlockHome.OnDevice home
                         && home.form().content() == Content.KEY_VALUE) {
                     long offset = home.memory().address() - cache.deviceAddress();
                     table.setLong((long) i * columns + block, Base.CLOSED.entry(offset));

@@ -25,6 +25,7 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
                     case Stage.Complete complete -> profile.complete().nanos(complete.rows());
                     case Stage.Keep keep -> deviceCopies(keep.bytes(), Content.KEY_VALUE);
                     case Stage.WriteOut writeOut -> copies(profile.linkOut(), writeOut.bytes(), writeOut.copies());
+                    case Stage.TakeUp takeUp -> copies(profile.linkIn(), takeUp.bytes(), takeUp.copies());
                     case Stage.Head head -> profile.head().nanos(head.rows());
                     case Stage.Download download -> profile.linkOut().nanos(download.bytes());
                 });

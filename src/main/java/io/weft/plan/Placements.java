@@ -53,7 +53,7 @@ public record Placements(CostModel costs, DecodeLoad load) {
         PlacementProblem problem = PlacementProblem.admission(costs, occupancy, tokens, load.chunkTokens());
         return new PlacementSolver(problem)
                 .placed()
-                .map(placed -> spread(placed.tokensByForm()))
+                .map(placed -> spread(placed.tokensByForm(), tokens))
                 .orElseGet(this::automatic);
     }
 
@@ -62,25 +62,29 @@ public record Placements(CostModel costs, DecodeLoad load) {
      * {@linkplain PlacementProblem#decode placement problem} has it.
      */
     public PlacementPolicy together(Placed placed) {
-        return spread(placed.tokensByForm());
+        return spread(placed.tokensByForm(), load.contextTokens());
     }
 
-    /** Forms in the proportions of {@code tokens}, evenly spread. */
-    private PlacementPolicy spread(Map<CacheForm, Double> tokens) {
+    /**
+     * Forms in the proportions of {@code tokens}: the blocks on the device first, so that its memory is in use as early
+     * as can be; contents evenly spread.
+     *
+     * @param sequenceTokens tokens of one sequence
+     */
+    private PlacementPolicy spread(Map<CacheForm, Double> tokens, int sequenceTokens) {
         double device = tokens(tokens, CacheForm.DEVICE_KV) + tokens(tokens, CacheForm.DEVICE_ACT);
         double host = tokens(tokens, CacheForm.HOST_KV) + tokens(tokens, CacheForm.HOST_ACT);
-        double deviceShare = device / (device + host);
+        double sequenceBlocks = (double) sequenceTokens / costs.geometry().blockTokens();
+        long deviceBlocks = host > 0 ? Math.round(device / (device + host) * sequenceBlocks) : Long.MAX_VALUE;
         double deviceActivations = device > 0 ? tokens(tokens, CacheForm.DEVICE_ACT) / device : 0;
         double hostActivations = host > 0 ? tokens(tokens, CacheForm.HOST_ACT) / host : activationShare();
         return (block, promptTokens) -> {
-            int onDeviceBefore = (int) Math.floor(block * deviceShare);
-            int onHostBefore = block - onDeviceBefore;
-            CacheForm onHost = isActivation(onHostBefore, hostActivations) ? CacheForm.HOST_ACT : CacheForm.HOST_KV;
-            if (!isActivation(block, deviceShare)) {
+            int ofHost = (int) (block < deviceBlocks ? block : block - deviceBlocks);
+            CacheForm onHost = isActivation(ofHost, hostActivations) ? CacheForm.HOST_ACT : CacheForm.HOST_KV;
+            if (block >= deviceBlocks) {
                 return List.of(onHost);
             }
-            CacheForm onDevice =
-                    isActivation(onDeviceBefore, deviceActivations) ? CacheForm.DEVICE_ACT : CacheForm.DEVICE_KV;
+            CacheForm onDevice = isActivation(block, deviceActivations) ? CacheForm.DEVICE_ACT : CacheForm.DEVICE_KV;
             return List.of(onDevice, onHost);
         };
     }

@@ -10,17 +10,25 @@ import java.util.List;
  * @param openTokens cached tokens behind the full blocks; they lie in open blocks on the device
  * @param newTokens tokens that this step runs: 1 when decoding, more in prefill
  * @param closing forms of the blocks that the new tokens fill, in token order
+ * @param takenUp forms, all on the host, of the full blocks that are copied to the device for later steps
  */
-public record SequenceShape(List<CacheForm> closed, int openTokens, int newTokens, List<CacheForm> closing) {
+public record SequenceShape(
+        List<CacheForm> closed, int openTokens, int newTokens, List<CacheForm> closing, List<CacheForm> takenUp) {
     public SequenceShape {
         closed = List.copyOf(closed);
         closing = List.copyOf(closing);
+        takenUp = List.copyOf(takenUp);
         if (openTokens < 0) {
             throw new IllegalArgumentException("openTokens is " + openTokens + ", must not be negative");
         }
         if (newTokens < 1) {
             throw new IllegalArgumentException("newTokens is " + newTokens + ", must be at least 1");
         }
+    }
+
+    /** A sequence whose blocks stay where they are. */
+    public SequenceShape(List<CacheForm> closed, int openTokens, int newTokens, List<CacheForm> closing) {
+        this(closed, openTokens, newTokens, closing, List.of());
     }
 
     /** Tokens cached before the step. */

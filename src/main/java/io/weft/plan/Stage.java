@@ -24,6 +24,7 @@ public sealed interface Stage {
             case Complete complete -> "complete";
             case Keep keep -> "keep";
             case WriteOut writeOut -> "write out";
+            case TakeUp takeUp -> "take up";
             case Head head -> "head";
             case Download download -> "download";
         };
@@ -116,6 +117,14 @@ public sealed interface Stage {
         @Override
         public Lane lane() {
             return Lane.LINK_OUT;
+        }
+    }
+
+    /** Full blocks on the host are copied, in all layers, to spare device memory for later steps. */
+    record TakeUp(long bytes, int copies) implements Stage {
+        @Override
+        public Lane lane() {
+            return Lane.LINK_IN;
         }
     }
 

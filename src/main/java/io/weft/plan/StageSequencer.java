@@ -97,7 +97,24 @@ final class StageSequencer {
             long logits = (long) shape.logitRows() * geometry.dimensions().vocabularySize();
             add(new Stage.Download(logits * Float.BYTES), List.of(head));
         }
+        takeUp();
         return stages;
+    }
+
+    /** Behind all transfers, so that the step's own come first. */
+    private void takeUp() {
+        int blocks = 0;
+        long bytes = 0;
+        for (SequenceShape sequence : shape.sequences()) {
+            for (CacheForm form : sequence.takenUp()) {
+                blocks++;
+                bytes += geometry.blockBytes(form.content());
+            }
+        }
+        if (blocks > 0) {
+            // On the host a layer's blocks are neighbours, on the device a block's layers.
+            add(new Stage.TakeUp(bytes, blocks * geometry.dimensions().layers()), List.of());
+        }
     }
 
     private void layer(int layer, Closing onHost, Closing onDevice) {

@@ -35,4 +35,12 @@ public record StepPlan(
                 .mapToLong(stage -> stage instanceof Stage.Transfer transfer ? transfer.bytes() : 0)
                 .sum();
     }
+
+    /** Bytes of blocks that are copied to the device for later steps. */
+    public long takenUpBytes() {
+        return stages.stream()
+                .map(PlannedStage::stage)
+                .mapToLong(stage -> stage instanceof Stage.TakeUp takeUp ? takeUp.bytes() : 0)
+                .sum();
+    }
 }

@@ -17,7 +17,8 @@ import java.util.List;
  * @param chunkTokens tokens that need staging in one chunk, at most; but a cell is never cut
  * @param slots staging slots, at most
  */
-public record StepPlanner(CacheGeometry geometry, Schedule schedule, long stagingBytes, int chunkTokens, int slots) {
+public record StepPlanner(CacheGeometry geometry, Schedule schedule, long stagingBytes, int chunkTokens, int slots)
+        implements Planner {
     public StepPlanner {
         if (stagingBytes < 0) {
             throw new IllegalArgumentException("stagingBytes is " + stagingBytes + ", must not be negative");
@@ -30,12 +31,7 @@ public record StepPlanner(CacheGeometry geometry, Schedule schedule, long stagin
         }
     }
 
-    /**
-     * Plans a step.
-     *
-     * @throws IllegalArgumentException if the shape contradicts itself, or if staging memory cannot hold even a single
-     *     cell; the message names the setting and how much is needed
-     */
+    @Override
     public StepPlan plan(StepShape shape) {
         shape.sequences().forEach(this::requireClosingOfFilledBlocks);
         BatchCells cells = new BatchCells(geometry, shape);

@@ -135,14 +135,131 @@ class KvCacheTest {
         assertEmpty(cache);
     }
 
+    @Test
+    void aCopyIsReadOnceAStepHasMadeItAndGivesWayToAHome() {
+        KvCache cache = cache(4, 2, 8);
+        CacheSequence sequence =
+                cache.admit(12, block -> List.of(CacheForm.HOST_KV)).orElseThrow();
+        fill(sequence, 12);
+        sequence.takeUp(0, 3);
+        // There is memory for two.
+        assertThat(sequence.arrivals()).extracting(CacheSequence.Arrival::block).containsExactly(0, 1);
+        assertThat(sequence.forms()).containsOnly(CacheForm.HOST_KV);
+        sequence.commit(0);
+        assertThat(sequence.arrivals()).isEmpty();
+        assertThat(sequence.forms()).containsExactly(CacheForm.DEVICE_KV, CacheForm.DEVICE_KV, CacheForm.HOST_KV);
+        assertThat(sequence.home(0)).isInstanceOf(BlockHome.OnHost.class);
+        assertThat(cache.usage().copyBytes()).isEqualTo(2 * KV_BLOCK);
+        assertThat(cache.usage().device().usedBytes()).isEqualTo(2 * KV_BLOCK);
+
+        CacheSequence other =
+                cache.admit(4, block -> List.of(CacheForm.DEVICE_KV)).orElseThrow();
+        assertThat(sequence.forms()).containsExactly(CacheForm.DEVICE_KV, CacheForm.HOST_KV, CacheForm.HOST_KV);
+        assertThat(cache.usage().withoutCopies().device().usedBytes()).isEqualTo(KV_BLOCK);
+        sequence.close();
+        other.close();
+        assertEmpty(cache);
+    }
+
+    @Test
+    void homesThatDoNotFitElsewhereStayAsTheyAre() {
+        KvCache cache = cache(4, 4, 1);
+        CacheSequence sequence =
+                cache.admit(16, block -> List.of(CacheForm.DEVICE_KV)).orElseThrow();
+        assertThat(sequence.rehome(List.of(2, 3), CacheForm.HOST_KV)).isFalse();
+        assertThat(sequence.forms()).containsOnly(CacheForm.DEVICE_KV);
+        assertThat(cache.usage().host().usedBytes()).isZero();
+        assertThat(sequence.rehome(List.of(2, 3), CacheForm.HOST_ACT)).isTrue();
+        assertThat(sequence.rehome(List.of(0, 1), CacheForm.DEVICE_ACT)).isTrue();
+        assertThat(cache.usage().device().usedBytes()).isEqualTo(KV_BLOCK);
+        fill(sequence, 4);
+        assertThatThrownBy(() -> sequence.rehome(List.of(0), CacheForm.HOST_ACT))
+                .isInstanceOf(IllegalArgumentException.class);
+        sequence.close();
+        assertEmpty(cache);
+    }
+
+    private static void fill(CacheSequence sequence, int tokens) {
+        sequence.open(tokens);
+        sequence.commit(tokens);
+    }
+
+    /** The same while they fill, and blocks move. */
+    @Test
+    void placesNeverOverlapAndNothingLeaksWhenBlocksMove() {
+        KvCache cache = cache(64, 20, 60);
+        Random random = new Random(6);
+        List<CacheSequence> alive = new ArrayList<>();
+        for (int round = 0; round < 2000; round++) {
+            CacheSequence some = alive.isEmpty() ? null : alive.get(random.nextInt(alive.size()));
+            switch (random.nextInt(6)) {
+                case 0 ->
+                    cache.admit(
+                                    1 + random.nextInt(60),
+                                    block -> List.of(CacheForm.values()[random.nextInt(4)], CacheForm.HOST_KV))
+                            .ifPresent(alive::add);
+                case 1 -> {
+                    if (some != null && random.nextInt(3) == 0) {
+                        alive.remove(some);
+                        some.close();
+                    }
+                }
+                case 2 -> {
+                    if (some != null) {
+                        fill(some, Math.min(random.nextInt(12), blocks(some) * BLOCK_TOKENS - some.tokens()));
+                    }
+                }
+                case 3 -> {
+                    if (some != null) {
+                        some.commit(0);
+                    }
+                }
+                default -> {
+                    if (some != null && blocks(some) > 0) {
+                        move(some, random.nextInt(blocks(some)), random);
+                    }
+                }
+            }
+            assertNoOverlap(alive);
+        }
+        alive.forEach(CacheSequence::close);
+        assertEmpty(cache);
+        assertThat(cache.usage().copyBytes()).isZero();
+    }
+
+    private static void move(CacheSequence sequence, int block, Random random) {
+        boolean isArriving = sequence.arrivals().stream().anyMatch(arrival -> arrival.block() == block);
+        if (block >= sequence.closedBlocks()) {
+            if (sequence.home(block) instanceof BlockHome.OnDevice home) {
+                sequence.rehome(
+                        List.of(block),
+                        switch (random.nextInt(3)) {
+                            case 0 -> CacheForm.HOST_KV;
+                            case 1 -> CacheForm.HOST_ACT;
+                            default -> home.form() == CacheForm.DEVICE_KV ? CacheForm.DEVICE_ACT : CacheForm.HOST_ACT;
+                        });
+            }
+        } else if (sequence.place(block) instanceof BlockHome.OnHost && !isArriving) {
+            sequence.takeUp(block, 1);
+        }
+    }
+
     private record Range(long from, long to) {}
 
     private static void assertNoOverlap(List<CacheSequence> sequences) {
         List<Range> ranges = new ArrayList<>();
         for (CacheSequence sequence : sequences) {
             int blocks = blocks(sequence);
+            List<BlockHome> places = new ArrayList<>();
             for (int block = 0; block < blocks; block++) {
-                switch (sequence.home(block)) {
+                places.add(sequence.home(block));
+                if (!sequence.place(block).equals(sequence.home(block))) {
+                    places.add(sequence.place(block));
+                }
+            }
+            sequence.arrivals().forEach(arrival -> places.add(arrival.to()));
+            for (BlockHome place : places) {
+                switch (place) {
                     case BlockHome.OnDevice(CacheForm form, DeviceBuffer memory) ->
                         ranges.add(new Range(memory.address(), memory.address() + memory.bytes()));
                     case BlockHome.OnHost onHost -> {

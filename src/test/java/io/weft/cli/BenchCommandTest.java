@@ -185,7 +185,12 @@ class BenchCommandTest {
                 var here = assembly.runtime(schedule, assembly.limits().withLoad(SMALL.batch(), SMALL.contextTokens()))
                         .planning()
                         .get();
-                assertThat(here.planner()).as("%s", schedule).isEqualTo(there.planner());
+                // What the machine can do was measured twice.
+                assertThat(here.planner())
+                        .as("%s", schedule)
+                        .usingRecursiveComparison()
+                        .ignoringFields("costs")
+                        .isEqualTo(there.planner());
             }
         }
     }

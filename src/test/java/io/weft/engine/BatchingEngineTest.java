@@ -30,11 +30,14 @@ import io.weft.pipeline.Workspace;
 import io.weft.plan.CostModel;
 import io.weft.plan.DecodeLoad;
 import io.weft.plan.HardwarePreset;
+import io.weft.plan.MovePlanner;
 import io.weft.plan.Placements;
+import io.weft.plan.Profiles;
 import io.weft.plan.Schedule;
 import io.weft.plan.StageTiming;
 import io.weft.plan.StepPlan;
 import io.weft.plan.StepPlanner;
+import io.weft.plan.StepTokens;
 import io.weft.plan.Timeline;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -46,18 +49,23 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
+import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
+import java.util.function.Predicate;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Requests that come, go and fail, on a small real model. */
 @Timeout(120)
@@ -71,6 +79,7 @@ class BatchingEngineTest {
     private Function<CacheGeometry, Planning> plannings = BatchingEngineTest::mixed;
     private StepObserver observer = StepObserver.NONE;
     private int deviceTokens;
+    private int hostTokens = CACHE_TOKENS;
     private KvCache cache;
     private BatchingEngine engine;
 
@@ -87,7 +96,7 @@ class BatchingEngineTest {
         ModelWeights weights = ModelWeights.load(files, device, CONTEXT_TOKENS, (layer, layers) -> {});
         CacheGeometry geometry = new CacheGeometry(files.architecture().dimensions(), Float.BYTES, 16, 32);
         Workspace workspace = Workspace.allocate(device, files.architecture(), geometry, limits, 2 << 20);
-        long hostBytes = CACHE_TOKENS / 16 * geometry.blockBytes(Content.KEY_VALUE);
+        long hostBytes = hostTokens / 16 * geometry.blockBytes(Content.KEY_VALUE);
         cache = new KvCache(
                 device,
                 geometry,
@@ -122,7 +131,10 @@ class BatchingEngineTest {
     private static Planning informed(CacheGeometry geometry) {
         CostModel costs = new CostModel(HardwarePreset.T4.spec().profile(geometry), geometry);
         Placements placements = new Placements(costs, new DecodeLoad(4, CONTEXT_TOKENS, 64));
-        return new Planning(planner(geometry, Schedule.CHUNKED, 64), placements::admission);
+        return new Planning(
+                planner(geometry, Schedule.CHUNKED, 64),
+                placements::admission,
+                Optional.of(new MovePlanner(costs, 64)));
     }
 
     @AfterEach
@@ -297,6 +309,158 @@ class BatchingEngineTest {
         assertThat(cachedAt(subscribers.getFirst().getItems(), 96)).isEqualTo(new CachedTokens(96, 0, 0));
         assertThat(cachedAt(subscribers.getLast().getItems(), 96 + 3 * 37).resident())
                 .isLessThan(96);
+    }
+
+    /** The link is so slow that it pays to move blocks off it. */
+    private static Planning moving(CacheGeometry geometry, Planning.Admission admission) {
+        CostModel costs = new CostModel(Profiles.machine(1, 1, 0.001), geometry);
+        return new Planning(
+                planner(geometry, Schedule.CHUNKED, 64), admission, Optional.of(new MovePlanner(costs, 64)));
+    }
+
+    /** Tokens of each request when each is alone and nothing moves. */
+    private List<List<Integer>> alone(List<GenerationRequest> requests) throws InterruptedException {
+        start(64);
+        List<List<Integer>> tokens =
+                requests.stream().map(request -> tokens(events(request))).toList();
+        engine.close();
+        closed.set(0);
+        return tokens;
+    }
+
+    private List<StepPlan> observedPlans() {
+        List<StepPlan> plans = new CopyOnWriteArrayList<>();
+        observer = new StepObserver() {
+            @Override
+            public boolean timesNextStep() {
+                return false;
+            }
+
+            @Override
+            public void stepped(StepPlan plan, long nanos, Optional<Timeline> measured) {
+                plans.add(plan);
+            }
+        };
+        return plans;
+    }
+
+    /**
+     * Runs requests of which each comes once the one before has made {@code tokens} tokens: by steps, not by the clock.
+     *
+     * @return in which order they end
+     */
+    private List<Integer> endsOf(List<GenerationRequest> requests, int tokens, List<List<Integer>> expected)
+            throws InterruptedException {
+        List<List<Integer>> made = requests.stream()
+                .<List<Integer>>map(request -> new CopyOnWriteArrayList<>())
+                .toList();
+        List<Integer> ended = new CopyOnWriteArrayList<>();
+        CountDownLatch running = new CountDownLatch(requests.size());
+        generate(requests, 0, event -> {
+            if (event.event() instanceof Generated generated) {
+                made.get(event.request()).add(generated.token());
+            }
+            if (event.event() instanceof Finished) {
+                ended.add(event.request());
+                running.countDown();
+            }
+            return made.get(event.request()).size() == tokens && event.event() instanceof Generated;
+        });
+        assertThat(running.await(60, TimeUnit.SECONDS)).isTrue();
+        assertThat(made).isEqualTo(expected);
+        return ended;
+    }
+
+    private record Numbered(int request, GenerationEvent event) {}
+
+    /** @param bringsNext told every event; whether the next request comes now */
+    private void generate(List<GenerationRequest> requests, int request, Predicate<Numbered> bringsNext) {
+        if (request < requests.size()) {
+            engine.generate(requests.get(request)).subscribe().with(event -> {
+                if (bringsNext.test(new Numbered(request, event))) {
+                    generate(requests, request + 1, bringsNext);
+                }
+            });
+        }
+    }
+
+    private long keyValueBlocks(long bytes) {
+        return bytes / cache.geometry().blockBytes(Content.KEY_VALUE);
+    }
+
+    @Test
+    void blocksMoveToTheDeviceOnceWhenOthersEnd() throws InterruptedException {
+        List<GenerationRequest> requests = List.of(greedy(prompt(150), 30), greedy(prompt(170), 220));
+        List<List<Integer>> expected = alone(requests);
+        List<StepPlan> plans = observedPlans();
+        deviceTokens = 176;
+        plannings = geometry -> moving(
+                geometry, (occupancy, tokens) -> (block, prompt) -> List.of(CacheForm.DEVICE_KV, CacheForm.HOST_KV));
+        start(64);
+
+        assertThat(endsOf(requests, 5, expected)).containsExactly(0, 1);
+        engine.close();
+        // The first has eleven blocks of the device; each becomes a copy of one of the second's, once.
+        assertThat(keyValueBlocks(
+                        plans.stream().mapToLong(StepPlan::takenUpBytes).sum()))
+                .isEqualTo(11);
+        assertThat(StepTokens.of(plans.getLast().shape(), 16).resident()).isGreaterThanOrEqualTo(176);
+    }
+
+    @ParameterizedTest
+    @ValueSource(longs = {1, 2, 3})
+    void requestsThatComeAndGoWhileBlocksMoveMakeTheTokensThatTheyMakeAlone(long seed) throws InterruptedException {
+        Random random = new Random(seed);
+        List<GenerationRequest> requests = IntStream.range(0, 10)
+                .mapToObj(i -> greedy(prompt(1 + random.nextInt(200)), 20 + random.nextInt(180)))
+                .toList();
+        List<List<Integer>> expected = alone(requests);
+        List<StepPlan> plans = observedPlans();
+        deviceTokens = 16 * (10 + random.nextInt(20));
+        hostTokens = 16 * (20 + random.nextInt(20));
+        plannings = geometry -> {
+            CostModel costs = new CostModel(Profiles.machine(1, 1, 0.001), geometry);
+            return moving(geometry, new Placements(costs, new DecodeLoad(4, CONTEXT_TOKENS, 64))::admission);
+        };
+        start(64);
+
+        endsOf(requests, 1 + random.nextInt(20), expected);
+        assertThat(plans.stream().mapToLong(StepPlan::takenUpBytes).sum()).isPositive();
+    }
+
+    @Test
+    void copiesAreGivenBackToARequestThatWouldWaitOtherwise() throws InterruptedException {
+        List<GenerationRequest> requests =
+                List.of(greedy(prompt(100), 290), greedy(prompt(110), 280), greedy(prompt(120), 30));
+        List<List<Integer>> expected = alone(requests);
+        List<StepPlan> plans = observedPlans();
+        deviceTokens = 192;
+        hostTokens = 48 * 16;
+        plannings = geometry -> moving(
+                geometry,
+                (occupancy, tokens) -> (block, prompt) -> occupancy.freeHostBytes() > 0
+                        ? List.of(CacheForm.HOST_KV)
+                        : List.of(CacheForm.DEVICE_KV, CacheForm.HOST_KV));
+        start(64);
+
+        // When the last comes, all homes on the host are taken, and all of the device by copies.
+        assertThat(endsOf(requests, 60, expected)).containsExactly(2, 0, 1);
+        assertThat(plans.stream().mapToLong(StepPlan::takenUpBytes).sum()).isPositive();
+    }
+
+    @Test
+    void homesOfBlocksThatAreNotFullShrinkForARequestThatWouldWaitOtherwise() throws InterruptedException {
+        List<GenerationRequest> requests = List.of(greedy(prompt(20), 370), greedy(prompt(100), 60));
+        List<List<Integer>> expected = alone(requests);
+        deviceTokens = 25 * 16;
+        hostTokens = 0;
+        plannings = geometry -> moving(
+                geometry,
+                (occupancy, tokens) -> (block, prompt) ->
+                        List.of(occupancy.sequences() == 0 ? CacheForm.DEVICE_KV : CacheForm.DEVICE_ACT));
+        start(64);
+
+        assertThat(endsOf(requests, 5, expected)).containsExactly(1, 0);
     }
 
     @Test

@@ -111,6 +111,7 @@ class ObservatoryTest {
                         3,
                         3000,
                         transferring.linkInBytes(),
+                        0,
                         new StepTokens(2 * 2 * 16 + 3 * 2 * 3, 2 * 4 * 16, 2 * 3 * 16)));
         assertThat(observatory.steps()).isEmpty();
     }

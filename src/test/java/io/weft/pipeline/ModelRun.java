@@ -2,8 +2,10 @@ package io.weft.pipeline;
 
 import io.weft.cache.CacheSequence;
 import io.weft.cache.KvCache;
+import io.weft.cache.PoolUsage;
 import io.weft.device.Device;
 import io.weft.model.CacheForm;
+import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
 import io.weft.model.ModelFiles;
 import io.weft.model.ModelWeights;
@@ -61,6 +63,16 @@ final class ModelRun implements AutoCloseable {
 
     CacheSequence admit(int tokens, IntFunction<CacheForm> forms) {
         return cache.admit(tokens, block -> List.of(forms.apply(block))).orElseThrow();
+    }
+
+    /** A sequence that takes all device memory that is not somebody's home. */
+    CacheSequence fillDevice() {
+        PoolUsage device = cache.usage().withoutCopies().device();
+        int blocks = (int) (device.freeBytes() / cache.geometry().blockBytes(Content.KEY_VALUE));
+        return cache.admit(
+                        blocks * cache.geometry().blockTokens(),
+                        block -> List.of(CacheForm.DEVICE_KV, CacheForm.HOST_KV))
+                .orElseThrow();
     }
 
     /** Runs one step over some sequences; the logits of all logit rows. */

@@ -104,6 +104,57 @@ class SameBitsTest {
         }
     }
 
+    /** Full blocks get copies on the device, others get other homes, sequences come and go in between. */
+    @ParameterizedTest
+    @FieldSource("GOLDENS")
+    void movingBlocksBetweenStepsGivesTheBitsOfTheResidentRun(String name) {
+        List<Integer> prompt = Golden.read(name).longest().inputIds();
+        Random random = new Random(13);
+        try (ModelRun run = new ModelRun(Golden.model(name), GoldenTest.device(), 4, 32)) {
+            List<float[]> resident = logits(run, Way.of(Schedule.RESIDENT), prompt, block -> CacheForm.DEVICE_KV);
+            int blocks = (prompt.size() + DECODED) / 4;
+            for (int round = 0; round < 12; round++) {
+                List<CacheForm> forms = IntStream.range(0, blocks)
+                        .mapToObj(block -> CacheForm.values()[random.nextInt(CacheForm.values().length)])
+                        .toList();
+                Way way = Way.of(Schedule.values()[random.nextInt(Schedule.values().length)]);
+                List<float[]> moved = new ArrayList<>();
+                try (CacheSequence sequence = run.admit(prompt.size() + DECODED, forms::get)) {
+                    for (int from = 0; from < prompt.size() + DECODED; ) {
+                        move(sequence, blocks, random);
+                        int to = from < prompt.size()
+                                ? Math.min(prompt.size(), from + 1 + random.nextInt(24))
+                                : from + 1;
+                        List<Integer> tokens =
+                                from < prompt.size() ? prompt.subList(from, to) : List.of(5 + from - prompt.size());
+                        LogitRows rows = to < prompt.size() ? LogitRows.NONE : LogitRows.LAST;
+                        moved.addAll(run.step(way, List.of(ModelRun.part(sequence, tokens, rows))));
+                        if (random.nextInt(3) == 0) {
+                            // Somebody who wants all of the device: copies are given back.
+                            run.fillDevice().close();
+                        }
+                        from = to;
+                    }
+                }
+                assertSameBits(moved, resident, way + ", " + forms);
+            }
+            assertPoolsAreEmpty(run);
+        }
+    }
+
+    private static void move(CacheSequence sequence, int blocks, Random random) {
+        for (int block = 0; block < blocks; block++) {
+            if (random.nextInt(4) == 0) {
+                CacheForm form = sequence.forms(block, block + 1).getFirst();
+                if (block < sequence.closedBlocks() && form.place() == CacheForm.Place.HOST) {
+                    sequence.takeUp(block, 1);
+                } else if (block >= sequence.closedBlocks() && form.place() == CacheForm.Place.DEVICE) {
+                    sequence.rehome(List.of(block), random.nextBoolean() ? CacheForm.HOST_ACT : CacheForm.HOST_KV);
+                }
+            }
+        }
+    }
+
     @ParameterizedTest
     @FieldSource("GOLDENS")
     void thePiecesOfAPromptDoNotMatter(String name) {

@@ -3,13 +3,13 @@ package io.weft.plan;
 import java.util.Random;
 
 /** Machines for the tests of planning. */
-final class Profiles {
+public final class Profiles {
     private static final long SIZE_MAX = 1L << 40;
 
     private Profiles() {}
 
     /** A machine whose every cost is a fixed part and a rate. */
-    static HardwareProfile machine(double linkNanosPerByte, double recomputeNanosPerToken, double otherFactor) {
+    public static HardwareProfile machine(double linkNanosPerByte, double recomputeNanosPerToken, double otherFactor) {
         return new HardwareProfile(
                 "test machine",
                 Curve.linear(0, linkNanosPerByte, SIZE_MAX),

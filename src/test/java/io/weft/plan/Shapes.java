@@ -57,11 +57,12 @@ final class Shapes {
         int closed = random.nextInt(4) == 0 ? 0 : random.nextInt(40);
         int open = random.nextInt(geometry.blockTokens());
         int fresh = random.nextBoolean() ? 1 : 1 + random.nextInt(3 * geometry.cellTokens());
+        List<CacheForm> forms = forms(random, palette, closed);
+        List<CacheForm> takenUp = forms.stream()
+                .filter(form -> form.place() == CacheForm.Place.HOST && random.nextInt(8) == 0)
+                .toList();
         return new SequenceShape(
-                forms(random, palette, closed),
-                open,
-                fresh,
-                forms(random, palette, (open + fresh) / geometry.blockTokens()));
+                forms, open, fresh, forms(random, palette, (open + fresh) / geometry.blockTokens()), takenUp);
     }
 
     /** Forms come in runs, as placement makes them, or wholly mixed. */

@@ -113,6 +113,7 @@ final class SlotRaces {
             case Stage.Complete complete -> assertThat(projectedLayers).contains(complete.layer());
             case Stage.Keep keep -> assertThat(projectedLayers).contains(keep.layer());
             case Stage.WriteOut writeOut -> assertThat(projectedLayers).contains(writeOut.layer());
+            case Stage.TakeUp takeUp -> {}
             case Stage.Head head -> assertThat(embedded).isTrue();
             case Stage.Download download -> assertThat(headDone).isTrue();
         }
@@ -141,6 +142,7 @@ final class SlotRaces {
             case Stage.Complete complete -> {}
             case Stage.Keep keep -> {}
             case Stage.WriteOut writeOut -> {}
+            case Stage.TakeUp takeUp -> {}
             case Stage.Head head -> headDone = true;
             case Stage.Download download -> {}
         }

@@ -251,7 +251,10 @@ class StepPlannerTest {
     @ParameterizedTest
     @MethodSource("cases")
     void logitsComeLastAndOnlyIfWanted(Case c) {
-        List<Stage> stages = c.plan().stages().stream().map(PlannedStage::stage).toList();
+        List<Stage> stages = c.plan().stages().stream()
+                .map(PlannedStage::stage)
+                .filter(stage -> !(stage instanceof Stage.TakeUp))
+                .toList();
         int rows = c.shape().logitRows();
         if (rows == 0) {
             assertThat(stages).noneMatch(stage -> stage instanceof Stage.Head || stage instanceof Stage.Download);
@@ -259,6 +262,24 @@ class StepPlannerTest {
             long bytes = (long) rows * c.geometry().dimensions().vocabularySize() * 4;
             assertThat(stages.subList(stages.size() - 2, stages.size()))
                     .containsExactly(new Stage.Head(rows), new Stage.Download(bytes));
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("cases")
+    void copiesForLaterStepsCrossBehindWhatTheStepNeeds(Case c) {
+        long bytes = 0;
+        int blocks = 0;
+        for (SequenceShape sequence : c.shape().sequences()) {
+            for (CacheForm form : sequence.takenUp()) {
+                bytes += c.geometry().blockBytes(form.content());
+                blocks++;
+            }
+        }
+        assertThat(c.plan().takenUpBytes()).isEqualTo(bytes);
+        if (blocks > 0) {
+            int layers = c.geometry().dimensions().layers();
+            assertThat(c.plan().stages().getLast().stage()).isEqualTo(new Stage.TakeUp(bytes, blocks * layers));
         }
     }
 
