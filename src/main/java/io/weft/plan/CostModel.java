@@ -26,7 +26,7 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
                     case Stage.Keep keep -> deviceCopies(keep.bytes(), Content.KEY_VALUE);
                     case Stage.WriteOut writeOut -> copies(profile.linkOut(), writeOut.bytes(), writeOut.copies());
                     case Stage.Head head -> profile.head().nanos(head.rows());
-                    case Stage.Download download -> profile.linkOut().nanos(download.bytes());
+                    case Stage.Download download -> copyOut(download.tokenBytes()) + copyOut(download.logitBytes());
                 });
     }
 
@@ -63,6 +63,10 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
         return geometry.dimensions().layers() * layer
                 + profile.embed().nanos(sequences)
                 + profile.head().nanos(sequences);
+    }
+
+    private double copyOut(long bytes) {
+        return copies(profile.linkOut(), bytes, bytes == 0 ? 0 : 1);
     }
 
     private static double copies(Curve link, long bytes, int copies) {

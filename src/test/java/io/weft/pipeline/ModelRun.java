@@ -1,5 +1,7 @@
 package io.weft.pipeline;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
 import io.weft.cache.CacheSequence;
 import io.weft.cache.KvCache;
 import io.weft.device.Device;
@@ -14,8 +16,8 @@ import io.weft.plan.StepPlan;
 import io.weft.plan.StepPlanner;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.IntFunction;
-import java.util.stream.IntStream;
 
 /** A small model on a device, to run sequences step by step with any forms, schedule and order. */
 final class ModelRun implements AutoCloseable {
@@ -63,7 +65,7 @@ final class ModelRun implements AutoCloseable {
         return cache.admit(tokens, block -> List.of(forms.apply(block))).orElseThrow();
     }
 
-    /** Runs one step over some sequences; the logits of all logit rows. */
+    /** Runs one step over some sequences; the logits of all logit rows. Their likeliest tokens must be chosen. */
     List<float[]> step(Way way, List<StepSequence> sequences) {
         StepBatch batch = new StepBatch(sequences);
         StepPlanner planner =
@@ -73,14 +75,25 @@ final class ModelRun implements AutoCloseable {
             plan = serial(plan);
         }
         StepResult result = pipeline.step(batch, plan).result().await().indefinitely();
-        sequences.forEach(
-                sequence -> sequence.cache().commit(sequence.newTokens().size()));
-        return IntStream.range(0, batch.logitRows()).mapToObj(result::logits).toList();
+        List<float[]> logits = new ArrayList<>();
+        for (int i = 0; i < sequences.size(); i++) {
+            StepSequence sequence = sequences.get(i);
+            sequence.cache().commit(sequence.newTokens().size());
+            for (int row = 0; row < sequence.logitRows(); row++) {
+                logits.add(result.logits(i, row));
+            }
+            if (sequence.choice().isPresent()) {
+                assertThat(result.token(i)).isEqualTo(likeliest(logits.getLast()));
+            }
+        }
+        return logits;
     }
 
     static StepSequence part(CacheSequence cache, List<Integer> tokens, LogitRows logits) {
         cache.open(tokens.size());
-        return new StepSequence(cache, tokens, logits);
+        Optional<TokenChoice> choice =
+                logits == LogitRows.NONE ? Optional.empty() : Optional.of(TokenChoice.likeliest());
+        return new StepSequence(cache, tokens, logits, choice);
     }
 
     /** Caches a prompt in pieces of {@code pieceTokens}; the logits of the rows that {@code logits} asks for. */
