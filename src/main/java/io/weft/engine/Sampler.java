@@ -31,16 +31,16 @@ final class Sampler {
 
     /** How the next token is to be chosen; it is then {@linkplain #remember remembered}. */
     TokenChoice next() {
-        boolean greedy = parameters.temperature() == 0;
+        List<LogitEdit> all = List.copyOf(edits.values());
+        if (parameters.temperature() == 0) {
+            return new TokenChoice(all, 1, 1, 1, 0, 0);
+        }
+        int topK = parameters.topK() == 0 ? Integer.MAX_VALUE : parameters.topK();
         return new TokenChoice(
-                List.copyOf(edits.values()),
-                greedy ? 1 : parameters.temperature(),
-                greedy ? 1 : parameters.topK() == 0 ? Integer.MAX_VALUE : parameters.topK(),
-                parameters.topP(),
-                parameters.minP(),
-                random.nextLong() >>> 1);
+                all, parameters.temperature(), topK, parameters.topP(), parameters.minP(), random.nextLong() >>> 1);
     }
 
+    /** Takes account of a token that was chosen. */
     void remember(int token) {
         generatedCounts.merge(token, 1, Integer::sum);
         edit(token);

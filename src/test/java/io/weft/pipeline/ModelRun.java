@@ -67,6 +67,21 @@ final class ModelRun implements AutoCloseable {
 
     /** Runs one step over some sequences; the logits of all logit rows. Their likeliest tokens must be chosen. */
     List<float[]> step(Way way, List<StepSequence> sequences) {
+        StepResult result = result(way, sequences);
+        List<float[]> logits = new ArrayList<>();
+        for (int i = 0; i < sequences.size(); i++) {
+            for (int row = 0; row < sequences.get(i).logitRows(); row++) {
+                logits.add(result.logits(i, row));
+            }
+            if (sequences.get(i).choice().isPresent()) {
+                assertThat(result.token(i)).isEqualTo(likeliest(logits.getLast()));
+            }
+        }
+        return logits;
+    }
+
+    /** Runs one step over some sequences; what came out, until the next step. */
+    StepResult result(Way way, List<StepSequence> sequences) {
         StepBatch batch = new StepBatch(sequences);
         StepPlanner planner =
                 new StepPlanner(cache.geometry(), way.schedule(), way.stagingBytes(), way.chunkTokens(), way.slots());
@@ -75,18 +90,9 @@ final class ModelRun implements AutoCloseable {
             plan = serial(plan);
         }
         StepResult result = pipeline.step(batch, plan).result().await().indefinitely();
-        List<float[]> logits = new ArrayList<>();
-        for (int i = 0; i < sequences.size(); i++) {
-            StepSequence sequence = sequences.get(i);
-            sequence.cache().commit(sequence.newTokens().size());
-            for (int row = 0; row < sequence.logitRows(); row++) {
-                logits.add(result.logits(i, row));
-            }
-            if (sequence.choice().isPresent()) {
-                assertThat(result.token(i)).isEqualTo(likeliest(logits.getLast()));
-            }
-        }
-        return logits;
+        sequences.forEach(
+                sequence -> sequence.cache().commit(sequence.newTokens().size()));
+        return result;
     }
 
     static StepSequence part(CacheSequence cache, List<Integer> tokens, LogitRows logits) {

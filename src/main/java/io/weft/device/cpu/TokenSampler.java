@@ -176,7 +176,7 @@ final class TokenSampler {
     /** How far a pass in id order came. */
     private record Pass(int token, long mass) {}
 
-    /** Adds up kept tokens until they have more than {@code mass}, or to the end. */
+    /** Adds up kept tokens until they have more than {@code most}, or to the end. */
     private Pass pass(Cut cut, long most) {
         long mass = 0;
         long ties = cut.ties();
