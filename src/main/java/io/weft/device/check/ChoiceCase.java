@@ -24,7 +24,7 @@ final class ChoiceCase {
     private final List<Edit> edits = new ArrayList<>();
 
     /**
-     * A random case.
+     * A random case. Every other row has few different logits, so that cuts fall among equals.
      *
      * @param scale of the logits, which {@code type} holds exactly
      */
@@ -32,7 +32,9 @@ final class ChoiceCase {
         this.logits = new float[rowCount * vocabulary];
         this.vocabulary = vocabulary;
         for (int i = 0; i < logits.length; i++) {
-            logits[i] = Workbench.round(type, (float) (random.nextDouble(-1, 1) * scale));
+            double share = random.nextDouble(-1, 1);
+            boolean coarse = i / vocabulary % 2 == 1;
+            logits[i] = Workbench.round(type, (float) (scale * (coarse ? Math.rint(2 * share) / 2 : share)));
         }
         for (int row = 0; row < rowCount; row++) {
             if (row % BAD_ROWS_EVERY == BAD_ROWS_EVERY - 1) {
