@@ -98,6 +98,7 @@ enum FaultKind {
     ROTARY_POSITION = 3,
     SCATTER_OFFSET = 4,
     GATHER_INDEX = 5,
+    EDITED_TOKEN = 6,
 };
 
 // (kind and row, value) in one 16-byte store, so that a reader never sees half of a report.

@@ -4,3 +4,5 @@
 #include "product.cuh"
 
 #include "attention.cuh"
+
+#include "sampling.cuh"

@@ -346,43 +346,6 @@ __device__ __forceinline__ void place(T* queries, const T* keyValues, const T* a
     }
 }
 
-// Column of each row's largest element, the first of equals.
-template <typename T>
-__device__ __forceinline__ void argmax(const T* in, int* out, int width) {
-    __shared__ float bestValues[32];
-    __shared__ int bestColumns[32];
-    const T* row = in + static_cast<size_t>(blockIdx.x) * width;
-    float best = NEGATIVE_INFINITY;
-    int column = 0x7fffffff;
-    for (int j = threadIdx.x; j < width; j += blockDim.x) {
-        float x = Element<T>::widen(row[j]);
-        if (x > best || column == 0x7fffffff) {
-            best = x;
-            column = j;
-        }
-    }
-    auto take = [&](float value, int at) {
-        if (at != 0x7fffffff && (column == 0x7fffffff || value > best || (value == best && at < column))) {
-            best = value;
-            column = at;
-        }
-    };
-    for (int half = 16; half > 0; half /= 2) {
-        take(__shfl_xor_sync(FULL_WARP, best, half), __shfl_xor_sync(FULL_WARP, column, half));
-    }
-    if (threadIdx.x % 32 == 0) {
-        bestValues[threadIdx.x / 32] = best;
-        bestColumns[threadIdx.x / 32] = column;
-    }
-    __syncthreads();
-    if (threadIdx.x == 0) {
-        for (int i = 1; i < blockDim.x / 32; i++) {
-            take(bestValues[i], bestColumns[i]);
-        }
-        out[blockIdx.x] = column;
-    }
-}
-
 // A byte row, with accesses as wide as its alignment allows.
 __device__ __forceinline__ void copyRow(const char* from, char* to, int bytes) {
     uintptr_t alignment = reinterpret_cast<uintptr_t>(from) | reinterpret_cast<uintptr_t>(to) | bytes;
@@ -488,10 +451,6 @@ using namespace weft;
         place<T>(queries, keyValues, activations, heads, keyValueHeads, headSize, width,                              \
                  {cosines, sines, half, tablePositions}, positions, keyValueOffsets, activationOffsets, base,         \
                  baseBytes, vectors, fault);                                                                          \
-    }                                                                                                                 \
-    extern "C" __global__ void __launch_bounds__(1024) argmax_##NAME(const T* in, int* out, int width) {              \
-        beginKernel();                                                                                                \
-        argmax<T>(in, out, width);                                                                                    \
     }                                                                                                                 \
     extern "C" __global__ void __launch_bounds__(256)                                                                 \
         fill_random_##NAME(T* out, long long count, long long seed, float centre, float scale) {                      \

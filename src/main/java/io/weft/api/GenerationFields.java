@@ -41,7 +41,9 @@ record GenerationFields(
         @Nullable @DecimalMin(value = "0", inclusive = false) @DecimalMax("100")
         Double repetitionPenalty,
 
-        @Nullable Map<@Min(0) Integer, @NotNull @DecimalMin("-100") @DecimalMax("100") Double> logitBias,
+        @Nullable @Size(max = SamplingParameters.LOGIT_BIASES_MOST)
+        Map<@Min(0) Integer, @NotNull @DecimalMin("-100") @DecimalMax("100") Double> logitBias,
+
         @Nullable Long seed,
 
         @Nullable @Size(max = 4) @JsonFormat(with = JsonFormat.Feature.ACCEPT_SINGLE_VALUE_AS_ARRAY)

@@ -32,6 +32,7 @@ import io.weft.plan.ChunkSizes;
 import io.weft.plan.CostModel;
 import io.weft.plan.DecodeLoad;
 import io.weft.plan.HardwareProfile;
+import io.weft.plan.HeadShape;
 import io.weft.plan.MovePlanner;
 import io.weft.plan.PlacementPolicy;
 import io.weft.plan.Placements;
@@ -420,7 +421,7 @@ final class Assembly implements AutoCloseable {
                 .mapToObj(block -> placement.forms(block, load.contextTokens()).getLast())
                 .toList();
         SequenceShape sequence = new SequenceShape(forms, 0, 1, List.of());
-        return new StepShape(Collections.nCopies(load.sequences(), sequence), load.sequences());
+        return new StepShape(Collections.nCopies(load.sequences(), sequence), HeadShape.tokens(load.sequences()));
     }
 
     @Override

@@ -16,6 +16,7 @@ import io.weft.pipeline.StepLimits;
 import io.weft.pipeline.StepResult;
 import io.weft.pipeline.StepSequence;
 import io.weft.pipeline.StepSequence.LogitRows;
+import io.weft.pipeline.TokenChoice;
 import io.weft.plan.DecodeLoad;
 import io.weft.plan.Lane;
 import io.weft.plan.Occupancy;
@@ -105,7 +106,7 @@ final class Bench implements AutoCloseable {
     /**
      * One decode step.
      *
-     * @param nanos from issue to logits on the host
+     * @param nanos from issue to tokens on the host
      * @param issueNanos that issuing took
      * @param linkBytes of cached tokens to the device
      * @param measured when its stages ran; empty for a step without observers
@@ -313,7 +314,7 @@ final class Bench implements AutoCloseable {
                     boolean last = cached + rows == load.promptTokens();
                     List<Integer> tokens = prompts.get(i).subList(cached, cached + rows);
                     members.add(i);
-                    parts.add(part(i, tokens, last ? LogitRows.LAST : LogitRows.NONE));
+                    parts.add(part(i, tokens, last ? Optional.of(TokenChoice.likeliest()) : Optional.empty()));
                     rowsLeft -= rows;
                     done += rows;
                 }
@@ -328,9 +329,9 @@ final class Bench implements AutoCloseable {
         }
     }
 
-    private StepSequence part(int sequence, List<Integer> tokens, LogitRows logits) {
+    private StepSequence part(int sequence, List<Integer> tokens, Optional<TokenChoice> choice) {
         sequences.get(sequence).open(tokens.size());
-        return new StepSequence(sequences.get(sequence), tokens, logits);
+        return new StepSequence(sequences.get(sequence), tokens, LogitRows.NONE, choice);
     }
 
     /** Those without observers, or all if there are none. */
@@ -357,7 +358,7 @@ final class Bench implements AutoCloseable {
         List<StepSequence> parts = new ArrayList<>();
         for (int i = 0; i < load.batch(); i++) {
             members.add(i);
-            parts.add(part(i, List.of(lastTokens[i]), LogitRows.LAST));
+            parts.add(part(i, List.of(lastTokens[i]), Optional.of(TokenChoice.likeliest())));
         }
         StepBatch batch = new StepBatch(parts);
         long started = System.nanoTime();
@@ -366,10 +367,10 @@ final class Bench implements AutoCloseable {
         Supplier<Optional<Timeline>> timeline = observation.apply(step);
         CompletableFuture<StepResult> result = step.result().subscribeAsCompletionStage();
         long issued = System.nanoTime();
-        StepResult logits = result.join();
+        StepResult tokens = result.join();
         long nanos = System.nanoTime() - started;
         Instant ended = Instant.now();
-        finish(batch, members, logits);
+        finish(batch, members, tokens);
         Timeline predicted = assembly.costs().simulator().play(plan);
         Optional<Timeline> measured = timeline.get();
         measured.ifPresent(stages -> lastObserved = Optional.of(new ObservedStep(
@@ -389,27 +390,15 @@ final class Bench implements AutoCloseable {
         return step.result().await().indefinitely();
     }
 
-    /** Commits a step's tokens and takes the likeliest next ones. */
+    /** Commits a step's tokens and takes the next ones. */
     private void finish(StepBatch batch, List<Integer> members, StepResult result) {
-        int logitRow = 0;
         for (int i = 0; i < members.size(); i++) {
             StepSequence part = batch.sequences().get(i);
             part.cache().commit(part.newTokens().size());
-            if (part.logits() == LogitRows.LAST) {
-                lastTokens[members.get(i)] = likeliest(result.logits(logitRow++));
+            if (part.choice().isPresent()) {
+                lastTokens[members.get(i)] = result.token(i);
             }
         }
-    }
-
-    /** The token with the largest logit, the first of equals. */
-    static int likeliest(float[] logits) {
-        int best = 0;
-        for (int token = 1; token < logits.length; token++) {
-            if (logits[token] > logits[best]) {
-                best = token;
-            }
-        }
-        return best;
     }
 
     @Override

@@ -130,7 +130,8 @@ final class BenchCommand implements Callable<Integer> {
             names = "--trace",
             order = 28,
             paramLabel = "FILE",
-            description = "Write when the stages of one step of each setting ran, and when they should have, for Perfetto.")
+            description =
+                    "Write when the stages of one step of each setting ran, and when they should have, for Perfetto.")
     private Path trace = Path.of("");
 
     @Spec

@@ -25,7 +25,7 @@ import org.jspecify.annotations.Nullable;
  * @param forms that full blocks may have
  * @param tokensByForm where the tokens of full blocks lay in the end
  * @param prefillSeconds until the prompts were cached
- * @param stepMillisMedian median of the decode steps, from issue to logits on the host
+ * @param stepMillisMedian median of the decode steps, from issue to tokens on the host
  * @param tokensPerSecond generated tokens over the time of all decode steps
  * @param linkBytesPerStep bytes of cached tokens to the device in a step, mean
  * @param linkBusyRatio share of the step in which the link to the device was busy, median

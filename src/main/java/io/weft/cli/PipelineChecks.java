@@ -16,6 +16,7 @@ import io.weft.pipeline.StepPipeline;
 import io.weft.pipeline.StepResult;
 import io.weft.pipeline.StepSequence;
 import io.weft.pipeline.StepSequence.LogitRows;
+import io.weft.pipeline.TokenChoice;
 import io.weft.pipeline.Workspace;
 import io.weft.plan.Schedule;
 import io.weft.plan.StepPlanner;
@@ -49,6 +50,8 @@ final class PipelineChecks {
     private final KvCache cache;
     private final StepPipeline pipeline;
     private final Consumer<Result> results;
+    /** Tokens that were not the likeliest by their own logits. */
+    private long wrongTokens;
 
     /**
      * @param name of the model, for the results
@@ -98,7 +101,17 @@ final class PipelineChecks {
 
     /** Whether another token is so far ahead that the tolerance cannot be why. */
     private static boolean differs(float[] logits, int expected, double margin) {
-        return logits[Bench.likeliest(logits)] - logits[expected] > margin;
+        return logits[likeliest(logits)] - logits[expected] > margin;
+    }
+
+    private static int likeliest(float[] logits) {
+        int best = 0;
+        for (int token = 1; token < logits.length; token++) {
+            if (logits[token] > logits[best]) {
+                best = token;
+            }
+        }
+        return best;
     }
 
     /** The same bits for every schedule, split and mix, and for a sequence alone and among others. */
@@ -121,6 +134,7 @@ final class PipelineChecks {
                     "%s, in a batch of %d".formatted(schedule.label(), BATCH),
                     different(among(schedule, prompt), resident));
         }
+        count("chosen tokens against their logits", wrongTokens);
         var usage = cache.usage();
         count(
                 "cache bytes left",
@@ -160,13 +174,25 @@ final class PipelineChecks {
                 .result()
                 .await()
                 .indefinitely();
-        parts.forEach(part -> part.cache().commit(part.newTokens().size()));
-        return IntStream.range(0, batch.logitRows()).mapToObj(result::logits).toList();
+        List<float[]> rows = new ArrayList<>();
+        for (int i = 0; i < parts.size(); i++) {
+            StepSequence part = parts.get(i);
+            part.cache().commit(part.newTokens().size());
+            for (int row = 0; row < part.logitRows(); row++) {
+                rows.add(result.logits(i, row));
+            }
+            if (part.choice().isPresent() && result.token(i) != likeliest(rows.getLast())) {
+                wrongTokens++;
+            }
+        }
+        return rows;
     }
 
     private static StepSequence part(CacheSequence sequence, List<Integer> tokens, LogitRows logits) {
         sequence.open(tokens.size());
-        return new StepSequence(sequence, tokens, logits);
+        Optional<TokenChoice> choice =
+                logits == LogitRows.NONE ? Optional.empty() : Optional.of(TokenChoice.likeliest());
+        return new StepSequence(sequence, tokens, logits, choice);
     }
 
     private List<float[]> prefill(Schedule schedule, CacheSequence sequence, List<Integer> prompt, LogitRows logits) {

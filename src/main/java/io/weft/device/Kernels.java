@@ -111,11 +111,32 @@ public interface Kernels {
     void toFloat(Stream stream, DeviceBuffer in, DeviceBuffer out, long count);
 
     /**
-     * The column of each row's largest element, the first of equals: greedy sampling, so that only token ids leave the
-     * device.
+     * Chooses a token for each row, so that only token ids leave the device.
      *
-     * @param in (rows, width)
-     * @param out (rows) int32
+     * <ol>
+     *   <li>A <em>score</em> is the logit in fp32, edited where {@code choices} says so. NaN counts as −∞, and
+     *       infinities as the largest and the least number, so that a NaN is chosen only if all are.
+     *   <li>Top-k 1 takes the smallest id among the largest scores.
+     *   <li>Otherwise a token's <em>weight</em> is {@code e^((score − largest score) / temperature)} in fp32. Tokens
+     *       are ranked by weight, then by id, and cut off by top-k, top-p and min-p; the likeliest always stays.
+     *   <li>Mass is counted in whole units, of which a weight of 1 has 2⁴⁰. The token is the first, in id order, with
+     *       which the mass of those kept exceeds {@code uniform} of all their mass.
+     * </ol>
+     *
+     * Sums of whole numbers are exact, and weights are computed by the same operations everywhere: a row's token
+     * depends on its logits and its choice alone, and is the same on every device.
+     *
+     * @param logits (rows, vocabulary)
+     * @param scores (rows, vocabulary) fp32, overwritten
+     * @param tokens (rows) int32
+     * @param vocabulary at most {@link TokenChoices#VOCABULARY_MOST}
      */
-    void argmax(Stream stream, DeviceBuffer in, DeviceBuffer out, int rows, int width);
+    void chooseTokens(
+            Stream stream,
+            DeviceBuffer logits,
+            TokenChoices choices,
+            DeviceBuffer scores,
+            DeviceBuffer tokens,
+            int rows,
+            int vocabulary);
 }

@@ -111,7 +111,7 @@ final class ActiveRequest {
         return Math.max(0, promptTokens() - cache().tokens());
     }
 
-    /** Its part in the next step, with at most {@code rows} rows; of these at most {@code logitRows} with logits. */
+    /** Its part in the next step, with at most {@code rows} rows; of these at most {@code logitRows} have logits. */
     StepSequence next(int rows, int logitRows) {
         if (!begun) {
             begun = true;
@@ -120,31 +120,34 @@ final class ActiveRequest {
                     new CachedTokens.Homes(cache().blockTokens(), cache().forms())));
         }
         if (isDecoding()) {
-            return opened(List.of(lastToken), LogitRows.LAST);
+            return opened(List.of(lastToken), LogitRows.NONE);
         }
         int done = cache().tokens();
         int most = request.promptLogprobs().isPresent() ? Math.min(rows, logitRows) : rows;
         int newTokens = Math.min(promptTokensLeft(), most);
-        List<Integer> tokens = request.promptTokens().subList(done, done + newTokens);
-        if (request.promptLogprobs().isPresent()) {
-            return opened(tokens, LogitRows.ALL);
-        }
-        return opened(tokens, newTokens == promptTokensLeft() ? LogitRows.LAST : LogitRows.NONE);
+        LogitRows scored = request.promptLogprobs().isPresent() ? LogitRows.ALL : LogitRows.NONE;
+        return opened(request.promptTokens().subList(done, done + newTokens), scored);
     }
 
-    private StepSequence opened(List<Integer> tokens, LogitRows logits) {
+    /** @param scored rows of the prompt that are scored */
+    private StepSequence opened(List<Integer> tokens, LogitRows scored) {
+        boolean generates = tokens.size() >= promptTokensLeft() && request.maxNewTokens() > 0;
+        boolean scoresToken = generates && request.logprobs().isPresent() && scored == LogitRows.NONE;
         cache().open(tokens.size());
-        return new StepSequence(cache(), tokens, logits);
+        return new StepSequence(
+                cache(),
+                tokens,
+                scoresToken ? LogitRows.LAST : scored,
+                generates ? Optional.of(sampler.next()) : Optional.empty());
     }
 
-    /** Takes what a step made of its part; its logit rows start at {@code firstLogitRow}. */
-    void advance(StepSequence part, StepResult result, int firstLogitRow) {
+    /** Takes what a step made of its part, which is number {@code sequence} of the batch. */
+    void advance(StepSequence part, StepResult result, int sequence) {
         int firstPosition = cache().tokens();
         int rows = part.newTokens().size();
         cache().commit(rows);
-        int logitRows = part.logits().count(rows);
         if (part.logits() == LogitRows.ALL) {
-            scorePrompt(result, firstLogitRow, firstPosition, rows);
+            scorePrompt(result, sequence, firstPosition, rows);
         }
         if (promptTokensLeft() > 0) {
             return;
@@ -155,27 +158,29 @@ final class ActiveRequest {
         if (request.maxNewTokens() == 0) {
             finish(FinishReason.LENGTH);
         } else {
-            generate(result.logits(firstLogitRow + logitRows - 1));
+            generate(part, result, sequence);
         }
     }
 
     /** The row at position p scores the token at p + 1. */
-    private void scorePrompt(StepResult result, int firstLogitRow, int firstPosition, int rows) {
+    private void scorePrompt(StepResult result, int sequence, int firstPosition, int rows) {
         int alternatives = request.promptLogprobs().orElseThrow();
         for (int i = 0; i < rows && firstPosition + i + 1 < promptTokens(); i++) {
             int next = request.promptTokens().get(firstPosition + i + 1);
-            promptScores.add(TokenScorer.score(result.logits(firstLogitRow + i), next, alternatives));
+            promptScores.add(TokenScorer.score(result.logits(sequence, i), next, alternatives));
         }
     }
 
-    private void generate(float[] logits) {
-        float[] scored = request.logprobs().isPresent() ? logits.clone() : logits;
-        lastToken = sampler.choose(logits);
+    private void generate(StepSequence part, StepResult result, int sequence) {
+        lastToken = result.token(sequence);
+        sampler.remember(lastToken);
         completionTokens++;
-        Optional<TokenScore> score = request.logprobs().isPresent()
-                ? Optional.of(
-                        TokenScorer.score(scored, lastToken, request.logprobs().getAsInt()))
-                : Optional.empty();
+        Optional<TokenScore> score = Optional.empty();
+        if (request.logprobs().isPresent()) {
+            float[] logits = result.logits(sequence, part.logitRows() - 1);
+            score = Optional.of(
+                    TokenScorer.score(logits, lastToken, request.logprobs().getAsInt()));
+        }
         events.emit(new Generated(lastToken, score));
         if (endTokens.contains(lastToken)) {
             finish(FinishReason.STOP);

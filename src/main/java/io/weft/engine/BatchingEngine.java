@@ -490,11 +490,8 @@ public final class BatchingEngine implements Engine, AutoCloseable {
                         : Optional.empty();
         StepResult result = step.result().await().indefinitely();
         long nanos = System.nanoTime() - startedNanos;
-        int logitRow = 0;
         for (int i = 0; i < members.size(); i++) {
-            StepSequence part = parts.get(i);
-            members.get(i).advance(part, result, logitRow);
-            logitRow += part.logits().count(part.newTokens().size());
+            members.get(i).advance(parts.get(i), result, i);
         }
         // The tokens are out. The next step uses the same events again, so that these must have been read.
         runtime.observer()
@@ -519,7 +516,7 @@ public final class BatchingEngine implements Engine, AutoCloseable {
                 members.add(request);
                 parts.add(part);
                 rows -= part.newTokens().size();
-                logitRows -= part.logits().count(part.newTokens().size());
+                logitRows -= part.headRows();
             }
         }
     }

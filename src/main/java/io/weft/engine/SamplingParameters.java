@@ -1,5 +1,6 @@
 package io.weft.engine;
 
+import io.weft.pipeline.StepLimits;
 import java.util.Map;
 
 /**
@@ -12,7 +13,7 @@ import java.util.Map;
  * @param presencePenalty subtracted from the logit of every token that was generated; in [−2, 2]
  * @param frequencyPenalty subtracted once for each time it was generated; in [−2, 2]
  * @param repetitionPenalty divides positive and multiplies negative logits of tokens of prompt and completion; above 0
- * @param logitBias added to logits, by token id; each in [−100, 100]
+ * @param logitBias added to logits, by token id; at most {@value #LOGIT_BIASES_MOST}, each in [−100, 100]
  * @param seed of the request's random numbers: the same request with the same seed gives the same tokens, whatever else
  *     is in the batch
  */
@@ -26,6 +27,9 @@ public record SamplingParameters(
         double repetitionPenalty,
         Map<Integer, Double> logitBias,
         long seed) {
+    /** The most tokens that may be biased. */
+    public static final int LOGIT_BIASES_MOST = StepLimits.BIASED_TOKENS;
+
     public SamplingParameters {
         logitBias = Map.copyOf(logitBias);
         requireWithin("temperature", temperature, 0, 2);
@@ -35,6 +39,10 @@ public record SamplingParameters(
         requireWithin("presence_penalty", presencePenalty, -2, 2);
         requireWithin("frequency_penalty", frequencyPenalty, -2, 2);
         requireWithin("repetition_penalty", repetitionPenalty, Double.MIN_VALUE, 100);
+        if (logitBias.size() > LOGIT_BIASES_MOST) {
+            throw new IllegalArgumentException(
+                    "logit_bias has " + logitBias.size() + " tokens, must have at most " + LOGIT_BIASES_MOST);
+        }
         logitBias.forEach((token, bias) -> requireWithin("logit_bias of token " + token, bias, -100, 100));
     }
 

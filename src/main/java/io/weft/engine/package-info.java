@@ -1,6 +1,6 @@
 /**
- * Serves requests: admits them while the cache has room, batches them step by step, samples, and streams what was
- * sampled.
+ * Serves requests: admits them while the cache has room, batches them step by step, says how their tokens are to be
+ * chosen, and streams them.
  *
  * <p>One thread owned by the engine runs the steps; requests come from any thread and their events leave on the
  * engine's thread. Requests join and leave between steps. Text is not known here: tokens in, tokens out.

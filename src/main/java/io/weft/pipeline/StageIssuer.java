@@ -19,6 +19,7 @@ import io.weft.model.ModelDimensions;
 import io.weft.model.ModelWeights;
 import io.weft.plan.BlockRun;
 import io.weft.plan.Chunk;
+import io.weft.plan.HeadShape;
 import io.weft.plan.Stage;
 import io.weft.plan.StagingLayout;
 import io.weft.plan.StepPlan;
@@ -308,19 +309,32 @@ final class StageIssuer {
         int rows = stage.rows();
         int rowBytes = dimensions.hiddenSize() * geometry.elementBytes();
         DeviceBuffer in = workspace.headIn();
-        kernels.gatherRows(stream, workspace.hidden(), rowBytes, step.arrays().logitRows(), in, rows);
+        kernels.gatherRows(stream, workspace.hidden(), rowBytes, step.arrays().headRows(), in, rows);
         kernels.norm(stream, weights.finalNorm(), in, in, rows);
         kernels.linear(stream, weights.head(), in, workspace.logits(), rows, STORE);
+        HeadShape shape = step.plan().shape().head();
+        int vocabulary = dimensions.vocabularySize();
         if (!workspace.floatLogits().equals(workspace.logits())) {
-            long count = (long) rows * dimensions.vocabularySize();
-            kernels.toFloat(stream, workspace.logits(), workspace.floatLogits(), count);
+            kernels.toFloat(stream, workspace.logits(), workspace.floatLogits(), (long) shape.logits() * vocabulary);
         }
+        long firstToken = (long) (rows - shape.tokens()) * vocabulary * geometry.elementBytes();
+        kernels.chooseTokens(
+                stream,
+                workspace.logits().from(firstToken),
+                step.arrays().choices(),
+                workspace.scores(),
+                workspace.tokens(),
+                shape.tokens(),
+                vocabulary);
     }
 
     private void download(Stage.Download stage, Stream stream) {
         stream.copyToHost(
-                workspace.floatLogits().slice(0, stage.bytes()),
-                workspace.hostLogits().slice(0, stage.bytes()));
+                workspace.tokens().slice(0, stage.tokenBytes()),
+                workspace.hostTokens().slice(0, stage.tokenBytes()));
+        stream.copyToHost(
+                workspace.floatLogits().slice(0, stage.logitBytes()),
+                workspace.hostLogits().slice(0, stage.logitBytes()));
     }
 
     /** The open blocks in one layer: offsets in the index count from its start. */

@@ -1,12 +1,13 @@
 package io.weft.pipeline;
 
 import io.weft.cache.CacheSequence;
+import io.weft.plan.HeadShape;
 import io.weft.plan.SequenceShape;
 import io.weft.plan.StepShape;
 import java.util.List;
 
 /**
- * What a step runs. Its rows are the new tokens, one sequence after the other; its logit rows likewise.
+ * What a step runs. Its rows are the new tokens, one sequence after the other.
  *
  * @param sequences at least one
  */
@@ -22,17 +23,30 @@ public record StepBatch(List<StepSequence> sequences) {
                 .sum();
     }
 
-    /** Rows whose logits are wanted. */
-    public int logitRows() {
+    /** What comes out. */
+    public HeadShape head() {
+        int rows = 0;
+        int tokens = 0;
+        int logits = 0;
+        for (StepSequence sequence : sequences) {
+            rows += sequence.headRows();
+            tokens += sequence.choice().isPresent() ? 1 : 0;
+            logits += sequence.logitRows();
+        }
+        return new HeadShape(rows, tokens, logits);
+    }
+
+    /** Edits of logits, of all choices. */
+    int edits() {
         return sequences.stream()
-                .mapToInt(
-                        sequence -> sequence.logits().count(sequence.newTokens().size()))
+                .flatMap(sequence -> sequence.choice().stream())
+                .mapToInt(choice -> choice.edits().size())
                 .sum();
     }
 
     /** What the planner needs to know. */
     public StepShape shape() {
-        return new StepShape(sequences.stream().map(StepBatch::shapeOf).toList(), logitRows());
+        return new StepShape(sequences.stream().map(StepBatch::shapeOf).toList(), head());
     }
 
     private static SequenceShape shapeOf(StepSequence sequence) {

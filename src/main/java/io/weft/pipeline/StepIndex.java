@@ -10,6 +10,7 @@ import io.weft.device.DeviceBuffer;
 import io.weft.device.HostBuffer;
 import io.weft.device.RowPlaces;
 import io.weft.device.Stream;
+import io.weft.device.TokenChoices;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
 import io.weft.plan.BlockRun;
@@ -23,8 +24,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The index arrays of a step: which token stands where, which block lies where, who attends to what. They are written
- * on the host, cross the link in one copy at the start of the step, and serve all layers.
+ * The index arrays of a step: which token stands where, which block lies where, who attends to what, how tokens are
+ * chosen. They are written on the host, cross the link in one copy at the start of the step, and serve all layers.
  */
 final class StepIndex {
     static final int ALIGNMENT_BYTES = 16;
@@ -47,14 +48,16 @@ final class StepIndex {
      *
      * @param tokenIds (rows) int32
      * @param places where rows stand and go, from the open blocks' base of the layer
-     * @param logitRows (logit rows) int32
+     * @param headRows (head rows) int32: which rows the head computes, in the order of {@link HeadRows}
+     * @param choices how tokens are chosen, in the same order
      * @param attention for the attention kernel
      * @param chunks one entry a chunk
      */
     record Arrays(
             DeviceBuffer tokenIds,
             RowPlaces places,
-            DeviceBuffer logitRows,
+            DeviceBuffer headRows,
+            TokenChoices choices,
             AttentionIndex attention,
             List<ChunkArrays> chunks) {}
 
@@ -67,20 +70,17 @@ final class StepIndex {
     record ChunkArrays(AttentionWork work, DeviceBuffer blockPositions) {}
 
     /** Writes the arrays of a step on the host; they are on the device once {@link #upload} has run. */
-    Arrays write(StepBatch batch, StepPlan plan) {
+    Arrays write(StepBatch batch, StepPlan plan, HeadRows head) {
         usedBytes = 0;
         int rows = batch.rows();
         Section tokenIds = section((long) rows * Integer.BYTES);
         Section positions = section((long) rows * Integer.BYTES);
         Section keyValueOffsets = section((long) rows * Long.BYTES);
         Section activationOffsets = section((long) rows * Long.BYTES);
-        Section logitRows = section((long) batch.logitRows() * Integer.BYTES);
         int row = 0;
-        int logitRow = 0;
         for (StepSequence sequence : batch.sequences()) {
             List<DeviceBuffer> open = sequence.cache().openBlocks();
             int newTokens = sequence.newTokens().size();
-            int firstLogitRow = newTokens - sequence.logits().count(newTokens);
             for (int i = 0; i < newTokens; i++, row++) {
                 int openToken = sequence.cache().openTokens() + i;
                 long block = open.get(openToken / geometry.blockTokens()).address()
@@ -94,21 +94,21 @@ final class StepIndex {
                         block
                                 + geometry.blockLayerBytes(Content.KEY_VALUE)
                                 + slot * geometry.tokenLayerBytes(Content.ACTIVATION));
-                if (i >= firstLogitRow) {
-                    logitRows.setInt(logitRow++, row);
-                }
             }
         }
+        int[] firstRows = firstRows(batch);
+        DeviceBuffer headRows = writeHeadRows(batch, head, firstRows);
+        TokenChoices choices = writeChoices(batch, head);
         AttentionIndex attention = writeBlockTable(batch, plan, positions.onDevice());
         List<ChunkArrays> chunks = new ArrayList<>(plan.chunks().size());
-        int[] firstRows = firstRows(batch);
         for (Chunk chunk : plan.chunks()) {
             chunks.add(new ChunkArrays(writeSpans(batch, chunk, firstRows), writeBlockPositions(chunk)));
         }
         return new Arrays(
                 tokenIds.onDevice(),
                 new RowPlaces(positions.onDevice(), keyValueOffsets.onDevice(), activationOffsets.onDevice()),
-                logitRows.onDevice(),
+                headRows,
+                choices,
                 attention,
                 chunks);
     }
@@ -116,6 +116,33 @@ final class StepIndex {
     /** Sends what was written to the device. */
     void upload(Stream stream) {
         stream.copyToDevice(host.slice(0, usedBytes), device.slice(0, usedBytes));
+    }
+
+    private DeviceBuffer writeHeadRows(StepBatch batch, HeadRows head, int[] firstRows) {
+        Section headRows = section((long) head.shape().rows() * Integer.BYTES);
+        for (int i = 0; i < firstRows.length; i++) {
+            StepSequence sequence = batch.sequences().get(i);
+            int first = firstRows[i] + sequence.newTokens().size() - sequence.headRows();
+            for (int j = 0; j < sequence.headRows(); j++) {
+                headRows.setInt(head.row(i, j), first + j);
+            }
+        }
+        return headRows.onDevice();
+    }
+
+    private TokenChoices writeChoices(StepBatch batch, HeadRows head) {
+        Section rows = section((long) head.shape().tokens() * TokenChoices.ROW_BYTES);
+        Section edits = section((long) batch.edits() * TokenChoices.EDIT_BYTES);
+        int edit = 0;
+        for (int i = 0; i < batch.sequences().size(); i++) {
+            StepSequence sequence = batch.sequences().get(i);
+            if (sequence.choice().isPresent()) {
+                TokenChoice choice = sequence.choice().get();
+                choice.write(rows.onHost(), head.token(i), edits.onHost(), edit);
+                edit += choice.edits().size();
+            }
+        }
+        return new TokenChoices(rows.onDevice(), edits.onDevice());
     }
 
     private AttentionIndex writeBlockTable(StepBatch batch, StepPlan plan, DeviceBuffer positions) {

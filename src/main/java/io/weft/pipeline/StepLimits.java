@@ -5,10 +5,13 @@ package io.weft.pipeline;
  *
  * @param sequences in a batch
  * @param rows new tokens of a batch
- * @param logitRows rows whose logits are wanted
+ * @param logitRows rows whose logits are needed, on the device or on the host
  * @param contextTokens tokens of a sequence
  */
 public record StepLimits(int sequences, int rows, int logitRows, int contextTokens) {
+    /** Tokens that edits of a sequence's logits may name beside its own. */
+    public static final int BIASED_TOKENS = 1024;
+
     public StepLimits {
         if (sequences < 1 || rows < sequences || logitRows < sequences || logitRows > rows || contextTokens < 1) {
             throw new IllegalArgumentException(
@@ -25,5 +28,10 @@ public record StepLimits(int sequences, int rows, int logitRows, int contextToke
     /** Open blocks that a step may need at once: one a sequence, and those that prompts fill. */
     public int openBlocks(int blockTokens) {
         return 2 * sequences + Math.ceilDiv(rows, blockTokens);
+    }
+
+    /** Edits of a sequence's logits. */
+    public int edits(int vocabularySize) {
+        return Math.min(vocabularySize, contextTokens + BIASED_TOKENS);
     }
 }

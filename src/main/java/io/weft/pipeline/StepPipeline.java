@@ -62,7 +62,11 @@ public final class StepPipeline {
         StepLimits limits = workspace.limits();
         requireAtMost("sequences", batch.sequences().size(), limits.sequences());
         requireAtMost("rows", batch.rows(), limits.rows());
-        requireAtMost("logit rows", batch.logitRows(), limits.logitRows());
+        requireAtMost("logit rows", batch.head().rows(), limits.logitRows());
+        for (StepSequence sequence : batch.sequences()) {
+            int edits = sequence.choice().map(choice -> choice.edits().size()).orElse(0);
+            requireAtMost("edits of a sequence's logits", edits, limits.edits(vocabularySize));
+        }
         requireAtMost(
                 "staging bytes",
                 plan.staging().totalBytes(),
@@ -84,8 +88,9 @@ public final class StepPipeline {
         if (!idle.isReached()) {
             throw new IllegalStateException("the step before has not ended");
         }
+        HeadRows head = new HeadRows(batch);
         StageIssuer.StepContext context =
-                new StageIssuer.StepContext(batch, plan, index.write(batch, plan), workspace.staging());
+                new StageIssuer.StepContext(batch, plan, index.write(batch, plan, head), workspace.staging());
         BitSet awaited = new BitSet(plan.stages().size());
         plan.stages().forEach(planned -> planned.after().forEach(awaited::set));
         @Nullable StageObservation observation = observers.isEmpty() ? null : new StageObservation(plan, observers);
@@ -108,7 +113,11 @@ public final class StepPipeline {
         recordIdle(plan.stages().size());
         idle.onReached(error -> {
             if (error == null) {
-                outcome.complete(new StepResult(workspace.hostLogits().segment(), vocabularySize));
+                outcome.complete(new StepResult(
+                        head,
+                        workspace.hostTokens().segment(),
+                        workspace.hostLogits().segment(),
+                        vocabularySize));
             } else {
                 outcome.completeExceptionally(error);
             }

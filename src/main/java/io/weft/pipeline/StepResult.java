@@ -3,19 +3,40 @@ package io.weft.pipeline;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
-/** The logits of a step; valid until the next step is issued. */
+/** What a step made of its sequences, which are counted in the batch's order; valid until the next step is issued. */
 public final class StepResult {
+    private final HeadRows rows;
+    private final MemorySegment tokens;
     private final MemorySegment logits;
-    private final int vocabularySize;
+    private final long logitRowBytes;
 
-    StepResult(MemorySegment logits, int vocabularySize) {
+    /**
+     * @param tokens (tokens) int32
+     * @param logits (logit rows, V) fp32
+     */
+    StepResult(HeadRows rows, MemorySegment tokens, MemorySegment logits, int vocabularySize) {
+        this.rows = rows;
+        this.tokens = tokens;
         this.logits = logits;
-        this.vocabularySize = vocabularySize;
+        this.logitRowBytes = (long) vocabularySize * Float.BYTES;
     }
 
-    /** Copies the logits of one logit row, in the batch's order. */
-    public float[] logits(int row) {
-        long rowBytes = (long) vocabularySize * Float.BYTES;
-        return logits.asSlice(row * rowBytes, rowBytes).toArray(ValueLayout.JAVA_FLOAT);
+    /**
+     * The token that was chosen for a sequence.
+     *
+     * @throws IllegalArgumentException if none was to be
+     */
+    public int token(int sequence) {
+        return tokens.getAtIndex(ValueLayout.JAVA_INT, rows.token(sequence));
+    }
+
+    /**
+     * Copies the logits of row {@code row} of those that a sequence asked for, as the model made them.
+     *
+     * @throws IndexOutOfBoundsException if it asked for fewer
+     */
+    public float[] logits(int sequence, int row) {
+        return logits.asSlice(rows.logits(sequence, row) * logitRowBytes, logitRowBytes)
+                .toArray(ValueLayout.JAVA_FLOAT);
     }
 }

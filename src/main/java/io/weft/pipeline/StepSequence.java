@@ -2,15 +2,18 @@ package io.weft.pipeline;
 
 import io.weft.cache.CacheSequence;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * One sequence's part in a step.
  *
  * @param cache its cached tokens; {@linkplain CacheSequence#open opened} for the new ones
  * @param newTokens token ids to run, at the positions behind the cached ones
- * @param logits rows whose logits are wanted
+ * @param logits rows whose logits are wanted on the host
+ * @param choice how a token is chosen from the last row; empty if none is
  */
-public record StepSequence(CacheSequence cache, List<Integer> newTokens, LogitRows logits) {
+public record StepSequence(
+        CacheSequence cache, List<Integer> newTokens, LogitRows logits, Optional<TokenChoice> choice) {
     public StepSequence {
         newTokens = List.copyOf(newTokens);
         if (newTokens.isEmpty()) {
@@ -18,11 +21,21 @@ public record StepSequence(CacheSequence cache, List<Integer> newTokens, LogitRo
         }
     }
 
-    /** Which of a sequence's new rows produce logits. */
+    /** How many of its last rows have their logits wanted on the host. */
+    public int logitRows() {
+        return logits.count(newTokens.size());
+    }
+
+    /** How many of its last rows have logits at all. */
+    public int headRows() {
+        return Math.max(logitRows(), choice.isPresent() ? 1 : 0);
+    }
+
+    /** Which of a sequence's new rows have their logits wanted on the host. */
     public enum LogitRows {
-        /** None: more of the prompt follows. */
+        /** None. */
         NONE,
-        /** The last one, to sample the next token. */
+        /** The last one, to score what is chosen. */
         LAST,
         /** All, to score the prompt. */
         ALL;

@@ -6,6 +6,7 @@ import io.weft.device.Device;
 import io.weft.device.DeviceBuffer;
 import io.weft.device.ElementType;
 import io.weft.device.HostBuffer;
+import io.weft.device.TokenChoices;
 import io.weft.model.Architecture;
 import io.weft.model.CacheGeometry;
 import io.weft.model.ModelDimensions;
@@ -30,6 +31,9 @@ import io.weft.model.ModelDimensions.FeedForwardKind;
  * @param logits (logit rows, V)
  * @param floatLogits (logit rows, V) fp32; the same memory as {@code logits} on an fp32 device
  * @param hostLogits (logit rows, V) fp32
+ * @param scores (sequences, V) fp32: what tokens are chosen from
+ * @param tokens (sequences) int32
+ * @param hostTokens the same on the host
  * @param index index arrays of a step, see {@link StepIndex}
  * @param hostIndex the same on the host
  * @param staging staging slots and recomputed K and V, divided anew by each plan
@@ -50,6 +54,9 @@ public record Workspace(
         DeviceBuffer logits,
         DeviceBuffer floatLogits,
         HostBuffer hostLogits,
+        DeviceBuffer scores,
+        DeviceBuffer tokens,
+        HostBuffer hostTokens,
         DeviceBuffer index,
         HostBuffer hostIndex,
         DeviceBuffer staging) {
@@ -77,6 +84,8 @@ public record Workspace(
         DeviceBuffer feedForwardIn = rows.of("feed-forward", dimensions.feedForwardSize() * (gated ? 2 : 1));
         DeviceBuffer logits = logitRows.of("logits", dimensions.vocabularySize());
         long floatLogitBytes = (long) limits.logitRows() * dimensions.vocabularySize() * Float.BYTES;
+        long scoreBytes = (long) limits.sequences() * dimensions.vocabularySize() * Float.BYTES;
+        long tokenBytes = (long) limits.sequences() * Integer.BYTES;
         long indexBytes = indexBytes(geometry, limits);
         return new Workspace(
                 limits,
@@ -94,6 +103,9 @@ public record Workspace(
                 logits,
                 device.elementType() == ElementType.F32 ? logits : device.allocate("fp32 logits", floatLogitBytes),
                 device.allocateHost("logits", floatLogitBytes),
+                device.allocate("scores", scoreBytes),
+                device.allocate("tokens", tokenBytes),
+                device.allocateHost("tokens", tokenBytes),
                 device.allocate("step index", indexBytes),
                 device.allocateHost("step index", indexBytes),
                 device.allocate("staging", stagingBytes));
@@ -107,8 +119,12 @@ public record Workspace(
         long cells = Math.ceilDiv(limits.contextTokens(), geometry.cellTokens());
         long perRow = 2 * Integer.BYTES + 2 * Long.BYTES;
         long perCell = AttentionWork.SPAN_INTS * Integer.BYTES + 2 * StepIndex.ALIGNMENT_BYTES;
-        long perSequence = blocks * (Long.BYTES + Integer.BYTES) + cells * perCell;
-        long otherArrays = 6;
+        long edits = limits.edits(geometry.dimensions().vocabularySize());
+        long perSequence = blocks * (Long.BYTES + Integer.BYTES)
+                + cells * perCell
+                + TokenChoices.ROW_BYTES
+                + edits * TokenChoices.EDIT_BYTES;
+        long otherArrays = 8;
         return limits.rows() * perRow
                 + (long) limits.logitRows() * Integer.BYTES
                 + limits.sequences() * perSequence

@@ -27,7 +27,7 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
                     case Stage.WriteOut writeOut -> copies(profile.linkOut(), writeOut.bytes(), writeOut.copies());
                     case Stage.TakeUp takeUp -> copies(profile.linkIn(), takeUp.bytes(), takeUp.copies());
                     case Stage.Head head -> profile.head().nanos(head.rows());
-                    case Stage.Download download -> profile.linkOut().nanos(download.bytes());
+                    case Stage.Download download -> copyOut(download.tokenBytes()) + copyOut(download.logitBytes());
                 });
     }
 
@@ -64,6 +64,10 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
         return geometry.dimensions().layers() * layer
                 + profile.embed().nanos(sequences)
                 + profile.head().nanos(sequences);
+    }
+
+    private double copyOut(long bytes) {
+        return copies(profile.linkOut(), bytes, bytes == 0 ? 0 : 1);
     }
 
     private static double copies(Curve link, long bytes, int copies) {

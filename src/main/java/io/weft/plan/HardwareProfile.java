@@ -14,7 +14,7 @@ package io.weft.plan;
  * @param attentionReads tokens that single rows attend to, each reading its own K and V, in one layer: decoding
  * @param attentionPairs pairs of a row and a token that it sees, with many rows for each token read: prefill
  * @param complete rows: output projection and feed-forward network of one layer
- * @param head rows: final norm and logits
+ * @param head rows: final norm, logits and the likeliest token
  * @param launchNanos that issuing one stage takes; no stage starts before it and all in front of it were issued
  * @param handoffNanos from the end of a stage to the start of one on another lane that waits for it
  */

@@ -11,11 +11,11 @@ import io.weft.model.ModelDimensions.FeedForwardKind;
  * @param deviceBytes all device memory
  * @param weightsBytes of it: matrices and tables, or what fits of them
  * @param streamedWeightBytes weights that lie on the host and cross the link in every step
- * @param workspaceBytes of it: activations, index arrays and logits of the largest step
+ * @param workspaceBytes of it: activations, index arrays, logits and scores of the largest step
  * @param stagingBytes of it: chunks on their way
  * @param openBlockBytes of it: blocks that are not full
  * @param hostBytes all host memory
- * @param hostWorkspaceBytes of it: index arrays and logits
+ * @param hostWorkspaceBytes of it: index arrays, logits and tokens
  */
 public record MemoryBudget(
         long deviceBytes,
@@ -32,7 +32,7 @@ public record MemoryBudget(
      *
      * @param sequences in a batch
      * @param rows new tokens of a batch
-     * @param logitRows rows whose logits are wanted
+     * @param logitRows rows whose logits are needed, on the device or on the host
      * @param contextTokens tokens of a sequence
      */
     public record Limits(int sequences, int rows, int logitRows, int contextTokens) {
@@ -51,6 +51,7 @@ public record MemoryBudget(
             CacheGeometry geometry, Limits limits, long deviceBytes, long hostBytes, long stagingBytes) {
         long indexBytes = indexBytes(geometry, limits);
         long floatLogitBytes = (long) limits.logitRows() * geometry.dimensions().vocabularySize() * Float.BYTES;
+        long tokenBytes = (long) limits.sequences() * Integer.BYTES;
         int openBlocks = 2 * limits.sequences() + Math.ceilDiv(limits.rows(), geometry.blockTokens());
         long weightsBytes = weightElements(geometry.dimensions()) * geometry.elementBytes();
         long workspaceBytes = workspaceBytes(geometry, limits, indexBytes, floatLogitBytes);
@@ -66,7 +67,7 @@ public record MemoryBudget(
                 stagingBytes,
                 openBlockBytes,
                 hostBytes,
-                indexBytes + floatLogitBytes);
+                indexBytes + floatLogitBytes + tokenBytes);
     }
 
     /** Room that streaming weights would take: one layer at work, the next on its way. */
@@ -90,24 +91,31 @@ public record MemoryBudget(
                 + (gated ? 3L : 1L) * dimensions.feedForwardSize();
         long stateBytes = (long) dimensions.heads() * (dimensions.headSize() + 2) * Float.BYTES;
         long logitRowElements = (long) dimensions.hiddenSize() + dimensions.vocabularySize();
+        // Scores that a token is chosen from, and the token.
+        long sequenceBytes = (dimensions.vocabularySize() + 1L) * Float.BYTES;
         return limits.rows() * (rowElements * geometry.elementBytes() + stateBytes)
                 + limits.logitRows() * logitRowElements * geometry.elementBytes()
                 + (geometry.elementBytes() == Float.BYTES ? 0 : floatLogitBytes)
+                + limits.sequences() * sequenceBytes
                 + indexBytes;
     }
 
-    /** Positions, offsets, block tables and spans. */
+    /** Positions, offsets, block tables, spans, and how tokens are chosen. */
     private static long indexBytes(CacheGeometry geometry, Limits limits) {
         long alignment = 16;
         long blocks = geometry.blocks(limits.contextTokens());
         long cells = Math.ceilDiv(limits.contextTokens(), geometry.cellTokens());
         long perRow = 2 * Integer.BYTES + 2 * Long.BYTES;
         long perCell = 5 * Integer.BYTES + 2 * alignment;
-        long perSequence = blocks * (Long.BYTES + Integer.BYTES) + cells * perCell;
+        long biasedTokens = 1024;
+        long edits = Math.min(geometry.dimensions().vocabularySize(), limits.contextTokens() + biasedTokens);
+        long perChoice = 2 * Long.BYTES + 6 * Integer.BYTES;
+        long perEdit = 4 * Integer.BYTES;
+        long perSequence = blocks * (Long.BYTES + Integer.BYTES) + cells * perCell + perChoice + edits * perEdit;
         return limits.rows() * perRow
                 + (long) limits.logitRows() * Integer.BYTES
                 + limits.sequences() * perSequence
-                + 6 * alignment;
+                + 8 * alignment;
     }
 
     /** Device memory that is left for full blocks; negative if the rest alone does not fit. */

@@ -219,8 +219,8 @@ final class PlacementSearch {
             List<CacheForm> closing = blockTokens == 1 ? List.of(closed.getLast()) : List.of();
             sequences.add(new SequenceShape(closed, 0, 1, closing));
         }
-        StepPlan plan =
-                new StepPlanner(coarse, schedule, staging, chunkTokens(), SLOTS).plan(new StepShape(sequences, batch));
+        StepShape shape = new StepShape(sequences, HeadShape.tokens(batch));
+        StepPlan plan = new StepPlanner(coarse, schedule, staging, chunkTokens(), SLOTS).plan(shape);
         return simulated(schedule, counts.tokens(), costs.simulator().play(plan));
     }
 

@@ -128,7 +128,7 @@ public sealed interface Stage {
         }
     }
 
-    /** Final norm and output projection of the rows whose logits are wanted. */
+    /** Final norm and output projection of the rows whose logits are needed, and tokens from these. */
     record Head(int rows) implements Stage {
         @Override
         public Lane lane() {
@@ -136,8 +136,18 @@ public sealed interface Stage {
         }
     }
 
-    /** The logits cross to the host. */
-    record Download(long bytes) implements Stage {
+    /**
+     * Tokens cross to the host, and logits where they are wanted there.
+     *
+     * @param tokenBytes bytes of token ids
+     * @param logitBytes bytes of logits
+     */
+    record Download(long tokenBytes, long logitBytes) implements Stage {
+        /** All bytes that cross. */
+        public long bytes() {
+            return tokenBytes + logitBytes;
+        }
+
         @Override
         public Lane lane() {
             return Lane.LINK_OUT;

@@ -92,10 +92,12 @@ final class StageSequencer {
         for (int layer = 0; layer < geometry.dimensions().layers(); layer++) {
             layer(layer, onHost, onDevice);
         }
-        if (shape.logitRows() > 0) {
-            int head = add(new Stage.Head(shape.logitRows()), List.of());
-            long logits = (long) shape.logitRows() * geometry.dimensions().vocabularySize();
-            add(new Stage.Download(logits * Float.BYTES), List.of(head));
+        HeadShape out = shape.head();
+        if (out.rows() > 0) {
+            int head = add(new Stage.Head(out.rows()), List.of());
+            long logits = (long) out.logits() * geometry.dimensions().vocabularySize();
+            long tokenBytes = (long) out.tokens() * Integer.BYTES;
+            add(new Stage.Download(tokenBytes, logits * Float.BYTES), List.of(head));
         }
         takeUp();
         return stages;

@@ -6,16 +6,13 @@ import java.util.List;
  * What a step's plan needs to know of the batch.
  *
  * @param sequences in batch order; the rows of the step are their new tokens, one sequence after the other
- * @param logitRows rows whose logits are wanted
+ * @param head what comes out
  */
-public record StepShape(List<SequenceShape> sequences, int logitRows) {
+public record StepShape(List<SequenceShape> sequences, HeadShape head) {
     public StepShape {
         sequences = List.copyOf(sequences);
         if (sequences.isEmpty()) {
             throw new IllegalArgumentException("a step needs at least one sequence");
-        }
-        if (logitRows < 0) {
-            throw new IllegalArgumentException("logitRows is " + logitRows + ", must not be negative");
         }
     }
 

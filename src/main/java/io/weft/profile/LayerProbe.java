@@ -11,6 +11,7 @@ import io.weft.device.DeviceBuffer;
 import io.weft.device.Epilogue;
 import io.weft.device.Kernels;
 import io.weft.device.RowPlaces;
+import io.weft.device.TokenChoices;
 import io.weft.model.Architecture;
 import io.weft.model.Architecture.FeedForward;
 import io.weft.model.CacheForm.Content;
@@ -226,16 +227,28 @@ final class LayerProbe {
         });
     }
 
+    /** With the likeliest token of each row. */
     List<Work> head(int rows) {
         Scratch.Division division = scratch.divide();
+        int vocabulary = dimensions.vocabularySize();
+        DeviceBuffer choices = division.take((long) rows * TokenChoices.ROW_BYTES);
+        DeviceBuffer tokens = division.take((long) rows * Integer.BYTES);
         DeviceBuffer in = rows(division, rows, dimensions.hiddenSize());
-        DeviceBuffer logits = rows(division, rows, dimensions.vocabularySize());
+        DeviceBuffer logits = rows(division, rows, vocabulary);
+        DeviceBuffer scores = division.take((long) rows * vocabulary * Float.BYTES);
         if (!division.fits()) {
             return List.of();
         }
+        MemorySegment likeliest = MemorySegment.ofArray(new long[rows * TokenChoices.ROW_BYTES / Long.BYTES]);
+        for (int row = 0; row < rows; row++) {
+            new TokenChoices.Row(0, 0, 1, 1, 1, 0, 0).write(likeliest, row);
+        }
+        scratch.upload(likeliest, choices);
+        TokenChoices how = new TokenChoices(choices, choices.slice(0, 0));
         return List.of((stream, repeat) -> {
             kernels.norm(stream, weights.finalNorm(), in, in, rows);
             kernels.linear(stream, weights.head(), in, logits, rows, STORE);
+            kernels.chooseTokens(stream, logits, how, scores, tokens, rows, vocabulary);
         });
     }
 

@@ -16,6 +16,8 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -177,6 +179,17 @@ class MistakesTest {
 
         assertThat(response.statusCode()).as(response.body()).isEqualTo(400);
         assertThat(error(response).path("message").textValue()).contains(cause);
+    }
+
+    @Test
+    void moreBiasesThanThereIsRoomFor() throws Exception {
+        String biases = IntStream.range(0, 1025).mapToObj("\"%d\":1"::formatted).collect(Collectors.joining(","));
+        HttpResponse<String> response =
+                api.post("/v1/completions", "{\"prompt\":\"a\",\"logit_bias\":{" + biases + "}}");
+
+        assertThat(response.statusCode()).as(response.body()).isEqualTo(400);
+        assertThat(error(response).path("message").textValue())
+                .isEqualTo("logit_bias is an object of 1025, size must be between 0 and 1024.");
     }
 
     @Test

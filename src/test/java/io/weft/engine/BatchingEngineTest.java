@@ -224,6 +224,46 @@ class BatchingEngineTest {
         others.forEach(other -> other.awaitCompletion(Duration.ofSeconds(60)));
     }
 
+    /** Whatever is told of their probabilities, and those are the model's, before bias and penalties. */
+    @Test
+    void logprobsChangeNoTokenAndNoBiasChangesThem() throws InterruptedException {
+        start(64);
+        SamplingParameters sampling = new SamplingParameters(1, 0.95, 0, 0.01, 0.5, 0.5, 1.2, Map.of(7, 6.0), 5);
+        List<GenerationRequest> requests = new ArrayList<>();
+        for (OptionalInt logprobs : List.of(OptionalInt.empty(), OptionalInt.of(2))) {
+            for (OptionalInt promptLogprobs : List.of(OptionalInt.empty(), OptionalInt.of(2))) {
+                requests.add(
+                        new GenerationRequest(prompt(30), 20, sampling, EndTokens.IGNORE, logprobs, promptLogprobs));
+            }
+        }
+        List<AssertSubscriber<GenerationEvent>> subscribers = requests.stream()
+                .map(request ->
+                        engine.generate(request).subscribe().withSubscriber(AssertSubscriber.create(Long.MAX_VALUE)))
+                .toList();
+        List<List<GenerationEvent>> events = subscribers.stream()
+                .map(subscriber ->
+                        subscriber.awaitCompletion(Duration.ofSeconds(60)).getItems())
+                .toList();
+        List<Integer> tokens = tokens(events.getFirst());
+        assertThat(tokens).hasSize(20);
+        assertThat(events).allSatisfy(other -> assertThat(tokens(other)).isEqualTo(tokens));
+
+        // The same tokens as a prompt have the same scores.
+        List<Integer> whole = new ArrayList<>(prompt(30));
+        whole.addAll(tokens);
+        List<GenerationEvent> scored = events(new GenerationRequest(
+                whole, 0, SamplingParameters.greedy(), EndTokens.IGNORE, OptionalInt.empty(), OptionalInt.of(2)));
+        List<GenerationEvent.TokenScore> expected = scored.stream()
+                .filter(PromptScored.class::isInstance)
+                .map(event -> ((PromptScored) event).scores())
+                .findFirst()
+                .orElseThrow();
+        assertThat(events.getLast().stream()
+                        .filter(Generated.class::isInstance)
+                        .map(event -> ((Generated) event).score().orElseThrow()))
+                .isEqualTo(expected.subList(29, 49));
+    }
+
     @Test
     void aRequestThatIsCancelledFreesItsCache() throws InterruptedException {
         start(64);

@@ -3,20 +3,70 @@ package io.weft.engine;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
+import io.weft.device.DeviceBuffer;
+import io.weft.device.Event;
+import io.weft.device.HostBuffer;
+import io.weft.device.Stream;
+import io.weft.device.TokenChoices;
+import io.weft.device.cpu.CpuDevice;
+import io.weft.device.cpu.CpuOptions;
+import io.weft.pipeline.TokenChoice;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalDouble;
 import java.util.Random;
 import java.util.Set;
 import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
+/** Choices as requests make them, taken by the kernel of the CPU device. */
 class SamplerTest {
+    private static final long VOCABULARY_MOST = 384;
+
+    private final CpuDevice device = new CpuDevice(new CpuOptions(1 << 20, 1 << 20, OptionalDouble.empty(), 1));
+    private final Stream stream = device.stream("sampling");
+    private final Event done = device.event(Event.Timing.UNTIMED);
+    private final DeviceBuffer logits = device.allocate("logits", VOCABULARY_MOST * Float.BYTES);
+    private final DeviceBuffer scores = device.allocate("scores", VOCABULARY_MOST * Float.BYTES);
+    private final DeviceBuffer row = device.allocate("row", TokenChoices.ROW_BYTES);
+    private final DeviceBuffer edits = device.allocate("edits", VOCABULARY_MOST * TokenChoices.EDIT_BYTES);
+    private final DeviceBuffer token = device.allocate("token", Integer.BYTES);
+    private final HostBuffer host = device.allocateHost("logits", logits.bytes());
+    private final HostBuffer hostRow = device.allocateHost("row", row.bytes());
+    private final HostBuffer hostEdits = device.allocateHost("edits", edits.bytes());
+    private final HostBuffer hostToken = device.allocateHost("token", token.bytes());
+
+    @AfterEach
+    void close() {
+        device.close();
+    }
+
+    private int choose(Sampler sampler, float[] values) {
+        TokenChoice choice = sampler.next();
+        HostBuffer from = host.slice(0, (long) values.length * Float.BYTES);
+        from.segment().copyFrom(MemorySegment.ofArray(values));
+        stream.copyToDevice(from, logits.slice(0, from.bytes()));
+        choice.write(hostRow.segment(), 0, hostEdits.segment(), 0);
+        stream.copyToDevice(hostRow, row);
+        stream.copyToDevice(hostEdits, edits);
+        device.kernels().chooseTokens(stream, logits, new TokenChoices(row, edits), scores, token, 1, values.length);
+        stream.copyToHost(token, hostToken);
+        stream.record(done);
+        done.join();
+        int chosen = hostToken.segment().get(ValueLayout.JAVA_INT, 0);
+        sampler.remember(chosen);
+        return chosen;
+    }
+
     private static SamplingParameters sampling(double temperature, double topP, int topK, double minP, long seed) {
         return new SamplingParameters(temperature, topP, topK, minP, 0, 0, 1, Map.of(), seed);
     }
@@ -78,7 +128,7 @@ class SamplerTest {
             Sampler sampler = new Sampler(sampling, List.of());
             Set<Integer> drawn = new HashSet<>();
             for (int i = 0; i < 2_000; i++) {
-                drawn.add(sampler.choose(logits.clone()));
+                drawn.add(choose(sampler, logits));
             }
             assertThat(kept).containsAll(drawn);
             if (kept.size() == 1) {
@@ -98,7 +148,7 @@ class SamplerTest {
         Map<Integer, Integer> counts = new HashMap<>();
         int draws = 40_000;
         for (int i = 0; i < draws; i++) {
-            counts.merge(sampler.choose(logits.clone()), 1, Integer::sum);
+            counts.merge(choose(sampler, logits), 1, Integer::sum);
         }
         for (int token = 0; token < logits.length; token++) {
             assertThat(counts.get(token) / (double) draws).isCloseTo(weights[token] / total, within(0.015));
@@ -113,33 +163,33 @@ class SamplerTest {
         Sampler other = new Sampler(sampling(1, 0.95, 0, 0, seed), List.of());
         for (int i = 0; i < 100; i++) {
             float[] logits = randomLogits(random, 200, 1);
-            assertThat(one.choose(logits.clone())).isEqualTo(other.choose(logits.clone()));
+            assertThat(choose(one, logits)).isEqualTo(choose(other, logits));
         }
     }
 
     @Test
     void greedyTakesTheLikeliestAndTheSmallestIdAmongEquals() {
         Sampler sampler = new Sampler(SamplingParameters.greedy(), List.of());
-        assertThat(sampler.choose(new float[] {1, 3, 3, 2})).isEqualTo(1);
+        assertThat(choose(sampler, new float[] {1, 3, 3, 2})).isEqualTo(1);
     }
 
     @Test
     void biasAndPenaltiesMoveTheChoice() {
         float[] logits = {1, 1.5f, 1.2f};
         SamplingParameters bias = new SamplingParameters(0, 1, 0, 0, 0, 0, 1, Map.of(0, 100.0), 0);
-        assertThat(new Sampler(bias, List.of()).choose(logits.clone())).isZero();
+        assertThat(choose(new Sampler(bias, List.of()), logits)).isZero();
 
         Sampler presence = new Sampler(new SamplingParameters(0, 1, 0, 0, 0.5, 0, 1, Map.of(), 0), List.of());
-        assertThat(presence.choose(logits.clone())).isEqualTo(1);
-        assertThat(presence.choose(logits.clone())).isEqualTo(2);
+        assertThat(choose(presence, logits)).isEqualTo(1);
+        assertThat(choose(presence, logits)).isEqualTo(2);
 
         Sampler frequency = new Sampler(new SamplingParameters(0, 1, 0, 0, 0, 0.2, 1, Map.of(), 0), List.of());
-        assertThat(frequency.choose(logits.clone())).isEqualTo(1);
-        assertThat(frequency.choose(logits.clone())).isEqualTo(1);
-        assertThat(frequency.choose(logits.clone())).isEqualTo(2);
+        assertThat(choose(frequency, logits)).isEqualTo(1);
+        assertThat(choose(frequency, logits)).isEqualTo(1);
+        assertThat(choose(frequency, logits)).isEqualTo(2);
 
         Sampler repetition = new Sampler(new SamplingParameters(0, 1, 0, 0, 0, 0, 2, Map.of(), 0), List.of(1));
-        assertThat(repetition.choose(logits.clone())).isEqualTo(2);
+        assertThat(choose(repetition, logits)).isEqualTo(2);
     }
 
     @Test
@@ -155,6 +205,6 @@ class SamplerTest {
         assertThat(few.alternatives()).isEqualTo(all.alternatives().subList(0, 5));
         assertThat(few.alternatives()).isSortedAccordingTo((a, b) -> Float.compare(b.logprob(), a.logprob()));
         assertThat(few.alternatives().getFirst().token())
-                .isEqualTo(new Sampler(SamplingParameters.greedy(), List.of()).choose(logits.clone()));
+                .isEqualTo(choose(new Sampler(SamplingParameters.greedy(), List.of()), logits));
     }
 }

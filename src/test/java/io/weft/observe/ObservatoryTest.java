@@ -7,6 +7,7 @@ import io.weft.model.CacheGeometry;
 import io.weft.model.ModelPreset;
 import io.weft.plan.HardwarePreset;
 import io.weft.plan.HardwareProfile;
+import io.weft.plan.HeadShape;
 import io.weft.plan.Lane;
 import io.weft.plan.PlanQuestion;
 import io.weft.plan.Schedule;
@@ -49,7 +50,7 @@ class ObservatoryTest {
     private static StepPlan plan(int blocks, CacheForm form) {
         SequenceShape sequence = new SequenceShape(Collections.nCopies(blocks, form), 3, 1, List.of());
         return new StepPlanner(GEOMETRY, Schedule.CHUNKED, 1L << 28, 256, 2)
-                .plan(new StepShape(List.of(sequence, sequence), 2));
+                .plan(new StepShape(List.of(sequence, sequence), HeadShape.tokens(2)));
     }
 
     /** What the step takes if the lanes take so many times as long as in {@link #PROFILE}. */

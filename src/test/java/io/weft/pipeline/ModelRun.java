@@ -1,5 +1,7 @@
 package io.weft.pipeline;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
 import io.weft.cache.CacheSequence;
 import io.weft.cache.KvCache;
 import io.weft.cache.PoolUsage;
@@ -16,8 +18,8 @@ import io.weft.plan.StepPlan;
 import io.weft.plan.StepPlanner;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.IntFunction;
-import java.util.stream.IntStream;
 
 /** A small model on a device, to run sequences step by step with any forms, schedule and order. */
 final class ModelRun implements AutoCloseable {
@@ -75,8 +77,23 @@ final class ModelRun implements AutoCloseable {
                 .orElseThrow();
     }
 
-    /** Runs one step over some sequences; the logits of all logit rows. */
+    /** Runs one step over some sequences; the logits of all logit rows. Their likeliest tokens must be chosen. */
     List<float[]> step(Way way, List<StepSequence> sequences) {
+        StepResult result = result(way, sequences);
+        List<float[]> logits = new ArrayList<>();
+        for (int i = 0; i < sequences.size(); i++) {
+            for (int row = 0; row < sequences.get(i).logitRows(); row++) {
+                logits.add(result.logits(i, row));
+            }
+            if (sequences.get(i).choice().isPresent()) {
+                assertThat(result.token(i)).isEqualTo(likeliest(logits.getLast()));
+            }
+        }
+        return logits;
+    }
+
+    /** Runs one step over some sequences; what came out, until the next step. */
+    StepResult result(Way way, List<StepSequence> sequences) {
         StepBatch batch = new StepBatch(sequences);
         StepPlanner planner =
                 new StepPlanner(cache.geometry(), way.schedule(), way.stagingBytes(), way.chunkTokens(), way.slots());
@@ -87,12 +104,14 @@ final class ModelRun implements AutoCloseable {
         StepResult result = pipeline.step(batch, plan).result().await().indefinitely();
         sequences.forEach(
                 sequence -> sequence.cache().commit(sequence.newTokens().size()));
-        return IntStream.range(0, batch.logitRows()).mapToObj(result::logits).toList();
+        return result;
     }
 
     static StepSequence part(CacheSequence cache, List<Integer> tokens, LogitRows logits) {
         cache.open(tokens.size());
-        return new StepSequence(cache, tokens, logits);
+        Optional<TokenChoice> choice =
+                logits == LogitRows.NONE ? Optional.empty() : Optional.of(TokenChoice.likeliest());
+        return new StepSequence(cache, tokens, logits, choice);
     }
 
     /** Caches a prompt in pieces of {@code pieceTokens}; the logits of the rows that {@code logits} asks for. */

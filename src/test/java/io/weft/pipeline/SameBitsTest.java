@@ -223,9 +223,7 @@ class SameBitsTest {
     }
 
     private static int logitRows(List<StepSequence> parts) {
-        return parts.stream()
-                .mapToInt(part -> part.logits().count(part.newTokens().size()))
-                .sum();
+        return parts.stream().mapToInt(StepSequence::logitRows).sum();
     }
 
     private static void assertSameBits(List<float[]> actual, List<float[]> expected, String what) {

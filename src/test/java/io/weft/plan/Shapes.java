@@ -41,7 +41,10 @@ final class Shapes {
             sequences.add(sequence(random, geometry, palette));
         }
         int rows = sequences.stream().mapToInt(SequenceShape::newTokens).sum();
-        return new StepShape(sequences, random.nextInt(rows + 1));
+        int tokens = random.nextInt(count + 1);
+        int logits = random.nextInt(rows + 1);
+        int both = random.nextInt(Math.min(tokens, logits) + 1);
+        return new StepShape(sequences, new HeadShape(tokens + logits - both, tokens, logits));
     }
 
     /** One new token for each sequence, its closed blocks in one form. */
@@ -50,7 +53,7 @@ final class Shapes {
         return new StepShape(
                 java.util.Collections.nCopies(
                         sequences, new SequenceShape(java.util.Collections.nCopies(blocks, form), 0, 1, closing)),
-                sequences);
+                HeadShape.tokens(sequences));
     }
 
     private static SequenceShape sequence(RandomGenerator random, CacheGeometry geometry, List<CacheForm> palette) {

@@ -250,18 +250,18 @@ class StepPlannerTest {
 
     @ParameterizedTest
     @MethodSource("cases")
-    void logitsComeLastAndOnlyIfWanted(Case c) {
+    void tokensAndLogitsComeLastAndOnlyIfWanted(Case c) {
         List<Stage> stages = c.plan().stages().stream()
                 .map(PlannedStage::stage)
                 .filter(stage -> !(stage instanceof Stage.TakeUp))
                 .toList();
-        int rows = c.shape().logitRows();
-        if (rows == 0) {
+        HeadShape head = c.shape().head();
+        if (head.rows() == 0) {
             assertThat(stages).noneMatch(stage -> stage instanceof Stage.Head || stage instanceof Stage.Download);
         } else {
-            long bytes = (long) rows * c.geometry().dimensions().vocabularySize() * 4;
+            long logitBytes = (long) head.logits() * c.geometry().dimensions().vocabularySize() * 4;
             assertThat(stages.subList(stages.size() - 2, stages.size()))
-                    .containsExactly(new Stage.Head(rows), new Stage.Download(bytes));
+                    .containsExactly(new Stage.Head(head.rows()), new Stage.Download(4L * head.tokens(), logitBytes));
         }
     }
 
@@ -298,7 +298,8 @@ class StepPlannerTest {
     void kvprTakesALayerAsOneChunkInOneSlotActivationsFirst() {
         List<CacheForm> closed = new ArrayList<>(Collections.nCopies(11, CacheForm.HOST_ACT));
         closed.addAll(Collections.nCopies(13, CacheForm.HOST_KV));
-        StepShape shape = new StepShape(Collections.nCopies(3, new SequenceShape(closed, 3, 1, List.of())), 3);
+        StepShape shape =
+                new StepShape(Collections.nCopies(3, new SequenceShape(closed, 3, 1, List.of())), HeadShape.tokens(3));
         StepPlan plan = new StepPlanner(GEOMETRY, Schedule.KVPR, AMPLE, 64, 4).plan(shape);
         assertThat(plan.chunks()).hasSize(1);
         assertThat(plan.staging().slots()).isEqualTo(1);
@@ -378,7 +379,8 @@ class StepPlannerTest {
 
     @Test
     void closingMustNameTheFormOfEveryBlockThatIsFilled() {
-        StepShape shape = new StepShape(List.of(new SequenceShape(List.of(), 15, 17, List.of(CacheForm.HOST_KV))), 0);
+        StepShape shape = new StepShape(
+                List.of(new SequenceShape(List.of(), 15, 17, List.of(CacheForm.HOST_KV))), HeadShape.tokens(0));
         assertThatThrownBy(() -> plan(Schedule.CHUNKED, AMPLE, shape))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContainingAll("closing has 1", "fill 2 blocks");

@@ -97,6 +97,7 @@ public final class KernelChecks {
         checks.place();
         checks.rowCopies();
         checks.results();
+        checks.tokens();
         checks.linear();
         checks.largeLinear();
         checks.attention();
@@ -451,15 +452,36 @@ public final class KernelChecks {
                     bench.kernels().toFloat(bench.stream(), bench.elements(in), out, in.length);
                     return bench.readFloats(out);
                 });
-                compare("argmax %d x %d".formatted(rows, width), 0, bench -> {
-                    DeviceBuffer out = bench.ints(new int[rows]);
-                    bench.kernels().argmax(bench.stream(), bench.elements(in), out, rows, width);
-                    int[] columns = bench.readInts(out);
-                    float[] answer = new float[rows];
-                    for (int i = 0; i < rows; i++) {
-                        answer[i] = columns[i];
-                    }
-                    return answer;
+            }
+        }
+    }
+
+    /**
+     * Weights come from the same operations on every device and sums are of whole numbers, so there is nothing to
+     * tolerate. Rounded logits have many equals, and every fifth row has what no model should make.
+     */
+    private void tokens() {
+        record Size(int rows, int vocabulary) {}
+        List<Size> sizes = List.of(
+                new Size(33, 1),
+                new Size(33, 2),
+                new Size(257, 7),
+                new Size(257, 33),
+                new Size(257, 257),
+                new Size(33, 1024),
+                new Size(33, 5001),
+                new Size(33, 50_272),
+                new Size(3, 262_145));
+        for (Size size : sizes) {
+            for (double scale : new double[] {0.5, 20}) {
+                ChoiceCase choice = new ChoiceCase(size.rows(), size.vocabulary(), scale, type, random);
+                String name = "chooseTokens %d x %d, logits to %s".formatted(size.rows(), size.vocabulary(), scale);
+                compare(name, 0, bench -> choice.run(bench, size.rows()));
+                attempt(name + ", alone", () -> {
+                    tested.clear();
+                    float[] together = choice.run(tested, size.rows());
+                    tested.clear();
+                    sameBits(name + ", same as alone", together, choice.run(tested, 1));
                 });
             }
         }

@@ -17,6 +17,7 @@ import io.weft.device.RandomTensor;
 import io.weft.device.RotaryTable;
 import io.weft.device.RowPlaces;
 import io.weft.device.Stream;
+import io.weft.device.TokenChoices;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
@@ -37,6 +38,7 @@ public final class KernelTimings {
     private static final int HEAD_SIZE = 128;
     private static final int BLOCK_TOKENS = 16;
     private static final int CELL_TOKENS = 64;
+    private static final int VOCABULARY = 50_272;
     private static final int ROWS_MOST = 4096;
     private static final long CACHE_BYTES = 1L << 30;
     private static final long HOST_BYTES = 256L << 20;
@@ -110,6 +112,7 @@ public final class KernelTimings {
         timings.products();
         timings.rows();
         timings.attention();
+        timings.tokens();
     }
 
     private static AttentionShape shape(int keyValueHeads) {
@@ -326,6 +329,31 @@ public final class KernelTimings {
                                     state,
                                     out);
                 });
+    }
+
+    private void tokens() {
+        TokenChoices.Row likeliest = new TokenChoices.Row(0, 0, 1, 1, 1, 0, 0);
+        TokenChoices.Row nucleus = new TokenChoices.Row(0, 0, 1, Integer.MAX_VALUE, 0.9, 0, Long.MAX_VALUE / 2);
+        TokenChoices.Row filtered = new TokenChoices.Row(0, 0, 1, 50, 0.9, 0.01, Long.MAX_VALUE / 2);
+        for (int rows : new int[] {1, 32}) {
+            tokens("the likeliest", likeliest, rows);
+            tokens("top-p", nucleus, rows);
+            tokens("top-k, top-p, min-p", filtered, rows);
+        }
+    }
+
+    private void tokens(String name, TokenChoices.Row row, int rows) {
+        long[] words = new long[rows * TokenChoices.ROW_BYTES / Long.BYTES];
+        for (int i = 0; i < rows; i++) {
+            row.write(MemorySegment.ofArray(words), i);
+        }
+        TokenChoices choices = new TokenChoices(write(0, words), index.slice(0, 0));
+        DeviceBuffer tokens = index.from(1L << 20);
+        time(
+                "choose tokens: %s of %d, %d rows".formatted(name, VOCABULARY, rows),
+                0,
+                0,
+                repeat -> device.kernels().chooseTokens(stream, in, choices, out, tokens, rows, VOCABULARY));
     }
 
     private DeviceBuffer write(long offset, int[] values) {

@@ -97,18 +97,17 @@ final class Workbench {
     }
 
     DeviceBuffer ints(int[] values) {
-        DeviceBuffer buffer = poisoned((long) values.length * Integer.BYTES);
-        HostBuffer host = staging.slice(0, buffer.bytes());
-        MemorySegment.copy(values, 0, host.segment(), ValueLayout.JAVA_INT, 0, values.length);
-        stream.copyToDevice(host, buffer);
-        finish();
-        return buffer;
+        return bytes(MemorySegment.ofArray(values));
     }
 
     DeviceBuffer longs(long[] values) {
-        DeviceBuffer buffer = poisoned((long) values.length * Long.BYTES);
+        return bytes(MemorySegment.ofArray(values));
+    }
+
+    DeviceBuffer bytes(MemorySegment values) {
+        DeviceBuffer buffer = poisoned(values.byteSize());
         HostBuffer host = staging.slice(0, buffer.bytes());
-        MemorySegment.copy(values, 0, host.segment(), ValueLayout.JAVA_LONG, 0, values.length);
+        host.segment().copyFrom(values);
         stream.copyToDevice(host, buffer);
         finish();
         return buffer;

@@ -18,6 +18,7 @@ import io.weft.device.Norm;
 import io.weft.device.RotaryTable;
 import io.weft.device.RowPlaces;
 import io.weft.device.Stream;
+import io.weft.device.TokenChoices;
 import java.util.function.IntConsumer;
 import org.jspecify.annotations.Nullable;
 
@@ -284,18 +285,30 @@ final class CpuKernels implements Kernels {
     }
 
     @Override
-    public void argmax(Stream stream, DeviceBuffer in, DeviceBuffer out, int rows, int width) {
-        if (width < 1) {
-            throw new IllegalArgumentException("width is " + width + ", must be at least 1");
+    public void chooseTokens(
+            Stream stream,
+            DeviceBuffer logits,
+            TokenChoices choices,
+            DeviceBuffer scores,
+            DeviceBuffer tokens,
+            int rows,
+            int vocabulary) {
+        if (vocabulary < 1 || vocabulary > TokenChoices.VOCABULARY_MOST) {
+            throw new IllegalArgumentException(
+                    "vocabulary is " + vocabulary + ", must be from 1 to " + TokenChoices.VOCABULARY_MOST);
         }
-        long from = address("in", in, bytes(rows, width));
-        long to = address("out", out, bytes(rows, 1));
+        long from = address("logits", logits, bytes(rows, vocabulary));
+        long scratch = address("scores", scores, bytes(rows, vocabulary));
+        long how = address("choices", choices.rows(), (long) rows * TokenChoices.ROW_BYTES);
+        long to = address("tokens", tokens, bytes(rows, 1));
         issue(
                 stream,
-                () -> forRows(
-                        rows,
-                        width,
-                        row -> Memory.setInt(to + bytes(row, 1), Pointwise.argmax(from + bytes(row, width), width))));
+                () -> forRows(rows, vocabulary, row -> {
+                    long at = bytes(row, vocabulary);
+                    TokenSampler sampler = new TokenSampler(scratch + at, vocabulary);
+                    int token = sampler.choose(from + at, how + (long) row * TokenChoices.ROW_BYTES, choices.edits());
+                    Memory.setInt(to + bytes(row, 1), token);
+                }));
     }
 
     private static void issue(Stream stream, CpuStream.Operation operation) {

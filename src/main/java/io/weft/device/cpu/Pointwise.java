@@ -102,17 +102,6 @@ final class Pointwise {
         }
     }
 
-    /** The column of the largest element, the first of equals. */
-    static int argmax(long row, int width) {
-        int best = 0;
-        for (int j = 1; j < width; j++) {
-            if (getFloat(row + (long) j * Float.BYTES) > getFloat(row + (long) best * Float.BYTES)) {
-                best = j;
-            }
-        }
-        return best;
-    }
-
     /** Position of row {@code row}, see {@link io.weft.device.Kernels#rotate}. */
     static int position(long positions, int rowsPerPosition, int row) {
         return getInt(positions + (long) (row / rowsPerPosition) * Integer.BYTES) + row % rowsPerPosition;

@@ -15,6 +15,7 @@ import io.weft.device.Norm;
 import io.weft.device.RotaryTable;
 import io.weft.device.RowPlaces;
 import io.weft.device.Stream;
+import io.weft.device.TokenChoices;
 import io.weft.device.cuda.KernelSet.Alignment;
 import org.jspecify.annotations.Nullable;
 
@@ -22,7 +23,7 @@ import org.jspecify.annotations.Nullable;
 final class CudaKernels implements Kernels {
     private static final int THREADS = 256;
     private static final int ROW_COPY_THREADS = 128;
-    private static final int ARGMAX_THREADS = 1024;
+    private static final int CHOOSE_THREADS = 1024;
     private static final int NORM_THREADS_MOST = 1024;
     private static final int WARP = 32;
     private static final int PRODUCT_THREADS = 128;
@@ -199,8 +200,7 @@ final class CudaKernels implements Kernels {
     }
 
     private KernelSet.Product product(int rows, int columns) {
-        int blocks = Math.ceilDiv(columns, KernelSet.Product.COLUMNS)
-                * Math.ceilDiv(rows, kernels.product16.rows());
+        int blocks = Math.ceilDiv(columns, KernelSet.Product.COLUMNS) * Math.ceilDiv(rows, kernels.product16.rows());
         return blocks > context.multiprocessors() ? kernels.product16 : kernels.product16Deep;
     }
 
@@ -485,18 +485,35 @@ final class CudaKernels implements Kernels {
     }
 
     @Override
-    public void argmax(Stream stream, DeviceBuffer in, DeviceBuffer out, int rows, int width) {
-        if (width < 1) {
-            throw new IllegalArgumentException("width is " + width + ", must be at least 1");
+    public void chooseTokens(
+            Stream stream,
+            DeviceBuffer logits,
+            TokenChoices choices,
+            DeviceBuffer scores,
+            DeviceBuffer tokens,
+            int rows,
+            int vocabulary) {
+        if (vocabulary < 1 || vocabulary > TokenChoices.VOCABULARY_MOST) {
+            throw new IllegalArgumentException(
+                    "vocabulary is " + vocabulary + ", must be from 1 to " + TokenChoices.VOCABULARY_MOST);
         }
-        long from = address("in", in, bytes(rows, width));
-        long to = address("out", out, (long) rows * Integer.BYTES);
+        long from = address("logits", logits, bytes(rows, vocabulary));
+        long scratch = address("scores", scores, (long) rows * vocabulary * Float.BYTES);
+        long how = address("choices", choices.rows(), (long) rows * TokenChoices.ROW_BYTES);
+        long to = address("tokens", tokens, (long) rows * Integer.BYTES);
         CudaStream cudaStream = (CudaStream) stream;
         if (rows == 0 || !cudaStream.isOpen()) {
             return;
         }
-        ArgumentBlock arguments = context.arguments().add(from).add(to).add(width);
-        cudaStream.launch(kernels.argmax, rows, 1, 1, ARGMAX_THREADS, arguments);
+        ArgumentBlock arguments = context.arguments()
+                .add(from)
+                .add(how)
+                .add(choices.edits().address())
+                .add(scratch)
+                .add(to)
+                .add(vocabulary)
+                .add(faults);
+        cudaStream.launch(kernels.chooseTokens, rows, 1, 1, CHOOSE_THREADS, arguments);
     }
 
     /** Blocks for a thread an item. */

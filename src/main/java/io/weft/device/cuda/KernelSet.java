@@ -27,7 +27,7 @@ final class KernelSet {
     final CudaKernel add;
     final CudaKernel rotate;
     final CudaKernel place;
-    final CudaKernel argmax;
+    final CudaKernel chooseTokens;
     final CudaKernel fillRandom;
     final CudaKernel convertF32;
     final CudaKernel convertF16;
@@ -134,7 +134,7 @@ final class KernelSet {
         add = loader.load("add_" + type, 4);
         rotate = loader.load("rotate_" + type, 13);
         place = loader.load("place_" + type, 18);
-        argmax = loader.load("argmax_" + type, 3);
+        chooseTokens = loader.load("choose_tokens_" + type, 7);
         fillRandom = loader.load("fill_random_" + type, 5);
         convertF32 = loader.load("convert_f32_" + type, 3);
         convertF16 = loader.load("convert_f16_" + type, 3);

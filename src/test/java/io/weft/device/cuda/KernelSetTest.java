@@ -25,7 +25,7 @@ class KernelSetTest {
     @Test
     void everyKernelTakesAsManyArgumentsAsItsSourceSays() throws IOException {
         Map<String, Integer> inSource = new HashMap<>();
-        for (String file : new String[] {"pointwise.cuh", "product.cuh", "attention.cuh"}) {
+        for (String file : new String[] {"pointwise.cuh", "product.cuh", "attention.cuh", "sampling.cuh"}) {
             String source = Files.readString(SOURCES.resolve(file)).replaceAll("\\\\\n", " ");
             int call = count(macro(source, "CALL_PARAMETERS(T)"));
             int partials = count(macro(source, "PARTIALS_PARAMETERS"));

@@ -1,0 +1,100 @@
+package io.weft.device;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/**
+ * How rows of logits become tokens, see {@link Kernels#chooseTokens}. {@code src/main/cuda/sampling.cuh} has the same
+ * layout.
+ *
+ * @param rows (rows) of {@link Row}
+ * @param edits of {@link Edit}, those of a row one after the other
+ */
+public record TokenChoices(DeviceBuffer rows, DeviceBuffer edits) {
+    /** Bytes of a row, the last four unused. */
+    public static final int ROW_BYTES = 40;
+    /** Bytes of an edit. */
+    public static final int EDIT_BYTES = 16;
+    /** Columns of a row of logits at most: the sum of as many weights of 2⁴⁰ units fits 63 bits. */
+    public static final int VOCABULARY_MOST = 1 << 22;
+
+    private static final double SHARE_UNITS = 0x1p63;
+
+    /**
+     * One row.
+     *
+     * @param firstEdit index of its first edit
+     * @param edits how many it has
+     * @param temperature that scores are divided by, above 0
+     * @param topK the likeliest tokens that are kept, the smaller id among equals; 1 takes the token with the largest
+     *     score
+     * @param topP of these the fewest that hold this share of their mass, in (0, 1]
+     * @param minP of these all that have at least this times the largest weight, in [0, 1]
+     * @param uniform where in their mass, in id order, the token is taken: a share in units of 2⁻⁶³
+     */
+    public record Row(int firstEdit, int edits, double temperature, int topK, double topP, double minP, long uniform) {
+        /** Offset of {@code uniform}, int64. */
+        public static final int UNIFORM_AT = 0;
+        /** Offset of {@code topP}, int64 in units of 2⁻⁶³; the largest number stands for 1. */
+        public static final int TOP_P_AT = 8;
+        /** Offset of {@code firstEdit}, int32. */
+        public static final int FIRST_EDIT_AT = 16;
+        /** Offset of {@code edits}, int32. */
+        public static final int EDITS_AT = 20;
+        /** Offset of {@code topK}, int32. */
+        public static final int TOP_K_AT = 24;
+        /** Offset of 1 / temperature, fp32. */
+        public static final int INVERSE_TEMPERATURE_AT = 28;
+        /** Offset of {@code minP}, fp32. */
+        public static final int MIN_P_AT = 32;
+
+        public Row {
+            if (!(temperature > 0) || topK < 1 || !(topP > 0 && topP <= 1) || !(minP >= 0 && minP <= 1)) {
+                throw new IllegalArgumentException(
+                        "temperature is %s, top-k %d, top-p %s, min-p %s; must be above 0, at least 1, in (0, 1], in [0, 1]"
+                                .formatted(temperature, topK, topP, minP));
+            }
+            if (uniform < 0) {
+                throw new IllegalArgumentException("uniform is " + uniform + ", must not be negative");
+            }
+        }
+
+        /** Writes it as row {@code index}. */
+        public void write(MemorySegment rows, int index) {
+            long at = (long) index * ROW_BYTES;
+            rows.set(ValueLayout.JAVA_LONG, at + UNIFORM_AT, uniform);
+            rows.set(ValueLayout.JAVA_LONG, at + TOP_P_AT, (long) (topP * SHARE_UNITS));
+            rows.set(ValueLayout.JAVA_INT, at + FIRST_EDIT_AT, firstEdit);
+            rows.set(ValueLayout.JAVA_INT, at + EDITS_AT, edits);
+            rows.set(ValueLayout.JAVA_INT, at + TOP_K_AT, topK);
+            rows.set(ValueLayout.JAVA_FLOAT, at + INVERSE_TEMPERATURE_AT, (float) (1 / temperature));
+            rows.set(ValueLayout.JAVA_FLOAT, at + MIN_P_AT, (float) minP);
+        }
+    }
+
+    /**
+     * What is done to one logit of a row: {@code x = logit + bias}, divided by {@code repetitionPenalty} if positive
+     * and else multiplied by it, less {@code penalty}.
+     *
+     * @param token whose logit; in no other edit of the row
+     */
+    public record Edit(int token, float bias, float repetitionPenalty, float penalty) {
+        /** Offset of {@code token}, int32. */
+        public static final int TOKEN_AT = 0;
+        /** Offset of {@code bias}, fp32. */
+        public static final int BIAS_AT = 4;
+        /** Offset of {@code repetitionPenalty}, fp32. */
+        public static final int REPETITION_PENALTY_AT = 8;
+        /** Offset of {@code penalty}, fp32. */
+        public static final int PENALTY_AT = 12;
+
+        /** Writes it as edit {@code index}. */
+        public void write(MemorySegment edits, int index) {
+            long at = (long) index * EDIT_BYTES;
+            edits.set(ValueLayout.JAVA_INT, at + TOKEN_AT, token);
+            edits.set(ValueLayout.JAVA_FLOAT, at + BIAS_AT, bias);
+            edits.set(ValueLayout.JAVA_FLOAT, at + REPETITION_PENALTY_AT, repetitionPenalty);
+            edits.set(ValueLayout.JAVA_FLOAT, at + PENALTY_AT, penalty);
+        }
+    }
+}

@@ -1,0 +1,65 @@
+package io.weft.pipeline;
+
+import io.weft.plan.HeadShape;
+import java.util.List;
+
+/**
+ * Where rows stand among those that the head computes: first the ones whose logits go to the host, last the ones that a
+ * token is chosen for, those that are both between. So either kind is one stretch.
+ */
+final class HeadRows {
+    private final List<StepSequence> sequences;
+    private final HeadShape shape;
+    /** By sequence: of its first row. */
+    private final int[] first;
+    /** By sequence: of its last row. */
+    private final int[] last;
+
+    HeadRows(StepBatch batch) {
+        this.sequences = batch.sequences();
+        this.shape = batch.head();
+        this.first = new int[sequences.size()];
+        this.last = new int[sequences.size()];
+        int nextLogits = 0;
+        int nextBoth = shape.rows() - shape.tokens();
+        int nextToken = shape.logits();
+        for (int i = 0; i < first.length; i++) {
+            StepSequence sequence = sequences.get(i);
+            int rows = sequence.headRows();
+            first[i] = nextLogits;
+            if (sequence.choice().isEmpty()) {
+                last[i] = nextLogits + rows - 1;
+                nextLogits += rows;
+            } else {
+                last[i] = sequence.logitRows() > 0 ? nextBoth++ : nextToken++;
+                nextLogits += rows - 1;
+            }
+        }
+    }
+
+    HeadShape shape() {
+        return shape;
+    }
+
+    /** Where row {@code row} of those of a sequence stands. */
+    int row(int sequence, int row) {
+        return row == sequences.get(sequence).headRows() - 1 ? last[sequence] : first[sequence] + row;
+    }
+
+    /** The same among the rows whose logits go to the host. */
+    int logits(int sequence, int row) {
+        int wanted = sequences.get(sequence).logitRows();
+        if (row < 0 || row >= wanted) {
+            throw new IndexOutOfBoundsException("logit row " + row + " of " + wanted + " of sequence " + sequence);
+        }
+        return row(sequence, row);
+    }
+
+    /** Where the token of a sequence stands among the chosen ones. */
+    int token(int sequence) {
+        if (sequences.get(sequence).choice().isEmpty()) {
+            throw new IllegalArgumentException("no token is chosen for sequence " + sequence);
+        }
+        return last[sequence] - (shape.rows() - shape.tokens());
+    }
+}
