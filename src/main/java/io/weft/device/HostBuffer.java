@@ -1,6 +1,7 @@
 package io.weft.device;
 
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 
 /**
  * A range of host memory that the link can read and write: page-locked on a device with a real link.
@@ -22,6 +23,15 @@ public record HostBuffer(MemorySegment segment) {
     /** Address of the first byte. */
     public long address() {
         return segment.address();
+    }
+
+    /** The bytes of some buffers together. */
+    public static long bytes(List<HostBuffer> buffers) {
+        long bytes = 0;
+        for (HostBuffer buffer : buffers) {
+            bytes += buffer.bytes();
+        }
+        return bytes;
     }
 
     /** The {@code bytes} bytes that start {@code offset} bytes into this buffer. */

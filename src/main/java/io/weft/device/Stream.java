@@ -1,5 +1,7 @@
 package io.weft.device;
 
+import java.util.List;
+
 /**
  * Work in order. Each call issues an operation and returns without waiting for it. One thread issues at a time. After
  * an operation has failed, the later ones of the stream do not run, and every event recorded behind it carries the
@@ -16,7 +18,12 @@ public interface Stream {
     void await(Event event);
 
     /** Host to device over the link; both have the same length. */
-    void copyToDevice(HostBuffer from, DeviceBuffer to);
+    default void copyToDevice(HostBuffer from, DeviceBuffer to) {
+        copyToDevice(List.of(from), to);
+    }
+
+    /** Host to device over the link: pieces, one behind the other, into {@code to}, which is as long as all of them. */
+    void copyToDevice(List<HostBuffer> from, DeviceBuffer to);
 
     /** Device to host over the link; both have the same length. */
     void copyToHost(DeviceBuffer from, HostBuffer to);

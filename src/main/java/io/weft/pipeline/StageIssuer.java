@@ -23,6 +23,7 @@ import io.weft.plan.HeadShape;
 import io.weft.plan.Stage;
 import io.weft.plan.StagingLayout;
 import io.weft.plan.StepPlan;
+import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -122,10 +123,10 @@ final class StageIssuer {
     }
 
     /**
-     * Copies blocks into {@code to} one after the other; blocks that are neighbours in host memory cross in one copy.
+     * Copies blocks into {@code to} one after the other; blocks that are neighbours in host memory cross in one piece.
      */
     private static void copyRuns(List<BlockRun> runs, int layer, DeviceBuffer to, Stream stream, StepContext step) {
-        long toOffset = 0;
+        List<HostBuffer> pieces = new ArrayList<>();
         BlockHome.@Nullable OnHost first = null;
         int blocks = 0;
         for (BlockRun run : runs) {
@@ -134,23 +135,18 @@ final class StageIssuer {
                 if (first != null && home.follows(first, blocks)) {
                     blocks++;
                 } else {
-                    toOffset = copyBlocks(first, layer, blocks, to, toOffset, stream);
+                    if (first != null) {
+                        pieces.add(first.layer(layer, blocks));
+                    }
                     first = home;
                     blocks = 1;
                 }
             }
         }
-        copyBlocks(first, layer, blocks, to, toOffset, stream);
-    }
-
-    private static long copyBlocks(
-            BlockHome.@Nullable OnHost first, int layer, int blocks, DeviceBuffer to, long toOffset, Stream stream) {
-        if (first == null) {
-            return toOffset;
+        if (first != null) {
+            pieces.add(first.layer(layer, blocks));
         }
-        HostBuffer from = first.layer(layer, blocks);
-        stream.copyToDevice(from, to.slice(toOffset, from.bytes()));
-        return toOffset + from.bytes();
+        stream.copyToDevice(pieces, to.slice(0, HostBuffer.bytes(pieces)));
     }
 
     private void gather(Stage.Gather stage, Stream stream, StepContext step) {

@@ -21,6 +21,7 @@ import io.weft.device.TokenChoices;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
 import java.util.SplittableRandom;
@@ -45,6 +46,7 @@ public final class KernelTimings {
     private static final long DELAY_BYTES = 512L << 20;
     private static final int WARM_UPS = 3;
     private static final int REPEATS = 15;
+    private static final int BATCH_COPIES = 16;
     /** Works between two events. */
     private static final int WORKS = 8;
     /** Copies within device memory, a quarter of a millisecond each, that the works are issued behind. */
@@ -184,11 +186,20 @@ public final class KernelTimings {
     }
 
     private void copies() {
-        for (long bytes : new long[] {64L << 10, 1L << 20, 16L << 20, HOST_BYTES}) {
+        for (long bytes : new long[] {64L << 10, 256L << 10, 1L << 20, 4L << 20, 16L << 20, HOST_BYTES}) {
             String size = "of %,d KiB".formatted(bytes >> 10);
             DeviceBuffer onDevice = cache.slice(0, bytes);
             HostBuffer onHost = host.slice(0, bytes);
             time("copyToDevice " + size, bytes, 0, repeat -> stream.copyToDevice(onHost, onDevice));
+            if (bytes <= HOST_BYTES / BATCH_COPIES) {
+                List<HostBuffer> pieces = Collections.nCopies(BATCH_COPIES, onHost);
+                DeviceBuffer all = cache.slice(0, BATCH_COPIES * bytes);
+                time(
+                        "copyToDevice of %d pieces %s".formatted(BATCH_COPIES, size),
+                        all.bytes(),
+                        0,
+                        repeat -> stream.copyToDevice(pieces, all));
+            }
             time("copyToHost " + size, bytes, 0, repeat -> stream.copyToHost(onDevice, onHost));
             DeviceBuffer other = cache.slice(CACHE_BYTES / 2, bytes);
             time("copyOnDevice " + size, 2 * bytes, 0, repeat -> stream.copyOnDevice(onDevice, other));

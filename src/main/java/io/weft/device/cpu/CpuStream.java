@@ -5,6 +5,7 @@ import io.weft.device.DeviceException;
 import io.weft.device.Event;
 import io.weft.device.HostBuffer;
 import io.weft.device.Stream;
+import java.util.List;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.LinkedBlockingQueue;
 import org.jspecify.annotations.Nullable;
@@ -74,9 +75,15 @@ final class CpuStream implements Stream {
     }
 
     @Override
-    public void copyToDevice(HostBuffer from, DeviceBuffer to) {
-        requireEqual(from.bytes(), to.bytes());
-        issue(() -> toDevice.copy(from.address(), to.address(), to.bytes()));
+    public void copyToDevice(List<HostBuffer> from, DeviceBuffer to) {
+        requireEqual(HostBuffer.bytes(from), to.bytes());
+        issue(() -> {
+            long at = to.address();
+            for (HostBuffer piece : from) {
+                toDevice.copy(piece.address(), at, piece.bytes());
+                at += piece.bytes();
+            }
+        });
     }
 
     @Override

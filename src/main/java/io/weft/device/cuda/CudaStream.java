@@ -4,6 +4,7 @@ import io.weft.device.DeviceBuffer;
 import io.weft.device.Event;
 import io.weft.device.HostBuffer;
 import io.weft.device.Stream;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** A CUDA stream. Once the device has failed, nothing more is issued. */
@@ -13,6 +14,7 @@ final class CudaStream implements Stream {
     private final CudaHealth health;
     private final Workspaces workspaces;
     private final long handle;
+    private final CopyBatch copies;
     private @Nullable DeviceBuffer workspace;
     private volatile boolean closed;
 
@@ -22,6 +24,7 @@ final class CudaStream implements Stream {
         this.health = health;
         this.workspaces = workspaces;
         this.handle = context.createStream(name);
+        this.copies = new CopyBatch(context.arena());
     }
 
     /** Where a stream gets its workspace. */
@@ -101,17 +104,25 @@ final class CudaStream implements Stream {
     }
 
     @Override
-    public void copyToDevice(HostBuffer from, DeviceBuffer to) {
-        requireEqual(from.bytes(), to.bytes());
+    public void copyToDevice(List<HostBuffer> from, DeviceBuffer to) {
+        requireEqual(HostBuffer.bytes(from), to.bytes());
         if (!isOpen()) {
             return;
         }
-        for (long done = 0; done < to.bytes(); ) {
-            long bytes = PinnedMemory.bytesWithinSlab(from.address() + done, to.bytes() - done);
-            int result = DriverCalls.copyToDevice(to.address() + done, from.address() + done, bytes, handle);
-            health.check(result, () -> "cuMemcpyHtoDAsync of %,d bytes on %s".formatted(bytes, name));
-            done += bytes;
+        copies.start();
+        long at = to.address();
+        for (HostBuffer piece : from) {
+            for (long done = 0; done < piece.bytes(); ) {
+                long bytes = PinnedMemory.bytesWithinSlab(piece.address() + done, piece.bytes() - done);
+                copies.add(at, piece.address() + done, bytes);
+                at += bytes;
+                done += bytes;
+            }
         }
+        health.check(
+                copies.issue(handle),
+                () -> "copy of %,d bytes in %d pieces to the device on %s"
+                        .formatted(to.bytes(), copies.count(), name));
     }
 
     @Override

@@ -11,6 +11,7 @@ import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
+import java.util.Optional;
 
 /**
  * The driver calls of a step, on handles that JCuda made. They return the driver's result code. Using this class needs
@@ -39,6 +40,11 @@ final class DriverCalls {
             handle("cuLaunchKernelEx", ADDRESS, JAVA_LONG, ADDRESS, ADDRESS);
     private static final MethodHandle COPY_TO_DEVICE =
             handle("cuMemcpyHtoDAsync_v2", JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG);
+    private static final Optional<MethodHandle> COPY_BATCH = DRIVER.find("cuMemcpyBatchAsync_v2")
+            .map(function -> LINKER.downcallHandle(
+                    function,
+                    FunctionDescriptor.of(
+                            JAVA_INT, ADDRESS, ADDRESS, ADDRESS, JAVA_LONG, ADDRESS, ADDRESS, JAVA_LONG, JAVA_LONG)));
     private static final MethodHandle COPY_TO_HOST =
             handle("cuMemcpyDtoHAsync_v2", JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG);
     private static final MethodHandle COPY_ON_DEVICE =
@@ -93,6 +99,34 @@ final class DriverCalls {
     static int copyToDevice(long to, long from, long bytes, long stream) {
         try {
             return (int) COPY_TO_DEVICE.invokeExact(to, from, bytes, stream);
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /** Whether the driver has {@link #copyBatch}. */
+    static boolean copiesInBatches() {
+        return COPY_BATCH.isPresent();
+    }
+
+    /**
+     * Copies that may run in any order among themselves.
+     *
+     * @param attributes one {@code CUmemcpyAttributes}, for all copies
+     * @param firstAttribute the index of the first copy that it is for
+     */
+    static int copyBatch(
+            MemorySegment destinations,
+            MemorySegment sources,
+            MemorySegment sizes,
+            long count,
+            MemorySegment attributes,
+            MemorySegment firstAttribute,
+            long stream) {
+        try {
+            return (int) COPY_BATCH
+                    .orElseThrow()
+                    .invokeExact(destinations, sources, sizes, count, attributes, firstAttribute, 1L, stream);
         } catch (Throwable e) {
             throw unexpected(e);
         }
