@@ -110,7 +110,7 @@ final class PlacementSearch {
     }
 
     /** So many chunks however much there is to bring: that keeps a simulation short, and overlaps as well. */
-    private int simulatedChunkTokens() {
+    int simulatedChunkTokens() {
         return wholeCells(totalTokens() / CHUNKS);
     }
 

@@ -101,7 +101,7 @@ public record WhatIf(
         List<Alternative> alternatives = alternatives(search, budget);
         int largestContext = largest(CONTEXT_MOST, tokens -> fits(batch, tokens));
         int largestBatch = largest(BATCH_MOST, sequences -> fits(sequences, contextTokens));
-        PlacementProblem problem = problem(budget, search.chunkTokens());
+        PlacementProblem problem = problem(budget, search.simulatedChunkTokens());
         return switch (new PlacementSolver(problem).solve()) {
             case DoesNotFit doesNotFit ->
                 unfit(

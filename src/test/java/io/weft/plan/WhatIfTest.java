@@ -244,10 +244,11 @@ class WhatIfTest {
                 Question question =
                         new Question(model, machine.spec(), batch, contextTokens, 80 * GIGABYTE, 1000 * GIGABYTE);
                 long before = threads.getCurrentThreadAllocatedBytes();
-                question.explain();
+                PlanExplanation plan = question.explain();
                 assertThat(threads.getCurrentThreadAllocatedBytes() - before)
                         .as("%s", question)
                         .isLessThan(10_000_000);
+                assertThat(plan.predictedStepMillis()).as("%s", question).isGreaterThanOrEqualTo(plan.boundMillis());
             }
         }
     }
