@@ -78,6 +78,11 @@ public final class KvCache {
         return open.memory();
     }
 
+    /** The memory of full blocks on the device. */
+    public DeviceBuffer deviceMemory() {
+        return device.memory();
+    }
+
     /** Address that the offsets of full blocks on the device count from. */
     public long deviceAddress() {
         return device.memory().address();

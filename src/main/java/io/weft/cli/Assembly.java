@@ -3,6 +3,7 @@ package io.weft.cli;
 import io.weft.cache.KvCache;
 import io.weft.device.Device;
 import io.weft.device.Device.Allocation.Memory;
+import io.weft.device.DeviceBuffer;
 import io.weft.device.ElementType;
 import io.weft.device.HostBuffer;
 import io.weft.engine.EngineRuntime;
@@ -67,7 +68,7 @@ final class Assembly implements AutoCloseable {
      */
     private static final long STAGING_BYTES_DEFAULT_MAX = 1L << 30;
 
-    /** Host memory for measuring the link: the largest copy, at which the rate has long stopped growing. */
+    /** Memory for measuring: the largest copy, at which the link's rate has long stopped growing. */
     private static final long PROFILING_BYTES_MAX = 64L << 20;
 
     /**
@@ -202,13 +203,6 @@ final class Assembly implements AutoCloseable {
         HostBuffer copies = device.allocateHost(
                 "copies to measure", Math.min(PROFILING_BYTES_MAX, device.info().hostBudgetBytes() / 8));
         table.part("workspace");
-        progress.accept("measuring the hardware");
-        HardwareProfile profile = profiler.profile(
-                device,
-                weights,
-                geometry,
-                new ProfilingMemory(workspace.staging(), copies),
-                settings.profileDirectory());
         progress.accept("taking memory for the cache");
         int openBlocks = limits.openBlocks(settings.blockTokens());
         long usefulBlocks = settings.cacheTokens().isPresent()
@@ -223,6 +217,13 @@ final class Assembly implements AutoCloseable {
                         free(device, Memory.DEVICE) - openBlocks * geometry.openBlockBytes()),
                 Math.min(KvCache.hostBytes(geometry, usefulBlocks), free(device, Memory.HOST)));
         table.part("cache");
+        progress.accept("measuring the hardware");
+        HardwareProfile profile = profiler.profile(
+                device,
+                weights,
+                geometry,
+                new ProfilingMemory(profilingMemory(workspace, cache), copies),
+                settings.profileDirectory());
         StepPipeline pipeline = new StepPipeline(device, weights, cache, workspace);
         return new Assembly(
                 settings,
@@ -233,6 +234,15 @@ final class Assembly implements AutoCloseable {
                 pipeline,
                 new CostModel(profile, geometry),
                 table.toString());
+    }
+
+    /**
+     * Memory that is not in use yet: more than a processor's cache holds, where kernels would be faster than in a step.
+     */
+    private static DeviceBuffer profilingMemory(Workspace workspace, KvCache cache) {
+        DeviceBuffer blocks = cache.deviceMemory();
+        long bytes = Math.min(PROFILING_BYTES_MAX, blocks.bytes());
+        return workspace.staging().bytes() < bytes ? blocks.slice(0, bytes) : workspace.staging();
     }
 
     private static int cellTokens(Settings settings, Device device) {

@@ -106,8 +106,8 @@ final class Bench implements AutoCloseable {
     /**
      * One decode step.
      *
-     * @param nanos from issue to tokens on the host
-     * @param issueNanos that issuing took
+     * @param nanos from planning to tokens on the host
+     * @param issueNanos that planning and issuing took
      * @param linkBytes of cached tokens to the device
      * @param measured when its stages ran; empty for a step without observers
      * @param predictedNanos what the simulator says
@@ -383,7 +383,12 @@ final class Bench implements AutoCloseable {
                 nanos,
                 predicted,
                 stages)));
-        return new Measured(nanos, issued - started, plan.linkInBytes(), measured, predicted.totalNanos());
+        return new Measured(
+                nanos,
+                issued - started,
+                plan.linkInBytes(),
+                measured,
+                assembly.costs().stepNanos(plan));
     }
 
     private static StepResult await(Step step) {

@@ -45,7 +45,7 @@ import picocli.CommandLine.Spec;
         sortOptions = false)
 final class BenchCommand implements Callable<Integer> {
     /** A benchmark may wait for kernels that no longer get faster. */
-    private static final Duration PROFILING_TIME = Duration.ofSeconds(5);
+    private static final Duration PROFILING_TIME = Duration.ofSeconds(15);
 
     private static final int BATCH_DEFAULT = 4;
     private static final int PROMPT_DEFAULT = 512;

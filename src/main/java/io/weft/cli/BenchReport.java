@@ -25,7 +25,7 @@ import org.jspecify.annotations.Nullable;
  * @param forms that full blocks may have
  * @param tokensByForm where the tokens of full blocks lay in the end
  * @param prefillSeconds until the prompts were cached
- * @param stepMillisMedian median of the decode steps, from issue to tokens on the host
+ * @param stepMillisMedian median of the decode steps, from planning to tokens on the host
  * @param tokensPerSecond generated tokens over the time of all decode steps
  * @param linkBytesPerStep bytes of cached tokens to the device in a step, mean
  * @param linkBusyRatio share of the step in which the link to the device was busy, median
@@ -34,7 +34,7 @@ import org.jspecify.annotations.Nullable;
  * @param deviationPercent by how much the prediction is too long, or, if negative, too short
  * @param boundMillis the linear programme's shortest step, which knows neither fill nor drain, with these forms and
  *     this device memory
- * @param issueMillis median time that issuing a step took on its thread
+ * @param issueMillis median time that planning and issuing a step took on its thread
  */
 @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
 record BenchReport(

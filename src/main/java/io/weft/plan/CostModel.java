@@ -79,6 +79,13 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
         return Math.ceilDiv(bytes, blockBytes) * profile.deviceCopy().nanos(blockBytes);
     }
 
+    /**
+     * How long whoever issues a step waits for its end: its stages, and the hand-offs to the first and from the last.
+     */
+    public long stepNanos(StepPlan plan) {
+        return simulator().play(plan).totalNanos() + Math.round(2 * profile.handoffNanos());
+    }
+
     /** A simulator with these costs. */
     public StepSimulator simulator() {
         return new StepSimulator(this::nanos, Math.round(profile.launchNanos()), Math.round(profile.handoffNanos()));

@@ -5,15 +5,16 @@ import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheForm.Place;
 import io.weft.model.CacheGeometry;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.Comparator;
 import java.util.EnumMap;
-import java.util.EnumSet;
-import java.util.LinkedHashMap;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.PriorityQueue;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -38,6 +39,7 @@ final class PlacementSearch {
 
     private static final int CHUNK_TOKENS_MOST = 8192;
     private static final long AMPLE_STAGING_BYTES = 1L << 50;
+    private static final CacheForm[] FORMS = CacheForm.values();
 
     private final CostModel costs;
     /** With larger blocks than {@code costs.geometry()}. */
@@ -47,16 +49,21 @@ final class PlacementSearch {
     private final int contextTokens;
     private final int blocksPerSequence;
     private final int blockTokens;
-    private final long stagingBytes;
     private final double streamedNanos;
+    /** By form: bytes of a block in all layers. */
+    private final double[] blockBytes = new double[FORMS.length];
+    /** Simulations of chunked steps so far, by blocks of each form. */
+    private final Map<List<Integer>, Simulated> known = new HashMap<>();
+
+    private @Nullable Simulated resident;
+    private @Nullable Simulated kvpr;
 
     /**
      * @param streamedWeightBytes weights that cross the link in every step
      * @param batch sequences
      * @param contextTokens cached tokens of each
-     * @param stagingBytes for chunks on their way; raised to what two chunks need at least
      */
-    PlacementSearch(CostModel costs, int batch, int contextTokens, long stagingBytes, long streamedWeightBytes) {
+    PlacementSearch(CostModel costs, int batch, int contextTokens, long streamedWeightBytes) {
         CacheGeometry geometry = costs.geometry();
         this.batch = batch;
         this.contextTokens = contextTokens;
@@ -67,11 +74,10 @@ final class PlacementSearch {
         this.coarse = new CacheGeometry(geometry.dimensions(), geometry.elementBytes(), blockTokens, cellTokens);
         this.costs = costs;
         this.streamedNanos = costs.profile().linkIn().nanos(streamedWeightBytes);
-        int cellBlocks = cellTokens / blockTokens;
-        this.stagingBytes = Math.max(
-                stagingBytes,
-                2 * StagingLayout.slotBytes(coarse, cellBlocks, cellBlocks)
-                        + StagingLayout.workspaceBytes(coarse, cellBlocks));
+        for (CacheForm form : FORMS) {
+            blockBytes[form.ordinal()] =
+                    tokensPerBlock() * geometry.dimensions().layers() * geometry.tokenLayerBytes(form.content());
+        }
     }
 
     /**
@@ -100,26 +106,56 @@ final class PlacementSearch {
 
     /** Tokens of a chunk. */
     int chunkTokens() {
-        long total = (long) batch * contextTokens;
-        long wanted = Math.min(total / CHUNKS, CHUNK_TOKENS_MOST);
+        return wholeCells(Math.min(totalTokens() / CHUNKS, CHUNK_TOKENS_MOST));
+    }
+
+    /** So many chunks however much there is to bring: that keeps a simulation short, and overlaps as well. */
+    int simulatedChunkTokens() {
+        return wholeCells(totalTokens() / CHUNKS);
+    }
+
+    private int wholeCells(long tokens) {
         int cellTokens = coarse.cellTokens();
-        return Math.toIntExact(Math.max(1, Math.ceilDiv(wanted, cellTokens)) * cellTokens);
+        return Math.toIntExact(Math.max(1, Math.ceilDiv(tokens, cellTokens)) * cellTokens);
+    }
+
+    private long totalTokens() {
+        return (long) batch * contextTokens;
     }
 
     private int blocks() {
         return batch * blocksPerSequence;
     }
 
-    /** Everything in one form. */
-    Simulated all(Schedule schedule, CacheForm form) {
+    /** All K and V on the device. */
+    Simulated resident() {
+        if (resident == null) {
+            resident = all(Schedule.RESIDENT, CacheForm.DEVICE_KV);
+        }
+        return resident;
+    }
+
+    /** All K and V on the host. */
+    Simulated fullTransfer() {
+        return all(Schedule.FULL_TRANSFER, CacheForm.HOST_KV);
+    }
+
+    private Simulated all(Schedule schedule, CacheForm form) {
         Counts counts = new Counts();
         counts.set(form, blocks());
-        return simulate(schedule, counts, Collections.nCopies(blocks(), form), stagingBytes);
+        return simulate(schedule, counts, Collections.nCopies(blocks(), form));
     }
 
     /** The paper's schedule with its best split: the first tokens of each sequence as activations. */
     Simulated kvpr() {
-        long layerTokens = (long) batch * contextTokens;
+        if (kvpr == null) {
+            kvpr = split();
+        }
+        return kvpr;
+    }
+
+    private Simulated split() {
+        long layerTokens = totalTokens();
         long split = costs.geometry().activationsAreSmaller()
                 ? Placements.splitTokens(
                         costs.linkNanosPerToken(Content.ACTIVATION, contextTokens),
@@ -137,7 +173,7 @@ final class PlacementSearch {
         Counts counts = new Counts();
         counts.set(CacheForm.HOST_ACT, batch * recomputed);
         counts.set(CacheForm.HOST_KV, batch * (blocksPerSequence - recomputed));
-        return simulate(Schedule.KVPR, counts, forms, AMPLE_STAGING_BYTES);
+        return simulate(Schedule.KVPR, counts, forms);
     }
 
     /** A placement that the linear programme found, to whole blocks. */
@@ -150,7 +186,7 @@ final class PlacementSearch {
             left -= blocks;
         }
         counts.set(CacheForm.HOST_KV, counts.of(CacheForm.HOST_KV) + left);
-        return simulate(Schedule.CHUNKED, counts, counts.spread(), stagingBytes);
+        return simulate(Schedule.CHUNKED, counts, counts.spread());
     }
 
     /**
@@ -159,48 +195,123 @@ final class PlacementSearch {
      * @param forms that may be used
      */
     Optional<Simulated> fastest(Set<CacheForm> forms, long deviceBytes, long hostBytes) {
-        List<Bounded> candidates = new ArrayList<>();
-        LowerBound bound = new LowerBound();
-        for (Counts counts : family()) {
-            if (counts.usesOnly(forms)
-                    && counts.bytes(Place.DEVICE) <= deviceBytes
-                    && counts.bytes(Place.HOST) <= hostBytes) {
-                candidates.add(new Bounded(counts, bound.nanos(counts), counts.bytes(Place.HOST)));
-            }
-        }
-        // Of those that may be equally fast, the one that brings least most often is.
-        candidates.sort(Comparator.comparingDouble(Bounded::leastNanos).thenComparingDouble(Bounded::hostBytes));
+        PriorityQueue<Candidate> candidates = new PriorityQueue<>(
+                Comparator.comparingDouble(Candidate::leastNanos).thenComparingDouble(Candidate::hostBytes));
+        Family family = new Family(forms, deviceBytes, hostBytes);
+        family.addBest(candidates);
         @Nullable Simulated best = null;
-        for (Bounded candidate : candidates.subList(0, Math.min(SIMULATIONS_MOST, candidates.size()))) {
+        for (int simulations = 0; simulations < SIMULATIONS_MOST && !candidates.isEmpty(); simulations++) {
+            Candidate candidate = candidates.remove();
             if (best != null && candidate.leastNanos() >= best.nanos()) {
                 break;
             }
-            Counts counts = candidate.counts();
-            Simulated simulated = simulate(Schedule.CHUNKED, counts, counts.spread(), stagingBytes);
+            Simulated simulated = simulated(candidate.counts());
             best = best == null || simulated.nanos() < best.nanos() ? simulated : best;
+            family.addNext(candidate, candidates);
         }
         return Optional.ofNullable(best);
     }
 
-    /** A member of the family and a time that its step cannot be shorter than. */
-    private record Bounded(Counts counts, double leastNanos, double hostBytes) {}
+    private Simulated simulated(Counts counts) {
+        return known.computeIfAbsent(counts.parts(), parts -> simulate(Schedule.CHUNKED, counts, counts.spread()));
+    }
 
-    /** With few blocks, many members are the same. */
-    private Collection<Counts> family() {
-        Map<List<Integer>, Counts> family = new LinkedHashMap<>();
-        boolean smaller = costs.geometry().activationsAreSmaller();
-        for (int onDevice = 0; onDevice <= GRID; onDevice++) {
-            int deviceBlocks = part(blocks(), onDevice, GRID);
-            for (int activations = 0; activations <= (smaller ? DEVICE_ACTIVATION_GRID : 0); activations++) {
-                int deviceActivations = part(deviceBlocks, activations, DEVICE_ACTIVATION_GRID);
-                for (int onHost = 0; onHost <= (smaller ? GRID : 0); onHost++) {
-                    int hostActivations = part(blocks() - deviceBlocks, onHost, GRID);
-                    family.computeIfAbsent(
-                            List.of(deviceBlocks, deviceActivations, hostActivations), parts -> new Counts(parts));
+    /**
+     * A member of the family.
+     *
+     * @param counts its blocks
+     * @param leastNanos a time that its step cannot be shorter than. Of equals, the one that brings least is most often
+     *     fastest
+     * @param hostShare 64ths of its blocks on the host that are activations
+     * @param hostShareStep to the next member that is worth looking at: 1 or -1
+     */
+    private record Candidate(Counts counts, double leastNanos, double hostBytes, int hostShare, int hostShareStep) {}
+
+    /**
+     * Members of the family that are possible, the most promising first.
+     *
+     * <p>With more of the host's blocks as activations the link has less to do and the compute lane more. So for each
+     * choice on the device the bound falls up to where the lanes cross, and rises from there: only the two members
+     * beside the crossing are made at once, and further ones when those have been looked at.
+     */
+    private final class Family {
+        private final Set<CacheForm> forms;
+        private final double deviceBytes;
+        private final double hostBytes;
+        private final LowerBound bound = new LowerBound();
+        private final int hostShares = costs.geometry().activationsAreSmaller() ? GRID : 0;
+        private final int deviceShares = costs.geometry().activationsAreSmaller() ? DEVICE_ACTIVATION_GRID : 0;
+
+        Family(Set<CacheForm> forms, double deviceBytes, double hostBytes) {
+            this.forms = forms;
+            this.deviceBytes = deviceBytes;
+            this.hostBytes = hostBytes;
+        }
+
+        /** The two best members for each choice of blocks on the device; with few blocks, many choices are the same. */
+        void addBest(Collection<Candidate> to) {
+            int blocksBefore = -1;
+            for (int onDevice = 0; onDevice <= GRID; onDevice++) {
+                int deviceBlocks = part(blocks(), onDevice, GRID);
+                int activationsBefore = -1;
+                for (int share = 0; share <= deviceShares && deviceBlocks != blocksBefore; share++) {
+                    int activations = part(deviceBlocks, share, DEVICE_ACTIVATION_GRID);
+                    if (activations != activationsBefore) {
+                        addBest(deviceBlocks, activations, to);
+                    }
+                    activationsBefore = activations;
+                }
+                blocksBefore = deviceBlocks;
+            }
+        }
+
+        private void addBest(int deviceBlocks, int deviceActivations, Collection<Candidate> to) {
+            Counts least = new Counts(deviceBlocks, deviceActivations, 0);
+            if (least.bytes(Place.DEVICE) > deviceBytes) {
+                return;
+            }
+            int below = -1;
+            int above = hostShares + 1;
+            while (above - below > 1) {
+                int middle = (below + above) / 2;
+                if (bound.isComputeBound(counts(least, middle))) {
+                    above = middle;
+                } else {
+                    below = middle;
+                }
+            }
+            add(least, below, -1, to);
+            add(least, above, 1, to);
+        }
+
+        /** The member behind one that was looked at. */
+        void addNext(Candidate candidate, Collection<Candidate> to) {
+            int share = candidate.hostShare();
+            int activations = candidate.counts().of(CacheForm.HOST_ACT);
+            while (share >= 0
+                    && share <= hostShares
+                    && counts(candidate.counts(), share).of(CacheForm.HOST_ACT) == activations) {
+                share += candidate.hostShareStep();
+            }
+            add(candidate.counts(), share, candidate.hostShareStep(), to);
+        }
+
+        /** The first possible member in a direction. */
+        private void add(Counts device, int from, int step, Collection<Candidate> to) {
+            for (int share = from; share >= 0 && share <= hostShares; share += step) {
+                Counts counts = counts(device, share);
+                if (counts.usesOnly(forms) && counts.bytes(Place.HOST) <= hostBytes) {
+                    to.add(new Candidate(counts, bound.nanos(counts), counts.bytes(Place.HOST), share, step));
+                    return;
                 }
             }
         }
-        return family.values();
+
+        private Counts counts(Counts device, int hostShare) {
+            int deviceActivations = device.of(CacheForm.DEVICE_ACT);
+            int deviceBlocks = device.of(CacheForm.DEVICE_KV) + deviceActivations;
+            return new Counts(deviceBlocks, deviceActivations, part(blocks() - deviceBlocks, hostShare, GRID));
+        }
     }
 
     private static int part(int all, int share, int of) {
@@ -211,7 +322,7 @@ final class PlacementSearch {
         return (double) contextTokens / blocksPerSequence;
     }
 
-    private Simulated simulate(Schedule schedule, Counts counts, List<CacheForm> forms, long staging) {
+    private Simulated simulate(Schedule schedule, Counts counts, List<CacheForm> forms) {
         List<SequenceShape> sequences = new ArrayList<>();
         for (int i = 0; i < batch; i++) {
             List<CacheForm> closed = forms.subList(i * blocksPerSequence, (i + 1) * blocksPerSequence);
@@ -220,7 +331,8 @@ final class PlacementSearch {
             sequences.add(new SequenceShape(closed, 0, 1, closing));
         }
         StepShape shape = new StepShape(sequences, HeadShape.tokens(batch));
-        StepPlan plan = new StepPlanner(coarse, schedule, staging, chunkTokens(), SLOTS).plan(shape);
+        StepPlan plan =
+                new StepPlanner(coarse, schedule, AMPLE_STAGING_BYTES, simulatedChunkTokens(), SLOTS).plan(shape);
         return simulated(schedule, counts.tokens(), costs.simulator().play(plan));
     }
 
@@ -229,27 +341,36 @@ final class PlacementSearch {
      * nothing is the least that is computed, with the same beginning and end.
      */
     private final class LowerBound {
-        private final Map<CacheForm, Route> routes = new EnumMap<>(CacheForm.class);
-        private final double computeNanos;
+        /** By form. */
+        private final double[] linkNanos = new double[CacheForm.values().length];
+        /** By form. */
+        private final double[] recomputeNanos = new double[CacheForm.values().length];
+
+        private final double computeNanos = resident().timeline().totalNanos();
 
         LowerBound() {
-            long chunk = (long) chunkTokens() + coarse.cellTokens();
+            long chunk = (long) simulatedChunkTokens() + coarse.cellTokens();
             for (CacheForm form : CacheForm.values()) {
-                routes.put(form, Route.of(form, costs, Math.min(chunk, contextTokens), chunk));
+                Route route = Route.of(form, costs, Math.min(chunk, contextTokens), chunk);
+                linkNanos[form.ordinal()] = route.nanos(Lane.LINK_IN) * tokensPerBlock();
+                recomputeNanos[form.ordinal()] = route.nanos(Lane.COMPUTE) * tokensPerBlock();
             }
-            computeNanos =
-                    all(Schedule.RESIDENT, CacheForm.DEVICE_KV).timeline().totalNanos();
+        }
+
+        private double link(Counts counts) {
+            return streamedNanos + counts.times(linkNanos);
+        }
+
+        private double compute(Counts counts) {
+            return computeNanos + counts.times(recomputeNanos);
+        }
+
+        boolean isComputeBound(Counts counts) {
+            return compute(counts) >= link(counts);
         }
 
         double nanos(Counts counts) {
-            double link = streamedNanos;
-            double compute = computeNanos;
-            for (Map.Entry<CacheForm, Route> entry : routes.entrySet()) {
-                double tokens = counts.of(entry.getKey()) * tokensPerBlock();
-                link += tokens * entry.getValue().nanos(Lane.LINK_IN);
-                compute += tokens * entry.getValue().nanos(Lane.COMPUTE);
-            }
-            return Math.max(link, compute) + streamedNanosOfALayer();
+            return Math.max(link(counts), compute(counts)) + streamedNanosOfALayer();
         }
     }
 
@@ -259,12 +380,16 @@ final class PlacementSearch {
 
         Counts() {}
 
-        /** @param parts blocks on the device, of these activations, and activations on the host */
-        Counts(List<Integer> parts) {
-            set(CacheForm.DEVICE_KV, parts.get(0) - parts.get(1));
-            set(CacheForm.DEVICE_ACT, parts.get(1));
-            set(CacheForm.HOST_KV, blocks() - parts.get(0) - parts.get(2));
-            set(CacheForm.HOST_ACT, parts.get(2));
+        Counts(int deviceBlocks, int deviceActivations, int hostActivations) {
+            set(CacheForm.DEVICE_KV, deviceBlocks - deviceActivations);
+            set(CacheForm.DEVICE_ACT, deviceActivations);
+            set(CacheForm.HOST_KV, blocks() - deviceBlocks - hostActivations);
+            set(CacheForm.HOST_ACT, hostActivations);
+        }
+
+        /** By form, for comparison. */
+        List<Integer> parts() {
+            return Arrays.stream(blocks).boxed().toList();
         }
 
         void set(CacheForm form, int count) {
@@ -276,21 +401,31 @@ final class PlacementSearch {
         }
 
         boolean usesOnly(Set<CacheForm> forms) {
-            return EnumSet.allOf(CacheForm.class).stream().allMatch(form -> of(form) == 0 || forms.contains(form));
+            for (CacheForm form : FORMS) {
+                if (of(form) > 0 && !forms.contains(form)) {
+                    return false;
+                }
+            }
+            return true;
         }
 
         double bytes(Place place) {
-            CacheGeometry geometry = costs.geometry();
             double bytes = 0;
-            for (CacheForm form : CacheForm.values()) {
+            for (CacheForm form : FORMS) {
                 if (form.place() == place) {
-                    bytes += of(form)
-                            * tokensPerBlock()
-                            * geometry.dimensions().layers()
-                            * geometry.tokenLayerBytes(form.content());
+                    bytes += of(form) * blockBytes[form.ordinal()];
                 }
             }
             return bytes;
+        }
+
+        /** Sum over the forms of what a block of each takes. */
+        double times(double[] perBlock) {
+            double sum = 0;
+            for (int form = 0; form < blocks.length; form++) {
+                sum += blocks[form] * perBlock[form];
+            }
+            return sum;
         }
 
         /** Tokens in each form; together all tokens of the batch. */

@@ -1,8 +1,6 @@
 package io.weft.plan;
 
-import java.util.EnumMap;
 import java.util.List;
-import java.util.Map;
 import java.util.function.ToLongFunction;
 
 /**
@@ -32,18 +30,18 @@ public record StepSimulator(ToLongFunction<Stage> costs, long launchNanos, long 
      * @throws IllegalArgumentException if a stage's cost is negative
      */
     public Timeline play(List<PlannedStage> stages) {
-        Map<Lane, Long> freeNanos = new EnumMap<>(Lane.class);
+        long[] freeNanos = new long[Lane.values().length];
         StageTiming[] timings = new StageTiming[stages.size()];
         for (int i = 0; i < timings.length; i++) {
             PlannedStage planned = stages.get(i);
-            Lane lane = planned.stage().lane();
+            int lane = planned.stage().lane().ordinal();
             long issuedNanos = (i + 1) * launchNanos;
-            long startNanos = Math.max(issuedNanos, freeNanos.getOrDefault(lane, 0L));
+            long startNanos = Math.max(issuedNanos, freeNanos[lane]);
             for (int earlier : planned.after()) {
                 startNanos = Math.max(startNanos, timings[earlier].endNanos() + handoffNanos);
             }
             timings[i] = new StageTiming(planned, startNanos, startNanos + cost(planned.stage()));
-            freeNanos.put(lane, timings[i].endNanos());
+            freeNanos[lane] = timings[i].endNanos();
         }
         return Timeline.of(List.of(timings));
     }

@@ -21,12 +21,15 @@ public record Timeline(List<StageTiming> stages, long totalNanos, Map<Lane, Long
 
     /** The timeline of some stages. */
     public static Timeline of(List<StageTiming> stages) {
-        Map<Lane, Long> busy = new EnumMap<>(Lane.class);
-        Arrays.stream(Lane.values()).forEach(lane -> busy.put(lane, 0L));
+        long[] busyNanos = new long[Lane.values().length];
         long total = 0;
         for (StageTiming timing : stages) {
-            busy.merge(timing.planned().stage().lane(), timing.nanos(), Long::sum);
+            busyNanos[timing.planned().stage().lane().ordinal()] += timing.nanos();
             total = Math.max(total, timing.endNanos());
+        }
+        Map<Lane, Long> busy = new EnumMap<>(Lane.class);
+        for (Lane lane : Lane.values()) {
+            busy.put(lane, busyNanos[lane.ordinal()]);
         }
         return new Timeline(stages, total, busy);
     }

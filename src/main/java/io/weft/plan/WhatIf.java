@@ -97,23 +97,40 @@ public record WhatIf(
     /** Answers. */
     public PlanExplanation explain() {
         MemoryBudget budget = budget(batch, contextTokens);
-        List<Alternative> alternatives = alternatives(budget);
+        PlacementSearch search = search(budget);
+        List<Alternative> alternatives = alternatives(search, budget);
         int largestContext = largest(CONTEXT_MOST, tokens -> fits(batch, tokens));
         int largestBatch = largest(BATCH_MOST, sequences -> fits(sequences, contextTokens));
-        PlacementProblem problem = problem(budget);
+        PlacementProblem problem = problem(budget, search.simulatedChunkTokens());
         return switch (new PlacementSolver(problem).solve()) {
             case DoesNotFit doesNotFit ->
-                unfit(budget, missing(doesNotFit, budget), alternatives, largestContext, largestBatch);
+                unfit(
+                        search.chunkTokens(),
+                        budget,
+                        missing(doesNotFit, budget),
+                        alternatives,
+                        largestContext,
+                        largestBatch);
             case Placed bound ->
                 budget.deviceCacheBytes() < 0 || budget.hostCacheBytes() < 0
-                        ? unfit(budget, missing(budget), alternatives, largestContext, largestBatch)
-                        : explain(budget, bound, alternatives, largestContext, largestBatch);
+                        ? unfit(
+                                search.chunkTokens(),
+                                budget,
+                                missing(budget),
+                                alternatives,
+                                largestContext,
+                                largestBatch)
+                        : explain(search, budget, bound, alternatives, largestContext, largestBatch);
         };
     }
 
     private PlanExplanation explain(
-            MemoryBudget budget, Placed bound, List<Alternative> alternatives, int largestContext, int largestBatch) {
-        PlacementSearch search = search();
+            PlacementSearch search,
+            MemoryBudget budget,
+            Placed bound,
+            List<Alternative> alternatives,
+            int largestContext,
+            int largestBatch) {
         Simulated best = best(search, budget, bound);
         return new PlanExplanation(
                 profile.device(),
@@ -161,6 +178,7 @@ public record WhatIf(
     }
 
     private PlanExplanation unfit(
+            int chunkTokens,
             MemoryBudget budget,
             List<MissingMemory> missing,
             List<Alternative> alternatives,
@@ -177,7 +195,7 @@ public record WhatIf(
                 parts(budget, Map.of()),
                 Optional.empty(),
                 labelled(Map.of()),
-                search().chunkTokens(),
+                chunkTokens,
                 0,
                 0,
                 0,
@@ -199,10 +217,10 @@ public record WhatIf(
                 geometry, MemoryBudget.Limits.usual(sequences, tokens), deviceBytes, hostBytes, stagingBytes);
     }
 
-    private PlacementProblem problem(MemoryBudget budget) {
+    private PlacementProblem problem(MemoryBudget budget, int chunkTokens) {
         return PlacementProblem.decode(
                 new CostModel(profile, geometry),
-                new DecodeLoad(batch, contextTokens, search().chunkTokens()),
+                new DecodeLoad(batch, contextTokens, chunkTokens),
                 forms,
                 budget.streamedWeightBytes(),
                 (double) Math.max(0, budget.deviceCacheBytes()),
@@ -314,13 +332,8 @@ public record WhatIf(
         return good;
     }
 
-    private PlacementSearch search() {
-        return new PlacementSearch(
-                new CostModel(profile, geometry),
-                batch,
-                contextTokens,
-                stagingBytes,
-                budget(batch, contextTokens).streamedWeightBytes());
+    private PlacementSearch search(MemoryBudget budget) {
+        return new PlacementSearch(costs(), batch, contextTokens, budget.streamedWeightBytes());
     }
 
     private MemoryParts parts(MemoryBudget budget, Map<CacheForm, Long> tokens) {
@@ -383,15 +396,11 @@ public record WhatIf(
         return best.timeline().boundBy() == Lane.COMPUTE ? "compute" : "link";
     }
 
-    private List<Alternative> alternatives(MemoryBudget budget) {
-        PlacementSearch search = search();
+    private List<Alternative> alternatives(PlacementSearch search, MemoryBudget budget) {
         List<Alternative> alternatives = new ArrayList<>();
-        alternatives.add(alternative(
-                budget, "all K and V in device memory", search.all(Schedule.RESIDENT, CacheForm.DEVICE_KV)));
-        alternatives.add(alternative(
-                budget,
-                "all K and V in host memory, all of it crosses the link",
-                search.all(Schedule.FULL_TRANSFER, CacheForm.HOST_KV)));
+        alternatives.add(alternative(budget, "all K and V in device memory", search.resident()));
+        alternatives.add(
+                alternative(budget, "all K and V in host memory, all of it crosses the link", search.fullTransfer()));
         alternatives.add(alternative(
                 budget, "the paper's split: first activations, then K and V while recomputing", search.kvpr()));
         search.fastest(EnumSet.of(CacheForm.HOST_KV, CacheForm.HOST_ACT), 0, Long.MAX_VALUE)

@@ -22,7 +22,7 @@ public class HardwareProfiler {
     /** Kernels of the CPU device have to be compiled first, on a busy machine for this long; a GPU is ready sooner. */
     private static final Duration WARM_UP_MOST = Duration.ofMillis(150);
 
-    private static final Duration PATIENT_WARM_UP_MOST = Duration.ofSeconds(5);
+    private static final Duration PATIENT_WARM_UP_MOST = Duration.ofSeconds(15);
     /** Where profiles are kept that were measured before kernels had stopped getting faster. */
     private static final String HASTY = "hasty";
 

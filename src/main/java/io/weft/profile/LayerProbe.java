@@ -41,6 +41,8 @@ final class LayerProbe {
     private final AttentionShape attention;
     private final Scratch scratch;
     private final int elementBytes;
+    /** Where K and V are read next: a processor's cache would hold those that were just read. */
+    private long readBytes;
 
     LayerProbe(Device device, ModelWeights weights, CacheGeometry geometry, Scratch scratch) {
         this.kernels = device.kernels();
@@ -188,8 +190,8 @@ final class LayerProbe {
         AttentionIndex index = new AttentionIndex(positions, table, blocks);
         AttentionWork work = new AttentionWork(spans, sequences, rowsEach, tokens);
         return List.of((stream, repeat) -> {
-            // The K and V of another layer: a processor's cache would hold those of the run before.
-            long base = keyValues.address() + repeat % copies * keyValueBytes;
+            long base = keyValues.address() + readBytes / keyValueBytes % copies * keyValueBytes;
+            readBytes += keyValueBytes;
             BlockBases bases = new BlockBases(base, base, base, base);
             kernels.attend(stream, attention, index, work, bases, queries, state, out);
         });

@@ -3,6 +3,7 @@ package io.weft.profile;
 import io.weft.device.Device;
 import io.weft.device.DeviceBuffer;
 import io.weft.device.Event;
+import io.weft.device.HostBuffer;
 import io.weft.device.Stream;
 import io.weft.model.CacheGeometry;
 import io.weft.model.ModelWeights;
@@ -11,6 +12,7 @@ import io.weft.plan.HardwareProfile;
 import io.weft.profile.Stopwatch.Work;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -30,10 +32,11 @@ public final class Profiler {
     private static final List<Integer> TOKENS = List.of(16, 64, 128, 256, 512, 1024, 4096, 16_384);
     private static final List<Integer> HEAD_ROWS = List.of(1, 2, 4, 8, 32);
     private static final int PREFILL_ROWS = 64;
-    /** Rounds that must not be faster than this share of the ones before. */
-    private static final int STEADY_ROUNDS = 4;
-
+    /** Kernels are steady once none has become faster than this share of what it took this long ago. */
     private static final double STEADY_RATIO = 0.8;
+
+    /** A just-in-time compiler on a busy machine may work on one kernel for so long, while nothing gets faster. */
+    private static final Duration STEADY = Duration.ofSeconds(1);
 
     /** A size that would take longer is not measured. */
     private static final double LONGEST_NANOS = 5e6;
@@ -41,13 +44,27 @@ public final class Profiler {
     private static final double BATCH_NANOS = 500_000;
 
     private static final int BATCH_MOST = 16;
-    private static final int HANDOFFS = 32;
+    /**
+     * A GPU at full load lowers its clock within tens of milliseconds: long work is measured in rows of this length.
+     */
+    private static final double ROW_NANOS = 50e6;
+    /** Of the time for warming up, at most this part is taken by one row. */
+    private static final int ROW_PART = 100;
+    /** Kernels that take less cost more to issue than to run, so that they would not follow each other in a row. */
+    private static final double ROW_KERNEL_NANOS_LEAST = 100_000;
+    /** Part of a row that goes ahead of a single kernel. */
+    private static final int AHEAD_PART = 10;
+    /** Idle for so long, a lane sleeps. */
+    private static final double IDLE_NANOS = 1e6;
+
+    private static final int HANDOFFS = 9;
     private static final int LAUNCHES = 32;
 
     private final Device device;
     private final LayerProbe probe;
     private final Scratch scratch;
     private final Stream compute;
+    private final Stream link;
     private final Stopwatch watch;
     private final Duration warmUpMost;
 
@@ -61,6 +78,7 @@ public final class Profiler {
             Device device, ModelWeights weights, CacheGeometry geometry, ProfilingMemory memory, Duration warmUpMost) {
         this.device = device;
         this.compute = device.stream("profile");
+        this.link = device.stream("profile-link");
         this.watch = new Stopwatch(device, compute);
         this.scratch = new Scratch(device, memory, compute);
         this.probe = new LayerProbe(device, weights, geometry, scratch);
@@ -90,20 +108,26 @@ public final class Profiler {
         Kernel head = new Kernel(HEAD_ROWS, rows -> rows, probe::head);
         boolean steady = warmUp(List.of(embed, project, keyValues, attentionReads, attentionPairs, complete, head));
         long bothBytes = Math.min(scratch.hostBytes(), scratch.deviceBytes());
+        Curve linkIn = linkCurve(copies(COPY_BYTES, bothBytes, this::copyIn));
+        Curve recomputation = Curve.measured(measure(keyValues, work -> inARowNanos(work, linkIn)));
+        Work ahead = besideTheLink(
+                keyValues.work().apply(largest(recomputation)).getFirst(), lastNanos(recomputation), linkIn);
+        int aheadRuns = (int) (rowNanos() / AHEAD_PART / lastNanos(recomputation));
         HardwareProfile profile = new HardwareProfile(
                 device.info().name(),
-                linkCurve(copies(COPY_BYTES, bothBytes, this::copyIn)),
+                linkIn,
                 linkCurve(copies(COPY_BYTES, bothBytes, this::copyOut)),
                 Curve.measured(copies(DEVICE_COPY_BYTES, scratch.deviceBytes() / 2, this::copyOnDevice)),
                 curve(embed),
                 curve(project),
-                curve(keyValues),
-                curve(attentionReads),
+                recomputation,
+                Curve.measured(measure(attentionReads, work -> watch.medianNanosBehind(aheadRuns, ahead, work))),
                 curve(attentionPairs),
-                curve(complete),
+                Curve.measured(measure(complete, work -> watch.medianNanosBehind(aheadRuns, ahead, work))),
                 curve(head),
                 launchNanos(),
-                handoffNanos());
+                handoffNanos(ahead, lastNanos(recomputation)));
+        finish(link);
         return new Measurement(profile, steady);
     }
 
@@ -117,33 +141,74 @@ public final class Profiler {
     private record Kernel(List<Integer> sizes, IntToLongFunction amount, IntFunction<List<Work>> work) {}
 
     /**
-     * Runs all kernels in turn until rounds get no faster: until then a just-in-time compiler is at work behind the
-     * scenes, or clocks are rising. It is the very calls that are measured later, since other sizes may be other code.
+     * Runs all kernels in turn until none has got faster for a while: until then a just-in-time compiler is at work
+     * behind the scenes, or clocks are rising. It is the very calls that are measured later, since other sizes may be
+     * other code.
      */
     private boolean warmUp(List<Kernel> kernels) {
         long started = System.nanoTime();
-        Map<Kernel, List<Double>> rounds = new HashMap<>();
-        boolean steady = false;
-        while (!steady && System.nanoTime() - started < warmUpMost.toNanos()) {
+        long fasterAt = started;
+        Map<Kernel, Double> nanosPerUnit = new HashMap<>();
+        while (System.nanoTime() - started < warmUpMost.toNanos()) {
             for (Kernel kernel : kernels) {
-                Curve.Point largest = measure(kernel, work -> watch.nanos(work)).getLast();
-                rounds.computeIfAbsent(kernel, first -> new ArrayList<>()).add(largest.nanos() / largest.size());
+                Curve.Point largest = measure(kernel, watch::nanos).getLast();
+                double nanos = largest.nanos() / largest.size();
+                if (nanos < STEADY_RATIO * nanosPerUnit.getOrDefault(kernel, Double.POSITIVE_INFINITY)) {
+                    nanosPerUnit.put(kernel, nanos);
+                    fasterAt = System.nanoTime();
+                }
             }
-            steady = rounds.values().stream().allMatch(Profiler::isSteady);
+            if (System.nanoTime() - fasterAt >= STEADY.toNanos()) {
+                return true;
+            }
         }
-        return steady;
+        return false;
     }
 
-    private static boolean isSteady(List<Double> rounds) {
-        if (rounds.size() < 2 * STEADY_ROUNDS) {
-            return false;
-        }
-        int tail = rounds.size() - STEADY_ROUNDS;
-        return least(rounds.subList(tail, rounds.size())) > STEADY_RATIO * least(rounds.subList(0, tail));
+    /** Length of a row. */
+    private double rowNanos() {
+        return Math.min(ROW_NANOS, (double) warmUpMost.toNanos() / ROW_PART);
     }
 
-    private static double least(List<Double> values) {
-        return values.stream().mapToDouble(value -> value).min().orElseThrow();
+    /** One issue of {@code work} among many, beside a busy link; of work too short for that, one alone. */
+    private double inARowNanos(Work work, Curve linkIn) {
+        double single = watch.nanos(work);
+        if (single < ROW_KERNEL_NANOS_LEAST) {
+            return watch.medianNanos(work);
+        }
+        int batch = (int) Math.max(1, rowNanos() / single);
+        double nanos = watch.medianNanosInARow(batch, besideTheLink(work, single, linkIn));
+        finish(link);
+        return nanos;
+    }
+
+    /** The same work, with copies on the link that take about as long. */
+    private Work besideTheLink(Work work, double nanos, Curve linkIn) {
+        long wantedBytes = Math.max(COPY_BYTES.getFirst(), (long) (nanos / 1e9 * linkIn.unitsPerSecond()));
+        int copies = (int) Math.ceilDiv(wantedBytes, scratch.arrivalBytes());
+        long copyBytes = wantedBytes / copies;
+        HostBuffer from = scratch.host(copyBytes);
+        DeviceBuffer to = scratch.arrivals(copyBytes);
+        return (stream, repeat) -> {
+            for (int i = 0; i < copies; i++) {
+                link.copyToDevice(from, to);
+            }
+            work.issue(stream, repeat);
+        };
+    }
+
+    private static double lastNanos(Curve curve) {
+        return curve.points().getLast().nanos();
+    }
+
+    private static int largest(Curve curve) {
+        return Math.toIntExact(curve.points().getLast().size());
+    }
+
+    private void finish(Stream stream) {
+        Event done = device.event(Event.Timing.UNTIMED);
+        stream.record(done);
+        done.join();
     }
 
     private Curve curve(Kernel kernel) {
@@ -240,25 +305,27 @@ public final class Profiler {
         return best;
     }
 
-    /** Two streams that wait for each other in turn. */
-    private double handoffNanos() {
+    /**
+     * From the end of work on one stream to what has waited for it on another, and long enough to be asleep: so lanes
+     * wait in a step.
+     */
+    private double handoffNanos(Work work, double nanos) {
         Stream other = device.stream("profile-handoff");
-        List<Event> events = new ArrayList<>();
-        for (int i = 0; i <= 2 * HANDOFFS; i++) {
-            boolean edge = i == 0 || i == 2 * HANDOFFS;
-            events.add(device.event(edge ? Event.Timing.TIMED : Event.Timing.UNTIMED));
-        }
-        double best = Double.POSITIVE_INFINITY;
-        for (int run = 0; run < 3; run++) {
-            compute.record(events.getFirst());
-            for (int i = 1; i <= 2 * HANDOFFS; i++) {
-                Stream next = i % 2 == 1 ? other : compute;
-                next.await(events.get(i - 1));
-                next.record(events.get(i));
+        Event end = device.event(Event.Timing.TIMED);
+        Event noticed = device.event(Event.Timing.TIMED);
+        int issues = (int) Math.ceil(IDLE_NANOS / nanos);
+        double[] handoffs = new double[HANDOFFS];
+        for (int run = 0; run < HANDOFFS; run++) {
+            for (int i = 0; i < issues; i++) {
+                work.issue(compute, i);
             }
-            events.getLast().join();
-            best = Math.min(best, events.getLast().nanosSince(events.getFirst()) / (double) (2 * HANDOFFS));
+            compute.record(end);
+            other.await(end);
+            other.record(noticed);
+            noticed.join();
+            handoffs[run] = noticed.nanosSince(end);
         }
-        return best;
+        Arrays.sort(handoffs);
+        return handoffs[HANDOFFS / 2];
     }
 }

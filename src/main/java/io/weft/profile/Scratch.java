@@ -14,6 +14,10 @@ import java.util.SplittableRandom;
 final class Scratch {
     private static final long ALIGNMENT_BYTES = 256;
     private static final long NOISE_BYTES = ProfilingMemory.HOST_BYTES_LEAST;
+    /** The end of device memory is kept for copies that arrive while something else is measured: this part of it, */
+    private static final int ARRIVALS_PART = 8;
+    /** but no more than copies gain from. */
+    private static final long ARRIVALS_BYTES_MAX = 16L << 20;
 
     private final Device device;
     private final ProfilingMemory memory;
@@ -25,8 +29,20 @@ final class Scratch {
         this.stream = stream;
     }
 
+    /** Device memory but for {@link #arrivals}. */
     long deviceBytes() {
-        return memory.device().bytes();
+        return memory.device().bytes() - arrivalBytes();
+    }
+
+    /** Bytes of a copy that may arrive while something else is measured. */
+    long arrivalBytes() {
+        long part = Math.min(ARRIVALS_BYTES_MAX, memory.device().bytes() / ARRIVALS_PART);
+        return Math.min(hostBytes(), part / ALIGNMENT_BYTES * ALIGNMENT_BYTES);
+    }
+
+    /** Where such a copy arrives: memory that nothing else uses. */
+    DeviceBuffer arrivals(long bytes) {
+        return memory.device().slice(deviceBytes(), bytes);
     }
 
     long hostBytes() {

@@ -50,6 +50,16 @@ final class Stopwatch {
                 / batch;
     }
 
+    /** Nanoseconds of one issue of {@code work} behind {@code before} issues of other work. */
+    double medianNanosBehind(int before, Work other, Work work) {
+        return medianNanos(repeat -> {
+            for (int i = 0; i < before; i++) {
+                other.issue(stream, repeat * before + i);
+            }
+            return runNanos(1, repeat, work);
+        });
+    }
+
     private static double medianNanos(IntToDoubleFunction run) {
         double[] runs = new double[RUNS_MOST];
         int count = 0;

@@ -4,16 +4,19 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import com.sun.management.ThreadMXBean;
 import io.weft.model.CacheForm;
 import io.weft.model.CacheGeometry;
 import io.weft.model.ModelPreset;
 import io.weft.plan.PlanExplanation.Alternative;
 import io.weft.plan.PlanExplanation.MissingMemory;
+import java.lang.management.ManagementFactory;
 import java.util.EnumSet;
 import java.util.Random;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -229,6 +232,25 @@ class WhatIfTest {
                         .explain()
                         .fits())
                 .isFalse();
+    }
+
+    /** A service answers others while its own requests run: it must neither stall nor collect garbage for that. */
+    @ParameterizedTest
+    @CsvSource({"128, 4096", "4, 131072", "1, 131072"})
+    void anAnswerTakesLittleMemory(int batch, int contextTokens) {
+        ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+        for (ModelPreset model : ModelPreset.values()) {
+            for (HardwarePreset machine : HardwarePreset.values()) {
+                Question question =
+                        new Question(model, machine.spec(), batch, contextTokens, 80 * GIGABYTE, 1000 * GIGABYTE);
+                long before = threads.getCurrentThreadAllocatedBytes();
+                PlanExplanation plan = question.explain();
+                assertThat(threads.getCurrentThreadAllocatedBytes() - before)
+                        .as("%s", question)
+                        .isLessThan(10_000_000);
+                assertThat(plan.predictedStepMillis()).as("%s", question).isGreaterThanOrEqualTo(plan.boundMillis());
+            }
+        }
     }
 
     @Test
