@@ -13,6 +13,7 @@ import io.weft.profile.Stopwatch.Work;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -40,7 +41,7 @@ public final class Profiler {
 
     /** A size that would take longer is not measured. */
     private static final double LONGEST_NANOS = 5e6;
-    /** Copies are issued in a row until they take about this long, so that one hides the start of the next. */
+    /** Short work is issued in a row until it takes about this long, so that one run hides the start of the next. */
     private static final double BATCH_NANOS = 500_000;
 
     private static final int BATCH_MOST = 16;
@@ -50,7 +51,7 @@ public final class Profiler {
     private static final double ROW_NANOS = 50e6;
     /** Of the time for warming up, at most this part is taken by one row. */
     private static final int ROW_PART = 100;
-    /** Kernels that take less cost more to issue than to run, so that they would not follow each other in a row. */
+    /** Kernels that take less are not the ones that keep a GPU at full load. */
     private static final double ROW_KERNEL_NANOS_LEAST = 100_000;
     /** Part of a row that goes ahead of a single kernel. */
     private static final int AHEAD_PART = 10;
@@ -108,23 +109,25 @@ public final class Profiler {
         Kernel head = new Kernel(HEAD_ROWS, rows -> rows, probe::head);
         boolean steady = warmUp(List.of(embed, project, keyValues, attentionReads, attentionPairs, complete, head));
         long bothBytes = Math.min(scratch.hostBytes(), scratch.deviceBytes());
-        Curve linkIn = linkCurve(copies(COPY_BYTES, bothBytes, this::copyIn));
+        Curve linkIn = linkCurve(copies(COPY_BYTES, bothBytes, this::copiesIn));
         Curve recomputation = Curve.measured(measure(keyValues, work -> inARowNanos(work, linkIn)));
         Work ahead = besideTheLink(
                 keyValues.work().apply(largest(recomputation)).getFirst(), lastNanos(recomputation), linkIn);
-        int aheadRuns = (int) (rowNanos() / AHEAD_PART / lastNanos(recomputation));
+        int aheadRuns = (int) Math.ceil(rowNanos() / AHEAD_PART / lastNanos(recomputation));
+        // Issued behind other work, kernels run as in a step: without waiting for the thread that issues them.
+        ToDoubleFunction<Work> behind = work -> watch.medianNanosBehind(aheadRuns, ahead, batch(work), work);
         HardwareProfile profile = new HardwareProfile(
                 device.info().name(),
                 linkIn,
-                linkCurve(copies(COPY_BYTES, bothBytes, this::copyOut)),
-                Curve.measured(copies(DEVICE_COPY_BYTES, scratch.deviceBytes() / 2, this::copyOnDevice)),
-                curve(embed),
-                curve(project),
+                linkCurve(copies(COPY_BYTES, bothBytes, this::copiesOut)),
+                Curve.measured(copies(DEVICE_COPY_BYTES, scratch.deviceBytes() / 2, this::copiesOnDevice)),
+                Curve.measured(measure(embed, behind)),
+                Curve.measured(measure(project, behind)),
                 recomputation,
-                Curve.measured(measure(attentionReads, work -> watch.medianNanosBehind(aheadRuns, ahead, work))),
-                curve(attentionPairs),
-                Curve.measured(measure(complete, work -> watch.medianNanosBehind(aheadRuns, ahead, work))),
-                curve(head),
+                Curve.measured(measure(attentionReads, behind)),
+                Curve.measured(measure(attentionPairs, behind)),
+                Curve.measured(measure(complete, behind)),
+                Curve.measured(measure(head, behind)),
                 launchNanos(),
                 handoffNanos(ahead, lastNanos(recomputation)));
         finish(link);
@@ -170,11 +173,16 @@ public final class Profiler {
         return Math.min(ROW_NANOS, (double) warmUpMost.toNanos() / ROW_PART);
     }
 
-    /** One issue of {@code work} among many, beside a busy link; of work too short for that, one alone. */
+    /** How often to issue short work, so that one run hides the start of the next. */
+    private int batch(Work work) {
+        return Math.clamp((long) (BATCH_NANOS / Math.max(watch.nanos(work), 1)), 1, BATCH_MOST);
+    }
+
+    /** One issue of {@code work} among many, beside a busy link unless it is too short for that. */
     private double inARowNanos(Work work, Curve linkIn) {
         double single = watch.nanos(work);
         if (single < ROW_KERNEL_NANOS_LEAST) {
-            return watch.medianNanos(work);
+            return watch.medianNanosInARow(batch(work), work);
         }
         int batch = (int) Math.max(1, rowNanos() / single);
         double nanos = watch.medianNanosInARow(batch, besideTheLink(work, single, linkIn));
@@ -211,10 +219,6 @@ public final class Profiler {
         done.join();
     }
 
-    private Curve curve(Kernel kernel) {
-        return Curve.measured(measure(kernel, watch::medianNanos));
-    }
-
     private static List<Curve.Point> measure(Kernel kernel, ToDoubleFunction<Work> nanos) {
         List<Curve.Point> points = new ArrayList<>();
         for (int size : kernel.sizes()) {
@@ -228,19 +232,35 @@ public final class Profiler {
         return points;
     }
 
-    private Work copyIn(int bytes) {
-        DeviceBuffer to = scratch.device(bytes);
-        return (stream, repeat) -> stream.copyToDevice(scratch.host(bytes), to);
+    /** Some copies of one size. */
+    @FunctionalInterface
+    private interface Copies {
+        Work of(int bytes, int count);
     }
 
-    private Work copyOut(int bytes) {
+    /** In one call, as the pieces of a chunk. */
+    private Work copiesIn(int bytes, int count) {
+        List<HostBuffer> from = Collections.nCopies(count, scratch.host(bytes));
+        DeviceBuffer to = scratch.device((long) count * bytes);
+        return (stream, repeat) -> stream.copyToDevice(from, to);
+    }
+
+    private Work copiesOut(int bytes, int count) {
         DeviceBuffer from = scratch.device(bytes);
-        return (stream, repeat) -> stream.copyToHost(from, scratch.host(bytes));
+        return (stream, repeat) -> {
+            for (int i = 0; i < count; i++) {
+                stream.copyToHost(from, scratch.host(bytes));
+            }
+        };
     }
 
-    private Work copyOnDevice(int bytes) {
+    private Work copiesOnDevice(int bytes, int count) {
         DeviceBuffer both = scratch.device(2L * bytes);
-        return (stream, repeat) -> stream.copyOnDevice(both.slice(0, bytes), both.slice(bytes, bytes));
+        return (stream, repeat) -> {
+            for (int i = 0; i < count; i++) {
+                stream.copyOnDevice(both.slice(0, bytes), both.slice(bytes, bytes));
+            }
+        };
     }
 
     /**
@@ -257,17 +277,15 @@ public final class Profiler {
         return Curve.measured(points);
     }
 
-    private List<Curve.Point> copies(List<Long> sizes, long bytesMost, IntFunction<Work> copy) {
+    private List<Curve.Point> copies(List<Long> sizes, long bytesMost, Copies copies) {
         List<Curve.Point> points = new ArrayList<>();
         for (long size : sizes) {
             long bytes = Math.min(size, bytesMost);
             if (!isWorthMeasuring(points, bytes)) {
                 break;
             }
-            Work work = copy.apply((int) bytes);
-            double single = watch.nanos(work);
-            int batch = Math.clamp((long) (BATCH_NANOS / Math.max(single, 1)), 1, BATCH_MOST);
-            points.add(new Curve.Point(bytes, watch.medianNanosInARow(batch, work)));
+            int count = (int) Math.min(batch(copies.of((int) bytes, 1)), scratch.deviceBytes() / bytes);
+            points.add(new Curve.Point(bytes, watch.medianNanosInARow(1, copies.of((int) bytes, count)) / count));
         }
         return points;
     }

@@ -33,11 +33,6 @@ final class Stopwatch {
         void issue(Stream stream, int repeat);
     }
 
-    /** Nanoseconds of one issue of {@code work}. */
-    double medianNanos(Work work) {
-        return medianNanos(repeat -> runNanos(1, repeat, work));
-    }
-
     /**
      * Nanoseconds of one issue of {@code work} behind another, of {@code batch} that are issued in a row. One more goes
      * ahead untimed: what was idle may be faster at first.
@@ -50,14 +45,15 @@ final class Stopwatch {
                 / batch;
     }
 
-    /** Nanoseconds of one issue of {@code work} behind {@code before} issues of other work. */
-    double medianNanosBehind(int before, Work other, Work work) {
+    /** Nanoseconds of one of {@code batch} issues of {@code work}, behind {@code before} issues of other work. */
+    double medianNanosBehind(int before, Work other, int batch, Work work) {
         return medianNanos(repeat -> {
-            for (int i = 0; i < before; i++) {
-                other.issue(stream, repeat * before + i);
-            }
-            return runNanos(1, repeat, work);
-        });
+                    for (int i = 0; i < before; i++) {
+                        other.issue(stream, repeat * before + i);
+                    }
+                    return runNanos(batch, repeat * batch, work);
+                })
+                / batch;
     }
 
     private static double medianNanos(IntToDoubleFunction run) {

@@ -121,8 +121,7 @@ final class CudaStream implements Stream {
         }
         health.check(
                 copies.issue(handle),
-                () -> "copy of %,d bytes in %d pieces to the device on %s"
-                        .formatted(to.bytes(), copies.count(), name));
+                () -> "copy of %,d bytes in %d pieces to the device on %s".formatted(to.bytes(), copies.count(), name));
     }
 
     @Override
