@@ -127,9 +127,7 @@ final class PipelineChecks {
                         "%s, %d of %d blocks recomputed".formatted(schedule.label(), split, blocks),
                         different(other, resident));
             }
-            count(
-                    schedule.label() + ", all forms mixed",
-                    different(alone(schedule, prompt, PipelineChecks::mixed), resident));
+            mixed(schedule, prompt, resident);
             count(
                     "%s, in a batch of %d".formatted(schedule.label(), BATCH),
                     different(among(schedule, prompt), resident));
@@ -141,6 +139,18 @@ final class PipelineChecks {
                 usage.open().usedBytes()
                         + usage.device().usedBytes()
                         + usage.host().usedBytes());
+    }
+
+    /** The same bits resident and with all forms mixed. */
+    void sameBitsMixed() {
+        List<Integer> prompt = prompt(PROMPT_TOKENS, 1);
+        mixed(Schedule.CHUNKED, prompt, alone(Schedule.RESIDENT, prompt, block -> CacheForm.DEVICE_KV));
+    }
+
+    private void mixed(Schedule schedule, List<Integer> prompt, List<float[]> resident) {
+        count(
+                schedule.label() + ", all forms mixed",
+                different(alone(schedule, prompt, PipelineChecks::mixed), resident));
     }
 
     private void result(String what, double error, double bound) {

@@ -153,15 +153,14 @@ final class StageIssuer {
         Chunk chunk = step.chunk(stage.chunk());
         long blockBytes = geometry.blockLayerBytes(Content.ACTIVATION);
         DeviceBuffer slot = step.slot(stage.layer(), stage.chunk());
-        long toOffset = Chunk.blocks(chunk.hostActivations()) * blockBytes;
+        List<DeviceBuffer> blocks = new ArrayList<>();
         for (BlockRun run : chunk.deviceActivations()) {
             for (int block = run.firstBlock(); block < run.firstBlock() + run.blocks(); block++) {
-                DeviceBuffer from =
-                        onDevice(step.sequence(run.sequence()), block).layer(stage.layer(), blockBytes);
-                stream.copyOnDevice(from, slot.slice(toOffset, blockBytes));
-                toOffset += blockBytes;
+                blocks.add(onDevice(step.sequence(run.sequence()), block).layer(stage.layer(), blockBytes));
             }
         }
+        long toOffset = Chunk.blocks(chunk.hostActivations()) * blockBytes;
+        stream.copyOnDevice(blocks, slot.slice(toOffset, DeviceBuffer.bytes(blocks)));
     }
 
     private void project(Stage.Project stage, Stream stream, StepContext step) {

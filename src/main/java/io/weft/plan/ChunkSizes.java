@@ -8,7 +8,7 @@ import java.util.stream.IntStream;
 public final class ChunkSizes {
     /** Chunk sizes that are tried, in cells; between two of them the step's time hardly changes. */
     private static final List<Integer> CANDIDATE_CELLS =
-            List.of(1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256);
+            List.of(1, 2, 3, 4, 6, 8, 12, 16, 20, 24, 28, 32, 40, 48, 64, 96, 128, 192, 256);
 
     /** A layer in more chunks than this gains nothing in overlap, and costs planning. */
     private static final int CHUNKS_MOST = 64;

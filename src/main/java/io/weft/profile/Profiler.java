@@ -17,6 +17,7 @@ import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.IntFunction;
 import java.util.function.IntToLongFunction;
 import java.util.function.ToDoubleFunction;
@@ -31,7 +32,16 @@ public final class Profiler {
     private static final List<Long> DEVICE_COPY_BYTES = List.of(4L << 10, 64L << 10, 1L << 20);
     private static final List<Integer> ROWS = List.of(1, 2, 4, 8, 16, 32, 64, 256, 1024);
     private static final List<Integer> TOKENS = List.of(16, 64, 128, 256, 512, 1024, 4096, 16_384);
-    private static final List<Integer> HEAD_ROWS = List.of(1, 2, 4, 8, 32);
+    private static final List<Integer> ATTENDED_TOKENS = List.of(16, 64, 256, 1024, 4096, 16_384, 32_768, 65_536);
+    /**
+     * Recomputed tokens, if there is time. A matrix product is done in waves of tiles: on an H100 768 tokens of D 4096
+     * take as long as 1024, so that no line between 512 and 1024 holds.
+     */
+    private static final List<Integer> RECOMPUTED_TOKENS = List.of(
+            16, 64, 128, 192, 256, 384, 512, 640, 768, 896, 1024, 1152, 1280, 1408, 1536, 1792, 2048, 2560, 3072, 4096,
+            6144, 8192, 16_384);
+
+    private static final List<Integer> HEAD_ROWS = List.of(1, 2, 4, 8, 32, 64, 256);
     private static final int PREFILL_ROWS = 64;
     /** Kernels are steady once none has become faster than this share of what it took this long ago. */
     private static final double STEADY_RATIO = 0.8;
@@ -46,15 +56,16 @@ public final class Profiler {
 
     private static final int BATCH_MOST = 16;
     /**
-     * A GPU at full load lowers its clock within tens of milliseconds: long work is measured in rows of this length.
+     * A GPU at full load lowers its clock within tens of milliseconds: long work is measured in rows of this length,
+     * with pauses of the same length, since in a step it takes turns with work that is less of a load.
      */
-    private static final double ROW_NANOS = 50e6;
+    private static final double ROW_NANOS = 25e6;
     /** Of the time for warming up, at most this part is taken by one row. */
-    private static final int ROW_PART = 100;
+    private static final int ROW_PART = 200;
     /** Kernels that take less are not the ones that keep a GPU at full load. */
     private static final double ROW_KERNEL_NANOS_LEAST = 100_000;
     /** Part of a row that goes ahead of a single kernel. */
-    private static final int AHEAD_PART = 10;
+    private static final int AHEAD_PART = 5;
     /** Idle for so long, a lane sleeps. */
     private static final double IDLE_NANOS = 1e6;
 
@@ -99,8 +110,9 @@ public final class Profiler {
         scratch.fillWithNoise();
         Kernel embed = new Kernel(ROWS, rows -> rows, probe::embed);
         Kernel project = new Kernel(ROWS, rows -> rows, probe::project);
-        Kernel keyValues = new Kernel(TOKENS, tokens -> tokens, probe::keyValues);
-        Kernel attentionReads = new Kernel(TOKENS, tokens -> tokens, probe::attentionReads);
+        Kernel keyValues =
+                new Kernel(rowNanos() < ROW_NANOS ? TOKENS : RECOMPUTED_TOKENS, tokens -> tokens, probe::keyValues);
+        Kernel attentionReads = new Kernel(ATTENDED_TOKENS, tokens -> tokens, probe::attentionReads);
         Kernel attentionPairs = new Kernel(
                 TOKENS,
                 tokens -> LayerProbe.pairs(tokens, PREFILL_ROWS),
@@ -120,7 +132,8 @@ public final class Profiler {
                 device.info().name(),
                 linkIn,
                 linkCurve(copies(COPY_BYTES, bothBytes, this::copiesOut)),
-                Curve.measured(copies(DEVICE_COPY_BYTES, scratch.deviceBytes() / 2, this::copiesOnDevice)),
+                Curve.measured(
+                        copies(DEVICE_COPY_BYTES, scratch.deviceBytes() / (BATCH_MOST + 1), this::copiesOnDevice)),
                 Curve.measured(measure(embed, behind)),
                 Curve.measured(measure(project, behind)),
                 recomputation,
@@ -185,6 +198,7 @@ public final class Profiler {
             return watch.medianNanosInARow(batch(work), work);
         }
         int batch = (int) Math.max(1, rowNanos() / single);
+        LockSupport.parkNanos((long) rowNanos());
         double nanos = watch.medianNanosInARow(batch, besideTheLink(work, single, linkIn));
         finish(link);
         return nanos;
@@ -254,13 +268,11 @@ public final class Profiler {
         };
     }
 
+    /** In one call, as the blocks of a chunk. */
     private Work copiesOnDevice(int bytes, int count) {
-        DeviceBuffer both = scratch.device(2L * bytes);
-        return (stream, repeat) -> {
-            for (int i = 0; i < count; i++) {
-                stream.copyOnDevice(both.slice(0, bytes), both.slice(bytes, bytes));
-            }
-        };
+        DeviceBuffer all = scratch.device((count + 1L) * bytes);
+        List<DeviceBuffer> from = Collections.nCopies(count, all.slice(0, bytes));
+        return (stream, repeat) -> stream.copyOnDevice(from, all.slice(bytes, (long) count * bytes));
     }
 
     /**

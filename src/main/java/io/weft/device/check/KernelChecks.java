@@ -33,7 +33,8 @@ import org.jspecify.annotations.Nullable;
  * fp32 sums of that length may differ by.
  */
 public final class KernelChecks {
-    private static final int[] ROWS = {1, 7, 33, 257};
+    private static final int[] ALL_ROWS = {1, 7, 33, 257};
+    private static final int[] FEW_ROWS = {7, 33};
     /** Rows of a batch of which each must have the bits that it has alone. */
     private static final int[] BATCHES = {7, 16, 33, 64, 65, 257};
 
@@ -46,6 +47,7 @@ public final class KernelChecks {
     /** An fp32 sum of n terms of size 1 may differ by about n times this. */
     private static final double SUM_EPSILON = 0x1p-22;
 
+    private final Extent extent;
     private final Workbench reference;
     private final Workbench tested;
     private final ElementType type;
@@ -72,7 +74,8 @@ public final class KernelChecks {
         }
     }
 
-    private KernelChecks(Device reference, Device tested, Consumer<Result> results) {
+    private KernelChecks(Device reference, Device tested, Extent extent, Consumer<Result> results) {
+        this.extent = extent;
         this.reference = new Workbench(reference);
         this.tested = new Workbench(tested);
         this.type = tested.elementType();
@@ -84,10 +87,11 @@ public final class KernelChecks {
      *
      * @param reference a device whose elements hold whatever the tested device's do
      * @param tested may be of the same kind
+     * @param extent how many sizes
      * @param results told of each check as it is done
      */
-    public static void run(Device reference, Device tested, Consumer<Result> results) {
-        KernelChecks checks = new KernelChecks(reference, tested, results);
+    public static void run(Device reference, Device tested, Extent extent, Consumer<Result> results) {
+        KernelChecks checks = new KernelChecks(reference, tested, extent, results);
         checks.copies();
         checks.weights();
         checks.embed();
@@ -99,8 +103,19 @@ public final class KernelChecks {
         checks.results();
         checks.tokens();
         checks.linear();
-        checks.largeLinear();
+        switch (extent) {
+            case ALL -> checks.largeLinear();
+            case SMALL -> {}
+        }
         checks.attention();
+    }
+
+    /** Rows of a call, one after the other. */
+    private int[] rowCounts() {
+        return switch (extent) {
+            case ALL -> ALL_ROWS;
+            case SMALL -> FEW_ROWS;
+        };
     }
 
     /** What a check runs on each of the two devices; the answer is read back at once. */
@@ -253,7 +268,7 @@ public final class KernelChecks {
                 for (@Nullable Tensor positions : new Tensor[] {learned, null}) {
                     Embedding expected = reference.device().embedding(tokens, positions, offset, 1.5f);
                     Embedding actual = tested.device().embedding(tokens, positions, offset, 1.5f);
-                    for (int rows : ROWS) {
+                    for (int rows : rowCounts()) {
                         int[] ids = integers(rows, vocabulary);
                         int[] at = integers(rows, places - offset);
                         String name = "embed %d x %d%s"
@@ -279,7 +294,7 @@ public final class KernelChecks {
                 for (Norm.Kind kind : kinds) {
                     Norm expected = reference.device().norm(kind, gain, bias);
                     Norm actual = tested.device().norm(kind, gain, bias);
-                    for (int rows : ROWS) {
+                    for (int rows : rowCounts()) {
                         float[] in = values(rows * width, 3);
                         String name =
                                 "%s %d x %d, in place".formatted(kind.getClass().getSimpleName(), rows, width);
@@ -298,7 +313,7 @@ public final class KernelChecks {
     private void gates() {
         for (Activation activation : Activation.values()) {
             for (int width : new int[] {64, 101}) {
-                for (int rows : ROWS) {
+                for (int rows : rowCounts()) {
                     float[] in = values(rows * 2 * width, 4);
                     compare("gate %s %d x %d".formatted(activation, rows, width), 2 * epsilon(), bench -> {
                         DeviceBuffer out = bench.elements((long) rows * width);
@@ -329,7 +344,7 @@ public final class KernelChecks {
             RotaryTable expected = rotaryTable(reference.device(), size.rotaryWidth());
             RotaryTable actual = rotaryTable(tested.device(), size.rotaryWidth());
             for (int rowsPerPosition : new int[] {1, 16}) {
-                for (int rows : ROWS) {
+                for (int rows : rowCounts()) {
                     float[] in = values(rows * size.rowWidth(), 1);
                     int[] at = integers(Math.ceilDiv(rows, rowsPerPosition), POSITIONS - rowsPerPosition);
                     String name = "rotate %d x %d heads of %d (%d), %d rows a position"
@@ -370,7 +385,7 @@ public final class KernelChecks {
             boolean rotates = size.rotaryWidth() > 0;
             @Nullable RotaryTable expected = rotates ? rotaryTable(reference.device(), size.rotaryWidth()) : null;
             @Nullable RotaryTable actual = rotates ? rotaryTable(tested.device(), size.rotaryWidth()) : null;
-            for (int rows : ROWS) {
+            for (int rows : rowCounts()) {
                 float[] queries = values(rows * shape.queryWidth(), 1);
                 float[] keyValues = values(rows * shape.keyValueWidth(), 1);
                 float[] activations = values(rows * size.width(), 1);
@@ -419,7 +434,7 @@ public final class KernelChecks {
 
     private void rowCopies() {
         for (int width : new int[] {1, 33, 64}) {
-            for (int rows : ROWS) {
+            for (int rows : rowCounts()) {
                 float[] in = values(rows * width, 1);
                 int[] order = permutation(rows);
                 compare("gatherRows %d x %d".formatted(rows, width), 0, bench -> {
@@ -445,7 +460,7 @@ public final class KernelChecks {
 
     private void results() {
         for (int width : new int[] {1, 33, 384, 5001}) {
-            for (int rows : ROWS) {
+            for (int rows : rowCounts()) {
                 float[] in = values(rows * width, 1);
                 compare("toFloat %d x %d".formatted(rows, width), 0, bench -> {
                     DeviceBuffer out = bench.poisoned((long) in.length * Float.BYTES);
@@ -512,13 +527,13 @@ public final class KernelChecks {
                     Linear expected = reference.device().linear("check", weights, bias);
                     Linear actual = tested.device().linear("check", weights, bias);
                     for (Epilogue epilogue : epilogues) {
-                        for (int rows : ROWS) {
+                        for (int rows : rowCounts()) {
                             linear(bias.isEmpty() ? "" : ", bias", expected, actual, epilogue, rows);
                         }
                         String suffix = bias.isEmpty() ? "" : ", bias";
                         attempt(
                                 "linear %s: same bits".formatted(describe(suffix, actual, epilogue)),
-                                () -> linearBits(suffix, actual, epilogue, ROWS[ROWS.length - 1]));
+                                () -> linearBits(suffix, actual, epilogue, rowCounts()[rowCounts().length - 1]));
                     }
                 }
             }
@@ -622,7 +637,7 @@ public final class KernelChecks {
                 new AttentionShape(2, 1, 256, 0.06f, noWindow, 16, 64));
         long seed = 1;
         for (AttentionShape shape : shapes) {
-            for (int sequences : new int[] {1, 7, 33}) {
+            for (int sequences : sequenceCounts()) {
                 attention("decode", shape, sequences, 1, seed++);
             }
             attention("prefill", shape, 1, 257, seed++);
@@ -653,11 +668,25 @@ public final class KernelChecks {
         attempt("attend " + name, () -> attention(name, attention));
     }
 
+    private int[] sequenceCounts() {
+        return switch (extent) {
+            case ALL -> new int[] {1, 7, 33};
+            case SMALL -> new int[] {7};
+        };
+    }
+
+    private List<Division> divisions() {
+        return switch (extent) {
+            case ALL -> List.of(Division.CALL_PER_CELL, Division.SPAN_PER_ROW, Division.CALL_PER_SEQUENCE);
+            case SMALL -> List.of(Division.SPAN_PER_ROW);
+        };
+    }
+
     private void attention(String name, AttentionCase attention) {
         float[] whole = attention.run(tested, Division.WHOLE);
         double bound = 4 * epsilon() + 500 * SUM_EPSILON;
         results.accept(new Result("attend " + name, error(attention.run(reference, Division.WHOLE), whole), bound));
-        for (Division division : List.of(Division.CALL_PER_CELL, Division.SPAN_PER_ROW, Division.CALL_PER_SEQUENCE)) {
+        for (Division division : divisions()) {
             sameBits(
                     "attend " + name + ", " + division.name().toLowerCase(Locale.ROOT),
                     whole,

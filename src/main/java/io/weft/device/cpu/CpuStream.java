@@ -93,9 +93,15 @@ final class CpuStream implements Stream {
     }
 
     @Override
-    public void copyOnDevice(DeviceBuffer from, DeviceBuffer to) {
-        requireEqual(from.bytes(), to.bytes());
-        issue(() -> Memory.copy(from.address(), to.address(), to.bytes()));
+    public void copyOnDevice(List<DeviceBuffer> from, DeviceBuffer to) {
+        requireEqual(DeviceBuffer.bytes(from), to.bytes());
+        issue(() -> {
+            long at = to.address();
+            for (DeviceBuffer piece : from) {
+                Memory.copy(piece.address(), at, piece.bytes());
+                at += piece.bytes();
+            }
+        });
     }
 
     private static void requireEqual(long fromBytes, long toBytes) {

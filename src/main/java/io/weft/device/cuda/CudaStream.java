@@ -120,7 +120,7 @@ final class CudaStream implements Stream {
             }
         }
         health.check(
-                copies.issue(handle),
+                copies.issue(DriverCalls::copyToDevice, handle),
                 () -> "copy of %,d bytes in %d pieces to the device on %s".formatted(to.bytes(), copies.count(), name));
     }
 
@@ -139,12 +139,20 @@ final class CudaStream implements Stream {
     }
 
     @Override
-    public void copyOnDevice(DeviceBuffer from, DeviceBuffer to) {
-        requireEqual(from.bytes(), to.bytes());
-        if (isOpen() && to.bytes() > 0) {
-            int result = DriverCalls.copyOnDevice(to.address(), from.address(), to.bytes(), handle);
-            health.check(result, () -> "cuMemcpyDtoDAsync of %,d bytes on %s".formatted(to.bytes(), name));
+    public void copyOnDevice(List<DeviceBuffer> from, DeviceBuffer to) {
+        requireEqual(DeviceBuffer.bytes(from), to.bytes());
+        if (!isOpen()) {
+            return;
         }
+        copies.start();
+        long at = to.address();
+        for (DeviceBuffer piece : from) {
+            copies.add(at, piece.address(), piece.bytes());
+            at += piece.bytes();
+        }
+        health.check(
+                copies.issue(DriverCalls::copyOnDevice, handle),
+                () -> "copy of %,d bytes in %d pieces on the device on %s".formatted(to.bytes(), copies.count(), name));
     }
 
     private static void requireEqual(long fromBytes, long toBytes) {

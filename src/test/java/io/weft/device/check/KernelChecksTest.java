@@ -19,7 +19,7 @@ class KernelChecksTest {
         List<Result> results = new ArrayList<>();
         try (Device reference = cpu(2);
                 Device tested = cpu(1)) {
-            KernelChecks.run(reference, tested, results::add);
+            KernelChecks.run(reference, tested, Extent.ALL, results::add);
         }
         assertThat(results)
                 .hasSizeGreaterThan(500)
