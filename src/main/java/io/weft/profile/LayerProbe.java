@@ -21,6 +21,7 @@ import io.weft.model.ModelWeights;
 import io.weft.profile.Stopwatch.Work;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * The kernels of a step's stages on scratch memory. Consecutive runs take the weights of consecutive layers, as a step
@@ -125,16 +126,15 @@ final class LayerProbe {
     /** Recomputation of {@code tokens} tokens, up to whole blocks. */
     List<Work> keyValues(int tokens) {
         Scratch.Division division = scratch.divide();
-        DeviceBuffer positions = division.take((long) geometry.blocks(tokens) * Integer.BYTES);
+        Optional<DeviceBuffer> positions = scratch.zeros((long) geometry.blocks(tokens) * Integer.BYTES);
         DeviceBuffer activations = rows(division, tokens, dimensions.hiddenSize());
         DeviceBuffer out = rows(division, tokens, dimensions.keyValueWidth());
-        if (!division.fits()) {
+        if (!division.fits() || positions.isEmpty()) {
             return List.of();
         }
-        scratch.upload(ints(new int[geometry.blocks(tokens)]), positions);
         return List.of((stream, repeat) -> {
             kernels.linear(stream, layer(repeat).keyValue(), activations, out, tokens, STORE);
-            weights.rotateKeys(kernels, stream, out, positions, geometry.blockTokens(), tokens);
+            weights.rotateKeys(kernels, stream, out, positions.get(), geometry.blockTokens(), tokens);
         });
     }
 

@@ -17,7 +17,6 @@ import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.locks.LockSupport;
 import java.util.function.IntFunction;
 import java.util.function.IntToLongFunction;
 import java.util.function.ToDoubleFunction;
@@ -56,16 +55,15 @@ public final class Profiler {
 
     private static final int BATCH_MOST = 16;
     /**
-     * A GPU at full load lowers its clock within tens of milliseconds: long work is measured in rows of this length,
-     * with pauses of the same length, since in a step it takes turns with work that is less of a load.
+     * A GPU at full load lowers its clock within tens of milliseconds: long work is measured in rows of this length.
      */
-    private static final double ROW_NANOS = 25e6;
+    private static final double ROW_NANOS = 50e6;
     /** Of the time for warming up, at most this part is taken by one row. */
-    private static final int ROW_PART = 200;
+    private static final int ROW_PART = 100;
     /** Kernels that take less are not the ones that keep a GPU at full load. */
     private static final double ROW_KERNEL_NANOS_LEAST = 100_000;
     /** Part of a row that goes ahead of a single kernel. */
-    private static final int AHEAD_PART = 5;
+    private static final int AHEAD_PART = 10;
     /** Idle for so long, a lane sleeps. */
     private static final double IDLE_NANOS = 1e6;
 
@@ -198,7 +196,6 @@ public final class Profiler {
             return watch.medianNanosInARow(batch(work), work);
         }
         int batch = (int) Math.max(1, rowNanos() / single);
-        LockSupport.parkNanos((long) rowNanos());
         double nanos = watch.medianNanosInARow(batch, besideTheLink(work, single, linkIn));
         finish(link);
         return nanos;

@@ -8,16 +8,24 @@ import io.weft.device.HostBuffer;
 import io.weft.device.Stream;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Optional;
 import java.util.SplittableRandom;
 
 /** The memory of a measurement: each takes parts of it anew. */
 final class Scratch {
     private static final long ALIGNMENT_BYTES = 256;
-    private static final long NOISE_BYTES = ProfilingMemory.HOST_BYTES_LEAST;
+    /** So much before it repeats: a GPU that multiplies the same rows again and again runs cooler and faster, too. */
+    private static final long NOISE_BYTES_MOST = 4L << 20;
     /** The end of device memory is kept for copies that arrive while something else is measured: this part of it, */
     private static final int ARRIVALS_PART = 8;
     /** but no more than copies gain from. */
     private static final long ARRIVALS_BYTES_MAX = 16L << 20;
+    /**
+     * Index arrays of work that other work is measured behind stay as they are: this part of device memory is zeros,
+     */
+    private static final int ZEROS_PART = 16;
+    /** but no more than such arrays need. */
+    private static final long ZEROS_BYTES_MAX = 64L << 10;
 
     private final Device device;
     private final ProfilingMemory memory;
@@ -29,9 +37,21 @@ final class Scratch {
         this.stream = stream;
     }
 
-    /** Device memory but for {@link #arrivals}. */
+    /** Device memory but for {@link #arrivals} and {@link #zeros}. */
     long deviceBytes() {
-        return memory.device().bytes() - arrivalBytes();
+        return memory.device().bytes() - arrivalBytes() - zerosBytes();
+    }
+
+    private long zerosBytes() {
+        long part = Math.min(ZEROS_BYTES_MAX, memory.device().bytes() / ZEROS_PART);
+        return part / ALIGNMENT_BYTES * ALIGNMENT_BYTES;
+    }
+
+    /** Device memory that holds zeros; empty if there is not so much. */
+    Optional<DeviceBuffer> zeros(long bytes) {
+        return bytes <= zerosBytes()
+                ? Optional.of(memory.device().slice(deviceBytes() + arrivalBytes(), bytes))
+                : Optional.empty();
     }
 
     /** Bytes of a copy that may arrive while something else is measured. */
@@ -64,22 +84,22 @@ final class Scratch {
      * work, and a CPU slows down on denormal ones.
      */
     void fillWithNoise() {
-        HostBuffer noise = host(NOISE_BYTES);
+        HostBuffer noise = host(Math.min(NOISE_BYTES_MOST, hostBytes()));
         SplittableRandom random = new SplittableRandom(1);
         switch (device.elementType()) {
             case F32 -> {
-                for (long i = 0; i < NOISE_BYTES / Float.BYTES; i++) {
+                for (long i = 0; i < noise.bytes() / Float.BYTES; i++) {
                     noise.segment().setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) random.nextDouble(-1, 1));
                 }
             }
             case F16, BF16 -> {
-                for (long i = 0; i < NOISE_BYTES / Short.BYTES; i++) {
+                for (long i = 0; i < noise.bytes() / Short.BYTES; i++) {
                     noise.segment().setAtIndex(ValueLayout.JAVA_SHORT, i, half(random));
                 }
             }
         }
         DeviceBuffer all = memory.device();
-        long filled = Math.min(NOISE_BYTES, all.bytes());
+        long filled = Math.min(noise.bytes(), all.bytes());
         stream.copyToDevice(noise.slice(0, filled), all.slice(0, filled));
         while (filled < all.bytes()) {
             long bytes = Math.min(filled, all.bytes() - filled);
@@ -87,6 +107,7 @@ final class Scratch {
             filled += bytes;
         }
         finish();
+        zeros(zerosBytes()).ifPresent(zeros -> upload(MemorySegment.ofArray(new byte[(int) zeros.bytes()]), zeros));
     }
 
     private short half(SplittableRandom random) {
