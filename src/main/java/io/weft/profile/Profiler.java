@@ -121,9 +121,11 @@ public final class Profiler {
         long bothBytes = Math.min(scratch.hostBytes(), scratch.deviceBytes());
         Curve linkIn = linkCurve(copies(COPY_BYTES, bothBytes, this::copiesIn));
         Curve recomputation = Curve.measured(measure(keyValues, work -> inARowNanos(work, linkIn)));
+        double aheadNanos = rowNanos() / AHEAD_PART;
+        Curve.Point largest = largest(recomputation, aheadNanos);
         Work ahead = besideTheLink(
-                keyValues.work().apply(largest(recomputation)).getFirst(), lastNanos(recomputation), linkIn);
-        int aheadRuns = (int) Math.ceil(rowNanos() / AHEAD_PART / lastNanos(recomputation));
+                keyValues.work().apply(Math.toIntExact(largest.size())).getFirst(), largest.nanos(), linkIn);
+        int aheadRuns = (int) (aheadNanos / largest.nanos());
         // Issued behind other work, kernels run as in a step: without waiting for the thread that issues them.
         ToDoubleFunction<Work> behind = work -> watch.medianNanosBehind(aheadRuns, ahead, batch(work), work);
         HardwareProfile profile = new HardwareProfile(
@@ -140,7 +142,7 @@ public final class Profiler {
                 Curve.measured(measure(complete, behind)),
                 Curve.measured(measure(head, behind)),
                 launchNanos(),
-                handoffNanos(ahead, lastNanos(recomputation)));
+                handoffNanos(ahead, largest.nanos()));
         finish(link);
         return new Measurement(profile, steady);
     }
@@ -216,12 +218,12 @@ public final class Profiler {
         };
     }
 
-    private static double lastNanos(Curve curve) {
-        return curve.points().getLast().nanos();
-    }
-
-    private static int largest(Curve curve) {
-        return Math.toIntExact(curve.points().getLast().size());
+    /** The largest size that does not take longer, or else the smallest. */
+    private static Curve.Point largest(Curve curve, double nanosMost) {
+        return curve.points().reversed().stream()
+                .filter(point -> point.nanos() <= nanosMost)
+                .findFirst()
+                .orElse(curve.points().getFirst());
     }
 
     private void finish(Stream stream) {
