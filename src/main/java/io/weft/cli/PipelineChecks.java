@@ -10,6 +10,8 @@ import io.weft.model.CacheForm;
 import io.weft.model.CacheGeometry;
 import io.weft.model.ModelFiles;
 import io.weft.model.ModelWeights;
+import io.weft.pipeline.StageCompleted;
+import io.weft.pipeline.Step;
 import io.weft.pipeline.StepBatch;
 import io.weft.pipeline.StepLimits;
 import io.weft.pipeline.StepPipeline;
@@ -27,7 +29,9 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
+import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import java.util.function.IntFunction;
 import java.util.stream.IntStream;
 
@@ -36,7 +40,14 @@ final class PipelineChecks {
     private static final int BATCH = 32;
     private static final int PROMPT_TOKENS = 97;
     private static final int DECODED_TOKENS = 3;
-    private static final int CONTEXT_TOKENS = 160;
+    /**
+     * Decoding from here on crosses the edges of blocks, of the block table and of the attention's launches, at 256
+     * tokens.
+     */
+    private static final int LONG_PROMPT_TOKENS = 246;
+
+    private static final int LONG_DECODED_TOKENS = 20;
+    private static final int CONTEXT_TOKENS = 320;
     private static final int PIECE_TOKENS = 64;
     private static final long POOL_BYTES = 256L << 20;
     private static final long STAGING_BYTES = 32L << 20;
@@ -116,6 +127,7 @@ final class PipelineChecks {
 
     /** The same bits for every schedule, split and mix, and for a sequence alone and among others. */
     void sameBits() {
+        graphs();
         List<Integer> prompt = prompt(PROMPT_TOKENS, 1);
         List<float[]> resident = alone(Schedule.RESIDENT, prompt, block -> CacheForm.DEVICE_KV);
         int blocks = PROMPT_TOKENS / cache.geometry().blockTokens();
@@ -153,6 +165,37 @@ final class PipelineChecks {
                 different(alone(schedule, prompt, PipelineChecks::mixed), resident));
     }
 
+    /** The same bits from steps that run as graphs, and from observed ones, which are issued stage by stage. */
+    private void graphs() {
+        for (int sequences : new int[] {1, 3, BATCH}) {
+            List<float[]> stageByStage = longRun(sequences, this::observedStep);
+            int graphsBefore = pipeline.graphs();
+            List<float[]> graphs = longRun(sequences, parts -> step(Schedule.RESIDENT, parts));
+            boolean captured = pipeline.graphs() > graphsBefore;
+            count("graphs, in a batch of %d: captured".formatted(sequences), captured ? 0 : 1);
+            count("graphs, in a batch of %d: same bits".formatted(sequences), different(graphs, stageByStage));
+        }
+    }
+
+    private List<float[]> longRun(int sequences, Function<List<StepSequence>, List<float[]>> stepping) {
+        List<CacheSequence> members = new ArrayList<>();
+        for (int i = 0; i < sequences; i++) {
+            List<Integer> prompt = prompt(i == 0 ? LONG_PROMPT_TOKENS : 1 + 3 * i, 2 + i);
+            CacheSequence sequence = admit(prompt.size() + LONG_DECODED_TOKENS, block -> CacheForm.DEVICE_KV);
+            prefill(Schedule.RESIDENT, sequence, prompt, LogitRows.NONE);
+            members.add(sequence);
+        }
+        List<float[]> rows = new ArrayList<>();
+        for (int i = 0; i < LONG_DECODED_TOKENS; i++) {
+            int token = 5 + i;
+            rows.addAll(stepping.apply(members.stream()
+                    .map(member -> part(member, List.of(token), LogitRows.LAST))
+                    .toList()));
+        }
+        members.forEach(CacheSequence::close);
+        return rows;
+    }
+
     private void result(String what, double error, double bound) {
         results.accept(new Result(name + ": " + what, error, bound));
     }
@@ -177,13 +220,27 @@ final class PipelineChecks {
     }
 
     private List<float[]> step(Schedule schedule, List<StepSequence> parts) {
+        return run(plan(schedule, parts), parts);
+    }
+
+    private List<float[]> observedStep(List<StepSequence> parts) {
+        Step step = plan(Schedule.RESIDENT, parts);
+        CompletableFuture<List<StageCompleted>> stages =
+                step.stages().collect().asList().subscribeAsCompletionStage();
+        List<float[]> rows = run(step, parts);
+        stages.join();
+        return rows;
+    }
+
+    private Step plan(Schedule schedule, List<StepSequence> parts) {
         StepBatch batch = new StepBatch(parts);
         StepPlanner planner = new StepPlanner(
                 cache.geometry(), schedule, STAGING_BYTES, cache.geometry().cellTokens(), 3);
-        StepResult result = pipeline.step(batch, planner.plan(batch.shape()))
-                .result()
-                .await()
-                .indefinitely();
+        return pipeline.step(batch, planner.plan(batch.shape()));
+    }
+
+    private List<float[]> run(Step step, List<StepSequence> parts) {
+        StepResult result = step.result().await().indefinitely();
         List<float[]> rows = new ArrayList<>();
         for (int i = 0; i < parts.size(); i++) {
             StepSequence part = parts.get(i);

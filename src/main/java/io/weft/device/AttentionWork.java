@@ -8,7 +8,7 @@ package io.weft.device;
  * @param spans (spanCount, 5) int32 in device memory
  * @param spanCount spans
  * @param maxRows the largest number of rows in a span
- * @param maxTokens the largest {@code to − from}
+ * @param maxTokens the largest {@code to − from}, or more: it sizes the launch, and what lies behind a span is skipped
  */
 public record AttentionWork(DeviceBuffer spans, int spanCount, int maxRows, int maxTokens) {
     /** int32 values of a span. */

@@ -1,6 +1,7 @@
 package io.weft.device;
 
 import java.util.List;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -38,6 +39,15 @@ public interface Device extends AutoCloseable {
     Event event(Event.Timing timing);
 
     Kernels kernels();
+
+    /**
+     * Captures what {@code operations} issues on {@code stream} instead of running it: kernels and copies within device
+     * memory, no events. A kernel must have run before with the same sizes, so that nothing is looked up or allocated
+     * for it.
+     *
+     * @return empty if the device cannot; nothing has been issued then, and asking again is of no use
+     */
+    Optional<Graph> capture(Stream stream, Runnable operations);
 
     /**
      * Brings a weight matrix into the device's layout.

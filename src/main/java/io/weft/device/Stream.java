@@ -38,4 +38,7 @@ public interface Stream {
      * none.
      */
     void copyOnDevice(List<DeviceBuffer> from, DeviceBuffer to);
+
+    /** Within device memory; both are as many rows of one length, and do not overlap. */
+    void copyOnDevice(DeviceRows from, DeviceRows to);
 }

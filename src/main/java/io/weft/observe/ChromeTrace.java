@@ -110,7 +110,7 @@ public record ChromeTrace(List<Event> traceEvents, String displayTimeUnit) {
             case Stage.Attend attend ->
                 Map.of("layer", (long) attend.layer(), "chunk", (long) attend.chunk(), "tokens", attend.tokens());
             case Stage.Complete complete -> Map.of("layer", (long) complete.layer(), "rows", (long) complete.rows());
-            case Stage.Keep keep -> Map.of("layer", (long) keep.layer(), "bytes", keep.bytes());
+            case Stage.Keep keep -> Map.of("bytes", keep.bytes(), "copies", (long) keep.copies());
             case Stage.WriteOut writeOut -> Map.of("layer", (long) writeOut.layer(), "bytes", writeOut.bytes());
             case Stage.TakeUp takeUp -> Map.of("bytes", takeUp.bytes(), "copies", (long) takeUp.copies());
             case Stage.Head head -> Map.of("rows", (long) head.rows());

@@ -7,6 +7,7 @@ import io.weft.device.Activation;
 import io.weft.device.AttentionShape;
 import io.weft.device.BlockBases;
 import io.weft.device.DeviceBuffer;
+import io.weft.device.DeviceRows;
 import io.weft.device.Epilogue;
 import io.weft.device.HostBuffer;
 import io.weft.device.Kernels;
@@ -92,7 +93,7 @@ final class StageIssuer {
             case Stage.Recompute recompute -> recompute(recompute, stream, step);
             case Stage.Attend attend -> attend(attend, stream, step);
             case Stage.Complete complete -> complete(complete, stream);
-            case Stage.Keep keep -> keep(keep, stream, step);
+            case Stage.Keep keep -> keep(stream, step);
             case Stage.WriteOut writeOut -> writeOut(writeOut, stream, step);
             case Stage.TakeUp takeUp -> takeUp(stream, step);
             case Stage.Head head -> head(head, stream, step);
@@ -250,13 +251,16 @@ final class StageIssuer {
         kernels.norm(stream, layer.feedForwardNorm(), workspace.hidden(), workspace.feedForwardNormed(), rows);
     }
 
-    private void keep(Stage.Keep stage, Stream stream, StepContext step) {
+    private void keep(Stream stream, StepContext step) {
+        int layers = dimensions.layers();
         forEachClosing(step, (home, open) -> {
             if (home instanceof BlockHome.OnDevice onDevice) {
                 Content content = home.form().content();
+                long bytes = geometry.blockLayerBytes(content);
+                DeviceBuffer from = open.from(contentOffset(content));
                 stream.copyOnDevice(
-                        openContent(open, stage.layer(), content),
-                        onDevice.layer(stage.layer(), geometry.blockLayerBytes(content)));
+                        new DeviceRows(from, geometry.openLayerBytes(), bytes, layers),
+                        new DeviceRows(onDevice.memory(), bytes, bytes, layers));
             }
         });
     }
@@ -339,11 +343,16 @@ final class StageIssuer {
 
     /** One content of an open block in one layer. */
     private DeviceBuffer openContent(DeviceBuffer open, int layer, Content content) {
-        long contentOffset = switch (content) {
+        return open.slice(
+                layer * geometry.openLayerBytes() + contentOffset(content), geometry.blockLayerBytes(content));
+    }
+
+    /** Where a content starts in a layer of an open block. */
+    private long contentOffset(Content content) {
+        return switch (content) {
             case KEY_VALUE -> 0;
             case ACTIVATION -> geometry.blockLayerBytes(Content.KEY_VALUE);
         };
-        return open.slice(layer * geometry.openLayerBytes() + contentOffset, geometry.blockLayerBytes(content));
     }
 
     private static BlockHome.OnHost onHost(CacheSequence sequence, int block) {

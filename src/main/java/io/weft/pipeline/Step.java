@@ -29,8 +29,8 @@ public final class Step {
 
     /**
      * The stages as they complete, in completion order, one item a stage, bound to the pair of events around it.
-     * Subscribe before {@link #result}: a step without observers records no timing events. Items arrive on threads of
-     * the device, one at a time; the buffer is bounded by the number of stages.
+     * Subscribe before {@link #result}: a step without observers records no timing events, and may run as a graph.
+     * Items arrive on threads of the device, one at a time; the buffer is bounded by the number of stages.
      */
     public Multi<StageCompleted> stages() {
         return stages;

@@ -29,6 +29,10 @@ import java.util.List;
  */
 final class StepIndex {
     static final int ALIGNMENT_BYTES = 16;
+    /** The block table is so many blocks longer at a time, so that what lies behind it seldom moves. */
+    private static final int TABLE_BLOCKS = 64;
+    /** Likewise the attention of a chunk that is alone in a step is launched for so many tokens more at a time. */
+    private static final int LAUNCH_TOKENS = 256;
 
     private final KvCache cache;
     private final CacheGeometry geometry;
@@ -98,17 +102,18 @@ final class StepIndex {
         }
         int[] firstRows = firstRows(batch);
         DeviceBuffer headRows = writeHeadRows(batch, head, firstRows);
-        TokenChoices choices = writeChoices(batch, head);
+        Section choices = section((long) head.shape().tokens() * TokenChoices.ROW_BYTES);
         AttentionIndex attention = writeBlockTable(batch, plan, positions.onDevice());
         List<ChunkArrays> chunks = new ArrayList<>(plan.chunks().size());
         for (Chunk chunk : plan.chunks()) {
             chunks.add(new ChunkArrays(writeSpans(batch, chunk, firstRows), writeBlockPositions(chunk)));
         }
+        DeviceBuffer edits = writeChoices(batch, head, choices);
         return new Arrays(
                 tokenIds.onDevice(),
                 new RowPlaces(positions.onDevice(), keyValueOffsets.onDevice(), activationOffsets.onDevice()),
                 headRows,
-                choices,
+                new TokenChoices(choices.onDevice(), edits),
                 attention,
                 chunks);
     }
@@ -130,8 +135,12 @@ final class StepIndex {
         return headRows.onDevice();
     }
 
-    private TokenChoices writeChoices(StepBatch batch, HeadRows head) {
-        Section rows = section((long) head.shape().tokens() * TokenChoices.ROW_BYTES);
+    /**
+     * Writes {@code rows} and, last of all, as many edits as there are in this step; they have what is left of the
+     * memory, which is the same in every step that is laid out alike.
+     */
+    private DeviceBuffer writeChoices(StepBatch batch, HeadRows head, Section rows) {
+        DeviceBuffer left = device.from(usedBytes);
         Section edits = section((long) batch.edits() * TokenChoices.EDIT_BYTES);
         int edit = 0;
         for (int i = 0; i < batch.sequences().size(); i++) {
@@ -142,16 +151,17 @@ final class StepIndex {
                 edit += choice.edits().size();
             }
         }
-        return new TokenChoices(rows.onDevice(), edits.onDevice());
+        return left;
     }
 
     private AttentionIndex writeBlockTable(StepBatch batch, StepPlan plan, DeviceBuffer positions) {
         int sequences = batch.sequences().size();
-        int columns = 1;
+        int blocks = 1;
         for (StepSequence sequence : batch.sequences()) {
             int tokens = sequence.cache().tokens() + sequence.newTokens().size();
-            columns = Math.max(columns, geometry.blocks(tokens));
+            blocks = Math.max(blocks, geometry.blocks(tokens));
         }
+        int columns = tableBlocks(blocks);
         Section table = section((long) sequences * columns * Long.BYTES);
         for (int i = 0; i < sequences; i++) {
             CacheSequence sequence = batch.sequences().get(i).cache();
@@ -179,6 +189,11 @@ final class StepIndex {
             enter(table, columns, chunk.hostKeyValues(), Base.STAGED, staged, keyValueBytes);
         }
         return new AttentionIndex(positions, table.onDevice(), columns);
+    }
+
+    /** Columns of a table for {@code blocks} blocks. */
+    static int tableBlocks(int blocks) {
+        return Math.ceilDiv(blocks, TABLE_BLOCKS) * TABLE_BLOCKS;
     }
 
     private static long enter(
@@ -209,7 +224,8 @@ final class StepIndex {
             maxRows = Math.max(maxRows, rows);
             maxTokens = Math.max(maxTokens, range.toToken() - range.fromToken());
         }
-        return new AttentionWork(spans.onDevice(), ranges.size(), maxRows, maxTokens);
+        int launchTokens = chunk.isStaged() ? maxTokens : Math.ceilDiv(maxTokens, LAUNCH_TOKENS) * LAUNCH_TOKENS;
+        return new AttentionWork(spans.onDevice(), ranges.size(), maxRows, launchTokens);
     }
 
     private DeviceBuffer writeBlockPositions(Chunk chunk) {

@@ -4,10 +4,12 @@ import io.smallrye.mutiny.subscription.MultiEmitter;
 import io.weft.cache.KvCache;
 import io.weft.device.Device;
 import io.weft.device.Event;
+import io.weft.device.Graph;
 import io.weft.device.Stream;
 import io.weft.model.ModelWeights;
 import io.weft.plan.Lane;
 import io.weft.plan.PlannedStage;
+import io.weft.plan.Stage;
 import io.weft.plan.StageTiming;
 import io.weft.plan.StepPlan;
 import java.util.ArrayList;
@@ -17,6 +19,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
@@ -25,6 +28,7 @@ import org.jspecify.annotations.Nullable;
 public final class StepPipeline {
     private final StepIndex index;
     private final StageIssuer issuer;
+    private final StepGraphs graphs;
     private final Workspace workspace;
     private final int vocabularySize;
     private final Map<Lane, Stream> streams = new EnumMap<>(Lane.class);
@@ -38,12 +42,18 @@ public final class StepPipeline {
         this.vocabularySize = weights.architecture().dimensions().vocabularySize();
         this.index = new StepIndex(cache, workspace);
         this.issuer = new StageIssuer(device.kernels(), weights, cache, workspace, index);
+        this.graphs = new StepGraphs(device, issuer);
         for (Lane lane : Lane.values()) {
             streams.put(lane, device.stream(lane.name().toLowerCase(Locale.ROOT).replace('_', '-')));
         }
         this.marks = new EventPool(device, Event.Timing.UNTIMED);
         this.timedMarks = new EventPool(device, Event.Timing.TIMED);
         this.idle = device.event(Event.Timing.UNTIMED);
+    }
+
+    /** Graphs of steps that are kept at present. */
+    public int graphs() {
+        return graphs.count();
     }
 
     /** The largest step. */
@@ -91,6 +101,7 @@ public final class StepPipeline {
         HeadRows head = new HeadRows(batch);
         StageIssuer.StepContext context =
                 new StageIssuer.StepContext(batch, plan, index.write(batch, plan, head), workspace.staging());
+        Optional<Graph> graph = observers.isEmpty() ? graphs.of(context, stream(Lane.COMPUTE)) : Optional.empty();
         BitSet awaited = new BitSet(plan.stages().size());
         plan.stages().forEach(planned -> planned.after().forEach(awaited::set));
         @Nullable StageObservation observation = observers.isEmpty() ? null : new StageObservation(plan, observers);
@@ -102,7 +113,7 @@ public final class StepPipeline {
             if (observation != null) {
                 observation.starts(planned, stream);
             }
-            issuer.issue(planned.stage(), stream, context);
+            issue(planned.stage(), stream, context, graph);
             if (awaited.get(planned.index())) {
                 stream.record(marks.get(planned.index()));
             }
@@ -122,6 +133,15 @@ public final class StepPipeline {
                 outcome.completeExceptionally(error);
             }
         });
+    }
+
+    /** The stages that a graph holds follow each other on one lane: the graph takes the place of the first. */
+    private void issue(Stage stage, Stream stream, StageIssuer.StepContext context, Optional<Graph> graph) {
+        if (graph.isEmpty() || !StepGraphs.holds(stage)) {
+            issuer.issue(stage, stream, context);
+        } else if (stage instanceof Stage.Embed) {
+            graph.get().launch(stream);
+        }
     }
 
     /** Marks the point where all lanes have done everything. */

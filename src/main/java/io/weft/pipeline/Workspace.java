@@ -115,12 +115,13 @@ public record Workspace(
      * The most that {@link StepIndex} writes: a chunk has at least one cell, so there are no more chunks than cells.
      */
     private static long indexBytes(CacheGeometry geometry, StepLimits limits) {
-        long blocks = geometry.blocks(limits.contextTokens());
+        int blocks = geometry.blocks(limits.contextTokens());
         long cells = Math.ceilDiv(limits.contextTokens(), geometry.cellTokens());
         long perRow = 2 * Integer.BYTES + 2 * Long.BYTES;
         long perCell = AttentionWork.SPAN_INTS * Integer.BYTES + 2 * StepIndex.ALIGNMENT_BYTES;
         long edits = limits.edits(geometry.dimensions().vocabularySize());
-        long perSequence = blocks * (Long.BYTES + Integer.BYTES)
+        long perSequence = (long) StepIndex.tableBlocks(blocks) * Long.BYTES
+                + (long) blocks * Integer.BYTES
                 + cells * perCell
                 + TokenChoices.ROW_BYTES
                 + edits * TokenChoices.EDIT_BYTES;

@@ -18,12 +18,12 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
                     case Stage.Upload upload -> profile.linkIn().nanos(1);
                     case Stage.Embed embed -> profile.embed().nanos(embed.rows());
                     case Stage.Transfer transfer -> copies(profile.linkIn(), transfer.bytes(), transfer.copies());
-                    case Stage.Gather gather -> deviceCopies(gather.bytes(), Content.ACTIVATION);
+                    case Stage.Gather gather -> gatherNanos(gather.bytes());
                     case Stage.Project project -> profile.project().nanos(project.rows());
                     case Stage.Recompute recompute -> profile.keyValues().nanos(recompute.tokens());
                     case Stage.Attend attend -> attentionNanos(attend.rowTokens(), attend.tokens());
                     case Stage.Complete complete -> profile.complete().nanos(complete.rows());
-                    case Stage.Keep keep -> deviceCopies(keep.bytes(), Content.KEY_VALUE);
+                    case Stage.Keep keep -> copies(profile.deviceCopy(), keep.bytes(), keep.copies());
                     case Stage.WriteOut writeOut -> copies(profile.linkOut(), writeOut.bytes(), writeOut.copies());
                     case Stage.TakeUp takeUp -> copies(profile.linkIn(), takeUp.bytes(), takeUp.copies());
                     case Stage.Head head -> profile.head().nanos(head.rows());
@@ -70,12 +70,12 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
         return copies(profile.linkOut(), bytes, bytes == 0 ? 0 : 1);
     }
 
-    private static double copies(Curve link, long bytes, int copies) {
-        return copies == 0 ? 0 : copies * link.nanos(Math.ceilDiv(bytes, copies));
+    private static double copies(Curve curve, long bytes, int copies) {
+        return copies == 0 ? 0 : copies * curve.nanos(Math.ceilDiv(bytes, copies));
     }
 
-    private double deviceCopies(long bytes, Content content) {
-        long blockBytes = geometry.blockLayerBytes(content);
+    private double gatherNanos(long bytes) {
+        long blockBytes = geometry.blockLayerBytes(Content.ACTIVATION);
         return Math.ceilDiv(bytes, blockBytes) * profile.deviceCopy().nanos(blockBytes);
     }
 

@@ -104,6 +104,7 @@ public record MemoryBudget(
     private static long indexBytes(CacheGeometry geometry, Limits limits) {
         long alignment = 16;
         long blocks = geometry.blocks(limits.contextTokens());
+        long tableBlocks = Math.ceilDiv(blocks, 64L) * 64;
         long cells = Math.ceilDiv(limits.contextTokens(), geometry.cellTokens());
         long perRow = 2 * Integer.BYTES + 2 * Long.BYTES;
         long perCell = 5 * Integer.BYTES + 2 * alignment;
@@ -111,7 +112,8 @@ public record MemoryBudget(
         long edits = Math.min(geometry.dimensions().vocabularySize(), limits.contextTokens() + biasedTokens);
         long perChoice = 2 * Long.BYTES + 6 * Integer.BYTES;
         long perEdit = 4 * Integer.BYTES;
-        long perSequence = blocks * (Long.BYTES + Integer.BYTES) + cells * perCell + perChoice + edits * perEdit;
+        long perSequence =
+                tableBlocks * Long.BYTES + blocks * Integer.BYTES + cells * perCell + perChoice + edits * perEdit;
         return limits.rows() * perRow
                 + (long) limits.logitRows() * Integer.BYTES
                 + limits.sequences() * perSequence

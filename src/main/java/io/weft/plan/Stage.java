@@ -104,8 +104,13 @@ public sealed interface Stage {
         }
     }
 
-    /** Blocks that the step fills and that stay on the device are copied to where full blocks live. */
-    record Keep(int layer, long bytes) implements Stage {
+    /**
+     * Blocks that the step fills and that stay on the device are copied, in all layers, to where full blocks live.
+     *
+     * @param bytes that are copied
+     * @param copies one a block
+     */
+    record Keep(long bytes, int copies) implements Stage {
         @Override
         public Lane lane() {
             return Lane.COMPUTE;

@@ -25,7 +25,8 @@ import java.util.List;
  * </ul>
  *
  * Blocks that the step fills are read by the link out (or copied) from the open blocks, which live until the step is
- * over, so nothing waits for that.
+ * over, so nothing waits for that. On the device they are copied behind everything else, one copy a block: then the
+ * stages of a step that needs no link are the same whether it fills blocks or not.
  */
 final class StageSequencer {
     private final CacheGeometry geometry;
@@ -90,7 +91,7 @@ final class StageSequencer {
         Closing onHost = closing(Place.HOST);
         Closing onDevice = closing(Place.DEVICE);
         for (int layer = 0; layer < geometry.dimensions().layers(); layer++) {
-            layer(layer, onHost, onDevice);
+            layer(layer, onHost);
         }
         HeadShape out = shape.head();
         if (out.rows() > 0) {
@@ -98,6 +99,10 @@ final class StageSequencer {
             long logits = (long) out.logits() * geometry.dimensions().vocabularySize();
             long tokenBytes = (long) out.tokens() * Integer.BYTES;
             add(new Stage.Download(tokenBytes, logits * Float.BYTES), List.of(head));
+        }
+        if (onDevice.blocks() > 0) {
+            long bytes = geometry.dimensions().layers() * onDevice.bytes();
+            add(new Stage.Keep(bytes, onDevice.blocks()), List.of());
         }
         takeUp();
         return stages;
@@ -119,14 +124,11 @@ final class StageSequencer {
         }
     }
 
-    private void layer(int layer, Closing onHost, Closing onDevice) {
+    private void layer(int layer, Closing onHost) {
         int project = add(new Stage.Project(layer, shape.rows()), List.of());
         if (onHost.blocks() > 0) {
             // An open block holds both contents, so the contents wanted of neighbouring blocks are not neighbours.
             add(new Stage.WriteOut(layer, onHost.bytes(), onHost.blocks()), List.of(project));
-        }
-        if (onDevice.blocks() > 0) {
-            add(new Stage.Keep(layer, onDevice.bytes()), List.of());
         }
         for (int chunk = 0; chunk < chunks.size(); chunk++) {
             if (chunks.get(chunk).isStaged()) {

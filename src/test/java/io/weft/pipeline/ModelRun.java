@@ -19,11 +19,12 @@ import io.weft.plan.StepPlanner;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 import java.util.function.IntFunction;
 
 /** A small model on a device, to run sequences step by step with any forms, schedule and order. */
 final class ModelRun implements AutoCloseable {
-    static final int CONTEXT_TOKENS = 160;
+    static final int CONTEXT_TOKENS = 320;
     private static final StepLimits LIMITS = new StepLimits(16, 256, 128, CONTEXT_TOKENS);
     private static final long POOL_BYTES = 24 << 20;
 
@@ -31,7 +32,9 @@ final class ModelRun implements AutoCloseable {
     enum Execution {
         OVERLAPPED,
         /** Each stage waits for the one before. */
-        SERIAL
+        SERIAL,
+        /** Each is timed, and so issued by itself. */
+        OBSERVED
     }
 
     /** How cached tokens are brought. */
@@ -61,6 +64,11 @@ final class ModelRun implements AutoCloseable {
 
     KvCache cache() {
         return cache;
+    }
+
+    /** Graphs that the pipeline keeps. */
+    int graphs() {
+        return pipeline.graphs();
     }
 
     CacheSequence admit(int tokens, IntFunction<CacheForm> forms) {
@@ -101,7 +109,12 @@ final class ModelRun implements AutoCloseable {
         if (way.execution() == Execution.SERIAL) {
             plan = serial(plan);
         }
-        StepResult result = pipeline.step(batch, plan).result().await().indefinitely();
+        Step step = pipeline.step(batch, plan);
+        CompletableFuture<List<StageCompleted>> stages = way.execution() == Execution.OBSERVED
+                ? step.stages().collect().asList().subscribeAsCompletionStage()
+                : CompletableFuture.completedFuture(List.of());
+        StepResult result = step.result().await().indefinitely();
+        stages.join();
         sequences.forEach(
                 sequence -> sequence.cache().commit(sequence.newTokens().size()));
         return result;

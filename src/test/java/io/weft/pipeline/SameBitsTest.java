@@ -7,10 +7,12 @@ import io.weft.model.CacheForm;
 import io.weft.pipeline.ModelRun.Execution;
 import io.weft.pipeline.ModelRun.Way;
 import io.weft.pipeline.StepSequence.LogitRows;
+import io.weft.pipeline.TokenChoice.LogitEdit;
 import io.weft.plan.Schedule;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Optional;
 import java.util.Random;
 import java.util.function.IntFunction;
 import java.util.stream.IntStream;
@@ -63,7 +65,7 @@ class SameBitsTest {
                             1 + random.nextInt(100),
                             1 + random.nextInt(6),
                             ModelRun.STAGING_BYTES >> random.nextInt(4),
-                            Execution.values()[random.nextInt(2)]);
+                            Execution.values()[random.nextInt(Execution.values().length)]);
                     List<CacheForm> forms = IntStream.range(0, prompt.size() + DECODED)
                             .mapToObj(block -> CacheForm.values()[random.nextInt(CacheForm.values().length)])
                             .toList();
@@ -140,6 +142,72 @@ class SameBitsTest {
             }
             assertPoolsAreEmpty(run);
         }
+    }
+
+    /**
+     * A batch grows, goes on, and shrinks; its longest sequence crosses the edges of blocks, of the block table and of
+     * the attention's launches.
+     */
+    @ParameterizedTest
+    @FieldSource("GOLDENS")
+    void stepsThatRunAsGraphsGiveTheBitsOfThoseThatAreIssuedStageByStage(String name) {
+        for (int blockTokens : List.of(1, 16)) {
+            try (ModelRun run = new ModelRun(Golden.model(name), GoldenTest.device(), blockTokens, 32)) {
+                List<float[]> stageByStage = grownAndShrunk(run, Execution.OBSERVED);
+                assertThat(run.graphs()).isZero();
+                List<float[]> graphs = grownAndShrunk(run, Execution.OVERLAPPED);
+                assertThat(run.graphs()).as("more were captured than are kept").isEqualTo(8);
+                assertSameBits(graphs, stageByStage, "blocks of " + blockTokens);
+                assertPoolsAreEmpty(run);
+            }
+        }
+    }
+
+    /** Logits and chosen tokens of all decode steps. */
+    private static List<float[]> grownAndShrunk(ModelRun run, Execution execution) {
+        Random random = new Random(17);
+        Way way = new Way(Schedule.RESIDENT, 32, 3, ModelRun.STAGING_BYTES, execution);
+        List<float[]> all = new ArrayList<>();
+        List<CacheSequence> members = new ArrayList<>();
+        for (int size = 1; size <= 10; size++) {
+            int tokens = size == 1 ? 235 : 1 + random.nextInt(60);
+            CacheSequence joining = run.admit(tokens + 60, block -> CacheForm.DEVICE_KV);
+            List<Integer> prompt = random.ints(tokens, 3, 384).boxed().toList();
+            run.prefill(way, joining, prompt, 64, LogitRows.NONE);
+            members.add(joining);
+            for (int step = 0; step < 4; step++) {
+                all.addAll(decoded(run, way, members, random));
+            }
+        }
+        while (members.size() > 1) {
+            members.remove(members.size() / 2).close();
+            all.addAll(decoded(run, way, members, random));
+        }
+        for (int step = 0; step < 4; step++) {
+            all.addAll(decoded(run, way, members, random));
+        }
+        members.forEach(CacheSequence::close);
+        return all;
+    }
+
+    /** One step: how many edits a choice has, and what it draws, is different every time. */
+    private static List<float[]> decoded(ModelRun run, Way way, List<CacheSequence> members, Random random) {
+        List<StepSequence> parts = new ArrayList<>();
+        for (CacheSequence member : members) {
+            member.open(1);
+            List<LogitEdit> edits = IntStream.range(0, random.nextInt(5))
+                    .mapToObj(token -> new LogitEdit(token, random.nextFloat(), 1.2f, 0.5f))
+                    .toList();
+            TokenChoice choice = new TokenChoice(edits, 0.8, 20, 0.9, 0, random.nextLong(Long.MAX_VALUE));
+            parts.add(new StepSequence(member, List.of(3 + random.nextInt(380)), LogitRows.LAST, Optional.of(choice)));
+        }
+        StepResult result = run.result(way, parts);
+        List<float[]> all = new ArrayList<>();
+        for (int i = 0; i < members.size(); i++) {
+            all.add(result.logits(i, 0));
+            all.add(new float[] {result.token(i)});
+        }
+        return all;
     }
 
     private static void move(CacheSequence sequence, int blocks, Random random) {

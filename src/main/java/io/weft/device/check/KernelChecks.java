@@ -5,10 +5,12 @@ import io.weft.device.AttentionShape;
 import io.weft.device.Device;
 import io.weft.device.DeviceBuffer;
 import io.weft.device.DeviceException;
+import io.weft.device.DeviceRows;
 import io.weft.device.ElementType;
 import io.weft.device.Embedding;
 import io.weft.device.Epilogue;
 import io.weft.device.Event;
+import io.weft.device.Graph;
 import io.weft.device.Linear;
 import io.weft.device.Norm;
 import io.weft.device.RandomTensor;
@@ -23,6 +25,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -93,6 +96,8 @@ public final class KernelChecks {
     public static void run(Device reference, Device tested, Extent extent, Consumer<Result> results) {
         KernelChecks checks = new KernelChecks(reference, tested, extent, results);
         checks.copies();
+        checks.rowsBetweenPitches();
+        checks.graphs();
         checks.weights();
         checks.embed();
         checks.norms();
@@ -225,6 +230,75 @@ public final class KernelChecks {
             boolean ordered = copied.isReached() && copied.nanosSince(arrived) >= 0;
             results.accept(new Result("events around a copy of %d elements".formatted(count), ordered ? 0 : 1, 0));
         }
+    }
+
+    /** Blocks of both contents in several layers become blocks of one. */
+    private void rowsBetweenPitches() {
+        int rows = 7;
+        for (int width : new int[] {1, 33, 4096}) {
+            int pitch = 3 * width;
+            float[] in = values(rows * pitch, 1);
+            float[] expected = new float[rows * width];
+            for (int row = 0; row < rows; row++) {
+                System.arraycopy(in, row * pitch + width, expected, row * width, width);
+            }
+            tested.clear();
+            long rowBytes = (long) width * tested.elementBytes();
+            DeviceBuffer from = tested.elements(in).from(rowBytes);
+            DeviceBuffer to = tested.elements(expected.length);
+            tested.stream()
+                    .copyOnDevice(
+                            new DeviceRows(from, 3 * rowBytes, rowBytes, rows),
+                            new DeviceRows(to, rowBytes, rowBytes, rows));
+            sameBits("copies of %d rows of %d elements".formatted(rows, width), expected, tested.read(to));
+        }
+    }
+
+    /** What is launched as a graph has the bits of what is issued call by call, with whatever its memory holds. */
+    private void graphs() {
+        int width = LARGE_FEATURES;
+        try (Arena arena = Arena.ofConfined()) {
+            Tensor gain = tensor(arena, "gain", type, List.of(width), values(width, 2));
+            Norm norm = tested.device().norm(new Norm.Kind.RmsNorm(1e-6f, 0), gain, null);
+            RandomTensor random = new RandomTensor("weights", List.of(width, width), 3, 0, 0.05f);
+            Linear weights = tested.device().linear("check", List.of(random), List.of());
+            for (int rows : rowCounts()) {
+                String name = "graph of a norm and products of %d rows".formatted(rows);
+                attempt(name, () -> graph(name, norm, weights, rows));
+            }
+        }
+    }
+
+    private void graph(String name, Norm norm, Linear weights, int rows) {
+        tested.clear();
+        float[] first = values(rows * norm.width(), 1);
+        float[] second = values(rows * norm.width(), 1);
+        DeviceBuffer in = tested.elements(first);
+        DeviceBuffer normed = tested.elements(first.length);
+        DeviceBuffer out = tested.elements(first.length);
+        Stream stream = tested.stream();
+        Runnable operations = () -> {
+            tested.kernels().norm(stream, norm, in, normed, rows);
+            tested.kernels().linear(stream, weights, normed, out, rows, new Epilogue.Store());
+            tested.kernels().linear(stream, weights, normed, out, rows, new Epilogue.AddToOutput());
+        };
+        operations.run();
+        float[] expectedFirst = tested.read(out);
+        tested.write(in, second);
+        operations.run();
+        float[] expectedSecond = tested.read(out);
+        Optional<Graph> captured = tested.device().capture(stream, operations);
+        results.accept(new Result(name + " is captured", captured.isPresent() ? 0 : 1, 0));
+        captured.ifPresent(graph -> {
+            tested.write(in, first);
+            graph.launch(stream);
+            sameBits(name, expectedFirst, tested.read(out));
+            tested.write(in, second);
+            graph.launch(stream);
+            graph.launch(stream);
+            sameBits(name + ", twice", expectedSecond, tested.read(out));
+            graph.close();
+        });
     }
 
     /** Weights from files of every element type, and made on the device, must be the nearest numbers. */

@@ -7,6 +7,7 @@ import io.weft.device.DeviceInfo;
 import io.weft.device.ElementType;
 import io.weft.device.Embedding;
 import io.weft.device.Event;
+import io.weft.device.Graph;
 import io.weft.device.HostBuffer;
 import io.weft.device.Kernels;
 import io.weft.device.Linear;
@@ -19,6 +20,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -104,6 +106,11 @@ public final class CpuDevice implements Device {
     @Override
     public Kernels kernels() {
         return kernels;
+    }
+
+    @Override
+    public Optional<Graph> capture(Stream stream, Runnable operations) {
+        return Optional.of(((CpuStream) stream).capture(operations));
     }
 
     @Override

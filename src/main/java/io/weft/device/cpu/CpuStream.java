@@ -2,9 +2,11 @@ package io.weft.device.cpu;
 
 import io.weft.device.DeviceBuffer;
 import io.weft.device.DeviceException;
+import io.weft.device.DeviceRows;
 import io.weft.device.Event;
 import io.weft.device.HostBuffer;
 import io.weft.device.Stream;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -23,6 +25,9 @@ final class CpuStream implements Stream {
     private final LinkDirection toHost;
     private final LinkedBlockingQueue<Operation> operations = new LinkedBlockingQueue<>();
     private final Thread thread;
+    /** Of the capture at hand. */
+    private @Nullable List<Operation> captured;
+
     private volatile boolean closing;
     private volatile @Nullable Throwable failure;
 
@@ -43,6 +48,10 @@ final class CpuStream implements Stream {
         if (closing) {
             throw new IllegalStateException("the device is closed");
         }
+        if (captured != null) {
+            captured.add(operation);
+            return;
+        }
         operations.add(() -> {
             if (failure == null) {
                 operation.run();
@@ -50,8 +59,27 @@ final class CpuStream implements Stream {
         });
     }
 
+    /** Keeps what {@code issuing} issues here instead of running it. */
+    CpuGraph capture(Runnable issuing) {
+        List<Operation> kept = new ArrayList<>();
+        captured = kept;
+        try {
+            issuing.run();
+        } finally {
+            captured = null;
+        }
+        return new CpuGraph(kept);
+    }
+
+    private void requireNoCapture() {
+        if (captured != null) {
+            throw new IllegalStateException("a graph has no events");
+        }
+    }
+
     @Override
     public void record(Event event) {
+        requireNoCapture();
         if (closing) {
             throw new IllegalStateException("the device is closed");
         }
@@ -68,6 +96,7 @@ final class CpuStream implements Stream {
 
     @Override
     public void await(Event event) {
+        requireNoCapture();
         CpuEvent.Mark mark = ((CpuEvent) event).mark();
         if (mark != null) {
             issue(mark::join);
@@ -100,6 +129,19 @@ final class CpuStream implements Stream {
             for (DeviceBuffer piece : from) {
                 Memory.copy(piece.address(), at, piece.bytes());
                 at += piece.bytes();
+            }
+        });
+    }
+
+    @Override
+    public void copyOnDevice(DeviceRows from, DeviceRows to) {
+        from.requireSameRows(to);
+        issue(() -> {
+            for (int row = 0; row < from.rows(); row++) {
+                Memory.copy(
+                        from.memory().address() + row * from.pitchBytes(),
+                        to.memory().address() + row * to.pitchBytes(),
+                        from.rowBytes());
             }
         });
     }

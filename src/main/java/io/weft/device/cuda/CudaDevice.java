@@ -8,6 +8,7 @@ import io.weft.device.DeviceInfo;
 import io.weft.device.ElementType;
 import io.weft.device.Embedding;
 import io.weft.device.Event;
+import io.weft.device.Graph;
 import io.weft.device.HostBuffer;
 import io.weft.device.Kernels;
 import io.weft.device.Linear;
@@ -20,6 +21,7 @@ import io.weft.device.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -49,6 +51,7 @@ public final class CudaDevice implements Device {
     private final List<MemorySegment> smallHostMemory = new ArrayList<>();
     private final List<PinnedMemory> largeHostMemory = new ArrayList<>();
     private final List<CudaStream> streams = new ArrayList<>();
+    private final List<CudaGraph> graphs = new ArrayList<>();
     private @Nullable DeviceBuffer firstWorkspace;
     private boolean closed;
 
@@ -72,7 +75,7 @@ public final class CudaDevice implements Device {
         this.watcher = new EventWatcher(context, health, faults);
         KernelSet kernelSet = new KernelSet(context::kernel, options.elementType(), context.sharedBytesMost());
         this.products = new MatrixProducts(cublas, options.elementType(), context.arena());
-        this.kernels = new CudaKernels(context, health, kernelSet, products, options.elementType(), faults);
+        this.kernels = new CudaKernels(context, kernelSet, products, options.elementType(), faults);
         try {
             this.firstWorkspace = allocate("kernel workspace", WORKSPACE_BYTES);
             this.loader = new WeightLoader(
@@ -186,6 +189,30 @@ public final class CudaDevice implements Device {
     @Override
     public Kernels kernels() {
         return kernels;
+    }
+
+    @Override
+    public Optional<Graph> capture(Stream stream, Runnable operations) {
+        CudaStream cudaStream = (CudaStream) stream;
+        if (!cudaStream.isOpen()) {
+            return Optional.empty();
+        }
+        try {
+            CudaGraph graph = CudaGraph.capture(context, cudaStream, operations);
+            keep(graph);
+            return Optional.of(graph);
+        } catch (DeviceException e) {
+            System.getLogger(CudaDevice.class.getName())
+                    .log(
+                            System.Logger.Level.WARNING,
+                            "kernels are launched one by one, not as a graph: " + e.getMessage());
+            return Optional.empty();
+        }
+    }
+
+    private synchronized void keep(CudaGraph graph) {
+        graphs.removeIf(CudaGraph::isClosed);
+        graphs.add(graph);
     }
 
     @Override
@@ -305,6 +332,7 @@ public final class CudaDevice implements Device {
         if (!health.failed()) {
             cublas.close();
         }
+        graphs.forEach(CudaGraph::close);
         deviceMemory.forEach(buffer -> context.free(buffer.address()));
         smallHostMemory.forEach(segment -> context.freeHost(segment.address()));
         largeHostMemory.forEach(PinnedMemory::free);

@@ -44,7 +44,6 @@ final class CudaKernels implements Kernels {
     private static final CudaRotaryTable NO_ROTARY = new CudaRotaryTable(0, 0, 0, 0);
 
     private final CudaContext context;
-    private final CudaHealth health;
     private final KernelSet kernels;
     private final MatrixProducts products;
     private final int elementBytes;
@@ -52,13 +51,11 @@ final class CudaKernels implements Kernels {
 
     CudaKernels(
             CudaContext context,
-            CudaHealth health,
             KernelSet kernels,
             MatrixProducts products,
             ElementType elementType,
             FaultRecord faults) {
         this.context = context;
-        this.health = health;
         this.kernels = kernels;
         this.products = products;
         this.elementBytes = elementType.bytes();
@@ -153,13 +150,13 @@ final class CudaKernels implements Kernels {
         }
         switch (epilogue) {
             case Epilogue.Store store ->
-                products.multiply(cudaStream, health, cudaWeights, from, to, rows, CublasLt.Epilogue.STORE);
+                products.multiply(cudaStream, cudaWeights, from, to, rows, CublasLt.Epilogue.STORE);
             case Epilogue.AddToOutput add -> addProduct(cudaStream, cudaWeights, from, to, rows);
             case Epilogue.Activate(Activation activation)
             when activation == Activation.RELU ->
-                products.multiply(cudaStream, health, cudaWeights, from, to, rows, CublasLt.Epilogue.RELU);
+                products.multiply(cudaStream, cudaWeights, from, to, rows, CublasLt.Epilogue.RELU);
             case Epilogue.Activate(Activation activation) -> {
-                products.multiply(cudaStream, health, cudaWeights, from, to, rows, CublasLt.Epilogue.STORE);
+                products.multiply(cudaStream, cudaWeights, from, to, rows, CublasLt.Epilogue.STORE);
                 activate(cudaStream, activation, to, (long) rows * weights.outFeatures());
             }
         }
@@ -178,7 +175,7 @@ final class CudaKernels implements Kernels {
             int count = Math.min(rowsAtOnce, rows - row);
             long from = in + bytes(row, weights.inFeatures());
             long to = out + row * outBytes;
-            this.products.multiply(stream, health, weights, from, products.address(), count, CublasLt.Epilogue.STORE);
+            this.products.multiply(stream, weights, from, products.address(), count, CublasLt.Epilogue.STORE);
             long elements = (long) count * weights.outFeatures();
             ArgumentBlock arguments = context.arguments()
                     .add(to)

@@ -1,9 +1,11 @@
 package io.weft.device.cuda;
 
 import io.weft.device.DeviceBuffer;
+import io.weft.device.DeviceRows;
 import io.weft.device.Event;
 import io.weft.device.HostBuffer;
 import io.weft.device.Stream;
+import java.lang.foreign.Arena;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -11,10 +13,10 @@ import org.jspecify.annotations.Nullable;
 final class CudaStream implements Stream {
     private final String name;
     private final CudaContext context;
-    private final CudaHealth health;
     private final Workspaces workspaces;
     private final long handle;
     private final CopyBatch copies;
+    private CudaHealth health;
     private @Nullable DeviceBuffer workspace;
     private volatile boolean closed;
 
@@ -59,6 +61,29 @@ final class CudaStream implements Stream {
         }
         context.bind();
         return !health.failed();
+    }
+
+    /** Where errors of what is issued here go. */
+    CudaHealth health() {
+        return health;
+    }
+
+    /** Runs {@code operations}; the errors of what they issue here go to {@code other}, and leave the device well. */
+    void issueWith(CudaHealth other, Runnable operations) {
+        CudaHealth ofDevice = health;
+        health = other;
+        try {
+            operations.run();
+        } finally {
+            health = ofDevice;
+        }
+    }
+
+    /** Issues a {@code CUgraphExec}. */
+    void launchGraph(long executable) {
+        if (isOpen()) {
+            health.check(DriverCalls.launchGraph(executable, handle), () -> "cuGraphLaunch on " + name);
+        }
     }
 
     /** Issues a kernel with the arguments of {@code arguments}. */
@@ -153,6 +178,21 @@ final class CudaStream implements Stream {
         health.check(
                 copies.issue(DriverCalls::copyOnDevice, handle),
                 () -> "copy of %,d bytes in %d pieces on the device on %s".formatted(to.bytes(), copies.count(), name));
+    }
+
+    @Override
+    public void copyOnDevice(DeviceRows from, DeviceRows to) {
+        from.requireSameRows(to);
+        if (!isOpen()) {
+            return;
+        }
+        try (Arena arena = Arena.ofConfined()) {
+            int result = DriverCalls.copyRows(RowCopy.of(from, to, arena), handle);
+            health.check(
+                    result,
+                    () -> "cuMemcpy2DAsync of %d rows of %,d bytes on %s"
+                            .formatted(from.rows(), from.rowBytes(), name));
+        }
     }
 
     private static void requireEqual(long fromBytes, long toBytes) {

@@ -49,10 +49,22 @@ final class DriverCalls {
             handle("cuMemcpyDtoHAsync_v2", JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG);
     private static final MethodHandle COPY_ON_DEVICE =
             handle("cuMemcpyDtoDAsync_v2", JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG);
+    private static final MethodHandle COPY_ROWS = handle("cuMemcpy2DAsync_v2", ADDRESS, JAVA_LONG);
     private static final MethodHandle RECORD = handle("cuEventRecord", JAVA_LONG, JAVA_LONG);
     private static final MethodHandle WAIT = handle("cuStreamWaitEvent", JAVA_LONG, JAVA_LONG, JAVA_INT);
     private static final MethodHandle QUERY = handle("cuEventQuery", JAVA_LONG);
     private static final MethodHandle ELAPSED = handle("cuEventElapsedTime", ADDRESS, JAVA_LONG, JAVA_LONG);
+    private static final MethodHandle BEGIN_CAPTURE = handle("cuStreamBeginCapture_v2", JAVA_LONG, JAVA_INT);
+    private static final MethodHandle END_CAPTURE = handle("cuStreamEndCapture", JAVA_LONG, ADDRESS);
+    private static final MethodHandle INSTANTIATE =
+            handle("cuGraphInstantiateWithFlags", ADDRESS, JAVA_LONG, JAVA_LONG);
+    private static final MethodHandle UPLOAD = handle("cuGraphUpload", JAVA_LONG, JAVA_LONG);
+    private static final MethodHandle LAUNCH_GRAPH = handle("cuGraphLaunch", JAVA_LONG, JAVA_LONG);
+    private static final MethodHandle DESTROY_GRAPH = handle("cuGraphDestroy", JAVA_LONG);
+    private static final MethodHandle DESTROY_EXECUTABLE = handle("cuGraphExecDestroy", JAVA_LONG);
+
+    /** Other threads, which look at events, may call what they like during a capture. */
+    private static final int CAPTURE_THREAD_LOCAL = 1;
 
     private DriverCalls() {}
 
@@ -148,6 +160,15 @@ final class DriverCalls {
         }
     }
 
+    /** A copy as {@link RowCopy} says. */
+    static int copyRows(MemorySegment copy, long stream) {
+        try {
+            return (int) COPY_ROWS.invokeExact(copy, stream);
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
     static int record(long event, long stream) {
         try {
             return (int) RECORD.invokeExact(event, stream);
@@ -176,6 +197,65 @@ final class DriverCalls {
     static int elapsed(MemorySegment millis, long start, long end) {
         try {
             return (int) ELAPSED.invokeExact(millis, start, end);
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    static int beginCapture(long stream) {
+        try {
+            return (int) BEGIN_CAPTURE.invokeExact(stream, CAPTURE_THREAD_LOCAL);
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /** Writes a {@code CUgraph} to {@code graph}, 0 if something spoilt the capture. */
+    static int endCapture(long stream, MemorySegment graph) {
+        try {
+            return (int) END_CAPTURE.invokeExact(stream, graph);
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /** Writes a {@code CUgraphExec} to {@code executable}. */
+    static int instantiate(MemorySegment executable, long graph) {
+        try {
+            return (int) INSTANTIATE.invokeExact(executable, graph, 0L);
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /** Brings an executable graph to the device without running it. */
+    static int upload(long executable, long stream) {
+        try {
+            return (int) UPLOAD.invokeExact(executable, stream);
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    static int launchGraph(long executable, long stream) {
+        try {
+            return (int) LAUNCH_GRAPH.invokeExact(executable, stream);
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    static int destroyGraph(long graph) {
+        try {
+            return (int) DESTROY_GRAPH.invokeExact(graph);
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    static int destroyExecutable(long executable) {
+        try {
+            return (int) DESTROY_EXECUTABLE.invokeExact(executable);
         } catch (Throwable e) {
             throw unexpected(e);
         }

@@ -69,14 +69,7 @@ final class MatrixProducts {
     }
 
     /** Issues a product whose matrices are {@linkplain #isAligned aligned}. */
-    void multiply(
-            CudaStream stream,
-            CudaHealth health,
-            CudaLinear weights,
-            long in,
-            long out,
-            int rows,
-            CublasLt.Epilogue epilogue) {
+    void multiply(CudaStream stream, CudaLinear weights, long in, long out, int rows, CublasLt.Epilogue epilogue) {
         Shape shape = new Shape(weights.outFeatures(), weights.inFeatures(), rows, epilogue, weights.hasBias());
         long description = weights.descriptions().of(epilogue);
         Plan plan = plans.get(shape);
@@ -98,15 +91,16 @@ final class MatrixProducts {
                 Math.min(workspace.bytes(), WORKSPACE_BYTES),
                 stream.handle());
         if (status != 0) {
-            health.fail(new DeviceException("cublasLtMatmul of (%d, %d) times (%d, %d) on %s failed: %s (%d)"
-                    .formatted(
-                            rows,
-                            shape.k(),
-                            shape.n(),
-                            shape.k(),
-                            stream.name(),
-                            CublasLt.statusName(status),
-                            status)));
+            stream.health()
+                    .fail(new DeviceException("cublasLtMatmul of (%d, %d) times (%d, %d) on %s failed: %s (%d)"
+                            .formatted(
+                                    rows,
+                                    shape.k(),
+                                    shape.n(),
+                                    shape.k(),
+                                    stream.name(),
+                                    CublasLt.statusName(status),
+                                    status)));
         }
     }
 

@@ -3,8 +3,9 @@
  *
  * <p>JCuda's driver API gives context, module, memory, streams and events ({@link io.weft.device.cuda.CudaContext});
  * the calls of a step go to the same libraries through {@code java.lang.foreign}, which costs a third
- * ({@link io.weft.device.cuda.DriverCalls}, {@link io.weft.device.cuda.CublasLt}). The kernels are
- * {@code src/main/cuda}, compiled into the resource {@code weft/cuda/kernels.fatbin}.
+ * ({@link io.weft.device.cuda.DriverCalls}, {@link io.weft.device.cuda.CublasLt}), and those of a whole step can be
+ * captured once ({@link io.weft.device.cuda.CudaGraph}). The kernels are {@code src/main/cuda}, compiled into the
+ * resource {@code weft/cuda/kernels.fatbin}.
  *
  * <p>A row has the same bits whatever else is in a call: matrix products never split K, attention merges partial
  * results of fixed tiles in token order, and nothing is reduced by atomics.

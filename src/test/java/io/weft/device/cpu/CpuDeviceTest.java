@@ -5,9 +5,11 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.weft.device.DeviceBuffer;
 import io.weft.device.DeviceException;
+import io.weft.device.DeviceRows;
 import io.weft.device.ElementType;
 import io.weft.device.Embedding;
 import io.weft.device.Event;
+import io.weft.device.Graph;
 import io.weft.device.HostBuffer;
 import io.weft.device.OutOfMemoryBudgetException;
 import io.weft.device.Stream;
@@ -205,6 +207,71 @@ class CpuDeviceTest {
             end.onReached(told::complete);
             assertThat(told.get()).isInstanceOf(DeviceException.class);
             assertThat(untouched.segment().get(ValueLayout.JAVA_BYTE, 0)).isEqualTo((byte) 7);
+        }
+    }
+
+    @Test
+    void aGraphRunsWhatWasCapturedWheneverItIsLaunched() {
+        try (CpuDevice device = device(OptionalDouble.empty())) {
+            Stream stream = device.stream("compute");
+            Event done = device.event(Event.Timing.UNTIMED);
+            HostBuffer host = device.allocateHost("host", 2 * 64);
+            HostBuffer in = host.slice(0, 64);
+            HostBuffer out = host.slice(64, 64);
+            DeviceBuffer memory = device.allocate("memory", 2 * 64);
+            DeviceBuffer from = memory.slice(0, 64);
+            DeviceBuffer to = memory.slice(64, 64);
+            Graph graph =
+                    device.capture(stream, () -> stream.copyOnDevice(from, to)).orElseThrow();
+            for (byte value = 0; value < 3; value++) {
+                in.segment().fill(value);
+                stream.copyToDevice(in, from);
+                stream.copyToHost(to, out);
+                stream.record(done);
+                done.join();
+                byte before = value;
+                if (value > 0) {
+                    assertThat(all(out)).as("nothing runs by itself").isEqualTo(before - 1);
+                }
+                graph.launch(stream);
+                stream.copyToHost(to, out);
+                stream.record(done);
+                done.join();
+                assertThat(all(out)).isEqualTo(before);
+            }
+            assertThatThrownBy(() -> device.capture(stream, () -> stream.record(done)))
+                    .isInstanceOf(IllegalStateException.class);
+            assertThatThrownBy(() -> device.capture(stream, () -> stream.await(done)))
+                    .isInstanceOf(IllegalStateException.class);
+            graph.close();
+            assertThatThrownBy(() -> graph.launch(stream)).isInstanceOf(IllegalStateException.class);
+        }
+    }
+
+    @Test
+    void rowsAreCopiedBetweenPitches() {
+        try (CpuDevice device = device(OptionalDouble.empty())) {
+            Stream stream = device.stream("compute");
+            Event done = device.event(Event.Timing.UNTIMED);
+            HostBuffer host = device.allocateHost("host", 15);
+            DeviceBuffer memory = device.allocate("memory", 15);
+            for (int i = 0; i < 15; i++) {
+                host.segment().set(ValueLayout.JAVA_BYTE, i, (byte) i);
+            }
+            stream.copyToDevice(host, memory);
+            DeviceBuffer to = memory.from(9);
+            stream.copyOnDevice(new DeviceRows(memory.from(1), 4, 2, 2), new DeviceRows(to, 3, 2, 2));
+            stream.copyToHost(memory, host);
+            stream.record(done);
+            done.join();
+            assertThat(host.segment().toArray(ValueLayout.JAVA_BYTE))
+                    .containsExactly(0, 1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 11, 5, 6, 14);
+            DeviceRows three = new DeviceRows(to, 2, 2, 3);
+            assertThatThrownBy(() -> stream.copyOnDevice(three, new DeviceRows(memory, 2, 2, 2)))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("3 rows of 2 bytes to 2 rows");
+            assertThatThrownBy(() -> new DeviceRows(to, 3, 2, 3)).isInstanceOf(IllegalArgumentException.class);
+            assertThatThrownBy(() -> new DeviceRows(to, 1, 2, 1)).isInstanceOf(IllegalArgumentException.class);
         }
     }
 

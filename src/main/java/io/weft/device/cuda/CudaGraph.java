@@ -1,0 +1,94 @@
+package io.weft.device.cuda;
+
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import io.weft.device.DeviceException;
+import io.weft.device.Graph;
+import io.weft.device.Stream;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * A {@code CUgraphExec}: a step's few hundred launches as one, which costs the issuing thread microseconds instead of
+ * milliseconds and leaves the device shorter pauses.
+ */
+final class CudaGraph implements Graph {
+    private final CudaContext context;
+    private final long handle;
+    private boolean closed;
+
+    private CudaGraph(CudaContext context, long handle) {
+        this.context = context;
+        this.handle = handle;
+    }
+
+    /**
+     * Captures what {@code operations} issues on {@code stream}, and brings it to the device, so that memory which is
+     * short shows here and not in a launch.
+     *
+     * @throws DeviceException if the driver cannot; the device stays well
+     */
+    static CudaGraph capture(CudaContext context, CudaStream stream, Runnable operations) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment graph = arena.allocate(JAVA_LONG);
+            try {
+                capture(graph, stream, operations);
+                return instantiate(context, stream, graph.get(JAVA_LONG, 0), arena);
+            } finally {
+                if (graph.get(JAVA_LONG, 0) != 0) {
+                    DriverCalls.destroyGraph(graph.get(JAVA_LONG, 0));
+                }
+            }
+        }
+    }
+
+    /** Writes a {@code CUgraph} to {@code graph}, or 0. */
+    private static void capture(MemorySegment graph, CudaStream stream, Runnable operations) {
+        CudaHealth health = new CudaHealth();
+        CudaErrors.check(DriverCalls.beginCapture(stream.handle()), "cuStreamBeginCapture on " + stream.name());
+        try {
+            stream.issueWith(health, operations);
+        } finally {
+            health.check(
+                    DriverCalls.endCapture(stream.handle(), graph), () -> "cuStreamEndCapture on " + stream.name());
+        }
+        DeviceException refused = health.failure();
+        if (refused != null) {
+            throw refused;
+        }
+    }
+
+    private static CudaGraph instantiate(CudaContext context, CudaStream stream, long graph, Arena arena) {
+        MemorySegment executable = arena.allocate(JAVA_LONG);
+        CudaErrors.check(DriverCalls.instantiate(executable, graph), "cuGraphInstantiateWithFlags of " + stream.name());
+        CudaGraph instantiated = new CudaGraph(context, executable.get(JAVA_LONG, 0));
+        int result = DriverCalls.upload(instantiated.handle, stream.handle());
+        if (result != CudaErrors.SUCCESS) {
+            instantiated.close();
+            throw CudaErrors.exception(result, "cuGraphUpload on " + stream.name());
+        }
+        return instantiated;
+    }
+
+    @Override
+    public void launch(Stream stream) {
+        if (closed) {
+            throw new IllegalStateException("the graph is closed");
+        }
+        ((CudaStream) stream).launchGraph(handle);
+    }
+
+    boolean isClosed() {
+        return closed;
+    }
+
+    @Override
+    public void close() {
+        if (!closed) {
+            closed = true;
+            context.bind();
+            // As with memory, this fails after a sticky error alone.
+            DriverCalls.destroyExecutable(handle);
+        }
+    }
+}
