@@ -5,8 +5,10 @@ import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
 import io.weft.plan.PlacementSolution.Placed;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.DoubleStream;
 
 /**
  * Where the blocks of a sequence go under each schedule, in closed form.
@@ -94,7 +96,10 @@ public record Placements(CostModel costs, DecodeLoad load) {
         return Math.rint(byForm.getOrDefault(form, 0.0));
     }
 
-    /** The balanced share of tokens that {@code chunked} keeps as activations on the host, 0 to 1. */
+    /**
+     * The share of tokens that {@code chunked} keeps as activations on the host, 0 to 1: the balanced one, unless what
+     * that gains over a single content is less than the second transfer of each chunk costs.
+     */
     public double activationShare() {
         CacheGeometry geometry = costs.geometry();
         if (!geometry.activationsAreSmaller()) {
@@ -102,13 +107,35 @@ public record Placements(CostModel costs, DecodeLoad load) {
         }
         long copyTokens = load.copyTokens();
         long chunkTokens = Math.min(load.totalTokens(), load.chunkTokens());
-        return balancedShare(
-                costs.linkNanosPerToken(Content.ACTIVATION, copyTokens),
-                costs.linkNanosPerToken(Content.KEY_VALUE, copyTokens),
-                costs.recomputeNanosPerToken(chunkTokens),
-                costs.baseNanos(load.sequences(), load.totalTokens())
-                        / geometry.dimensions().layers(),
-                load.totalTokens());
+        double activation = costs.linkNanosPerToken(Content.ACTIVATION, copyTokens);
+        double keyValue = costs.linkNanosPerToken(Content.KEY_VALUE, copyTokens);
+        double recompute = costs.recomputeNanosPerToken(chunkTokens);
+        double base = costs.baseNanos(load.sequences(), load.totalTokens())
+                / geometry.dimensions().layers();
+        double share = balancedShare(activation, keyValue, recompute, base, load.totalTokens());
+        // In a chunk with both contents another transfer has to start, and the compute lane to notice its end.
+        double transferNanos =
+                costs.profile().linkIn().nanos(1) + costs.profile().handoffNanos();
+        double mixedNanos = Math.ceilDiv(load.totalTokens(), Math.max(1, chunkTokens)) * transferNanos;
+        return DoubleStream.of(0, 1, share)
+                .boxed()
+                .min(Comparator.comparingDouble(
+                        s -> shareNanos(activation, keyValue, recompute, base, load.totalTokens(), s)
+                                + (s > 0 && s < 1 ? mixedNanos : 0)))
+                .orElseThrow();
+    }
+
+    /** max(T·(s·x + (1 − s)·k), C0 + T·s·c). */
+    static double shareNanos(
+            double activationLinkNanos,
+            double keyValueLinkNanos,
+            double recomputeNanos,
+            double baseNanos,
+            long tokens,
+            double share) {
+        return Math.max(
+                tokens * (share * activationLinkNanos + (1 - share) * keyValueLinkNanos),
+                baseNanos + tokens * share * recomputeNanos);
     }
 
     /**
