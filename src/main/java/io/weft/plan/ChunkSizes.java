@@ -1,6 +1,5 @@
 package io.weft.plan;
 
-import java.util.Comparator;
 import java.util.List;
 import java.util.stream.IntStream;
 
@@ -13,23 +12,37 @@ public final class ChunkSizes {
     /** A layer in more chunks than this gains nothing in overlap, and costs planning. */
     private static final int CHUNKS_MOST = 64;
 
+    /** Steps are as good as equal if one takes this many times as long as the other. */
+    private static final double ABOUT = 1.01;
+
     private ChunkSizes() {}
 
     /**
-     * The chunk size with the shortest predicted step; of equally good ones the smallest.
+     * The largest chunk size whose predicted step is about as short as the shortest. Where the link is what a step
+     * waits for, many sizes are predicted alike; large chunks then leave the compute lane more time to spare, since
+     * products of more rows are faster, and there is less to start and to hand over.
      *
      * @param planner its {@code chunkTokens} is not used
      * @param shape a typical step
      * @return {@code planner} with that chunk size
      */
     public static StepPlanner fastest(StepPlanner planner, CostModel costs, StepShape shape) {
-        return candidates(planner, shape)
+        List<Candidate> candidates = candidates(planner, shape)
                 .mapToObj(tokens -> new StepPlanner(
                         planner.geometry(), planner.schedule(), planner.stagingBytes(), tokens, planner.slots()))
-                .min(Comparator.comparingLong(candidate ->
-                        costs.simulator().play(candidate.plan(shape)).totalNanos()))
+                .map(candidate -> new Candidate(
+                        candidate, costs.simulator().play(candidate.plan(shape)).totalNanos()))
+                .toList();
+        double shortestNanos =
+                candidates.stream().mapToLong(Candidate::stepNanos).min().orElse(0);
+        return candidates.reversed().stream()
+                .filter(candidate -> candidate.stepNanos() <= ABOUT * shortestNanos)
+                .findFirst()
+                .map(Candidate::planner)
                 .orElse(planner);
     }
+
+    private record Candidate(StepPlanner planner, long stepNanos) {}
 
     private static IntStream candidates(StepPlanner planner, StepShape shape) {
         int cellTokens = planner.geometry().cellTokens();

@@ -25,6 +25,20 @@ class ChunkSizesTest {
         assertThat((double) chosenNanos).isLessThanOrEqualTo(otherNanos * 1.02);
     }
 
+    @ParameterizedTest
+    @ValueSource(ints = {2, 4, 8, 16, 32, 64, 128, 256})
+    void noLargerChunkIsAsFast(int cells) {
+        CostModel costs = new CostModel(Profiles.machine(1, 200, 1), GEOMETRY);
+        StepShape shape = Shapes.decode(GEOMETRY, 4, 32, CacheForm.HOST_ACT);
+        StepPlanner planner = new StepPlanner(GEOMETRY, Schedule.CHUNKED, 1L << 40, 64, 4);
+        StepPlanner chosen = ChunkSizes.fastest(planner, costs, shape);
+        StepPlanner other = new StepPlanner(GEOMETRY, Schedule.CHUNKED, 1L << 40, 64 * cells, 4);
+        if (other.chunkTokens() > chosen.chunkTokens()) {
+            assertThat(costs.simulator().play(other.plan(shape)).totalNanos())
+                    .isGreaterThan(costs.simulator().play(chosen.plan(shape)).totalNanos());
+        }
+    }
+
     @Test
     void aDearCallMakesLargeChunks() {
         StepShape shape = Shapes.decode(GEOMETRY, 4, 32, CacheForm.HOST_ACT);
