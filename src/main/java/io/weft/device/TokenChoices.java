@@ -20,6 +20,14 @@ public record TokenChoices(DeviceBuffer rows, DeviceBuffer edits) {
 
     private static final double SHARE_UNITS = 0x1p63;
 
+    /** Refuses a vocabulary that is empty or too large. */
+    public static void requireVocabulary(int vocabulary) {
+        if (vocabulary < 1 || vocabulary > VOCABULARY_MOST) {
+            throw new IllegalArgumentException(
+                    "vocabulary is " + vocabulary + ", must be from 1 to " + VOCABULARY_MOST);
+        }
+    }
+
     /**
      * One row.
      *

@@ -490,10 +490,7 @@ final class CudaKernels implements Kernels {
             DeviceBuffer tokens,
             int rows,
             int vocabulary) {
-        if (vocabulary < 1 || vocabulary > TokenChoices.VOCABULARY_MOST) {
-            throw new IllegalArgumentException(
-                    "vocabulary is " + vocabulary + ", must be from 1 to " + TokenChoices.VOCABULARY_MOST);
-        }
+        TokenChoices.requireVocabulary(vocabulary);
         long from = address("logits", logits, bytes(rows, vocabulary));
         long scratch = address("scores", scores, (long) rows * vocabulary * Float.BYTES);
         long how = address("choices", choices.rows(), (long) rows * TokenChoices.ROW_BYTES);
