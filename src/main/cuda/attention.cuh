@@ -263,7 +263,8 @@ __device__ __forceinline__ void scoreTile(const Call<T>& call, int start, int en
     }
 }
 
-// acc of a tile, eight columns at a time: take(n, {query 0 at d, d + 1, query 1 at d, d + 1}) with d = 8 n + 2 (lane % 4).
+// acc of a tile, eight columns at a time: take(n, {query 0 at d, d + 1, query 1 at d, d + 1}) with
+// d = 8 n + 2 (lane % 4).
 template <typename T, int GROUPS, typename Take>
 __device__ __forceinline__ void weighValues(const Weights& weights, const T* values, Take take) {
     int lane = threadIdx.x % 32;
@@ -677,15 +678,17 @@ __device__ __forceinline__ void mergeFew(const Call<T>& call, const Partials& pa
 }  // namespace weft
 
 #define CALL_PARAMETERS(T)                                                                                            \
-    const T *queries, float *state, T *out, const int *spans, const int *rowPositions, const unsigned long long *blockTable,  \
-        int blocksPerSequence, unsigned long long closed, unsigned long long open, unsigned long long staged,         \
-        unsigned long long recomputed, int heads, int keyValueHeads, int headSize, float scaleLog2, int window,       \
-        int blockTokens, int cellTokens, int fewRows
+    const T *queries, float *state, T *out, const int *spans, const int *rowPositions,                                \
+        const unsigned long long *blockTable, int blocksPerSequence, unsigned long long closed,                       \
+        unsigned long long open, unsigned long long staged, unsigned long long recomputed, int heads,                 \
+        int keyValueHeads, int headSize, float scaleLog2, int window, int blockTokens, int cellTokens,                \
+        int fewRows
 
 #define CALL(T)                                                                                                       \
     Call<T> {                                                                                                         \
-        queries, state, out, spans, rowPositions, blockTable, blocksPerSequence, {closed, open, staged, recomputed},       \
-            heads, keyValueHeads, headSize, scaleLog2, window, blockTokens, cellTokens, fewRows                       \
+        queries, state, out, spans, rowPositions, blockTable, blocksPerSequence,                                      \
+            {closed, open, staged, recomputed}, heads, keyValueHeads, headSize, scaleLog2, window,                    \
+            blockTokens, cellTokens, fewRows                                                                          \
     }
 
 #define PARTIALS_PARAMETERS float *partialAcc, float2 *partialSums, int partialQueries, int tiles, int firstTile

@@ -150,8 +150,8 @@ __device__ __forceinline__ void multiply(float (&sum)[4], const uint32_t (&a)[4]
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
-// Four 8 x 8 matrices from shared memory: lane i names row i % 8 of matrix i / 8 and gets columns 2 (i % 4) and the next of
-// row i / 4 of each; transposed, rows 2 (i % 4) and the next of column i / 4.
+// Four 8 x 8 matrices from shared memory: lane i names row i % 8 of matrix i / 8 and gets columns 2 (i % 4) and the
+// next of row i / 4 of each; transposed, rows 2 (i % 4) and the next of column i / 4.
 __device__ __forceinline__ void loadMatrices(uint32_t (&words)[4], uint32_t address) {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
                  : "=r"(words[0]), "=r"(words[1]), "=r"(words[2]), "=r"(words[3])

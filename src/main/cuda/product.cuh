@@ -6,9 +6,6 @@
 // and there. Sizes and addresses that are no multiples of 16 bytes are the work of product_any for any number of rows:
 // cuBLASLt has kernels of another order for them.
 //
-// A block has COLUMN_WARPS by ROW_WARPS warps, each with COLUMN_TILES * 8 columns of ROW_TILES * 16 rows: with few rows a
-// warp waits for its own products, so that more warps with less each keep the memory busier.
-//
 // Grid: (N / COLUMNS, M / ROWS) rounded up; THREADS threads; STAGES * Pipe::STAGE_BYTES bytes of shared memory.
 #pragma once
 
@@ -17,23 +14,22 @@
 
 namespace weft {
 
+constexpr int PRODUCT_WARPS = 4;
+constexpr int PRODUCT_THREADS = 32 * PRODUCT_WARPS;
+
 // What happens to a sum: the bias is added, then as the number says. The numbers from 2 on are 2 + Activation.
 enum ProductEpilogue { PRODUCT_STORE = 0, PRODUCT_ADD = 1, PRODUCT_ACTIVATE = 2 };
 
-template <typename T, int COLUMN_WARPS, int ROW_WARPS, int COLUMN_TILES, int ROW_TILES, int DEPTH, int STAGES, bool VECTORS>
+template <typename T, int ROW_TILES, int COLUMN_TILES, int DEPTH, int STAGES, bool VECTORS>
 struct Pipe {
-    static constexpr int THREADS = 32 * COLUMN_WARPS * ROW_WARPS;
-    static constexpr int ROWS = 16 * ROW_TILES * ROW_WARPS;
-    static constexpr int COLUMNS = 8 * COLUMN_TILES * COLUMN_WARPS;
+    static constexpr int ROWS = 16 * ROW_TILES;
+    static constexpr int COLUMNS = 8 * COLUMN_TILES * PRODUCT_WARPS;
     // A row's pitch is an odd number of 16-byte units, so that ldmatrix meets no bank twice.
     static constexpr int PITCH = DEPTH + VECTOR;
     static constexpr int STAGE_ELEMENTS = (ROWS + COLUMNS) * PITCH;
     static constexpr int STAGE_BYTES = 2 * STAGE_ELEMENTS;
     static constexpr int UNITS = DEPTH / VECTOR;
-    static constexpr int LOAD_ROWS = THREADS / UNITS;
-    static_assert(COLUMNS % LOAD_ROWS == 0 && ROWS % LOAD_ROWS == 0, "a copy is of weights or of input");
-
-    typedef float Sums[ROW_TILES][COLUMN_TILES][4];
+    static constexpr int LOAD_ROWS = PRODUCT_THREADS / UNITS;
 
     const T* in;
     const T* weights;
@@ -70,15 +66,14 @@ struct Pipe {
         }
     }
 
-    __device__ __forceinline__ void sum(Sums& sums) const {
+    __device__ __forceinline__ void sum(float (&sums)[ROW_TILES][COLUMN_TILES][4]) const {
         int lane = threadIdx.x % 32;
-        int columnWarp = threadIdx.x / 32 % COLUMN_WARPS;
-        int rowWarp = threadIdx.x / 32 / COLUMN_WARPS;
+        int warp = threadIdx.x / 32;
         // Lanes name the rows of four matrices of 8 by 8: of the weights, eight features by 32 k; of the input,
         // sixteen rows by 16 k.
         uint32_t base = static_cast<uint32_t>(__cvta_generic_to_shared(shared));
-        uint32_t weightAt = base + 2 * ((columnWarp * 8 * COLUMN_TILES + lane % 8) * PITCH + lane / 8 * 8);
-        uint32_t inAt = base + 2 * ((COLUMNS + rowWarp * 16 * ROW_TILES + lane % 16) * PITCH + lane / 16 * 8);
+        uint32_t weightAt = base + 2 * ((warp * 8 * COLUMN_TILES + lane % 8) * PITCH + lane / 8 * 8);
+        uint32_t inAt = base + 2 * ((COLUMNS + lane % 16) * PITCH + lane / 16 * 8);
         int steps = (depth + DEPTH - 1) / DEPTH;
         // The weights are there before any kernel runs, so the first of them come while the kernel before still runs.
         if (steps < STAGES) {
@@ -135,24 +130,6 @@ struct Pipe {
             stage = stage == STAGES - 1 ? 0 : stage + 1;
         }
     }
-
-    // take(row, column, sum), counted from the block's first.
-    template <typename Take>
-    __device__ __forceinline__ void forEachSum(const Sums& sums, Take take) const {
-        int lane = threadIdx.x % 32;
-        int firstColumn = threadIdx.x / 32 % COLUMN_WARPS * 8 * COLUMN_TILES + lane % 4 * 2;
-        int firstRow = threadIdx.x / 32 / COLUMN_WARPS * 16 * ROW_TILES + lane / 4;
-#pragma unroll
-        for (int i = 0; i < ROW_TILES; i++) {
-#pragma unroll
-            for (int j = 0; j < COLUMN_TILES; j++) {
-#pragma unroll
-                for (int x = 0; x < 4; x++) {
-                    take(firstRow + i * 16 + x / 2 * 8, firstColumn + j * 8 + x % 2, sums[i][j][x]);
-                }
-            }
-        }
-    }
 };
 
 // One element. What follows the bias, ReLU apart, sees the rounded sum, as it does when it is a kernel of its own.
@@ -171,10 +148,11 @@ __device__ __forceinline__ void finishProduct(float sum, T* out, const T* bias, 
     *out = Element<T>::narrow(sum);
 }
 
-template <typename P, typename T>
+template <typename T, int ROW_TILES, int COLUMN_TILES, int DEPTH, int STAGES, bool VECTORS>
 __device__ __forceinline__ void product(const T* in, const T* weights, const T* bias, T* out, int rows, int columns,
                                         int depth, int epilogue) {
     extern __shared__ __align__(16) unsigned char productStages[];
+    using P = Pipe<T, ROW_TILES, COLUMN_TILES, DEPTH, STAGES, VECTORS>;
     int firstRow = blockIdx.y * P::ROWS;
     int firstColumn = blockIdx.x * P::COLUMNS;
     P pipe{in + static_cast<size_t>(firstRow) * depth,
@@ -183,31 +161,43 @@ __device__ __forceinline__ void product(const T* in, const T* weights, const T* 
            columns - firstColumn,
            depth,
            reinterpret_cast<T*>(productStages)};
-    typename P::Sums sums = {};
+    float sums[ROW_TILES][COLUMN_TILES][4] = {};
     pipe.sum(sums);
-    pipe.forEachSum(sums, [&](int row, int column, float sum) {
-        if (row < pipe.rows && column < pipe.columns) {
-            size_t at = static_cast<size_t>(firstRow + row) * columns + firstColumn + column;
-            finishProduct(sum, out + at, bias, firstColumn + column, epilogue);
+    int lane = threadIdx.x % 32;
+    int warp = threadIdx.x / 32;
+#pragma unroll
+    for (int i = 0; i < ROW_TILES; i++) {
+#pragma unroll
+        for (int j = 0; j < COLUMN_TILES; j++) {
+#pragma unroll
+            for (int x = 0; x < 4; x++) {
+                int row = firstRow + i * 16 + lane / 4 + x / 2 * 8;
+                int column = firstColumn + (warp * COLUMN_TILES + j) * 8 + lane % 4 * 2 + x % 2;
+                if (row < rows && column < columns) {
+                    finishProduct(sums[i][j][x], out + static_cast<size_t>(row) * columns + column, bias, column,
+                                  epilogue);
+                }
+            }
         }
-    });
+    }
 }
 
 }  // namespace weft
 
 // SIZE is the rows of a block; the numbers are also those of KernelSet.java. `deep` takes all of a multiprocessor's shared
 // memory, for grids of no more than a block each.
-#define PRODUCT_KERNEL(NAME, T, SIZE, ...)                                                                     \
-    extern "C" __global__ void __launch_bounds__(Pipe<T, __VA_ARGS__>::THREADS)                                \
+#define PRODUCT_KERNEL(NAME, T, SIZE, ROW_TILES, COLUMN_TILES, DEPTH, STAGES, VECTORS)                         \
+    extern "C" __global__ void __launch_bounds__(PRODUCT_THREADS)                                              \
         product_##SIZE##_##NAME(const T* in, const T* weights, const T* bias, T* out, int rows, int columns,   \
                                 int depth, int epilogue) {                                                     \
-        product<Pipe<T, __VA_ARGS__>>(in, weights, bias, out, rows, columns, depth, epilogue);                 \
+        product<T, ROW_TILES, COLUMN_TILES, DEPTH, STAGES, VECTORS>(in, weights, bias, out, rows, columns,     \
+                                                                    depth, epilogue);                          \
     }
 
-#define PRODUCT_KERNELS(NAME, T)                                 \
-    PRODUCT_KERNEL(NAME, T, 16, 4, 1, 1, 1, 128, 7, true)        \
-    PRODUCT_KERNEL(NAME, T, 16_deep, 4, 1, 1, 1, 128, 16, true)  \
-    PRODUCT_KERNEL(NAME, T, any, 4, 1, 1, 2, 64, 3, false)
+#define PRODUCT_KERNELS(NAME, T)                           \
+    PRODUCT_KERNEL(NAME, T, 16, 1, 1, 128, 7, true)        \
+    PRODUCT_KERNEL(NAME, T, 16_deep, 1, 1, 128, 16, true)  \
+    PRODUCT_KERNEL(NAME, T, any, 2, 1, 64, 3, false)
 
 PRODUCT_KERNELS(f16, __half)
 PRODUCT_KERNELS(bf16, __nv_bfloat16)
