@@ -168,7 +168,8 @@ final class Bench implements AutoCloseable {
     /** What the step in the middle holds in full blocks. */
     private DecodeLoad halfway() {
         int blockTokens = runtime.cache().geometry().blockTokens();
-        int cachedTokens = load.promptTokens() + load.generatedTokens() / 2;
+        // The first decode step finds the prompt, the last all but two of the tokens.
+        int cachedTokens = load.promptTokens() + (load.generatedTokens() - 2) / 2;
         return new DecodeLoad(
                 load.batch(),
                 Math.max(1, cachedTokens / blockTokens * blockTokens),
