@@ -11,6 +11,7 @@ import io.weft.device.Embedding;
 import io.weft.device.Epilogue;
 import io.weft.device.Event;
 import io.weft.device.Graph;
+import io.weft.device.HostBuffer;
 import io.weft.device.Linear;
 import io.weft.device.Norm;
 import io.weft.device.RandomTensor;
@@ -22,6 +23,7 @@ import io.weft.device.TensorView;
 import io.weft.device.check.AttentionCase.Division;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
@@ -96,6 +98,7 @@ public final class KernelChecks {
     public static void run(Device reference, Device tested, Extent extent, Consumer<Result> results) {
         KernelChecks checks = new KernelChecks(reference, tested, extent, results);
         checks.copies();
+        checks.pieces();
         checks.rowsBetweenPitches();
         checks.graphs();
         checks.weights();
@@ -299,6 +302,42 @@ public final class KernelChecks {
             sameBits(name + ", twice", expectedSecond, tested.read(out));
             graph.close();
         });
+    }
+
+    /** Pieces of unequal length, the last in memory first, from the host and on the device. */
+    private void pieces() {
+        for (int count : new int[] {1, 7, 33, 257}) {
+            int[] starts = new int[count + 1];
+            for (int i = 0; i < count; i++) {
+                starts[i + 1] = starts[i] + 1 + 37 * i % 101;
+            }
+            int elements = starts[count];
+            float[] in = values(elements, 1);
+            float[] expected = new float[elements];
+            HostBuffer host = tested.device().allocateHost("pieces", (long) elements * tested.elementBytes());
+            tested.clear();
+            DeviceBuffer first = tested.elements(in);
+            List<HostBuffer> onHost = new ArrayList<>();
+            List<DeviceBuffer> onDevice = new ArrayList<>();
+            int at = 0;
+            for (int i = count - 1; i >= 0; i--) {
+                int length = starts[i + 1] - starts[i];
+                System.arraycopy(in, starts[i], expected, at, length);
+                at += length;
+                long offset = (long) starts[i] * tested.elementBytes();
+                onHost.add(host.slice(offset, (long) length * tested.elementBytes()));
+                onDevice.add(first.slice(offset, (long) length * tested.elementBytes()));
+            }
+            for (int i = 0; i < elements; i++) {
+                Workbench.encode(type, host.segment(), i, in[i]);
+            }
+            DeviceBuffer fromHost = tested.elements(elements);
+            tested.stream().copyToDevice(onHost, fromHost);
+            sameBits("%d pieces from the host".formatted(count), expected, tested.read(fromHost));
+            DeviceBuffer fromDevice = tested.elements(elements);
+            tested.stream().copyOnDevice(onDevice, fromDevice);
+            sameBits("%d pieces on the device".formatted(count), expected, tested.read(fromDevice));
+        }
     }
 
     /** Weights from files of every element type, and made on the device, must be the nearest numbers. */
