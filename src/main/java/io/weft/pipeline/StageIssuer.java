@@ -277,12 +277,11 @@ final class StageIssuer {
     private void takeUp(Stream stream, StepContext step) {
         for (StepSequence sequence : step.batch().sequences()) {
             for (CacheSequence.Arrival arrival : sequence.cache().arrivals()) {
-                long blockLayerBytes =
-                        geometry.blockLayerBytes(arrival.to().form().content());
+                List<HostBuffer> layers = new ArrayList<>();
                 for (int layer = 0; layer < dimensions.layers(); layer++) {
-                    stream.copyToDevice(
-                            arrival.from().layer(layer, 1), arrival.to().layer(layer, blockLayerBytes));
+                    layers.add(arrival.from().layer(layer, 1));
                 }
+                stream.copyToDevice(layers, arrival.to().memory());
             }
         }
     }
