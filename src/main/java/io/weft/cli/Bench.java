@@ -372,7 +372,6 @@ final class Bench implements AutoCloseable {
         long nanos = System.nanoTime() - started;
         Instant ended = Instant.now();
         finish(batch, members, tokens);
-        Timeline predicted = assembly.costs().simulator().play(plan);
         Optional<Timeline> measured = timeline.get();
         measured.ifPresent(stages -> lastObserved = Optional.of(new ObservedStep(
                 sequences.getFirst().tokens() - load.promptTokens(),
@@ -382,7 +381,7 @@ final class Bench implements AutoCloseable {
                 plan.linkInBytes(),
                 StepTokens.of(plan.shape(), runtime.cache().geometry().blockTokens()),
                 nanos,
-                predicted,
+                assembly.costs().simulator().play(plan),
                 stages)));
         return new Measured(
                 nanos,
