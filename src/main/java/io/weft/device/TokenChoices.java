@@ -2,6 +2,7 @@ package io.weft.device;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.List;
 
 /**
  * How rows of logits become tokens, see {@link Kernels#chooseTokens}. {@code src/main/cuda/sampling.cuh} has the same
@@ -19,6 +20,24 @@ public record TokenChoices(DeviceBuffer rows, DeviceBuffer edits) {
     public static final int VOCABULARY_MOST = 1 << 22;
 
     private static final double SHARE_UNITS = 0x1p63;
+
+    /** Rows as an array for the device. */
+    public static MemorySegment rowArray(List<Row> rows) {
+        MemorySegment array = MemorySegment.ofArray(new long[rows.size() * ROW_BYTES / Long.BYTES]);
+        for (int i = 0; i < rows.size(); i++) {
+            rows.get(i).write(array, i);
+        }
+        return array;
+    }
+
+    /** Edits as an array for the device. */
+    public static MemorySegment editArray(List<Edit> edits) {
+        MemorySegment array = MemorySegment.ofArray(new long[edits.size() * EDIT_BYTES / Long.BYTES]);
+        for (int i = 0; i < edits.size(); i++) {
+            edits.get(i).write(array, i);
+        }
+        return array;
+    }
 
     /** Refuses a vocabulary that is empty or too large. */
     public static void requireVocabulary(int vocabulary) {

@@ -20,6 +20,7 @@ import io.weft.model.ModelDimensions;
 import io.weft.model.ModelWeights;
 import io.weft.profile.Stopwatch.Work;
 import java.lang.foreign.MemorySegment;
+import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 
@@ -241,11 +242,8 @@ final class LayerProbe {
         if (!division.fits()) {
             return List.of();
         }
-        MemorySegment likeliest = MemorySegment.ofArray(new long[rows * TokenChoices.ROW_BYTES / Long.BYTES]);
-        for (int row = 0; row < rows; row++) {
-            new TokenChoices.Row(0, 0, 1, 1, 1, 0, 0).write(likeliest, row);
-        }
-        scratch.upload(likeliest, choices);
+        TokenChoices.Row likeliest = new TokenChoices.Row(0, 0, 1, 1, 1, 0, 0);
+        scratch.upload(TokenChoices.rowArray(Collections.nCopies(rows, likeliest)), choices);
         TokenChoices how = new TokenChoices(choices, choices.slice(0, 0));
         return List.of((stream, repeat) -> {
             kernels.norm(stream, weights.finalNorm(), in, in, rows);

@@ -5,7 +5,6 @@ import io.weft.device.ElementType;
 import io.weft.device.TokenChoices;
 import io.weft.device.TokenChoices.Edit;
 import io.weft.device.TokenChoices.Row;
-import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
@@ -69,17 +68,9 @@ final class ChoiceCase {
 
     /** The tokens of all rows, {@code batch} rows at once. */
     float[] run(Workbench bench, int batch) {
-        MemorySegment rowArray = MemorySegment.ofArray(new long[rows.size() * TokenChoices.ROW_BYTES / Long.BYTES]);
-        for (int i = 0; i < rows.size(); i++) {
-            rows.get(i).write(rowArray, i);
-        }
-        MemorySegment editArray = MemorySegment.ofArray(new long[edits.size() * TokenChoices.EDIT_BYTES / Long.BYTES]);
-        for (int i = 0; i < edits.size(); i++) {
-            edits.get(i).write(editArray, i);
-        }
         DeviceBuffer from = bench.elements(logits);
-        DeviceBuffer choices = bench.bytes(rowArray);
-        DeviceBuffer changes = bench.bytes(editArray);
+        DeviceBuffer choices = bench.bytes(TokenChoices.rowArray(rows));
+        DeviceBuffer changes = bench.bytes(TokenChoices.editArray(edits));
         DeviceBuffer scores = bench.poisoned((long) logits.length * Float.BYTES);
         DeviceBuffer tokens = bench.poisoned((long) rows.size() * Integer.BYTES);
         long rowBytes = (long) vocabulary * bench.elementBytes();

@@ -354,10 +354,7 @@ public final class KernelTimings {
     }
 
     private void tokens(String name, TokenChoices.Row row, int rows) {
-        long[] words = new long[rows * TokenChoices.ROW_BYTES / Long.BYTES];
-        for (int i = 0; i < rows; i++) {
-            row.write(MemorySegment.ofArray(words), i);
-        }
+        long[] words = TokenChoices.rowArray(Collections.nCopies(rows, row)).toArray(ValueLayout.JAVA_LONG);
         TokenChoices choices = new TokenChoices(write(0, words), index.slice(0, 0));
         DeviceBuffer tokens = index.from(1L << 20);
         time(

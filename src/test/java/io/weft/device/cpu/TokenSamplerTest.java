@@ -56,15 +56,8 @@ class TokenSamplerTest {
     }
 
     private int[] choose(float[] logits, List<Row> rows, List<Edit> edits) {
-        MemorySegment rowArray = MemorySegment.ofArray(new long[rows.size() * TokenChoices.ROW_BYTES / Long.BYTES]);
-        for (int i = 0; i < rows.size(); i++) {
-            rows.get(i).write(rowArray, i);
-        }
-        MemorySegment editArray = MemorySegment.ofArray(new long[edits.size() * TokenChoices.EDIT_BYTES / Long.BYTES]);
-        for (int i = 0; i < edits.size(); i++) {
-            edits.get(i).write(editArray, i);
-        }
-        TokenChoices choices = new TokenChoices(upload(rowArray), upload(editArray));
+        TokenChoices choices =
+                new TokenChoices(upload(TokenChoices.rowArray(rows)), upload(TokenChoices.editArray(edits)));
         DeviceBuffer scores = device.allocate("scores", (long) logits.length * Float.BYTES);
         DeviceBuffer tokens = device.allocate("tokens", (long) rows.size() * Integer.BYTES);
         DeviceBuffer from = upload(MemorySegment.ofArray(logits));
