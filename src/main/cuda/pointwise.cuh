@@ -493,3 +493,11 @@ extern "C" __global__ void __launch_bounds__(128)
     }
     copyRow(values + static_cast<size_t>(index) * rowBytes, out + static_cast<size_t>(row) * rowBytes, rowBytes);
 }
+
+// Each block copies `partBytes` of host memory, which its threads read over the link themselves.
+extern "C" __global__ void __launch_bounds__(128)
+    read_host(const char* from, char* to, long long bytes, int partBytes) {
+    beginKernel();
+    long long at = static_cast<long long>(blockIdx.x) * partBytes;
+    copyRow(from + at, to + at, static_cast<int>(min(bytes - at, static_cast<long long>(partBytes))));
+}

@@ -85,6 +85,12 @@ public interface Kernels {
     void gatherRows(Stream stream, DeviceBuffer values, int rowBytes, DeviceBuffer indices, DeviceBuffer out, int rows);
 
     /**
+     * Copies host memory to the device as a kernel that reads it over the link: for some kilobytes that must not queue
+     * behind the copies of another stream. Both have the same length.
+     */
+    void readHost(Stream stream, HostBuffer from, DeviceBuffer to);
+
+    /**
      * Lets rows attend to ranges of tokens and merges the partial results into their running state (Milakov and
      * Gimelshein 2018; Dao et al. 2022). For each cell of the token grid, in order: {@code s_t = scale·q·k_t}, {@code m
      * = max s_t}, {@code l = Σ e^(s_t − m)}, {@code acc = Σ e^(s_t − m)·v_t}, then the merge. The partial of a cell and

@@ -337,6 +337,9 @@ public final class KernelChecks {
             DeviceBuffer fromDevice = tested.elements(elements);
             tested.stream().copyOnDevice(onDevice, fromDevice);
             sameBits("%d pieces on the device".formatted(count), expected, tested.read(fromDevice));
+            DeviceBuffer whole = tested.elements(elements);
+            tested.kernels().readHost(tested.stream(), host.slice(0, whole.bytes()), whole);
+            sameBits("readHost of %d bytes".formatted(whole.bytes()), in, tested.read(whole));
         }
     }
 

@@ -12,6 +12,7 @@ import io.weft.device.BlockBases;
 import io.weft.device.DeviceBuffer;
 import io.weft.device.Embedding;
 import io.weft.device.Epilogue;
+import io.weft.device.HostBuffer;
 import io.weft.device.Kernels;
 import io.weft.device.Linear;
 import io.weft.device.Norm;
@@ -169,6 +170,14 @@ final class CpuKernels implements Kernels {
                 Memory.copy(values.slice(offset, rowBytes).address(), to + (long) row * rowBytes, rowBytes);
             }
         });
+    }
+
+    @Override
+    public void readHost(Stream stream, HostBuffer from, DeviceBuffer to) {
+        if (from.bytes() != to.bytes()) {
+            throw new IllegalArgumentException("from has " + from.bytes() + " bytes, must have " + to.bytes());
+        }
+        issue(stream, () -> Memory.copy(from.address(), to.address(), to.bytes()));
     }
 
     @Override

@@ -9,6 +9,7 @@ import io.weft.device.DeviceBuffer;
 import io.weft.device.ElementType;
 import io.weft.device.Embedding;
 import io.weft.device.Epilogue;
+import io.weft.device.HostBuffer;
 import io.weft.device.Kernels;
 import io.weft.device.Linear;
 import io.weft.device.Norm;
@@ -23,6 +24,7 @@ import org.jspecify.annotations.Nullable;
 final class CudaKernels implements Kernels {
     private static final int THREADS = 256;
     private static final int ROW_COPY_THREADS = 128;
+
     private static final int CHOOSE_THREADS = 1024;
     private static final int NORM_THREADS_MOST = 1024;
     private static final int WARP = 32;
@@ -39,6 +41,9 @@ final class CudaKernels implements Kernels {
     private static final int NORM_ROW_VECTORS = 2;
 
     private static final int VECTOR_BYTES = 16;
+    /** One access of each thread: what waits for the link then waits once. */
+    private static final int HOST_PART_BYTES = ROW_COPY_THREADS * VECTOR_BYTES;
+
     private static final float LOG2_E = 1.44269504f;
     /** Turns no dimension. */
     private static final CudaRotaryTable NO_ROTARY = new CudaRotaryTable(0, 0, 0, 0);
@@ -370,6 +375,24 @@ final class CudaKernels implements Kernels {
                 .add(to)
                 .add(faults);
         cudaStream.launch(kernels.gatherRows, rows, 1, 1, ROW_COPY_THREADS, arguments);
+    }
+
+    @Override
+    public void readHost(Stream stream, HostBuffer from, DeviceBuffer to) {
+        if (from.bytes() != to.bytes()) {
+            throw new IllegalArgumentException("from has " + from.bytes() + " bytes, must have " + to.bytes());
+        }
+        CudaStream cudaStream = (CudaStream) stream;
+        if (to.bytes() == 0 || !cudaStream.isOpen()) {
+            return;
+        }
+        ArgumentBlock arguments = context.arguments()
+                .add(from.address())
+                .add(to.address())
+                .add(to.bytes())
+                .add(HOST_PART_BYTES);
+        int blocks = Math.toIntExact(Math.ceilDiv(to.bytes(), (long) HOST_PART_BYTES));
+        cudaStream.launch(kernels.readHost, blocks, 1, 1, ROW_COPY_THREADS, arguments);
     }
 
     @Override

@@ -34,6 +34,7 @@ final class KernelSet {
     final CudaKernel convertBf16;
     final CudaKernel toFloat;
     final CudaKernel gatherRows;
+    final CudaKernel readHost;
     final CudaKernel mergeFew;
     /** For products of few rows. */
     final Product product16;
@@ -141,6 +142,7 @@ final class KernelSet {
         convertBf16 = loader.load("convert_bf16_" + type, 3);
         toFloat = loader.load("to_float_" + type, 3);
         gatherRows = loader.load("gather_rows", 6);
+        readHost = loader.load("read_host", 4);
         mergeFew = loader.load("merge_few_" + type, ATTEND_ARGUMENTS + PARTIALS_ARGUMENTS);
         product16 = Product.load(loader, "16", type, 16, 128, 7);
         product16Deep = Product.loadDeep(loader, "16_deep", type, 16, 128, 16, sharedBytesMost, product16);
