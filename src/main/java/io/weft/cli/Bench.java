@@ -32,6 +32,7 @@ import io.weft.plan.StageTiming;
 import io.weft.plan.StepPlan;
 import io.weft.plan.StepTokens;
 import io.weft.plan.Timeline;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -47,6 +48,7 @@ import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import java.util.function.ToDoubleFunction;
+import java.util.stream.IntStream;
 
 /** Measures decode steps of equal sequences with random prompts. */
 final class Bench implements AutoCloseable {
@@ -106,19 +108,20 @@ final class Bench implements AutoCloseable {
     /**
      * One decode step.
      *
-     * @param nanos from planning to tokens on the host
+     * @param nanos from the end of the step before to tokens on the host
      * @param issueNanos that planning and issuing took
      * @param linkBytes of cached tokens to the device
-     * @param measured when its stages ran; empty for a step without observers
-     * @param predictedNanos what the simulator says
+     * @param observed with its stages' times and what the simulator says; empty for a step without observers
      */
-    private record Measured(
-            long nanos, long issueNanos, long linkBytes, Optional<Timeline> measured, long predictedNanos) {
-        /** That the link to the device was busy. */
-        Optional<Long> linkBusyNanos() {
-            return measured.map(timeline -> timeline.busyNanos(Lane.LINK_IN));
-        }
-    }
+    private record Measured(long nanos, long issueNanos, long linkBytes, Optional<ObservedStep> observed) {}
+
+    /** One step in so many is observed. The one behind it waits for what observing takes, and is not counted. */
+    private static final int STEPS_PER_OBSERVED = 4;
+
+    /** Steps before the first that is measured, at most: until the code that issues them is compiled. */
+    private static final int WARM_UP_STEPS = 100;
+
+    private static final Duration WARM_UP = Duration.ofSeconds(2);
 
     private static final Supplier<Optional<Timeline>> UNOBSERVED = Optional::empty;
 
@@ -230,17 +233,26 @@ final class Bench implements AutoCloseable {
         long started = System.nanoTime();
         prefill();
         double prefillSeconds = (System.nanoTime() - started) / 1e9;
+        warmUp();
         List<Measured> steps = new ArrayList<>();
+        long endedNanos = System.nanoTime();
         while (steps.size() < load.generatedTokens() - 1) {
-            steps.add(steps.size() % 2 == 0 ? decode(this::observed) : decode(step -> UNOBSERVED));
-            progress.accept("%s %s: decode %d of %d"
-                    .formatted(load.label(), schedule, steps.size(), load.generatedTokens() - 1));
+            boolean isObserved = steps.size() % STEPS_PER_OBSERVED == 0;
+            steps.add(decode(endedNanos, isObserved ? this::observed : step -> UNOBSERVED));
+            endedNanos = System.nanoTime();
+            if (isObserved) {
+                progress.accept("%s %s: decode %d of %d"
+                        .formatted(load.label(), schedule, steps.size(), load.generatedTokens() - 1));
+            }
         }
-        // Events around every stage take time of their own, so an observed step tells of the link alone.
-        List<Measured> plain = unobserved(steps);
-        double totalNanos = plain.stream().mapToLong(Measured::nanos).sum();
-        double stepMillis = median(plain, Measured::nanos) / 1e6;
-        double predictedMillis = median(plain, Measured::predictedNanos) / 1e6;
+        List<Measured> counted = counted(steps);
+        List<ObservedStep> observed =
+                steps.stream().flatMap(step -> step.observed().stream()).toList();
+        lastObserved = Optional.of(observed.getLast());
+        double totalNanos = counted.stream().mapToLong(Measured::nanos).sum();
+        double stepMillis = median(counted, Measured::nanos) / 1e6;
+        long pauseNanos = assembly.costs().simulator().pauseNanos();
+        double predictedMillis = median(observed, step -> step.predicted().totalNanos() + pauseNanos) / 1e6;
         return new BenchReport(
                 schedule,
                 runtime.model().id(),
@@ -259,18 +271,14 @@ final class Bench implements AutoCloseable {
                 tokensByForm(),
                 prefillSeconds,
                 stepMillis,
-                plain.size() * load.batch() / (totalNanos / 1e9),
+                counted.size() * load.batch() / (totalNanos / 1e9),
                 steps.stream().mapToLong(Measured::linkBytes).average().orElse(0),
-                median(
-                        steps.stream()
-                                .filter(step -> step.linkBusyNanos().isPresent())
-                                .toList(),
-                        step -> step.linkBusyNanos().orElseThrow() / (double) step.nanos()),
+                median(observed, step -> step.measured().busyNanos(Lane.LINK_IN) / (double) step.wallNanos()),
                 predictedMillis,
                 predictedMillis / stepMillis,
                 100 * (predictedMillis / stepMillis - 1),
                 bound.stepNanos() / 1e6,
-                median(plain, Measured::issueNanos) / 1e6);
+                median(counted, Measured::issueNanos) / 1e6);
     }
 
     /** Where the tokens of full blocks lie. */
@@ -287,7 +295,7 @@ final class Bench implements AutoCloseable {
         return tokens;
     }
 
-    private static double median(List<Measured> steps, ToDoubleFunction<Measured> figure) {
+    private static <S> double median(List<S> steps, ToDoubleFunction<S> figure) {
         double[] sorted = steps.stream().mapToDouble(figure).sorted().toArray();
         int middle = sorted.length / 2;
         return sorted.length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
@@ -335,11 +343,13 @@ final class Bench implements AutoCloseable {
         return new StepSequence(sequences.get(sequence), tokens, LogitRows.NONE, choice);
     }
 
-    /** Those without observers, or all if there are none. */
-    private static List<Measured> unobserved(List<Measured> steps) {
-        List<Measured> without =
-                steps.stream().filter(step -> step.linkBusyNanos().isEmpty()).toList();
-        return without.isEmpty() ? steps : without;
+    /** Those that no observer has touched, or all if there are none. */
+    private static List<Measured> counted(List<Measured> steps) {
+        List<Measured> untouched = IntStream.range(0, steps.size())
+                .filter(i -> i % STEPS_PER_OBSERVED > 1)
+                .mapToObj(steps::get)
+                .toList();
+        return untouched.isEmpty() ? steps : untouched;
     }
 
     /** Subscribes to a step's stages; when they ran once it has. */
@@ -354,41 +364,46 @@ final class Bench implements AutoCloseable {
         return lastObserved;
     }
 
-    private Measured decode(Function<Step, Supplier<Optional<Timeline>>> observation) {
-        List<Integer> members = new ArrayList<>();
-        List<StepSequence> parts = new ArrayList<>();
-        for (int i = 0; i < load.batch(); i++) {
-            members.add(i);
-            parts.add(part(i, List.of(lastTokens[i]), Optional.of(TokenChoice.likeliest())));
+    /** Decodes the same tokens again and again: a step whose tokens are not committed leaves the cache as it was. */
+    private void warmUp() {
+        long startedNanos = System.nanoTime();
+        for (int i = 0; i < WARM_UP_STEPS && System.nanoTime() - startedNanos < WARM_UP.toNanos(); i++) {
+            StepBatch batch = decodeBatch();
+            await(runtime.pipeline().step(batch, planning.planner().plan(batch.shape())));
         }
-        StepBatch batch = new StepBatch(parts);
-        long started = System.nanoTime();
+    }
+
+    private StepBatch decodeBatch() {
+        return new StepBatch(IntStream.range(0, load.batch())
+                .mapToObj(i -> part(i, List.of(lastTokens[i]), Optional.of(TokenChoice.likeliest())))
+                .toList());
+    }
+
+    /** @param startedNanos when the step before had ended */
+    private Measured decode(long startedNanos, Function<Step, Supplier<Optional<Timeline>>> observation) {
+        StepBatch batch = decodeBatch();
+        long issueStartedNanos = System.nanoTime();
         StepPlan plan = planning.planner().plan(batch.shape());
         Step step = runtime.pipeline().step(batch, plan);
         Supplier<Optional<Timeline>> timeline = observation.apply(step);
         CompletableFuture<StepResult> result = step.result().subscribeAsCompletionStage();
-        long issued = System.nanoTime();
+        long issueNanos = System.nanoTime() - issueStartedNanos;
         StepResult tokens = result.join();
-        long nanos = System.nanoTime() - started;
+        long nanos = System.nanoTime() - startedNanos;
         Instant ended = Instant.now();
-        finish(batch, members, tokens);
-        Optional<Timeline> measured = timeline.get();
-        measured.ifPresent(stages -> lastObserved = Optional.of(new ObservedStep(
-                sequences.getFirst().tokens() - load.promptTokens(),
-                ended,
-                batch.sequences().size(),
-                batch.rows(),
-                plan.linkInBytes(),
-                StepTokens.of(plan.shape(), runtime.cache().geometry().blockTokens()),
-                nanos,
-                assembly.costs().simulator().play(plan),
-                stages)));
-        return new Measured(
-                nanos,
-                issued - started,
-                plan.linkInBytes(),
-                measured,
-                assembly.costs().stepNanos(plan));
+        finish(batch, IntStream.range(0, load.batch()).boxed().toList(), tokens);
+        Optional<ObservedStep> observed = timeline.get()
+                .map(stages -> new ObservedStep(
+                        sequences.getFirst().tokens() - load.promptTokens(),
+                        ended,
+                        batch.sequences().size(),
+                        batch.rows(),
+                        plan.linkInBytes(),
+                        StepTokens.of(plan.shape(), runtime.cache().geometry().blockTokens()),
+                        nanos,
+                        assembly.costs().simulator().play(plan),
+                        stages));
+        return new Measured(nanos, issueNanos, plan.linkInBytes(), observed);
     }
 
     private static StepResult await(Step step) {

@@ -25,11 +25,12 @@ import org.jspecify.annotations.Nullable;
  * @param forms that full blocks may have
  * @param tokensByForm where the tokens of full blocks lay in the end
  * @param prefillSeconds until the prompts were cached
- * @param stepMillisMedian median of the decode steps, from planning to tokens on the host
- * @param tokensPerSecond generated tokens over the time of all decode steps
+ * @param stepMillisMedian median of the decode steps, from tokens on the host to the next ones there
+ * @param tokensPerSecond generated tokens over the time of the decode steps
  * @param linkBytesPerStep bytes of cached tokens to the device in a step, mean
- * @param linkBusyRatio share of the step in which the link to the device was busy, median
- * @param predictedStepMillis median of what the simulator says of the same steps
+ * @param linkBusyRatio share of the step in which the link to the device was busy, median of the observed steps; those
+ *     stages count that the step before began
+ * @param predictedStepMillis median of what the simulator says of the observed steps, which lie between the others
  * @param predictedRatio prediction over measurement
  * @param deviationPercent by how much the prediction is too long, or, if negative, too short
  * @param boundMillis the linear programme's shortest step, which knows neither fill nor drain, with these forms and
