@@ -62,15 +62,36 @@ final class StageIssuer {
      * @param plan how
      * @param arrays its index arrays on the device
      * @param staging memory that {@code plan.staging()} divides
+     * @param firstSlot the slot that it uses first
+     * @param sources where chunks come from, one entry a chunk
      */
-    record StepContext(StepBatch batch, StepPlan plan, StepIndex.Arrays arrays, DeviceBuffer staging) {
+    record StepContext(
+            StepBatch batch,
+            StepPlan plan,
+            StepIndex.Arrays arrays,
+            DeviceBuffer staging,
+            int firstSlot,
+            List<Sources> sources) {
+        static StepContext of(
+                StepBatch batch, StepPlan plan, StepIndex.Arrays arrays, DeviceBuffer staging, int firstSlot) {
+            List<Sources> sources = plan.chunks().stream()
+                    .map(chunk -> new Sources(runs(chunk.hostActivations(), batch), runs(chunk.hostKeyValues(), batch)))
+                    .toList();
+            return new StepContext(batch, plan, arrays, staging, firstSlot, sources);
+        }
+
+        /** The same for a step that continues this one. */
+        StepContext next() {
+            return new StepContext(batch, plan, arrays, staging, plan.nextFirstSlot(firstSlot), sources);
+        }
+
         Chunk chunk(int chunk) {
             return plan.chunks().get(chunk);
         }
 
         DeviceBuffer slot(int layer, int chunk) {
             StagingLayout layout = plan.staging();
-            return staging.slice(layout.slotOffset(plan.slot(layer, chunk)), layout.slotBytes());
+            return staging.slice(layout.slotOffset(plan.slot(firstSlot, layer, chunk)), layout.slotBytes());
         }
 
         DeviceBuffer recomputed() {
@@ -83,9 +104,40 @@ final class StageIssuer {
         }
     }
 
+    /** Where a chunk's blocks on the host lie, in the order of the chunk. */
+    private record Sources(List<HostBlocks> activations, List<HostBlocks> keyValues) {}
+
+    /** Blocks that are neighbours in host memory, in every layer. */
+    private record HostBlocks(BlockHome.OnHost first, int blocks) {}
+
+    private static List<HostBlocks> runs(List<BlockRun> runs, StepBatch batch) {
+        List<HostBlocks> neighbours = new ArrayList<>();
+        BlockHome.@Nullable OnHost first = null;
+        int blocks = 0;
+        for (BlockRun run : runs) {
+            CacheSequence sequence = batch.sequences().get(run.sequence()).cache();
+            for (int block = run.firstBlock(); block < run.firstBlock() + run.blocks(); block++) {
+                BlockHome.OnHost home = onHost(sequence, block);
+                if (first != null && home.follows(first, blocks)) {
+                    blocks++;
+                } else {
+                    if (first != null) {
+                        neighbours.add(new HostBlocks(first, blocks));
+                    }
+                    first = home;
+                    blocks = 1;
+                }
+            }
+        }
+        if (first != null) {
+            neighbours.add(new HostBlocks(first, blocks));
+        }
+        return neighbours;
+    }
+
     void issue(Stage stage, Stream stream, StepContext step) {
         switch (stage) {
-            case Stage.Upload upload -> index.upload(stream);
+            case Stage.Upload upload -> index.upload(kernels, stream);
             case Stage.Embed embed -> embed(embed, stream, step);
             case Stage.Transfer transfer -> transfer(transfer, stream, step);
             case Stage.Gather gather -> gather(gather, stream, step);
@@ -112,40 +164,22 @@ final class StageIssuer {
     }
 
     private void transfer(Stage.Transfer stage, Stream stream, StepContext step) {
-        Chunk chunk = step.chunk(stage.chunk());
+        Sources sources = step.sources().get(stage.chunk());
         DeviceBuffer slot = step.slot(stage.layer(), stage.chunk());
         switch (stage.content()) {
-            case ACTIVATION -> copyRuns(chunk.hostActivations(), stage.layer(), slot, stream, step);
+            case ACTIVATION -> copy(sources.activations(), stage.layer(), slot, stream);
             case KEY_VALUE -> {
-                DeviceBuffer keyValues = slot.from(StagingLayout.keyValueOffset(geometry, chunk));
-                copyRuns(chunk.hostKeyValues(), stage.layer(), keyValues, stream, step);
+                long offset = StagingLayout.keyValueOffset(geometry, step.chunk(stage.chunk()));
+                copy(sources.keyValues(), stage.layer(), slot.from(offset), stream);
             }
         }
     }
 
-    /**
-     * Copies blocks into {@code to} one after the other; blocks that are neighbours in host memory cross in one piece.
-     */
-    private static void copyRuns(List<BlockRun> runs, int layer, DeviceBuffer to, Stream stream, StepContext step) {
-        List<HostBuffer> pieces = new ArrayList<>();
-        BlockHome.@Nullable OnHost first = null;
-        int blocks = 0;
-        for (BlockRun run : runs) {
-            for (int block = run.firstBlock(); block < run.firstBlock() + run.blocks(); block++) {
-                BlockHome.OnHost home = onHost(step.sequence(run.sequence()), block);
-                if (first != null && home.follows(first, blocks)) {
-                    blocks++;
-                } else {
-                    if (first != null) {
-                        pieces.add(first.layer(layer, blocks));
-                    }
-                    first = home;
-                    blocks = 1;
-                }
-            }
-        }
-        if (first != null) {
-            pieces.add(first.layer(layer, blocks));
+    /** Copies blocks into {@code to} one after the other. */
+    private static void copy(List<HostBlocks> from, int layer, DeviceBuffer to, Stream stream) {
+        List<HostBuffer> pieces = new ArrayList<>(from.size());
+        for (HostBlocks neighbours : from) {
+            pieces.add(neighbours.first().layer(layer, neighbours.blocks()));
         }
         stream.copyToDevice(pieces, to.slice(0, HostBuffer.bytes(pieces)));
     }

@@ -23,6 +23,11 @@ public record StepBatch(List<StepSequence> sequences) {
                 .sum();
     }
 
+    /** The cached tokens of its sequences. */
+    List<CacheSequence> caches() {
+        return sequences.stream().map(StepSequence::cache).toList();
+    }
+
     /** What comes out. */
     public HeadShape head() {
         int rows = 0;

@@ -8,6 +8,7 @@ import io.weft.device.AttentionWork;
 import io.weft.device.BlockBases.Base;
 import io.weft.device.DeviceBuffer;
 import io.weft.device.HostBuffer;
+import io.weft.device.Kernels;
 import io.weft.device.RowPlaces;
 import io.weft.device.Stream;
 import io.weft.device.TokenChoices;
@@ -25,7 +26,7 @@ import java.util.List;
 
 /**
  * The index arrays of a step: which token stands where, which block lies where, who attends to what, how tokens are
- * chosen. They are written on the host, cross the link in one copy at the start of the step, and serve all layers.
+ * chosen. They are written on the host, cross the link at the start of the step, and serve all layers.
  */
 final class StepIndex {
     static final int ALIGNMENT_BYTES = 16;
@@ -119,8 +120,8 @@ final class StepIndex {
     }
 
     /** Sends what was written to the device. */
-    void upload(Stream stream) {
-        stream.copyToDevice(host.slice(0, usedBytes), device.slice(0, usedBytes));
+    void upload(Kernels kernels, Stream stream) {
+        kernels.readHost(stream, host.slice(0, usedBytes), device.slice(0, usedBytes));
     }
 
     private DeviceBuffer writeHeadRows(StepBatch batch, HeadRows head, int[] firstRows) {

@@ -20,11 +20,17 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
-/** Issues steps: one stream a lane, events where the plan says that a stage waits for one of another lane. */
+/**
+ * Issues steps: one stream a lane, events where the plan says that a stage waits for one of another lane. Behind a step
+ * it issues the transfers that {@linkplain StepPlan#ahead begin} the next one, if that brings the same blocks: then the
+ * link does not wait for the end of the step, for its tokens, and for the next plan. If the next step turns out to be
+ * another, they were in vain.
+ */
 public final class StepPipeline {
     private final StepIndex index;
     private final StageIssuer issuer;
@@ -35,6 +41,11 @@ public final class StepPipeline {
     private final EventPool marks;
     private final EventPool timedMarks;
     private final Event idle;
+    /** Marks of transfers that were issued ahead: those of this step, which observers may ask, and of the next. */
+    private EventPool aheadMarks;
+
+    private EventPool nextAheadMarks;
+    private @Nullable Ahead ahead;
 
     /** @param workspace allocated for the same weights and geometry */
     public StepPipeline(Device device, ModelWeights weights, KvCache cache, Workspace workspace) {
@@ -49,6 +60,22 @@ public final class StepPipeline {
         this.marks = new EventPool(device, Event.Timing.UNTIMED);
         this.timedMarks = new EventPool(device, Event.Timing.TIMED);
         this.idle = device.event(Event.Timing.UNTIMED);
+        this.aheadMarks = new EventPool(device, Event.Timing.TIMED);
+        this.nextAheadMarks = new EventPool(device, Event.Timing.TIMED);
+    }
+
+    /**
+     * Transfers that were issued for the next step.
+     *
+     * @param before the step behind which they were issued
+     * @param last their last mark
+     */
+    private record Ahead(StageIssuer.StepContext before, Event last) {
+        /** Whether a step begins with them: it reads the same full blocks, which never change. */
+        boolean begin(StepBatch batch, StepPlan plan) {
+            return plan.continues(before.plan())
+                    && batch.caches().equals(before.batch().caches());
+        }
     }
 
     /** Graphs of steps that are kept at present. */
@@ -99,16 +126,28 @@ public final class StepPipeline {
             throw new IllegalStateException("the step before has not ended");
         }
         HeadRows head = new HeadRows(batch);
-        StageIssuer.StepContext context =
-                new StageIssuer.StepContext(batch, plan, index.write(batch, plan, head), workspace.staging());
+        OptionalInt continued = takeAhead(batch, plan);
+        StageIssuer.StepContext context = StageIssuer.StepContext.of(
+                batch, plan, index.write(batch, plan, head), workspace.staging(), continued.orElse(0));
         Optional<Graph> graph = observers.isEmpty() ? graphs.of(context, stream(Lane.COMPUTE)) : Optional.empty();
+        List<StepPlan.Ahead> next = plan.ahead();
         BitSet awaited = new BitSet(plan.stages().size());
         plan.stages().forEach(planned -> planned.after().forEach(awaited::set));
+        next.forEach(transfer -> awaited.set(transfer.slotFreeAfter()));
         @Nullable StageObservation observation = observers.isEmpty() ? null : new StageObservation(plan, observers);
         for (PlannedStage planned : plan.stages()) {
+            boolean issued = continued.isPresent() && plan.isFirstOfSlot(planned.stage());
             Stream stream = stream(planned.stage().lane());
+            if (issued && observation != null) {
+                observation.began(planned);
+            }
+            if (issued) {
+                continue;
+            }
             for (int earlier : planned.after()) {
-                stream.await(marks.get(earlier));
+                boolean isAhead = continued.isPresent()
+                        && plan.isFirstOfSlot(plan.stages().get(earlier).stage());
+                stream.await(isAhead ? endMark(aheadMarks, earlier) : marks.get(earlier));
             }
             if (observation != null) {
                 observation.starts(planned, stream);
@@ -133,6 +172,48 @@ public final class StepPipeline {
                 outcome.completeExceptionally(error);
             }
         });
+        issueAhead(next, context.next());
+    }
+
+    /**
+     * The first slot of a step that begins with the transfers that were issued ahead; empty if there are none, or if
+     * they are of no use to it: then whatever it computes waits until they have left its memory alone.
+     */
+    private OptionalInt takeAhead(StepBatch batch, StepPlan plan) {
+        Ahead issued = ahead;
+        ahead = null;
+        EventPool marksOfIssued = nextAheadMarks;
+        nextAheadMarks = aheadMarks;
+        aheadMarks = marksOfIssued;
+        if (issued == null) {
+            return OptionalInt.empty();
+        }
+        if (issued.begin(batch, plan)) {
+            return OptionalInt.of(issued.before().firstSlot());
+        }
+        stream(Lane.COMPUTE).await(issued.last());
+        return OptionalInt.empty();
+    }
+
+    private void issueAhead(List<StepPlan.Ahead> transfers, StageIssuer.StepContext next) {
+        Stream link = stream(Lane.LINK_IN);
+        for (StepPlan.Ahead transfer : transfers) {
+            PlannedStage planned = transfer.transfer();
+            Event end = endMark(nextAheadMarks, planned.index());
+            link.await(marks.get(transfer.slotFreeAfter()));
+            link.record(startMark(nextAheadMarks, planned.index()));
+            issuer.issue(planned.stage(), link, next);
+            link.record(end);
+            ahead = new Ahead(next, end);
+        }
+    }
+
+    private static Event startMark(EventPool pool, int stage) {
+        return pool.get(2 * stage);
+    }
+
+    private static Event endMark(EventPool pool, int stage) {
+        return pool.get(2 * stage + 1);
     }
 
     /** The stages that a graph holds follow each other on one lane: the graph takes the place of the first. */
@@ -184,25 +265,43 @@ public final class StepPipeline {
         private final List<MultiEmitter<? super StageCompleted>> observers;
         private final AtomicInteger stagesLeft;
         private final Event origin;
+        /** Reached when all that the step before began has ended. */
+        private final Event allBegun;
 
         StageObservation(StepPlan plan, List<MultiEmitter<? super StageCompleted>> observers) {
             this.observers = observers;
             this.stagesLeft = new AtomicInteger(plan.stages().size());
-            this.origin = timedMarks.get(2 * plan.stages().size());
-            stream(Lane.LINK_IN).record(origin);
+            this.origin = startMark(timedMarks, plan.stages().size());
+            this.allBegun = endMark(timedMarks, plan.stages().size());
+            stream(Lane.COMPUTE).record(origin);
+            for (Lane other : List.of(Lane.LINK_IN, Lane.LINK_OUT)) {
+                // So that whoever asks for the time since the origin is answered.
+                stream(other).await(origin);
+            }
+            stream(Lane.LINK_IN).record(allBegun);
+        }
+
+        /** The step before began it. */
+        void began(PlannedStage planned) {
+            tellWhen(allBegun, planned, aheadMarks);
         }
 
         void starts(PlannedStage planned, Stream stream) {
-            stream.record(timedMarks.get(2 * planned.index()));
+            stream.record(startMark(timedMarks, planned.index()));
         }
 
         void ends(PlannedStage planned, Stream stream) {
-            Event start = timedMarks.get(2 * planned.index());
-            Event end = timedMarks.get(2 * planned.index() + 1);
+            Event end = endMark(timedMarks, planned.index());
             stream.record(end);
-            end.onReached(error -> {
+            tellWhen(end, planned, timedMarks);
+        }
+
+        private void tellWhen(Event reached, PlannedStage planned, EventPool pool) {
+            reached.onReached(error -> {
                 if (error == null) {
-                    emit(new StageTiming(planned, start.nanosSince(origin), end.nanosSince(origin)));
+                    long start = startMark(pool, planned.index()).nanosSince(origin);
+                    emit(new StageTiming(
+                            planned, start, endMark(pool, planned.index()).nanosSince(origin)));
                 } else {
                     observers.forEach(observer -> observer.fail(error));
                 }

@@ -29,6 +29,13 @@ public record Chunk(
         return !(hostActivations.isEmpty() && deviceActivations.isEmpty() && hostKeyValues.isEmpty());
     }
 
+    /** Whether its slot is filled with the same blocks, in the same places; new tokens lie in no slot. */
+    boolean isStagedLike(Chunk other) {
+        return hostActivations.equals(other.hostActivations)
+                && deviceActivations.equals(other.deviceActivations)
+                && hostKeyValues.equals(other.hostKeyValues);
+    }
+
     /** Blocks to recompute. */
     public int recomputedBlocks() {
         return blocks(hostActivations) + blocks(deviceActivations);

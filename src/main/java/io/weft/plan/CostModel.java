@@ -14,8 +14,8 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
     public long nanos(Stage stage) {
         return Math.round(
                 switch (stage) {
-                    // A few kilobytes: what starting a copy costs.
-                    case Stage.Upload upload -> profile.linkIn().nanos(1);
+                    // One small kernel for a few kilobytes, as is an embedding.
+                    case Stage.Upload upload -> profile.embed().nanos(1);
                     case Stage.Embed embed -> profile.embed().nanos(embed.rows());
                     case Stage.Transfer transfer -> copies(profile.linkIn(), transfer.bytes(), transfer.copies());
                     case Stage.Gather gather -> gatherNanos(gather.bytes());
@@ -53,7 +53,8 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
     }
 
     /**
-     * Compute that a decode step needs in any case, C0: one new token for each sequence, and attention to all tokens.
+     * Compute that a decode step needs in any case, C0: one new token for each sequence with its index arrays, and
+     * attention to all tokens.
      *
      * @param contextTokens cached tokens of all sequences together
      */
@@ -62,6 +63,7 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
                 + profile.complete().nanos(sequences)
                 + attentionNanos(contextTokens, contextTokens);
         return geometry.dimensions().layers() * layer
+                + nanos(new Stage.Upload())
                 + profile.embed().nanos(sequences)
                 + profile.head().nanos(sequences);
     }
@@ -79,11 +81,10 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
         return Math.ceilDiv(bytes, blockBytes) * profile.deviceCopy().nanos(blockBytes);
     }
 
-    /**
-     * How long whoever issues a step waits for its end: its stages, and the hand-offs to the first and from the last.
-     */
+    /** How long whoever issues a step waits for its end. */
     public long stepNanos(StepPlan plan) {
-        return simulator().play(plan).totalNanos() + Math.round(2 * profile.handoffNanos());
+        StepSimulator simulator = simulator();
+        return simulator.play(plan).totalNanos() + simulator.pauseNanos();
     }
 
     /** A simulator with these costs. */

@@ -148,7 +148,6 @@ public record MovePlanner(CostModel costs, int chunkTokens) {
             for (CacheForm form : CacheForm.values()) {
                 routes.put(form, Route.of(form, costs, copyTokens, Math.clamp(tokens, 1, chunkTokens)));
             }
-            linkNanos = costs.nanos(new Stage.Upload());
             computeNanos = costs.baseNanos(sequences.size(), tokens);
             for (CacheForm form : CacheForm.values()) {
                 linkNanos += fullBlocks(form) * nanos(form, Lane.LINK_IN);

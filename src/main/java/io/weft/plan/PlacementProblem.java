@@ -71,7 +71,7 @@ public record PlacementProblem(
             }
         }
         double linkBase =
-                costs.nanos(new Stage.Upload()) + costs.profile().linkIn().nanos(streamedWeightBytes);
+                streamedWeightBytes == 0 ? 0 : costs.profile().linkIn().nanos(streamedWeightBytes);
         return new PlacementProblem(
                 routes,
                 load.totalTokens(),
@@ -91,7 +91,7 @@ public record PlacementProblem(
         long totalTokens = occupancy.tokens() + tokens;
         int copyTokens = Math.min(tokens, chunkTokens);
         long recomputed = Math.min(totalTokens, chunkTokens);
-        double link = costs.nanos(new Stage.Upload());
+        double link = 0;
         double compute = costs.baseNanos(occupancy.sequences() + 1, totalTokens);
         for (Map.Entry<CacheForm, Long> entry : occupancy.tokensByForm().entrySet()) {
             Route route = Route.of(entry.getKey(), costs, copyTokens, recomputed);

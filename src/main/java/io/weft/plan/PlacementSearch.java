@@ -338,7 +338,8 @@ final class PlacementSearch {
 
     /**
      * The time of the lanes if every copy and every recomputation had the rate of the largest ones. A step that brings
-     * nothing is the least that is computed, with the same beginning and end.
+     * nothing is the least that is computed, with the same beginning and end; the link also has the pause between two
+     * steps.
      */
     private final class LowerBound {
         /** By form. */
@@ -358,7 +359,8 @@ final class PlacementSearch {
         }
 
         private double link(Counts counts) {
-            return streamedNanos + counts.times(linkNanos);
+            return streamedNanos
+                    + Math.max(0, counts.times(linkNanos) - costs.simulator().pauseNanos());
         }
 
         private double compute(Counts counts) {

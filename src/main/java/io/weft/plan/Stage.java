@@ -30,11 +30,14 @@ public sealed interface Stage {
         };
     }
 
-    /** The step's index arrays go to the device. */
+    /**
+     * The step's index arrays go to the device. A kernel reads them, so that they need not queue behind the transfers
+     * that the step before began.
+     */
     record Upload() implements Stage {
         @Override
         public Lane lane() {
-            return Lane.LINK_IN;
+            return Lane.COMPUTE;
         }
     }
 

@@ -83,11 +83,11 @@ final class StageSequencer {
     private record Arrivals(List<Integer> activations, List<Integer> keyValues) {}
 
     List<PlannedStage> stages() {
-        int upload = add(new Stage.Upload(), List.of());
+        add(new Stage.Upload(), List.of());
         for (int use = 0; use < slots; use++) {
             transfer(use);
         }
-        add(new Stage.Embed(shape.rows()), List.of(upload));
+        add(new Stage.Embed(shape.rows()), List.of());
         Closing onHost = closing(Place.HOST);
         Closing onDevice = closing(Place.DEVICE);
         for (int layer = 0; layer < geometry.dimensions().layers(); layer++) {

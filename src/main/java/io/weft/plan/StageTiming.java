@@ -4,7 +4,7 @@ package io.weft.plan;
  * When a stage ran, or is predicted to run.
  *
  * @param planned the stage
- * @param startNanos from the start of the step
+ * @param startNanos from the start of the step; negative if the step before began it
  * @param endNanos from the start of the step
  */
 public record StageTiming(PlannedStage planned, long startNanos, long endNanos) {

@@ -1,5 +1,6 @@
 package io.weft.plan;
 
+import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -23,9 +24,84 @@ public record StepPlan(
         }
     }
 
-    /** The slot that a staged chunk uses in a layer: slots are taken in turn. */
-    public int slot(int layer, int chunk) {
-        return (layer * chunks.size() + chunk) % staging.slots();
+    /**
+     * A transfer for the next step.
+     *
+     * @param transfer in its place, which is the same in the next step's plan
+     * @param slotFreeAfter the stage of this step that is the last to read the slot
+     */
+    public record Ahead(PlannedStage transfer, int slotFreeAfter) {}
+
+    /**
+     * The slot that a staged chunk uses in a layer: slots are taken in turn.
+     *
+     * @param firstSlot the slot of the step's first use
+     */
+    public int slot(int firstSlot, int layer, int chunk) {
+        return (firstSlot + use(layer, chunk)) % staging.slots();
+    }
+
+    private int use(int layer, int chunk) {
+        return layer * chunks.size() + chunk;
+    }
+
+    /** The first slot of a next step that {@linkplain #continues continues} this one: turns go on. */
+    public int nextFirstSlot(int firstSlot) {
+        int uses = (int) stages.stream()
+                .filter(planned -> planned.stage() instanceof Stage.Attend)
+                .count();
+        return staging.slots() == 0 ? 0 : (firstSlot + uses) % staging.slots();
+    }
+
+    /** Whether a stage is a transfer into a slot that nothing else of the step has used before. */
+    public boolean isFirstOfSlot(Stage stage) {
+        return stage instanceof Stage.Transfer transfer && use(transfer.layer(), transfer.chunk()) < staging.slots();
+    }
+
+    /**
+     * The transfers that the next step begins with if it runs the same sequences, in order: they need not wait until
+     * this step has ended and the next is planned. None if this step changes which blocks are brought, because it fills
+     * some or takes some up.
+     */
+    public List<Ahead> ahead() {
+        boolean changes = shape.sequences().stream()
+                .anyMatch(sequence ->
+                        !(sequence.closing().isEmpty() && sequence.takenUp().isEmpty()));
+        if (changes || staging.slots() == 0) {
+            return List.of();
+        }
+        List<Integer> attends = new ArrayList<>();
+        List<PlannedStage> first = new ArrayList<>();
+        for (PlannedStage planned : stages) {
+            if (planned.stage() instanceof Stage.Attend) {
+                attends.add(planned.index());
+            } else if (isFirstOfSlot(planned.stage())) {
+                first.add(planned);
+            }
+        }
+        List<Ahead> ahead = new ArrayList<>();
+        for (PlannedStage planned : first) {
+            Stage.Transfer transfer = (Stage.Transfer) planned.stage();
+            int lastUse = attends.size() - staging.slots() + use(transfer.layer(), transfer.chunk());
+            ahead.add(new Ahead(planned, attends.get(lastUse)));
+        }
+        return ahead;
+    }
+
+    /**
+     * Whether a step of this plan, over the sequences of the step before, begins with the transfers that {@code before}
+     * has {@link #ahead}.
+     */
+    public boolean continues(StepPlan before) {
+        if (!staging.equals(before.staging) || chunks.size() != before.chunks.size()) {
+            return false;
+        }
+        for (int i = 0; i < chunks.size(); i++) {
+            if (!chunks.get(i).isStagedLike(before.chunks.get(i))) {
+                return false;
+            }
+        }
+        return true;
     }
 
     /** Bytes that cross the link to the device in the whole step, without the index arrays. */

@@ -1,5 +1,6 @@
 package io.weft.plan;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.function.ToLongFunction;
 
@@ -19,20 +20,58 @@ public record StepSimulator(ToLongFunction<Stage> costs, long launchNanos, long 
         }
     }
 
-    /** The predicted timeline of a plan. */
+    /**
+     * The predicted timeline of a plan: of one step among many, if such a step begins the transfers of the next
+     * {@linkplain StepPlan#ahead ahead}; these then have times before the step's start.
+     */
     public Timeline play(StepPlan plan) {
-        return play(plan.stages());
+        List<StepPlan.Ahead> ahead = plan.ahead();
+        Timeline fromRest = play(plan.stages());
+        return ahead.isEmpty() ? fromRest : play(plan.stages(), ahead(ahead, fromRest));
     }
 
     /**
-     * The predicted timeline of stages in order of issue.
+     * From one step's end to the next one's start: the end has to be noticed, and the start has to reach the device.
+     */
+    public long pauseNanos() {
+        return 2 * handoffNanos;
+    }
+
+    /** When transfers run that follow a step, from the start of the next step. */
+    private List<StageTiming> ahead(List<StepPlan.Ahead> transfers, Timeline step) {
+        long startOfNext = step.totalNanos() + pauseNanos();
+        long freeNanos = step.endNanos(Lane.LINK_IN) - startOfNext;
+        List<StageTiming> timings = new ArrayList<>();
+        for (StepPlan.Ahead ahead : transfers) {
+            long slotFree = step.stages().get(ahead.slotFreeAfter()).endNanos() + handoffNanos;
+            long start = Math.max(freeNanos, slotFree - startOfNext);
+            freeNanos = start + cost(ahead.transfer().stage());
+            timings.add(new StageTiming(ahead.transfer(), start, freeNanos));
+        }
+        return timings;
+    }
+
+    /**
+     * The predicted timeline, from rest, of stages in order of issue.
      *
      * @throws IllegalArgumentException if a stage's cost is negative
      */
     public Timeline play(List<PlannedStage> stages) {
+        return play(stages, List.of());
+    }
+
+    /** @param begun stages, all of the link in, that began before */
+    private Timeline play(List<PlannedStage> stages, List<StageTiming> begun) {
         long[] freeNanos = new long[Lane.values().length];
         StageTiming[] timings = new StageTiming[stages.size()];
+        for (StageTiming timing : begun) {
+            timings[timing.planned().index()] = timing;
+            freeNanos[Lane.LINK_IN.ordinal()] = timing.endNanos();
+        }
         for (int i = 0; i < timings.length; i++) {
+            if (timings[i] != null) {
+                continue;
+            }
             PlannedStage planned = stages.get(i);
             int lane = planned.stage().lane().ordinal();
             long issuedNanos = (i + 1) * launchNanos;

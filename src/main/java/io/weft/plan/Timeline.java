@@ -41,14 +41,28 @@ public record Timeline(List<StageTiming> stages, long totalNanos, Map<Lane, Long
                 .toList());
     }
 
+    /** When the last stage of a lane ends; 0 if it has none. */
+    public long endNanos(Lane lane) {
+        long end = 0;
+        for (StageTiming timing : stages) {
+            if (timing.planned().stage().lane() == lane) {
+                end = Math.max(end, timing.endNanos());
+            }
+        }
+        return end;
+    }
+
     /** Time in which the stages of a lane ran. */
     public long busyNanos(Lane lane) {
         return busyNanos.getOrDefault(lane, 0L);
     }
 
-    /** Share of the step in which a lane was busy, 0 to 1. */
+    /**
+     * Share of the step in which a lane was busy, 0 to 1. The link may be busy for longer than the step, since it goes
+     * on between two steps.
+     */
     public double busyRatio(Lane lane) {
-        return totalNanos == 0 ? 0 : (double) busyNanos(lane) / totalNanos;
+        return totalNanos == 0 ? 0 : Math.min(1, (double) busyNanos(lane) / totalNanos);
     }
 
     /** The lane that was busy longest. */

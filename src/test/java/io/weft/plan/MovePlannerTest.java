@@ -171,7 +171,7 @@ class MovePlannerTest {
         CostModel costs = c.planner().costs();
         long tokens = c.sequences().stream().mapToLong(Running::tokens).sum();
         long copyTokens = Math.clamp(tokens / c.sequences().size(), 1, 256);
-        double link = costs.nanos(new Stage.Upload());
+        double link = 0;
         double compute = costs.baseNanos(c.sequences().size(), tokens);
         for (int i = 0; i < c.sequences().size(); i++) {
             for (CacheForm form : c.sequences().get(i).forms().subList(0, c.fullBlocks(i))) {

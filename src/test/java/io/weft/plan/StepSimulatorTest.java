@@ -17,7 +17,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 class StepSimulatorTest {
     /** A random plan with random costs. */
-    private record Case(List<PlannedStage> stages, long[] costs, long launchNanos, long handoffNanos) {
+    private record Case(StepPlan plan, long[] costs, long launchNanos, long handoffNanos) {
         static Case of(long seed) {
             Random random = new Random(seed);
             CacheGeometry geometry = Shapes.geometry(random);
@@ -31,7 +31,16 @@ class StepSimulatorTest {
             long[] costs = plan.stages().stream()
                     .mapToLong(stage -> random.nextInt(4) == 0 ? 0 : random.nextInt(20))
                     .toArray();
-            return new Case(plan.stages(), costs, random.nextInt(3), random.nextInt(4));
+            return new Case(plan, costs, random.nextInt(3), random.nextInt(4));
+        }
+
+        List<PlannedStage> stages() {
+            return plan.stages();
+        }
+
+        /** Any cost that equal stages share. */
+        static long nanosOf(Stage stage) {
+            return Math.floorMod(stage.hashCode(), 20);
         }
 
         Timeline play() {
@@ -41,7 +50,7 @@ class StepSimulatorTest {
         /** Costs are given to stages one by one, so the simulator is asked with a function that counts along. */
         Timeline play(long[] stageCosts, long launch, long handoff) {
             int[] next = {0};
-            return new StepSimulator(stage -> stageCosts[next[0]++], launch, handoff).play(stages);
+            return new StepSimulator(stage -> stageCosts[next[0]++], launch, handoff).play(stages());
         }
     }
 
@@ -152,6 +161,52 @@ class StepSimulatorTest {
                         .isLessThanOrEqualTo(before.get(s).startNanos());
             }
         }
+    }
+
+    /** The first of two steps is played from rest; what it lets the second begin shortens that one, no more. */
+    @ParameterizedTest
+    @MethodSource("cases")
+    void aStepThatWasBegunAheadIsNoLongerThanOneFromRestAndNoShorterThanItsLanes(Case c) {
+        StepSimulator simulator = new StepSimulator(Case::nanosOf, c.launchNanos(), c.handoffNanos());
+        StepPlan plan = c.plan();
+        Timeline fromRest = simulator.play(plan.stages());
+        Timeline step = simulator.play(plan);
+        assertThat(step.totalNanos()).isLessThanOrEqualTo(fromRest.totalNanos());
+        assertThat(step.totalNanos()).isGreaterThanOrEqualTo(step.busyNanos(Lane.COMPUTE));
+        // With what the link still does behind the step, it is busy for no more than the time between two steps.
+        long before = fromRest.totalNanos() + simulator.pauseNanos();
+        for (StepPlan.Ahead ahead : plan.ahead()) {
+            StageTiming begun = step.stages().get(ahead.transfer().index());
+            assertThat(begun.startNanos())
+                    .isGreaterThanOrEqualTo(
+                            fromRest.stages().get(ahead.slotFreeAfter()).endNanos() + c.handoffNanos() - before)
+                    .isGreaterThanOrEqualTo(fromRest.endNanos(Lane.LINK_IN) - before);
+        }
+        if (plan.ahead().isEmpty()) {
+            assertThat(step).isEqualTo(fromRest);
+        }
+        long linkEnds = Long.MIN_VALUE;
+        for (StageTiming timing : step.stages()) {
+            for (int earlier : timing.planned().after()) {
+                assertThat(timing.startNanos())
+                        .isGreaterThanOrEqualTo(step.stages().get(earlier).endNanos() + c.handoffNanos());
+            }
+            if (timing.planned().stage().lane() == Lane.LINK_IN) {
+                assertThat(timing.startNanos()).isGreaterThanOrEqualTo(linkEnds);
+                linkEnds = timing.endNanos();
+            }
+        }
+    }
+
+    @Test
+    void aLinkThatIsNeverFastEnoughDoesNotWaitBetweenTwoSteps() {
+        CacheGeometry geometry = Shapes.GEOMETRIES.getFirst();
+        CostModel costs = new CostModel(Profiles.machine(10, 1, 1), geometry);
+        StepPlan plan = new StepPlanner(geometry, Schedule.FULL_TRANSFER, 1L << 40, 1 << 20, 4)
+                .plan(Shapes.decode(geometry, 4, 32, CacheForm.HOST_KV));
+        Timeline step = costs.simulator().play(plan);
+        assertThat(costs.stepNanos(plan)).isEqualTo(step.busyNanos(Lane.LINK_IN));
+        assertThat(costs.simulator().play(plan.stages()).totalNanos()).isGreaterThan(step.totalNanos());
     }
 
     @Test

@@ -1,0 +1,165 @@
+package io.weft.pipeline;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.weft.cache.CacheSequence;
+import io.weft.device.Device;
+import io.weft.device.Stream;
+import io.weft.model.CacheForm;
+import io.weft.pipeline.ModelRun.Execution;
+import io.weft.pipeline.ModelRun.Way;
+import io.weft.pipeline.StepSequence.LogitRows;
+import io.weft.plan.Schedule;
+import java.lang.reflect.InvocationHandler;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Method;
+import java.lang.reflect.Proxy;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** What a step begins for the next one: it is brought once if the next one wants it, and does no harm if not. */
+class TransfersAheadTest {
+    /** Of the model {@code llama-mha}. */
+    private static final int LAYERS = 3;
+
+    private static final int SLOTS = 3;
+    private static final Way WAY = new Way(Schedule.CHUNKED, 32, SLOTS, ModelRun.STAGING_BYTES, Execution.OVERLAPPED);
+
+    private int copiesToDevice;
+
+    /** A CPU device whose copies over the link are counted. */
+    private Device countingDevice() {
+        Device device = GoldenTest.device();
+        return proxy(Device.class, device, (method, result) -> {
+            if (result instanceof Stream stream && stream.name().equals("link-in")) {
+                return proxy(Stream.class, stream, (called, nothing) -> {
+                    copiesToDevice += called.getName().equals("copyToDevice") ? 1 : 0;
+                    return nothing;
+                });
+            }
+            return result;
+        });
+    }
+
+    private interface Returned {
+        Object change(Method method, Object result);
+    }
+
+    private static <T> T proxy(Class<T> type, T target, Returned returned) {
+        InvocationHandler handler = (proxy, method, arguments) -> {
+            try {
+                return returned.change(method, method.invoke(target, arguments));
+            } catch (InvocationTargetException e) {
+                throw e.getCause();
+            }
+        };
+        return type.cast(Proxy.newProxyInstance(type.getClassLoader(), new Class<?>[] {type}, handler));
+    }
+
+    private static ModelRun run(Device device) {
+        return new ModelRun(Golden.model("llama-mha"), device, 16, 32);
+    }
+
+    /** A sequence with {@code tokens} cached tokens. */
+    private static CacheSequence cached(ModelRun run, int tokens, CacheForm form) {
+        CacheSequence sequence = run.admit(tokens + 64, block -> form);
+        run.prefill(Way.of(Schedule.CHUNKED), sequence, Collections.nCopies(tokens, 7), tokens, LogitRows.NONE);
+        return sequence;
+    }
+
+    private static List<float[]> decode(ModelRun run, Way way, List<CacheSequence> sequences) {
+        return run.step(
+                way,
+                sequences.stream()
+                        .map(sequence -> ModelRun.part(sequence, List.of(9), LogitRows.LAST))
+                        .toList());
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {32, 64, 96, 128})
+    void stepsOverTheSameBlocksBringEachOnceAndOneRoundOfSlotsIsLeft(int tokens) {
+        try (ModelRun run = run(countingDevice())) {
+            List<CacheSequence> batch = List.of(cached(run, tokens, CacheForm.HOST_KV));
+            copiesToDevice = 0;
+            int steps = 10;
+            for (int i = 0; i < steps; i++) {
+                decode(run, WAY, batch);
+            }
+            assertThat(copiesToDevice).isEqualTo(steps * LAYERS * tokens / 32 + SLOTS);
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(
+            value = Execution.class,
+            names = {"OVERLAPPED", "OBSERVED"})
+    void nothingIsBegunBehindAStepThatFillsABlock(Execution execution) {
+        try (ModelRun run = run(countingDevice())) {
+            Way way = new Way(Schedule.CHUNKED, 32, SLOTS, ModelRun.STAGING_BYTES, execution);
+            CacheSequence sequence = cached(run, 64 + 15, CacheForm.HOST_KV);
+            copiesToDevice = 0;
+            decode(run, way, List.of(sequence));
+            assertThat(copiesToDevice).isEqualTo(LAYERS * 2);
+            assertThat(sequence.openTokens()).isZero();
+            decode(run, way, List.of(sequence));
+            assertThat(copiesToDevice).isEqualTo(LAYERS * 2 + LAYERS * 3 + SLOTS);
+        }
+    }
+
+    /** Each step may be for other sequences, in other chunks and slots than the one before. */
+    @Test
+    void whatWasBegunInVainDoesNotChangeABit() {
+        Random random = new Random(5);
+        try (ModelRun run = run(GoldenTest.device());
+                ModelRun serial = run(GoldenTest.device())) {
+            List<CacheSequence> sequences = new ArrayList<>();
+            List<CacheSequence> twins = new ArrayList<>();
+            for (CacheForm form : List.of(
+                    CacheForm.HOST_KV,
+                    CacheForm.HOST_ACT,
+                    CacheForm.DEVICE_ACT,
+                    CacheForm.DEVICE_KV,
+                    CacheForm.HOST_ACT)) {
+                int tokens = 20 + random.nextInt(100);
+                sequences.add(cached(run, tokens, form));
+                twins.add(cached(serial, tokens, form));
+            }
+            List<Integer> batch = List.of(0);
+            Way way = WAY;
+            for (int step = 0; step < 60; step++) {
+                if (random.nextInt(3) == 0) {
+                    batch = random.ints(0, sequences.size())
+                            .distinct()
+                            .limit(1 + random.nextInt(3))
+                            .boxed()
+                            .toList();
+                }
+                if (random.nextInt(5) == 0) {
+                    way = new Way(
+                            Schedule.CHUNKED,
+                            16 + random.nextInt(80),
+                            1 + random.nextInt(5),
+                            ModelRun.STAGING_BYTES,
+                            Execution.OVERLAPPED);
+                }
+                List<float[]> actual =
+                        decode(run, way, batch.stream().map(sequences::get).toList());
+                // Stage by stage, with one slot.
+                List<float[]> expected = decode(
+                        serial,
+                        new Way(Schedule.KVPR, 32, 1, ModelRun.STAGING_BYTES, Execution.SERIAL),
+                        batch.stream().map(twins::get).toList());
+                assertThat(actual).hasSameSizeAs(expected);
+                for (int i = 0; i < actual.size(); i++) {
+                    assertThat(actual.get(i)).as("step %d", step).containsExactly(expected.get(i));
+                }
+            }
+        }
+    }
+}
