@@ -254,9 +254,11 @@ final class Assembly implements AutoCloseable {
     }
 
     private static long stagingBytes(Settings settings, Device device, CacheGeometry geometry, StepLimits limits) {
-        // Twice what the KV of a layer takes: KVPR's single chunk, and its recomputed part.
-        long layerBytes =
-                2L * limits.sequences() * limits.contextTokens() * geometry.tokenLayerBytes(Content.KEY_VALUE);
+        // For every slot the K and V of a layer: no layer of a small load need then be cut.
+        long layerBytes = (long) SLOTS
+                * limits.sequences()
+                * limits.contextTokens()
+                * geometry.tokenLayerBytes(Content.KEY_VALUE);
         return settings.stagingBytes()
                 .orElse(Math.min(
                         Math.min(layerBytes, STAGING_BYTES_DEFAULT_MAX),

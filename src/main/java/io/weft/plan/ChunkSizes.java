@@ -23,18 +23,17 @@ public final class ChunkSizes {
      * products of more rows are faster, and there is less to start and to hand over.
      *
      * @param planner its {@code chunkTokens} is not used
-     * @param shape a typical step
+     * @param shape a typical step, which fills no blocks
      * @return {@code planner} with that chunk size
      */
     public static StepPlanner fastest(StepPlanner planner, CostModel costs, StepShape shape) {
         List<Candidate> candidates = candidates(planner, shape)
                 .mapToObj(tokens -> new StepPlanner(
                         planner.geometry(), planner.schedule(), planner.stagingBytes(), tokens, planner.slots()))
-                .map(candidate -> new Candidate(
-                        candidate, costs.simulator().play(candidate.plan(shape)).totalNanos()))
+                .map(candidate -> new Candidate(candidate, expectedNanos(candidate.plan(shape), costs)))
                 .toList();
         double shortestNanos =
-                candidates.stream().mapToLong(Candidate::stepNanos).min().orElse(0);
+                candidates.stream().mapToDouble(Candidate::stepNanos).min().orElse(0);
         return candidates.reversed().stream()
                 .filter(candidate -> candidate.stepNanos() <= ABOUT * shortestNanos)
                 .findFirst()
@@ -42,7 +41,19 @@ public final class ChunkSizes {
                 .orElse(planner);
     }
 
-    private record Candidate(StepPlanner planner, long stepNanos) {}
+    /**
+     * The mean over steps that begin their transfers ahead and steps that start from rest, which want smaller chunks:
+     * these come behind steps in which one of the sequences has filled a block.
+     */
+    static double expectedNanos(StepPlan plan, CostModel costs) {
+        double fills = 1.0 / costs.geometry().blockTokens();
+        double nothingFilled = Math.pow(1 - fills, plan.shape().sequences().size());
+        StepSimulator simulator = costs.simulator();
+        return nothingFilled * simulator.play(plan).totalNanos()
+                + (1 - nothingFilled) * simulator.play(plan.stages()).totalNanos();
+    }
+
+    private record Candidate(StepPlanner planner, double stepNanos) {}
 
     private static IntStream candidates(StepPlanner planner, StepShape shape) {
         int cellTokens = planner.geometry().cellTokens();

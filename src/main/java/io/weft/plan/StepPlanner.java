@@ -35,7 +35,7 @@ public record StepPlanner(CacheGeometry geometry, Schedule schedule, long stagin
     public StepPlan plan(StepShape shape) {
         shape.sequences().forEach(this::requireClosingOfFilledBlocks);
         BatchCells cells = new BatchCells(geometry, shape);
-        BatchCells.Cut cut = cut(cells);
+        BatchCells.Cut cut = evened(cells, cut(cells));
         StagingLayout staging = new StagingLayout(slots(cut), cut.slotBytes(), cut.workspaceBytes());
         List<Chunk> chunks = cells.chunks(cut);
         return new StepPlan(
@@ -85,6 +85,22 @@ public record StepPlanner(CacheGeometry geometry, Schedule schedule, long stagin
             }
         }
         return best;
+    }
+
+    /** As many chunks, but of about equal size: a short last one would take a slot and a copy for itself. */
+    private BatchCells.Cut evened(BatchCells cells, BatchCells.Cut cut) {
+        long chunks = Math.max(1, cut.stagedChunks());
+        for (long tokens = Math.ceilDiv(cells.stagedTokens(), chunks);
+                tokens < Math.min(cells.stagedTokens(), wantedChunkTokens());
+                tokens += geometry.cellTokens()) {
+            BatchCells.Cut even = cells.cut(tokens);
+            if (even.stagedChunks() <= chunks
+                    && even.slotBytes() <= cut.slotBytes()
+                    && even.workspaceBytes() <= cut.workspaceBytes()) {
+                return even;
+            }
+        }
+        return cut;
     }
 
     /** Slots that are useful and fit. */

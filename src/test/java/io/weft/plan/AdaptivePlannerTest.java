@@ -35,8 +35,8 @@ class AdaptivePlannerTest {
         assertThat(nanos(planner.plan(one))).isLessThan(nanos(EXPECTED.plan(one)));
     }
 
-    private static long nanos(StepPlan plan) {
-        return COSTS.simulator().play(plan).totalNanos();
+    private static double nanos(StepPlan plan) {
+        return ChunkSizes.expectedNanos(plan, COSTS);
     }
 
     @Test
