@@ -17,7 +17,7 @@ import java.util.List;
  */
 @RegisterForReflection
 record TimelineResponse(List<Step> steps) {
-    /** A step; times count from its start. */
+    /** A step; times count from its start, and are negative for transfers that the step before began. */
     @RegisterForReflection
     @JsonNaming(SnakeCaseStrategy.class)
     record Step(

@@ -251,7 +251,7 @@ final class Bench implements AutoCloseable {
         lastObserved = Optional.of(observed.getLast());
         double totalNanos = counted.stream().mapToLong(Measured::nanos).sum();
         double stepMillis = median(counted, Measured::nanos) / 1e6;
-        long pauseNanos = assembly.costs().simulator().pauseNanos();
+        double pauseNanos = assembly.costs().profile().pauseNanos();
         double predictedMillis = median(observed, step -> step.predicted().totalNanos() + pauseNanos) / 1e6;
         return new BenchReport(
                 schedule,

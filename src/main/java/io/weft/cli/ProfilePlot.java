@@ -54,8 +54,8 @@ final class ProfilePlot {
         }
         plot.line("");
         plot.line(
-                "issuing a stage takes %.1f us, handing over to another lane %.1f us",
-                profile.launchNanos() / 1e3, profile.handoffNanos() / 1e3);
+                "issuing a stage takes %.1f us, handing over to another lane %.1f us, the pause between two steps %.1f us",
+                profile.launchNanos() / 1e3, profile.handoffNanos() / 1e3, profile.pauseNanos() / 1e3);
         return plot.lines.toString();
     }
 

@@ -81,7 +81,7 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
         return Math.ceilDiv(bytes, blockBytes) * profile.deviceCopy().nanos(blockBytes);
     }
 
-    /** How long whoever issues a step waits for its end. */
+    /** How long a step takes, from the end of the one before. */
     public long stepNanos(StepPlan plan) {
         StepSimulator simulator = simulator();
         return simulator.play(plan).totalNanos() + simulator.pauseNanos();
@@ -89,6 +89,10 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
 
     /** A simulator with these costs. */
     public StepSimulator simulator() {
-        return new StepSimulator(this::nanos, Math.round(profile.launchNanos()), Math.round(profile.handoffNanos()));
+        return new StepSimulator(
+                this::nanos,
+                Math.round(profile.launchNanos()),
+                Math.round(profile.handoffNanos()),
+                Math.round(profile.pauseNanos()));
     }
 }

@@ -17,6 +17,7 @@ package io.weft.plan;
  * @param head rows: final norm, logits and the likeliest token
  * @param launchNanos that issuing one stage takes; no stage starts before it and all in front of it were issued
  * @param handoffNanos from the end of a stage to the start of one on another lane that waits for it
+ * @param pauseNanos from the end of a step to the start of the next: whoever waits for the end is told, and issues
  */
 public record HardwareProfile(
         String device,
@@ -31,10 +32,12 @@ public record HardwareProfile(
         Curve complete,
         Curve head,
         double launchNanos,
-        double handoffNanos) {
+        double handoffNanos,
+        double pauseNanos) {
     public HardwareProfile {
         requireCost("launchNanos", launchNanos);
         requireCost("handoffNanos", handoffNanos);
+        requireCost("pauseNanos", pauseNanos);
     }
 
     private static void requireCost(String name, double nanos) {
@@ -63,7 +66,8 @@ public record HardwareProfile(
                 complete,
                 head,
                 launchNanos,
-                handoffNanos);
+                handoffNanos,
+                pauseNanos);
     }
 
     /** The same machine with slower or faster kernels: they take {@code factor} times as long. */
@@ -81,6 +85,7 @@ public record HardwareProfile(
                 complete.times(factor),
                 head.times(factor),
                 launchNanos,
-                handoffNanos);
+                handoffNanos,
+                pauseNanos);
     }
 }

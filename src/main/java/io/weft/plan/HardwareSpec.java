@@ -37,6 +37,9 @@ public record HardwareSpec(
 
     private static final double LAUNCH_NANOS = 4_000;
     private static final double HANDOFF_NANOS = 2_000;
+    /** Two threads that wake each other, and the next plan. */
+    private static final double PAUSE_NANOS = 100_000;
+
     private static final long SIZE_MAX = 1L << 40;
     private static final long ROWS_MAX = 1L << 24;
 
@@ -95,7 +98,8 @@ public record HardwareSpec(
                 products(6, attended + feedForward, elementBytes),
                 products(2, hidden * dimensions.vocabularySize(), elementBytes),
                 LAUNCH_NANOS,
-                HANDOFF_NANOS);
+                HANDOFF_NANOS,
+                PAUSE_NANOS);
     }
 
     private double readNanos(double bytes) {

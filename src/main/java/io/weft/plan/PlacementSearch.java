@@ -360,7 +360,7 @@ final class PlacementSearch {
 
         private double link(Counts counts) {
             return streamedNanos
-                    + Math.max(0, counts.times(linkNanos) - costs.simulator().pauseNanos());
+                    + Math.max(0, counts.times(linkNanos) - costs.profile().pauseNanos());
         }
 
         private double compute(Counts counts) {

@@ -11,12 +11,14 @@ import java.util.function.ToLongFunction;
  * @param costs how long a stage takes
  * @param launchNanos that issuing a stage takes; stages are issued in order by one thread
  * @param handoffNanos from the end of a stage to the start of one on another lane that waits for it
+ * @param pauseNanos from the end of a step to the start of the next
  */
-public record StepSimulator(ToLongFunction<Stage> costs, long launchNanos, long handoffNanos) {
+public record StepSimulator(ToLongFunction<Stage> costs, long launchNanos, long handoffNanos, long pauseNanos) {
     public StepSimulator {
-        if (launchNanos < 0 || handoffNanos < 0) {
-            throw new IllegalArgumentException("launchNanos is %d and handoffNanos is %d, must not be negative"
-                    .formatted(launchNanos, handoffNanos));
+        if (launchNanos < 0 || handoffNanos < 0 || pauseNanos < 0) {
+            throw new IllegalArgumentException(
+                    "launchNanos is %d, handoffNanos is %d and pauseNanos is %d, must not be negative"
+                            .formatted(launchNanos, handoffNanos, pauseNanos));
         }
     }
 
@@ -30,16 +32,9 @@ public record StepSimulator(ToLongFunction<Stage> costs, long launchNanos, long 
         return ahead.isEmpty() ? fromRest : play(plan.stages(), ahead(ahead, fromRest));
     }
 
-    /**
-     * From one step's end to the next one's start: the end has to be noticed, and the start has to reach the device.
-     */
-    public long pauseNanos() {
-        return 2 * handoffNanos;
-    }
-
     /** When transfers run that follow a step, from the start of the next step. */
     private List<StageTiming> ahead(List<StepPlan.Ahead> transfers, Timeline step) {
-        long startOfNext = step.totalNanos() + pauseNanos();
+        long startOfNext = step.totalNanos() + pauseNanos;
         long freeNanos = step.endNanos(Lane.LINK_IN) - startOfNext;
         List<StageTiming> timings = new ArrayList<>();
         for (StepPlan.Ahead ahead : transfers) {

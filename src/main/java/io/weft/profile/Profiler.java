@@ -12,14 +12,16 @@ import io.weft.plan.HardwareProfile;
 import io.weft.profile.Stopwatch.Work;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.function.IntFunction;
 import java.util.function.IntToLongFunction;
+import java.util.function.LongSupplier;
 import java.util.function.ToDoubleFunction;
+import java.util.stream.LongStream;
 
 /**
  * Measures a {@link HardwareProfile} on a device, with the model's own weights. A size is measured as long as it fits
@@ -142,7 +144,8 @@ public final class Profiler {
                 Curve.measured(measure(complete, behind)),
                 Curve.measured(measure(head, behind)),
                 launchNanos(),
-                handoffNanos(ahead, largest.nanos()));
+                handoffNanos(ahead, largest.nanos()),
+                pauseNanos(ahead, largest.nanos()));
         finish(link);
         return new Measurement(profile, steady);
     }
@@ -342,19 +345,41 @@ public final class Profiler {
         Stream other = device.stream("profile-handoff");
         Event end = device.event(Event.Timing.TIMED);
         Event noticed = device.event(Event.Timing.TIMED);
-        int issues = (int) Math.ceil(IDLE_NANOS / nanos);
-        double[] handoffs = new double[HANDOFFS];
-        for (int run = 0; run < HANDOFFS; run++) {
-            for (int i = 0; i < issues; i++) {
-                work.issue(compute, i);
-            }
+        return medianNanos(() -> {
+            keepBusy(work, nanos);
             compute.record(end);
             other.await(end);
             other.record(noticed);
             noticed.join();
-            handoffs[run] = noticed.nanosSince(end);
+            return noticed.nanosSince(end);
+        });
+    }
+
+    /** From the end of work to the start of what is issued by a thread that has waited for it: so steps follow. */
+    private double pauseNanos(Work work, double nanos) {
+        Event end = device.event(Event.Timing.TIMED);
+        Event next = device.event(Event.Timing.TIMED);
+        return medianNanos(() -> {
+            keepBusy(work, nanos);
+            compute.record(end);
+            CompletableFuture<Boolean> told = new CompletableFuture<>();
+            end.onReached(error -> told.complete(true));
+            told.join();
+            compute.record(next);
+            next.join();
+            return next.nanosSince(end);
+        });
+    }
+
+    /** Long enough for whoever waits to be asleep. */
+    private void keepBusy(Work work, double nanos) {
+        int issues = (int) Math.ceil(IDLE_NANOS / nanos);
+        for (int i = 0; i < issues; i++) {
+            work.issue(compute, i);
         }
-        Arrays.sort(handoffs);
-        return handoffs[HANDOFFS / 2];
+    }
+
+    private static double medianNanos(LongSupplier run) {
+        return LongStream.generate(run).limit(HANDOFFS).sorted().toArray()[HANDOFFS / 2];
     }
 }

@@ -65,6 +65,7 @@ class ChunkSizesTest {
                 cheap.complete(),
                 cheap.head(),
                 0,
+                0,
                 0);
         int cheapTokens = ChunkSizes.fastest(planner, new CostModel(cheap, GEOMETRY), shape)
                 .chunkTokens();

@@ -23,6 +23,7 @@ public final class Profiles {
                 Curve.linear(0, 50 * otherFactor, SIZE_MAX),
                 Curve.linear(0, 30 * otherFactor, SIZE_MAX),
                 0,
+                0,
                 0);
     }
 
@@ -40,6 +41,7 @@ public final class Profiles {
                 CurveTest.random(random),
                 CurveTest.random(random),
                 CurveTest.random(random),
+                random.nextInt(100),
                 random.nextInt(100),
                 random.nextInt(100));
     }

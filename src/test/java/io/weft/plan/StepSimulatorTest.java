@@ -50,7 +50,7 @@ class StepSimulatorTest {
         /** Costs are given to stages one by one, so the simulator is asked with a function that counts along. */
         Timeline play(long[] stageCosts, long launch, long handoff) {
             int[] next = {0};
-            return new StepSimulator(stage -> stageCosts[next[0]++], launch, handoff).play(stages());
+            return new StepSimulator(stage -> stageCosts[next[0]++], launch, handoff, 0).play(stages());
         }
     }
 
@@ -167,7 +167,7 @@ class StepSimulatorTest {
     @ParameterizedTest
     @MethodSource("cases")
     void aStepThatWasBegunAheadIsNoLongerThanOneFromRestAndNoShorterThanItsLanes(Case c) {
-        StepSimulator simulator = new StepSimulator(Case::nanosOf, c.launchNanos(), c.handoffNanos());
+        StepSimulator simulator = new StepSimulator(Case::nanosOf, c.launchNanos(), c.handoffNanos(), c.costs().length);
         StepPlan plan = c.plan();
         Timeline fromRest = simulator.play(plan.stages());
         Timeline step = simulator.play(plan);
@@ -229,8 +229,8 @@ class StepSimulatorTest {
 
     @Test
     void refusesNegativeTimes() {
-        assertThatThrownBy(() -> new StepSimulator(stage -> 0, -1, 0)).hasMessageContaining("launchNanos is -1");
-        StepSimulator simulator = new StepSimulator(stage -> -3, 0, 0);
+        assertThatThrownBy(() -> new StepSimulator(stage -> 0, -1, 0, 0)).hasMessageContaining("launchNanos is -1");
+        StepSimulator simulator = new StepSimulator(stage -> -3, 0, 0, 0);
         assertThatThrownBy(() -> simulator.play(List.of(new PlannedStage(0, new Stage.Upload(), List.of()))))
                 .hasMessageContaining("Upload[] costs -3 ns");
     }
