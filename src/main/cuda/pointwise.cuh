@@ -278,18 +278,21 @@ __device__ __forceinline__ void rotate(T* values, int rowWidth, int heads, int h
 
 // Puts a row into the cache: turns its queries in place and its keys on their way, and copies K and V, then the
 // activation, to where the row's offsets from `base` say. A thread takes eight elements (or pairs of them, where they
-// turn) at a time, or one where they are unaligned. Grid: (rows, parts of a row).
+// turn) at a time, or one where they are unaligned. Positions and offsets, which no kernel writes, are read before the
+// kernel in front has ended. Grid: (rows, parts of a row).
 template <typename T>
 __device__ __forceinline__ void place(T* queries, const T* keyValues, const T* activations, int heads,
                                       int keyValueHeads, int headSize, int width, const Rotary& rotary,
                                       const int* positions, const long long* keyValueOffsets,
                                       const long long* activationOffsets, char* base, long long baseBytes, int vectors,
                                       longlong2* fault) {
+    letNextKernelStart();
     int row = blockIdx.x;
     int thread = blockIdx.y * blockDim.x + threadIdx.x;
     int position = rotary.half > 0 ? positions[row] : 0;
     long long keyValueAt = keyValueOffsets[row];
     long long activationAt = activationOffsets[row];
+    awaitEarlierKernels();
     int keyWidth = keyValueHeads * headSize;
     long long keyValueBytes = 2 * keyWidth * static_cast<long long>(sizeof(T));
     long long activationBytes = width * static_cast<long long>(sizeof(T));
@@ -447,7 +450,6 @@ using namespace weft;
                      int tablePositions, const int* positions, const long long* keyValueOffsets,                      \
                      const long long* activationOffsets, char* base, long long baseBytes, int vectors,                \
                      longlong2* fault) {                                                                              \
-        beginKernel();                                                                                                \
         place<T>(queries, keyValues, activations, heads, keyValueHeads, headSize, width,                              \
                  {cosines, sines, half, tablePositions}, positions, keyValueOffsets, activationOffsets, base,         \
                  baseBytes, vectors, fault);                                                                          \
