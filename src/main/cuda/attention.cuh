@@ -20,7 +20,7 @@ namespace weft {
 constexpr int TILE_TOKENS = 64;
 constexpr int TILE_QUERIES = 16;
 constexpr int TOKEN_GROUPS = TILE_TOKENS / 8;
-// Warps of a block of attendMany; they share its tiles.
+// Warps of a block; they share its tiles.
 constexpr int WARPS = 4;
 constexpr int SPAN_INTS = 5;
 
@@ -111,21 +111,28 @@ struct Tile {
     static constexpr int BYTES = 2 * 2 * ELEMENTS;
 };
 
+// Which of Call::bases an entry of the block table counts from, in its two highest bits; in the order of BlockBases.
+enum Base { CLOSED = 0, OPEN = 1, STAGED = 2, RECOMPUTED = 3 };
+
 // Where K and V of tokens lie: lane t has the rows of tokens first + t and first + t + 32, 0 for tokens that nobody sees.
 struct TokenRows {
     unsigned long long low;
     unsigned long long high;
+    // Whether copies brought all of them: then they were there before any kernel in front of this one began.
+    bool copied;
 
     template <int TOKENS, typename T>
     __device__ __forceinline__ void find(const Call<T>& call, int sequence, int first, int from, int to) {
         int lane = threadIdx.x % 32;
-        low = row(call, sequence, first + lane, from, to);
-        high = TOKENS > 32 ? row(call, sequence, first + lane + 32, from, to) : 0;
+        bool written = false;
+        low = row(call, sequence, first + lane, from, to, written);
+        high = TOKENS > 32 ? row(call, sequence, first + lane + 32, from, to, written) : 0;
+        copied = !__any_sync(FULL_WARP, written);
     }
 
     template <typename T>
     static __device__ __forceinline__ unsigned long long row(const Call<T>& call, int sequence, int token, int from,
-                                                             int to) {
+                                                             int to, bool& written) {
         if (token < from || token >= to) {
             return 0;
         }
@@ -133,10 +140,11 @@ struct TokenRows {
         unsigned long long entry =
             call.blockTable[static_cast<size_t>(sequence) * call.blocksPerSequence + block];
         int which = static_cast<int>(entry >> 62);
-        unsigned long long base = which == 0   ? call.bases[0]
-                                  : which == 1 ? call.bases[1]
-                                  : which == 2 ? call.bases[2]
-                                               : call.bases[3];
+        written = written || which == OPEN || which == RECOMPUTED;
+        unsigned long long base = which == CLOSED   ? call.bases[CLOSED]
+                                  : which == OPEN   ? call.bases[OPEN]
+                                  : which == STAGED ? call.bases[STAGED]
+                                                    : call.bases[RECOMPUTED];
         unsigned long long rowBytes = 2ull * call.keyValueHeads * call.headSize * sizeof(T);
         return base + (entry & ((1ull << 62) - 1)) + (token - block * call.blockTokens) * rowBytes;
     }
@@ -208,27 +216,31 @@ struct Weights {
     float sum[2];
 };
 
-// Tokens [start, end), of which query i of the lane's two sees sight[i]. Tokens that a query does not see weigh 0, which
-// leaves its sums as they are.
-template <typename T, int GROUPS, bool VECTORS>
-__device__ __forceinline__ void scoreTile(const Call<T>& call, int start, int end, const Sight (&sight)[2],
-                                          const Queries<T, GROUPS, VECTORS>& queries, const T* keys,
-                                          Weights& weights) {
+// The products of the queries with the keys of SHARE groups of eight tokens, from group `first` on.
+template <typename T, int GROUPS, bool VECTORS, int SHARE>
+__device__ __forceinline__ void multiplyKeys(const Queries<T, GROUPS, VECTORS>& queries, const T* keys, int first,
+                                             float (&products)[SHARE][4]) {
     int lane = threadIdx.x % 32;
-    int c = lane % 4;
     uint32_t keyAt = static_cast<uint32_t>(__cvta_generic_to_shared(keys)) +
-                     2 * (lane % 8 * Tile<GROUPS>::PITCH + lane / 8 * 8);
-    float scores[TOKEN_GROUPS][4] = {};
+                     2 * ((8 * first + lane % 8) * Tile<GROUPS>::PITCH + lane / 8 * 8);
 #pragma unroll
     for (int g = 0; g < GROUPS; g++) {
 #pragma unroll
-        for (int j = 0; j < TOKEN_GROUPS; j++) {
+        for (int j = 0; j < SHARE; j++) {
             uint32_t b[4];
             loadMatrices(b, keyAt + 2 * (8 * j * Tile<GROUPS>::PITCH + 32 * g));
-            multiply(scores[j], queries.fragments[2 * g], b[0], b[1], static_cast<T*>(nullptr));
-            multiply(scores[j], queries.fragments[2 * g + 1], b[2], b[3], static_cast<T*>(nullptr));
+            multiply(products[j], queries.fragments[2 * g], b[0], b[1], static_cast<T*>(nullptr));
+            multiply(products[j], queries.fragments[2 * g + 1], b[2], b[3], static_cast<T*>(nullptr));
         }
     }
+}
+
+// Tokens [start, end), of which query i of the lane's two sees sight[i]. Tokens that a query does not see weigh 0, which
+// leaves its sums as they are.
+template <typename T>
+__device__ __forceinline__ void weighScores(const Call<T>& call, int start, int end, const Sight (&sight)[2],
+                                            float (&scores)[TOKEN_GROUPS][4], Weights& weights) {
+    int c = threadIdx.x % 4;
 #pragma unroll
     for (int q = 0; q < 2; q++) {
         int seenFrom = sight[q].from - start;
@@ -264,14 +276,18 @@ __device__ __forceinline__ void scoreTile(const Call<T>& call, int start, int en
 }
 
 // acc of a tile, eight columns at a time: take(n, {query 0 at d, d + 1, query 1 at d, d + 1}) with
-// d = 8 n + 2 (lane % 4).
-template <typename T, int GROUPS, typename Take>
-__device__ __forceinline__ void weighValues(const Weights& weights, const T* values, Take take) {
+// d = 8 n + 2 (lane % 4). The columns have SHARES parts, of which this is one.
+template <typename T, int GROUPS, int SHARES, typename Take>
+__device__ __forceinline__ void weighValues(const Weights& weights, const T* values, int share, Take take) {
     int lane = threadIdx.x % 32;
     uint32_t valueAt = static_cast<uint32_t>(__cvta_generic_to_shared(values)) +
                        2 * (lane % 16 * Tile<GROUPS>::PITCH + lane / 16 * 8);
 #pragma unroll
-    for (int n = 0; n < 4 * GROUPS; n += 2) {
+    for (int i = 0; i < 4 * GROUPS; i += 2 * SHARES) {
+        int n = i + 2 * share;
+        if (n >= 4 * GROUPS) {
+            return;
+        }
         float acc[2][4] = {};
 #pragma unroll
         for (int k = 0; k < TILE_TOKENS / 16; k++) {
@@ -447,7 +463,9 @@ __device__ __forceinline__ void attendMany(const Call<T>& call) {
         if (from < end && to > start && from < to) {
             const T* keys = tiles + tile % STAGES * 2 * Tile<GROUPS>::ELEMENTS;
             Weights weights;
-            scoreTile(call, start, end, sight, fragments, keys, weights);
+            float scores[TOKEN_GROUPS][4] = {};
+            multiplyKeys(fragments, keys, 0, scores);
+            weighScores(call, start, end, sight, scores, weights);
             const Merge merge[2] = {Merge(running.largest[0], weights.largest[0]),
                                     Merge(running.largest[1], weights.largest[1])};
 #pragma unroll
@@ -455,7 +473,7 @@ __device__ __forceinline__ void attendMany(const Call<T>& call) {
                 running.largest[q] = fmaxf(running.largest[q], weights.largest[q]);
                 running.sum[q] = merge[q](running.sum[q], weights.sum[q]);
             }
-            weighValues<T, GROUPS>(weights, keys + Tile<GROUPS>::ELEMENTS, [&](int n, const float (&acc)[4]) {
+            weighValues<T, GROUPS, 1>(weights, keys + Tile<GROUPS>::ELEMENTS, 0, [&](int n, const float (&acc)[4]) {
 #pragma unroll
                 for (int x = 0; x < 4; x++) {
                     running.acc[n][x] = merge[x / 2](running.acc[n][x], acc[x]);
@@ -512,63 +530,94 @@ struct Partials {
 };
 
 // Both kernels for few rows look up what they will need in the step's index arrays, which no kernel writes, before the
-// kernel in front has ended.
+// kernel in front has ended. Nor does a kernel write closed or staged blocks, so tiles of these come before it has, too.
 //
-// Spans of few rows: one warp a tile. Neighbouring warps take the heads of the same tokens, which lie side by side in
-// memory. Grid: (K/V heads * query tiles / FEW_WARPS, tiles, spans).
-template <typename T, int GROUPS, bool VECTORS, int FEW_WARPS>
+// Spans of few rows: one block a tile, whose warps share its tokens, then its columns. Neighbouring blocks take the heads
+// of the same tokens, which lie side by side in memory. Grid: (K/V heads * query tiles, tiles, spans).
+template <typename T, int GROUPS, bool VECTORS>
 __device__ __forceinline__ void attendFew(const Call<T>& call, const Partials& partials) {
+    constexpr int TOKENS = TILE_TOKENS / WARPS;
+    constexpr int SHARE = TOKEN_GROUPS / WARPS;
     extern __shared__ __align__(16) unsigned char attentionTiles[];
     letNextKernelStart();
     Span span(call.spans + SPAN_INTS * blockIdx.z);
     int group = call.heads / call.keyValueHeads;
-    int item = blockIdx.x * FEW_WARPS + threadIdx.x / 32;
-    int keyValueHead = item % call.keyValueHeads;
-    int queryTile = item / call.keyValueHeads;
+    int keyValueHead = blockIdx.x % call.keyValueHeads;
+    int queryTile = blockIdx.x / call.keyValueHeads;
     int tile = blockIdx.y;
     TileGrid grid(call.cellTokens);
     int start = grid.start(span.fromToken, partials.firstTile + tile);
     int end = grid.end(span.fromToken, partials.firstTile + tile);
     int queries = span.rows > call.fewRows || tile >= partials.tiles ? 0 : span.rows * group;
     int lane = threadIdx.x % 32;
+    int warp = threadIdx.x / 32;
     int query[2] = {queryTile * TILE_QUERIES + lane / 4, queryTile * TILE_QUERIES + lane / 4 + 8};
     const Sight sight[2] = {sightOf(call, span, query[0], queries, group),
                             sightOf(call, span, query[1], queries, group)};
     int from = warpLeast(sight[0].from < sight[1].from ? sight[0].from : sight[1].from);
     int to = warpMost(sight[0].to > sight[1].to ? sight[0].to : sight[1].to);
+    bool seen = from < end && to > start;
+    T* keys = reinterpret_cast<T*>(attentionTiles);
+    T* values = keys + Tile<GROUPS>::ELEMENTS;
     TokenRows rows;
-    rows.find<TILE_TOKENS>(call, span.sequence, start, from, to < end ? to : end);
+    rows.find<TOKENS>(call, span.sequence, start + warp * TOKENS, from, to < end ? to : end);
+    auto bringTokens = [&] {
+        int at = warp * TOKENS * Tile<GROUPS>::PITCH;
+        size_t keyOffset = static_cast<size_t>(keyValueHead) * call.headSize;
+        bring<T, GROUPS, VECTORS, TOKENS>(call, rows, keyOffset, keys + at);
+        commitCopies();
+        bring<T, GROUPS, VECTORS, TOKENS>(
+            call, rows, keyOffset + static_cast<size_t>(call.keyValueHeads) * call.headSize, values + at);
+        commitCopies();
+    };
+    if (seen && rows.copied) {
+        bringTokens();
+    }
     awaitEarlierKernels();
-    if (from >= end || to <= start) {
+    if (!seen) {
         return;
     }
-    T* keys = reinterpret_cast<T*>(attentionTiles) + threadIdx.x / 32 * 2 * Tile<GROUPS>::ELEMENTS;
-    T* values = keys + Tile<GROUPS>::ELEMENTS;
-    size_t keyOffset = static_cast<size_t>(keyValueHead) * call.headSize;
-    bring<T, GROUPS, VECTORS, TILE_TOKENS>(call, rows, keyOffset, keys);
-    commitCopies();
-    bring<T, GROUPS, VECTORS, TILE_TOKENS>(
-        call, rows, keyOffset + static_cast<size_t>(call.keyValueHeads) * call.headSize, values);
-    commitCopies();
+    if (!rows.copied) {
+        bringTokens();
+    }
     Queries<T, GROUPS, VECTORS> fragments;
     fragments.load(queryRow(call, span, keyValueHead, query[0], queries, group),
                    queryRow(call, span, keyValueHead, query[1], queries, group), call.headSize);
     awaitCopies<1>();
-    __syncwarp();
-    Weights weights;
-    scoreTile(call, start, end, sight, fragments, keys, weights);
+    __syncthreads();
+    float products[SHARE][4] = {};
+    multiplyKeys(fragments, keys, warp * SHARE, products);
     awaitCopies<0>();
-    __syncwarp();
+    // The keys have been read and the values are there; the products go where the keys were.
+    __syncthreads();
+    float4* exchange = reinterpret_cast<float4*>(attentionTiles);
+#pragma unroll
+    for (int j = 0; j < SHARE; j++) {
+        exchange[(warp * SHARE + j) * 32 + lane] =
+            make_float4(products[j][0], products[j][1], products[j][2], products[j][3]);
+    }
+    __syncthreads();
+    float scores[TOKEN_GROUPS][4];
+#pragma unroll
+    for (int j = 0; j < TOKEN_GROUPS; j++) {
+        float4 x = exchange[j * 32 + lane];
+        scores[j][0] = x.x;
+        scores[j][1] = x.y;
+        scores[j][2] = x.z;
+        scores[j][3] = x.w;
+    }
+    Weights weights;
+    weighScores(call, start, end, sight, scores, weights);
     int c = lane % 4;
     size_t slot[2];
 #pragma unroll
     for (int q = 0; q < 2; q++) {
         slot[q] = partials.slot(blockIdx.z, keyValueHead, call.keyValueHeads, query[q], tile);
-        if (query[q] < queries && c == 0) {
+        if (query[q] < queries && c == 0 && warp == 0) {
             partials.sums[slot[q]] = make_float2(weights.largest[q], weights.sum[q]);
         }
     }
-    weighValues<T, GROUPS>(weights, values, [&](int n, const float (&acc)[4]) {
+    weighValues<T, GROUPS, WARPS>(weights, values, warp, [&](int n, const float (&acc)[4]) {
         int d = 8 * n + 2 * c;
 #pragma unroll
         for (int q = 0; q < 2; q++) {
@@ -699,25 +748,25 @@ __device__ __forceinline__ void mergeFew(const Call<T>& call, const Partials& pa
     }
 
 // Head sizes up to 32 * GROUPS, in 16-byte chunks; `any` takes what is not a multiple of eight elements. Shared memory is
-// STAGES, and FEW_WARPS, times the bytes of a tile; the numbers are also those of KernelSet.java.
-#define ATTENTION_KERNELS(NAME, T, SIZE, GROUPS, VECTORS, FEW_WARPS, STAGES, MANY_BLOCKS)                             \
+// STAGES times the bytes of a tile, or one tile for few rows; the numbers are also those of KernelSet.java.
+#define ATTENTION_KERNELS(NAME, T, SIZE, GROUPS, VECTORS, STAGES, MANY_BLOCKS)                                        \
     extern "C" __global__ void __launch_bounds__(32 * WARPS, MANY_BLOCKS)                                             \
         attend_many_##SIZE##_##NAME(CALL_PARAMETERS(T)) {                                                             \
         beginKernel();                                                                                                \
         attendMany<T, GROUPS, VECTORS, STAGES>(CALL(T));                                                              \
     }                                                                                                                 \
-    extern "C" __global__ void __launch_bounds__(32 * FEW_WARPS)                                                      \
+    extern "C" __global__ void __launch_bounds__(32 * WARPS)                                                          \
         attend_few_##SIZE##_##NAME(CALL_PARAMETERS(T), PARTIALS_PARAMETERS) {                                         \
-        attendFew<T, GROUPS, VECTORS, FEW_WARPS>(CALL(T), PARTIALS);                                                  \
+        attendFew<T, GROUPS, VECTORS>(CALL(T), PARTIALS);                                                             \
     }
 
 #define ALL_ATTENTION_KERNELS(NAME, T)                                                             \
-    ATTENTION_KERNELS(NAME, T, 32, 1, true, 2, 2, 4)                                               \
-    ATTENTION_KERNELS(NAME, T, 64, 2, true, 2, 2, 3)                                               \
-    ATTENTION_KERNELS(NAME, T, 96, 3, true, 2, 2, 2)                                               \
-    ATTENTION_KERNELS(NAME, T, 128, 4, true, 2, 2, 3)                                              \
-    ATTENTION_KERNELS(NAME, T, 256, 8, true, 1, 1, 2)                                              \
-    ATTENTION_KERNELS(NAME, T, any, 8, false, 1, 1, 2)                                             \
+    ATTENTION_KERNELS(NAME, T, 32, 1, true, 2, 4)                                               \
+    ATTENTION_KERNELS(NAME, T, 64, 2, true, 2, 3)                                               \
+    ATTENTION_KERNELS(NAME, T, 96, 3, true, 2, 2)                                               \
+    ATTENTION_KERNELS(NAME, T, 128, 4, true, 2, 3)                                              \
+    ATTENTION_KERNELS(NAME, T, 256, 8, true, 1, 2)                                              \
+    ATTENTION_KERNELS(NAME, T, any, 8, false, 1, 2)                                             \
     extern "C" __global__ void __launch_bounds__(256)                                              \
         merge_few_##NAME(CALL_PARAMETERS(T), PARTIALS_PARAMETERS) {                                \
         mergeFew<T>(CALL(T), PARTIALS);                                                            \

@@ -424,10 +424,10 @@ final class CudaKernels implements Kernels {
                 addPartials(arguments, cudaStream, launch, spanCount, tiles, tile);
                 cudaStream.launch(
                         variant.few(),
-                        Math.ceilDiv(shape.keyValueHeads() * launch.fewQueryTiles(), variant.fewWarps()),
+                        shape.keyValueHeads() * launch.fewQueryTiles(),
                         tiles,
                         spanCount,
-                        WARP * variant.fewWarps(),
+                        AttentionLaunch.THREADS,
                         arguments);
                 cudaStream.launch(
                         kernels.mergeFew,

@@ -51,10 +51,9 @@ final class KernelSet {
      *
      * @param headSizeMost the limit
      * @param few for spans of few rows, followed by {@link #mergeFew}
-     * @param fewWarps of its blocks
      * @param many for spans of many rows
      */
-    record Attend(int headSizeMost, CudaKernel few, int fewWarps, CudaKernel many) {
+    record Attend(int headSizeMost, CudaKernel few, CudaKernel many) {
         /** Heads larger than this leave room in shared memory for one tile a block. */
         private static final int SHARED_HEAD_SIZE_MOST = 128;
 
@@ -69,8 +68,7 @@ final class KernelSet {
             int fewArguments = ATTEND_ARGUMENTS + PARTIALS_ARGUMENTS;
             return new Attend(
                     headSizeMost,
-                    loader.load("attend_few_" + size + "_" + type, fewArguments, tiles * tileBytes),
-                    tiles,
+                    loader.load("attend_few_" + size + "_" + type, fewArguments, tileBytes),
                     loader.load("attend_many_" + size + "_" + type, ATTEND_ARGUMENTS, tiles * tileBytes));
         }
     }
