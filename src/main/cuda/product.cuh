@@ -6,7 +6,12 @@
 // and there. Sizes and addresses that are no multiples of 16 bytes are the work of product_any for any number of rows:
 // cuBLASLt has kernels of another order for them.
 //
-// Grid: (N / COLUMNS, M / ROWS) rounded up; THREADS threads; STAGES * Pipe::STAGE_BYTES bytes of shared memory.
+// A warp takes eight columns. What a column is, and what becomes of its sums, is what `Columns` says: those of two
+// matrices with the same input, or gates and what they let through, which stand next to each other so that one thread
+// has both.
+//
+// Grid: (blocks, M / ROWS rounded up), with no more than BLOCK_COLUMNS columns a block; the columns are spread evenly.
+// THREADS threads; STAGES * Product::STAGE_BYTES bytes of shared memory.
 #pragma once
 
 #include "common.cuh"
@@ -16,188 +21,307 @@ namespace weft {
 
 constexpr int PRODUCT_WARPS = 4;
 constexpr int PRODUCT_THREADS = 32 * PRODUCT_WARPS;
+constexpr int TILE_COLUMNS = 8;
+constexpr int BLOCK_COLUMNS = TILE_COLUMNS * PRODUCT_WARPS;
 
 // What happens to a sum: the bias is added, then as the number says. The numbers from 2 on are 2 + Activation.
 enum ProductEpilogue { PRODUCT_STORE = 0, PRODUCT_ADD = 1, PRODUCT_ACTIVATE = 2 };
 
-template <typename T, int ROW_TILES, int COLUMN_TILES, int DEPTH, int STAGES, bool VECTORS>
-struct Pipe {
-    static constexpr int ROWS = 16 * ROW_TILES;
-    static constexpr int COLUMNS = 8 * COLUMN_TILES * PRODUCT_WARPS;
-    // A row's pitch is an odd number of 16-byte units, so that ldmatrix meets no bank twice.
-    static constexpr int PITCH = DEPTH + VECTOR;
-    static constexpr int STAGE_ELEMENTS = (ROWS + COLUMNS) * PITCH;
-    static constexpr int STAGE_BYTES = 2 * STAGE_ELEMENTS;
-    static constexpr int UNITS = DEPTH / VECTOR;
-    static constexpr int LOAD_ROWS = PRODUCT_THREADS / UNITS;
-
-    const T* in;
+// A matrix, its bias (or null), and where its products go.
+template <typename T>
+struct Matrix {
     const T* weights;
-    int rows;
+    const T* bias;
+    T* out;
     int columns;
-    int depth;
-    T* shared;
 
-    // Starts to bring columns [step * DEPTH, + DEPTH) of the block's rows FIRST .. LAST - 1 to a stage: those of the
-    // weights come first, the others are the input's. Rows that do not exist leave what is there: they end in outputs
-    // that are not stored.
-    template <int FIRST, int LAST>
-    __device__ __forceinline__ void load(int step, int stage) const {
-        int unit = threadIdx.x % UNITS;
-        int row = threadIdx.x / UNITS;
-        int k = step * DEPTH + unit * VECTOR;
-        T* to = shared + stage * STAGE_ELEMENTS + row * PITCH + unit * VECTOR;
+    __device__ __forceinline__ float biased(float sum, int column) const {
+        return bias == nullptr ? sum : __fadd_rn(sum, Element<T>::widen(bias[column]));
+    }
+};
+
+// The columns of one matrix, then those of another; either has its own output. What follows the bias, ReLU apart, sees
+// the rounded sum, as it does when it is a kernel of its own.
+template <typename T>
+struct TwoMatrices {
+    Matrix<T> first;
+    Matrix<T> second;
+    int epilogue;
+
+    __device__ __forceinline__ int count() const { return first.columns + second.columns; }
+
+    __device__ __forceinline__ const T* weights(int column, int depth) const {
+        return column < first.columns ? first.weights + static_cast<size_t>(column) * depth
+                                      : second.weights + static_cast<size_t>(column - first.columns) * depth;
+    }
+
+    __device__ __forceinline__ T* out(int row, int column) const {
+        return column < first.columns ? first.out + static_cast<size_t>(row) * first.columns + column
+                                      : second.out + static_cast<size_t>(row) * second.columns + column - first.columns;
+    }
+
+    // What an output holds to which its product is added.
+    __device__ __forceinline__ float before(int row, int column) const {
+        return epilogue == PRODUCT_ADD && column < count() ? Element<T>::widen(*out(row, column)) : 0.0f;
+    }
+
+    __device__ __forceinline__ void finish(int row, int column, const float (&sums)[2],
+                                           const float (&before)[2]) const {
 #pragma unroll
-        for (int i = FIRST; i < LAST; i += LOAD_ROWS) {
-            bool isWeight = i < COLUMNS;
-            int r = row + (isWeight ? i : i - COLUMNS);
-            const T* from = (isWeight ? weights : in) + static_cast<size_t>(r) * depth + k;
-            if (r < (isWeight ? columns : rows)) {
-                if (VECTORS) {
-                    bool exists = k < depth;
-                    copyAsync(static_cast<uint32_t>(__cvta_generic_to_shared(to + i * PITCH)),
-                              exists ? from : weights, exists);
-                } else {
-                    for (int j = 0; j < VECTOR; j++) {
-                        to[i * PITCH + j] = k + j < depth ? from[j] : Element<T>::narrow(0.0f);
-                    }
-                }
+        for (int i = 0; i < 2; i++) {
+            if (column + i < count()) {
+                finish(row, column + i, sums[i], before[i]);
             }
         }
     }
 
-    __device__ __forceinline__ void sum(float (&sums)[ROW_TILES][COLUMN_TILES][4]) const {
+    __device__ __forceinline__ void finish(int row, int column, float sum, float before) const {
+        sum = column < first.columns ? first.biased(sum, column) : second.biased(sum, column - first.columns);
+        if (epilogue == PRODUCT_ACTIVATE + RELU) {
+            sum = fmaxf(sum, 0.0f);
+        } else if (epilogue != PRODUCT_STORE) {
+            float rounded = Element<T>::widen(Element<T>::narrow(sum));
+            sum = epilogue == PRODUCT_ADD ? __fadd_rn(before, rounded) : activate(epilogue - PRODUCT_ACTIVATE, rounded);
+        }
+        *out(row, column) = Element<T>::narrow(sum);
+    }
+};
+
+// out (M, width) = activation(gate) * up, of a matrix of width gates and as many rows behind them. Column 2 j is gate j,
+// column 2 j + 1 is what it lets through; both are rounded first, as they are when the gate is a kernel of its own.
+template <typename T>
+struct GatedMatrix {
+    Matrix<T> matrix;
+    int activation;
+
+    __device__ __forceinline__ int count() const { return matrix.columns; }
+
+    __device__ __forceinline__ const T* weights(int column, int depth) const {
+        int row = column / 2 + column % 2 * (matrix.columns / 2);
+        return matrix.weights + static_cast<size_t>(row) * depth;
+    }
+
+    __device__ __forceinline__ float before(int, int) const { return 0.0f; }
+
+    __device__ __forceinline__ void finish(int row, int column, const float (&sums)[2], const float (&)[2]) const {
+        int j = column / 2;
+        int width = matrix.columns / 2;
+        if (j < width) {
+            float gate = Element<T>::widen(Element<T>::narrow(matrix.biased(sums[0], j)));
+            float up = Element<T>::widen(Element<T>::narrow(matrix.biased(sums[1], width + j)));
+            matrix.out[static_cast<size_t>(row) * width + j] = Element<T>::narrow(activate(activation, gate) * up);
+        }
+    }
+};
+
+template <typename T, typename Columns, int ROW_TILES, int DEPTH, int STAGES, bool VECTORS>
+struct Product {
+    static constexpr int ROWS = 16 * ROW_TILES;
+    // A row's pitch is an odd number of 16-byte units, so that ldmatrix meets no bank twice.
+    static constexpr int PITCH = DEPTH + VECTOR;
+    static constexpr int STAGE_ELEMENTS = (BLOCK_COLUMNS + ROWS) * PITCH;
+    static constexpr int STAGE_BYTES = 2 * STAGE_ELEMENTS;
+    static constexpr int UNITS = DEPTH / VECTOR;
+    // Rows that all threads bring in one pass; each slice of the sums' work brings one.
+    static constexpr int PASS_ROWS = PRODUCT_THREADS / UNITS;
+    static constexpr int WEIGHT_PASSES = BLOCK_COLUMNS / PASS_ROWS;
+    static constexpr int IN_PASSES = ROWS / PASS_ROWS;
+    static constexpr int SLICE = 32;
+    static constexpr int SLICES = DEPTH / SLICE;
+    static_assert(WEIGHT_PASSES == SLICES && IN_PASSES <= SLICES, "a slice brings a pass of the weights, and of the input");
+
+    const T* in;
+    const Columns& columns;
+    int rows;
+    int depth;
+    T* shared;
+    int firstColumn;
+    int lastColumn;
+    const T* weightRows[WEIGHT_PASSES];
+
+    // The thread's rows of the weights; null for what is not there. Rows that do not exist leave what the stage holds:
+    // they end in outputs that are not stored.
+    __device__ __forceinline__ void findWeights() {
+#pragma unroll
+        for (int pass = 0; pass < WEIGHT_PASSES; pass++) {
+            int column = firstColumn + pass * PASS_ROWS + threadIdx.x / UNITS;
+            weightRows[pass] = column < lastColumn ? columns.weights(column, depth) : nullptr;
+        }
+    }
+
+    // Starts to bring the thread's unit of a row's elements [step * DEPTH, + DEPTH) to row `at` of a stage.
+    __device__ __forceinline__ void bring(const T* row, int step, int stage, int at) const {
+        int unit = threadIdx.x % UNITS * VECTOR;
+        int k = step * DEPTH + unit;
+        T* to = shared + stage * STAGE_ELEMENTS + at * PITCH + unit;
+        if (VECTORS) {
+            bool exists = k < depth;
+            copyAsync(static_cast<uint32_t>(__cvta_generic_to_shared(to)), exists ? row + k : in, exists);
+        } else {
+            for (int j = 0; j < VECTOR; j++) {
+                to[j] = k + j < depth ? row[k + j] : Element<T>::narrow(0.0f);
+            }
+        }
+    }
+
+    __device__ __forceinline__ void bringWeights(int pass, int step, int stage) const {
+        if (weightRows[pass] != nullptr) {
+            bring(weightRows[pass], step, stage, pass * PASS_ROWS + threadIdx.x / UNITS);
+        }
+    }
+
+    __device__ __forceinline__ void bringIn(int pass, int step, int stage) const {
+        int row = pass * PASS_ROWS + threadIdx.x / UNITS;
+        if (row < rows) {
+            bring(in + static_cast<size_t>(row) * depth, step, stage, BLOCK_COLUMNS + row);
+        }
+    }
+
+    __device__ __forceinline__ void run(int firstRow) {
         int lane = threadIdx.x % 32;
         int warp = threadIdx.x / 32;
-        // Lanes name the rows of four matrices of 8 by 8: of the weights, eight features by 32 k; of the input,
-        // sixteen rows by 16 k.
+        int column = firstColumn + warp * TILE_COLUMNS + lane % 4 * 2;
+        // Lanes name the rows of four matrices of 8 by 8: of the weights, eight columns by 32 k; of the input, sixteen
+        // rows by 16 k.
         uint32_t base = static_cast<uint32_t>(__cvta_generic_to_shared(shared));
-        uint32_t weightAt = base + 2 * ((warp * 8 * COLUMN_TILES + lane % 8) * PITCH + lane / 8 * 8);
-        uint32_t inAt = base + 2 * ((COLUMNS + lane % 16) * PITCH + lane / 16 * 8);
+        uint32_t weightAt = base + 2 * ((warp * TILE_COLUMNS + lane % 8) * PITCH + lane / 8 * 8);
+        uint32_t inAt = base + 2 * ((BLOCK_COLUMNS + lane % 16) * PITCH + lane / 16 * 8);
         int steps = (depth + DEPTH - 1) / DEPTH;
+        letNextKernelStart();
+        findWeights();
         // The weights are there before any kernel runs, so the first of them come while the kernel before still runs.
-        if (steps < STAGES) {
-            letNextKernelStart();
-        }
 #pragma unroll
         for (int s = 0; s < STAGES - 1; s++) {
-            if (s < steps) {
-                load<0, COLUMNS>(s, s);
+#pragma unroll
+            for (int pass = 0; s < steps && pass < WEIGHT_PASSES; pass++) {
+                bringWeights(pass, s, s);
             }
         }
         awaitEarlierKernels();
 #pragma unroll
         for (int s = 0; s < STAGES - 1; s++) {
-            if (s < steps) {
-                load<COLUMNS, COLUMNS + ROWS>(s, s);
+#pragma unroll
+            for (int pass = 0; s < steps && pass < IN_PASSES; pass++) {
+                bringIn(pass, s, s);
             }
             commitCopies();
+        }
+        float sums[ROW_TILES][4] = {};
+        // Asked for now, what the sums are added to is there when they are done.
+        float before[ROW_TILES][2][2];
+        auto rowOf = [&](int tile, int half) { return tile * 16 + half * 8 + lane / 4; };
+#pragma unroll
+        for (int i = 0; i < ROW_TILES; i++) {
+#pragma unroll
+            for (int x = 0; x < 4; x++) {
+                int row = rowOf(i, x / 2);
+                bool exists = row < rows && column < lastColumn;
+                before[i][x / 2][x % 2] = exists ? columns.before(firstRow + row, column + x % 2) : 0.0f;
+            }
         }
         int stage = 0;
         for (int step = 0; step < steps; step++) {
             awaitCopies<STAGES - 2>();
             __syncthreads();
             int next = step + STAGES - 1;
-            if (next < steps) {
-                load<0, COLUMNS + ROWS>(next, stage == 0 ? STAGES - 1 : stage - 1);
-            }
-            commitCopies();
-            if (next == steps) {
-                // Nothing is left to ask for, so the next kernel may.
-                letNextKernelStart();
-            }
+            int free = stage == 0 ? STAGES - 1 : stage - 1;
             uint32_t offset = stage * STAGE_BYTES;
+            // The next slice's fragments, and a later step's copies, are asked for between the multiplications, each of
+            // which waits for the sums of the one before.
+            uint32_t b[2][4];
+            uint32_t a[2][2][ROW_TILES][4];
+            auto loadSlice = [&](int slice) {
+                loadMatrices(b[slice % 2], weightAt + offset + 2 * SLICE * slice);
 #pragma unroll
-            for (int k = 0; k < DEPTH; k += 32) {
-                uint32_t b[COLUMN_TILES][4];
+                for (int half = 0; half < 2; half++) {
 #pragma unroll
-                for (int j = 0; j < COLUMN_TILES; j++) {
-                    loadMatrices(b[j], weightAt + offset + 2 * (j * 8 * PITCH + k));
+                    for (int i = 0; i < ROW_TILES; i++) {
+                        loadMatrices(a[slice % 2][half][i],
+                                     inAt + offset + 2 * (i * 16 * PITCH + SLICE * slice + 16 * half));
+                    }
+                }
+            };
+            loadSlice(0);
+#pragma unroll
+            for (int slice = 0; slice < SLICES; slice++) {
+                if (slice + 1 < SLICES) {
+                    loadSlice(slice + 1);
                 }
 #pragma unroll
                 for (int half = 0; half < 2; half++) {
 #pragma unroll
                     for (int i = 0; i < ROW_TILES; i++) {
-                        uint32_t a[4];
-                        loadMatrices(a, inAt + offset + 2 * (i * 16 * PITCH + k + 16 * half));
-#pragma unroll
-                        for (int j = 0; j < COLUMN_TILES; j++) {
-                            multiply(sums[i][j], a, b[j][2 * half], b[j][2 * half + 1], static_cast<T*>(nullptr));
-                        }
+                        multiply(sums[i], a[slice % 2][half][i], b[slice % 2][2 * half], b[slice % 2][2 * half + 1],
+                                 static_cast<T*>(nullptr));
+                    }
+                }
+                if (next < steps) {
+                    bringWeights(slice, next, free);
+                    if (slice < IN_PASSES) {
+                        bringIn(slice, next, free);
                     }
                 }
             }
+            commitCopies();
             stage = stage == STAGES - 1 ? 0 : stage + 1;
+        }
+#pragma unroll
+        for (int i = 0; i < ROW_TILES; i++) {
+#pragma unroll
+            for (int half = 0; half < 2; half++) {
+                int row = rowOf(i, half);
+                if (row < rows && column < lastColumn) {
+                    const float both[2] = {sums[i][2 * half], sums[i][2 * half + 1]};
+                    columns.finish(firstRow + row, column, both, before[i][half]);
+                }
+            }
         }
     }
 };
 
-// One element. What follows the bias, ReLU apart, sees the rounded sum, as it does when it is a kernel of its own.
-template <typename T>
-__device__ __forceinline__ void finishProduct(float sum, T* out, const T* bias, int column, int epilogue) {
-    if (bias != nullptr) {
-        sum = __fadd_rn(sum, Element<T>::widen(bias[column]));
-    }
-    if (epilogue == PRODUCT_ACTIVATE + RELU) {
-        sum = fmaxf(sum, 0.0f);
-    } else if (epilogue != PRODUCT_STORE) {
-        float rounded = Element<T>::widen(Element<T>::narrow(sum));
-        sum = epilogue == PRODUCT_ADD ? __fadd_rn(Element<T>::widen(*out), rounded)
-                                      : activate(epilogue - PRODUCT_ACTIVATE, rounded);
-    }
-    *out = Element<T>::narrow(sum);
-}
-
-template <typename T, int ROW_TILES, int COLUMN_TILES, int DEPTH, int STAGES, bool VECTORS>
-__device__ __forceinline__ void product(const T* in, const T* weights, const T* bias, T* out, int rows, int columns,
-                                        int depth, int epilogue) {
+template <typename T, int ROW_TILES, int DEPTH, int STAGES, bool VECTORS, typename Columns>
+__device__ __forceinline__ void product(const T* in, const Columns& columns, int rows, int depth) {
     extern __shared__ __align__(16) unsigned char productStages[];
-    using P = Pipe<T, ROW_TILES, COLUMN_TILES, DEPTH, STAGES, VECTORS>;
+    using P = Product<T, Columns, ROW_TILES, DEPTH, STAGES, VECTORS>;
     int firstRow = blockIdx.y * P::ROWS;
-    int firstColumn = blockIdx.x * P::COLUMNS;
-    P pipe{in + static_cast<size_t>(firstRow) * depth,
-           weights + static_cast<size_t>(firstColumn) * depth,
-           rows - firstRow,
-           columns - firstColumn,
-           depth,
-           reinterpret_cast<T*>(productStages)};
-    float sums[ROW_TILES][COLUMN_TILES][4] = {};
-    pipe.sum(sums);
-    int lane = threadIdx.x % 32;
-    int warp = threadIdx.x / 32;
-#pragma unroll
-    for (int i = 0; i < ROW_TILES; i++) {
-#pragma unroll
-        for (int j = 0; j < COLUMN_TILES; j++) {
-#pragma unroll
-            for (int x = 0; x < 4; x++) {
-                int row = firstRow + i * 16 + lane / 4 + x / 2 * 8;
-                int column = firstColumn + (warp * COLUMN_TILES + j) * 8 + lane % 4 * 2 + x % 2;
-                if (row < rows && column < columns) {
-                    finishProduct(sums[i][j][x], out + static_cast<size_t>(row) * columns + column, bias, column,
-                                  epilogue);
-                }
-            }
-        }
-    }
+    long long tiles = (columns.count() + TILE_COLUMNS - 1) / TILE_COLUMNS;
+    int firstColumn = static_cast<int>(tiles * blockIdx.x / gridDim.x) * TILE_COLUMNS;
+    int lastColumn = static_cast<int>(tiles * (blockIdx.x + 1) / gridDim.x) * TILE_COLUMNS;
+    P product{in + static_cast<size_t>(firstRow) * depth,
+              columns,
+              rows - firstRow,
+              depth,
+              reinterpret_cast<T*>(productStages),
+              firstColumn,
+              lastColumn < columns.count() ? lastColumn : columns.count(),
+              {}};
+    product.run(firstRow);
 }
 
 }  // namespace weft
 
 // SIZE is the rows of a block; the numbers are also those of KernelSet.java. `deep` takes all of a multiprocessor's shared
 // memory, for grids of no more than a block each.
-#define PRODUCT_KERNEL(NAME, T, SIZE, ROW_TILES, COLUMN_TILES, DEPTH, STAGES, VECTORS)                         \
-    extern "C" __global__ void __launch_bounds__(PRODUCT_THREADS)                                              \
-        product_##SIZE##_##NAME(const T* in, const T* weights, const T* bias, T* out, int rows, int columns,   \
-                                int depth, int epilogue) {                                                     \
-        product<T, ROW_TILES, COLUMN_TILES, DEPTH, STAGES, VECTORS>(in, weights, bias, out, rows, columns,     \
-                                                                    depth, epilogue);                          \
+#define PRODUCT_KERNEL(NAME, T, SIZE, ROW_TILES, DEPTH, STAGES, VECTORS)                                              \
+    extern "C" __global__ void __launch_bounds__(PRODUCT_THREADS)                                                     \
+        product_##SIZE##_##NAME(const T* in, const T* weights, const T* bias, T* out, int columns,                    \
+                                const T* otherWeights, const T* otherBias, T* otherOut, int otherColumns, int rows,   \
+                                int depth, int epilogue) {                                                            \
+        product<T, ROW_TILES, DEPTH, STAGES, VECTORS>(                                                                \
+            in,                                                                                                       \
+            TwoMatrices<T>{{weights, bias, out, columns}, {otherWeights, otherBias, otherOut, otherColumns}, epilogue}, \
+            rows, depth);                                                                                             \
     }
 
-#define PRODUCT_KERNELS(NAME, T)                           \
-    PRODUCT_KERNEL(NAME, T, 16, 1, 1, 128, 7, true)        \
-    PRODUCT_KERNEL(NAME, T, 16_deep, 1, 1, 128, 16, true)  \
-    PRODUCT_KERNEL(NAME, T, any, 2, 1, 64, 3, false)
+#define PRODUCT_KERNELS(NAME, T)                                                                                      \
+    PRODUCT_KERNEL(NAME, T, 16, 1, 256, 4, true)                                                                      \
+    PRODUCT_KERNEL(NAME, T, 16_deep, 1, 256, 8, true)                                                                 \
+    PRODUCT_KERNEL(NAME, T, any, 2, 64, 3, false)                                                                     \
+    extern "C" __global__ void __launch_bounds__(PRODUCT_THREADS)                                                     \
+        product_gated_##NAME(const T* in, const T* weights, const T* bias, T* out, int columns, int rows,          \
+                                int depth, int activation) {                                                          \
+        product<T, 1, 256, 4, true>(in, GatedMatrix<T>{{weights, bias, out, columns}, activation}, rows, depth);      \
+    }
 
 PRODUCT_KERNELS(f16, __half)
 PRODUCT_KERNELS(bf16, __nv_bfloat16)

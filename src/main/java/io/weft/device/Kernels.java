@@ -30,6 +30,42 @@ public interface Kernels {
     void linear(Stream stream, Linear weights, DeviceBuffer in, DeviceBuffer out, int rows, Epilogue epilogue);
 
     /**
+     * Two products with the same {@code in} (rows, inFeatures), into {@code firstOut} (rows, outFeatures of the first)
+     * and {@code secondOut} (rows, outFeatures of the second). Either has the bits that {@link #linear} gives it.
+     */
+    default void linearPair(
+            Stream stream,
+            Linear first,
+            Linear second,
+            DeviceBuffer in,
+            DeviceBuffer firstOut,
+            DeviceBuffer secondOut,
+            int rows) {
+        linear(stream, first, in, firstOut, rows, new Epilogue.Store());
+        linear(stream, second, in, secondOut, rows, new Epilogue.Store());
+    }
+
+    /**
+     * A product of gates and, behind them, what they let through, then {@link #gate}, with the bits of the two.
+     *
+     * @param weights of 2·width out features
+     * @param in (rows, inFeatures)
+     * @param gateUp (rows, 2·width): room for the product; undefined afterwards
+     * @param out (rows, width)
+     */
+    default void gatedLinear(
+            Stream stream,
+            Linear weights,
+            Activation activation,
+            DeviceBuffer in,
+            DeviceBuffer gateUp,
+            DeviceBuffer out,
+            int rows) {
+        linear(stream, weights, in, gateUp, rows, new Epilogue.Store());
+        gate(stream, activation, gateUp, out, rows, weights.outFeatures() / 2);
+    }
+
+    /**
      * {@code out[r, j] = activation(gateUp[r, j]) · gateUp[r, width + j]}; {@code gateUp} is (rows, 2·width),
      * {@code out} (rows, width).
      */

@@ -202,8 +202,14 @@ final class StageIssuer {
         int rows = stage.rows();
         ModelWeights.Layer layer = weights.layers().get(stage.layer());
         kernels.norm(stream, layer.attentionNorm(), workspace.hidden(), workspace.normed(), rows);
-        kernels.linear(stream, layer.query(), workspace.normed(), workspace.queries(), rows, STORE);
-        kernels.linear(stream, layer.keyValue(), workspace.normed(), workspace.keyValues(), rows, STORE);
+        kernels.linearPair(
+                stream,
+                layer.query(),
+                layer.keyValue(),
+                workspace.normed(),
+                workspace.queries(),
+                workspace.keyValues(),
+                rows);
         kernels.place(
                 stream,
                 attention,
@@ -267,16 +273,15 @@ final class StageIssuer {
                         workspace.feedForwardInner(),
                         rows,
                         new Epilogue.Activate(activation));
-            case FeedForward.Gated(Activation activation) -> {
-                kernels.linear(stream, layer.feedForwardIn(), in, workspace.feedForwardIn(), rows, STORE);
-                kernels.gate(
+            case FeedForward.Gated(Activation activation) ->
+                kernels.gatedLinear(
                         stream,
+                        layer.feedForwardIn(),
                         activation,
+                        in,
                         workspace.feedForwardIn(),
                         workspace.feedForwardInner(),
-                        rows,
-                        dimensions.feedForwardSize());
-            }
+                        rows);
         }
         kernels.linear(stream, layer.feedForwardOut(), workspace.feedForwardInner(), workspace.hidden(), rows, ADD);
     }

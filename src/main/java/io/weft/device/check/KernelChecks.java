@@ -112,6 +112,7 @@ public final class KernelChecks {
         checks.tokens();
         checks.linear();
         checks.largeLinear();
+        checks.productsInOneCall();
         checks.attention();
     }
 
@@ -680,6 +681,70 @@ public final class KernelChecks {
                         () -> linearBits(", bias", weights, epilogue, LARGE_ROWS));
             }
         }
+    }
+
+    /** Products, and a gate, in one call have the bits that they have one by one. */
+    private void productsInOneCall() {
+        record Size(int inFeatures, int first, int second) {}
+        for (Size size : List.of(
+                new Size(64, 64, 64), new Size(160, 384, 72), new Size(33, 50, 20), new Size(1024, 4096, 1024))) {
+            Linear first = randomLinear(1, size.first(), size.inFeatures());
+            Linear second = randomLinear(2, size.second(), size.inFeatures());
+            for (int rows : new int[] {1, 7, 16, 33}) {
+                String pair = "linearPair %d rows x (%d and %d, %d)"
+                        .formatted(rows, size.first(), size.second(), size.inFeatures());
+                attempt(pair, () -> linearPair(pair, first, second, rows));
+                for (Activation activation : Activation.values()) {
+                    String gated = "gatedLinear %s %d rows x (%d, %d)"
+                            .formatted(activation, rows, size.first(), size.inFeatures());
+                    attempt(gated, () -> gatedLinear(gated, first, activation, rows));
+                }
+            }
+        }
+    }
+
+    private Linear randomLinear(long seed, int outFeatures, int inFeatures) {
+        float scale = (float) Math.sqrt(3.0 / inFeatures);
+        return tested.device()
+                .linear(
+                        "check",
+                        List.of(new RandomTensor("weights", List.of(outFeatures, inFeatures), seed, 0, scale)),
+                        List.of(new RandomTensor("bias", List.of(outFeatures), seed, 0, 1)));
+    }
+
+    private void linearPair(String name, Linear first, Linear second, int rows) {
+        tested.clear();
+        DeviceBuffer in = tested.elements(values(rows * first.inFeatures(), 1));
+        DeviceBuffer expectedFirst = tested.elements((long) rows * first.outFeatures());
+        DeviceBuffer expectedSecond = tested.elements((long) rows * second.outFeatures());
+        tested.kernels().linear(tested.stream(), first, in, expectedFirst, rows, new Epilogue.Store());
+        tested.kernels().linear(tested.stream(), second, in, expectedSecond, rows, new Epilogue.Store());
+        DeviceBuffer firstOut = tested.elements((long) rows * first.outFeatures());
+        DeviceBuffer secondOut = tested.elements((long) rows * second.outFeatures());
+        tested.kernels().linearPair(tested.stream(), first, second, in, firstOut, secondOut, rows);
+        sameBits(name + ", first", tested.read(expectedFirst), tested.read(firstOut));
+        sameBits(name + ", second", tested.read(expectedSecond), tested.read(secondOut));
+    }
+
+    private void gatedLinear(String name, Linear weights, Activation activation, int rows) {
+        int width = weights.outFeatures() / 2;
+        tested.clear();
+        DeviceBuffer in = tested.elements(values(rows * weights.inFeatures(), 1));
+        DeviceBuffer gateUp = tested.elements((long) rows * weights.outFeatures());
+        DeviceBuffer expected = tested.elements((long) rows * width);
+        tested.kernels().linear(tested.stream(), weights, in, gateUp, rows, new Epilogue.Store());
+        tested.kernels().gate(tested.stream(), activation, gateUp, expected, rows, width);
+        DeviceBuffer out = tested.elements((long) rows * width);
+        tested.kernels()
+                .gatedLinear(
+                        tested.stream(),
+                        weights,
+                        activation,
+                        in,
+                        tested.elements((long) rows * weights.outFeatures()),
+                        out,
+                        rows);
+        sameBits(name, tested.read(expected), tested.read(out));
     }
 
     private static String describe(String suffix, Linear linear, Epilogue epilogue) {

@@ -29,6 +29,8 @@ final class CudaKernels implements Kernels {
     private static final int NORM_THREADS_MOST = 1024;
     private static final int WARP = 32;
     private static final int PRODUCT_THREADS = 128;
+    /** Blocks of {@link KernelSet#product16} that a multiprocessor has room for. */
+    private static final int PRODUCT_BLOCKS_AT_ONCE = 2;
     /** Rows up to which the product kernel is used for outputs of few columns, and of many. */
     private static final int PRODUCT_ROWS_MOST = 16;
 
@@ -47,6 +49,9 @@ final class CudaKernels implements Kernels {
     private static final float LOG2_E = 1.44269504f;
     /** Turns no dimension. */
     private static final CudaRotaryTable NO_ROTARY = new CudaRotaryTable(0, 0, 0, 0);
+
+    /** Has no columns. */
+    private static final CudaLinear NO_PRODUCT = new CudaLinear(0, 0, 0, 0, 0, new CudaLinear.Descriptions(0, 0));
 
     private final CudaContext context;
     private final KernelSet kernels;
@@ -149,8 +154,9 @@ final class CudaKernels implements Kernels {
         }
         boolean aligned = products.isAligned(cudaWeights, from, to);
         if (!aligned || isForProductKernel(rows, weights.outFeatures())) {
-            KernelSet.Product product = aligned ? product(rows, weights.outFeatures()) : kernels.productAny;
-            product(cudaStream, product, cudaWeights, from, to, rows, epilogue);
+            Product product = new Product(cudaWeights, to, NO_PRODUCT, 0);
+            KernelSet.Product kernel = aligned ? product16(weights.outFeatures()) : kernels.productAny;
+            launchProduct(cudaStream, kernel, product, from, rows, epilogue);
             return;
         }
         switch (epilogue) {
@@ -201,19 +207,94 @@ final class CudaKernels implements Kernels {
         return rows <= (wide ? PRODUCT_ROWS_MOST_WIDE : PRODUCT_ROWS_MOST);
     }
 
-    private KernelSet.Product product(int rows, int columns) {
-        int blocks = Math.ceilDiv(columns, KernelSet.Product.COLUMNS) * Math.ceilDiv(rows, kernels.product16.rows());
-        return blocks > context.multiprocessors() ? kernels.product16 : kernels.product16Deep;
+    @Override
+    public void linearPair(
+            Stream stream,
+            Linear first,
+            Linear second,
+            DeviceBuffer in,
+            DeviceBuffer firstOut,
+            DeviceBuffer secondOut,
+            int rows) {
+        CudaLinear cudaFirst = (CudaLinear) first;
+        CudaLinear cudaSecond = (CudaLinear) second;
+        if (first.inFeatures() != second.inFeatures()) {
+            throw new IllegalArgumentException(
+                    "inFeatures are %d and %d, must be the same".formatted(first.inFeatures(), second.inFeatures()));
+        }
+        long from = address("in", in, bytes(rows, first.inFeatures()));
+        long toFirst = address("firstOut", firstOut, bytes(rows, first.outFeatures()));
+        long toSecond = address("secondOut", secondOut, bytes(rows, second.outFeatures()));
+        int columns = first.outFeatures() + second.outFeatures();
+        boolean aligned =
+                products.isAligned(cudaFirst, from, toFirst) && products.isAligned(cudaSecond, from, toSecond);
+        if (!aligned || !isForProductKernel(rows, columns)) {
+            Kernels.super.linearPair(stream, first, second, in, firstOut, secondOut, rows);
+            return;
+        }
+        CudaStream cudaStream = (CudaStream) stream;
+        if (rows == 0 || !cudaStream.isOpen()) {
+            return;
+        }
+        Product product = new Product(cudaFirst, toFirst, cudaSecond, toSecond);
+        launchProduct(cudaStream, product16(columns), product, from, rows, new Epilogue.Store());
     }
 
-    private void product(
-            CudaStream stream,
-            KernelSet.Product product,
-            CudaLinear weights,
-            long in,
-            long out,
-            int rows,
-            Epilogue epilogue) {
+    @Override
+    public void gatedLinear(
+            Stream stream,
+            Linear weights,
+            Activation activation,
+            DeviceBuffer in,
+            DeviceBuffer gateUp,
+            DeviceBuffer out,
+            int rows) {
+        CudaLinear cudaWeights = (CudaLinear) weights;
+        int columns = weights.outFeatures();
+        long from = address("in", in, bytes(rows, weights.inFeatures()));
+        address("gateUp", gateUp, bytes(rows, columns));
+        long to = address("out", out, bytes(rows, columns / 2));
+        if (!products.isAligned(cudaWeights, from, to) || !isForProductKernel(rows, columns)) {
+            Kernels.super.gatedLinear(stream, weights, activation, in, gateUp, out, rows);
+            return;
+        }
+        CudaStream cudaStream = (CudaStream) stream;
+        if (rows == 0 || !cudaStream.isOpen()) {
+            return;
+        }
+        ArgumentBlock arguments = context.arguments()
+                .add(from)
+                .add(cudaWeights.weights())
+                .add(cudaWeights.bias())
+                .add(to)
+                .add(columns)
+                .add(rows)
+                .add(weights.inFeatures())
+                .add(activation.ordinal());
+        launchProduct(cudaStream, kernels.productGated, columns, rows, arguments);
+    }
+
+    /** What a product kernel makes of one input: outputs of one matrix, or of two, at an address each. */
+    private record Product(CudaLinear first, long firstOut, CudaLinear second, long secondOut) {
+        int columns() {
+            return first.outFeatures() + second.outFeatures();
+        }
+    }
+
+    private KernelSet.Product product16(int columns) {
+        return productBlocks(columns) > context.multiprocessors() ? kernels.product16 : kernels.product16Deep;
+    }
+
+    /** Blocks for so many columns. Rather than leave a multiprocessor with fewer blocks than others, they take less. */
+    private int productBlocks(int columns) {
+        int tiles = Math.ceilDiv(columns, KernelSet.Product.TILE_COLUMNS);
+        int least = Math.ceilDiv(columns, KernelSet.Product.COLUMNS);
+        int atOnce = context.multiprocessors() * (least > context.multiprocessors() ? PRODUCT_BLOCKS_AT_ONCE : 1);
+        return Math.max(least, Math.min(tiles, atOnce));
+    }
+
+    private void launchProduct(
+            CudaStream stream, KernelSet.Product kernel, Product product, long in, int rows, Epilogue epilogue) {
         int code = switch (epilogue) {
             case Epilogue.Store store -> 0;
             case Epilogue.AddToOutput add -> 1;
@@ -221,17 +302,26 @@ final class CudaKernels implements Kernels {
         };
         ArgumentBlock arguments = context.arguments()
                 .add(in)
-                .add(weights.weights())
-                .add(weights.bias())
-                .add(out)
+                .add(product.first().weights())
+                .add(product.first().bias())
+                .add(product.firstOut())
+                .add(product.first().outFeatures())
+                .add(product.second().weights())
+                .add(product.second().bias())
+                .add(product.secondOut())
+                .add(product.second().outFeatures())
                 .add(rows)
-                .add(weights.outFeatures())
-                .add(weights.inFeatures())
+                .add(product.first().inFeatures())
                 .add(code);
+        launchProduct(stream, kernel, product.columns(), rows, arguments);
+    }
+
+    private void launchProduct(
+            CudaStream stream, KernelSet.Product kernel, int columns, int rows, ArgumentBlock arguments) {
         stream.launch(
-                product.kernel(),
-                Math.ceilDiv(weights.outFeatures(), KernelSet.Product.COLUMNS),
-                Math.ceilDiv(rows, product.rows()),
+                kernel.kernel(),
+                productBlocks(columns),
+                Math.ceilDiv(rows, kernel.rows()),
                 1,
                 PRODUCT_THREADS,
                 arguments);

@@ -12,7 +12,8 @@ final class KernelSet {
 
     private static final int ATTEND_ARGUMENTS = 19;
     private static final int PARTIALS_ARGUMENTS = 5;
-    private static final int PRODUCT_ARGUMENTS = 8;
+    private static final int PRODUCT_ARGUMENTS = 12;
+    private static final int GATED_PRODUCT_ARGUMENTS = 8;
     /** Head sizes that a variant of the attention kernels ends at; they must be multiples of {@link #VECTOR}. */
     private static final List<Integer> HEAD_SIZES = List.of(32, 64, 96, 128, 256);
 
@@ -40,6 +41,8 @@ final class KernelSet {
     final Product product16;
     /** The same for grids of a block a multiprocessor. */
     final Product product16Deep;
+    /** For products of few rows that a gate follows. */
+    final Product productGated;
     /** For products of any sizes and addresses. */
     final Product productAny;
 
@@ -79,17 +82,21 @@ final class KernelSet {
      * @param rows of a block's part of the output
      */
     record Product(CudaKernel kernel, int rows) {
-        /** Columns of a block's part of the output. */
+        /** Columns of a block's part of the output, at most. */
         static final int COLUMNS = 32;
+
+        /** Columns that a warp takes: a block has a multiple of them. */
+        static final int TILE_COLUMNS = 8;
 
         /** The padding of a row in shared memory, and the bytes of an element there. */
         private static final int PADDING = VECTOR;
 
         private static final int ELEMENT_BYTES = 2;
 
-        private static Product load(Loader loader, String name, String type, int rows, int depth, int stages) {
+        private static Product load(
+                Loader loader, String name, String type, int arguments, int rows, int depth, int stages) {
             int sharedBytes = sharedBytes(rows, depth, stages);
-            return new Product(loader.load("product_" + name + "_" + type, PRODUCT_ARGUMENTS, sharedBytes), rows);
+            return new Product(loader.load("product_" + name + "_" + type, arguments, sharedBytes), rows);
         }
 
         /** The other kernel where a block cannot have that much shared memory. */
@@ -103,7 +110,7 @@ final class KernelSet {
                 int sharedBytesMost,
                 Product other) {
             return sharedBytes(rows, depth, stages) <= sharedBytesMost
-                    ? load(loader, name, type, rows, depth, stages)
+                    ? load(loader, name, type, PRODUCT_ARGUMENTS, rows, depth, stages)
                     : other;
         }
 
@@ -142,9 +149,10 @@ final class KernelSet {
         gatherRows = loader.load("gather_rows", 6);
         readHost = loader.load("read_host", 4);
         mergeFew = loader.load("merge_few_" + type, ATTEND_ARGUMENTS + PARTIALS_ARGUMENTS);
-        product16 = Product.load(loader, "16", type, 16, 128, 7);
-        product16Deep = Product.loadDeep(loader, "16_deep", type, 16, 128, 16, sharedBytesMost, product16);
-        productAny = Product.load(loader, "any", type, 32, 64, 3);
+        product16 = Product.load(loader, "16", type, PRODUCT_ARGUMENTS, 16, 256, 4);
+        product16Deep = Product.loadDeep(loader, "16_deep", type, 16, 256, 8, sharedBytesMost, product16);
+        productGated = Product.load(loader, "gated", type, GATED_PRODUCT_ARGUMENTS, 16, 256, 4);
+        productAny = Product.load(loader, "any", type, PRODUCT_ARGUMENTS, 32, 64, 3);
         List<Attend> sizes = new ArrayList<>();
         for (int headSize : HEAD_SIZES) {
             sizes.add(Attend.load(loader, headSize, Integer.toString(headSize), type));

@@ -42,7 +42,7 @@ class KernelSetTest {
         Map<String, Integer> loaded = new HashMap<>();
         new KernelSet(
                 (name, arguments, sharedBytes) -> {
-                    String pattern = name.replaceAll("(attend_(?:few|many)|product)_.*", "$1")
+                    String pattern = name.replaceAll("(attend_(?:few|many)|product_gated|product)_.*", "$1")
                             .replaceAll("(?<=[a-z0-9])_(f16|bf16)$", "");
                     assertThat(inSource).as("kernel %s", name).containsEntry(pattern, arguments);
                     loaded.put(name, arguments);
