@@ -114,7 +114,7 @@ __device__ __forceinline__ float exp2Fast(float x) {
     return y;
 }
 
-// Every kernel begins with this. It lets the next kernel of the stream be brought to the multiprocessors, which takes
+// Kernels begin with this. It lets the next kernel of the stream be brought to the multiprocessors, which takes
 // microseconds, and then waits until those before have ended and what they wrote can be read. A kernel may touch before
 // it only what no kernel writes, and no thread may leave before it: a kernel's end stands for the end of all before.
 __device__ __forceinline__ void letNextKernelStart() {

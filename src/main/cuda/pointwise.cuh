@@ -20,7 +20,9 @@ __device__ __forceinline__ float activate(int activation, float x) {
     }
 }
 
-// out[r] = scale * tokens[ids[r]] + positions[places[r] + positionOffset]; one block a row.
+// out[r] = scale * tokens[ids[r]] + positions[places[r] + positionOffset]; one block a row. It is a step's first kernel
+// behind the one that brings the index arrays, which later kernels read before they wait: so it lets them start only once
+// it has waited itself.
 template <typename T>
 __device__ __forceinline__ void embed(const T* tokens, int vocabulary, const T* positions, int positionRows,
                                       int positionOffset, float scale, const int* ids, const int* places, T* out,
@@ -278,8 +280,8 @@ __device__ __forceinline__ void rotate(T* values, int rowWidth, int heads, int h
 
 // Puts a row into the cache: turns its queries in place and its keys on their way, and copies K and V, then the
 // activation, to where the row's offsets from `base` say. A thread takes eight elements (or pairs of them, where they
-// turn) at a time, or one where they are unaligned. Positions and offsets, which no kernel writes, are read before the
-// kernel in front has ended. Grid: (rows, parts of a row).
+// turn) at a time, or one where they are unaligned. Positions and offsets, which no kernel since the embedding
+// writes, are read before the kernel in front has ended. Grid: (rows, parts of a row).
 template <typename T>
 __device__ __forceinline__ void place(T* queries, const T* keyValues, const T* activations, int heads,
                                       int keyValueHeads, int headSize, int width, const Rotary& rotary,
@@ -407,7 +409,8 @@ using namespace weft;
         embed_##NAME(const T* tokens, int vocabulary, const T* positions, int positionRows, int positionOffset,       \
                      float scale, const int* ids, const int* places, T* out, int width, int vectors,                  \
                      longlong2* fault) {                                                                              \
-        beginKernel();                                                                                                \
+        awaitEarlierKernels();                                                                                        \
+        letNextKernelStart();                                                                                         \
         embed<T>(tokens, vocabulary, positions, positionRows, positionOffset, scale, ids, places, out, width,         \
                  vectors, fault);                                                                                     \
     }                                                                                                                 \
