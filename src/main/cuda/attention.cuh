@@ -530,7 +530,8 @@ struct Partials {
 };
 
 // Both kernels for few rows look up what they will need in the step's index arrays, which no kernel since the embedding
-// writes, before the kernel in front has ended. Nor does a kernel write closed or staged blocks, so tiles of these come before it has, too.
+// writes, before the kernel in front has ended. Nor does a kernel write closed or staged blocks, so tiles of these are
+// asked for before then, too.
 //
 // Spans of few rows: one block a tile, whose warps share its tokens, then its columns. Neighbouring blocks take the heads
 // of the same tokens, which lie side by side in memory. Grid: (K/V heads * query tiles, tiles, spans).

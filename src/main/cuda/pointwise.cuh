@@ -280,8 +280,8 @@ __device__ __forceinline__ void rotate(T* values, int rowWidth, int heads, int h
 
 // Puts a row into the cache: turns its queries in place and its keys on their way, and copies K and V, then the
 // activation, to where the row's offsets from `base` say. A thread takes eight elements (or pairs of them, where they
-// turn) at a time, or one where they are unaligned. Positions and offsets, which no kernel since the embedding
-// writes, are read before the kernel in front has ended. Grid: (rows, parts of a row).
+// turn) at a time, or one where they are unaligned. Positions and offsets, which no kernel since the embedding writes,
+// are read before the kernel in front has ended. Grid: (rows, parts of a row).
 template <typename T>
 __device__ __forceinline__ void place(T* queries, const T* keyValues, const T* activations, int heads,
                                       int keyValueHeads, int headSize, int width, const Rotary& rotary,
