@@ -10,13 +10,14 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * A model that is being loaded on a thread of its own: that takes as long as starting the server, and needs nothing of
- * it.
+ * it. Only measuring the hardware waits until the server has started, for kernels are slow beside it.
  */
 final class ModelLoading {
     /** What the command line has begun, before there is a container that could hold it. */
     private static volatile @Nullable ModelLoading begun;
 
-    private final HardwareProfiler profiler = new HardwareProfiler();
+    private final CompletableFuture<Void> serverStarted = new CompletableFuture<>();
+    private final HardwareProfiler profiler = new HardwareProfiler(serverStarted::join);
     private final CompletableFuture<Tokenizer> tokenizer = new CompletableFuture<>();
     private final CompletableFuture<Assembly> assembly = new CompletableFuture<>();
     private volatile Consumer<String> listener = what -> {};
@@ -57,6 +58,11 @@ final class ModelLoading {
         } catch (RuntimeException | LinkageError e) {
             assembly.completeExceptionally(e);
         }
+    }
+
+    /** From now on the hardware may be measured. */
+    void serverStarted() {
+        serverStarted.complete(null);
     }
 
     /** The model's tokenizer, which is there soon; fails as opening it did. */

@@ -34,6 +34,7 @@ final class Service {
     private static final Duration PROGRESS_PAUSE = Duration.ofSeconds(3);
 
     private final Settings settings;
+    private final ModelLoading loading;
     private final Tokenizer tokenizer;
     private final BatchingEngine engine;
 
@@ -46,7 +47,7 @@ final class Service {
 
     Service(HardwareProfiler profiler, MeterRegistry metrics) {
         this.settings = CommonOptions.settings();
-        ModelLoading loading = ModelLoading.current(settings);
+        this.loading = ModelLoading.current(settings);
         this.tokenizer = loading.tokenizer();
         this.engine = new BatchingEngine(
                 phase -> {
@@ -78,6 +79,7 @@ final class Service {
 
     /** Creating the service starts it; a model that cannot be loaded stops the process. */
     void start(@Observes StartupEvent event) {
+        loading.serverStarted();
         Thread.ofVirtual().name("weft-start").start(() -> {
             try {
                 engine.awaitServing();

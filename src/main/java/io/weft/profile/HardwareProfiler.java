@@ -6,6 +6,7 @@ import io.weft.model.CacheGeometry;
 import io.weft.model.ModelWeights;
 import io.weft.plan.HardwareProfile;
 import io.weft.profile.ProfileStore.StoredProfile;
+import io.weft.profile.Profiler.Effort;
 import io.weft.profile.Profiler.Measurement;
 import jakarta.enterprise.context.ApplicationScoped;
 import java.lang.System.Logger.Level;
@@ -19,39 +20,48 @@ import org.jspecify.annotations.Nullable;
 @ApplicationScoped
 public class HardwareProfiler {
     private static final System.Logger LOG = System.getLogger(HardwareProfiler.class.getName());
-    /** Kernels of the CPU device have to be compiled first, on a busy machine for this long; a GPU is ready sooner. */
-    private static final Duration WARM_UP_MOST = Duration.ofMillis(150);
-
     private static final Duration PATIENT_WARM_UP_MOST = Duration.ofSeconds(15);
-    /** Where profiles are kept that were measured before kernels had stopped getting faster. */
-    private static final String HASTY = "hasty";
+    /** Where profiles are kept that were measured while somebody waited for the service. */
+    private static final String FROM_START = "start";
 
-    private final Duration warmUpMost;
+    private final Effort effort;
+    private final Runnable quiet;
     private final Kept kept;
     private volatile @Nullable HardwareProfile current;
 
     public HardwareProfiler() {
-        this(WARM_UP_MOST, Kept.USED);
+        this(() -> {});
+    }
+
+    /**
+     * For a service that starts.
+     *
+     * @param quiet returns when nothing else starts any more: it would take the processors and the compiler from
+     *     kernels
+     */
+    public HardwareProfiler(Runnable quiet) {
+        this(Effort.START, Kept.USED, quiet);
     }
 
     /** @param warmUpMost time that may be spent on running kernels until they no longer get faster */
     public HardwareProfiler(Duration warmUpMost) {
-        this(warmUpMost, Kept.USED);
+        this(Effort.patient(warmUpMost), Kept.USED, () -> {});
     }
 
-    private HardwareProfiler(Duration warmUpMost, Kept kept) {
-        this.warmUpMost = warmUpMost;
+    private HardwareProfiler(Effort effort, Kept kept, Runnable quiet) {
+        this.effort = effort;
         this.kept = kept;
+        this.quiet = quiet;
     }
 
     /** One that measures whatever has been kept, and keeps the result. */
     public static HardwareProfiler anew() {
-        return new HardwareProfiler(PATIENT_WARM_UP_MOST, Kept.REPLACED);
+        return new HardwareProfiler(Effort.patient(PATIENT_WARM_UP_MOST), Kept.REPLACED, () -> {});
     }
 
     /** Whether a start matters more than the last percent of a prediction, which adapts to the steps anyway. */
-    private boolean isHasty() {
-        return warmUpMost.compareTo(WARM_UP_MOST) <= 0;
+    private boolean isStart() {
+        return effort.equals(Effort.START);
     }
 
     /** What becomes of a profile that was kept. */
@@ -70,15 +80,17 @@ public class HardwareProfiler {
     public HardwareProfile profile(
             Device device, ModelWeights weights, CacheGeometry geometry, ProfilingMemory memory, Path directory) {
         ProfileStore store = new ProfileStore(directory);
-        ProfileStore hasty = new ProfileStore(directory.resolve(HASTY));
+        ProfileStore fromStart = new ProfileStore(directory.resolve(FROM_START));
         String key = key(device, geometry);
         Optional<HardwareProfile> known = switch (kept) {
-            case USED -> store.load(key).or(() -> isHasty() ? hasty.load(key) : Optional.empty());
+            case USED -> store.load(key).or(() -> isStart() ? fromStart.load(key) : Optional.empty());
             case REPLACED -> Optional.empty();
         };
         HardwareProfile profile = known.orElseGet(() -> {
             Measurement measured = measure(device, weights, geometry, memory);
-            (measured.isSteady() ? store : hasty).save(StoredProfile.of(device, geometry, measured.profile()));
+            if (measured.isSteady()) {
+                (isStart() ? fromStart : store).save(StoredProfile.of(device, geometry, measured.profile()));
+            }
             return measured.profile();
         });
         current = profile;
@@ -87,15 +99,17 @@ public class HardwareProfiler {
 
     /** Measures, whatever has been kept, and makes the result the profile in force. */
     public Measurement measure(Device device, ModelWeights weights, CacheGeometry geometry, ProfilingMemory memory) {
+        quiet.run();
         long started = System.nanoTime();
-        Measurement measured = new Profiler(device, weights, geometry, memory, warmUpMost).measure();
+        Measurement measured = new Profiler(device, weights, geometry, memory, effort).measure();
         current = measured.profile();
         LOG.log(
                 Level.INFO,
-                "measured {0} in {1} ms: link {2} GB/s",
+                "measured {0} in {1} ms: link {2} GB/s{3}",
                 measured.profile().device(),
                 TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - started),
-                "%.2f".formatted(measured.profile().linkBytesPerSecond() / 1e9));
+                "%.2f".formatted(measured.profile().linkBytesPerSecond() / 1e9),
+                measured.isSteady() ? "" : "; kernels were still getting faster, so this will be measured again");
         return measured;
     }
 

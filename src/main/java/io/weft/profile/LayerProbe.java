@@ -242,7 +242,8 @@ final class LayerProbe {
         if (!division.fits()) {
             return List.of();
         }
-        TokenChoices.Row likeliest = new TokenChoices.Row(0, 0, 1, 1, 1, 0, 0);
+        // With top-k 1, top-p does not matter; but 1 is stored as what would be NaN to other work on this memory.
+        TokenChoices.Row likeliest = new TokenChoices.Row(0, 0, 1, 1, 0.5, 0, 0);
         scratch.upload(TokenChoices.rowArray(Collections.nCopies(rows, likeliest)), choices);
         TokenChoices how = new TokenChoices(choices, choices.slice(0, 0));
         return List.of((stream, repeat) -> {

@@ -10,13 +10,17 @@ import io.weft.model.ModelWeights;
 import io.weft.plan.Curve;
 import io.weft.plan.HardwareProfile;
 import io.weft.profile.Stopwatch.Work;
+import java.lang.management.CompilationMXBean;
+import java.lang.management.ManagementFactory;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import java.util.function.IntFunction;
 import java.util.function.IntToLongFunction;
 import java.util.function.LongSupplier;
@@ -44,11 +48,10 @@ public final class Profiler {
 
     private static final List<Integer> HEAD_ROWS = List.of(1, 2, 4, 8, 32, 64, 256);
     private static final int PREFILL_ROWS = 64;
-    /** Kernels are steady once none has become faster than this share of what it took this long ago. */
-    private static final double STEADY_RATIO = 0.8;
-
-    /** A just-in-time compiler on a busy machine may work on one kernel for so long, while nothing gets faster. */
-    private static final Duration STEADY = Duration.ofSeconds(1);
+    /** Kernels wait for a just-in-time compiler that is at work for more than this part of the time. */
+    private static final double COMPILING_RATIO = 0.3;
+    /** Nothing is said by less: on a busy machine a single one may be over before a kernel is compiled. */
+    private static final int STEADY_PASSES = 5;
 
     /** A size that would take longer is not measured. */
     private static final double LONGEST_NANOS = 5e6;
@@ -56,12 +59,6 @@ public final class Profiler {
     private static final double BATCH_NANOS = 500_000;
 
     private static final int BATCH_MOST = 16;
-    /**
-     * A GPU at full load lowers its clock within tens of milliseconds: long work is measured in rows of this length.
-     */
-    private static final double ROW_NANOS = 50e6;
-    /** Of the time for warming up, at most this part is taken by one row. */
-    private static final int ROW_PART = 100;
     /** Kernels that take less are not the ones that keep a GPU at full load. */
     private static final double ROW_KERNEL_NANOS_LEAST = 100_000;
     /** Part of a row that goes ahead of a single kernel. */
@@ -78,23 +75,50 @@ public final class Profiler {
     private final Stream compute;
     private final Stream link;
     private final Stopwatch watch;
-    private final Duration warmUpMost;
+    private final Effort effort;
 
     /**
      * @param weights loaded onto {@code device}
      * @param geometry of the cache
      * @param memory overwritten
-     * @param warmUpMost time that may be spent on running kernels before anything is timed
      */
-    public Profiler(
-            Device device, ModelWeights weights, CacheGeometry geometry, ProfilingMemory memory, Duration warmUpMost) {
+    Profiler(Device device, ModelWeights weights, CacheGeometry geometry, ProfilingMemory memory, Effort effort) {
         this.device = device;
         this.compute = device.stream("profile");
         this.link = device.stream("profile-link");
-        this.watch = new Stopwatch(device, compute);
+        this.watch = new Stopwatch(device, compute, effort.enoughNanos());
         this.scratch = new Scratch(device, memory, compute);
         this.probe = new LayerProbe(device, weights, geometry, scratch);
-        this.warmUpMost = warmUpMost;
+        this.effort = effort;
+    }
+
+    /**
+     * How long to measure.
+     *
+     * @param warmUpMost time that may be spent on running kernels before anything is timed
+     * @param steady kernels are steady once for so long none has got faster and little was compiled
+     * @param fasterRatio share of what a kernel took before, from which on it has got faster
+     * @param enoughNanos enough of one measurement, if it had its runs
+     * @param rowNanos length of the rows that long work is measured in
+     */
+    record Effort(Duration warmUpMost, Duration steady, double fasterRatio, double enoughNanos, double rowNanos) {
+        /** Somebody waits. On two processors, kernels of the CPU device are compiled within two seconds. */
+        static final Effort START = new Effort(Duration.ofMillis(2500), Duration.ofMillis(200), 0.5, 4e6, 1.5e6);
+
+        /** A GPU at full load lowers its clock within tens of milliseconds. */
+        private static final double ROW_NANOS = 50e6;
+        /** Of the time for warming up, at most this part is taken by one row. */
+        private static final int ROW_PART = 100;
+
+        /** The last percent of a prediction matters. */
+        static Effort patient(Duration warmUpMost) {
+            double rowNanos = Math.min(ROW_NANOS, (double) warmUpMost.toNanos() / ROW_PART);
+            return new Effort(warmUpMost, Duration.ofSeconds(1), 0.8, 8e6, rowNanos);
+        }
+
+        boolean hasFullRows() {
+            return rowNanos >= ROW_NANOS;
+        }
     }
 
     /**
@@ -106,12 +130,12 @@ public final class Profiler {
     public record Measurement(HardwareProfile profile, boolean isSteady) {}
 
     /** Measures. Nothing else may run on the device meanwhile. */
-    public Measurement measure() {
+    Measurement measure() {
         scratch.fillWithNoise();
         Kernel embed = new Kernel(ROWS, rows -> rows, probe::embed);
         Kernel project = new Kernel(ROWS, rows -> rows, probe::project);
         Kernel keyValues =
-                new Kernel(rowNanos() < ROW_NANOS ? TOKENS : RECOMPUTED_TOKENS, tokens -> tokens, probe::keyValues);
+                new Kernel(effort.hasFullRows() ? RECOMPUTED_TOKENS : TOKENS, tokens -> tokens, probe::keyValues);
         Kernel attentionReads = new Kernel(ATTENDED_TOKENS, tokens -> tokens, probe::attentionReads);
         Kernel attentionPairs = new Kernel(
                 TOKENS,
@@ -120,10 +144,11 @@ public final class Profiler {
         Kernel complete = new Kernel(ROWS, rows -> rows, probe::complete);
         Kernel head = new Kernel(HEAD_ROWS, rows -> rows, probe::head);
         boolean steady = warmUp(List.of(embed, project, keyValues, attentionReads, attentionPairs, complete, head));
+
         long bothBytes = Math.min(scratch.hostBytes(), scratch.deviceBytes());
         Curve linkIn = linkCurve(copies(COPY_BYTES, bothBytes, this::copiesIn));
         Curve recomputation = Curve.measured(measure(keyValues, work -> inARowNanos(work, linkIn)));
-        double aheadNanos = rowNanos() / AHEAD_PART;
+        double aheadNanos = effort.rowNanos() / AHEAD_PART;
         Curve.Point largest = largest(recomputation, aheadNanos);
         Work ahead = besideTheLink(
                 keyValues.work().apply(Math.toIntExact(largest.size())).getFirst(), largest.nanos(), linkIn);
@@ -160,33 +185,47 @@ public final class Profiler {
     private record Kernel(List<Integer> sizes, IntToLongFunction amount, IntFunction<List<Work>> work) {}
 
     /**
-     * Runs all kernels in turn until none has got faster for a while: until then a just-in-time compiler is at work
-     * behind the scenes, or clocks are rising. It is the very calls that are measured later, since other sizes may be
-     * other code.
+     * Runs all kernels in turn until for a while none has got faster, as clocks rise, and the just-in-time compiler has
+     * had little to do: until its turn comes, a kernel of the CPU device takes 100 times as long, and that may be the
+     * same for a second. It is the very calls that are measured later, since other sizes may be other code.
      */
     private boolean warmUp(List<Kernel> kernels) {
         long started = System.nanoTime();
-        long fasterAt = started;
+        long since = started;
+        int passes = 0;
+        long compiledMillis = compiledMillis();
         Map<Kernel, Double> nanosPerUnit = new HashMap<>();
-        while (System.nanoTime() - started < warmUpMost.toNanos()) {
+        while (System.nanoTime() - started < effort.warmUpMost().toNanos()) {
+            boolean isFaster = false;
             for (Kernel kernel : kernels) {
                 Curve.Point largest = measure(kernel, watch::nanos).getLast();
                 double nanos = largest.nanos() / largest.size();
-                if (nanos < STEADY_RATIO * nanosPerUnit.getOrDefault(kernel, Double.POSITIVE_INFINITY)) {
+                if (nanos < effort.fasterRatio() * nanosPerUnit.getOrDefault(kernel, Double.POSITIVE_INFINITY)) {
                     nanosPerUnit.put(kernel, nanos);
-                    fasterAt = System.nanoTime();
+                    isFaster = true;
                 }
             }
-            if (System.nanoTime() - fasterAt >= STEADY.toNanos()) {
-                return true;
+            passes++;
+            long nanos = System.nanoTime() - since;
+            if (isFaster || (passes >= STEADY_PASSES && nanos >= effort.steady().toNanos())) {
+                long compilingNanos = TimeUnit.MILLISECONDS.toNanos(compiledMillis() - compiledMillis);
+                if (!isFaster && compilingNanos < COMPILING_RATIO * nanos) {
+                    return true;
+                }
+                since = System.nanoTime();
+                passes = 0;
+                compiledMillis = compiledMillis();
             }
         }
         return false;
     }
 
-    /** Length of a row. */
-    private double rowNanos() {
-        return Math.min(ROW_NANOS, (double) warmUpMost.toNanos() / ROW_PART);
+    /** How long just-in-time compilers have worked so far; 0 where there is none. */
+    private static long compiledMillis() {
+        return Optional.ofNullable(ManagementFactory.getCompilationMXBean())
+                .filter(CompilationMXBean::isCompilationTimeMonitoringSupported)
+                .map(CompilationMXBean::getTotalCompilationTime)
+                .orElse(0L);
     }
 
     /** How often to issue short work, so that one run hides the start of the next. */
@@ -200,7 +239,7 @@ public final class Profiler {
         if (single < ROW_KERNEL_NANOS_LEAST) {
             return watch.medianNanosInARow(batch(work), work);
         }
-        int batch = (int) Math.max(1, rowNanos() / single);
+        int batch = (int) Math.max(1, effort.rowNanos() / single);
         double nanos = watch.medianNanosInARow(batch, besideTheLink(work, single, linkIn));
         finish(link);
         return nanos;

@@ -13,15 +13,16 @@ import java.util.function.IntToDoubleFunction;
 final class Stopwatch {
     private static final int RUNS_LEAST = 3;
     private static final int RUNS_MOST = 9;
-    /** Enough of one measurement, if it had its runs. */
-    private static final long ENOUGH_NANOS = 8_000_000;
 
     private final Stream stream;
+    private final double enoughNanos;
     private final Event start;
     private final Event end;
 
-    Stopwatch(Device device, Stream stream) {
+    /** @param enoughNanos enough of one measurement, if it had its runs */
+    Stopwatch(Device device, Stream stream, double enoughNanos) {
         this.stream = stream;
+        this.enoughNanos = enoughNanos;
         this.start = device.event(Event.Timing.TIMED);
         this.end = device.event(Event.Timing.TIMED);
     }
@@ -56,11 +57,11 @@ final class Stopwatch {
                 / batch;
     }
 
-    private static double medianNanos(IntToDoubleFunction run) {
+    private double medianNanos(IntToDoubleFunction run) {
         double[] runs = new double[RUNS_MOST];
         int count = 0;
         double spent = 0;
-        while (count < RUNS_LEAST || (count < RUNS_MOST && spent < ENOUGH_NANOS)) {
+        while (count < RUNS_LEAST || (count < RUNS_MOST && spent < enoughNanos)) {
             double nanos = run.applyAsDouble(count);
             runs[count++] = nanos;
             spent += nanos;

@@ -23,6 +23,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalDouble;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -96,6 +97,36 @@ class HardwareProfilerTest {
         CacheGeometry other = new CacheGeometry(files.architecture().dimensions(), 4, 16, 128);
         assertThat(new HardwareProfiler(PATIENCE).profile(device, weights, other, memory, directory))
                 .isNotEqualTo(measured);
+    }
+
+    @Test
+    void whatWasMeasuredBeforeKernelsWereSteadyIsNotKept() {
+        HardwareProfile measured =
+                new HardwareProfiler(Duration.ZERO).profile(device, weights, geometry, memory, directory);
+        assertThat(directory).isEmptyDirectory();
+        assertThat(new HardwareProfiler(Duration.ZERO).profile(device, weights, geometry, memory, directory))
+                .isNotEqualTo(measured);
+    }
+
+    @Test
+    void whatAStartHasMeasuredIsForStartsOnly() {
+        HardwareProfile kept = TestProfiles.small();
+        new ProfileStore(directory.resolve("start")).save(StoredProfile.of(device, geometry, kept));
+        assertThat(new HardwareProfiler().profile(device, weights, geometry, memory, directory))
+                .isEqualTo(kept);
+        assertThat(new HardwareProfiler(Duration.ZERO).profile(device, weights, geometry, memory, directory))
+                .isNotEqualTo(kept);
+    }
+
+    @Test
+    void onlyAStartThatHasToMeasureWaits() {
+        AtomicInteger waits = new AtomicInteger();
+        HardwareProfile measured = new HardwareProfiler(waits::incrementAndGet)
+                .profile(device, weights, geometry, memory, directory.resolve("none"));
+        assertThat(waits).hasValue(1);
+        new ProfileStore(directory).save(StoredProfile.of(device, geometry, measured));
+        new HardwareProfiler(waits::incrementAndGet).profile(device, weights, geometry, memory, directory);
+        assertThat(waits).hasValue(1);
     }
 
     @ParameterizedTest
