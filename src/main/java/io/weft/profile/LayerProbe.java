@@ -108,8 +108,7 @@ final class LayerProbe {
         return List.of((stream, repeat) -> {
             ModelWeights.Layer layer = layer(repeat);
             kernels.norm(stream, layer.attentionNorm(), hidden, normed, rows);
-            kernels.linear(stream, layer.query(), normed, queries, rows, STORE);
-            kernels.linear(stream, layer.keyValue(), normed, keyValues, rows, STORE);
+            kernels.linearPair(stream, layer.query(), layer.keyValue(), normed, queries, keyValues, rows);
             kernels.place(
                     stream,
                     attention,
@@ -221,10 +220,8 @@ final class LayerProbe {
                 case FeedForward.Plain(Activation activation) ->
                     kernels.linear(
                             stream, layer.feedForwardIn(), normed, gated, rows, new Epilogue.Activate(activation));
-                case FeedForward.Gated(Activation activation) -> {
-                    kernels.linear(stream, layer.feedForwardIn(), normed, inner, rows, STORE);
-                    kernels.gate(stream, activation, inner, gated, rows, dimensions.feedForwardSize());
-                }
+                case FeedForward.Gated(Activation activation) ->
+                    kernels.gatedLinear(stream, layer.feedForwardIn(), activation, normed, inner, gated, rows);
             }
             kernels.linear(stream, layer.feedForwardOut(), gated, hidden, rows, ADD);
         });

@@ -172,7 +172,11 @@ public final class Profiler {
                 handoffNanos(ahead, largest.nanos()),
                 pauseNanos(ahead, largest.nanos()));
         finish(link);
-        return new Measurement(profile, steady);
+        // Who else uses the link makes it slower, never faster.
+        long largestCopy = linkIn.points().getLast().size();
+        double linkAtEnd = Curve.measured(copies(List.of(largestCopy), bothBytes, this::copiesIn))
+                .unitsPerSecond();
+        return new Measurement(profile.withLinkTimes(Math.min(1, linkIn.unitsPerSecond() / linkAtEnd)), steady);
     }
 
     /**
