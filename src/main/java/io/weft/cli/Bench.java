@@ -110,10 +110,20 @@ final class Bench implements AutoCloseable {
      *
      * @param nanos from the end of the step before to tokens on the host
      * @param issueNanos that planning and issuing took
-     * @param linkBytes of cached tokens to the device
+     * @param plan that it ran
      * @param observed with its stages' times and what the simulator says; empty for a step without observers
      */
-    private record Measured(long nanos, long issueNanos, long linkBytes, Optional<ObservedStep> observed) {}
+    private record Measured(long nanos, long issueNanos, StepPlan plan, Optional<ObservedStep> observed) {}
+
+    /**
+     * What is kept of a step.
+     *
+     * @param nanos from the end of the step before to tokens on the host
+     * @param issueNanos that planning and issuing took
+     * @param linkBytes of cached tokens to the device
+     * @param predictedNanos what the simulator says
+     */
+    private record Figures(long nanos, long issueNanos, long linkBytes, long predictedNanos) {}
 
     /** One step in so many is observed. The one behind it waits for what observing takes, and is not counted. */
     private static final int STEPS_PER_OBSERVED = 4;
@@ -234,25 +244,30 @@ final class Bench implements AutoCloseable {
         prefill();
         double prefillSeconds = (System.nanoTime() - started) / 1e9;
         warmUp();
-        List<Measured> steps = new ArrayList<>();
+        List<Figures> counted = new ArrayList<>();
+        List<ObservedStep> observed = new ArrayList<>();
+        List<Measured> untouched = new ArrayList<>();
+        int steps = load.generatedTokens() - 1;
         long endedNanos = System.nanoTime();
-        while (steps.size() < load.generatedTokens() - 1) {
-            boolean isObserved = steps.size() % STEPS_PER_OBSERVED == 0;
-            steps.add(decode(endedNanos, isObserved ? this::observed : step -> UNOBSERVED));
-            endedNanos = System.nanoTime();
-            if (isObserved) {
-                progress.accept("%s %s: decode %d of %d"
-                        .formatted(load.label(), schedule, steps.size(), load.generatedTokens() - 1));
+        for (int i = 0; i < steps; i++) {
+            int place = i % STEPS_PER_OBSERVED;
+            Measured step = decode(endedNanos, place == 0 ? this::observed : one -> UNOBSERVED);
+            // A few steps have to do with what there is.
+            if (place > 1 || steps < STEPS_PER_OBSERVED) {
+                untouched.add(step);
             }
+            if (place == 0) {
+                observed.addAll(step.observed().stream().toList());
+                figures(untouched, counted);
+                progress.accept("%s %s: decode %d of %d".formatted(load.label(), schedule, i + 1, steps));
+            }
+            endedNanos = System.nanoTime();
         }
-        List<Measured> counted = counted(steps);
-        List<ObservedStep> observed =
-                steps.stream().flatMap(step -> step.observed().stream()).toList();
+        figures(untouched, counted);
         lastObserved = Optional.of(observed.getLast());
-        double totalNanos = counted.stream().mapToLong(Measured::nanos).sum();
-        double stepMillis = median(counted, Measured::nanos) / 1e6;
-        double pauseNanos = assembly.costs().profile().pauseNanos();
-        double predictedMillis = median(observed, step -> step.predicted().totalNanos() + pauseNanos) / 1e6;
+        double totalNanos = counted.stream().mapToLong(Figures::nanos).sum();
+        double stepMillis = median(counted, Figures::nanos) / 1e6;
+        double predictedMillis = median(counted, Figures::predictedNanos) / 1e6;
         return new BenchReport(
                 schedule,
                 runtime.model().id(),
@@ -272,13 +287,27 @@ final class Bench implements AutoCloseable {
                 prefillSeconds,
                 stepMillis,
                 counted.size() * load.batch() / (totalNanos / 1e9),
-                steps.stream().mapToLong(Measured::linkBytes).average().orElse(0),
+                counted.stream().mapToLong(Figures::linkBytes).average().orElse(0),
                 median(observed, step -> step.measured().busyNanos(Lane.LINK_IN) / (double) step.wallNanos()),
                 predictedMillis,
                 predictedMillis / stepMillis,
                 100 * (predictedMillis / stepMillis - 1),
                 bound.stepNanos() / 1e6,
-                median(counted, Measured::issueNanos) / 1e6);
+                median(counted, Figures::issueNanos) / 1e6);
+    }
+
+    /**
+     * Takes the figures of some steps, and lets go of their plans. Simulating takes time, so nothing is measured then.
+     */
+    private void figures(List<Measured> steps, List<Figures> figures) {
+        for (Measured step : steps) {
+            figures.add(new Figures(
+                    step.nanos(),
+                    step.issueNanos(),
+                    step.plan().linkInBytes(),
+                    assembly.costs().stepNanos(step.plan())));
+        }
+        steps.clear();
     }
 
     /** Where the tokens of full blocks lie. */
@@ -343,15 +372,6 @@ final class Bench implements AutoCloseable {
         return new StepSequence(sequences.get(sequence), tokens, LogitRows.NONE, choice);
     }
 
-    /** Those that no observer has touched, or all if there are none. */
-    private static List<Measured> counted(List<Measured> steps) {
-        List<Measured> untouched = IntStream.range(0, steps.size())
-                .filter(i -> i % STEPS_PER_OBSERVED > 1)
-                .mapToObj(steps::get)
-                .toList();
-        return untouched.isEmpty() ? steps : untouched;
-    }
-
     /** Subscribes to a step's stages; when they ran once it has. */
     private Supplier<Optional<Timeline>> observed(Step step) {
         CompletableFuture<List<StageTiming>> timings =
@@ -403,7 +423,7 @@ final class Bench implements AutoCloseable {
                         nanos,
                         assembly.costs().simulator().play(plan),
                         stages));
-        return new Measured(nanos, issueNanos, plan.linkInBytes(), observed);
+        return new Measured(nanos, issueNanos, plan, observed);
     }
 
     private static StepResult await(Step step) {

@@ -30,7 +30,7 @@ import org.jspecify.annotations.Nullable;
  * @param linkBytesPerStep bytes of cached tokens to the device in a step, mean
  * @param linkBusyRatio share of the step in which the link to the device was busy, median of the observed steps; those
  *     stages count that the step before began
- * @param predictedStepMillis median of what the simulator says of the observed steps, which lie between the others
+ * @param predictedStepMillis median of what the simulator says of the same steps
  * @param predictedRatio prediction over measurement
  * @param deviationPercent by how much the prediction is too long, or, if negative, too short
  * @param boundMillis the linear programme's shortest step, which knows neither fill nor drain, with these forms and
