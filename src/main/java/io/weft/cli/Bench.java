@@ -128,9 +128,7 @@ final class Bench implements AutoCloseable {
     /** One step in so many is observed. The one behind it waits for what observing takes, and is not counted. */
     private static final int STEPS_PER_OBSERVED = 4;
 
-    /** Steps before the first that is measured, at most: until the code that issues them is compiled. */
-    private static final int WARM_UP_STEPS = 100;
-
+    /** Before the first step that is measured: until the code that issues them is compiled. */
     private static final Duration WARM_UP = Duration.ofSeconds(2);
 
     private static final Supplier<Optional<Timeline>> UNOBSERVED = Optional::empty;
@@ -387,7 +385,7 @@ final class Bench implements AutoCloseable {
     /** Decodes the same tokens again and again: a step whose tokens are not committed leaves the cache as it was. */
     private void warmUp() {
         long startedNanos = System.nanoTime();
-        for (int i = 0; i < WARM_UP_STEPS && System.nanoTime() - startedNanos < WARM_UP.toNanos(); i++) {
+        while (System.nanoTime() - startedNanos < WARM_UP.toNanos()) {
             StepBatch batch = decodeBatch();
             await(runtime.pipeline().step(batch, planning.planner().plan(batch.shape())));
         }

@@ -28,6 +28,9 @@ final class CpuStream implements Stream {
     /** Of the capture at hand. */
     private @Nullable List<Operation> captured;
 
+    /** When the marks that were waited for had been reached; belongs to the thread. */
+    private long awaitedNanos = System.nanoTime();
+
     private volatile boolean closing;
     private volatile @Nullable Throwable failure;
 
@@ -99,17 +102,18 @@ final class CpuStream implements Stream {
         requireNoCapture();
         CpuEvent.Mark mark = ((CpuEvent) event).mark();
         if (mark != null) {
-            issue(mark::join);
+            issue(() -> awaitedNanos = Math.max(awaitedNanos, mark.join()));
         }
     }
 
     @Override
     public void copyToDevice(List<HostBuffer> from, DeviceBuffer to) {
         requireEqual(HostBuffer.bytes(from), to.bytes());
+        long issuedNanos = System.nanoTime();
         issue(() -> {
             long at = to.address();
             for (HostBuffer piece : from) {
-                toDevice.copy(piece.address(), at, piece.bytes());
+                toDevice.copy(piece.address(), at, piece.bytes(), Math.max(issuedNanos, awaitedNanos));
                 at += piece.bytes();
             }
         });
@@ -118,7 +122,8 @@ final class CpuStream implements Stream {
     @Override
     public void copyToHost(DeviceBuffer from, HostBuffer to) {
         requireEqual(from.bytes(), to.bytes());
-        issue(() -> toHost.copy(from.address(), to.address(), to.bytes()));
+        long issuedNanos = System.nanoTime();
+        issue(() -> toHost.copy(from.address(), to.address(), to.bytes(), Math.max(issuedNanos, awaitedNanos)));
     }
 
     @Override

@@ -5,12 +5,6 @@ import java.util.concurrent.locks.LockSupport;
 
 /** One direction of the link: copies share its bandwidth. */
 final class LinkDirection {
-    /**
-     * A sleep ends late; a copy that was waiting for that long starts where the one before ended. A longer pause is
-     * idleness, which earns no credit.
-     */
-    private static final long CATCH_UP_NANOS = 1_000_000;
-
     private final double nanosPerByte;
     private long busyUntilNanos = System.nanoTime();
 
@@ -18,21 +12,25 @@ final class LinkDirection {
         this.nanosPerByte = gigabytesPerSecond.isPresent() ? 1 / gigabytesPerSecond.getAsDouble() : 0;
     }
 
-    /** Copies, and returns when the link would be done. */
-    void copy(long from, long to, long bytes) {
-        long until = reserve(bytes);
+    /**
+     * Copies, and returns when the link would be done: it starts as soon as the copy is ready and the one before has
+     * ended, also where the thread that stands for it is late, because it slept or kernels had its processor.
+     *
+     * @param readyNanos when everything was done that the copy waits for, by {@link System#nanoTime}
+     */
+    void copy(long from, long to, long bytes, long readyNanos) {
+        long until = reserve(bytes, readyNanos);
         Memory.copy(from, to, bytes);
         for (long left = until - System.nanoTime(); left > 0; left = until - System.nanoTime()) {
             LockSupport.parkNanos(this, left);
         }
     }
 
-    private synchronized long reserve(long bytes) {
-        long now = System.nanoTime();
-        if (now - busyUntilNanos > CATCH_UP_NANOS) {
-            busyUntilNanos = now;
+    private synchronized long reserve(long bytes, long readyNanos) {
+        if (readyNanos - busyUntilNanos > 0) {
+            busyUntilNanos = readyNanos;
         }
         busyUntilNanos += Math.round(bytes * nanosPerByte);
-        return nanosPerByte == 0 ? now : busyUntilNanos;
+        return nanosPerByte == 0 ? readyNanos : busyUntilNanos;
     }
 }

@@ -139,9 +139,8 @@ class CpuDeviceTest {
             HostBuffer host = device.allocateHost("from", bytes);
             DeviceBuffer memory = device.allocate("to", bytes);
             HostBuffer other = device.allocateHost("other", bytes);
-            Event start = device.event(Event.Timing.TIMED);
-            Event end = device.event(Event.Timing.TIMED);
-            in.record(start);
+            Event end = device.event(Event.Timing.UNTIMED);
+            long startedNanos = System.nanoTime();
             for (int i = 0; i < 4; i++) {
                 in.copyToDevice(host.slice(i * (bytes / 4L), bytes / 4), memory.slice(i * (bytes / 4L), bytes / 4));
                 out.copyToHost(memory.slice(i * (bytes / 4L), bytes / 4), other.slice(i * (bytes / 4L), bytes / 4));
@@ -149,7 +148,7 @@ class CpuDeviceTest {
             in.record(end);
             end.join();
             double nanosAtLimit = bytes / 0.05;
-            assertThat((double) end.nanosSince(start)).isGreaterThan(0.9 * nanosAtLimit);
+            assertThat((double) (System.nanoTime() - startedNanos)).isGreaterThanOrEqualTo(nanosAtLimit);
         }
     }
 
