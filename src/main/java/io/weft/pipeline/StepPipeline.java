@@ -23,6 +23,7 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.IntPredicate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -135,19 +136,18 @@ public final class StepPipeline {
         plan.stages().forEach(planned -> planned.after().forEach(awaited::set));
         next.forEach(transfer -> awaited.set(transfer.slotFreeAfter()));
         @Nullable StageObservation observation = observers.isEmpty() ? null : new StageObservation(plan, observers);
+        IntPredicate begun = stage -> continued.isPresent()
+                && plan.isFirstOfSlot(plan.stages().get(stage).stage());
         for (PlannedStage planned : plan.stages()) {
-            boolean issued = continued.isPresent() && plan.isFirstOfSlot(planned.stage());
-            Stream stream = stream(planned.stage().lane());
-            if (issued && observation != null) {
-                observation.began(planned);
-            }
-            if (issued) {
+            if (begun.test(planned.index())) {
+                if (observation != null) {
+                    observation.began(planned);
+                }
                 continue;
             }
+            Stream stream = stream(planned.stage().lane());
             for (int earlier : planned.after()) {
-                boolean isAhead = continued.isPresent()
-                        && plan.isFirstOfSlot(plan.stages().get(earlier).stage());
-                stream.await(isAhead ? endMark(aheadMarks, earlier) : marks.get(earlier));
+                stream.await(begun.test(earlier) ? endMark(aheadMarks, earlier) : marks.get(earlier));
             }
             if (observation != null) {
                 observation.starts(planned, stream);
@@ -177,7 +177,8 @@ public final class StepPipeline {
 
     /**
      * The first slot of a step that begins with the transfers that were issued ahead; empty if there are none, or if
-     * they are of no use to it: then whatever it computes waits until they have left its memory alone.
+     * they are of no use to it. Its own transfers follow them on their lane, and what works on those follows these; but
+     * a gather, and the recomputation behind it, must wait until the slots are left alone.
      */
     private OptionalInt takeAhead(StepBatch batch, StepPlan plan) {
         Ahead issued = ahead;
@@ -191,7 +192,9 @@ public final class StepPipeline {
         if (issued.begin(batch, plan)) {
             return OptionalInt.of(issued.before().firstSlot());
         }
-        stream(Lane.COMPUTE).await(issued.last());
+        if (plan.stages().stream().anyMatch(planned -> planned.stage() instanceof Stage.Gather)) {
+            stream(Lane.COMPUTE).await(issued.last());
+        }
         return OptionalInt.empty();
     }
 

@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.weft.cache.CacheSequence;
 import io.weft.device.Device;
 import io.weft.device.Stream;
+import io.weft.device.cpu.CpuDevice;
+import io.weft.device.cpu.CpuOptions;
 import io.weft.model.CacheForm;
 import io.weft.pipeline.ModelRun.Execution;
 import io.weft.pipeline.ModelRun.Way;
@@ -17,6 +19,7 @@ import java.lang.reflect.Proxy;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.OptionalDouble;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -159,6 +162,25 @@ class TransfersAheadTest {
                 for (int i = 0; i < actual.size(); i++) {
                     assertThat(actual.get(i)).as("step %d", step).containsExactly(expected.get(i));
                 }
+            }
+        }
+    }
+
+    /** A slow link is still busy with what one step has begun when the next one gathers into the same slots. */
+    @ParameterizedTest
+    @ValueSource(doubles = {0.01, 0.03, 0.1})
+    void slotsAreGatheredIntoOnceTheyAreLeftAlone(double linkGigabytesPerSecond) {
+        CpuOptions slowLink = new CpuOptions(256 << 20, 256 << 20, OptionalDouble.of(linkGigabytesPerSecond), 2);
+        try (ModelRun run = run(new CpuDevice(slowLink));
+                ModelRun fast = run(GoldenTest.device())) {
+            List<CacheSequence> brought = List.of(cached(run, 96, CacheForm.HOST_KV));
+            List<CacheSequence> gathered = List.of(cached(run, 160, CacheForm.DEVICE_ACT));
+            List<CacheSequence> twin = List.of(cached(fast, 160, CacheForm.DEVICE_ACT));
+            for (int i = 0; i < 14; i++) {
+                decode(run, WAY, brought);
+                assertThat(decode(run, WAY, gathered).getFirst())
+                        .as("step %d", i)
+                        .containsExactly(decode(fast, WAY, twin).getFirst());
             }
         }
     }
