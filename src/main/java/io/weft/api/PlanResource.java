@@ -68,8 +68,8 @@ class PlanResource {
         return new ProfileResponse(
                 adaptation.base().device(),
                 adaptation.base().linkBytesPerSecond(),
-                adaptation.linkFactor(),
-                adaptation.computeFactor(),
+                adaptation.now().link(),
+                adaptation.now().compute(),
                 adaptation.base());
     }
 

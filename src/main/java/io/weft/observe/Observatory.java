@@ -182,21 +182,22 @@ public final class Observatory {
                 nanos,
                 predicted,
                 measured));
-        ProfileAdaptation adaptation = current.adaptation().observe(predicted, measured);
+        ProfileAdaptation adaptation = current.adaptation().observe(predicted, measured, clockNanos.getAsLong());
         Service next = current.withAdaptation(adaptation);
         service.set(next);
-        adaptation.newlyLasting().ifPresent(deviation -> replan(next, deviation));
+        adaptation.lasting().ifPresent(deviation -> replan(next, deviation));
     }
 
     private void replan(Service current, Deviation deviation) {
         LOG.log(
                 Level.WARNING,
-                "{0} takes {1} times as long as measured at the start, for {2} timed steps now: planning anew",
+                "{0} takes {1} times as long as measured at the start, for {2} s now: planning anew",
                 deviation.lane() == Lane.COMPUTE ? "computing" : "the link",
                 "%.2f".formatted(deviation.factor()),
-                ProfileAdaptation.LASTING_STEPS);
+                ProfileAdaptation.LASTING.toSeconds());
         HardwareProfile profile = current.adaptation().profile();
-        service.set(current.withPlan(current.plan().withProfile(profile)));
+        service.set(current.withPlan(current.plan().withProfile(profile))
+                .withAdaptation(current.adaptation().plannedFor()));
         current.replan().accept(profile);
     }
 

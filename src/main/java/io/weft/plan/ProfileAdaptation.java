@@ -1,5 +1,6 @@
 package io.weft.plan;
 
+import java.time.Duration;
 import java.util.Optional;
 
 /**
@@ -7,16 +8,19 @@ import java.util.Optional;
  * moves the factors by a part of what it deviates, so that one odd step hardly matters.
  *
  * @param base as measured at the start
- * @param linkFactor how many times as long the link takes now
- * @param computeFactor how many times as long kernels take now
- * @param deviatingSteps steps in a row that deviated by more than {@link #NOTABLE} from the base
+ * @param now how many times as long things take now
+ * @param planned the same when it was last planned with
+ * @param deviation for how long {@code now} has been far from {@code planned}
  */
-public record ProfileAdaptation(HardwareProfile base, double linkFactor, double computeFactor, int deviatingSteps) {
+public record ProfileAdaptation(HardwareProfile base, Factors now, Factors planned, Streak deviation) {
     /** A deviation that is worth telling. */
     public static final double NOTABLE = 0.15;
 
-    /** Steps that a deviation must last to be told. */
+    /** Timed steps that a deviation must last to be told. */
     public static final int LASTING_STEPS = 20;
+
+    /** Time that it must last: for some seconds behind a start, code is being compiled beside the kernels. */
+    public static final Duration LASTING = Duration.ofSeconds(10);
 
     /** Part of a step's deviation, in the logarithm, that is believed at once. */
     private static final double DAMPING = 0.1;
@@ -27,22 +31,53 @@ public record ProfileAdaptation(HardwareProfile base, double linkFactor, double 
     /** A lane that is busy for less of a step says too little. */
     private static final double BUSY_LEAST = 0.02;
 
+    /**
+     * How many times as long things take as measured at the start.
+     *
+     * @param link the link
+     * @param compute kernels
+     */
+    public record Factors(double link, double compute) {
+        private static final Factors ONE = new Factors(1, 1);
+
+        private boolean isFarFrom(Factors other) {
+            return isNotable(link / other.link) || isNotable(compute / other.compute);
+        }
+    }
+
+    /**
+     * Steps in a row that deviated.
+     *
+     * @param steps how many, up to {@link #LASTING_STEPS}
+     * @param sinceNanos when the first of them was
+     * @param isLasting whether they have been enough, for long enough
+     */
+    public record Streak(int steps, long sinceNanos, boolean isLasting) {
+        private static final Streak NONE = new Streak(0, 0, false);
+
+        private Streak longer(long nowNanos) {
+            long since = steps == 0 ? nowNanos : sinceNanos;
+            int count = Math.min(steps + 1, LASTING_STEPS);
+            return new Streak(count, since, count == LASTING_STEPS && nowNanos - since >= LASTING.toNanos());
+        }
+    }
+
     /** A profile that nothing is known against. */
     public static ProfileAdaptation of(HardwareProfile base) {
-        return new ProfileAdaptation(base, 1, 1, 0);
+        return new ProfileAdaptation(base, Factors.ONE, Factors.ONE, Streak.NONE);
     }
 
     /**
      * A deviation that lasts.
      *
-     * @param lane which deviates most
-     * @param factor how many times as long it takes
+     * @param lane which deviates most from what was planned with
+     * @param factor how many times as long it takes as measured at the start
      */
     public record Deviation(Lane lane, double factor) {}
 
     /** The profile as it seems to be now. */
     public HardwareProfile profile() {
-        return base.withLinkTimes(linkFactor).withComputeTimes(computeFactor);
+        return base.withLinkTimes(now.link).withComputeTimes(now.compute);
     }
 
     /**
@@ -50,13 +85,19 @@ public record ProfileAdaptation(HardwareProfile base, double linkFactor, double 
      *
      * @param predicted with {@link #profile}
      * @param measured the same stages
+     * @param nowNanos when it ended, by any clock that is always the same
      */
-    public ProfileAdaptation observe(Timeline predicted, Timeline measured) {
-        double link = linkFactor * correction(Lane.LINK_IN, predicted, measured);
-        double compute = computeFactor * correction(Lane.COMPUTE, predicted, measured);
-        boolean deviates = isNotable(link) || isNotable(compute);
-        return new ProfileAdaptation(
-                base, link, compute, deviates ? Math.min(deviatingSteps + 1, LASTING_STEPS + 1) : 0);
+    public ProfileAdaptation observe(Timeline predicted, Timeline measured, long nowNanos) {
+        Factors next = new Factors(
+                now.link * correction(Lane.LINK_IN, predicted, measured),
+                now.compute * correction(Lane.COMPUTE, predicted, measured));
+        Streak streak = next.isFarFrom(planned) ? deviation.longer(nowNanos) : Streak.NONE;
+        return new ProfileAdaptation(base, next, planned, streak);
+    }
+
+    /** The same once {@link #profile} has been planned with. */
+    public ProfileAdaptation plannedFor() {
+        return new ProfileAdaptation(base, now, now, Streak.NONE);
     }
 
     private static double correction(Lane lane, Timeline predicted, Timeline measured) {
@@ -72,15 +113,13 @@ public record ProfileAdaptation(HardwareProfile base, double linkFactor, double 
         return factor > 1 + NOTABLE || factor < 1 / (1 + NOTABLE);
     }
 
-    /**
-     * There at the one step with which a deviation has lasted long enough: then it is time to tell, and to plan anew.
-     */
-    public Optional<Deviation> newlyLasting() {
-        if (deviatingSteps != LASTING_STEPS) {
+    /** A deviation that has lasted: then it is time to tell, and to plan anew. */
+    public Optional<Deviation> lasting() {
+        if (!deviation.isLasting) {
             return Optional.empty();
         }
-        boolean isLink = Math.abs(Math.log(linkFactor)) >= Math.abs(Math.log(computeFactor));
-        return Optional.of(
-                isLink ? new Deviation(Lane.LINK_IN, linkFactor) : new Deviation(Lane.COMPUTE, computeFactor));
+        boolean isLink =
+                Math.abs(Math.log(now.link / planned.link)) >= Math.abs(Math.log(now.compute / planned.compute));
+        return Optional.of(isLink ? new Deviation(Lane.LINK_IN, now.link) : new Deviation(Lane.COMPUTE, now.compute));
     }
 }

@@ -60,7 +60,9 @@ class ObservatoryTest {
                 .play(plan);
     }
 
+    /** A step every second. */
     private void step(StepPlan plan, double linkFactor, double computeFactor) {
+        clockNanos.addAndGet(Duration.ofSeconds(1).toNanos());
         observatory.stepped(plan, 1000, Optional.of(measured(plan, linkFactor, computeFactor)));
     }
 

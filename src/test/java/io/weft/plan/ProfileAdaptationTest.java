@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.within;
 import io.weft.model.CacheForm;
 import io.weft.model.CacheGeometry;
 import io.weft.plan.ProfileAdaptation.Deviation;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -24,20 +25,24 @@ class ProfileAdaptationTest {
         return new CostModel(profile, GEOMETRY).simulator().play(PLAN);
     }
 
-    private static ProfileAdaptation observe(ProfileAdaptation adaptation, HardwareProfile truth) {
-        return adaptation.observe(play(adaptation.profile()), play(truth));
+    private ProfileAdaptation adaptation = ProfileAdaptation.of(BASE);
+    private long nowNanos;
+
+    /** A step every second. */
+    private ProfileAdaptation observe(ProfileAdaptation adaptation, HardwareProfile truth) {
+        nowNanos += Duration.ofSeconds(1).toNanos();
+        return adaptation.observe(play(adaptation.profile()), play(truth), nowNanos);
     }
 
     @ParameterizedTest
     @CsvSource({"1, 1", "3, 1", "1, 2.5", "0.5, 1.3", "8, 1.5"})
     void findsHowTheMachineHasChanged(double link, double compute) {
         HardwareProfile truth = BASE.withLinkTimes(link).withComputeTimes(compute);
-        ProfileAdaptation adaptation = ProfileAdaptation.of(BASE);
         for (int i = 0; i < 120; i++) {
             adaptation = observe(adaptation, truth);
         }
-        assertThat(adaptation.linkFactor()).isCloseTo(link, within(0.01 * link));
-        assertThat(adaptation.computeFactor()).isCloseTo(compute, within(0.01 * compute));
+        assertThat(adaptation.now().link()).isCloseTo(link, within(0.01 * link));
+        assertThat(adaptation.now().compute()).isCloseTo(compute, within(0.01 * compute));
         assertThat((double) play(adaptation.profile()).totalNanos())
                 .isCloseTo(play(truth).totalNanos(), within(0.02 * play(truth).totalNanos()));
     }
@@ -45,45 +50,58 @@ class ProfileAdaptationTest {
     @Test
     void oneOddStepHardlyMatters() {
         ProfileAdaptation odd = observe(ProfileAdaptation.of(BASE), BASE.withLinkTimes(100));
-        assertThat(odd.linkFactor()).isLessThan(1.16);
-        assertThat(odd.computeFactor()).isEqualTo(1);
+        assertThat(odd.now().link()).isLessThan(1.16);
+        assertThat(odd.now().compute()).isEqualTo(1);
     }
 
     @Test
     void noiseIsNotADeviation() {
         Random random = new Random(1);
-        ProfileAdaptation adaptation = ProfileAdaptation.of(BASE);
         for (int i = 0; i < 2000; i++) {
             double noise = Math.exp(0.15 * random.nextGaussian());
             adaptation = observe(adaptation, BASE.withLinkTimes(noise).withComputeTimes(1 / noise));
-            assertThat(adaptation.newlyLasting()).isEmpty();
+            assertThat(adaptation.lasting()).isEmpty();
         }
     }
 
-    @Test
-    void aLastingDeviationIsToldOnceWithItsCause() {
-        ProfileAdaptation adaptation = ProfileAdaptation.of(BASE);
+    private List<Deviation> told(HardwareProfile truth, int steps) {
         List<Deviation> told = new ArrayList<>();
-        for (int i = 0; i < 300; i++) {
-            adaptation = observe(adaptation, BASE.withLinkTimes(2).withComputeTimes(1.1));
-            adaptation.newlyLasting().ifPresent(told::add);
+        for (int i = 0; i < steps; i++) {
+            adaptation = observe(adaptation, truth);
+            Optional<Deviation> deviation = adaptation.lasting();
+            if (deviation.isPresent()) {
+                told.add(deviation.get());
+                adaptation = adaptation.plannedFor();
+            }
         }
-        assertThat(told).singleElement().satisfies(deviation -> {
+        return told;
+    }
+
+    @Test
+    void aLastingDeviationIsToldOnceWithItsCauseAndSoIsItsEnd() {
+        assertThat(told(BASE.withLinkTimes(2).withComputeTimes(1.1), 300))
+                .singleElement()
+                .satisfies(deviation -> {
+                    assertThat(deviation.lane()).isEqualTo(Lane.LINK_IN);
+                    assertThat(deviation.factor()).isBetween(1.5, 2.0);
+                });
+        assertThat(told(BASE, 300)).singleElement().satisfies(deviation -> {
             assertThat(deviation.lane()).isEqualTo(Lane.LINK_IN);
-            assertThat(deviation.factor()).isBetween(1.5, 2.0);
+            assertThat(deviation.factor()).isBetween(1.0, 1.2);
         });
-        for (int i = 0; i < 100; i++) {
-            adaptation = observe(adaptation, BASE);
+        assertThat(told(BASE.withComputeTimes(2), 300))
+                .singleElement()
+                .satisfies(deviation -> assertThat(deviation.lane()).isEqualTo(Lane.COMPUTE));
+    }
+
+    @Test
+    void aDeviationThatIsOverWithinSecondsIsNotTold() {
+        for (int i = 0; i < 2000; i++) {
+            HardwareProfile truth = BASE.withComputeTimes(i < 1000 ? 3 : 1);
+            nowNanos += Duration.ofMillis(9).toNanos();
+            adaptation = adaptation.observe(play(adaptation.profile()), play(truth), nowNanos);
+            assertThat(adaptation.lasting()).isEmpty();
         }
-        assertThat(adaptation.deviatingSteps()).isZero();
-        // What comes back after it was gone is told again.
-        Optional<Deviation> again = Optional.empty();
-        for (int i = 0; i < 100 && again.isEmpty(); i++) {
-            adaptation = observe(adaptation, BASE.withComputeTimes(3));
-            again = adaptation.newlyLasting();
-        }
-        assertThat(again)
-                .hasValueSatisfying(deviation -> assertThat(deviation.lane()).isEqualTo(Lane.COMPUTE));
     }
 
     @Test
@@ -92,7 +110,6 @@ class ProfileAdaptationTest {
                 .simulator()
                 .play(new StepPlanner(GEOMETRY, Schedule.RESIDENT, 0, 64, 4)
                         .plan(Shapes.decode(GEOMETRY, 4, 32, CacheForm.DEVICE_KV)));
-        ProfileAdaptation adaptation = ProfileAdaptation.of(BASE);
-        assertThat(adaptation.observe(resident, Timeline.of(List.of()))).isEqualTo(adaptation);
+        assertThat(adaptation.observe(resident, Timeline.of(List.of()), 1)).isEqualTo(adaptation);
     }
 }
