@@ -15,10 +15,10 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalDouble;
 import java.util.concurrent.Callable;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -61,8 +61,9 @@ final class SelftestCommand implements Callable<Integer> {
     @Spec
     private CommandSpec spec;
 
-    private final AtomicInteger checks = new AtomicInteger();
-    private final AtomicInteger failures = new AtomicInteger();
+    private int checks;
+    /** Repeated at the end, where they are seen. */
+    private final List<Result> failed = new ArrayList<>();
 
     @Override
     public Integer call() throws Exception {
@@ -78,9 +79,10 @@ final class SelftestCommand implements Callable<Integer> {
         if (!kernelsOnly) {
             pipeline(settings, out);
         }
-        out.printf("%d checks, %d failed%n", checks.get(), failures.get());
+        out.printf("%d checks, %d failed%n", checks, failed.size());
+        failed.forEach(result -> print(out, result));
         out.flush();
-        return failures.get() == 0 ? 0 : 1;
+        return failed.isEmpty() ? 0 : 1;
     }
 
     private Extent extent() {
@@ -136,9 +138,9 @@ final class SelftestCommand implements Callable<Integer> {
     }
 
     private void check(PrintWriter out, Result result) {
-        checks.incrementAndGet();
+        checks++;
         if (!result.passed()) {
-            failures.incrementAndGet();
+            failed.add(result);
         }
         print(out, result);
     }
