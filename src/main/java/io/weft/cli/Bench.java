@@ -128,9 +128,6 @@ final class Bench implements AutoCloseable {
     /** One step in so many is observed. The one behind it waits for what observing takes, and is not counted. */
     private static final int STEPS_PER_OBSERVED = 4;
 
-    /** Before the first step that is measured: until the code that issues them is compiled. */
-    private static final Duration WARM_UP = Duration.ofSeconds(2);
-
     private static final Supplier<Optional<Timeline>> UNOBSERVED = Optional::empty;
 
     private final Assembly assembly;
@@ -138,19 +135,25 @@ final class Bench implements AutoCloseable {
     private final Load load;
     private final EngineRuntime runtime;
     private final Planning planning;
+    private final Duration warmUp;
     private final Consumer<String> progress;
     private final List<CacheSequence> sequences = new ArrayList<>();
     private final int[] lastTokens;
     private Optional<ObservedStep> lastObserved = Optional.empty();
 
-    /** @param progress told what is being done, for people */
-    Bench(Assembly assembly, Setting setting, Consumer<String> progress) {
+    /**
+     * @param warmUp for how long to decode before the first step that is measured: until the code that issues steps is
+     *     compiled
+     * @param progress told what is being done, for people
+     */
+    Bench(Assembly assembly, Setting setting, Duration warmUp, Consumer<String> progress) {
         this.assembly = assembly;
         this.setting = setting;
         this.load = setting.load();
         this.runtime =
                 assembly.runtime(setting.schedule(), assembly.limits().withLoad(load.batch(), load.contextTokens()));
         this.planning = runtime.planning().get();
+        this.warmUp = warmUp;
         this.progress = progress;
         this.lastTokens = new int[load.batch()];
     }
@@ -385,7 +388,7 @@ final class Bench implements AutoCloseable {
     /** Decodes the same tokens again and again: a step whose tokens are not committed leaves the cache as it was. */
     private void warmUp() {
         long startedNanos = System.nanoTime();
-        while (System.nanoTime() - startedNanos < WARM_UP.toNanos()) {
+        while (System.nanoTime() - startedNanos < warmUp.toNanos()) {
             StepBatch batch = decodeBatch();
             await(runtime.pipeline().step(batch, planning.planner().plan(batch.shape())));
         }

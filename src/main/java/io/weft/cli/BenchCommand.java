@@ -49,6 +49,7 @@ final class BenchCommand implements Callable<Integer> {
 
     private static final int BATCH_DEFAULT = 4;
     private static final int PROMPT_DEFAULT = 512;
+    private static final int WARM_UP_SECONDS_MOST = 600;
     private static final Pattern LOAD = Pattern.compile("(\\d{1,9})x(\\d{1,9})");
 
     @Mixin
@@ -123,12 +124,22 @@ final class BenchCommand implements Callable<Integer> {
             description = "Tokens to generate for each sequence. Default: ${DEFAULT-VALUE}.")
     private int generatedTokens;
 
-    @Option(names = "--json", order = 27, paramLabel = "FILE", description = "Write the figures to this file as well.")
+    @Option(
+            names = "--warm-up",
+            order = 27,
+            paramLabel = "SECONDS",
+            defaultValue = "2",
+            description =
+                    "Decode for so long, each setting, before the first step that is measured: the code that issues"
+                            + " steps is compiled meanwhile. Default: ${DEFAULT-VALUE}.")
+    private int warmUpSeconds;
+
+    @Option(names = "--json", order = 28, paramLabel = "FILE", description = "Write the figures to this file as well.")
     private Path json = Path.of("");
 
     @Option(
             names = "--trace",
-            order = 28,
+            order = 29,
             paramLabel = "FILE",
             description =
                     "Write when the stages of one step of each setting ran, and when they should have, for Perfetto.")
@@ -141,6 +152,7 @@ final class BenchCommand implements Callable<Integer> {
     public Integer call() throws Exception {
         choosePreset();
         requireWithin("--generate", generatedTokens, 2, 1 << 20);
+        requireWithin("--warm-up", warmUpSeconds, 0, WARM_UP_SECONDS_MOST);
         List<Load> chosenLoads = loads();
         List<Setting> settings =
                 chosenLoads.stream().flatMap(load -> settings(load).stream()).toList();
@@ -156,7 +168,7 @@ final class BenchCommand implements Callable<Integer> {
                 Assembly assembly = Assembly.load(largest, new HardwareProfiler(PROFILING_TIME), progress::show)) {
             out.print(assembly.budget());
             for (Setting setting : settings) {
-                try (Bench bench = new Bench(assembly, setting, progress::show)) {
+                try (Bench bench = new Bench(assembly, setting, Duration.ofSeconds(warmUpSeconds), progress::show)) {
                     Optional<BenchReport> report = bench.run();
                     report.ifPresent(reports::add);
                     bench.lastObserved().ifPresent(observed::add);

@@ -71,13 +71,14 @@ class BenchCommandTest {
 
     @AfterEach
     void nothingIsLeftInTheCache() {
-        try (Bench bench = new Bench(assembly, Setting.of(LARGE, ScheduleChoice.RESIDENT), progress -> {})) {
+        try (Bench bench =
+                new Bench(assembly, Setting.of(LARGE, ScheduleChoice.RESIDENT), Duration.ZERO, progress -> {})) {
             assertThat(bench.run()).isPresent();
         }
     }
 
     private static Optional<BenchReport> report(Setting setting) {
-        try (Bench bench = new Bench(assembly, setting, progress -> {})) {
+        try (Bench bench = new Bench(assembly, setting, Duration.ZERO, progress -> {})) {
             return bench.run();
         }
     }
@@ -219,7 +220,7 @@ class BenchCommandTest {
     @Test
     void oneRunMeasuresAllSettings() throws IOException {
         Path json = directory.resolve("bench.json");
-        Run run = run("bench --loads 1x48,2x64 --schedules full-transfer,auto --device-cache 0,50"
+        Run run = run("bench --warm-up 0 --loads 1x48,2x64 --schedules full-transfer,auto --device-cache 0,50"
                 + " --forms device_kv,host_kv --forms device_kv,host_act --generate 4 --json " + json);
         assertThat(run.error()).isEmpty();
         assertThat(run.status()).isZero();
@@ -264,6 +265,7 @@ class BenchCommandTest {
                 "--schedules chunked --device-cache 50",
                 "--forms host_kv",
                 "--generate 1",
+                "--warm-up 601",
                 "--prompt 0",
             })
     void wrongFlagsAreSaidInOneLine(String flags) {
