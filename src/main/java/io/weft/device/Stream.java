@@ -41,4 +41,15 @@ public interface Stream {
 
     /** Within device memory; both are as many rows of one length, and do not overlap. */
     void copyOnDevice(DeviceRows from, DeviceRows to);
+
+    /**
+     * What every copy checks.
+     *
+     * @throws IllegalArgumentException if it is from more or fewer bytes than to
+     */
+    static void requireSameLength(long fromBytes, long toBytes) {
+        if (fromBytes != toBytes) {
+            throw new IllegalArgumentException("copy of " + fromBytes + " bytes to " + toBytes + " bytes");
+        }
+    }
 }

@@ -68,14 +68,14 @@ public final class StepPipeline {
     /**
      * Transfers that were issued for the next step.
      *
-     * @param before the step behind which they were issued
+     * @param expected the next step if it is like the one before
      * @param last their last mark
      */
-    private record Ahead(StageIssuer.StepContext before, Event last) {
+    private record Ahead(StageIssuer.StepContext expected, Event last) {
         /** Whether a step begins with them: it reads the same full blocks, which never change. */
         boolean begin(StepBatch batch, StepPlan plan) {
-            return plan.continues(before.plan())
-                    && batch.caches().equals(before.batch().caches());
+            return plan.continues(expected.plan())
+                    && batch.caches().equals(expected.batch().caches());
         }
     }
 
@@ -172,7 +172,9 @@ public final class StepPipeline {
                 outcome.completeExceptionally(error);
             }
         });
-        issueAhead(next, context.next());
+        if (!next.isEmpty()) {
+            ahead = issueAhead(next, context.next());
+        }
     }
 
     /**
@@ -190,7 +192,7 @@ public final class StepPipeline {
             return OptionalInt.empty();
         }
         if (issued.begin(batch, plan)) {
-            return OptionalInt.of(issued.before().firstSlot());
+            return OptionalInt.of(issued.expected().firstSlot());
         }
         if (plan.stages().stream().anyMatch(planned -> planned.stage() instanceof Stage.Gather)) {
             stream(Lane.COMPUTE).await(issued.last());
@@ -198,17 +200,17 @@ public final class StepPipeline {
         return OptionalInt.empty();
     }
 
-    private void issueAhead(List<StepPlan.Ahead> transfers, StageIssuer.StepContext next) {
+    private Ahead issueAhead(List<StepPlan.Ahead> transfers, StageIssuer.StepContext next) {
         Stream link = stream(Lane.LINK_IN);
         for (StepPlan.Ahead transfer : transfers) {
             PlannedStage planned = transfer.transfer();
-            Event end = endMark(nextAheadMarks, planned.index());
             link.await(marks.get(transfer.slotFreeAfter()));
             link.record(startMark(nextAheadMarks, planned.index()));
             issuer.issue(planned.stage(), link, next);
-            link.record(end);
-            ahead = new Ahead(next, end);
+            link.record(endMark(nextAheadMarks, planned.index()));
         }
+        int last = transfers.getLast().transfer().index();
+        return new Ahead(next, endMark(nextAheadMarks, last));
     }
 
     private static Event startMark(EventPool pool, int stage) {

@@ -70,8 +70,7 @@ public record PlacementProblem(
                 routes.add(Route.of(form, costs, load.copyTokens(), Math.min(load.chunkTokens(), load.totalTokens())));
             }
         }
-        double linkBase =
-                streamedWeightBytes == 0 ? 0 : costs.profile().linkIn().nanos(streamedWeightBytes);
+        double linkBase = costs.profile().linkIn().nanos(streamedWeightBytes);
         return new PlacementProblem(
                 routes,
                 load.totalTokens(),

@@ -17,7 +17,7 @@ public record ProfileAdaptation(HardwareProfile base, Factors now, Factors plann
     public static final double NOTABLE = 0.15;
 
     /** Timed steps that a deviation must last to be told. */
-    public static final int LASTING_STEPS = 20;
+    private static final int LASTING_STEPS = 20;
 
     /** Time that it must last: for some seconds behind a start, code is being compiled beside the kernels. */
     public static final Duration LASTING = Duration.ofSeconds(10);
@@ -48,7 +48,7 @@ public record ProfileAdaptation(HardwareProfile base, Factors now, Factors plann
     /**
      * Steps in a row that deviated.
      *
-     * @param steps how many, up to {@link #LASTING_STEPS}
+     * @param steps how many, up to what is enough
      * @param sinceNanos when the first of them was
      * @param isLasting whether they have been enough, for long enough
      */

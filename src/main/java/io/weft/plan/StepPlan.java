@@ -47,10 +47,15 @@ public record StepPlan(
 
     /** The first slot of a next step that {@linkplain #continues continues} this one: turns go on. */
     public int nextFirstSlot(int firstSlot) {
-        int uses = (int) stages.stream()
+        return (firstSlot + attends().size()) % staging.slots();
+    }
+
+    /** Indices of the stages that end the uses, in order. */
+    private List<Integer> attends() {
+        return stages.stream()
                 .filter(planned -> planned.stage() instanceof Stage.Attend)
-                .count();
-        return staging.slots() == 0 ? 0 : (firstSlot + uses) % staging.slots();
+                .map(PlannedStage::index)
+                .toList();
     }
 
     /** Whether a stage is a transfer into a slot that nothing else of the step has used before. */
@@ -64,26 +69,19 @@ public record StepPlan(
      * some or takes some up.
      */
     public List<Ahead> ahead() {
-        boolean changes = shape.sequences().stream()
-                .anyMatch(sequence ->
-                        !(sequence.closing().isEmpty() && sequence.takenUp().isEmpty()));
-        if (changes || staging.slots() == 0) {
+        boolean sameBlocks = shape.sequences().stream()
+                .allMatch(sequence ->
+                        sequence.closing().isEmpty() && sequence.takenUp().isEmpty());
+        if (!sameBlocks) {
             return List.of();
         }
-        List<Integer> attends = new ArrayList<>();
-        List<PlannedStage> first = new ArrayList<>();
-        for (PlannedStage planned : stages) {
-            if (planned.stage() instanceof Stage.Attend) {
-                attends.add(planned.index());
-            } else if (isFirstOfSlot(planned.stage())) {
-                first.add(planned);
-            }
-        }
+        List<Integer> attends = attends();
         List<Ahead> ahead = new ArrayList<>();
-        for (PlannedStage planned : first) {
-            Stage.Transfer transfer = (Stage.Transfer) planned.stage();
-            int lastUse = attends.size() - staging.slots() + use(transfer.layer(), transfer.chunk());
-            ahead.add(new Ahead(planned, attends.get(lastUse)));
+        for (PlannedStage planned : stages) {
+            if (planned.stage() instanceof Stage.Transfer transfer && isFirstOfSlot(transfer)) {
+                int lastUse = attends.size() - staging.slots() + use(transfer.layer(), transfer.chunk());
+                ahead.add(new Ahead(planned, attends.get(lastUse)));
+            }
         }
         return ahead;
     }

@@ -174,9 +174,7 @@ final class CpuKernels implements Kernels {
 
     @Override
     public void readHost(Stream stream, HostBuffer from, DeviceBuffer to) {
-        if (from.bytes() != to.bytes()) {
-            throw new IllegalArgumentException("from has " + from.bytes() + " bytes, must have " + to.bytes());
-        }
+        Stream.requireSameLength(from.bytes(), to.bytes());
         issue(stream, () -> Memory.copy(from.address(), to.address(), to.bytes()));
     }
 

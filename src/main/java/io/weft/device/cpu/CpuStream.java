@@ -108,7 +108,7 @@ final class CpuStream implements Stream {
 
     @Override
     public void copyToDevice(List<HostBuffer> from, DeviceBuffer to) {
-        requireEqual(HostBuffer.bytes(from), to.bytes());
+        Stream.requireSameLength(HostBuffer.bytes(from), to.bytes());
         long issuedNanos = System.nanoTime();
         issue(() -> {
             long at = to.address();
@@ -121,14 +121,14 @@ final class CpuStream implements Stream {
 
     @Override
     public void copyToHost(DeviceBuffer from, HostBuffer to) {
-        requireEqual(from.bytes(), to.bytes());
+        Stream.requireSameLength(from.bytes(), to.bytes());
         long issuedNanos = System.nanoTime();
         issue(() -> toHost.copy(from.address(), to.address(), to.bytes(), Math.max(issuedNanos, awaitedNanos)));
     }
 
     @Override
     public void copyOnDevice(List<DeviceBuffer> from, DeviceBuffer to) {
-        requireEqual(DeviceBuffer.bytes(from), to.bytes());
+        Stream.requireSameLength(DeviceBuffer.bytes(from), to.bytes());
         issue(() -> {
             long at = to.address();
             for (DeviceBuffer piece : from) {
@@ -149,12 +149,6 @@ final class CpuStream implements Stream {
                         from.rowBytes());
             }
         });
-    }
-
-    private static void requireEqual(long fromBytes, long toBytes) {
-        if (fromBytes != toBytes) {
-            throw new IllegalArgumentException("copy of " + fromBytes + " bytes to " + toBytes + " bytes");
-        }
     }
 
     private void work() {

@@ -31,6 +31,6 @@ final class LinkDirection {
             busyUntilNanos = readyNanos;
         }
         busyUntilNanos += Math.round(bytes * nanosPerByte);
-        return nanosPerByte == 0 ? readyNanos : busyUntilNanos;
+        return busyUntilNanos;
     }
 }

@@ -24,7 +24,6 @@ import org.jspecify.annotations.Nullable;
 final class CudaKernels implements Kernels {
     private static final int THREADS = 256;
     private static final int ROW_COPY_THREADS = 128;
-
     private static final int CHOOSE_THREADS = 1024;
     private static final int NORM_THREADS_MOST = 1024;
     private static final int WARP = 32;
@@ -469,9 +468,7 @@ final class CudaKernels implements Kernels {
 
     @Override
     public void readHost(Stream stream, HostBuffer from, DeviceBuffer to) {
-        if (from.bytes() != to.bytes()) {
-            throw new IllegalArgumentException("from has " + from.bytes() + " bytes, must have " + to.bytes());
-        }
+        Stream.requireSameLength(from.bytes(), to.bytes());
         CudaStream cudaStream = (CudaStream) stream;
         if (to.bytes() == 0 || !cudaStream.isOpen()) {
             return;

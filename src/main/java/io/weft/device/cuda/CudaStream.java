@@ -130,7 +130,7 @@ final class CudaStream implements Stream {
 
     @Override
     public void copyToDevice(List<HostBuffer> from, DeviceBuffer to) {
-        requireEqual(HostBuffer.bytes(from), to.bytes());
+        Stream.requireSameLength(HostBuffer.bytes(from), to.bytes());
         if (!isOpen()) {
             return;
         }
@@ -151,7 +151,7 @@ final class CudaStream implements Stream {
 
     @Override
     public void copyToHost(DeviceBuffer from, HostBuffer to) {
-        requireEqual(from.bytes(), to.bytes());
+        Stream.requireSameLength(from.bytes(), to.bytes());
         if (!isOpen()) {
             return;
         }
@@ -165,7 +165,7 @@ final class CudaStream implements Stream {
 
     @Override
     public void copyOnDevice(List<DeviceBuffer> from, DeviceBuffer to) {
-        requireEqual(DeviceBuffer.bytes(from), to.bytes());
+        Stream.requireSameLength(DeviceBuffer.bytes(from), to.bytes());
         if (!isOpen()) {
             return;
         }
@@ -192,12 +192,6 @@ final class CudaStream implements Stream {
                     result,
                     () -> "cuMemcpy2DAsync of %d rows of %,d bytes on %s"
                             .formatted(from.rows(), from.rowBytes(), name));
-        }
-    }
-
-    private static void requireEqual(long fromBytes, long toBytes) {
-        if (fromBytes != toBytes) {
-            throw new IllegalArgumentException("copy of " + fromBytes + " bytes to " + toBytes + " bytes");
         }
     }
 
