@@ -7,9 +7,11 @@ import io.weft.plan.Timeline;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.stream.Stream;
 
 /**
  * Timelines in the trace event format, which Perfetto and Chrome read: a process of measured stages and one of
@@ -31,7 +33,7 @@ public record ChromeTrace(List<Event> traceEvents, String displayTimeUnit) {
      *
      * @param name of a stage; of what is named in a metadata event
      * @param ph {@code X} for a stage, {@code M} for metadata
-     * @param ts start, microseconds since the first step began
+     * @param ts start, microseconds since the first of all stages began: viewers leave out what is before 0
      * @param dur microseconds
      * @param pid 1 for measured, 2 for predicted
      * @param tid the lane, from 0
@@ -49,7 +51,10 @@ public record ChromeTrace(List<Event> traceEvents, String displayTimeUnit) {
         name(events, MEASURED, "measured");
         name(events, PREDICTED, "predicted");
         if (!steps.isEmpty()) {
-            Instant origin = begun(steps.getFirst());
+            Instant origin = steps.stream()
+                    .map(ChromeTrace::firstBegun)
+                    .min(Comparator.naturalOrder())
+                    .orElseThrow();
             for (ObservedStep step : steps) {
                 double start = Duration.between(origin, begun(step)).toNanos() / 1e3;
                 stages(events, MEASURED, start, step.number(), step.measured());
@@ -57,6 +62,16 @@ public record ChromeTrace(List<Event> traceEvents, String displayTimeUnit) {
             }
         }
         return new ChromeTrace(events, "ms");
+    }
+
+    /** When the first stage of a step began, by measurement or prediction: before the step, if that one was ahead. */
+    private static Instant firstBegun(ObservedStep step) {
+        long nanos = Stream.of(step.measured(), step.predicted())
+                .flatMap(timeline -> timeline.stages().stream())
+                .mapToLong(StageTiming::startNanos)
+                .min()
+                .orElse(0);
+        return begun(step).plusNanos(nanos);
     }
 
     private static Instant begun(ObservedStep step) {
