@@ -10,8 +10,9 @@ import java.util.concurrent.ConcurrentHashMap;
 
 /**
  * {@code out (M, N) = in (M, K) · Wᵀ} by cuBLASLt without split K: every output element is then summed over k in the
- * order in which the tensor cores take it, which is the same for all of the library's algorithms. One algorithm is
- * chosen for each power of two of rows; layouts and algorithm of a shape are looked up once.
+ * order in which the tensor cores take it, which is the same for all of the library's algorithms. Algorithms are chosen
+ * for multiples of {@value #ROWS_APART} rows: with the choice for the next power of two, a product of rows a little
+ * above the one before takes up to twice as long. Layouts and algorithm of a shape are looked up once.
  */
 final class MatrixProducts {
     /** Of the preallocated memory, as the library recommends for Hopper. */
@@ -21,7 +22,10 @@ final class MatrixProducts {
      * The library's choices for fewer rows leave the device half idle where K is large: on an H100, 32 rows by (4096,
      * 16384) take 141 µs with the choice for 32 and, the addition included, 69 µs with that for 128.
      */
-    private static final int BUCKET_ROWS_LEAST = 128;
+    private static final int CHOICE_ROWS_LEAST = 128;
+
+    /** A block of the cache has as many tokens, so that recomputation gets the very choice for its rows. */
+    private static final int ROWS_APART = 16;
 
     /** What the fastest algorithms ask of all addresses and row lengths. */
     private static final int ALIGNMENT_BYTES = 16;
@@ -105,10 +109,10 @@ final class MatrixProducts {
     }
 
     private Plan plan(Shape shape, long description) {
-        CublasLt.Algorithm forBucket = choose(shape.withRows(bucket(shape.rows())), description);
-        Plan plan = layouts(shape, forBucket);
+        CublasLt.Algorithm chosen = choose(shape.withRows(choiceRows(shape.rows())), description);
+        Plan plan = layouts(shape, chosen);
         Optional<CublasLt.Algorithm> adapted =
-                cublas.adapt(forBucket, description, plan.weights(), plan.in(), plan.out(), WORKSPACE_BYTES, arena);
+                cublas.adapt(chosen, description, plan.weights(), plan.in(), plan.out(), WORKSPACE_BYTES, arena);
         return new Plan(plan.weights(), plan.in(), plan.out(), adapted.orElseGet(() -> choose(shape, description)));
     }
 
@@ -145,10 +149,8 @@ final class MatrixProducts {
                                         shape.bias())));
     }
 
-    /** The number of rows that the algorithm for {@code rows} rows is chosen for: the next power of two from 128 on. */
-    static int bucket(int rows) {
-        int highest = Integer.highestOneBit(rows);
-        int next = highest == rows || highest == 1 << 30 ? highest : 2 * highest;
-        return Math.max(next, BUCKET_ROWS_LEAST);
+    /** The number of rows that the algorithm for {@code rows} rows is chosen for. */
+    static int choiceRows(int rows) {
+        return Math.max(Math.ceilDiv(rows, ROWS_APART) * ROWS_APART, CHOICE_ROWS_LEAST);
     }
 }

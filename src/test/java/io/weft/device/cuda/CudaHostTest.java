@@ -39,11 +39,12 @@ class CudaHostTest {
     }
 
     @Property
-    void anAlgorithmIsChosenForThePowerOfTwoAbove(@ForAll @IntRange(min = 1, max = 1 << 30) int rows) {
-        int bucket = MatrixProducts.bucket(rows);
-        assertThat(Integer.bitCount(bucket)).isEqualTo(1);
-        assertThat(bucket).isGreaterThanOrEqualTo(rows);
-        assertThat(bucket / 2).isLessThan(Math.max(rows, 128));
+    void anAlgorithmIsChosenForTheMultipleOfSixteenAboveAndForManyRows(
+            @ForAll @IntRange(min = 1, max = 1 << 30) int rows) {
+        int choice = MatrixProducts.choiceRows(rows);
+        assertThat(choice % 16).isZero();
+        assertThat(choice).isBetween(rows, Math.max(rows + 15, 128));
+        assertThat(choice).isGreaterThanOrEqualTo(128);
     }
 
     @Property
