@@ -97,7 +97,7 @@ enum FaultKind {
     LEARNED_POSITION = 2,
     ROTARY_POSITION = 3,
     SCATTER_OFFSET = 4,
-    GATHER_INDEX = 5,
+    GATHER_OFFSET = 5,
     EDITED_TOKEN = 6,
 };
 

@@ -484,19 +484,21 @@ using namespace weft;
 
 FOR_ELEMENT_TYPES(POINTWISE_KERNELS)
 
+// Block (r, p) copies part p of row r.
 extern "C" __global__ void __launch_bounds__(128)
-    gather_rows(const char* values, long long valueRows, int rowBytes, const int* indices, char* out,
-                longlong2* fault) {
+    gather_rows(const char* values, long long valueBytes, int rowBytes, int partBytes, const long long* offsets,
+                char* out, longlong2* fault) {
     beginKernel();
     int row = blockIdx.x;
-    int index = indices[row];
-    if (index < 0 || index >= valueRows) {
+    int part = blockIdx.y * partBytes;
+    long long offset = offsets[row];
+    if (offset < 0 || offset > valueBytes - rowBytes) {
         if (threadIdx.x == 0) {
-            report(fault, GATHER_INDEX, row, index);
+            report(fault, GATHER_OFFSET, row, offset);
         }
         return;
     }
-    copyRow(values + static_cast<size_t>(index) * rowBytes, out + static_cast<size_t>(row) * rowBytes, rowBytes);
+    copyRow(values + offset + part, out + static_cast<size_t>(row) * rowBytes + part, min(rowBytes - part, partBytes));
 }
 
 // Each block copies `partBytes` of host memory, which its threads read over the link themselves.

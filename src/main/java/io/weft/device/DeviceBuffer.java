@@ -1,7 +1,5 @@
 package io.weft.device;
 
-import java.util.List;
-
 /**
  * A range of device memory. The address means something to the device alone; kernels check ranges when a call is
  * issued, never per element.
@@ -14,15 +12,6 @@ public record DeviceBuffer(long address, long bytes) {
         if (bytes < 0) {
             throw new IllegalArgumentException("bytes is " + bytes + ", must not be negative");
         }
-    }
-
-    /** The bytes of some buffers together. */
-    public static long bytes(List<DeviceBuffer> buffers) {
-        long bytes = 0;
-        for (DeviceBuffer buffer : buffers) {
-            bytes += buffer.bytes();
-        }
-        return bytes;
     }
 
     /** The {@code bytes} bytes that start {@code offset} bytes into this buffer. */

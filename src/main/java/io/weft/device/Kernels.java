@@ -114,11 +114,11 @@ public interface Kernels {
             int rows);
 
     /**
-     * Copies row {@code indices[r]} of {@code values} to row {@code r} of {@code out}.
+     * Copies the {@code rowBytes} bytes from {@code offsets[r]} on in {@code values} to row {@code r} of {@code out}.
      *
-     * @param indices (rows) int32
+     * @param offsets (rows) int64
      */
-    void gatherRows(Stream stream, DeviceBuffer values, int rowBytes, DeviceBuffer indices, DeviceBuffer out, int rows);
+    void gatherRows(Stream stream, DeviceBuffer values, int rowBytes, DeviceBuffer offsets, DeviceBuffer out, int rows);
 
     /**
      * Copies host memory to the device as a kernel that reads it over the link: for some kilobytes that must not queue

@@ -29,15 +29,7 @@ public interface Stream {
     void copyToHost(DeviceBuffer from, HostBuffer to);
 
     /** Within device memory; both have the same length and do not overlap. */
-    default void copyOnDevice(DeviceBuffer from, DeviceBuffer to) {
-        copyOnDevice(List.of(from), to);
-    }
-
-    /**
-     * Within device memory: pieces, one behind the other, into {@code to}, which is as long as all of them and overlaps
-     * none.
-     */
-    void copyOnDevice(List<DeviceBuffer> from, DeviceBuffer to);
+    void copyOnDevice(DeviceBuffer from, DeviceBuffer to);
 
     /** Within device memory; both are as many rows of one length, and do not overlap. */
     void copyOnDevice(DeviceRows from, DeviceRows to);

@@ -187,15 +187,14 @@ final class StageIssuer {
     private void gather(Stage.Gather stage, Stream stream, StepContext step) {
         Chunk chunk = step.chunk(stage.chunk());
         long blockBytes = geometry.blockLayerBytes(Content.ACTIVATION);
-        DeviceBuffer slot = step.slot(stage.layer(), stage.chunk());
-        List<DeviceBuffer> blocks = new ArrayList<>();
-        for (BlockRun run : chunk.deviceActivations()) {
-            for (int block = run.firstBlock(); block < run.firstBlock() + run.blocks(); block++) {
-                blocks.add(onDevice(step.sequence(run.sequence()), block).layer(stage.layer(), blockBytes));
-            }
-        }
         long toOffset = Chunk.blocks(chunk.hostActivations()) * blockBytes;
-        stream.copyOnDevice(blocks, slot.slice(toOffset, DeviceBuffer.bytes(blocks)));
+        kernels.gatherRows(
+                stream,
+                cache.deviceMemory().from(stage.layer() * blockBytes),
+                Math.toIntExact(blockBytes),
+                step.arrays().chunks().get(stage.chunk()).gathered(),
+                step.slot(stage.layer(), stage.chunk()).from(toOffset),
+                Chunk.blocks(chunk.deviceActivations()));
     }
 
     private void project(Stage.Project stage, Stream stream, StepContext step) {
@@ -398,12 +397,5 @@ final class StageIssuer {
             return home;
         }
         throw new IllegalArgumentException("the plan transfers block " + block + ", which is not on the host");
-    }
-
-    private static BlockHome.OnDevice onDevice(CacheSequence sequence, int block) {
-        if (sequence.place(block) instanceof BlockHome.OnDevice home) {
-            return home;
-        }
-        throw new IllegalArgumentException("the plan gathers block " + block + ", which is not on the device");
     }
 }

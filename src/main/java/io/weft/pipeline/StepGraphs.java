@@ -3,7 +3,6 @@ package io.weft.pipeline;
 import io.weft.device.Device;
 import io.weft.device.Graph;
 import io.weft.device.Stream;
-import io.weft.plan.Chunk;
 import io.weft.plan.HeadShape;
 import io.weft.plan.Stage;
 import io.weft.plan.StagingLayout;
@@ -50,12 +49,13 @@ final class StepGraphs {
     }
 
     /**
-     * The graph for the stages of a step that a graph {@linkplain #holds holds}; empty if these are to be issued one by
-     * one. A graph is captured when the launches come for the second time in a row: some never come again, and what a
-     * kernel's first launch looks up has then been found. The step before has ended.
+     * The graph for the {@linkplain Stage#isOfRows stages of rows} of a step; empty if these are to be issued one by
+     * one. In a resident decode step they follow each other. A graph is captured when the launches come for the second
+     * time in a row: some never come again, and what a kernel's first launch looks up has then been found. The step
+     * before has ended.
      */
     Optional<Graph> of(StageIssuer.StepContext step, Stream stream) {
-        if (refused || !isResidentDecode(step)) {
+        if (refused || !step.plan().isResidentDecode()) {
             return Optional.empty();
         }
         Launches launches = new Launches(
@@ -73,7 +73,7 @@ final class StepGraphs {
         Optional<Graph> captured = device.capture(
                 stream,
                 () -> step.plan().stages().stream()
-                        .filter(planned -> holds(planned.stage()))
+                        .filter(planned -> planned.stage().isOfRows())
                         .forEach(planned -> issuer.issue(planned.stage(), stream, step)));
         refused = captured.isEmpty();
         captured.ifPresent(graph -> keep(launches, graph));
@@ -87,31 +87,5 @@ final class StepGraphs {
             graphs.remove(eldest.getKey());
             eldest.getValue().close();
         }
-    }
-
-    /** One row a sequence, and nothing to bring, to recompute or to write out between its stages. */
-    private static boolean isResidentDecode(StageIssuer.StepContext step) {
-        return step.batch().rows() == step.batch().sequences().size()
-                && step.plan().chunks().stream().noneMatch(Chunk::isStaged)
-                && step.plan().stages().stream().noneMatch(planned -> planned.stage() instanceof Stage.WriteOut);
-    }
-
-    /** Whether a stage is part of a graph; in a resident decode step these follow each other on the compute lane. */
-    static boolean holds(Stage stage) {
-        return switch (stage) {
-            case Stage.Embed embed -> true;
-            case Stage.Project project -> true;
-            case Stage.Attend attend -> true;
-            case Stage.Complete complete -> true;
-            case Stage.Head head -> true;
-            case Stage.Upload upload -> false;
-            case Stage.Transfer transfer -> false;
-            case Stage.Gather gather -> false;
-            case Stage.Recompute recompute -> false;
-            case Stage.Keep keep -> false;
-            case Stage.WriteOut writeOut -> false;
-            case Stage.TakeUp takeUp -> false;
-            case Stage.Download download -> false;
-        };
     }
 }

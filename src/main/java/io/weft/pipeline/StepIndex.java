@@ -53,7 +53,8 @@ final class StepIndex {
      *
      * @param tokenIds (rows) int32
      * @param places where rows stand and go, from the open blocks' base of the layer
-     * @param headRows (head rows) int32: which rows the head computes, in the order of {@link HeadRows}
+     * @param headRows (head rows) int64: where in the hidden state the rows are that the head computes, bytes, in the
+     *     order of {@link HeadRows}
      * @param choices how tokens are chosen, in the same order
      * @param attention for the attention kernel
      * @param chunks one entry a chunk
@@ -71,8 +72,9 @@ final class StepIndex {
      *
      * @param work who attends to what
      * @param blockPositions (recomputed blocks) int32: position of each block's first token
+     * @param gathered (blocks) int64: where the blocks to gather are, bytes from the device's blocks in the first layer
      */
-    record ChunkArrays(AttentionWork work, DeviceBuffer blockPositions) {}
+    record ChunkArrays(AttentionWork work, DeviceBuffer blockPositions, DeviceBuffer gathered) {}
 
     /** Writes the arrays of a step on the host; they are on the device once {@link #upload} has run. */
     Arrays write(StepBatch batch, StepPlan plan, HeadRows head) {
@@ -107,7 +109,8 @@ final class StepIndex {
         AttentionIndex attention = writeBlockTable(batch, plan, positions.onDevice());
         List<ChunkArrays> chunks = new ArrayList<>(plan.chunks().size());
         for (Chunk chunk : plan.chunks()) {
-            chunks.add(new ChunkArrays(writeSpans(batch, chunk, firstRows), writeBlockPositions(chunk)));
+            chunks.add(new ChunkArrays(
+                    writeSpans(batch, chunk, firstRows), writeBlockPositions(chunk), writeGathered(batch, chunk)));
         }
         DeviceBuffer edits = writeChoices(batch, head, choices);
         return new Arrays(
@@ -125,12 +128,13 @@ final class StepIndex {
     }
 
     private DeviceBuffer writeHeadRows(StepBatch batch, HeadRows head, int[] firstRows) {
-        Section headRows = section((long) head.shape().rows() * Integer.BYTES);
+        Section headRows = section((long) head.shape().rows() * Long.BYTES);
+        long rowBytes = (long) geometry.dimensions().hiddenSize() * geometry.elementBytes();
         for (int i = 0; i < firstRows.length; i++) {
             StepSequence sequence = batch.sequences().get(i);
             int first = firstRows[i] + sequence.newTokens().size() - sequence.headRows();
             for (int j = 0; j < sequence.headRows(); j++) {
-                headRows.setInt(head.row(i, j), first + j);
+                headRows.setLong(head.row(i, j), (first + j) * rowBytes);
             }
         }
         return headRows.onDevice();
@@ -240,6 +244,25 @@ final class StepIndex {
             }
         }
         return positions.onDevice();
+    }
+
+    private DeviceBuffer writeGathered(StepBatch batch, Chunk chunk) {
+        Section gathered = section((long) Chunk.blocks(chunk.deviceActivations()) * Long.BYTES);
+        int at = 0;
+        for (BlockRun run : chunk.deviceActivations()) {
+            CacheSequence sequence = batch.sequences().get(run.sequence()).cache();
+            for (int block = run.firstBlock(); block < run.firstBlock() + run.blocks(); block++) {
+                gathered.setLong(at++, onDevice(sequence, block).memory().address() - cache.deviceAddress());
+            }
+        }
+        return gathered.onDevice();
+    }
+
+    private static BlockHome.OnDevice onDevice(CacheSequence sequence, int block) {
+        if (sequence.place(block) instanceof BlockHome.OnDevice home) {
+            return home;
+        }
+        throw new IllegalArgumentException("the plan gathers block " + block + ", which is not on the device");
     }
 
     private static int[] firstRows(StepBatch batch) {

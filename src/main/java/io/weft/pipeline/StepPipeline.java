@@ -223,7 +223,7 @@ public final class StepPipeline {
 
     /** The stages that a graph holds follow each other on one lane: the graph takes the place of the first. */
     private void issue(Stage stage, Stream stream, StageIssuer.StepContext context, Optional<Graph> graph) {
-        if (graph.isEmpty() || !StepGraphs.holds(stage)) {
+        if (graph.isEmpty() || !stage.isOfRows()) {
             issuer.issue(stage, stream, context);
         } else if (stage instanceof Stage.Embed) {
             graph.get().launch(stream);

@@ -118,16 +118,16 @@ public record Workspace(
         int blocks = geometry.blocks(limits.contextTokens());
         long cells = Math.ceilDiv(limits.contextTokens(), geometry.cellTokens());
         long perRow = 2 * Integer.BYTES + 2 * Long.BYTES;
-        long perCell = AttentionWork.SPAN_INTS * Integer.BYTES + 2 * StepIndex.ALIGNMENT_BYTES;
+        long perCell = AttentionWork.SPAN_INTS * Integer.BYTES + 3 * StepIndex.ALIGNMENT_BYTES;
         long edits = limits.edits(geometry.dimensions().vocabularySize());
         long perSequence = (long) StepIndex.tableBlocks(blocks) * Long.BYTES
-                + (long) blocks * Integer.BYTES
+                + (long) blocks * (Integer.BYTES + Long.BYTES)
                 + cells * perCell
                 + TokenChoices.ROW_BYTES
                 + edits * TokenChoices.EDIT_BYTES;
         long otherArrays = 8;
         return limits.rows() * perRow
-                + (long) limits.logitRows() * Integer.BYTES
+                + (long) limits.logitRows() * Long.BYTES
                 + limits.sequences() * perSequence
                 + otherArrays * StepIndex.ALIGNMENT_BYTES;
     }

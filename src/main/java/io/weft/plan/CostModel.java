@@ -18,7 +18,7 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
                     case Stage.Upload upload -> profile.embed().nanos(1);
                     case Stage.Embed embed -> profile.embed().nanos(embed.rows());
                     case Stage.Transfer transfer -> copies(profile.linkIn(), transfer.bytes(), transfer.copies());
-                    case Stage.Gather gather -> gatherNanos(gather.bytes());
+                    case Stage.Gather gather -> profile.deviceCopy().nanos(gather.bytes());
                     case Stage.Project project -> profile.project().nanos(project.rows());
                     case Stage.Recompute recompute -> profile.keyValues().nanos(recompute.tokens());
                     case Stage.Attend attend -> attentionNanos(attend.rowTokens(), attend.tokens());
@@ -47,9 +47,9 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
         return profile.keyValues().nanos(chunkTokens) / chunkTokens;
     }
 
-    /** Gathering a token's activations that lie on the device, in one layer. */
-    public double gatherNanosPerToken() {
-        return profile.deviceCopy().nanos(geometry.blockLayerBytes(Content.ACTIVATION)) / geometry.blockTokens();
+    /** Gathering a token's activations that lie on the device, in one layer, {@code chunkTokens} at a time. */
+    public double gatherNanosPerToken(long chunkTokens) {
+        return profile.deviceCopy().nanos(chunkTokens * geometry.tokenLayerBytes(Content.ACTIVATION)) / chunkTokens;
     }
 
     /**
@@ -76,18 +76,24 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
         return copies == 0 ? 0 : copies * curve.nanos(Math.ceilDiv(bytes, copies));
     }
 
-    private double gatherNanos(long bytes) {
-        long blockBytes = geometry.blockLayerBytes(Content.ACTIVATION);
-        return Math.ceilDiv(bytes, blockBytes) * profile.deviceCopy().nanos(blockBytes);
-    }
-
     /** How long a step takes, from the end of the one before. */
     public long stepNanos(StepPlan plan) {
         StepSimulator simulator = simulator();
-        return simulator.play(plan).totalNanos() + simulator.pauseNanos();
+        return simulator.play(plan).totalNanos() - graphGainNanos(plan) + simulator.pauseNanos();
     }
 
-    /** A simulator with these costs. */
+    /** How much shorter a step is as a captured graph than stage by stage; 0 if it is not one. */
+    long graphGainNanos(StepPlan plan) {
+        if (!plan.isResidentDecode()) {
+            return 0;
+        }
+        long stages = plan.stages().stream()
+                .filter(planned -> planned.stage().isOfRows())
+                .count();
+        return Math.round(stages * profile.graphGainNanos());
+    }
+
+    /** A simulator with these costs of stages that are issued one by one. */
     public StepSimulator simulator() {
         return new StepSimulator(
                 this::nanos,

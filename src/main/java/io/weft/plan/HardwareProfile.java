@@ -7,7 +7,7 @@ package io.weft.plan;
  * @param device which machine, for people
  * @param linkIn bytes of one copy from the host to the device, issued behind another
  * @param linkOut bytes of one copy from the device to the host
- * @param deviceCopy bytes of one copy within device memory
+ * @param deviceCopy bytes that are gathered within device memory at once
  * @param embed rows
  * @param project rows: norm, Q, K, V, rotary positions and scatter of one layer
  * @param keyValues tokens: K and V of one layer from activations, rotary positions included
@@ -18,6 +18,7 @@ package io.weft.plan;
  * @param launchNanos that issuing one stage takes; no stage starts before it and all in front of it were issued
  * @param handoffNanos from the end of a stage to the start of one on another lane that waits for it
  * @param pauseNanos from the end of a step to the start of the next: whoever waits for the end is told, and issues
+ * @param graphGainNanos that a stage of the step's rows takes less in a captured graph than the curves say
  */
 public record HardwareProfile(
         String device,
@@ -33,11 +34,13 @@ public record HardwareProfile(
         Curve head,
         double launchNanos,
         double handoffNanos,
-        double pauseNanos) {
+        double pauseNanos,
+        double graphGainNanos) {
     public HardwareProfile {
         requireCost("launchNanos", launchNanos);
         requireCost("handoffNanos", handoffNanos);
         requireCost("pauseNanos", pauseNanos);
+        requireCost("graphGainNanos", graphGainNanos);
     }
 
     private static void requireCost(String name, double nanos) {
@@ -67,7 +70,8 @@ public record HardwareProfile(
                 head,
                 launchNanos,
                 handoffNanos,
-                pauseNanos);
+                pauseNanos,
+                graphGainNanos);
     }
 
     /** The same machine with slower or faster kernels: they take {@code factor} times as long. */
@@ -86,6 +90,7 @@ public record HardwareProfile(
                 head.times(factor),
                 launchNanos,
                 handoffNanos,
-                pauseNanos);
+                pauseNanos,
+                graphGainNanos);
     }
 }

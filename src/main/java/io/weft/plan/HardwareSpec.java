@@ -40,6 +40,9 @@ public record HardwareSpec(
     /** Two threads that wake each other, and the next plan. */
     private static final double PAUSE_NANOS = 100_000;
 
+    /** Not known without measuring. */
+    private static final double GRAPH_GAIN_NANOS = 0;
+
     private static final long SIZE_MAX = 1L << 40;
     private static final long ROWS_MAX = 1L << 24;
 
@@ -99,7 +102,8 @@ public record HardwareSpec(
                 products(2, hidden * dimensions.vocabularySize(), elementBytes),
                 LAUNCH_NANOS,
                 HANDOFF_NANOS,
-                PAUSE_NANOS);
+                PAUSE_NANOS,
+                GRAPH_GAIN_NANOS);
     }
 
     private double readNanos(double bytes) {

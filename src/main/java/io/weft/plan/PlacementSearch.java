@@ -91,13 +91,12 @@ final class PlacementSearch {
      */
     record Simulated(Schedule schedule, Map<CacheForm, Long> tokens, Timeline timeline, long nanos) {}
 
-    private Simulated simulated(Schedule schedule, Map<CacheForm, Long> tokens, Timeline timeline) {
+    private Simulated simulated(Schedule schedule, Map<CacheForm, Long> tokens, StepPlan plan) {
+        Timeline timeline = costs.simulator().play(plan);
+        long lanes = timeline.totalNanos() - costs.graphGainNanos(plan);
         double link = timeline.busyNanos(Lane.LINK_IN) + streamedNanos;
         return new Simulated(
-                schedule,
-                tokens,
-                timeline,
-                Math.round(Math.max((double) timeline.totalNanos(), link) + streamedNanosOfALayer()));
+                schedule, tokens, timeline, Math.round(Math.max((double) lanes, link) + streamedNanosOfALayer()));
     }
 
     private double streamedNanosOfALayer() {
@@ -333,7 +332,7 @@ final class PlacementSearch {
         StepShape shape = new StepShape(sequences, HeadShape.tokens(batch));
         StepPlan plan =
                 new StepPlanner(coarse, schedule, AMPLE_STAGING_BYTES, simulatedChunkTokens(), SLOTS).plan(shape);
-        return simulated(schedule, counts.tokens(), costs.simulator().play(plan));
+        return simulated(schedule, counts.tokens(), plan);
     }
 
     /**

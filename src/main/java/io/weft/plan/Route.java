@@ -58,7 +58,7 @@ public record Route(CacheForm form, double deviceBytes, double hostBytes, Map<La
                                 Lane.COMPUTE,
                                 recompute));
             case DEVICE -> {
-                double gather = content == Content.ACTIVATION ? layers * costs.gatherNanosPerToken() : 0;
+                double gather = content == Content.ACTIVATION ? layers * costs.gatherNanosPerToken(chunkTokens) : 0;
                 yield new Route(form, bytes, 0, Map.of(Lane.COMPUTE, recompute + gather));
             }
         };

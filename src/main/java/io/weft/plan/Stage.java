@@ -30,6 +30,25 @@ public sealed interface Stage {
         };
     }
 
+    /** Whether it is kernels over the step's rows, all on the compute lane. */
+    default boolean isOfRows() {
+        return switch (this) {
+            case Embed embed -> true;
+            case Project project -> true;
+            case Attend attend -> true;
+            case Complete complete -> true;
+            case Head head -> true;
+            case Upload upload -> false;
+            case Transfer transfer -> false;
+            case Gather gather -> false;
+            case Recompute recompute -> false;
+            case Keep keep -> false;
+            case WriteOut writeOut -> false;
+            case TakeUp takeUp -> false;
+            case Download download -> false;
+        };
+    }
+
     /**
      * The step's index arrays go to the device. A kernel reads them, so that they need not queue behind the transfers
      * that the step before began.

@@ -102,6 +102,16 @@ public record StepPlan(
         return true;
     }
 
+    /**
+     * Whether the step decodes, one row a sequence, with nothing to bring, to recompute or to write out between its
+     * stages.
+     */
+    public boolean isResidentDecode() {
+        return shape.rows() == shape.sequences().size()
+                && chunks.stream().noneMatch(Chunk::isStaged)
+                && stages.stream().noneMatch(planned -> planned.stage() instanceof Stage.WriteOut);
+    }
+
     /** Bytes that cross the link to the device in the whole step, without the index arrays. */
     public long linkInBytes() {
         return stages.stream()

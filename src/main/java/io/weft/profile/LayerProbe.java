@@ -138,6 +138,24 @@ final class LayerProbe {
         });
     }
 
+    /** Gathering of {@code blocks} blocks of activations. */
+    List<Work> gather(int blocks) {
+        Scratch.Division division = scratch.divide();
+        int blockBytes = Math.toIntExact(geometry.blockLayerBytes(Content.ACTIVATION));
+        DeviceBuffer offsets = division.take((long) blocks * Long.BYTES);
+        DeviceBuffer from = division.take((long) blocks * blockBytes);
+        DeviceBuffer to = division.take((long) blocks * blockBytes);
+        if (!division.fits()) {
+            return List.of();
+        }
+        long[] backwards = new long[blocks];
+        for (int block = 0; block < blocks; block++) {
+            backwards[block] = (long) (blocks - 1 - block) * blockBytes;
+        }
+        scratch.upload(MemorySegment.ofArray(backwards), offsets);
+        return List.of((stream, repeat) -> kernels.gatherRows(stream, from, blockBytes, offsets, to, blocks));
+    }
+
     /** Attention of single rows to {@code tokens} tokens in all. */
     List<Work> attentionReads(int tokens) {
         int sequences = Math.ceilDiv(tokens, SEQUENCE_TOKENS);

@@ -3,8 +3,10 @@ package io.weft.profile;
 import io.weft.device.Device;
 import io.weft.device.DeviceBuffer;
 import io.weft.device.Event;
+import io.weft.device.Graph;
 import io.weft.device.HostBuffer;
 import io.weft.device.Stream;
+import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
 import io.weft.model.ModelWeights;
 import io.weft.plan.Curve;
@@ -34,7 +36,7 @@ import java.util.stream.LongStream;
 public final class Profiler {
     private static final List<Long> COPY_BYTES =
             List.of(4L << 10, 16L << 10, 64L << 10, 256L << 10, 1L << 20, 4L << 20, 16L << 20);
-    private static final List<Long> DEVICE_COPY_BYTES = List.of(4L << 10, 64L << 10, 1L << 20);
+    private static final List<Integer> GATHERED_BLOCKS = List.of(1, 8, 64, 256, 1024);
     private static final List<Integer> ROWS = List.of(1, 2, 4, 8, 16, 32, 64, 256, 1024);
     private static final List<Integer> TOKENS = List.of(16, 64, 128, 256, 512, 1024, 4096, 16_384);
     private static final List<Integer> ATTENDED_TOKENS = List.of(16, 64, 256, 1024, 4096, 16_384, 32_768, 65_536);
@@ -43,8 +45,8 @@ public final class Profiler {
      * take as long as 1024, so that no line between 512 and 1024 holds.
      */
     private static final List<Integer> RECOMPUTED_TOKENS = List.of(
-            16, 64, 128, 192, 256, 384, 512, 640, 768, 896, 1024, 1152, 1280, 1408, 1536, 1792, 2048, 2560, 3072, 4096,
-            6144, 8192, 16_384);
+            16, 64, 128, 192, 256, 384, 512, 640, 768, 896, 1024, 1152, 1280, 1408, 1536, 1664, 1792, 1920, 2048, 2304,
+            2560, 2816, 3072, 3328, 3584, 3840, 4096, 4608, 5120, 6144, 8192, 16_384);
 
     private static final List<Integer> HEAD_ROWS = List.of(1, 2, 4, 8, 32, 64, 256);
     private static final int PREFILL_ROWS = 64;
@@ -70,6 +72,7 @@ public final class Profiler {
     private static final int LAUNCHES = 32;
 
     private final Device device;
+    private final CacheGeometry geometry;
     private final LayerProbe probe;
     private final Scratch scratch;
     private final Stream compute;
@@ -84,6 +87,7 @@ public final class Profiler {
      */
     Profiler(Device device, ModelWeights weights, CacheGeometry geometry, ProfilingMemory memory, Effort effort) {
         this.device = device;
+        this.geometry = geometry;
         this.compute = device.stream("profile");
         this.link = device.stream("profile-link");
         this.watch = new Stopwatch(device, compute, effort.enoughNanos());
@@ -105,8 +109,15 @@ public final class Profiler {
         /** Somebody waits. On two processors, kernels of the CPU device are compiled within two seconds. */
         static final Effort START = new Effort(Duration.ofMillis(2500), Duration.ofMillis(200), 0.5, 4e6, 1.5e6);
 
-        /** A GPU at full load lowers its clock within tens of milliseconds. */
+        /** A GPU at full load lowers its clock: within tens of milliseconds, */
         private static final double ROW_NANOS = 50e6;
+        /** and further until its mean power of about a second is what it may be. */
+        private static final Duration HEATING_UP = Duration.ofSeconds(2);
+        /**
+         * A row is followed by a rest of this part of it: of a step that computing binds, recomputation takes three
+         * quarters (an H100 at 700 W then has a clock of 1.45 GHz; with nothing else 1.3, with half of it 1.8).
+         */
+        private static final double REST_PART = 1.0 / 3;
         /** Of the time for warming up, at most this part is taken by one row. */
         private static final int ROW_PART = 100;
 
@@ -118,6 +129,14 @@ public final class Profiler {
 
         boolean hasFullRows() {
             return rowNanos >= ROW_NANOS;
+        }
+
+        Duration heatingUp() {
+            return hasFullRows() ? HEATING_UP : Duration.ZERO;
+        }
+
+        double restNanos() {
+            return hasFullRows() ? REST_PART * rowNanos : 0;
         }
     }
 
@@ -136,6 +155,8 @@ public final class Profiler {
         Kernel project = new Kernel(ROWS, rows -> rows, probe::project);
         Kernel keyValues =
                 new Kernel(effort.hasFullRows() ? RECOMPUTED_TOKENS : TOKENS, tokens -> tokens, probe::keyValues);
+        long blockBytes = geometry.blockLayerBytes(Content.ACTIVATION);
+        Kernel gather = new Kernel(GATHERED_BLOCKS, blocks -> blocks * blockBytes, probe::gather);
         Kernel attentionReads = new Kernel(ATTENDED_TOKENS, tokens -> tokens, probe::attentionReads);
         Kernel attentionPairs = new Kernel(
                 TOKENS,
@@ -143,24 +164,28 @@ public final class Profiler {
                 tokens -> probe.attentionPairs(tokens, PREFILL_ROWS));
         Kernel complete = new Kernel(ROWS, rows -> rows, probe::complete);
         Kernel head = new Kernel(HEAD_ROWS, rows -> rows, probe::head);
-        boolean steady = warmUp(List.of(embed, project, keyValues, attentionReads, attentionPairs, complete, head));
+        boolean steady =
+                warmUp(List.of(embed, project, keyValues, gather, attentionReads, attentionPairs, complete, head));
 
         long bothBytes = Math.min(scratch.hostBytes(), scratch.deviceBytes());
-        Curve linkIn = linkCurve(copies(COPY_BYTES, bothBytes, this::copiesIn));
+        List<Curve.Point> copiesIn = copies(COPY_BYTES, bothBytes, this::copiesIn);
+        List<Curve.Point> copiesOut = copies(COPY_BYTES, bothBytes, this::copiesOut);
+        Curve linkIn = linkCurve(copiesIn);
+        heatUp(keyValues, linkIn);
         Curve recomputation = Curve.measured(measure(keyValues, work -> inARowNanos(work, linkIn)));
         double aheadNanos = effort.rowNanos() / AHEAD_PART;
         Curve.Point largest = largest(recomputation, aheadNanos);
-        Work ahead = besideTheLink(
-                keyValues.work().apply(Math.toIntExact(largest.size())).getFirst(), largest.nanos(), linkIn);
+        Work ahead = keyValues.work().apply(Math.toIntExact(largest.size())).getFirst();
         int aheadRuns = (int) (aheadNanos / largest.nanos());
         // Issued behind other work, kernels run as in a step: without waiting for the thread that issues them.
         ToDoubleFunction<Work> behind = work -> watch.medianNanosBehind(aheadRuns, ahead, batch(work), work);
+        ToDoubleFunction<Work> graphGain = work -> graphGainNanos(aheadRuns, ahead, work);
+        Work busy = besideTheLink(ahead, largest.nanos(), linkIn);
         HardwareProfile profile = new HardwareProfile(
                 device.info().name(),
-                linkIn,
-                linkCurve(copies(COPY_BYTES, bothBytes, this::copiesOut)),
-                Curve.measured(
-                        copies(DEVICE_COPY_BYTES, scratch.deviceBytes() / (BATCH_MOST + 1), this::copiesOnDevice)),
+                linkCurve(faster(copiesIn, copies(COPY_BYTES, bothBytes, this::copiesIn))),
+                linkCurve(faster(copiesOut, copies(COPY_BYTES, bothBytes, this::copiesOut))),
+                Curve.measured(measure(gather, behind)),
                 Curve.measured(measure(embed, behind)),
                 Curve.measured(measure(project, behind)),
                 recomputation,
@@ -169,14 +194,20 @@ public final class Profiler {
                 Curve.measured(measure(complete, behind)),
                 Curve.measured(measure(head, behind)),
                 launchNanos(),
-                handoffNanos(ahead, largest.nanos()),
-                pauseNanos(ahead, largest.nanos()));
+                handoffNanos(busy, largest.nanos()),
+                pauseNanos(busy, largest.nanos()),
+                Math.max(0, averageOfALayer(graphGain)));
         finish(link);
-        // Who else uses the link makes it slower, never faster.
-        long largestCopy = linkIn.points().getLast().size();
-        double linkAtEnd = Curve.measured(copies(List.of(largestCopy), bothBytes, this::copiesIn))
-                .unitsPerSecond();
-        return new Measurement(profile.withLinkTimes(Math.min(1, linkIn.unitsPerSecond() / linkAtEnd)), steady);
+        return new Measurement(profile, steady);
+    }
+
+    /** The same copies at two times: who else uses the link makes it slower, never faster. */
+    private static List<Curve.Point> faster(List<Curve.Point> once, List<Curve.Point> again) {
+        List<Curve.Point> points = new ArrayList<>();
+        for (int i = 0; i < Math.min(once.size(), again.size()); i++) {
+            points.add(once.get(i).nanos() <= again.get(i).nanos() ? once.get(i) : again.get(i));
+        }
+        return points;
     }
 
     /**
@@ -244,9 +275,21 @@ public final class Profiler {
             return watch.medianNanosInARow(batch(work), work);
         }
         int batch = (int) Math.max(1, effort.rowNanos() / single);
-        double nanos = watch.medianNanosInARow(batch, besideTheLink(work, single, linkIn));
+        double nanos = watch.medianNanosInARow(batch, besideTheLink(work, single, linkIn), effort.restNanos());
         finish(link);
         return nanos;
+    }
+
+    /** Brings a device to the clock of a load that goes on. */
+    private void heatUp(Kernel kernel, Curve linkIn) {
+        Work largest = kernel.sizes().reversed().stream()
+                .flatMap(size -> kernel.work().apply(size).stream())
+                .findFirst()
+                .orElseThrow();
+        long started = System.nanoTime();
+        while (System.nanoTime() - started < effort.heatingUp().toNanos()) {
+            inARowNanos(largest, linkIn);
+        }
     }
 
     /** The same work, with copies on the link that take about as long. */
@@ -255,10 +298,9 @@ public final class Profiler {
         int copies = (int) Math.ceilDiv(wantedBytes, scratch.arrivalBytes());
         long copyBytes = wantedBytes / copies;
         HostBuffer from = scratch.host(copyBytes);
-        DeviceBuffer to = scratch.arrivals(copyBytes);
         return (stream, repeat) -> {
             for (int i = 0; i < copies; i++) {
-                link.copyToDevice(from, to);
+                link.copyToDevice(from, scratch.arrivals(copyBytes));
             }
             work.issue(stream, repeat);
         };
@@ -313,13 +355,6 @@ public final class Profiler {
         };
     }
 
-    /** In one call, as the blocks of a chunk. */
-    private Work copiesOnDevice(int bytes, int count) {
-        DeviceBuffer all = scratch.device((count + 1L) * bytes);
-        List<DeviceBuffer> from = Collections.nCopies(count, all.slice(0, bytes));
-        return (stream, repeat) -> stream.copyOnDevice(from, all.slice(bytes, (long) count * bytes));
-    }
-
     /**
      * A small copy never has a better rate than a large one. Where it seems so, it passed through before the link's
      * limit was felt (the CPU device's link lets short bursts through).
@@ -355,14 +390,39 @@ public final class Profiler {
         return size > last.size() && last.nanos() / last.size() * size <= LONGEST_NANOS;
     }
 
-    /** Time of the calling thread for a stage: a layer of one row is issued as three. */
+    /** Time of the calling thread for a stage. */
     private double launchNanos() {
+        return averageOfALayer(this::issueNanos);
+    }
+
+    /** The mean of the three stages that a layer of one row is issued as. */
+    private double averageOfALayer(ToDoubleFunction<Work> nanos) {
         List<IntFunction<List<Work>>> layer = List.of(probe::project, probe::attentionReads, probe::complete);
         // One after the other, since they share the memory.
         return layer.stream()
-                .mapToDouble(stage -> issueNanos(stage.apply(1).getFirst()))
+                .mapToDouble(stage -> nanos.applyAsDouble(stage.apply(1).getFirst()))
                 .average()
                 .orElseThrow();
+    }
+
+    /** What one issue of {@code work} takes less where many are one graph; 0 where the device has none. */
+    private double graphGainNanos(int aheadRuns, Work ahead, Work work) {
+        int batch = batch(work);
+        double oneByOne = watch.medianNanosBehind(aheadRuns, ahead, batch, work);
+        Optional<Graph> captured = device.capture(compute, () -> issue(work, batch));
+        if (captured.isEmpty()) {
+            return 0;
+        }
+        try (Graph graph = captured.get()) {
+            Work launch = (stream, repeat) -> graph.launch(stream);
+            return oneByOne - watch.medianNanosBehind(aheadRuns, ahead, 1, launch) / batch;
+        }
+    }
+
+    private void issue(Work work, int batch) {
+        for (int i = 0; i < batch; i++) {
+            work.issue(compute, i);
+        }
     }
 
     private double issueNanos(Work work) {

@@ -18,8 +18,10 @@ final class Scratch {
     private static final long NOISE_BYTES_MOST = 4L << 20;
     /** The end of device memory is kept for copies that arrive while something else is measured: this part of it, */
     private static final int ARRIVALS_PART = 8;
-    /** but no more than copies gain from. */
-    private static final long ARRIVALS_BYTES_MAX = 16L << 20;
+    /** but no more than is needed so that a GPU's cache does not hold what arrived last. */
+    private static final long ARRIVALS_BYTES_MAX = 256L << 20;
+    /** A copy gains nothing from being larger. */
+    private static final long ARRIVAL_BYTES_MAX = 16L << 20;
     /**
      * Index arrays of work that other work is measured behind stay as they are: this part of device memory is zeros,
      */
@@ -30,6 +32,8 @@ final class Scratch {
     private final Device device;
     private final ProfilingMemory memory;
     private final Stream stream;
+    /** Where the last copy arrived. */
+    private long arrived;
 
     Scratch(Device device, ProfilingMemory memory, Stream stream) {
         this.device = device;
@@ -39,7 +43,7 @@ final class Scratch {
 
     /** Device memory but for {@link #arrivals} and {@link #zeros}. */
     long deviceBytes() {
-        return memory.device().bytes() - arrivalBytes() - zerosBytes();
+        return memory.device().bytes() - arrivalsBytes() - zerosBytes();
     }
 
     private long zerosBytes() {
@@ -50,19 +54,24 @@ final class Scratch {
     /** Device memory that holds zeros; empty if there is not so much. */
     Optional<DeviceBuffer> zeros(long bytes) {
         return bytes <= zerosBytes()
-                ? Optional.of(memory.device().slice(deviceBytes() + arrivalBytes(), bytes))
+                ? Optional.of(memory.device().slice(deviceBytes() + arrivalsBytes(), bytes))
                 : Optional.empty();
+    }
+
+    private long arrivalsBytes() {
+        long part = Math.min(ARRIVALS_BYTES_MAX, memory.device().bytes() / ARRIVALS_PART);
+        return part / ALIGNMENT_BYTES * ALIGNMENT_BYTES;
     }
 
     /** Bytes of a copy that may arrive while something else is measured. */
     long arrivalBytes() {
-        long part = Math.min(ARRIVALS_BYTES_MAX, memory.device().bytes() / ARRIVALS_PART);
-        return Math.min(hostBytes(), part / ALIGNMENT_BYTES * ALIGNMENT_BYTES);
+        return Math.min(ARRIVAL_BYTES_MAX, Math.min(hostBytes(), arrivalsBytes()));
     }
 
-    /** Where such a copy arrives: memory that nothing else uses. */
+    /** Where such a copy arrives: memory that nothing else uses, behind what arrived before. */
     DeviceBuffer arrivals(long bytes) {
-        return memory.device().slice(deviceBytes(), bytes);
+        arrived = arrived + 2 * bytes <= arrivalsBytes() ? arrived + bytes : 0;
+        return memory.device().slice(deviceBytes() + arrived, bytes);
     }
 
     long hostBytes() {

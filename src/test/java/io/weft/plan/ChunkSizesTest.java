@@ -66,6 +66,7 @@ class ChunkSizesTest {
                 cheap.head(),
                 0,
                 0,
+                0,
                 0);
         int cheapTokens = ChunkSizes.fastest(planner, new CostModel(cheap, GEOMETRY), shape)
                 .chunkTokens();

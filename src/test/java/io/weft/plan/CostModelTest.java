@@ -7,6 +7,7 @@ import io.weft.model.CacheForm;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
 import java.util.Random;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -40,8 +41,45 @@ class CostModelTest {
         CacheGeometry geometry = Shapes.GEOMETRIES.getFirst();
         CostModel costs = new CostModel(Profiles.machine(0, 7, 3), geometry);
         StepShape shape = Shapes.decode(geometry, 4, 32, CacheForm.DEVICE_KV);
-        Timeline timeline = costs.simulator().play(new StepPlanner(geometry, schedule, 0, 64, 3).plan(shape));
+        StepPlan plan = new StepPlanner(geometry, schedule, 0, 64, 3).plan(shape);
+        Timeline timeline = costs.simulator().play(plan);
         assertThat((double) timeline.totalNanos()).isCloseTo(costs.baseNanos(4, 4 * 513), within(20.0));
+    }
+
+    @Test
+    void aGraphShortensTheStagesOfRowsOfAResidentDecodeStep() {
+        CacheGeometry geometry = Shapes.GEOMETRIES.getFirst();
+        HardwareProfile plain = Profiles.machine(0, 7, 300);
+        CostModel base = new CostModel(plain, geometry);
+        CostModel costs = new CostModel(withGraphs(plain, 200), geometry);
+        StepPlanner planner = new StepPlanner(geometry, Schedule.CHUNKED, 1L << 40, 1 << 20, 3);
+        StepPlan resident = planner.plan(Shapes.decode(geometry, 4, 32, CacheForm.DEVICE_KV));
+        StepPlan transferring = planner.plan(Shapes.decode(geometry, 4, 32, CacheForm.HOST_KV));
+        // Each layer projects, attends in one chunk and completes; the step embeds, and ends with the head.
+        long rowStages = 3L * geometry.dimensions().layers() + 2;
+        assertThat(costs.stepNanos(resident)).isEqualTo(base.stepNanos(resident) - 200 * rowStages);
+        assertThat(costs.stepNanos(transferring)).isEqualTo(base.stepNanos(transferring));
+        // Stage by stage, as an observed step runs, there is no graph.
+        assertThat(costs.simulator().play(resident)).isEqualTo(base.simulator().play(resident));
+    }
+
+    private static HardwareProfile withGraphs(HardwareProfile plain, double graphGainNanos) {
+        return new HardwareProfile(
+                plain.device(),
+                plain.linkIn(),
+                plain.linkOut(),
+                plain.deviceCopy(),
+                plain.embed(),
+                plain.project(),
+                plain.keyValues(),
+                plain.attentionReads(),
+                plain.attentionPairs(),
+                plain.complete(),
+                plain.head(),
+                0,
+                0,
+                0,
+                graphGainNanos);
     }
 
     @ParameterizedTest

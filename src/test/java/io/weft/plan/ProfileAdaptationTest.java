@@ -106,10 +106,9 @@ class ProfileAdaptationTest {
 
     @Test
     void aLaneThatDidNothingSaysNothing() {
-        Timeline resident = new CostModel(BASE, GEOMETRY)
-                .simulator()
-                .play(new StepPlanner(GEOMETRY, Schedule.RESIDENT, 0, 64, 4)
-                        .plan(Shapes.decode(GEOMETRY, 4, 32, CacheForm.DEVICE_KV)));
+        StepPlan plan = new StepPlanner(GEOMETRY, Schedule.RESIDENT, 0, 64, 4)
+                .plan(Shapes.decode(GEOMETRY, 4, 32, CacheForm.DEVICE_KV));
+        Timeline resident = new CostModel(BASE, GEOMETRY).simulator().play(plan);
         assertThat(adaptation.observe(resident, Timeline.of(List.of()), 1)).isEqualTo(adaptation);
     }
 }

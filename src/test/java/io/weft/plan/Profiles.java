@@ -24,6 +24,7 @@ public final class Profiles {
                 Curve.linear(0, 30 * otherFactor, SIZE_MAX),
                 0,
                 0,
+                0,
                 0);
     }
 
@@ -43,6 +44,7 @@ public final class Profiles {
                 CurveTest.random(random),
                 random.nextInt(100),
                 random.nextInt(100),
-                random.nextInt(100));
+                random.nextInt(100),
+                random.nextInt(10));
     }
 }

@@ -45,6 +45,12 @@ public final class KernelChecks {
 
     private static final int LARGE_FEATURES = 1024;
 
+    /** Rows as in recomputation, a little above those that fill a GPU evenly. */
+    private static final int[] MANY_ROWS = {528, 1040, 2064};
+
+    private static final int MANY_ROWS_FEATURES = 2048;
+    private static final int PIECE_ROWS = 16;
+
     /** Of rotary tables. */
     private static final int POSITIONS = 400;
 
@@ -112,6 +118,7 @@ public final class KernelChecks {
         checks.tokens();
         checks.linear();
         checks.largeLinear();
+        checks.manyRows();
         checks.productsInOneCall();
         checks.attention();
     }
@@ -305,7 +312,7 @@ public final class KernelChecks {
         });
     }
 
-    /** Pieces of unequal length, the last in memory first, from the host and on the device. */
+    /** Pieces of unequal length from the host, the last in memory first. */
     private void pieces() {
         for (int count : new int[] {1, 7, 33, 257}) {
             int[] starts = new int[count + 1];
@@ -317,9 +324,7 @@ public final class KernelChecks {
             float[] expected = new float[elements];
             HostBuffer host = tested.device().allocateHost("pieces", (long) elements * tested.elementBytes());
             tested.clear();
-            DeviceBuffer first = tested.elements(in);
             List<HostBuffer> onHost = new ArrayList<>();
-            List<DeviceBuffer> onDevice = new ArrayList<>();
             int at = 0;
             for (int i = count - 1; i >= 0; i--) {
                 int length = starts[i + 1] - starts[i];
@@ -327,7 +332,6 @@ public final class KernelChecks {
                 at += length;
                 long offset = (long) starts[i] * tested.elementBytes();
                 onHost.add(host.slice(offset, (long) length * tested.elementBytes()));
-                onDevice.add(first.slice(offset, (long) length * tested.elementBytes()));
             }
             for (int i = 0; i < elements; i++) {
                 Workbench.encode(type, host.segment(), i, in[i]);
@@ -335,9 +339,6 @@ public final class KernelChecks {
             DeviceBuffer fromHost = tested.elements(elements);
             tested.stream().copyToDevice(onHost, fromHost);
             sameBits("%d pieces from the host".formatted(count), expected, tested.read(fromHost));
-            DeviceBuffer fromDevice = tested.elements(elements);
-            tested.stream().copyOnDevice(onDevice, fromDevice);
-            sameBits("%d pieces on the device".formatted(count), expected, tested.read(fromDevice));
             DeviceBuffer whole = tested.elements(elements);
             tested.kernels().readHost(tested.stream(), host.slice(0, whole.bytes()), whole);
             sameBits("readHost of %d bytes".formatted(whole.bytes()), in, tested.read(whole));
@@ -555,15 +556,18 @@ public final class KernelChecks {
     }
 
     private void rowCopies() {
-        for (int width : new int[] {1, 33, 64}) {
+        for (int width : new int[] {1, 33, 64, 20_011}) {
             for (int rows : rowCounts()) {
                 float[] in = values(rows * width, 1);
                 int[] order = permutation(rows);
                 compare("gatherRows %d x %d".formatted(rows, width), 0, bench -> {
                     int rowBytes = width * bench.elementBytes();
+                    long[] offsets = Arrays.stream(order)
+                            .mapToLong(row -> (long) row * rowBytes)
+                            .toArray();
                     DeviceBuffer out = bench.elements((long) rows * width);
                     bench.kernels()
-                            .gatherRows(bench.stream(), bench.elements(in), rowBytes, bench.ints(order), out, rows);
+                            .gatherRows(bench.stream(), bench.elements(in), rowBytes, bench.longs(offsets), out, rows);
                     return bench.read(out);
                 });
             }
@@ -683,6 +687,56 @@ public final class KernelChecks {
         }
     }
 
+    /** Rows at once have the bits that they have in pieces. */
+    private void manyRows() {
+        int k = 4096;
+        RandomTensor matrix = new RandomTensor("weights", List.of(MANY_ROWS_FEATURES, k), 1, 0, 0.05f);
+        Linear plain = tested.device().linear("check", List.of(matrix), List.of());
+        Linear biased = tested.device()
+                .linear(
+                        "check",
+                        List.of(matrix),
+                        List.of(new RandomTensor("bias", List.of(MANY_ROWS_FEATURES), 2, 0, 1)));
+        for (int rows : MANY_ROWS) {
+            attemptIfAll("linear " + rows + " rows", () -> linearPieces("", plain, new Epilogue.Store(), rows));
+            attemptIfAll(
+                    "linear " + rows + " rows",
+                    () -> linearPieces(", bias", biased, new Epilogue.Activate(Activation.RELU), rows));
+        }
+    }
+
+    private void linearPieces(String suffix, Linear weights, Epilogue epilogue, int rows) {
+        tested.clear();
+        DeviceBuffer in = tested.elements(values(rows * weights.inFeatures(), 1));
+        long outBytes = (long) rows * weights.outFeatures() * tested.elementBytes();
+        DeviceBuffer together = tested.poisoned(outBytes);
+        DeviceBuffer pieces = tested.poisoned(outBytes);
+        linearInBatches(weights, in, together, epilogue, rows, rows);
+        linearInBatches(weights, in, pieces, epilogue, rows, PIECE_ROWS);
+        sameBits(
+                "linear %s: %d rows at once, same bits as in pieces of %d"
+                        .formatted(describe(suffix, weights, epilogue), rows, PIECE_ROWS),
+                tested.read(pieces),
+                tested.read(together));
+    }
+
+    private void linearInBatches(
+            Linear weights, DeviceBuffer in, DeviceBuffer out, Epilogue epilogue, int rows, int batch) {
+        long inBytes = (long) weights.inFeatures() * tested.elementBytes();
+        long outBytes = (long) weights.outFeatures() * tested.elementBytes();
+        for (int row = 0; row < rows; row += batch) {
+            int count = Math.min(batch, rows - row);
+            tested.kernels()
+                    .linear(
+                            tested.stream(),
+                            weights,
+                            in.slice(row * inBytes, count * inBytes),
+                            out.slice(row * outBytes, count * outBytes),
+                            count,
+                            epilogue);
+        }
+    }
+
     /** Products, and a gate, in one call have the bits that they have one by one. */
     private void productsInOneCall() {
         record Size(int inFeatures, int first, int second) {}
@@ -775,35 +829,14 @@ public final class KernelChecks {
         DeviceBuffer in = tested.elements(values(rows * k, 1));
         float[] before = values(rows * n, 1);
         DeviceBuffer alone = tested.elements(before);
-        long inBytes = (long) k * tested.elementBytes();
-        long outBytes = (long) n * tested.elementBytes();
-        for (int row = 0; row < rows; row++) {
-            tested.kernels()
-                    .linear(
-                            tested.stream(),
-                            weights,
-                            in.slice(row * inBytes, inBytes),
-                            alone.slice(row * outBytes, outBytes),
-                            1,
-                            epilogue);
-        }
+        linearInBatches(weights, in, alone, epilogue, rows, 1);
         float[] expected = tested.read(alone);
         for (int batch : BATCHES) {
             if (batch > rows) {
                 continue;
             }
             DeviceBuffer out = tested.elements(before);
-            for (int row = 0; row < rows; row += batch) {
-                int count = Math.min(batch, rows - row);
-                tested.kernels()
-                        .linear(
-                                tested.stream(),
-                                weights,
-                                in.slice(row * inBytes, count * inBytes),
-                                out.slice(row * outBytes, count * outBytes),
-                                count,
-                                epilogue);
-            }
+            linearInBatches(weights, in, out, epilogue, rows, batch);
             sameBits(
                     "linear %s: %d rows at once, same bits as alone"
                             .formatted(describe(suffix, weights, epilogue), batch),

@@ -161,12 +161,12 @@ final class CpuKernels implements Kernels {
 
     @Override
     public void gatherRows(
-            Stream stream, DeviceBuffer values, int rowBytes, DeviceBuffer indices, DeviceBuffer out, int rows) {
-        long places = address("indices", indices, bytes(rows, 1));
+            Stream stream, DeviceBuffer values, int rowBytes, DeviceBuffer offsets, DeviceBuffer out, int rows) {
+        long places = address("offsets", offsets, (long) rows * Long.BYTES);
         long to = address("out", out, (long) rows * rowBytes);
         issue(stream, () -> {
             for (int row = 0; row < rows; row++) {
-                long offset = (long) getInt(places + bytes(row, 1)) * rowBytes;
+                long offset = getLong(places + (long) row * Long.BYTES);
                 Memory.copy(values.slice(offset, rowBytes).address(), to + (long) row * rowBytes, rowBytes);
             }
         });

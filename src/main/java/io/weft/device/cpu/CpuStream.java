@@ -127,15 +127,9 @@ final class CpuStream implements Stream {
     }
 
     @Override
-    public void copyOnDevice(List<DeviceBuffer> from, DeviceBuffer to) {
-        Stream.requireSameLength(DeviceBuffer.bytes(from), to.bytes());
-        issue(() -> {
-            long at = to.address();
-            for (DeviceBuffer piece : from) {
-                Memory.copy(piece.address(), at, piece.bytes());
-                at += piece.bytes();
-            }
-        });
+    public void copyOnDevice(DeviceBuffer from, DeviceBuffer to) {
+        Stream.requireSameLength(from.bytes(), to.bytes());
+        issue(() -> Memory.copy(from.address(), to.address(), to.bytes()));
     }
 
     @Override

@@ -7,8 +7,8 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
 /**
- * Copies that are issued together: one call costs the issuing thread about as much as one copy, and the link has no
- * pause between them. Belongs to one stream.
+ * Copies to the device that are issued together: one call costs the issuing thread about as much as one copy, and the
+ * link has no pause between them. Belongs to one stream.
  */
 final class CopyBatch {
     private static final int CAPACITY_LEAST = 64;
@@ -72,24 +72,17 @@ final class CopyBatch {
         return count;
     }
 
-    /** A call that issues one copy and returns the driver's result. */
-    @FunctionalInterface
-    interface Copy {
-        int issue(long to, long from, long bytes, long stream);
-    }
-
     /**
      * Issues them: in one call where the driver has it, from CUDA 13 on.
      *
-     * @param copy issues a single one
      * @return the driver's result
      */
-    int issue(Copy copy, long stream) {
+    int issue(long stream) {
         if (count > 1 && DriverCalls.copiesInBatches()) {
             return DriverCalls.copyBatch(destinations, sources, sizes, count, attributes, firstAttribute, stream);
         }
         for (int i = 0; i < count; i++) {
-            int result = copy.issue(
+            int result = DriverCalls.copyToDevice(
                     destinations.getAtIndex(JAVA_LONG, i),
                     sources.getAtIndex(JAVA_LONG, i),
                     sizes.getAtIndex(JAVA_LONG, i),

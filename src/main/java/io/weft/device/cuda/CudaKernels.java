@@ -45,6 +45,9 @@ final class CudaKernels implements Kernels {
     /** One access of each thread: what waits for the link then waits once. */
     private static final int HOST_PART_BYTES = ROW_COPY_THREADS * VECTOR_BYTES;
 
+    /** Of a long row, what one block gathers. */
+    private static final int GATHERED_PART_BYTES = 8 * HOST_PART_BYTES;
+
     private static final float LOG2_E = 1.44269504f;
     /** Turns no dimension. */
     private static final CudaRotaryTable NO_ROTARY = new CudaRotaryTable(0, 0, 0, 0);
@@ -449,8 +452,8 @@ final class CudaKernels implements Kernels {
 
     @Override
     public void gatherRows(
-            Stream stream, DeviceBuffer values, int rowBytes, DeviceBuffer indices, DeviceBuffer out, int rows) {
-        long places = address("indices", indices, (long) rows * Integer.BYTES);
+            Stream stream, DeviceBuffer values, int rowBytes, DeviceBuffer offsets, DeviceBuffer out, int rows) {
+        long places = address("offsets", offsets, (long) rows * Long.BYTES);
         long to = address("out", out, (long) rows * rowBytes);
         CudaStream cudaStream = (CudaStream) stream;
         if (rows == 0 || rowBytes == 0 || !cudaStream.isOpen()) {
@@ -458,12 +461,14 @@ final class CudaKernels implements Kernels {
         }
         ArgumentBlock arguments = context.arguments()
                 .add(values.address())
-                .add(values.bytes() / rowBytes)
+                .add(values.bytes())
                 .add(rowBytes)
+                .add(GATHERED_PART_BYTES)
                 .add(places)
                 .add(to)
                 .add(faults);
-        cudaStream.launch(kernels.gatherRows, rows, 1, 1, ROW_COPY_THREADS, arguments);
+        int parts = Math.ceilDiv(rowBytes, GATHERED_PART_BYTES);
+        cudaStream.launch(kernels.gatherRows, rows, parts, 1, ROW_COPY_THREADS, arguments);
     }
 
     @Override

@@ -145,7 +145,7 @@ final class CudaStream implements Stream {
             }
         }
         health.check(
-                copies.issue(DriverCalls::copyToDevice, handle),
+                copies.issue(handle),
                 () -> "copy of %,d bytes in %d pieces to the device on %s".formatted(to.bytes(), copies.count(), name));
     }
 
@@ -164,20 +164,14 @@ final class CudaStream implements Stream {
     }
 
     @Override
-    public void copyOnDevice(List<DeviceBuffer> from, DeviceBuffer to) {
-        Stream.requireSameLength(DeviceBuffer.bytes(from), to.bytes());
-        if (!isOpen()) {
+    public void copyOnDevice(DeviceBuffer from, DeviceBuffer to) {
+        Stream.requireSameLength(from.bytes(), to.bytes());
+        if (!isOpen() || to.bytes() == 0) {
             return;
         }
-        copies.start();
-        long at = to.address();
-        for (DeviceBuffer piece : from) {
-            copies.add(at, piece.address(), piece.bytes());
-            at += piece.bytes();
-        }
         health.check(
-                copies.issue(DriverCalls::copyOnDevice, handle),
-                () -> "copy of %,d bytes in %d pieces on the device on %s".formatted(to.bytes(), copies.count(), name));
+                DriverCalls.copyOnDevice(to.address(), from.address(), to.bytes(), handle),
+                () -> "cuMemcpyDtoDAsync of %,d bytes on %s".formatted(to.bytes(), name));
     }
 
     @Override

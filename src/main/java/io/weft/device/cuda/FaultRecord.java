@@ -44,7 +44,7 @@ final class FaultRecord {
                     case 2 -> "embed, row %d: position %d has no learned embedding".formatted(row, value);
                     case 3 -> "rotate, row %d: position %d is not in the rotary table".formatted(row, value);
                     case 4 -> "scatterRows, row %d: offset %d lies outside the buffer".formatted(row, value);
-                    case 5 -> "gatherRows, row %d: index %d lies outside the buffer".formatted(row, value);
+                    case 5 -> "gatherRows, row %d: offset %d lies outside the buffer".formatted(row, value);
                     case 6 -> "chooseTokens, row %d: edited token %d is not in the vocabulary".formatted(row, value);
                     default -> "row %d: fault %d with value %d".formatted(row, kind, value);
                 });

@@ -146,7 +146,7 @@ final class KernelSet {
         convertF16 = loader.load("convert_f16_" + type, 3);
         convertBf16 = loader.load("convert_bf16_" + type, 3);
         toFloat = loader.load("to_float_" + type, 3);
-        gatherRows = loader.load("gather_rows", 6);
+        gatherRows = loader.load("gather_rows", 7);
         readHost = loader.load("read_host", 4);
         mergeFew = loader.load("merge_few_" + type, ATTEND_ARGUMENTS + PARTIALS_ARGUMENTS);
         product16 = Product.load(loader, "16", type, PRODUCT_ARGUMENTS, 16, 256, 4);
