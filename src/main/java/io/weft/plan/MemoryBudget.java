@@ -100,22 +100,25 @@ public record MemoryBudget(
                 + indexBytes;
     }
 
-    /** Positions, offsets, block tables, spans, and how tokens are chosen. */
+    /** Positions, offsets, block tables, spans, what is gathered, and how tokens are chosen. */
     private static long indexBytes(CacheGeometry geometry, Limits limits) {
         long alignment = 16;
         long blocks = geometry.blocks(limits.contextTokens());
         long tableBlocks = Math.ceilDiv(blocks, 64L) * 64;
         long cells = Math.ceilDiv(limits.contextTokens(), geometry.cellTokens());
         long perRow = 2 * Integer.BYTES + 2 * Long.BYTES;
-        long perCell = 5 * Integer.BYTES + 2 * alignment;
+        long perCell = 5 * Integer.BYTES + 3 * alignment;
         long biasedTokens = 1024;
         long edits = Math.min(geometry.dimensions().vocabularySize(), limits.contextTokens() + biasedTokens);
         long perChoice = 2 * Long.BYTES + 6 * Integer.BYTES;
         long perEdit = 4 * Integer.BYTES;
-        long perSequence =
-                tableBlocks * Long.BYTES + blocks * Integer.BYTES + cells * perCell + perChoice + edits * perEdit;
+        long perSequence = tableBlocks * Long.BYTES
+                + blocks * (Integer.BYTES + Long.BYTES)
+                + cells * perCell
+                + perChoice
+                + edits * perEdit;
         return limits.rows() * perRow
-                + (long) limits.logitRows() * Integer.BYTES
+                + (long) limits.logitRows() * Long.BYTES
                 + limits.sequences() * perSequence
                 + 8 * alignment;
     }

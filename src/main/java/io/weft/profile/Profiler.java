@@ -113,11 +113,6 @@ public final class Profiler {
         private static final double ROW_NANOS = 50e6;
         /** and further until its mean power of about a second is what it may be. */
         private static final Duration HEATING_UP = Duration.ofSeconds(2);
-        /**
-         * A row is followed by a rest of this part of it: of a step that computing binds, recomputation takes three
-         * quarters (an H100 at 700 W then has a clock of 1.45 GHz; with nothing else 1.3, with half of it 1.8).
-         */
-        private static final double REST_PART = 1.0 / 3;
         /** Of the time for warming up, at most this part is taken by one row. */
         private static final int ROW_PART = 100;
 
@@ -133,10 +128,6 @@ public final class Profiler {
 
         Duration heatingUp() {
             return hasFullRows() ? HEATING_UP : Duration.ZERO;
-        }
-
-        double restNanos() {
-            return hasFullRows() ? REST_PART * rowNanos : 0;
         }
     }
 
@@ -275,7 +266,7 @@ public final class Profiler {
             return watch.medianNanosInARow(batch(work), work);
         }
         int batch = (int) Math.max(1, effort.rowNanos() / single);
-        double nanos = watch.medianNanosInARow(batch, besideTheLink(work, single, linkIn), effort.restNanos());
+        double nanos = watch.medianNanosInARow(batch, besideTheLink(work, single, linkIn));
         finish(link);
         return nanos;
     }

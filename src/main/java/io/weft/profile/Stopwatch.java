@@ -4,7 +4,6 @@ import io.weft.device.Device;
 import io.weft.device.Event;
 import io.weft.device.Stream;
 import java.util.Arrays;
-import java.util.concurrent.locks.LockSupport;
 import java.util.function.IntToDoubleFunction;
 
 /**
@@ -40,16 +39,9 @@ final class Stopwatch {
      * ahead untimed: what was idle may be faster at first.
      */
     double medianNanosInARow(int batch, Work work) {
-        return medianNanosInARow(batch, work, 0);
-    }
-
-    /** The same with a rest behind every row, for devices whose clock depends on what they did in the last second. */
-    double medianNanosInARow(int batch, Work work, double restNanos) {
         return medianNanos(repeat -> {
                     work.issue(stream, repeat * batch);
-                    double nanos = runNanos(batch, repeat * batch, work);
-                    LockSupport.parkNanos(Math.round(restNanos));
-                    return nanos;
+                    return runNanos(batch, repeat * batch, work);
                 })
                 / batch;
     }

@@ -79,8 +79,8 @@ class PlanTest {
 
     @Test
     void anotherMachineAnswersForAnotherModel() throws Exception {
-        JsonNode slow = api.answer("/weft/v1/plan", question("\"link_gbps\":10"));
-        JsonNode fast = api.answer("/weft/v1/plan", question("\"link_gbps\":50"));
+        JsonNode slow = api.answer("/weft/v1/plan", question("\"link_gbps\":10,\"forms\":[\"host_kv\"]"));
+        JsonNode fast = api.answer("/weft/v1/plan", question("\"link_gbps\":50,\"forms\":[\"host_kv\"]"));
         JsonNode roomy = api.answer("/weft/v1/plan", question("\"device_memory_bytes\":80000000000"));
 
         assertThat(slow.path("batch").intValue()).isEqualTo(64);
