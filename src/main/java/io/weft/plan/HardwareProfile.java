@@ -18,7 +18,8 @@ package io.weft.plan;
  * @param launchNanos that issuing one stage takes; no stage starts before it and all in front of it were issued
  * @param handoffNanos from the end of a stage to the start of one on another lane that waits for it
  * @param pauseNanos from the end of a step to the start of the next: whoever waits for the end is told, and issues
- * @param graphGainNanos that a stage of the step's rows takes less in a captured graph than the curves say
+ * @param graphGainNanos that a stage of the step's rows takes less in a captured graph, where the next begins beside
+ *     it, than the curves say
  */
 public record HardwareProfile(
         String device,

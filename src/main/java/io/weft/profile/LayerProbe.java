@@ -23,6 +23,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
 
 /**
  * The kernels of a step's stages on scratch memory. Consecutive runs take the weights of consecutive layers, as a step
@@ -84,7 +85,10 @@ final class LayerProbe {
     }
 
     List<Work> project(int rows) {
-        Scratch.Division division = scratch.divide();
+        return project(scratch.divide(), rows);
+    }
+
+    private List<Work> project(Scratch.Division division, int rows) {
         DeviceBuffer positions = division.take((long) rows * Integer.BYTES);
         DeviceBuffer offsets = division.take((long) rows * Long.BYTES);
         DeviceBuffer hidden = rows(division, rows, dimensions.hiddenSize());
@@ -159,12 +163,12 @@ final class LayerProbe {
     /** Attention of single rows to {@code tokens} tokens in all. */
     List<Work> attentionReads(int tokens) {
         int sequences = Math.ceilDiv(tokens, SEQUENCE_TOKENS);
-        return attend(sequences, tokens / sequences, 1);
+        return attend(scratch.divide(), sequences, tokens / sequences, 1);
     }
 
     /** Attention of the last {@code rows} rows of a sequence to all its {@code tokens} tokens. */
     List<Work> attentionPairs(int tokens, int rows) {
-        return attend(1, tokens, Math.min(rows, tokens));
+        return attend(scratch.divide(), 1, tokens, Math.min(rows, tokens));
     }
 
     /** Pairs that {@link #attentionPairs} works on: the last row sees all tokens, the one before one less. */
@@ -173,10 +177,9 @@ final class LayerProbe {
         return seen * tokens - seen * (seen - 1) / 2;
     }
 
-    private List<Work> attend(int sequences, int tokens, int rowsEach) {
+    private List<Work> attend(Scratch.Division division, int sequences, int tokens, int rowsEach) {
         int rows = sequences * rowsEach;
         int blocks = geometry.blocks(tokens);
-        Scratch.Division division = scratch.divide();
         DeviceBuffer positions = division.take((long) rows * Integer.BYTES);
         DeviceBuffer table = division.take((long) sequences * blocks * Long.BYTES);
         DeviceBuffer spans = division.take((long) sequences * AttentionWork.SPAN_INTS * Integer.BYTES);
@@ -216,12 +219,31 @@ final class LayerProbe {
     }
 
     List<Work> complete(int rows) {
+        return complete(scratch.divide(), rows);
+    }
+
+    /** The stages of a layer that decodes a row behind {@code tokens} tokens, one after the other. */
+    List<Work> decode(int tokens) {
+        Scratch.Division division = scratch.divide();
+        List<Work> stages = Stream.of(project(division, 1), complete(division, 1), attend(division, 1, tokens, 1))
+                .flatMap(List::stream)
+                .toList();
+        if (stages.size() < 3) {
+            return List.of();
+        }
+        return List.of((stream, repeat) -> {
+            stages.get(0).issue(stream, repeat);
+            stages.get(2).issue(stream, repeat);
+            stages.get(1).issue(stream, repeat);
+        });
+    }
+
+    private List<Work> complete(Scratch.Division division, int rows) {
         int innerWidth = dimensions.feedForwardSize()
                 * switch (dimensions.feedForward()) {
                     case PLAIN -> 1;
                     case GATED -> 2;
                 };
-        Scratch.Division division = scratch.divide();
         DeviceBuffer attended = rows(division, rows, dimensions.queryWidth());
         DeviceBuffer hidden = rows(division, rows, dimensions.hiddenSize());
         DeviceBuffer normed = rows(division, rows, dimensions.hiddenSize());

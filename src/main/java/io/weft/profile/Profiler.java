@@ -68,6 +68,12 @@ public final class Profiler {
     /** Idle for so long, a lane sleeps. */
     private static final double IDLE_NANOS = 1e6;
 
+    /** The layers of a graph, and the tokens that each attends to. */
+    private static final int GRAPH_LAYERS = 8;
+
+    private static final int GRAPH_TOKENS = 1024;
+    private static final int STAGES_OF_A_LAYER = 3;
+
     private static final int HANDOFFS = 9;
     private static final int LAUNCHES = 32;
 
@@ -170,7 +176,6 @@ public final class Profiler {
         int aheadRuns = (int) (aheadNanos / largest.nanos());
         // Issued behind other work, kernels run as in a step: without waiting for the thread that issues them.
         ToDoubleFunction<Work> behind = work -> watch.medianNanosBehind(aheadRuns, ahead, batch(work), work);
-        ToDoubleFunction<Work> graphGain = work -> graphGainNanos(aheadRuns, ahead, work);
         Work busy = besideTheLink(ahead, largest.nanos(), linkIn);
         HardwareProfile profile = new HardwareProfile(
                 device.info().name(),
@@ -187,7 +192,7 @@ public final class Profiler {
                 launchNanos(),
                 handoffNanos(busy, largest.nanos()),
                 pauseNanos(busy, largest.nanos()),
-                Math.max(0, averageOfALayer(graphGain)));
+                graphGainNanos(aheadRuns, ahead, behind));
         finish(link);
         return new Measurement(profile, steady);
     }
@@ -381,39 +386,44 @@ public final class Profiler {
         return size > last.size() && last.nanos() / last.size() * size <= LONGEST_NANOS;
     }
 
-    /** Time of the calling thread for a stage. */
+    /** Time of the calling thread for a stage: a layer of one row is issued as three. */
     private double launchNanos() {
-        return averageOfALayer(this::issueNanos);
-    }
-
-    /** The mean of the three stages that a layer of one row is issued as. */
-    private double averageOfALayer(ToDoubleFunction<Work> nanos) {
         List<IntFunction<List<Work>>> layer = List.of(probe::project, probe::attentionReads, probe::complete);
         // One after the other, since they share the memory.
         return layer.stream()
-                .mapToDouble(stage -> nanos.applyAsDouble(stage.apply(1).getFirst()))
+                .mapToDouble(stage -> issueNanos(stage.apply(1).getFirst()))
                 .average()
                 .orElseThrow();
     }
 
-    /** What one issue of {@code work} takes less where many are one graph; 0 where the device has none. */
-    private double graphGainNanos(int aheadRuns, Work ahead, Work work) {
-        int batch = batch(work);
-        double oneByOne = watch.medianNanosBehind(aheadRuns, ahead, batch, work);
-        Optional<Graph> captured = device.capture(compute, () -> issue(work, batch));
+    /**
+     * What a stage of a layer takes less than the curves say where layers are one graph: there its kernels are brought
+     * faster, and the first of them begin beside the stage before. 0 where the device has no graphs.
+     */
+    private double graphGainNanos(int aheadRuns, Work ahead, ToDoubleFunction<Work> behind) {
+        List<Work> layer = probe.decode(GRAPH_TOKENS);
+        if (layer.isEmpty()) {
+            return 0;
+        }
+        // Nothing is looked up while a graph is captured.
+        watch.nanos(layer.getFirst());
+        Optional<Graph> captured = device.capture(compute, () -> {
+            for (int i = 0; i < GRAPH_LAYERS; i++) {
+                layer.getFirst().issue(compute, i);
+            }
+        });
         if (captured.isEmpty()) {
             return 0;
         }
+        double graphNanos;
         try (Graph graph = captured.get()) {
-            Work launch = (stream, repeat) -> graph.launch(stream);
-            return oneByOne - watch.medianNanosBehind(aheadRuns, ahead, 1, launch) / batch;
+            graphNanos = watch.medianNanosBehind(aheadRuns, ahead, 1, (stream, repeat) -> graph.launch(stream));
         }
-    }
-
-    private void issue(Work work, int batch) {
-        for (int i = 0; i < batch; i++) {
-            work.issue(compute, i);
-        }
+        // One after the other, since they share the memory.
+        double stagesNanos = behind.applyAsDouble(probe.project(1).getFirst())
+                + behind.applyAsDouble(probe.attentionReads(GRAPH_TOKENS).getFirst())
+                + behind.applyAsDouble(probe.complete(1).getFirst());
+        return Math.max(0, (stagesNanos - graphNanos / GRAPH_LAYERS) / STAGES_OF_A_LAYER);
     }
 
     private double issueNanos(Work work) {
