@@ -2,6 +2,8 @@
 # Compiles the kernels: build.sh <output file>. Without nvcc it says so and succeeds: the CPU device needs none.
 set -eu
 out=$1
+# The major version of CUDA, which drivers must know.
+toolkit=${out%.*}.toolkit
 here=$(cd "$(dirname "$0")" && pwd)
 
 nvcc=
@@ -16,7 +18,7 @@ if [ -z "$nvcc" ]; then
     exit 0
 fi
 
-if [ -f "$out" ] && [ -z "$(find "$here" -type f -newer "$out")" ]; then
+if [ -f "$out" ] && [ -f "$toolkit" ] && [ -z "$(find "$here" -type f -newer "$out")" ]; then
     exit 0
 fi
 echo "compiling the CUDA kernels, which takes a minute or two"
@@ -29,4 +31,5 @@ mkdir -p "$(dirname "$out")"
     -gencode arch=compute_90,code=sm_90 \
     -gencode arch=compute_90,code=compute_90 \
     -o "$out.part" "$here/kernels.cu"
+"$nvcc" --version | sed -n 's/.*release \([0-9]*\)\..*/\1/p' >"$toolkit"
 mv "$out.part" "$out"

@@ -48,22 +48,28 @@ public final class KvCache {
         this.geometry = geometry;
         this.open = new DevicePool(device.allocate("open cache blocks", openBlocks * geometry.openBlockBytes()));
         this.device = new DevicePool(device.allocate("cache on the device", deviceBytes));
-        this.host = new HostPool(hostSlabs(device, hostBytes));
+        this.host = new HostPool(hostSlabs(device, geometry, hostBytes));
     }
 
     /** Host memory in which {@code blocks} blocks of K and V always fit: a block never lies across two slabs. */
     public static long hostBytes(CacheGeometry geometry, long blocks) {
         long blockBytes = geometry.blockBytes(Content.KEY_VALUE);
         long slabBlocks = Math.max(1, SLAB_BYTES_MAX / blockBytes);
-        return blocks / slabBlocks * Math.max(SLAB_BYTES_MAX, blockBytes) + blocks % slabBlocks * blockBytes;
+        return blocks / slabBlocks * slabBytes(geometry) + blocks % slabBlocks * blockBytes;
+    }
+
+    /** Bytes of a slab: it holds a block, however large. */
+    private static long slabBytes(CacheGeometry geometry) {
+        return Math.max(SLAB_BYTES_MAX, geometry.blockBytes(Content.KEY_VALUE));
     }
 
     /** One allocation, so that a device can pin its parts at the same time. */
-    private static List<HostBuffer> hostSlabs(Device device, long hostBytes) {
+    private static List<HostBuffer> hostSlabs(Device device, CacheGeometry geometry, long hostBytes) {
+        long slabBytes = slabBytes(geometry);
         HostBuffer all = device.allocateHost("cache on the host", hostBytes);
         List<HostBuffer> slabs = new ArrayList<>();
-        for (long at = 0; at < hostBytes; at += SLAB_BYTES_MAX) {
-            slabs.add(all.slice(at, Math.min(hostBytes - at, SLAB_BYTES_MAX)));
+        for (long at = 0; at < hostBytes; at += slabBytes) {
+            slabs.add(all.slice(at, Math.min(hostBytes - at, slabBytes)));
         }
         return slabs;
     }

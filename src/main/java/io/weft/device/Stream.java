@@ -34,6 +34,9 @@ public interface Stream {
     /** Within device memory; both are as many rows of one length, and do not overlap. */
     void copyOnDevice(DeviceRows from, DeviceRows to);
 
+    /** Gives back what kernels on this stream had to themselves; what was issued has run. It may be used again. */
+    default void release() {}
+
     /**
      * What every copy checks.
      *

@@ -147,6 +147,14 @@ public final class Profiler {
 
     /** Measures. Nothing else may run on the device meanwhile. */
     Measurement measure() {
+        try {
+            return measured();
+        } finally {
+            compute.release();
+        }
+    }
+
+    private Measurement measured() {
         scratch.fillWithNoise();
         Kernel embed = new Kernel(ROWS, rows -> rows, probe::embed);
         Kernel project = new Kernel(ROWS, rows -> rows, probe::project);

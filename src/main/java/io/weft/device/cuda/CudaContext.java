@@ -90,11 +90,16 @@ final class CudaContext implements AutoCloseable {
         check(JCudaDriver.cuDeviceGet(device, ordinal), "cuDeviceGet of GPU " + ordinal);
         check(JCudaDriver.cuDevicePrimaryCtxRetain(context, device), "cuDevicePrimaryCtxRetain of GPU " + ordinal);
         bind();
-        this.capability = capability(device);
-        this.multiprocessors = attribute(device, CUdevice_attribute.CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
-        check(
-                JCudaDriver.cuModuleLoadData(module, kernels),
-                "cuModuleLoadData of %,d bytes of kernels".formatted(kernels.length));
+        try {
+            this.capability = capability(device);
+            this.multiprocessors = attribute(device, CUdevice_attribute.CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
+            check(
+                    JCudaDriver.cuModuleLoadData(module, kernels),
+                    "cuModuleLoadData of %,d bytes of kernels".formatted(kernels.length));
+        } catch (DeviceException e) {
+            release();
+            throw e;
+        }
     }
 
     /** Makes this the calling thread's current context. */
@@ -275,6 +280,10 @@ final class CudaContext implements AutoCloseable {
     public void close() {
         bind();
         JCudaDriver.cuModuleUnload(module);
+        release();
+    }
+
+    private void release() {
         JCudaDriver.cuCtxSetCurrent(new CUcontext());
         CURRENT.remove();
         JCudaDriver.cuDevicePrimaryCtxRelease(device);

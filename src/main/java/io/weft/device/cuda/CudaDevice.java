@@ -19,7 +19,9 @@ import io.weft.device.RotaryTable;
 import io.weft.device.Stream;
 import io.weft.device.Tensor;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -52,7 +54,9 @@ public final class CudaDevice implements Device {
     private final List<PinnedMemory> largeHostMemory = new ArrayList<>();
     private final List<CudaStream> streams = new ArrayList<>();
     private final List<CudaGraph> graphs = new ArrayList<>();
-    private @Nullable DeviceBuffer firstWorkspace;
+    /** Workspaces that no stream has: at first the one that the budget has room for. */
+    private final Deque<DeviceBuffer> workspaces = new ArrayDeque<>();
+
     private boolean closed;
 
     /**
@@ -77,7 +81,7 @@ public final class CudaDevice implements Device {
         this.products = new MatrixProducts(cublas, options.elementType(), context.arena());
         this.kernels = new CudaKernels(context, kernelSet, products, options.elementType(), faults);
         try {
-            this.firstWorkspace = allocate("kernel workspace", WORKSPACE_BYTES);
+            workspaces.add(allocate("kernel workspace", WORKSPACE_BYTES));
             this.loader = new WeightLoader(
                     context,
                     kernelSet,
@@ -162,22 +166,35 @@ public final class CudaDevice implements Device {
 
     private synchronized CudaStream newStream(String name) {
         requireOpen();
-        CudaStream stream = new CudaStream(name, context, health, this::takeWorkspace);
+        CudaStream stream = new CudaStream(name, context, health, new CudaStream.Workspaces() {
+            @Override
+            public DeviceBuffer take(String stream) {
+                return takeWorkspace(stream);
+            }
+
+            @Override
+            public void giveBack(DeviceBuffer workspace) {
+                giveBackWorkspace(workspace);
+            }
+        });
         streams.add(stream);
         return stream;
     }
 
     private synchronized DeviceBuffer takeWorkspace(String stream) {
-        DeviceBuffer first = firstWorkspace;
-        if (first != null) {
-            firstWorkspace = null;
-            return first;
+        DeviceBuffer free = workspaces.poll();
+        if (free != null) {
+            return free;
         }
         requireOpen();
         DeviceBuffer buffer =
                 new DeviceBuffer(context.allocate("kernel workspace of " + stream, WORKSPACE_BYTES), WORKSPACE_BYTES);
         deviceMemory.add(buffer);
         return buffer;
+    }
+
+    private synchronized void giveBackWorkspace(DeviceBuffer workspace) {
+        workspaces.add(workspace);
     }
 
     @Override

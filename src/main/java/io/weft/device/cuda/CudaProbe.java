@@ -5,14 +5,18 @@ import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.SymbolLookup;
+import java.nio.charset.StandardCharsets;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.OptionalInt;
 import jcuda.driver.CUdevice;
 import jcuda.driver.JCudaDriver;
 
 /** Whether this machine and this build can run on a GPU. */
 public final class CudaProbe {
     private static final String KERNELS = "/weft/cuda/kernels.fatbin";
+    /** Major version of the CUDA that compiled them. */
+    private static final String TOOLKIT = "/weft/cuda/kernels.toolkit";
 
     private CudaProbe() {}
 
@@ -35,7 +39,7 @@ public final class CudaProbe {
         }
         try {
             JCudaLibrary.load();
-        } catch (LinkageError e) {
+        } catch (LinkageError | UncheckedIOException e) {
             return Optional.of("no CUDA device: JCuda's native part cannot be loaded: " + firstLine(e));
         }
         return missingGpu(options.ordinal()).or(() -> missingCublas(options));
@@ -46,6 +50,14 @@ public final class CudaProbe {
         if (result != CudaErrors.SUCCESS) {
             return Optional.of(
                     "no CUDA device: " + CudaErrors.exception(result, "cuInit").getMessage());
+        }
+        int[] version = new int[1];
+        result = JCudaDriver.cuDriverGetVersion(version);
+        if (result == CudaErrors.SUCCESS) {
+            Optional<String> outdated = outdated(version[0], toolkit());
+            if (outdated.isPresent()) {
+                return outdated;
+            }
         }
         int[] count = new int[1];
         result = JCudaDriver.cuDeviceGetCount(count);
@@ -73,6 +85,32 @@ public final class CudaProbe {
                             CudaContext.CAPABILITY_LEAST % 10));
         }
         return Optional.empty();
+    }
+
+    /**
+     * Whether a driver is too old for kernels.
+     *
+     * @param driver the CUDA version that it knows, as in 12080
+     * @param toolkit major version of CUDA that compiled the kernels; empty if that is not known
+     */
+    static Optional<String> outdated(int driver, OptionalInt toolkit) {
+        if (toolkit.isEmpty() || driver / 1000 >= toolkit.getAsInt()) {
+            return Optional.empty();
+        }
+        return Optional.of(
+                "no CUDA device: the NVIDIA driver knows CUDA %d.%d, but the kernels were compiled by CUDA %d: install a newer driver, or build with an older nvcc"
+                        .formatted(driver / 1000, driver % 1000 / 10, toolkit.getAsInt()));
+    }
+
+    private static OptionalInt toolkit() {
+        try (InputStream in = CudaProbe.class.getResourceAsStream(TOOLKIT)) {
+            return in == null
+                    ? OptionalInt.empty()
+                    : OptionalInt.of(
+                            Integer.parseInt(new String(in.readAllBytes(), StandardCharsets.US_ASCII).strip()));
+        } catch (IOException e) {
+            throw new UncheckedIOException("cannot read " + TOOLKIT, e);
+        }
     }
 
     private static Optional<String> missingCublas(CudaOptions options) {

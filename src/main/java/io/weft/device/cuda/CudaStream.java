@@ -30,9 +30,10 @@ final class CudaStream implements Stream {
     }
 
     /** Where a stream gets its workspace. */
-    @FunctionalInterface
     interface Workspaces {
         DeviceBuffer take(String stream);
+
+        void giveBack(DeviceBuffer workspace);
     }
 
     @Override
@@ -52,6 +53,15 @@ final class CudaStream implements Stream {
             workspace = taken;
         }
         return taken;
+    }
+
+    @Override
+    public void release() {
+        DeviceBuffer taken = workspace;
+        workspace = null;
+        if (taken != null) {
+            workspaces.giveBack(taken);
+        }
     }
 
     /** Whether a call is to be issued; binds the context to the thread. */

@@ -35,6 +35,9 @@ final class MatrixProducts {
     private final int elementBytes;
     private final Arena arena;
     private final Map<Shape, Plan> plans = new ConcurrentHashMap<>();
+    /** By the rows that they were chosen for: products of up to {@value #ROWS_APART} numbers of rows share one. */
+    private final Map<Shape, CublasLt.Algorithm> choices = new ConcurrentHashMap<>();
+
     private final Map<Extents, Long> layouts = new ConcurrentHashMap<>();
 
     /** What a plan depends on. */
@@ -130,6 +133,10 @@ final class MatrixProducts {
     }
 
     private CublasLt.Algorithm choose(Shape shape, long description) {
+        return choices.computeIfAbsent(shape, wanted -> ask(wanted, description));
+    }
+
+    private CublasLt.Algorithm ask(Shape shape, long description) {
         return cublas.choose(
                         description,
                         layout(shape.k(), shape.n()),

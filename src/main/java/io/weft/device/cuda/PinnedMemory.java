@@ -6,8 +6,8 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
-import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -47,7 +47,7 @@ final class PinnedMemory {
     private final long mapped;
     private final long mappedBytes;
     private final MemorySegment memory;
-    private final List<Slab> pinned = new ArrayList<>();
+    private final List<Slab> pinned = Collections.synchronizedList(new ArrayList<>());
 
     /** A range between two multiples of {@link #SLAB_BYTES}. */
     record Slab(long address, long bytes) {}
@@ -97,18 +97,18 @@ final class PinnedMemory {
         int threads = Math.min(
                 slabs.size(), Math.min(THREADS_MOST, Runtime.getRuntime().availableProcessors()));
         try (ExecutorService executor = Executors.newFixedThreadPool(Math.max(1, threads))) {
-            List<Future<Slab>> pinning = new ArrayList<>();
+            List<Future<?>> pinning = new ArrayList<>();
             for (Slab slab : slabs) {
-                Callable<Slab> pin = () -> {
+                pinning.add(executor.submit(() -> {
                     context.pin(purpose, slab.address(), slab.bytes());
-                    return slab;
-                };
-                pinning.add(executor.submit(pin));
+                    // Known here, a slab is unpinned even if whoever waits is interrupted.
+                    pinned.add(slab);
+                }));
             }
             RuntimeException failure = null;
-            for (Future<Slab> future : pinning) {
+            for (Future<?> future : pinning) {
                 try {
-                    pinned.add(future.get());
+                    future.get();
                     log.log(
                             System.Logger.Level.DEBUG,
                             () -> "%s: pinned %d of %d slabs".formatted(purpose, pinned.size(), slabs.size()));

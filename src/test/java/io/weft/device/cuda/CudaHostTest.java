@@ -12,6 +12,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import net.jqwik.api.constraints.IntRange;
@@ -53,6 +54,18 @@ class CudaHostTest {
         assertThat(threads % 32).isZero();
         assertThat(threads).isBetween(32, 1024);
         assertThat(threads * 8 * 2).isGreaterThanOrEqualTo(width);
+    }
+
+    @Test
+    void aDriverMustKnowTheCudaThatCompiledTheKernels() {
+        assertThat(CudaProbe.outdated(12_080, OptionalInt.of(13)))
+                .hasValueSatisfying(reason -> assertThat(reason)
+                        .contains("CUDA 12.8")
+                        .contains("CUDA 13")
+                        .contains("newer driver"));
+        assertThat(CudaProbe.outdated(13_000, OptionalInt.of(13))).isEmpty();
+        assertThat(CudaProbe.outdated(13_010, OptionalInt.of(12))).isEmpty();
+        assertThat(CudaProbe.outdated(12_080, OptionalInt.empty())).isEmpty();
     }
 
     @Test
