@@ -129,7 +129,18 @@ final class LayerProbe {
 
     /** Recomputation of {@code tokens} tokens, up to whole blocks. */
     List<Work> keyValues(int tokens) {
+        return keyValues(scratch.divide(), tokens);
+    }
+
+    /** The same in memory that other work leaves alone until the scratch memory keeps nothing any more. */
+    Work keptKeyValues(int tokens) {
         Scratch.Division division = scratch.divide();
+        Work work = keyValues(division, tokens).getFirst();
+        scratch.keep(division);
+        return work;
+    }
+
+    private List<Work> keyValues(Scratch.Division division, int tokens) {
         Optional<DeviceBuffer> positions = scratch.zeros((long) geometry.blocks(tokens) * Integer.BYTES);
         DeviceBuffer activations = rows(division, tokens, dimensions.hiddenSize());
         DeviceBuffer out = rows(division, tokens, dimensions.keyValueWidth());

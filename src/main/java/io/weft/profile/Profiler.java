@@ -52,6 +52,8 @@ public final class Profiler {
     private static final int PREFILL_ROWS = 64;
     /** Kernels wait for a just-in-time compiler that is at work for more than this part of the time. */
     private static final double COMPILING_RATIO = 0.3;
+    /** A kernel that is compiled only later takes less than this part of what was measured, often a hundredth. */
+    private static final double COMPILED_SINCE_RATIO = 1.0 / 16;
     /** Nothing is said by less: on a busy machine a single one may be over before a kernel is compiled. */
     private static final int STEADY_PASSES = 5;
 
@@ -65,6 +67,8 @@ public final class Profiler {
     private static final double ROW_KERNEL_NANOS_LEAST = 100_000;
     /** Part of a row that goes ahead of a single kernel. */
     private static final int AHEAD_PART = 10;
+    /** Recomputed tokens that may go ahead: they leave most of the memory to what is measured. */
+    private static final List<Integer> AHEAD_TOKENS = List.of(16, 64, 128, 256, 512, 1024);
     /** Idle for so long, a lane sleeps. */
     private static final double IDLE_NANOS = 1e6;
 
@@ -177,12 +181,14 @@ public final class Profiler {
         List<Curve.Point> copiesOut = copies(COPY_BYTES, bothBytes, this::copiesOut);
         Curve linkIn = linkCurve(copiesIn);
         double aheadNanos = effort.rowNanos() / AHEAD_PART;
-        Curve.Point largest = largest(Curve.measured(measure(keyValues, watch::nanos)), aheadNanos);
-        Work ahead = keyValues.work().apply(Math.toIntExact(largest.size())).getFirst();
+        Kernel ahead = new Kernel(AHEAD_TOKENS, tokens -> tokens, probe::keyValues);
+        Curve.Point largest = largest(Curve.measured(measure(ahead, watch::nanos)), aheadNanos);
+        // What is measured behind it has its arrays in place before it runs.
+        Work before = probe.keptKeyValues(Math.toIntExact(largest.size()));
         int aheadRuns = (int) (aheadNanos / largest.nanos());
         // Issued behind other work, kernels run as in a step: without waiting for the thread that issues them.
-        ToDoubleFunction<Work> behind = work -> watch.medianNanosBehind(aheadRuns, ahead, batch(work), work);
-        Work busy = besideTheLink(ahead, largest.nanos(), linkIn);
+        ToDoubleFunction<Work> behind = work -> watch.medianNanosBehind(aheadRuns, before, batch(work), work);
+        Work busy = besideTheLink(before, largest.nanos(), linkIn);
         Curve gathering = Curve.measured(measure(gather, behind));
         Curve embedding = Curve.measured(measure(embed, behind));
         Curve projection = Curve.measured(measure(project, behind));
@@ -193,8 +199,9 @@ public final class Profiler {
         double launch = launchNanos();
         double handoff = handoffNanos(busy, largest.nanos());
         double pause = pauseNanos(busy, largest.nanos());
-        double graphGain = graphGainNanos(aheadRuns, ahead, behind);
+        double graphGain = graphGainNanos(aheadRuns, before, behind);
         finish(link);
+        scratch.keepNothing();
         // What is hot stays so for a while.
         heatUp(keyValues, linkIn);
         Curve recomputation = Curve.measured(measure(keyValues, work -> inARowNanos(work, linkIn)));
@@ -214,7 +221,27 @@ public final class Profiler {
                 handoff,
                 pause,
                 graphGain);
-        return new Measurement(profile, steady);
+        boolean lasting = isAsSlow(project, projection)
+                && isAsSlow(keyValues, recomputation)
+                && isAsSlow(attentionReads, reading)
+                && isAsSlow(complete, completion)
+                && isAsSlow(head, choosing);
+        return new Measurement(profile, steady && lasting);
+    }
+
+    /**
+     * Whether a kernel has not got faster since it was measured. On a busy machine a compiler may have had little to do
+     * for a while because it had no processor.
+     */
+    private boolean isAsSlow(Kernel kernel, Curve measured) {
+        // The largest size, which other work on the machine disturbs least.
+        Curve.Point largest = measured.points().getLast();
+        int size = kernel.sizes().stream()
+                .filter(candidate -> kernel.amount().applyAsLong(candidate) == largest.size())
+                .findFirst()
+                .orElseThrow();
+        Work work = kernel.work().apply(size).getFirst();
+        return watch.medianNanosInARow(1, work) >= COMPILED_SINCE_RATIO * largest.nanos();
     }
 
     /** The same copies at two times: who else uses the link makes it slower, never faster. */
@@ -420,7 +447,7 @@ public final class Profiler {
      * What a stage of a layer takes less than the curves say where layers are one graph: there its kernels are brought
      * faster, and the first of them begin beside the stage before. 0 where the device has no graphs.
      */
-    private double graphGainNanos(int aheadRuns, Work ahead, ToDoubleFunction<Work> behind) {
+    private double graphGainNanos(int aheadRuns, Work before, ToDoubleFunction<Work> behind) {
         List<Work> layer = probe.decode(GRAPH_TOKENS);
         if (layer.isEmpty()) {
             return 0;
@@ -437,7 +464,7 @@ public final class Profiler {
         }
         double graphNanos;
         try (Graph graph = captured.get()) {
-            graphNanos = watch.medianNanosBehind(aheadRuns, ahead, 1, (stream, repeat) -> graph.launch(stream));
+            graphNanos = watch.medianNanosBehind(aheadRuns, before, 1, (stream, repeat) -> graph.launch(stream));
         }
         // One after the other, since they share the memory.
         double stagesNanos = behind.applyAsDouble(probe.project(1).getFirst())

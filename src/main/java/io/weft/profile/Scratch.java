@@ -34,6 +34,8 @@ final class Scratch {
     private final Stream stream;
     /** Where the last copy arrived. */
     private long arrived;
+    /** Memory from the start that no division gets. */
+    private long keptBytes;
 
     Scratch(Device device, ProfilingMemory memory, Stream stream) {
         this.device = device;
@@ -145,14 +147,24 @@ final class Scratch {
         done.join();
     }
 
-    /** A division of device memory. */
+    /** A division of device memory, but for what is {@linkplain #keep kept}. All divisions have the same parts. */
     Division divide() {
         return new Division();
     }
 
-    /** Hands out parts of device memory from the start; {@link #fits} says whether there was enough. */
+    /** Later divisions leave out the parts of this one: for work that runs beside other work. */
+    void keep(Division division) {
+        keptBytes = division.usedBytes;
+    }
+
+    /** Nothing is kept any more. */
+    void keepNothing() {
+        keptBytes = 0;
+    }
+
+    /** Hands out parts of device memory in order; {@link #fits} says whether there was enough. */
     final class Division {
-        private long usedBytes;
+        private long usedBytes = keptBytes;
         private boolean fits = true;
 
         /** The next {@code bytes} bytes; an empty buffer once memory has run out. */

@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.weft.device.Device;
+import io.weft.device.Event;
+import io.weft.device.Stream;
 import io.weft.device.cpu.CpuDevice;
 import io.weft.device.cpu.CpuOptions;
 import io.weft.model.CacheGeometry;
@@ -15,6 +17,7 @@ import io.weft.model.ModelWeights;
 import io.weft.plan.Curve;
 import io.weft.plan.HardwareProfile;
 import io.weft.profile.ProfileStore.StoredProfile;
+import io.weft.profile.Stopwatch.Work;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -24,6 +27,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalDouble;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -62,6 +66,38 @@ class HardwareProfilerTest {
     void close() {
         device.close();
         files.close();
+    }
+
+    /** What goes ahead would else write over the index arrays of what is measured behind it. */
+    @ParameterizedTest
+    @ValueSource(ints = {16, 64, 128})
+    void whatRunsAheadOfOtherWorkHasMemoryOfItsOwn(int tokens) {
+        Stream stream = device.stream("ahead");
+        Scratch scratch = new Scratch(device, memory, stream);
+        scratch.fillWithNoise();
+        LayerProbe probe = new LayerProbe(device, weights, geometry, scratch);
+        Work ahead = probe.keptKeyValues(tokens);
+        List<Supplier<List<Work>>> others = List.of(
+                () -> probe.embed(8),
+                () -> probe.project(8),
+                () -> probe.gather(8),
+                () -> probe.attentionReads(256),
+                () -> probe.attentionPairs(256, 64),
+                () -> probe.complete(8),
+                () -> probe.head(8),
+                () -> probe.decode(256));
+        for (Supplier<List<Work>> other : others) {
+            Work work = other.get().getFirst();
+            ahead.issue(stream, 0);
+            work.issue(stream, 0);
+            Event done = device.event(Event.Timing.UNTIMED);
+            stream.record(done);
+            // Places and tokens that are noise lie outside of everything.
+            done.join();
+        }
+        scratch.keepNothing();
+        Scratch.Division whole = scratch.divide();
+        assertThat(whole.take(scratch.deviceBytes()).bytes()).isEqualTo(scratch.deviceBytes());
     }
 
     @Test
