@@ -169,11 +169,11 @@ final class Assembly implements AutoCloseable {
             Device device = Devices.open(settings, tensors.storedType());
             try {
                 return load(settings, tensors, device, profiler, progress);
-            } catch (RuntimeException e) {
+            } catch (RuntimeException | Error e) {
                 device.close();
                 throw e;
             }
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | Error e) {
             tensors.close();
             throw e;
         }

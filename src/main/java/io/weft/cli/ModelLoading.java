@@ -47,15 +47,15 @@ final class ModelLoading {
         try {
             files = Assembly.open(settings);
             tokenizer.complete(Assembly.tokenizer(files));
-        } catch (RuntimeException e) {
-            mistake.accept(e);
+        } catch (RuntimeException | Error e) {
+            mistake.accept(e instanceof RuntimeException known ? known : new IllegalStateException(e));
             tokenizer.completeExceptionally(e);
             assembly.completeExceptionally(e);
             return;
         }
         try {
             assembly.complete(Assembly.load(settings, files, profiler, what -> listener.accept(what)));
-        } catch (RuntimeException | LinkageError e) {
+        } catch (RuntimeException | Error e) {
             assembly.completeExceptionally(e);
         }
     }

@@ -267,7 +267,8 @@ public final class BatchingEngine implements Engine, AutoCloseable {
                 serve(runtime);
             }
             failAll(new RequestRejectedException(new Reason.Unavailable("shutting down", RETRY_AFTER)));
-        } catch (Exception | LinkageError e) {
+        } catch (Exception | Error e) {
+            // Whatever ends this thread, nobody may wait for it: memory, too, may run out.
             String cause = e.getMessage() == null ? e.toString() : e.getMessage();
             enter(new Phase.Failed(cause));
             failAll(new EngineFailedException(cause, e));

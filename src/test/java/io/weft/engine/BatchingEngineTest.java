@@ -676,6 +676,18 @@ class BatchingEngineTest {
     }
 
     @Test
+    void anErrorEndsTheEngineInsteadOfItsThreadAlone() {
+        engine = new BatchingEngine(
+                phase -> {
+                    throw new OutOfMemoryError("no room for the model");
+                },
+                4);
+        assertThatThrownBy(engine::awaitServing)
+                .isInstanceOf(EngineFailedException.class)
+                .hasMessageContaining("no room for the model");
+    }
+
+    @Test
     void aModelThatCannotBeLoadedIsReportedAndRefusesRequests() throws InterruptedException {
         CountDownLatch go = new CountDownLatch(1);
         engine = new BatchingEngine(
