@@ -16,12 +16,7 @@ public sealed interface BlockHome {
      * @param form what it holds
      * @param memory all its layers
      */
-    record OnDevice(CacheForm form, DeviceBuffer memory) implements BlockHome {
-        /** The block in one layer. */
-        public DeviceBuffer layer(int layer, long blockLayerBytes) {
-            return memory.slice(layer * blockLayerBytes, blockLayerBytes);
-        }
-    }
+    record OnDevice(CacheForm form, DeviceBuffer memory) implements BlockHome {}
 
     /** In host memory, in a run with neighbours of equal content. */
     final class OnHost implements BlockHome {

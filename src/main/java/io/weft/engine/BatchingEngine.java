@@ -358,6 +358,8 @@ public final class BatchingEngine implements Engine, AutoCloseable {
 
     /** Admits in order of arrival. A request that does not fit an empty cache never will. */
     private void admit(EngineRuntime runtime, List<ActiveRequest> hopeless) {
+        // One may have been cancelled before it was queued.
+        waiting.removeIf(ActiveRequest::isCancelled);
         while (!waiting.isEmpty()
                 && running.size() < runtime.pipeline().limits().sequences()) {
             ActiveRequest request = waiting.getFirst();

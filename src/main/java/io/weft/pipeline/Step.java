@@ -29,8 +29,9 @@ public final class Step {
 
     /**
      * The stages as they complete, in completion order, one item a stage, bound to the pair of events around it.
-     * Subscribe before {@link #result}: a step without observers records no timing events, and may run as a graph.
-     * Items arrive on threads of the device, one at a time; the buffer is bounded by the number of stages.
+     * Subscribe before {@link #result}: a step without observers times nothing but the transfers that it begins for the
+     * next, which may be observed; and it may run as a graph. Items arrive on threads of the device, one at a time; the
+     * buffer is bounded by the number of stages.
      */
     public Multi<StageCompleted> stages() {
         return stages;

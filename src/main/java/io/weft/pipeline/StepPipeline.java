@@ -304,13 +304,22 @@ public final class StepPipeline {
         private void tellWhen(Event reached, PlannedStage planned, EventPool pool) {
             reached.onReached(error -> {
                 if (error == null) {
-                    long start = startMark(pool, planned.index()).nanosSince(origin);
-                    emit(new StageTiming(
-                            planned, start, endMark(pool, planned.index()).nanosSince(origin)));
+                    tell(planned, pool);
                 } else {
                     observers.forEach(observer -> observer.fail(error));
                 }
             });
+        }
+
+        /** Whoever waits for all stages must not wait for one that cannot be told. */
+        private void tell(PlannedStage planned, EventPool pool) {
+            try {
+                long start = startMark(pool, planned.index()).nanosSince(origin);
+                emit(new StageTiming(
+                        planned, start, endMark(pool, planned.index()).nanosSince(origin)));
+            } catch (RuntimeException e) {
+                observers.forEach(observer -> observer.fail(e));
+            }
         }
 
         private void emit(StageTiming timing) {
