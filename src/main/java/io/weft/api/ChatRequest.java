@@ -27,11 +27,15 @@ record ChatRequest(
 
         @Nullable Map<String, Object> chatTemplateKwargs,
         @Nullable @Schema(implementation = Object[].class) JsonNode tools,
-        @Nullable @Schema(implementation = Object.class) JsonNode responseFormat,
+        @Nullable @Schema(hidden = true) JsonNode functions,
+        @Nullable @Schema(hidden = true) JsonNode modalities,
+        @Nullable @Schema(hidden = true) JsonNode chatTemplate,
+        @JsonUnwrapped UnsupportedFields unsupported,
         @JsonUnwrapped @Valid GenerationFields fields) {
 
     void check() {
         fields.check();
+        unsupported.check();
         OptionalInt asked = fields.askedTokens();
         if (asked.isPresent() && asked.getAsInt() == 0) {
             throw ApiError.badField("max_tokens", "max_tokens is 0, must be at least 1.")
@@ -49,14 +53,17 @@ record ChatRequest(
                                     .formatted(tools.size()))
                     .exception();
         }
-        if (responseFormat != null && !responseFormat.isNull()) {
-            String type = responseFormat.path("type").asText();
-            if (!type.equals("text")) {
-                throw ApiError.badField(
-                                "response_format",
-                                "response_format.type is \"" + ApiError.shortened(type) + "\", must be \"text\".")
-                        .exception();
-            }
+        UnsupportedFields.requireOff("functions", functions);
+        UnsupportedFields.requireOff("chat_template", chatTemplate);
+        checkModalities();
+    }
+
+    private void checkModalities() {
+        boolean text = modalities != null
+                && modalities.size() == 1
+                && modalities.path(0).asText().equals("text");
+        if (!text) {
+            UnsupportedFields.requireOff("modalities", modalities);
         }
     }
 

@@ -24,10 +24,12 @@ record CompletionRequest(
 
         @Nullable String suffix,
         @Nullable Boolean addSpecialTokens,
+        @JsonUnwrapped UnsupportedFields unsupported,
         @JsonUnwrapped @Valid GenerationFields fields) {
 
     void check() {
         fields.check();
+        unsupported.check();
         if (bestOf != null && bestOf != fields.choicesPerPrompt()) {
             throw ApiError.badField(
                             "best_of", "best_of is " + bestOf + ", must equal n, " + fields.choicesPerPrompt() + ".")

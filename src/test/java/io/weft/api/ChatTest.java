@@ -88,6 +88,17 @@ class ChatTest {
     }
 
     @Test
+    void whatIsNotSupportedMayBeOff() throws Exception {
+        String off = ",\"functions\":[],\"modalities\":[\"text\"],\"chat_template\":null,\"tools\":[],"
+                + "\"response_format\":{\"type\":\"text\"},\"min_tokens\":0";
+
+        assertThat(api.answer(PATH, "{" + MESSAGES + ",\"max_tokens\":3" + off + "}")
+                        .path("choices"))
+                .isEqualTo(
+                        api.answer(PATH, "{" + MESSAGES + ",\"max_tokens\":3}").path("choices"));
+    }
+
+    @Test
     void textPartsAreOneText() throws Exception {
         String parts =
                 "\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"The \"},{\"type\":\"text\",\"text\":\"king\"}]}]";

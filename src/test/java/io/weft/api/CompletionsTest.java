@@ -126,6 +126,18 @@ class CompletionsTest {
         assertThat(answer.at("/usage/completion_tokens").intValue()).isBetween(1, 16);
     }
 
+    @Test
+    void whatIsNotSupportedMayBeOff() throws Exception {
+        String off = """
+                {"prompt":"The king","response_format":{"type":"text"},"guided_json":null,"guided_choice":[],
+                 "guided_regex":"","guided_grammar":null,"min_tokens":0,"stop_token_ids":[],"allowed_token_ids":null,
+                 "bad_words":[],"include_stop_str_in_output":false}
+                """;
+
+        assertThat(api.answer(PATH, off).path("choices"))
+                .isEqualTo(api.answer(PATH, "{\"prompt\":\"The king\"}").path("choices"));
+    }
+
     /** Sampling, several choices, several prompts, echo, stops: what is streamed is what is answered at once. */
     @ParameterizedTest
     @ValueSource(

@@ -120,6 +120,17 @@ class MistakesTest {
             {'prompt':'a','stream_options':'x'}             | stream_options     | stream_options is 'x', must be an object.
             {'prompt':'a','echo':'x'}                       | echo               | echo is 'x', must be true or false.
             {'prompt':'a','suffix':'b'}                     | suffix             | suffix is given, but text cannot be inserted before it.
+            {'prompt':'a','response_format':{'type':'json_object'}} | response_format | response_format.type is 'json_object', must be 'text'.
+            {'prompt':'a','response_format':'json'}         | response_format    | response_format is 'json', must be left out: it is not supported.
+            {'prompt':'a','guided_json':{'type':'object'}}  | guided_json        | guided_json is an object of 1, must be left out: it is not supported.
+            {'prompt':'a','guided_choice':['x','y']}        | guided_choice      | guided_choice is a list of 2, must be left out: it is not supported.
+            {'prompt':'a','guided_regex':'x+'}              | guided_regex       | guided_regex is 'x+', must be left out: it is not supported.
+            {'prompt':'a','guided_grammar':'root ::= x'}    | guided_grammar     | guided_grammar is 'root ::= x', must be left out: it is not supported.
+            {'prompt':'a','min_tokens':5}                   | min_tokens         | min_tokens is 5, must be left out: it is not supported.
+            {'prompt':'a','stop_token_ids':[5]}             | stop_token_ids     | stop_token_ids is a list of 1, must be left out: it is not supported.
+            {'prompt':'a','allowed_token_ids':[5]}          | allowed_token_ids  | allowed_token_ids is a list of 1, must be left out: it is not supported.
+            {'prompt':'a','bad_words':['x']}                | bad_words          | bad_words is a list of 1, must be left out: it is not supported.
+            {'prompt':'a','include_stop_str_in_output':true} | include_stop_str_in_output | include_stop_str_in_output is true, must be left out: it is not supported.
             {'prompt':'a','model':5}                        | model              | model is 5, must be a string.
             {'prompt':'a','temperature':3,'top_p':7}        | temperature        | temperature is 3.0, must be less than or equal to 2. top_p is 7.0, must be less than or equal to 1.
             """)
@@ -153,6 +164,11 @@ class MistakesTest {
             {'messages':[{'role':'user','content':'a'}],'logprobs':true,'top_logprobs':21} | top_logprobs                | top_logprobs is 21, must be less than or equal to 20.
             {'messages':[{'role':'user','content':'a'}],'tools':[{'type':'function'}]}     | tools                       | tools has 1 elements, must be empty: calling tools is not supported.
             {'messages':[{'role':'user','content':'a'}],'response_format':{'type':'json_object'}} | response_format      | response_format.type is 'json_object', must be 'text'.
+            {'messages':[{'role':'user','content':'a'}],'functions':[{'name':'f'}]}        | functions                   | functions is a list of 1, must be left out: it is not supported.
+            {'messages':[{'role':'user','content':'a'}],'modalities':['text','audio']}     | modalities                  | modalities is a list of 2, must be left out: it is not supported.
+            {'messages':[{'role':'user','content':'a'}],'chat_template':'{{ x }}'}         | chat_template               | chat_template is '{{ x }}', must be left out: it is not supported.
+            {'messages':[{'role':'user','content':'a'}],'guided_choice':['x']}             | guided_choice               | guided_choice is a list of 1, must be left out: it is not supported.
+            {'messages':[{'role':'user','content':'a'}],'min_tokens':1}                    | min_tokens                  | min_tokens is 1, must be left out: it is not supported.
             """)
     void chats(String body, String param, String message) throws Exception {
         HttpResponse<String> response = api.post("/v1/chat/completions", body.replace('\'', '"'));
