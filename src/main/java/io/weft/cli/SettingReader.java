@@ -31,6 +31,20 @@ final class SettingReader {
         return config.getOptionalValue(key, String.class).map(String::strip).filter(value -> !value.isEmpty());
     }
 
+    /**
+     * A secret that protects something: nobody means none by an empty one.
+     *
+     * @throws SettingException if it is set, but blank
+     */
+    Optional<String> secret(String key) {
+        Optional<String> value = text(key);
+        String set = config.getConfigValue(key).getValue();
+        if (value.isEmpty() && set != null) {
+            throw new SettingException(key, set, "more than blanks, or not be set at all");
+        }
+        return value;
+    }
+
     String text(String key, String fallback) {
         return text(key).orElse(fallback);
     }

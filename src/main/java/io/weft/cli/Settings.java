@@ -125,7 +125,7 @@ record Settings(
     static Settings read(Config config) {
         SettingReader reader = new SettingReader(config);
         // Quarkus reads these two; but its complaints are forty lines long.
-        reader.integer("quarkus.http.port", 8080, 0, 65_535);
+        int apiPort = reader.integer("quarkus.http.port", 8080, 0, 65_535);
         reader.duration("weft.drain-timeout", Duration.ofSeconds(30));
         int processors = Runtime.getRuntime().availableProcessors();
         int blockTokens = reader.integer("weft.block-tokens", 16, 1, 4096);
@@ -160,8 +160,8 @@ record Settings(
                         "weft.profile-directory",
                         Path.of(System.getProperty("user.home"), ".cache", "weft", "profiles")
                                 .toString())),
-                reader.text("weft.api-key"),
-                port(reader, "weft.management-port"),
+                reader.secret("weft.api-key"),
+                managementPort(reader, apiPort),
                 reader.duration("weft.liveness-stall", Duration.ofSeconds(60)),
                 RequestDefaults.read(reader));
     }
@@ -218,8 +218,13 @@ record Settings(
         }
     }
 
-    private static OptionalInt port(SettingReader reader, String key) {
+    private static OptionalInt managementPort(SettingReader reader, int apiPort) {
+        String key = "weft.management-port";
         int port = reader.integer(key, 0, 1, 65_535);
+        if (port != 0 && port == apiPort) {
+            // The server would open it first, and be open when the other fails.
+            throw new SettingException(key, "" + port, "another port than the API's (quarkus.http.port)");
+        }
         return port == 0 ? OptionalInt.empty() : OptionalInt.of(port);
     }
 

@@ -3,12 +3,15 @@ package io.weft.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.smallrye.config.EnvConfigSource;
 import io.smallrye.config.PropertiesConfigSource;
 import io.smallrye.config.SmallRyeConfigBuilder;
 import java.util.Map;
+import org.eclipse.microprofile.config.Config;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class SettingsTest {
     private static Settings read(Map<String, String> properties) {
@@ -57,7 +60,8 @@ class SettingsTest {
                 "weft.cpu.link-gbps | 0 | a number above 0",
                 "weft.cpu.link-gbps | NaN | a number above 0",
                 "weft.drain-timeout | soon | a duration such as 30s",
-                "weft.chunk-tokens | 0 | a whole number from 1"
+                "weft.chunk-tokens | 0 | a whole number from 1",
+                "weft.management-port | 8080 | another port than the API's (quarkus.http.port)"
             })
     void namesKeyValueAndWhatIsAllowed(String key, String value, String allowed) {
         assertThatThrownBy(() -> read(Map.of(key, value)))
@@ -65,5 +69,35 @@ class SettingsTest {
                 .hasMessageContaining(key)
                 .hasMessageContaining("\"" + value + "\"")
                 .hasMessageContaining(allowed);
+    }
+
+    @Test
+    void theManagementPortDiffersFromTheOneThatIsSet() {
+        assertThat(read(Map.of("quarkus.http.port", "9000", "weft.management-port", "8080"))
+                        .managementPort())
+                .hasValue(8080);
+        assertThatThrownBy(() -> read(Map.of("quarkus.http.port", "9000", "weft.management-port", "9000")))
+                .isInstanceOf(SettingException.class)
+                .hasMessageContaining("weft.management-port is \"9000\"");
+    }
+
+    /** Who sets a key means to have one: a server that is open to all is no answer to an empty variable. */
+    @ParameterizedTest
+    @ValueSource(strings = {"", "  "})
+    void anApiKeyIsNotBlank(String key) {
+        Config environment = new SmallRyeConfigBuilder()
+                .withSources(new EnvConfigSource(Map.of("WEFT_API_KEY", key), 300))
+                .build();
+
+        assertThatThrownBy(() -> Settings.read(environment))
+                .isInstanceOf(SettingException.class)
+                .hasMessage("weft.api-key is \"%s\", must be more than blanks, or not be set at all", key);
+        assertThatThrownBy(() -> read(Map.of("weft.api-key", key))).isInstanceOf(SettingException.class);
+    }
+
+    @Test
+    void withoutAnApiKeyNoneIsAskedFor() {
+        assertThat(read(Map.of()).apiKey()).isEmpty();
+        assertThat(read(Map.of("weft.api-key", "k")).apiKey()).hasValue("k");
     }
 }
