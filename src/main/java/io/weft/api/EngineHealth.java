@@ -59,7 +59,7 @@ class EngineHealth {
     private HealthCheckResponse readyNow() {
         EngineStatus status = engine.status();
         boolean ready = switch (status) {
-            case EngineStatus.Serving serving -> serving.waiting() < serving.queueLimit();
+            case EngineStatus.Serving serving -> serving.room() > 0;
             case EngineStatus.Starting starting -> false;
             case EngineStatus.Draining draining -> false;
             case EngineStatus.Failed failed -> false;

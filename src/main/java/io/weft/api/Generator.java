@@ -52,14 +52,20 @@ class Generator {
         };
     }
 
-    /** Checks that a request does not ask for too many choices. */
+    /** Checks that a request does not ask for too many choices, or for more than can ever run and wait. */
     void requireChoices(int prompts, GenerationFields fields) {
         long choices = (long) prompts * fields.choicesPerPrompt();
+        String asked = "n is %d for each of the prompts, %d: that makes %d choices, there may be %%s at most."
+                .formatted(fields.choicesPerPrompt(), prompts, choices);
         if (choices > settings.maxChoices()) {
+            throw ApiError.badField("n", asked.formatted(settings.maxChoices())).exception();
+        }
+        if (engine.status() instanceof EngineStatus.Serving serving
+                && choices > (long) serving.seats() + serving.queueLimit()) {
             throw ApiError.badField(
                             "n",
-                            "n is %d for each of the prompts, %d: that makes %d choices, there may be %d at most."
-                                    .formatted(fields.choicesPerPrompt(), prompts, choices, settings.maxChoices()))
+                            asked.formatted("%d that run (weft.max-sequences) and %d that wait (weft.queue-limit)"
+                                    .formatted(serving.seats(), serving.queueLimit())))
                     .exception();
         }
     }

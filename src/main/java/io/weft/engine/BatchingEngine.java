@@ -58,7 +58,10 @@ public final class BatchingEngine implements Engine, AutoCloseable {
     /** Changed by the engine's thread, under {@link #lock}. */
     private final List<ActiveRequest> running = new ArrayList<>();
 
-    /** The request that did not fit last; it need not be tried again until the cache's usage has changed. */
+    /**
+     * The request that did not fit last; it need not be tried again until the cache's usage has changed. Guarded by
+     * {@link #lock}.
+     */
     private @Nullable ActiveRequest refused;
 
     private @Nullable CacheUsage refusedAt;
@@ -75,7 +78,7 @@ public final class BatchingEngine implements Engine, AutoCloseable {
     private sealed interface Phase {
         record Loading(String what) implements Phase {}
 
-        record Serving(ServedModel model) implements Phase {}
+        record Serving(ServedModel model, int seats) implements Phase {}
 
         record Draining(ServedModel model) implements Phase {}
 
@@ -87,7 +90,7 @@ public final class BatchingEngine implements Engine, AutoCloseable {
     /**
      * Starts the engine's thread, which loads the model.
      *
-     * @param queueLimit requests that may wait
+     * @param queueLimit requests that may wait beside those that run
      */
     public BatchingEngine(Loader loader, int queueLimit) {
         if (queueLimit < 1) {
@@ -137,11 +140,11 @@ public final class BatchingEngine implements Engine, AutoCloseable {
             case Phase.Draining draining -> Optional.of(new Reason.Unavailable("shutting down", RETRY_AFTER));
             case Phase.Stopped stopped -> Optional.of(new Reason.Unavailable("shutting down", RETRY_AFTER));
             case Phase.Failed failed -> Optional.of(new Reason.Unavailable("out of order", RETRY_AFTER));
-            case Phase.Serving(ServedModel model) -> unservable(request, model);
+            case Phase.Serving(ServedModel model, int seats) -> unservable(request, model, seats);
         };
     }
 
-    private Optional<Reason> unservable(GenerationRequest request, ServedModel model) {
+    private Optional<Reason> unservable(GenerationRequest request, ServedModel model, int seats) {
         int promptTokens = request.promptTokens().size();
         if ((long) promptTokens + request.maxNewTokens() > model.contextTokens()) {
             return Optional.of(new Reason.ContextTooLong(promptTokens, request.maxNewTokens(), model.contextTokens()));
@@ -152,9 +155,17 @@ public final class BatchingEngine implements Engine, AutoCloseable {
         if (unknown.isPresent()) {
             return unknown;
         }
-        return waiting.size() >= queueLimit
-                ? Optional.of(new Reason.QueueFull(queueLimit, RETRY_AFTER))
-                : Optional.empty();
+        return room(seats) > 0 ? Optional.empty() : Optional.of(new Reason.QueueFull(queueLimit, RETRY_AFTER));
+    }
+
+    /**
+     * Requests that may still come: those that are to wait, and those that will run once the step at hand has ended. A
+     * free seat is none while the cache has no room for the next request.
+     */
+    private int room(int seats) {
+        boolean cacheIsFull = refused != null && refused == waiting.peekFirst();
+        int free = cacheIsFull ? 0 : Math.max(0, seats - running.size());
+        return Math.max(0, queueLimit + free - waiting.size());
     }
 
     private static Optional<Reason> unknownToken(String field, Iterable<Integer> tokens, ServedModel model) {
@@ -173,8 +184,9 @@ public final class BatchingEngine implements Engine, AutoCloseable {
             Duration sinceLastTick = Duration.ofNanos(System.nanoTime() - lastTickNanos);
             return switch (phase) {
                 case Phase.Loading(String what) -> new EngineStatus.Starting(what);
-                case Phase.Serving serving ->
-                    new EngineStatus.Serving(running.size(), waiting.size(), queueLimit, sinceLastTick);
+                case Phase.Serving(ServedModel model, int seats) ->
+                    new EngineStatus.Serving(
+                            running.size(), waiting.size(), seats, queueLimit, room(seats), sinceLastTick);
                 case Phase.Draining draining ->
                     new EngineStatus.Draining(running.size() + waiting.size(), sinceLastTick);
                 case Phase.Stopped stopped -> new EngineStatus.Draining(0, sinceLastTick);
@@ -190,7 +202,7 @@ public final class BatchingEngine implements Engine, AutoCloseable {
         lock.lock();
         try {
             return switch (phase) {
-                case Phase.Serving(ServedModel model) -> model;
+                case Phase.Serving serving -> serving.model();
                 case Phase.Draining(ServedModel model) -> model;
                 case Phase.Loading loading -> throw new IllegalStateException("the model is loading");
                 case Phase.Stopped stopped -> throw new IllegalStateException("the engine has stopped");
@@ -224,8 +236,8 @@ public final class BatchingEngine implements Engine, AutoCloseable {
     public void drain(Duration timeout) throws InterruptedException {
         lock.lockInterruptibly();
         try {
-            if (phase instanceof Phase.Serving(ServedModel model)) {
-                phase = new Phase.Draining(model);
+            if (phase instanceof Phase.Serving serving) {
+                phase = new Phase.Draining(serving.model());
             }
             long nanosLeft = timeout.toNanos();
             while (nanosLeft > 0 && !(running.isEmpty() && waiting.isEmpty())) {
@@ -263,7 +275,8 @@ public final class BatchingEngine implements Engine, AutoCloseable {
 
     private void run() {
         try (EngineRuntime runtime = loader.load(this::loading)) {
-            if (enter(new Phase.Serving(runtime.model()))) {
+            int seats = runtime.pipeline().limits().sequences();
+            if (enter(new Phase.Serving(runtime.model(), seats))) {
                 serve(runtime);
             }
             failAll(new RequestRejectedException(new Reason.Unavailable("shutting down", RETRY_AFTER)));

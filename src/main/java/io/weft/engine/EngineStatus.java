@@ -16,10 +16,13 @@ public sealed interface EngineStatus {
      *
      * @param running requests in the batch
      * @param waiting requests in the queue
-     * @param queueLimit requests the queue takes
+     * @param seats requests that may be in the batch
+     * @param queueLimit requests the queue takes beside them
+     * @param room requests that would be taken now
      * @param sinceLastTick time since the step loop last went round; it also ticks when idle
      */
-    record Serving(int running, int waiting, int queueLimit, Duration sinceLastTick) implements EngineStatus {}
+    record Serving(int running, int waiting, int seats, int queueLimit, int room, Duration sinceLastTick)
+            implements EngineStatus {}
 
     /** Running requests are finished, new ones are refused. */
     record Draining(int running, Duration sinceLastTick) implements EngineStatus {}

@@ -126,9 +126,26 @@ class StrictServiceTest {
                 .isEqualTo(200);
     }
 
-    /** One more than runs may wait; who comes then is told when to come again. */
+    /** As many as run and wait fit an idle service; more never will, so that trying again is no use. */
     @Test
     @Order(4)
+    void choicesThatRunAndWait() throws Exception {
+        String request = "{\"prompt\":[5],\"max_tokens\":1,\"n\":%d}";
+        int most = TestService.SEQUENCES + 1;
+
+        HttpResponse<String> taken = api.post("/v1/completions", request.formatted(most), KEY);
+        HttpResponse<String> refused = api.post("/v1/completions", request.formatted(most + 1), KEY);
+
+        assertThat(taken.statusCode()).as(taken.body()).isEqualTo(200);
+        assertThat(refused.statusCode()).isEqualTo(400);
+        assertThat(ApiClient.json(refused.body()).at("/error/message").textValue())
+                .isEqualTo("n is 10 for each of the prompts, 1: that makes 10 choices, there may be"
+                        + " 8 that run (weft.max-sequences) and 1 that wait (weft.queue-limit) at most.");
+    }
+
+    /** One more than runs may wait; who comes then is told when to come again. */
+    @Test
+    @Order(5)
     void aFullQueue() throws Exception {
         List<CompletableFuture<HttpResponse<String>>> admitted = new ArrayList<>();
         while (admitted.size() < TestService.SEQUENCES) {
@@ -161,7 +178,7 @@ class StrictServiceTest {
     }
 
     @Test
-    @Order(5)
+    @Order(6)
     void itDrains() throws Exception {
         service.batchingEngine().drain(Duration.ofSeconds(60));
 

@@ -597,6 +597,48 @@ class BatchingEngineTest {
         assertThat(served).isBetween(1, 39);
     }
 
+    /** Requests are admitted between steps: what comes during one, and has a seat, is not in the queue's way. */
+    @Test
+    void freeSeatsAreNoPartOfTheQueue() throws Exception {
+        CountDownLatch stepping = new CountDownLatch(1);
+        CountDownLatch goOn = new CountDownLatch(1);
+        observer = new StepObserver() {
+            @Override
+            public boolean timesNextStep() {
+                stepping.countDown();
+                try {
+                    return !goOn.await(60, TimeUnit.SECONDS);
+                } catch (InterruptedException e) {
+                    throw new IllegalStateException(e);
+                }
+            }
+
+            @Override
+            public void stepped(StepPlan plan, long nanos, Optional<Timeline> measured) {}
+        };
+        start(2);
+        List<CompletableFuture<List<GenerationEvent>>> outcomes = new ArrayList<>();
+        outcomes.add(outcome());
+        assertThat(stepping.await(60, TimeUnit.SECONDS)).isTrue();
+
+        // Three seats of four are free, and two may wait.
+        IntStream.range(0, 5).forEach(i -> outcomes.add(outcome()));
+
+        assertThat(engine.status())
+                .isInstanceOfSatisfying(
+                        EngineStatus.Serving.class,
+                        serving -> assertThat(serving.room()).isZero());
+        assertThat(rejection(greedy(prompt(8), 4))).isInstanceOf(Reason.QueueFull.class);
+        goOn.countDown();
+        for (CompletableFuture<List<GenerationEvent>> outcome : outcomes) {
+            assertThat(tokens(outcome.get(60, TimeUnit.SECONDS))).hasSize(4);
+        }
+    }
+
+    private CompletableFuture<List<GenerationEvent>> outcome() {
+        return engine.generate(greedy(prompt(8), 4)).collect().asList().subscribeAsCompletionStage();
+    }
+
     @Test
     void drainingEndsWhatRunsAndRefusesWhatIsNew() throws InterruptedException {
         start(64);
