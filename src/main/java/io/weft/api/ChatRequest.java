@@ -13,6 +13,7 @@ import jakarta.validation.constraints.NotNull;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
+import java.util.OptionalLong;
 import org.eclipse.microprofile.openapi.annotations.media.Schema;
 import org.jspecify.annotations.Nullable;
 
@@ -36,8 +37,8 @@ record ChatRequest(
     void check() {
         fields.check();
         unsupported.check();
-        OptionalInt asked = fields.askedTokens();
-        if (asked.isPresent() && asked.getAsInt() == 0) {
+        OptionalLong asked = fields.askedTokens();
+        if (asked.isPresent() && asked.getAsLong() == 0) {
             throw ApiError.badField("max_tokens", "max_tokens is 0, must be at least 1.")
                     .exception();
         }

@@ -1,6 +1,7 @@
 package io.weft.api;
 
 import com.fasterxml.jackson.core.JsonLocation;
+import com.fasterxml.jackson.core.JsonParseException;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.DatabindException;
 import com.fasterxml.jackson.databind.JsonMappingException;
@@ -133,6 +134,10 @@ final class Errors {
     }
 
     private static ApiError json(JsonProcessingException failure) {
+        if (failure.getCause() instanceof JsonParseException syntax) {
+            // Found while a field was read, but it is not the field's fault.
+            return json(syntax);
+        }
         String message = firstLine(failure.getOriginalMessage());
         if (!(failure instanceof DatabindException databind)) {
             return malformed(message, failure.getLocation());
@@ -155,7 +160,11 @@ final class Errors {
         String place = location == null || location.getLineNr() < 1
                 ? ""
                 : " at line %d, column %d".formatted(location.getLineNr(), location.getColumnNr());
-        return ApiError.malformed("The body is not JSON: " + found + place + ".");
+        return ApiError.malformed(
+                (found.startsWith("Invalid UTF-8") ? "The body is not UTF-8: " : "The body is not JSON: ")
+                        + found
+                        + place
+                        + ".");
     }
 
     private static String field(List<JsonMappingException.Reference> path) {

@@ -5,6 +5,8 @@ import com.fasterxml.jackson.databind.PropertyNamingStrategies.SnakeCaseStrategy
 import com.fasterxml.jackson.databind.annotation.JsonNaming;
 import io.weft.engine.GenerationRequest;
 import io.weft.engine.GenerationRequest.EndTokens;
+import io.weft.engine.RequestRejectedException;
+import io.weft.engine.RequestRejectedException.Reason;
 import io.weft.engine.SamplingParameters;
 import io.weft.engine.ServedModel;
 import io.weft.text.Tokenizer.SpecialTokens;
@@ -19,6 +21,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.OptionalLong;
 import java.util.concurrent.ThreadLocalRandom;
 import org.jspecify.annotations.Nullable;
 
@@ -26,8 +29,8 @@ import org.jspecify.annotations.Nullable;
 @JsonNaming(SnakeCaseStrategy.class)
 record GenerationFields(
         @Nullable String model,
-        @Nullable @Min(0) Integer maxTokens,
-        @Nullable @Min(0) Integer maxCompletionTokens,
+        @Nullable @Min(0) Long maxTokens,
+        @Nullable @Min(0) Long maxCompletionTokens,
         @Nullable @DecimalMin("0") @DecimalMax("2") Double temperature,
 
         @Nullable @DecimalMin(value = "0", inclusive = false) @DecimalMax("1")
@@ -129,19 +132,30 @@ record GenerationFields(
     }
 
     /** The limit of completion tokens that was asked for. */
-    OptionalInt askedTokens() {
+    OptionalLong askedTokens() {
         if (maxCompletionTokens != null) {
-            return OptionalInt.of(maxCompletionTokens);
+            return OptionalLong.of(maxCompletionTokens);
         }
-        return maxTokens == null ? OptionalInt.empty() : OptionalInt.of(maxTokens);
+        return maxTokens == null ? OptionalLong.empty() : OptionalLong.of(maxTokens);
     }
 
     /**
      * The limit of completion tokens: what was asked for, else what is set, else {@code fallback}; the last two never
      * beyond the context.
+     *
+     * @throws RequestRejectedException for more than the engine can be asked for; it refuses by itself what is beyond
+     *     the context
      */
     int newTokens(int promptTokens, int contextTokens, OptionalInt set, int fallback) {
-        return askedTokens().orElseGet(() -> Math.max(1, Math.min(set.orElse(fallback), contextTokens - promptTokens)));
+        OptionalLong asked = askedTokens();
+        if (asked.isEmpty()) {
+            return Math.max(1, Math.min(set.orElse(fallback), contextTokens - promptTokens));
+        }
+        if (asked.getAsLong() > Integer.MAX_VALUE) {
+            throw new RequestRejectedException(
+                    new Reason.ContextTooLong(promptTokens, asked.getAsLong(), contextTokens));
+        }
+        return (int) asked.getAsLong();
     }
 
     /** A seed for the first choice; those that follow count up. */

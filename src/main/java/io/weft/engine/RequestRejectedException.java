@@ -1,5 +1,6 @@
 package io.weft.engine;
 
+import java.math.BigInteger;
 import java.time.Duration;
 
 /** A request cannot be served. The message names field, value and limit. */
@@ -24,11 +25,15 @@ public final class RequestRejectedException extends RuntimeException {
         String message();
 
         /** Prompt and completion do not fit the context. */
-        record ContextTooLong(int promptTokens, int maxNewTokens, int contextTokens) implements Reason {
+        record ContextTooLong(int promptTokens, long maxNewTokens, int contextTokens) implements Reason {
             @Override
             public String message() {
                 return "This model's context is %d tokens, but %d were asked for: %d in the prompt and %d for the completion (max_tokens)."
-                        .formatted(contextTokens, (long) promptTokens + maxNewTokens, promptTokens, maxNewTokens);
+                        .formatted(
+                                contextTokens,
+                                BigInteger.valueOf(maxNewTokens).add(BigInteger.valueOf(promptTokens)),
+                                promptTokens,
+                                maxNewTokens);
             }
         }
 

@@ -45,6 +45,14 @@ record ApiClient(URI root, HttpClient http) {
         return http.send(posting(path, body, headers), BodyHandlers.ofString());
     }
 
+    HttpResponse<String> postBytes(String path, byte[] body) throws IOException, InterruptedException {
+        return http.send(
+                request(path, "Content-Type", "application/json")
+                        .POST(BodyPublishers.ofByteArray(body))
+                        .build(),
+                BodyHandlers.ofString());
+    }
+
     CompletableFuture<HttpResponse<String>> postAsync(String path, String body, String... headers) {
         return http.sendAsync(posting(path, body, headers), BodyHandlers.ofString());
     }

@@ -22,6 +22,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What is wrong is told: the field, its value, the limit; and it is never the service's fault. */
 @QuarkusTest
@@ -82,7 +83,7 @@ class MistakesTest {
             {'prompt':'a','max_tokens':true}                | max_tokens         | max_tokens is a boolean, must be a whole number.
             {'prompt':'a','max_tokens':{}}                  | max_tokens         | max_tokens is an object, must be a whole number.
             {'prompt':'a','max_tokens':[5]}                 | max_tokens         | max_tokens is a list, must be a whole number.
-            {'prompt':'a','max_tokens':99999999999}         | max_tokens         | max_tokens is 99999999999, must be from -2147483648 to 2147483647.
+            {'prompt':'a','top_k':99999999999}              | top_k              | top_k is 99999999999, must be from -2147483648 to 2147483647.
             {'prompt':'a','max_completion_tokens':-7}       | max_completion_tokens | max_completion_tokens is -7, must be greater than or equal to 0.
             {'prompt':'a','temperature':2.5}                | temperature        | temperature is 2.5, must be less than or equal to 2.
             {'prompt':'a','temperature':-0.1}               | temperature        | temperature is -0.1, must be greater than or equal to 0.
@@ -188,6 +189,7 @@ class MistakesTest {
             {prompt:'a'}              | Unexpected character
             {'prompt':'a',}           | Unexpected character
             {'prompt':NaN}            | NaN
+            {'prompt':[1,             | Unexpected end-of-input
             <a/>                      | Unexpected character
             """)
     void malformedJson(String body, String cause) throws Exception {
@@ -245,6 +247,8 @@ class MistakesTest {
         "'{\"prompt\":\"a\",\"max_tokens\":511}', 513",
         "'{\"prompt\":\"a\",\"max_tokens\":511,\"stream\":true}', 513",
         "'{\"prompt\":\"a\",\"max_tokens\":2147483647}', 2147483649",
+        "'{\"prompt\":\"a\",\"max_tokens\":1000000000000}', 1000000000002",
+        "'{\"prompt\":\"a\",\"max_completion_tokens\":9223372036854775807,\"stream\":true}', 9223372036854775809",
     })
     void moreThanTheContext(String body, String asked) throws Exception {
         HttpResponse<String> response = api.post("/v1/completions", body);
@@ -281,12 +285,34 @@ class MistakesTest {
         assertThat(error(response).path("message").textValue()).contains("application/json");
     }
 
-    @Test
-    void aContentTypeThatIsNone() throws Exception {
-        HttpResponse<String> response = api.post("/v1/completions", "{\"prompt\":\"a\"}", "Content-Type", "???");
+    @ParameterizedTest
+    @ValueSource(strings = {"???", "", " "})
+    void aContentTypeThatIsNone(String type) throws Exception {
+        HttpResponse<String> response = api.post("/v1/completions", "{\"prompt\":\"a\"}", "Content-Type", type);
 
         assertThat(response.statusCode()).isBetween(400, 415);
         error(response);
+    }
+
+    /** Bytes as they may come from Latin-1, and an encoded surrogate; in a prompt, a list, a chat and a name. */
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', quoteCharacter = '~', textBlock = """
+            /v1/completions      | {'prompt':'caf\u00e9'}
+            /v1/completions      | {'prompt':['caf\u00e9']}
+            /v1/completions      | {'prompt':'\u00ed\u00a0\u0080'}
+            /v1/completions      | {'pr\u00ffompt':'a'}
+            /v1/chat/completions | {'messages':[{'role':'user','content':'caf\u00e9'}]}
+            """)
+    void bytesThatAreNoUtf8(String path, String body) throws Exception {
+        byte[] bytes = body.replace('\'', '"').getBytes(StandardCharsets.ISO_8859_1);
+
+        HttpResponse<String> response = api.postBytes(path, bytes);
+
+        assertThat(response.statusCode()).as(response.body()).isEqualTo(400);
+        JsonNode error = error(response);
+        assertThat(error.path("message").textValue()).startsWith("The body is not UTF-8: Invalid UTF-8 ");
+        assertThat(error.path("param").isNull()).isTrue();
+        assertThat(error.path("code").textValue()).isEqualTo("malformed_json");
     }
 
     @Test
