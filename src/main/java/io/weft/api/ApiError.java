@@ -66,6 +66,16 @@ record ApiError(
         return invalid(413, "The body is larger than %,d bytes.".formatted(limitBytes), null, "body_too_large");
     }
 
+    /** A text that need not be made into tokens to see that it does not fit. */
+    static ApiError promptTooLong(String name, int leastTokens, int contextTokens) {
+        return invalid(
+                400,
+                "This model's context is %d tokens, but %s has at least %d."
+                        .formatted(contextTokens, name, leastTokens),
+                null,
+                "context_length_exceeded");
+    }
+
     static ApiError malformed(String message) {
         return invalid(400, message, null, "malformed_json");
     }

@@ -5,6 +5,7 @@ import io.vertx.ext.web.RoutingContext;
 import io.weft.engine.GenerationRequest;
 import io.weft.engine.ServedModel;
 import io.weft.text.ChatTemplate;
+import io.weft.text.PromptPart;
 import io.weft.text.Tokenizer;
 import jakarta.validation.Valid;
 import jakarta.validation.constraints.NotNull;
@@ -54,8 +55,9 @@ class ChatResource {
         request.check();
         ServedModel model = generator.model(request.fields().model());
         generator.requireChoices(1, request.fields());
-        List<Integer> tokens =
-                tokenizer.encode(template(tokenizer).render(request.conversation(), request.templateVariables()));
+        List<PromptPart> prompt = template(tokenizer).render(request.conversation(), request.templateVariables());
+        Generator.requireRoom("the chat", tokenizer.leastTokens(prompt), model);
+        List<Integer> tokens = tokenizer.encode(prompt);
         long seed = request.fields().firstSeed(settings);
         List<Choice> choices = IntStream.range(0, request.fields().choicesPerPrompt())
                 .mapToObj(index -> choice(index, request, model, tokens, seed + index))

@@ -62,9 +62,10 @@ class CompletionsResource {
         long seed = request.fields().firstSeed(settings);
         int promptTokens = 0;
         for (int prompt = 0; prompt < request.prompt().count(); prompt++) {
+            String name = request.prompt().name(prompt);
+            Generator.requireRoom(name, request.prompt().leastTokens(prompt, tokenizer), model);
             List<Integer> tokens = request.prompt().tokens(prompt, tokenizer, request.addedTokens());
             if (tokens.isEmpty()) {
-                String name = request.prompt().name(prompt);
                 throw ApiError.badField(name, name + " has no tokens, must have at least 1.")
                         .exception();
             }

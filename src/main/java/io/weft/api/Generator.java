@@ -70,6 +70,20 @@ class Generator {
         }
     }
 
+    /**
+     * Checks that a prompt may fit the context, before it is made into tokens: of the largest bodies that takes longer
+     * than all else.
+     *
+     * @param name of the prompt
+     * @param leastTokens that it has
+     */
+    static void requireRoom(String name, int leastTokens, ServedModel model) {
+        if (leastTokens > model.contextTokens()) {
+            throw ApiError.promptTooLong(name, leastTokens, model.contextTokens())
+                    .exception();
+        }
+    }
+
     /** What all choices come to, as it comes. Cancelling it cancels all of them. */
     Multi<Delta> generate(List<Choice> choices) {
         List<Multi<Delta>> streams = choices.stream().map(this::generate).toList();

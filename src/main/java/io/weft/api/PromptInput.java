@@ -26,6 +26,9 @@ sealed interface PromptInput {
     /** Tokens of a prompt. */
     List<Integer> tokens(int prompt, Tokenizer tokenizer, SpecialTokens added);
 
+    /** Tokens that a prompt has at least, told without tokenising it; 0 for one that is tokens already. */
+    int leastTokens(int prompt, Tokenizer tokenizer);
+
     /** Text of a prompt. */
     String text(int prompt, Tokenizer tokenizer, SpecialTokens shown);
 
@@ -39,6 +42,11 @@ sealed interface PromptInput {
         @Override
         public List<Integer> tokens(int prompt, Tokenizer tokenizer, SpecialTokens added) {
             return tokenizer.encode(texts.get(prompt), added);
+        }
+
+        @Override
+        public int leastTokens(int prompt, Tokenizer tokenizer) {
+            return tokenizer.leastTokens(texts.get(prompt));
         }
 
         @Override
@@ -57,6 +65,11 @@ sealed interface PromptInput {
         @Override
         public List<Integer> tokens(int prompt, Tokenizer tokenizer, SpecialTokens added) {
             return prompts.get(prompt);
+        }
+
+        @Override
+        public int leastTokens(int prompt, Tokenizer tokenizer) {
+            return 0;
         }
 
         @Override

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.PropertyNamingStrategies.SnakeCaseStrategy
 import com.fasterxml.jackson.databind.annotation.JsonNaming;
 import io.smallrye.common.annotation.Blocking;
 import io.weft.engine.ServedModel;
+import io.weft.text.PromptPart;
 import io.weft.text.Tokenizer;
 import io.weft.text.Tokenizer.SpecialTokens;
 import jakarta.validation.Valid;
@@ -25,6 +26,9 @@ import org.jspecify.annotations.Nullable;
 @Consumes(MediaType.APPLICATION_JSON)
 @Guarded
 class TokensResource {
+    /** Who counts tokens may have more than fit the context; the largest bodies take longer than all else. */
+    private static final int CONTEXTS_MOST = 4;
+
     private final Generator generator;
     private final Tokenizer tokenizer;
 
@@ -66,14 +70,14 @@ class TokensResource {
     @Blocking
     public Tokens tokenize(@NotNull @Valid TokenizeRequest request) {
         ServedModel model = generator.model(request.model());
-        List<Integer> tokens = tokens(request);
+        List<Integer> tokens = tokens(request, CONTEXTS_MOST * (long) model.contextTokens());
         List<String> pieces = Boolean.TRUE.equals(request.returnTokenStrs())
                 ? tokens.stream().map(tokenizer::piece).toList()
                 : null;
         return new Tokens(tokens.size(), model.contextTokens(), tokens, pieces);
     }
 
-    private List<Integer> tokens(TokenizeRequest request) {
+    private List<Integer> tokens(TokenizeRequest request, long tokensMost) {
         if ((request.prompt() == null) == (request.messages() == null)) {
             throw ApiError.badField("prompt", "Either prompt or messages must be given.")
                     .exception();
@@ -81,11 +85,24 @@ class TokensResource {
         if (request.prompt() != null) {
             SpecialTokens added =
                     Boolean.FALSE.equals(request.addSpecialTokens()) ? SpecialTokens.WITHOUT : SpecialTokens.WITH;
+            requireAtMost(tokensMost, "prompt", tokenizer.leastTokens(request.prompt()));
             return tokenizer.encode(request.prompt(), added);
         }
         Map<String, Object> variables = request.chatTemplateKwargs() == null ? Map.of() : request.chatTemplateKwargs();
-        return tokenizer.encode(
-                ChatResource.template(tokenizer).render(ChatMessage.conversation(request.messages()), variables));
+        List<PromptPart> chat =
+                ChatResource.template(tokenizer).render(ChatMessage.conversation(request.messages()), variables);
+        requireAtMost(tokensMost, "messages", tokenizer.leastTokens(chat));
+        return tokenizer.encode(chat);
+    }
+
+    private static void requireAtMost(long tokensMost, String field, int leastTokens) {
+        if (leastTokens > tokensMost) {
+            throw ApiError.badField(
+                            field,
+                            "%s has at least %d tokens, must have at most %d: %d times the model's context."
+                                    .formatted(field, leastTokens, tokensMost, CONTEXTS_MOST))
+                    .exception();
+        }
     }
 
     @POST

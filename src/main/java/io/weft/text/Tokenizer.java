@@ -1,6 +1,7 @@
 package io.weft.text;
 
 import io.weft.text.TokenizerFile.AddedToken;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.time.Clock;
@@ -15,6 +16,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -25,6 +27,9 @@ import org.jspecify.annotations.Nullable;
  * control token.
  */
 public final class Tokenizer implements AutoCloseable {
+    /** Composing characters makes a text three times shorter, at most. */
+    private static final int NORMALIZED_SHRINK = 3;
+
     private final TokenizerFile file;
     private final TokenDecoder decoder;
     private final BitSet special;
@@ -42,6 +47,9 @@ public final class Tokenizer implements AutoCloseable {
 
     private final List<Integer> after;
 
+    /** Bytes of a text that one token stands for, at most; 0 if there is no bound. */
+    private final int tokenBytesMost;
+
     private @Nullable PlainTextTokenizer plain;
     private boolean closed;
 
@@ -50,6 +58,7 @@ public final class Tokenizer implements AutoCloseable {
         this.library = library;
         this.decoder = TokenDecoder.of(file.decoder());
         this.special = new BitSet(file.vocabulary().size());
+        this.tokenBytesMost = tokenBytesMost(file, decoder);
         String template = config.chatTemplate().orElse("");
         var controlTokens = new HashMap<Character, List<AddedToken>>();
         boolean hides = false;
@@ -92,6 +101,22 @@ public final class Tokenizer implements AutoCloseable {
                             }
                         }));
         this.before = List.copyOf(prefix);
+    }
+
+    /** Tokenizers without a token for each byte leave out spaces, and make one token of all that they do not know. */
+    private static int tokenBytesMost(TokenizerFile file, TokenDecoder decoder) {
+        int longest = file.vocabulary().stream()
+                .filter(Objects::nonNull)
+                .mapToInt(content -> switch (decoder) {
+                    case TokenDecoder.ByteLevel bytes -> bytes.bytes(content).length;
+                    // Spelled as it is too: a text may have U+2581 itself, which is three bytes.
+                    case TokenDecoder.SentencePiece pieces -> content.getBytes(StandardCharsets.UTF_8).length;
+                    case TokenDecoder.Words words -> 0;
+                    case TokenDecoder.Library library -> 0;
+                })
+                .max()
+                .orElse(0);
+        return file.normalizes() ? longest * NORMALIZED_SHRINK : longest;
     }
 
     /** Vocabularies have added tokens for runs of spaces too, and for words. */
@@ -137,6 +162,19 @@ public final class Tokenizer implements AutoCloseable {
     /** Ids below this; the highest id and one. */
     public int size() {
         return file.vocabulary().size();
+    }
+
+    /**
+     * Tokens that a text has at least, told without encoding it, which takes memory and time: its bytes by those that
+     * one token stands for at most. 0 where there is no such bound.
+     */
+    public int leastTokens(String text) {
+        return tokenBytesMost == 0 ? 0 : Math.ceilDiv(text.getBytes(StandardCharsets.UTF_8).length, tokenBytesMost);
+    }
+
+    /** The same for a rendered chat. */
+    public int leastTokens(List<PromptPart> parts) {
+        return leastTokens(parts.stream().map(PromptPart::text).collect(Collectors.joining()));
     }
 
     /** Encodes a user's text; control tokens in it are plain text. */

@@ -267,6 +267,30 @@ class MistakesTest {
         assertThat(error(response).path("code").textValue()).isEqualTo("context_length_exceeded");
     }
 
+    /** The demo's longest token has 15 bytes: what is longer than 512 of them is not made into tokens. */
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', quoteCharacter = '~', textBlock = """
+            /v1/completions      | 7681  | {'prompt':'%s'}                                | This model's context is 512 tokens, but prompt has at least 513.
+            /v1/completions      | 7681  | {'prompt':['a','%s']}                          | This model's context is 512 tokens, but prompt[1] has at least 513.
+            /v1/completions      | 7680  | {'prompt':'%s'}                                | for the completion (max_tokens).
+            /v1/chat/completions | 99999 | {'messages':[{'role':'user','content':'%s'}]}  | This model's context is 512 tokens, but the chat has at least 66
+            /tokenize            | 30721 | {'prompt':'%s'}                                | prompt has at least 2049 tokens, must have at most 2048: 4 times the model's context.
+            /tokenize            | 99999 | {'messages':[{'role':'user','content':'%s'}]}  | messages has at least 66
+            """)
+    void textsThatNeedNotBeReadToBeTooLong(String path, int bytes, String body, String message) throws Exception {
+        HttpResponse<String> response = api.post(path, body.replace('\'', '"').formatted("a".repeat(bytes)));
+
+        assertThat(response.statusCode()).as(response.body()).isEqualTo(400);
+        assertThat(error(response).path("message").textValue()).contains(message);
+    }
+
+    @Test
+    void aTextOfMoreThanTheContextIsStillCounted() throws Exception {
+        JsonNode answer = api.answer("/tokenize", "{\"prompt\":\"" + "a".repeat(30_720) + "\"}");
+
+        assertThat(answer.path("count").intValue()).isGreaterThan(2048);
+    }
+
     @ParameterizedTest
     @CsvSource({"GET, /nope, 404", "GET, /v1/nope, 404", "GET, /v1/models/other, 404", "GET, /v1/completions, 405"})
     void pathsAndMethods(String method, String path, int status) throws Exception {

@@ -111,6 +111,37 @@ class TokenizerTest {
         }
     }
 
+    /** Of every kind of tokenizer, and for what tokenizers treat as one: spaces, unknown characters, control tokens. */
+    @ParameterizedTest
+    @MethodSource("tokenizers")
+    void leastTokensAreALowerBound(Path model) {
+        try (Tokenizer tokenizer = Tokenizer.open(model)) {
+            for (String text : List.of(
+                    "",
+                    "a",
+                    "hello the hello",
+                    " ".repeat(1000),
+                    "\u2581".repeat(1000),
+                    "<s>".repeat(1000),
+                    "Alexandrovitch ".repeat(1000),
+                    "na\u00efve caf\u00e9 \u65e5\u672c\u8a9e \ud83d\ude00")) {
+                assertThat(tokenizer.leastTokens(text))
+                        .isLessThanOrEqualTo(
+                                tokenizer.encode(text, SpecialTokens.WITHOUT).size());
+            }
+        }
+    }
+
+    @Test
+    void leastTokensAreTheBytesByThoseOfTheLongest() {
+        try (Tokenizer demo = Tokenizer.open(TestTokenizers.DEMO);
+                Tokenizer words = Tokenizer.open(TestTokenizers.WORDS)) {
+            assertThat(demo.leastTokens("\u00e9".repeat(15))).isEqualTo(2);
+            assertThat(demo.leastTokens("\u00e9".repeat(15) + "a")).isEqualTo(3);
+            assertThat(words.leastTokens(" ".repeat(10_000))).isZero();
+        }
+    }
+
     @Test
     void sizeIsTheHighestIdAndOne() {
         try (Tokenizer demo = Tokenizer.open(TestTokenizers.DEMO);
