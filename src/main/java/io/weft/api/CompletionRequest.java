@@ -49,6 +49,14 @@ record CompletionRequest(
         return Boolean.FALSE.equals(addSpecialTokens) ? SpecialTokens.WITHOUT : SpecialTokens.WITH;
     }
 
+    /** Whether the echo has the prompt's special tokens: those that are added to a text are not in it. */
+    SpecialTokens echoedTokens() {
+        return switch (prompt) {
+            case PromptInput.Texts texts -> SpecialTokens.WITHOUT;
+            case PromptInput.Tokens tokens -> fields.shownTokens();
+        };
+    }
+
     /** Alternatives to report with each token. */
     OptionalInt alternatives() {
         return GenerationFields.optional(logprobs);

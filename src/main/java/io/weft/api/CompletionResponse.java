@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies.SnakeCaseStrategy;
 import com.fasterxml.jackson.databind.annotation.JsonNaming;
 import io.quarkus.runtime.annotations.RegisterForReflection;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import org.eclipse.microprofile.openapi.annotations.media.Schema;
@@ -54,7 +55,23 @@ record CompletionResponse(
             List<String> tokens,
             List<@Nullable Float> tokenLogprobs,
             List<@Nullable Map<String, Float>> topLogprobs,
-            List<Integer> textOffset) {}
+            List<Integer> textOffset) {
+
+        /** Those of the tokens that follow are put behind these. */
+        Logprobs then(Logprobs next) {
+            return new Logprobs(
+                    both(tokens, next.tokens),
+                    both(tokenLogprobs, next.tokenLogprobs),
+                    both(topLogprobs, next.topLogprobs),
+                    both(textOffset, next.textOffset));
+        }
+
+        private static <T extends @Nullable Object> List<T> both(List<T> first, List<T> second) {
+            List<T> all = new ArrayList<>(first);
+            all.addAll(second);
+            return all;
+        }
+    }
 
     /**
      * Log-probability of a token of the prompt.

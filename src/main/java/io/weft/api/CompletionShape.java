@@ -2,7 +2,7 @@ package io.weft.api;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.weft.engine.GenerationEvent.TokenScore;
-import java.util.ArrayList;
+import io.weft.text.Tokenizer.SpecialTokens;
 import java.util.BitSet;
 import java.util.HashMap;
 import java.util.List;
@@ -72,30 +72,35 @@ final class CompletionShape implements ResponseShape {
     private CompletionResponse.@Nullable Logprobs promptLogprobs(Delta.PromptScored scored) {
         return request.alternatives().isEmpty()
                 ? null
-                : counted(
+                : promptLogprobs(
                         scored.choice(),
-                        names.logprobs(
-                                scored.choice().request().promptTokens().getFirst(),
-                                limited(scored.scores()),
-                                offset(scored.choice())));
+                        scored.scores(),
+                        advance(scored.choice(), scored.choice().request().promptTokens(), request.echoedTokens()));
+    }
+
+    private CompletionResponse.Logprobs promptLogprobs(Choice choice, List<TokenScore> scores, int offset) {
+        return names.logprobs(
+                choice.request().promptTokens().getFirst(), limited(scores), offset, request.echoedTokens());
     }
 
     private CompletionResponse.@Nullable Logprobs logprobs(Delta.Token token) {
         return token.score().isEmpty()
                 ? null
-                : counted(
-                        token.choice(),
-                        names.logprobs(null, List.of(token.score().get()), offset(token.choice())));
+                : names.logprobs(
+                        null,
+                        List.of(token.score().get()),
+                        advance(
+                                token.choice(),
+                                List.of(token.token()),
+                                token.choice().shown()),
+                        token.choice().shown());
     }
 
-    private int offset(Choice choice) {
-        return offsets.getOrDefault(choice.index(), 0);
-    }
-
-    private CompletionResponse.Logprobs counted(Choice choice, CompletionResponse.Logprobs logprobs) {
-        int characters = logprobs.tokens().stream().mapToInt(String::length).sum();
-        offsets.merge(choice.index(), characters, Integer::sum);
-        return logprobs;
+    /** Counts a choice's next tokens; the characters before them. */
+    private int advance(Choice choice, List<Integer> tokens, SpecialTokens shown) {
+        int offset = offsets.getOrDefault(choice.index(), 0);
+        offsets.put(choice.index(), offset + names.characters(tokens, shown));
+        return offset;
     }
 
     /** The prompt may have been scored with more alternatives than are to be echoed. */
@@ -138,11 +143,12 @@ final class CompletionShape implements ResponseShape {
     }
 
     private CompletionResponse.Logprobs wholeLogprobs(ChoiceResult result) {
-        if (result.choice().echo().isEmpty()) {
-            return names.logprobs(null, result.scores(), 0);
+        Choice choice = result.choice();
+        if (choice.echo().isEmpty()) {
+            return names.logprobs(null, result.scores(), 0, choice.shown());
         }
-        List<TokenScore> scores = new ArrayList<>(limited(result.promptScores()));
-        scores.addAll(result.scores());
-        return names.logprobs(result.choice().request().promptTokens().getFirst(), scores, 0);
+        int offset = names.characters(choice.request().promptTokens(), request.echoedTokens());
+        return promptLogprobs(choice, result.promptScores(), 0)
+                .then(names.logprobs(null, result.scores(), offset, choice.shown()));
     }
 }

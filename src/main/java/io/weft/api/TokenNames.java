@@ -4,6 +4,7 @@ import io.weft.api.CompletionResponse.PromptLogprob;
 import io.weft.engine.GenerationEvent.Alternative;
 import io.weft.engine.GenerationEvent.TokenScore;
 import io.weft.text.Tokenizer;
+import io.weft.text.Tokenizer.SpecialTokens;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -24,32 +25,37 @@ record TokenNames(Tokenizer tokenizer) {
      *
      * @param first a token before all others that has no score, if there is one
      * @param offset characters before the first
+     * @param shown whether the text has the special ones among them
      */
-    CompletionResponse.Logprobs logprobs(@Nullable Integer first, List<TokenScore> scores, int offset) {
+    CompletionResponse.Logprobs logprobs(
+            @Nullable Integer first, List<TokenScore> scores, int offset, SpecialTokens shown) {
         List<String> tokens = new ArrayList<>();
         List<@Nullable Float> logprobs = new ArrayList<>();
         List<@Nullable Map<String, Float>> alternatives = new ArrayList<>();
+        List<Integer> offsets = new ArrayList<>();
+        int end = offset;
         if (first != null) {
             tokens.add(tokenizer.piece(first));
             logprobs.add(null);
             alternatives.add(null);
+            offsets.add(end);
+            end += tokenizer.characters(first, shown);
         }
         for (TokenScore score : scores) {
             tokens.add(tokenizer.piece(score.token()));
             logprobs.add(finite(score.logprob()));
             alternatives.add(alternatives(score));
+            offsets.add(end);
+            end += tokenizer.characters(score.token(), shown);
         }
-        return new CompletionResponse.Logprobs(tokens, logprobs, alternatives, offsets(tokens, offset));
+        return new CompletionResponse.Logprobs(tokens, logprobs, alternatives, offsets);
     }
 
-    private static List<Integer> offsets(List<String> tokens, int first) {
-        List<Integer> offsets = new ArrayList<>();
-        int offset = first;
-        for (String token : tokens) {
-            offsets.add(offset);
-            offset += token.length();
-        }
-        return offsets;
+    /** Characters that tokens take in a text. */
+    int characters(List<Integer> tokens, SpecialTokens shown) {
+        return tokens.stream()
+                .mapToInt(token -> tokenizer.characters(token, shown))
+                .sum();
     }
 
     /** Best first; the token itself too. */

@@ -338,6 +338,13 @@ public final class Tokenizer implements AutoCloseable {
         return Utf8.decode(pieceBytes(token));
     }
 
+    /** Characters that one token takes in a text, unless it shares one with its neighbours. */
+    public int characters(int token, SpecialTokens shown) {
+        return shown == SpecialTokens.WITHOUT && token >= 0 && special.get(token)
+                ? 0
+                : piece(token).length();
+    }
+
     /** The bytes of one token; none for an id outside the vocabulary. */
     public byte[] pieceBytes(int token) {
         String content = content(token);

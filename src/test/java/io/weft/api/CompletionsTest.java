@@ -264,6 +264,40 @@ class CompletionsTest {
         assertThat(choice.at("/finish_reason").textValue()).isEqualTo("length");
     }
 
+    /** Special tokens that the text does not show take no room in it, such as the demo's {@code </s>} at the start. */
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "\"prompt\":\"The king said\"",
+                "\"prompt\":\"The king said\",\"skip_special_tokens\":false",
+                "\"prompt\":[2,500,2,600]",
+                "\"prompt\":[2,500,2,600],\"skip_special_tokens\":false",
+                // The model is made to write </s>.
+                "\"prompt\":[500],\"logit_bias\":{\"2\":100}"
+            })
+    void textOffsetsAreThoseOfTheText(String prompt) throws Exception {
+        String fields = prompt + ",\"max_tokens\":3,\"ignore_eos\":true,\"echo\":true,\"logprobs\":0";
+        JsonNode choice = api.answer(PATH, "{" + fields + "}").at("/choices/0");
+        String text = choice.path("text").textValue();
+        JsonNode logprobs = choice.path("logprobs");
+
+        int tokens = logprobs.path("tokens").size();
+        assertThat(logprobs.path("text_offset")).hasSize(tokens);
+        for (int i = 0; i < tokens; i++) {
+            int start = logprobs.path("text_offset").path(i).intValue();
+            int end = i + 1 < tokens ? logprobs.path("text_offset").path(i + 1).intValue() : text.length();
+            String token = logprobs.path("tokens").path(i).textValue();
+            assertThat(text.substring(start, end)).isIn(token, token.equals("</s>") ? "" : token);
+        }
+
+        List<JsonNode> chunks = ApiClient.chunks(
+                api.post(PATH, "{" + fields + ",\"stream\":true}").body());
+        assertThat(parts(chunks, 0).stream()
+                        .flatMap(part -> part.at("/logprobs/text_offset").valueStream())
+                        .toList())
+                .isEqualTo(logprobs.path("text_offset").valueStream().toList());
+    }
+
     @Test
     void withoutALimitTheContextIsNotExceeded() throws Exception {
         String prompt = IntStream.range(0, TestService.CONTEXT_TOKENS - 3)
