@@ -30,47 +30,18 @@ final class BatchCells {
      * @param recomputedBlocks closed blocks stored as activations
      * @param hostKeyValueBlocks closed blocks stored as K and V on the host
      */
-    private record Cell(int sequence, int fromToken, int toToken, int recomputedBlocks, int hostKeyValueBlocks) {
-        int stagedBlocks() {
-            return recomputedBlocks + hostKeyValueBlocks;
-        }
-    }
+    private record Cell(int sequence, int fromToken, int toToken, int recomputedBlocks, int hostKeyValueBlocks) {}
 
-    /**
-     * One way to cut.
-     *
-     * @param starts index of the first cell of each chunk
-     * @param stagedChunks chunks that need a slot
-     * @param slotBytes of the largest slot
-     * @param workspaceBytes of the largest workspace
-     */
-    record Cut(List<Integer> starts, int stagedChunks, long slotBytes, long workspaceBytes) {
-        /** Staging memory with this many slots. */
-        long stagingBytes(int slots) {
-            return slots * slotBytes + workspaceBytes;
-        }
-    }
-
-    /** Tokens that need a slot, all in all. */
-    long stagedTokens() {
-        return cells.stream().mapToLong(Cell::stagedBlocks).sum() * geometry.blockTokens();
-    }
-
-    /**
-     * Cuts greedily.
-     *
-     * @param chunkTokens a chunk takes cells until it would hold more tokens that need staging, but at least one cell
-     */
-    Cut cut(long chunkTokens) {
-        CutBuilder builder = new CutBuilder(chunkTokens);
-        for (int i = 0; i < cells.size(); i++) {
-            builder.add(i, cells.get(i));
-        }
-        return builder.build();
+    /** What of the cells needs a slot. */
+    StagedCells staged() {
+        return new StagedCells(
+                geometry,
+                cells.stream().mapToInt(Cell::recomputedBlocks).toArray(),
+                cells.stream().mapToInt(Cell::hostKeyValueBlocks).toArray());
     }
 
     /** The chunks of a cut. */
-    List<Chunk> chunks(Cut cut) {
+    List<Chunk> chunks(StagedCells.Cut cut) {
         List<Chunk> chunks = new ArrayList<>(cut.starts().size());
         for (int i = 0; i < cut.starts().size(); i++) {
             int end = i + 1 < cut.starts().size() ? cut.starts().get(i + 1) : cells.size();
@@ -150,52 +121,5 @@ final class BatchCells {
             }
         }
         return runs;
-    }
-
-    private final class CutBuilder {
-        private final long chunkTokens;
-        private final List<Integer> starts = new ArrayList<>();
-        private int stagedChunks;
-        private long slotBytes;
-        private long workspaceBytes;
-        private int recomputedBlocks;
-        private int hostKeyValueBlocks;
-
-        CutBuilder(long chunkTokens) {
-            this.chunkTokens = chunkTokens;
-        }
-
-        void add(int index, Cell cell) {
-            if (starts.isEmpty()) {
-                starts.add(index);
-            } else if (isStaged() && isOverfullWith(cell)) {
-                finishChunk();
-                starts.add(index);
-            }
-            recomputedBlocks += cell.recomputedBlocks();
-            hostKeyValueBlocks += cell.hostKeyValueBlocks();
-        }
-
-        Cut build() {
-            finishChunk();
-            return new Cut(List.copyOf(starts), stagedChunks, slotBytes, workspaceBytes);
-        }
-
-        private boolean isStaged() {
-            return recomputedBlocks + hostKeyValueBlocks > 0;
-        }
-
-        private boolean isOverfullWith(Cell cell) {
-            long blocks = (long) recomputedBlocks + hostKeyValueBlocks + cell.stagedBlocks();
-            return cell.stagedBlocks() > 0 && blocks * geometry.blockTokens() > chunkTokens;
-        }
-
-        private void finishChunk() {
-            stagedChunks += isStaged() ? 1 : 0;
-            slotBytes = Math.max(slotBytes, StagingLayout.slotBytes(geometry, recomputedBlocks, hostKeyValueBlocks));
-            workspaceBytes = Math.max(workspaceBytes, StagingLayout.workspaceBytes(geometry, recomputedBlocks));
-            recomputedBlocks = 0;
-            hostKeyValueBlocks = 0;
-        }
     }
 }

@@ -20,19 +20,29 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Simulated decode steps of equal sequences, and the shortest of a fixed family of them: so many 64ths of the tokens on
- * the device, so many eighths of those as activations, so many 64ths of the rest as activations.
+ * the device, so many eighths of those as activations, so many 64ths of the rest as activations; half as many parts of
+ * few tokens.
  *
- * <p>The family depends neither on the machine nor on its memory, and a simulated step never gets longer when a stage
- * gets shorter. So a faster link, a faster device or more memory never makes the shortest step longer. A step is only
- * simulated while the lane that has most to do would be done before the best step so far.
+ * <p>The family depends neither on the machine nor on its memory, and the search ends with its shortest step. So a
+ * faster link, a faster device or more memory never makes the shortest step longer, as long as it makes no member's
+ * step longer. From rest no step gets longer when a stage gets shorter. One that begins with transfers ahead could: the
+ * link has less of the time of the step before then. No case of that is known.
+ *
+ * <p>A member is only planned while its busier lane, at the best rates, would be done before the best step so far, and
+ * only simulated while that lane would be with the copies and recomputations that were planned.
  *
  * <p>Blocks are larger than those of the cache, so that a step has a few hundred of them however many tokens there are.
  */
 final class PlacementSearch {
     private static final int GRID = 64;
     private static final int DEVICE_ACTIVATION_GRID = 8;
+    /**
+     * With so few tokens, copies and kernels take as long as starting them, so that many members are about as fast and
+     * have to be looked at: half as many parts then, by the question and not by the machine.
+     */
+    private static final int FEW_TOKENS = 8192;
+
     private static final int SIMULATED_BLOCKS = 256;
-    private static final int SIMULATIONS_MOST = 256;
     private static final int SLOTS = 4;
     /** A layer in about this many chunks loses little to fill and drain, and little to the start of copies. */
     private static final int CHUNKS = 16;
@@ -49,7 +59,15 @@ final class PlacementSearch {
     private final int contextTokens;
     private final int blocksPerSequence;
     private final int blockTokens;
+    /** Parts of the tokens, on the device or not, and of the rest of them, as activations or not. */
+    private final int grid;
+    /** Parts of the tokens on the device, as activations or not. */
+    private final int deviceActivationGrid;
+
     private final double streamedNanos;
+    /** Compute of a step without attention and what it attends to. */
+    private final double bareNanos;
+
     /** By form: bytes of a block in all layers. */
     private final double[] blockBytes = new double[FORMS.length];
     /** Simulations of chunked steps so far, by blocks of each form. */
@@ -73,7 +91,15 @@ final class PlacementSearch {
         int cellTokens = Math.ceilDiv(geometry.cellTokens(), blockTokens) * blockTokens;
         this.coarse = new CacheGeometry(geometry.dimensions(), geometry.elementBytes(), blockTokens, cellTokens);
         this.costs = costs;
+        boolean areFew = totalTokens() <= FEW_TOKENS;
+        this.grid = areFew ? GRID / 2 : GRID;
+        this.deviceActivationGrid = areFew ? DEVICE_ACTIVATION_GRID / 2 : DEVICE_ACTIVATION_GRID;
         this.streamedNanos = costs.profile().linkIn().nanos(streamedWeightBytes);
+        this.bareNanos = geometry.dimensions().layers()
+                        * (double)
+                                (costs.nanos(new Stage.Project(0, batch)) + costs.nanos(new Stage.Complete(0, batch)))
+                + costs.nanos(new Stage.Embed(batch))
+                + costs.nanos(new Stage.Head(batch));
         for (CacheForm form : FORMS) {
             blockBytes[form.ordinal()] =
                     tokensPerBlock() * geometry.dimensions().layers() * geometry.tokenLayerBytes(form.content());
@@ -120,6 +146,11 @@ final class PlacementSearch {
 
     private long totalTokens() {
         return (long) batch * contextTokens;
+    }
+
+    /** Tokens of all blocks, and the new ones. */
+    private long attendedTokens() {
+        return (long) blocks() * blockTokens + batch;
     }
 
     private int blocks() {
@@ -185,7 +216,7 @@ final class PlacementSearch {
             left -= blocks;
         }
         counts.set(CacheForm.HOST_KV, counts.of(CacheForm.HOST_KV) + left);
-        return simulate(Schedule.CHUNKED, counts, counts.spread());
+        return simulate(Schedule.CHUNKED, counts, List.of(counts.row()));
     }
 
     /**
@@ -199,20 +230,25 @@ final class PlacementSearch {
         Family family = new Family(forms, deviceBytes, hostBytes);
         family.addBest(candidates);
         @Nullable Simulated best = null;
-        for (int simulations = 0; simulations < SIMULATIONS_MOST && !candidates.isEmpty(); simulations++) {
+        while (!candidates.isEmpty()) {
             Candidate candidate = candidates.remove();
             if (best != null && candidate.leastNanos() >= best.nanos()) {
                 break;
             }
-            Simulated simulated = simulated(candidate.counts());
-            best = best == null || simulated.nanos() < best.nanos() ? simulated : best;
-            family.addNext(candidate, candidates);
+            if (candidate.isPlanned()) {
+                Simulated simulated = simulated(candidate.counts());
+                best = best == null || simulated.nanos() < best.nanos() ? simulated : best;
+            } else {
+                candidates.add(candidate.planned(leastNanos(candidate.counts())));
+                family.addNext(candidate, candidates);
+            }
         }
         return Optional.ofNullable(best);
     }
 
     private Simulated simulated(Counts counts) {
-        return known.computeIfAbsent(counts.parts(), parts -> simulate(Schedule.CHUNKED, counts, counts.spread()));
+        return known.computeIfAbsent(
+                counts.parts(), parts -> simulate(Schedule.CHUNKED, counts, List.of(counts.row())));
     }
 
     /**
@@ -223,8 +259,15 @@ final class PlacementSearch {
      *     fastest
      * @param hostShare 64ths of its blocks on the host that are activations
      * @param hostShareStep to the next member that is worth looking at: 1 or -1
+     * @param isPlanned whether {@code leastNanos} is that of the chunks it is cut into, not that of the best rates
      */
-    private record Candidate(Counts counts, double leastNanos, double hostBytes, int hostShare, int hostShareStep) {}
+    private record Candidate(
+            Counts counts, double leastNanos, double hostBytes, int hostShare, int hostShareStep, boolean isPlanned) {
+        /** The same member, once it is known how it is cut into chunks. */
+        Candidate planned(double nanos) {
+            return new Candidate(counts, Math.max(leastNanos, nanos), hostBytes, hostShare, hostShareStep, true);
+        }
+    }
 
     /**
      * Members of the family that are possible, the most promising first.
@@ -238,8 +281,8 @@ final class PlacementSearch {
         private final double deviceBytes;
         private final double hostBytes;
         private final LowerBound bound = new LowerBound();
-        private final int hostShares = costs.geometry().activationsAreSmaller() ? GRID : 0;
-        private final int deviceShares = costs.geometry().activationsAreSmaller() ? DEVICE_ACTIVATION_GRID : 0;
+        private final int hostShares = costs.geometry().activationsAreSmaller() ? grid : 0;
+        private final int deviceShares = costs.geometry().activationsAreSmaller() ? deviceActivationGrid : 0;
 
         Family(Set<CacheForm> forms, double deviceBytes, double hostBytes) {
             this.forms = forms;
@@ -250,11 +293,11 @@ final class PlacementSearch {
         /** The two best members for each choice of blocks on the device; with few blocks, many choices are the same. */
         void addBest(Collection<Candidate> to) {
             int blocksBefore = -1;
-            for (int onDevice = 0; onDevice <= GRID; onDevice++) {
-                int deviceBlocks = part(blocks(), onDevice, GRID);
+            for (int onDevice = 0; onDevice <= grid; onDevice++) {
+                int deviceBlocks = part(blocks(), onDevice, grid);
                 int activationsBefore = -1;
                 for (int share = 0; share <= deviceShares && deviceBlocks != blocksBefore; share++) {
-                    int activations = part(deviceBlocks, share, DEVICE_ACTIVATION_GRID);
+                    int activations = part(deviceBlocks, share, deviceActivationGrid);
                     if (activations != activationsBefore) {
                         addBest(deviceBlocks, activations, to);
                     }
@@ -300,7 +343,7 @@ final class PlacementSearch {
             for (int share = from; share >= 0 && share <= hostShares; share += step) {
                 Counts counts = counts(device, share);
                 if (counts.usesOnly(forms) && counts.bytes(Place.HOST) <= hostBytes) {
-                    to.add(new Candidate(counts, bound.nanos(counts), counts.bytes(Place.HOST), share, step));
+                    to.add(new Candidate(counts, bound.nanos(counts), counts.bytes(Place.HOST), share, step, false));
                     return;
                 }
             }
@@ -309,7 +352,7 @@ final class PlacementSearch {
         private Counts counts(Counts device, int hostShare) {
             int deviceActivations = device.of(CacheForm.DEVICE_ACT);
             int deviceBlocks = device.of(CacheForm.DEVICE_KV) + deviceActivations;
-            return new Counts(deviceBlocks, deviceActivations, part(blocks() - deviceBlocks, hostShare, GRID));
+            return new Counts(deviceBlocks, deviceActivations, part(blocks() - deviceBlocks, hostShare, grid));
         }
     }
 
@@ -321,7 +364,29 @@ final class PlacementSearch {
         return (double) contextTokens / blocksPerSequence;
     }
 
+    /**
+     * A time that the step of a member cannot be shorter than: that of its lanes, with the chunks that it is cut into.
+     * A layer's chunks are those of every layer, so this takes a small part of a simulation.
+     */
+    private double leastNanos(Counts counts) {
+        CellForms cells = new CellForms(coarse, batch, counts.row());
+        List<Integer> starts = planner(Schedule.CHUNKED).cut(cells.staged()).starts();
+        double link = 0;
+        double compute = 0;
+        for (int i = 0; i < starts.size(); i++) {
+            int end = i + 1 < starts.size() ? starts.get(i + 1) : cells.cells();
+            link += cells.linkNanos(costs, starts.get(i), end);
+            compute += cells.computeNanos(costs, starts.get(i), end);
+        }
+        int layers = coarse.dimensions().layers();
+        return Math.max(streamedNanos + layers * link, bareNanos + layers * compute) + streamedNanosOfALayer();
+    }
+
     private Simulated simulate(Schedule schedule, Counts counts, List<CacheForm> forms) {
+        return simulated(schedule, counts.tokens(), plan(schedule, forms));
+    }
+
+    private StepPlan plan(Schedule schedule, List<CacheForm> forms) {
         List<SequenceShape> sequences = new ArrayList<>();
         for (int i = 0; i < batch; i++) {
             List<CacheForm> closed = forms.subList(i * blocksPerSequence, (i + 1) * blocksPerSequence);
@@ -330,15 +395,16 @@ final class PlacementSearch {
             sequences.add(new SequenceShape(closed, 0, 1, closing));
         }
         StepShape shape = new StepShape(sequences, HeadShape.tokens(batch));
-        StepPlan plan =
-                new StepPlanner(coarse, schedule, AMPLE_STAGING_BYTES, simulatedChunkTokens(), SLOTS).plan(shape);
-        return simulated(schedule, counts.tokens(), plan);
+        return planner(schedule).plan(shape);
+    }
+
+    private StepPlanner planner(Schedule schedule) {
+        return new StepPlanner(coarse, schedule, AMPLE_STAGING_BYTES, simulatedChunkTokens(), SLOTS);
     }
 
     /**
-     * The time of the lanes if every copy and every recomputation had the rate of the largest ones. A step that brings
-     * nothing is the least that is computed, with the same beginning and end; the link also has the pause between two
-     * steps.
+     * The time of the lanes if every copy and every recomputation had the rate of the largest ones. The link also has
+     * the pause between two steps.
      */
     private final class LowerBound {
         /** By form. */
@@ -346,14 +412,15 @@ final class PlacementSearch {
         /** By form. */
         private final double[] recomputeNanos = new double[CacheForm.values().length];
 
-        private final double computeNanos = resident().timeline().totalNanos();
+        private final double computeNanos =
+                bareNanos + coarse.dimensions().layers() * costs.attentionNanos(attendedTokens(), attendedTokens());
 
         LowerBound() {
             long chunk = (long) simulatedChunkTokens() + coarse.cellTokens();
             for (CacheForm form : CacheForm.values()) {
                 Route route = Route.of(form, costs, Math.min(chunk, contextTokens), chunk);
-                linkNanos[form.ordinal()] = route.nanos(Lane.LINK_IN) * tokensPerBlock();
-                recomputeNanos[form.ordinal()] = route.nanos(Lane.COMPUTE) * tokensPerBlock();
+                linkNanos[form.ordinal()] = route.nanos(Lane.LINK_IN) * blockTokens;
+                recomputeNanos[form.ordinal()] = route.nanos(Lane.COMPUTE) * blockTokens;
             }
         }
 
@@ -444,10 +511,10 @@ final class PlacementSearch {
         }
 
         /** All blocks in one row, every form as evenly spread as its count allows: the one that lags most is next. */
-        List<CacheForm> spread() {
+        CacheForm[] row() {
             int all = blocks();
             int[] given = new int[blocks.length];
-            List<CacheForm> row = new ArrayList<>(all);
+            CacheForm[] row = new CacheForm[all];
             for (int i = 1; i <= all; i++) {
                 int next = 0;
                 long largestLag = Long.MIN_VALUE;
@@ -461,7 +528,7 @@ final class PlacementSearch {
                     }
                 }
                 given[next]++;
-                row.add(CacheForm.values()[next]);
+                row[i - 1] = FORMS[next];
             }
             return row;
         }

@@ -35,7 +35,7 @@ public record StepPlanner(CacheGeometry geometry, Schedule schedule, long stagin
     public StepPlan plan(StepShape shape) {
         shape.sequences().forEach(this::requireClosingOfFilledBlocks);
         BatchCells cells = new BatchCells(geometry, shape);
-        BatchCells.Cut cut = evened(cells, cut(cells));
+        StagedCells.Cut cut = cut(cells.staged());
         StagingLayout staging = new StagingLayout(slots(cut), cut.slotBytes(), cut.workspaceBytes());
         List<Chunk> chunks = cells.chunks(cut);
         return new StepPlan(
@@ -56,16 +56,21 @@ public record StepPlanner(CacheGeometry geometry, Schedule schedule, long stagin
         }
     }
 
+    /** How the cells of a step are cut into chunks. */
+    StagedCells.Cut cut(StagedCells cells) {
+        return evened(cells, largestCut(cells));
+    }
+
     /**
      * The largest chunks, up to the wanted ones, with which the wanted slots fit; if not even the smallest chunks leave
      * room for those, with the slots that do fit.
      */
-    private BatchCells.Cut cut(BatchCells cells) {
-        BatchCells.Cut largest = cells.cut(wantedChunkTokens());
+    private StagedCells.Cut largestCut(StagedCells cells) {
+        StagedCells.Cut largest = cells.cut(wantedChunkTokens());
         if (slots(largest) == usefulSlots(largest)) {
             return largest;
         }
-        BatchCells.Cut best = cells.cut(1);
+        StagedCells.Cut best = cells.cut(1);
         int target = slots(best);
         if (target == 0) {
             throw new IllegalArgumentException(
@@ -76,7 +81,7 @@ public record StepPlanner(CacheGeometry geometry, Schedule schedule, long stagin
         long tooLarge = Math.min(wantedChunkTokens(), cells.stagedTokens() + 1);
         while (tooLarge - fitting > 1) {
             long middle = (fitting + tooLarge) / 2;
-            BatchCells.Cut cut = cells.cut(middle);
+            StagedCells.Cut cut = cells.cut(middle);
             if (slots(cut) >= Math.min(target, usefulSlots(cut))) {
                 fitting = middle;
                 best = cut;
@@ -88,12 +93,12 @@ public record StepPlanner(CacheGeometry geometry, Schedule schedule, long stagin
     }
 
     /** As many chunks, but of about equal size: a short last one would take a slot and a copy for itself. */
-    private BatchCells.Cut evened(BatchCells cells, BatchCells.Cut cut) {
+    private StagedCells.Cut evened(StagedCells cells, StagedCells.Cut cut) {
         long chunks = Math.max(1, cut.stagedChunks());
         for (long tokens = Math.ceilDiv(cells.stagedTokens(), chunks);
                 tokens < Math.min(cells.stagedTokens(), wantedChunkTokens());
                 tokens += geometry.cellTokens()) {
-            BatchCells.Cut even = cells.cut(tokens);
+            StagedCells.Cut even = cells.cut(tokens);
             if (even.stagedChunks() <= chunks
                     && even.slotBytes() <= cut.slotBytes()
                     && even.workspaceBytes() <= cut.workspaceBytes()) {
@@ -104,7 +109,7 @@ public record StepPlanner(CacheGeometry geometry, Schedule schedule, long stagin
     }
 
     /** Slots that are useful and fit. */
-    private int slots(BatchCells.Cut cut) {
+    private int slots(StagedCells.Cut cut) {
         if (cut.stagedChunks() == 0) {
             return 0;
         }
@@ -113,7 +118,7 @@ public record StepPlanner(CacheGeometry geometry, Schedule schedule, long stagin
     }
 
     /** Slots that are wanted, and used at all. */
-    private int usefulSlots(BatchCells.Cut cut) {
+    private int usefulSlots(StagedCells.Cut cut) {
         long uses = (long) geometry.dimensions().layers() * cut.stagedChunks();
         return (int) Math.min(wantedSlots(), uses);
     }
