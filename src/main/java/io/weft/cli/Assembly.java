@@ -40,6 +40,7 @@ import io.weft.plan.Placements;
 import io.weft.plan.Planner;
 import io.weft.plan.Schedule;
 import io.weft.plan.SequenceShape;
+import io.weft.plan.StagingLayout;
 import io.weft.plan.StepPlan;
 import io.weft.plan.StepPlanner;
 import io.weft.plan.StepShape;
@@ -63,11 +64,6 @@ import java.util.stream.IntStream;
 
 /** Device, model, cache and pipeline, put together as the settings say. */
 final class Assembly implements AutoCloseable {
-    /**
-     * Staging memory that is taken without a setting, at most: long contexts cross in more chunks, not in larger ones.
-     */
-    private static final long STAGING_BYTES_DEFAULT_MAX = 1L << 30;
-
     /** Memory for measuring: the largest copy, at which the link's rate has long stopped growing. */
     private static final long PROFILING_BYTES_MAX = 64L << 20;
 
@@ -77,9 +73,6 @@ final class Assembly implements AutoCloseable {
     private static final int CPU_CELL_TOKENS = 64;
 
     private static final int GPU_CELL_TOKENS = 256;
-
-    /** Staging slots: one that arrives, one that is worked on, and two for stages of unequal length. */
-    private static final int SLOTS = 4;
 
     /** Rows of one step whose logits are wanted, unless the batch has more sequences. */
     private static final int LOGIT_ROWS = 64;
@@ -254,15 +247,12 @@ final class Assembly implements AutoCloseable {
     }
 
     private static long stagingBytes(Settings settings, Device device, CacheGeometry geometry, StepLimits limits) {
-        // For every slot the K and V of a layer: no layer of a small load need then be cut.
-        long layerBytes = (long) SLOTS
-                * limits.sequences()
-                * limits.contextTokens()
-                * geometry.tokenLayerBytes(Content.KEY_VALUE);
         return settings.stagingBytes()
-                .orElse(Math.min(
-                        Math.min(layerBytes, STAGING_BYTES_DEFAULT_MAX),
-                        device.info().deviceBudgetBytes() / 4));
+                .orElse(WhatIf.usualStagingBytes(
+                        geometry,
+                        limits.sequences(),
+                        limits.contextTokens(),
+                        device.info().deviceBudgetBytes()));
     }
 
     private static long free(Device device, Memory memory) {
@@ -415,7 +405,7 @@ final class Assembly implements AutoCloseable {
     private StepPlanner planner(Schedule schedule, StepLimits load, int chunkTokens) {
         long stagingBytes =
                 Math.min(workspace.staging().bytes(), stagingBytes(settings, device, cache.geometry(), load));
-        return new StepPlanner(cache.geometry(), schedule, stagingBytes, chunkTokens, SLOTS);
+        return new StepPlanner(cache.geometry(), schedule, stagingBytes, chunkTokens, StagingLayout.SLOTS_USUAL);
     }
 
     private static Placements placements(CostModel current, StepLimits load, int chunkTokens) {

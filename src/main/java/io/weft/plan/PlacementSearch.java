@@ -43,7 +43,6 @@ final class PlacementSearch {
     private static final int FEW_TOKENS = 8192;
 
     private static final int SIMULATED_BLOCKS = 256;
-    private static final int SLOTS = 4;
     /** A layer in about this many chunks loses little to fill and drain, and little to the start of copies. */
     private static final int CHUNKS = 16;
 
@@ -399,7 +398,8 @@ final class PlacementSearch {
     }
 
     private StepPlanner planner(Schedule schedule) {
-        return new StepPlanner(coarse, schedule, AMPLE_STAGING_BYTES, simulatedChunkTokens(), SLOTS);
+        return new StepPlanner(
+                coarse, schedule, AMPLE_STAGING_BYTES, simulatedChunkTokens(), StagingLayout.SLOTS_USUAL);
     }
 
     /**

@@ -12,6 +12,9 @@ import io.weft.model.CacheGeometry;
  * @param workspaceBytes size of the workspace
  */
 public record StagingLayout(int slots, long slotBytes, long workspaceBytes) {
+    /** Slots that are taken: one that arrives, one that is worked on, and two for stages of unequal length. */
+    public static final int SLOTS_USUAL = 4;
+
     /** Alignment of slots and of the K and V inside a slot. */
     public static final long ALIGNMENT_BYTES = 512;
 

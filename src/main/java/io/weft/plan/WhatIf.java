@@ -52,6 +52,8 @@ public record WhatIf(
 
     public static final int CONTEXT_MOST = 1 << 22;
 
+    private static final long STAGING_BYTES_USUAL_MOST = 1L << 30;
+
     /** A host budget is said to bind if a step would be faster without it by more than this share. */
     private static final double NOTABLE = 0.001;
 
@@ -73,10 +75,15 @@ public record WhatIf(
         }
     }
 
-    /** Staging memory that the service takes if nothing is set: two layers of K and V, but at most a GiB. */
+    /**
+     * Staging memory that is taken if nothing is set: for every slot the K and V of a layer, so that no layer of a
+     * small load need be cut, but at most a GiB, since long contexts cross in more chunks, not in larger ones, and a
+     * quarter of the device's memory.
+     */
     public static long usualStagingBytes(CacheGeometry geometry, int batch, int contextTokens, long deviceBytes) {
-        long layerBytes = 2L * batch * contextTokens * geometry.tokenLayerBytes(Content.KEY_VALUE);
-        return Math.min(Math.min(layerBytes, 1L << 30), deviceBytes / 4);
+        long layerBytes =
+                (long) StagingLayout.SLOTS_USUAL * batch * contextTokens * geometry.tokenLayerBytes(Content.KEY_VALUE);
+        return Math.min(Math.min(layerBytes, STAGING_BYTES_USUAL_MOST), deviceBytes / 4);
     }
 
     /** The same question of a machine that takes other times. */
