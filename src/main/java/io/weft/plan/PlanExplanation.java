@@ -16,7 +16,7 @@ import java.util.Optional;
  * @param fits whether all of it fits the memory, so that it can be served; if not, {@code shortages} says what is
  *     missing. Where only weights are missing, the other figures are those of a step that streams them; else there are
  *     none
- * @param shortages each of them would make it fit
+ * @param shortages each of them would make it fit; all together where none alone would, which a note says
  * @param notes what a reader should know, a sentence each
  * @param memory what memory is used for
  * @param schedule how cached tokens are brought

@@ -18,8 +18,10 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.Set;
 import java.util.function.IntPredicate;
+import java.util.function.LongPredicate;
 
 /**
  * What would happen: decode steps of a model on a machine that need not be there.
@@ -52,6 +54,8 @@ public record WhatIf(
 
     public static final int CONTEXT_MOST = 1 << 22;
 
+    private static final long MEMORY_BYTES_MOST = 1L << 50;
+
     private static final long STAGING_BYTES_USUAL_MOST = 1L << 30;
 
     /** A host budget is said to bind if a step would be faster without it by more than this share. */
@@ -61,8 +65,8 @@ public record WhatIf(
         forms = Set.copyOf(forms);
         requireWithin("batch", batch, 1, BATCH_MOST);
         requireWithin("contextTokens", contextTokens, 1, CONTEXT_MOST);
-        requireWithin("deviceBytes", deviceBytes, 1, 1L << 50);
-        requireWithin("hostBytes", hostBytes, 0, 1L << 50);
+        requireWithin("deviceBytes", deviceBytes, 1, MEMORY_BYTES_MOST);
+        requireWithin("hostBytes", hostBytes, 0, MEMORY_BYTES_MOST);
         requireWithin("stagingBytes", stagingBytes, 0, deviceBytes);
         if (forms.isEmpty()) {
             throw new IllegalArgumentException("forms is empty, must have at least one");
@@ -109,25 +113,11 @@ public record WhatIf(
         int largestContext = largest(CONTEXT_MOST, tokens -> fits(batch, tokens));
         int largestBatch = largest(BATCH_MOST, sequences -> fits(sequences, contextTokens));
         PlacementProblem problem = problem(budget, search.simulatedChunkTokens());
+        boolean fits = fits(batch, contextTokens);
         return switch (new PlacementSolver(problem).solve()) {
-            case DoesNotFit doesNotFit ->
-                unfit(
-                        search.chunkTokens(),
-                        budget,
-                        missing(doesNotFit, budget),
-                        alternatives,
-                        largestContext,
-                        largestBatch);
-            case Placed bound ->
-                budget.deviceCacheBytes() < 0 || budget.hostCacheBytes() < 0
-                        ? unfit(
-                                search.chunkTokens(),
-                                budget,
-                                missing(budget),
-                                alternatives,
-                                largestContext,
-                                largestBatch)
-                        : explain(search, budget, bound, alternatives, largestContext, largestBatch);
+            case Placed bound when fits -> explain(search, budget, bound, alternatives, largestContext, largestBatch);
+            case Placed _, DoesNotFit _ ->
+                unfit(search.chunkTokens(), budget, alternatives, largestContext, largestBatch);
         };
     }
 
@@ -145,7 +135,7 @@ public record WhatIf(
                 batch,
                 contextTokens,
                 budget.streamedWeightBytes() == 0,
-                lackingWeights(budget),
+                budget.streamedWeightBytes() == 0 ? List.of() : missing(),
                 notes(budget),
                 parts(budget, best.tokens()),
                 Optional.of(best.schedule().label()),
@@ -187,10 +177,10 @@ public record WhatIf(
     private PlanExplanation unfit(
             int chunkTokens,
             MemoryBudget budget,
-            List<MissingMemory> missing,
             List<Alternative> alternatives,
             int largestContext,
             int largestBatch) {
+        List<MissingMemory> missing = missing();
         return new PlanExplanation(
                 profile.device(),
                 measured,
@@ -198,7 +188,7 @@ public record WhatIf(
                 contextTokens,
                 false,
                 missing,
-                notes(budget),
+                unfitNotes(budget, missing),
                 parts(budget, Map.of()),
                 Optional.empty(),
                 labelled(Map.of()),
@@ -234,28 +224,53 @@ public record WhatIf(
                 (double) Math.max(0, budget.hostCacheBytes()));
     }
 
-    private static List<MissingMemory> missing(DoesNotFit doesNotFit, MemoryBudget budget) {
+    /** How much more of each memory alone would do, or, if neither would, of both together. */
+    private List<MissingMemory> missing() {
         List<MissingMemory> missing = new ArrayList<>();
-        for (PlacementSolution.Shortage shortage : doesNotFit.shortages()) {
-            // What the weights lack comes on top of what the cache lacks.
-            long rest = shortage.memory() == Place.DEVICE ? budget.deviceCacheBytes() : budget.hostCacheBytes();
-            long bytes = (long) Math.ceil(shortage.missingBytes()) + Math.max(0, -rest);
-            missing.add(new MissingMemory(label(shortage.memory()), bytes));
+        least(more -> holdsWith(deviceBytes + more, hostBytes), MEMORY_BYTES_MOST - deviceBytes)
+                .ifPresent(bytes -> missing.add(new MissingMemory(label(Place.DEVICE), bytes)));
+        least(more -> holdsWith(deviceBytes, hostBytes + more), MEMORY_BYTES_MOST - hostBytes)
+                .ifPresent(bytes -> missing.add(new MissingMemory(label(Place.HOST), bytes)));
+        return missing.isEmpty() ? missingTogether() : missing;
+    }
+
+    private List<MissingMemory> missingTogether() {
+        List<MissingMemory> missing = new ArrayList<>();
+        least(more -> holdsWith(deviceBytes + more, MEMORY_BYTES_MOST), MEMORY_BYTES_MOST - deviceBytes)
+                .ifPresent(device -> {
+                    missing.add(new MissingMemory(label(Place.DEVICE), device));
+                    least(more -> holdsWith(deviceBytes + device, hostBytes + more), MEMORY_BYTES_MOST - hostBytes)
+                            .ifPresent(host -> missing.add(new MissingMemory(label(Place.HOST), host)));
+                });
+        return missing;
+    }
+
+    /** Whether weights and cache would fit other memory. */
+    private boolean holdsWith(long device, long host) {
+        // What is a quarter of too little memory grows with it.
+        long staging = stagingBytes < deviceBytes / 4
+                ? stagingBytes
+                : Math.max(stagingBytes, usualStagingBytes(geometry, batch, contextTokens, device));
+        WhatIf other = new WhatIf(profile, measured, geometry, batch, contextTokens, device, host, staging, forms);
+        return other.budget(batch, contextTokens).streamedWeightBytes() == 0 && other.fits(batch, contextTokens);
+    }
+
+    /** The least amount with which something is so, as it is with all larger ones; empty if not even with the most. */
+    private static OptionalLong least(LongPredicate isSo, long most) {
+        if (!isSo.test(most)) {
+            return OptionalLong.empty();
         }
-        return budget.deviceCacheBytes() < 0 || budget.hostCacheBytes() < 0 ? missing(budget) : missing;
-    }
-
-    /** What lacks before there is a cache at all. */
-    private static List<MissingMemory> missing(MemoryBudget budget) {
-        return budget.deviceCacheBytes() < 0
-                ? List.of(new MissingMemory(label(Place.DEVICE), -budget.deviceCacheBytes()))
-                : List.of(new MissingMemory(label(Place.HOST), -budget.hostCacheBytes()));
-    }
-
-    private List<MissingMemory> lackingWeights(MemoryBudget budget) {
-        return budget.streamedWeightBytes() == 0
-                ? List.of()
-                : List.of(new MissingMemory(label(Place.DEVICE), missingWeightBytes(budget)));
+        long tooLittle = -1;
+        long enough = most;
+        while (enough - tooLittle > 1) {
+            long middle = (tooLittle + enough) / 2;
+            if (isSo.test(middle)) {
+                enough = middle;
+            } else {
+                tooLittle = middle;
+            }
+        }
+        return OptionalLong.of(enough);
     }
 
     /** Without streaming, there is no need for the room of two layers. */
@@ -280,6 +295,16 @@ public record WhatIf(
         }
         if (!geometry.activationsAreSmaller()) {
             notes.add("activations of this model are not smaller than K and V: recomputation saves nothing");
+        }
+        return notes;
+    }
+
+    private List<String> unfitNotes(MemoryBudget budget, List<MissingMemory> missing) {
+        List<String> notes = new ArrayList<>(notes(budget));
+        boolean isTogether = missing.size() > 1
+                && !holdsWith(deviceBytes + missing.getFirst().missingBytes(), hostBytes);
+        if (isTogether) {
+            notes.add("more of one memory alone would not do: what is missing is missing of both");
         }
         return notes;
     }

@@ -12,6 +12,9 @@ import io.weft.plan.PlanExplanation.Alternative;
 import io.weft.plan.PlanExplanation.MissingMemory;
 import java.lang.management.ManagementFactory;
 import java.util.EnumSet;
+import java.util.List;
+import java.util.OptionalDouble;
+import java.util.OptionalLong;
 import java.util.Random;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
@@ -213,6 +216,72 @@ class WhatIfTest {
                     : question.withDeviceBytes(question.deviceBytes() + missing.missingBytes() - tokenBytes);
             assertThat(little.explain().fits()).as("less than %s", missing).isFalse();
         }
+    }
+
+    @ParameterizedTest
+    @ValueSource(longs = {1, 2, 3, 4, 5, 6, 7, 8})
+    void withWhatIsSaidToBeMissingItFits(long seed) {
+        Random random = new Random(seed);
+        HardwareSpec spec = HardwarePreset.of("h100").spec();
+        for (int i = 0; i < 10; i++) {
+            ModelPreset model = ModelPreset.values()[random.nextInt(ModelPreset.values().length)];
+            PlanQuestion question = new PlanQuestion(
+                    1 << random.nextInt(7),
+                    1 + random.nextInt(1 << (4 + random.nextInt(11))),
+                    OptionalLong.of((long) Math.pow(10, 3 + 8 * random.nextDouble())),
+                    OptionalLong.of((long) Math.pow(10, 3 + 8 * random.nextDouble())),
+                    OptionalDouble.empty(),
+                    OptionalDouble.empty(),
+                    random.nextBoolean() ? List.of() : List.of("device_kv"));
+            List<MissingMemory> missing = answer(question, model, spec).shortages();
+            boolean eachAloneWouldDo = missing.stream()
+                    .allMatch(one ->
+                            answer(with(question, List.of(one)), model, spec).fits());
+            assertThat(eachAloneWouldDo
+                            || answer(with(question, missing), model, spec).fits())
+                    .as("%s of %s: %s", question, model, missing)
+                    .isTrue();
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(longs = {1_000, 1_700_000_000, 8_000_000_000L})
+    void theCacheAndTheWeightsAreMissingBesideWhatLacksForTheRest(long deviceBytes) {
+        PlanQuestion question = new PlanQuestion(
+                16,
+                2048,
+                OptionalLong.of(deviceBytes),
+                OptionalLong.empty(),
+                OptionalDouble.empty(),
+                OptionalDouble.empty(),
+                List.of());
+        PlanExplanation plan =
+                answer(question, ModelPreset.OPT_6_7B, HardwarePreset.of("h100").spec());
+        assertThat(plan.shortages()).hasSize(1);
+        assertThat(deviceBytes + plan.shortages().getFirst().missingBytes()).isBetween(15 * GIGABYTE, 17 * GIGABYTE);
+    }
+
+    private static PlanExplanation answer(PlanQuestion question, ModelPreset model, HardwareSpec spec) {
+        return question.about(PlanQuestion.usualGeometry(model), new Machine.Specified(spec))
+                .explain();
+    }
+
+    private static PlanQuestion with(PlanQuestion question, List<MissingMemory> more) {
+        long device = question.deviceBytes().orElseThrow();
+        long host = question.hostBytes().orElseThrow();
+        for (MissingMemory missing : more) {
+            boolean onHost = missing.memory().equals("host_memory");
+            device += onHost ? 0 : missing.missingBytes();
+            host += onHost ? missing.missingBytes() : 0;
+        }
+        return new PlanQuestion(
+                question.batch(),
+                question.contextTokens(),
+                OptionalLong.of(device),
+                OptionalLong.of(host),
+                OptionalDouble.empty(),
+                OptionalDouble.empty(),
+                question.forms());
     }
 
     @Test
