@@ -111,17 +111,18 @@ final class PlacementSearch {
      * @param schedule of the step
      * @param tokens in each form that occurs
      * @param timeline of the step, without streamed weights
-     * @param nanos of the step. Streamed weights fill what the link has left, and cross before anything else in the
-     *     first layer
+     * @param nanos of the step, from the end of the one before; the link has work in between, too. Streamed weights
+     *     fill what the link has left, and cross before anything else in the first layer
      */
     record Simulated(Schedule schedule, Map<CacheForm, Long> tokens, Timeline timeline, long nanos) {}
 
     private Simulated simulated(Schedule schedule, Map<CacheForm, Long> tokens, StepPlan plan) {
         Timeline timeline = costs.simulator().play(plan);
-        long lanes = timeline.totalNanos() - costs.graphGainNanos(plan);
+        double lanes = timeline.totalNanos()
+                - costs.graphGainNanos(plan)
+                + costs.profile().pauseNanos();
         double link = timeline.busyNanos(Lane.LINK_IN) + streamedNanos;
-        return new Simulated(
-                schedule, tokens, timeline, Math.round(Math.max((double) lanes, link) + streamedNanosOfALayer()));
+        return new Simulated(schedule, tokens, timeline, Math.round(Math.max(lanes, link) + streamedNanosOfALayer()));
     }
 
     private double streamedNanosOfALayer() {
@@ -378,7 +379,8 @@ final class PlacementSearch {
             compute += cells.computeNanos(costs, starts.get(i), end);
         }
         int layers = coarse.dimensions().layers();
-        return Math.max(streamedNanos + layers * link, bareNanos + layers * compute) + streamedNanosOfALayer();
+        double pause = costs.profile().pauseNanos();
+        return Math.max(streamedNanos + layers * link, bareNanos + layers * compute + pause) + streamedNanosOfALayer();
     }
 
     private Simulated simulate(Schedule schedule, Counts counts, List<CacheForm> forms) {
@@ -403,8 +405,8 @@ final class PlacementSearch {
     }
 
     /**
-     * The time of the lanes if every copy and every recomputation had the rate of the largest ones. The link also has
-     * the pause between two steps.
+     * The time of the lanes if every copy and every recomputation had the rate of the largest ones. The compute lane
+     * also waits between two steps.
      */
     private final class LowerBound {
         /** By form. */
@@ -425,12 +427,11 @@ final class PlacementSearch {
         }
 
         private double link(Counts counts) {
-            return streamedNanos
-                    + Math.max(0, counts.times(linkNanos) - costs.profile().pauseNanos());
+            return streamedNanos + counts.times(linkNanos);
         }
 
         private double compute(Counts counts) {
-            return computeNanos + counts.times(recomputeNanos);
+            return computeNanos + counts.times(recomputeNanos) + costs.profile().pauseNanos();
         }
 
         boolean isComputeBound(Counts counts) {

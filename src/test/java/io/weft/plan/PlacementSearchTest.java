@@ -1,6 +1,7 @@
 package io.weft.plan;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
 import io.weft.model.CacheForm;
 import io.weft.model.CacheGeometry;
@@ -62,6 +63,18 @@ class PlacementSearchTest {
         Question slow = new Question(ModelPreset.OPT_6_7B, Question.machine(31.44e9, 725.3e12), 32, 128, 794_710_720);
         Question fast = slow.withSpec(Question.machine(31.44e9, 916.8e12));
         assertThat(fast.fastest().nanos()).isLessThanOrEqualTo(slow.fastest().nanos());
+    }
+
+    /** As {@link CostModel#stepNanos} predicts it for one step of many. */
+    @Test
+    void aStepBeginsWithThePauseBehindTheOneBefore() {
+        CacheGeometry geometry = new CacheGeometry(ModelPreset.OPT_6_7B.dimensions(), 2, 16, 256);
+        CostModel costs = new CostModel(HardwarePreset.H200.spec().profile(geometry), geometry);
+        PlacementSearch search = new PlacementSearch(costs, 16, 256, 0);
+        StepPlan plan = new StepPlanner(geometry, Schedule.RESIDENT, 0, 256, 4)
+                .plan(Shapes.decode(geometry, 16, 16, CacheForm.DEVICE_KV));
+        assertThat(costs.profile().pauseNanos()).isPositive();
+        assertThat(search.resident().nanos()).isCloseTo(costs.stepNanos(plan), within(1_000L));
     }
 
     @ParameterizedTest
