@@ -87,10 +87,14 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
         if (!plan.isResidentDecode()) {
             return 0;
         }
-        long stages = plan.stages().stream()
-                .filter(planned -> planned.stage().isOfRows())
-                .count();
-        return Math.round(stages * profile.graphGainNanos());
+        double gain = 0;
+        for (PlannedStage planned : plan.stages()) {
+            if (planned.stage().isOfRows()) {
+                // A short stage has no more to gain than it takes.
+                gain += Math.min(profile.graphGainNanos(), (double) nanos(planned.stage()));
+            }
+        }
+        return Math.round(gain);
     }
 
     /** A simulator with these costs of stages that are issued one by one. */

@@ -92,6 +92,6 @@ public record HardwareProfile(
                 launchNanos,
                 handoffNanos,
                 pauseNanos,
-                graphGainNanos);
+                graphGainNanos * factor);
     }
 }

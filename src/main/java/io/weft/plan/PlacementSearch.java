@@ -369,6 +369,9 @@ final class PlacementSearch {
      * A layer's chunks are those of every layer, so this takes a small part of a simulation.
      */
     private double leastNanos(Counts counts) {
+        if (counts.of(CacheForm.DEVICE_KV) == blocks()) {
+            return (double) resident().nanos();
+        }
         CellForms cells = new CellForms(coarse, batch, counts.row());
         List<Integer> starts = planner(Schedule.CHUNKED).cut(cells.staged()).starts();
         double link = 0;
@@ -439,6 +442,10 @@ final class PlacementSearch {
         }
 
         double nanos(Counts counts) {
+            // The only member that runs as a graph.
+            if (counts.of(CacheForm.DEVICE_KV) == blocks()) {
+                return (double) resident().nanos();
+            }
             return Math.max(link(counts), compute(counts)) + streamedNanosOfALayer();
         }
     }

@@ -63,6 +63,17 @@ class CostModelTest {
         assertThat(costs.simulator().play(resident)).isEqualTo(base.simulator().play(resident));
     }
 
+    @Test
+    void theGainScalesWithTheStagesAndIsNeverMoreThanTheyTake() {
+        CacheGeometry geometry = Shapes.GEOMETRIES.getFirst();
+        HardwareProfile profile = withGraphs(Profiles.machine(0, 7, 300), 200);
+        assertThat(profile.withComputeTimes(0.1).graphGainNanos()).isCloseTo(20, within(1e-9));
+        StepPlan resident = new StepPlanner(geometry, Schedule.RESIDENT, 0, 64, 3)
+                .plan(Shapes.decode(geometry, 4, 32, CacheForm.DEVICE_KV));
+        assertThat(new CostModel(withGraphs(Profiles.machine(0, 7, 3), 1e9), geometry).stepNanos(resident))
+                .isNotNegative();
+    }
+
     private static HardwareProfile withGraphs(HardwareProfile plain, double graphGainNanos) {
         return new HardwareProfile(
                 plain.device(),
