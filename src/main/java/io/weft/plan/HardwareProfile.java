@@ -5,7 +5,7 @@ package io.weft.plan;
  * Curves are in nanoseconds.
  *
  * @param device which machine, for people
- * @param linkIn bytes of one copy from the host to the device, issued behind another
+ * @param linkIn bytes of one piece of many that cross from the host to the device in one call
  * @param linkOut bytes of one copy from the device to the host
  * @param deviceCopy bytes that are gathered within device memory at once
  * @param embed rows

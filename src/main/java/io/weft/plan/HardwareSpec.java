@@ -69,11 +69,6 @@ public record HardwareSpec(
         return new HardwareSpec(name, linkBytesPerSecond, perSecond, memoryBytesPerSecond, deviceMemoryBytes);
     }
 
-    /** The same machine with another memory size. */
-    public HardwareSpec withDeviceMemoryBytes(long bytes) {
-        return new HardwareSpec(name, linkBytesPerSecond, flopsPerSecond, memoryBytesPerSecond, bytes);
-    }
-
     /**
      * The profile that these figures amount to for a model. A kernel takes the longer of computing and reading memory
      * (the roofline model, Williams et al. 2009), and a fixed time to start.

@@ -72,7 +72,7 @@ public sealed interface Stage {
      * A chunk's activations, or its K and V, cross the link into the chunk's staging slot.
      *
      * @param bytes that cross
-     * @param copies calls that it takes when neighbouring blocks are neighbours in host memory
+     * @param copies pieces of the one call: blocks that are neighbours in host memory are one
      */
     record Transfer(int layer, int chunk, Content content, long bytes, int copies) implements Stage {
         @Override
