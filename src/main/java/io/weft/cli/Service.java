@@ -32,6 +32,8 @@ final class Service {
     private static final Logger LOG = Logger.getLogger(Service.class);
 
     private static final Duration PROGRESS_PAUSE = Duration.ofSeconds(3);
+    /** Of the time that the server waits for running requests, what they have; in the rest they get their answer. */
+    private static final double DRAIN_PART = 0.9;
 
     private final Settings settings;
     private final ModelLoading loading;
@@ -102,6 +104,18 @@ final class Service {
     /** New requests are refused and readiness turns red, before the server waits for running ones. */
     void drain(@Observes ShutdownDelayInitiatedEvent event) throws InterruptedException {
         engine.drain(Duration.ZERO);
+        Thread.ofPlatform().name("weft-drain").daemon().start(this::endWhatIsLate);
+    }
+
+    /** Requests that do not end in time are told so while the server can still answer. */
+    private void endWhatIsLate() {
+        try {
+            engine.drain(Duration.ofNanos(
+                    Math.round(DRAIN_PART * settings.drainTimeout().toNanos())));
+            engine.close();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
     }
 
     /** By now the server has let running requests end, or has run out of patience. */

@@ -38,6 +38,7 @@ import org.eclipse.microprofile.config.Config;
  * @param profileDirectory where measured profiles are kept
  * @param apiKey key that clients must send; none if empty
  * @param managementPort second port for probes and metrics; none if empty
+ * @param drainTimeout how long requests may go on when the service stops
  * @param livenessStall time without a step or an idle tick after which the service counts as dead
  * @param requests what a request gets that does not say
  */
@@ -65,6 +66,7 @@ record Settings(
         Path profileDirectory,
         Optional<String> apiKey,
         OptionalInt managementPort,
+        Duration drainTimeout,
         Duration livenessStall,
         RequestDefaults requests) {
 
@@ -124,9 +126,8 @@ record Settings(
      */
     static Settings read(Config config) {
         SettingReader reader = new SettingReader(config);
-        // Quarkus reads these two; but its complaints are forty lines long.
+        // Quarkus reads it; but its complaints are forty lines long.
         int apiPort = reader.integer("quarkus.http.port", 8080, 0, 65_535);
-        reader.duration("weft.drain-timeout", Duration.ofSeconds(30));
         int processors = Runtime.getRuntime().availableProcessors();
         int blockTokens = reader.integer("weft.block-tokens", 16, 1, 4096);
         OptionalInt cellTokens = optional(reader, "weft.cell-tokens");
@@ -162,6 +163,7 @@ record Settings(
                                 .toString())),
                 reader.secret("weft.api-key"),
                 managementPort(reader, apiPort),
+                reader.duration("weft.drain-timeout", Duration.ofSeconds(30)),
                 reader.duration("weft.liveness-stall", Duration.ofSeconds(60)),
                 RequestDefaults.read(reader));
     }
@@ -198,6 +200,7 @@ record Settings(
                 profileDirectory,
                 apiKey,
                 managementPort,
+                drainTimeout,
                 livenessStall,
                 requests);
     }
