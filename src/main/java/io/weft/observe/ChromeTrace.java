@@ -14,15 +14,17 @@ import java.util.TreeMap;
 import java.util.stream.Stream;
 
 /**
- * Timelines in the trace event format, which Perfetto and Chrome read: a process of measured stages and one of
- * predicted ones, in each a thread for every lane. Times are microseconds.
+ * Timelines in the trace event format, which Perfetto and Chrome read: a process of measured stages and two of
+ * predicted ones, in each a thread for every lane. A prediction stands where its step began; one that is longer than
+ * the step was would overlap the next, which no thread may, so they take turns. Times are microseconds.
  *
  * @param traceEvents all events
  * @param displayTimeUnit of the viewer
  */
 public record ChromeTrace(List<Event> traceEvents, String displayTimeUnit) {
     private static final int MEASURED = 1;
-    private static final int PREDICTED = 2;
+    private static final int PREDICTED_EVEN = 2;
+    private static final int PREDICTED_ODD = 3;
 
     public ChromeTrace {
         traceEvents = List.copyOf(traceEvents);
@@ -35,7 +37,7 @@ public record ChromeTrace(List<Event> traceEvents, String displayTimeUnit) {
      * @param ph {@code X} for a stage, {@code M} for metadata
      * @param ts start, microseconds since the first of all stages began: viewers leave out what is before 0
      * @param dur microseconds
-     * @param pid 1 for measured, 2 for predicted
+     * @param pid 1 for measured, 2 for predicted steps of even numbers, 3 of odd ones
      * @param tid the lane, from 0
      * @param args figures of the stage, or a name
      */
@@ -49,7 +51,8 @@ public record ChromeTrace(List<Event> traceEvents, String displayTimeUnit) {
     public static ChromeTrace of(List<ObservedStep> steps) {
         List<Event> events = new ArrayList<>();
         name(events, MEASURED, "measured");
-        name(events, PREDICTED, "predicted");
+        name(events, PREDICTED_EVEN, "predicted, even steps");
+        name(events, PREDICTED_ODD, "predicted, odd steps");
         if (!steps.isEmpty()) {
             Instant origin = steps.stream()
                     .map(ChromeTrace::firstBegun)
@@ -58,7 +61,8 @@ public record ChromeTrace(List<Event> traceEvents, String displayTimeUnit) {
             for (ObservedStep step : steps) {
                 double start = Duration.between(origin, begun(step)).toNanos() / 1e3;
                 stages(events, MEASURED, start, step.number(), step.measured());
-                stages(events, PREDICTED, start, step.number(), step.predicted());
+                int predicted = step.number() % 2 == 0 ? PREDICTED_EVEN : PREDICTED_ODD;
+                stages(events, predicted, start, step.number(), step.predicted());
             }
         }
         return new ChromeTrace(events, "ms");

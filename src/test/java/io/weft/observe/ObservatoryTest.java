@@ -20,13 +20,16 @@ import io.weft.plan.StepTokens;
 import io.weft.plan.Timeline;
 import io.weft.plan.WhatIf;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.Comparator;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -181,6 +184,34 @@ class ObservatoryTest {
         assertThat(replanned).isEmpty();
     }
 
+    /** A viewer shows no two events of a thread that overlap in part. */
+    @Test
+    void predictionsThatAreLongerThanTheirStepsDoNotOverlap() {
+        begin();
+        StepPlan plan = plan(4, CacheForm.HOST_ACT);
+        Timeline predicted = measured(plan, 1, 1);
+        // Steps follow each other in two thirds of the time that was predicted for them.
+        long nanos = 2 * predicted.totalNanos() / 3;
+        List<ObservedStep> steps = new ArrayList<>();
+        for (int i = 0; i < 4; i++) {
+            Instant ended = Instant.EPOCH.plusNanos((i + 1) * nanos);
+            steps.add(new ObservedStep(i, ended, 2, 2, 0, StepTokens.NONE, nanos, predicted, predicted));
+        }
+        Map<List<Integer>, List<ChromeTrace.Event>> tracks = ChromeTrace.of(steps).traceEvents().stream()
+                .filter(event -> event.ph().equals("X") && event.pid() > 1)
+                .collect(Collectors.groupingBy(event -> List.of(event.pid(), event.tid())));
+        assertThat(tracks).isNotEmpty();
+        tracks.values().forEach(events -> {
+            List<ChromeTrace.Event> ordered = events.stream()
+                    .sorted(Comparator.comparingDouble(ChromeTrace.Event::ts))
+                    .toList();
+            for (int i = 1; i < ordered.size(); i++) {
+                ChromeTrace.Event before = ordered.get(i - 1);
+                assertThat(ordered.get(i).ts()).isGreaterThanOrEqualTo(before.ts() + before.dur() - 1e-3);
+            }
+        });
+    }
+
     @Test
     void aTraceShowsEveryStageOnItsLaneTwice() {
         begin();
@@ -196,7 +227,8 @@ class ObservatoryTest {
         assertThat(stages).hasSize(2 * 2 * plan.stages().size());
         assertThat(trace.traceEvents())
                 .contains(new ChromeTrace.Event("thread_name", "M", 0, 0, 1, 1, Map.of("name", "compute")))
-                .contains(new ChromeTrace.Event("process_name", "M", 0, 0, 2, 0, Map.of("name", "predicted")));
+                .contains(
+                        new ChromeTrace.Event("process_name", "M", 0, 0, 3, 0, Map.of("name", "predicted, odd steps")));
         // Step 1 has transfers that the one before began, ahead of its own start: they come first, and at 0.
         ObservedStep firstStep = observatory.steps().getFirst();
         long origin = Stream.of(firstStep.measured(), firstStep.predicted())
