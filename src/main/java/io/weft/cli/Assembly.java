@@ -248,7 +248,7 @@ final class Assembly implements AutoCloseable {
 
     private static long stagingBytes(Settings settings, Device device, CacheGeometry geometry, StepLimits limits) {
         return settings.stagingBytes()
-                .orElse(WhatIf.usualStagingBytes(
+                .orElse(StagingLayout.usualBytes(
                         geometry,
                         limits.sequences(),
                         limits.contextTokens(),

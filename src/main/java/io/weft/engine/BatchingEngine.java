@@ -361,6 +361,8 @@ public final class BatchingEngine implements Engine, AutoCloseable {
     }
 
     private void dropEnded() {
+        // One may have been cancelled before it was queued.
+        waiting.removeIf(ActiveRequest::isCancelled);
         running.removeIf(request -> {
             if (request.isCancelled() && !request.isFinished()) {
                 request.free();
@@ -371,8 +373,6 @@ public final class BatchingEngine implements Engine, AutoCloseable {
 
     /** Admits in order of arrival. A request that does not fit an empty cache never will. */
     private void admit(EngineRuntime runtime, List<ActiveRequest> hopeless) {
-        // One may have been cancelled before it was queued.
-        waiting.removeIf(ActiveRequest::isCancelled);
         while (!waiting.isEmpty()
                 && running.size() < runtime.pipeline().limits().sequences()) {
             ActiveRequest request = waiting.getFirst();

@@ -216,7 +216,7 @@ final class PlacementSearch {
             left -= blocks;
         }
         counts.set(CacheForm.HOST_KV, counts.of(CacheForm.HOST_KV) + left);
-        return simulate(Schedule.CHUNKED, counts, List.of(counts.row()));
+        return simulated(counts);
     }
 
     /**

@@ -89,7 +89,7 @@ public record PlanQuestion(
                 contextTokens,
                 device,
                 hostBytes.orElse(machine.hostBytes()),
-                WhatIf.usualStagingBytes(geometry, batch, contextTokens, device),
+                StagingLayout.usualBytes(geometry, batch, contextTokens, device),
                 chosenForms());
     }
 

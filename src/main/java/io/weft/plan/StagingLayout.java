@@ -15,6 +15,8 @@ public record StagingLayout(int slots, long slotBytes, long workspaceBytes) {
     /** Slots that are taken: one that arrives, one that is worked on, and two for stages of unequal length. */
     public static final int SLOTS_USUAL = 4;
 
+    private static final long BYTES_USUAL_MOST = 1L << 30;
+
     /** Alignment of slots and of the K and V inside a slot. */
     public static final long ALIGNMENT_BYTES = 512;
 
@@ -23,6 +25,16 @@ public record StagingLayout(int slots, long slotBytes, long workspaceBytes) {
             throw new IllegalArgumentException("staging of %d slots of %d bytes and a workspace of %d bytes"
                     .formatted(slots, slotBytes, workspaceBytes));
         }
+    }
+
+    /**
+     * Staging memory that is taken if nothing is set: for every slot the K and V of a layer, so that no layer of a
+     * small load need be cut, but at most a GiB, since long contexts cross in more chunks, not in larger ones, and a
+     * quarter of the device's memory.
+     */
+    public static long usualBytes(CacheGeometry geometry, int batch, int contextTokens, long deviceBytes) {
+        long layerBytes = (long) SLOTS_USUAL * batch * contextTokens * geometry.tokenLayerBytes(Content.KEY_VALUE);
+        return Math.min(Math.min(layerBytes, BYTES_USUAL_MOST), deviceBytes / 4);
     }
 
     /** Where a slot starts. */

@@ -56,8 +56,6 @@ public record WhatIf(
 
     private static final long MEMORY_BYTES_MOST = 1L << 50;
 
-    private static final long STAGING_BYTES_USUAL_MOST = 1L << 30;
-
     /** A host budget is said to bind if a step would be faster without it by more than this share. */
     private static final double NOTABLE = 0.001;
 
@@ -77,17 +75,6 @@ public record WhatIf(
         if (value < least || value > most) {
             throw new IllegalArgumentException(name + " is " + value + ", must be from " + least + " to " + most);
         }
-    }
-
-    /**
-     * Staging memory that is taken if nothing is set: for every slot the K and V of a layer, so that no layer of a
-     * small load need be cut, but at most a GiB, since long contexts cross in more chunks, not in larger ones, and a
-     * quarter of the device's memory.
-     */
-    public static long usualStagingBytes(CacheGeometry geometry, int batch, int contextTokens, long deviceBytes) {
-        long layerBytes =
-                (long) StagingLayout.SLOTS_USUAL * batch * contextTokens * geometry.tokenLayerBytes(Content.KEY_VALUE);
-        return Math.min(Math.min(layerBytes, STAGING_BYTES_USUAL_MOST), deviceBytes / 4);
     }
 
     /** The same question of a machine that takes other times. */
@@ -250,7 +237,7 @@ public record WhatIf(
         // What is a quarter of too little memory grows with it.
         long staging = stagingBytes < deviceBytes / 4
                 ? stagingBytes
-                : Math.max(stagingBytes, usualStagingBytes(geometry, batch, contextTokens, device));
+                : Math.max(stagingBytes, StagingLayout.usualBytes(geometry, batch, contextTokens, device));
         WhatIf other = new WhatIf(profile, measured, geometry, batch, contextTokens, device, host, staging, forms);
         return other.budget(batch, contextTokens).streamedWeightBytes() == 0 && other.fits(batch, contextTokens);
     }

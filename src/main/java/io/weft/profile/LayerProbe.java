@@ -23,7 +23,6 @@ import java.lang.foreign.MemorySegment;
 import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
-import java.util.stream.Stream;
 
 /**
  * The kernels of a step's stages on scratch memory. Consecutive runs take the weights of consecutive layers, as a step
@@ -236,16 +235,17 @@ final class LayerProbe {
     /** The stages of a layer that decodes a row behind {@code tokens} tokens, one after the other. */
     List<Work> decode(int tokens) {
         Scratch.Division division = scratch.divide();
-        List<Work> stages = Stream.of(project(division, 1), complete(division, 1), attend(division, 1, tokens, 1))
-                .flatMap(List::stream)
-                .toList();
-        if (stages.size() < 3) {
+        List<Work> project = project(division, 1);
+        List<Work> complete = complete(division, 1);
+        // The last to take memory: its K and V have in turn what is left.
+        List<Work> attend = attend(division, 1, tokens, 1);
+        if (!division.fits()) {
             return List.of();
         }
         return List.of((stream, repeat) -> {
-            stages.get(0).issue(stream, repeat);
-            stages.get(2).issue(stream, repeat);
-            stages.get(1).issue(stream, repeat);
+            project.getFirst().issue(stream, repeat);
+            attend.getFirst().issue(stream, repeat);
+            complete.getFirst().issue(stream, repeat);
         });
     }
 

@@ -18,7 +18,7 @@ final class Scratch {
     private static final long NOISE_BYTES_MOST = 4L << 20;
     /** The end of device memory is kept for copies that arrive while something else is measured: this part of it, */
     private static final int ARRIVALS_PART = 8;
-    /** but no more than is needed so that a GPU's cache does not hold what arrived last. */
+    /** but no more than several times what a GPU's cache holds. */
     private static final long ARRIVALS_BYTES_MAX = 256L << 20;
     /** A copy gains nothing from being larger. */
     private static final long ARRIVAL_BYTES_MAX = 16L << 20;

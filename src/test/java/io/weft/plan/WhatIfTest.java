@@ -326,9 +326,9 @@ class WhatIfTest {
     void stagingMemoryHoldsALayerForEverySlotUpToAGibibyteOrAQuarterOfTheDevice() {
         CacheGeometry geometry = OPT.geometry();
         long layerBytes = 4 * 100 * 2 * 4096 * 2;
-        assertThat(WhatIf.usualStagingBytes(geometry, 4, 100, 80 * GIGABYTE)).isEqualTo(4 * layerBytes);
-        assertThat(WhatIf.usualStagingBytes(geometry, 64, 2048, 80 * GIGABYTE)).isEqualTo(1 << 30);
-        assertThat(WhatIf.usualStagingBytes(geometry, 64, 2048, GIGABYTE)).isEqualTo(GIGABYTE / 4);
+        assertThat(StagingLayout.usualBytes(geometry, 4, 100, 80 * GIGABYTE)).isEqualTo(4 * layerBytes);
+        assertThat(StagingLayout.usualBytes(geometry, 64, 2048, 80 * GIGABYTE)).isEqualTo(1 << 30);
+        assertThat(StagingLayout.usualBytes(geometry, 64, 2048, GIGABYTE)).isEqualTo(GIGABYTE / 4);
     }
 
     @Test

@@ -166,17 +166,7 @@ public final class CudaDevice implements Device {
 
     private synchronized CudaStream newStream(String name) {
         requireOpen();
-        CudaStream stream = new CudaStream(name, context, health, new CudaStream.Workspaces() {
-            @Override
-            public DeviceBuffer take(String stream) {
-                return takeWorkspace(stream);
-            }
-
-            @Override
-            public void giveBack(DeviceBuffer workspace) {
-                giveBackWorkspace(workspace);
-            }
-        });
+        CudaStream stream = new CudaStream(name, context, health, this::takeWorkspace, this::giveBackWorkspace);
         streams.add(stream);
         return stream;
     }

@@ -7,33 +7,39 @@ import io.weft.device.HostBuffer;
 import io.weft.device.Stream;
 import java.lang.foreign.Arena;
 import java.util.List;
+import java.util.function.Consumer;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /** A CUDA stream. Once the device has failed, nothing more is issued. */
 final class CudaStream implements Stream {
     private final String name;
     private final CudaContext context;
-    private final Workspaces workspaces;
+    private final Function<String, DeviceBuffer> takeWorkspace;
+    private final Consumer<DeviceBuffer> giveBackWorkspace;
     private final long handle;
     private final CopyBatch copies;
     private CudaHealth health;
     private @Nullable DeviceBuffer workspace;
     private volatile boolean closed;
 
-    CudaStream(String name, CudaContext context, CudaHealth health, Workspaces workspaces) {
+    /**
+     * @param takeWorkspace where the stream of a name gets its workspace
+     * @param giveBackWorkspace where that goes in the end
+     */
+    CudaStream(
+            String name,
+            CudaContext context,
+            CudaHealth health,
+            Function<String, DeviceBuffer> takeWorkspace,
+            Consumer<DeviceBuffer> giveBackWorkspace) {
         this.name = name;
         this.context = context;
         this.health = health;
-        this.workspaces = workspaces;
+        this.takeWorkspace = takeWorkspace;
+        this.giveBackWorkspace = giveBackWorkspace;
         this.handle = context.createStream(name);
         this.copies = new CopyBatch(context.arena());
-    }
-
-    /** Where a stream gets its workspace. */
-    interface Workspaces {
-        DeviceBuffer take(String stream);
-
-        void giveBack(DeviceBuffer workspace);
     }
 
     @Override
@@ -49,7 +55,7 @@ final class CudaStream implements Stream {
     DeviceBuffer workspace() {
         DeviceBuffer taken = workspace;
         if (taken == null) {
-            taken = workspaces.take(name);
+            taken = takeWorkspace.apply(name);
             workspace = taken;
         }
         return taken;
@@ -60,7 +66,7 @@ final class CudaStream implements Stream {
         DeviceBuffer taken = workspace;
         workspace = null;
         if (taken != null) {
-            workspaces.giveBack(taken);
+            giveBackWorkspace.accept(taken);
         }
     }
 
