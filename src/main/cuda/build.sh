@@ -28,7 +28,7 @@ mkdir -p "$(dirname "$out")"
     -gencode arch=compute_80,code=sm_80 \
     -gencode arch=compute_86,code=sm_86 \
     -gencode arch=compute_89,code=sm_89 \
-    -gencode arch=compute_90,code=sm_90 \
+    -gencode arch=compute_90a,code=sm_90a \
     -gencode arch=compute_90,code=compute_90 \
     -o "$out.part" "$here/kernels.cu"
 "$nvcc" --version | sed -n 's/.*release \([0-9]*\)\..*/\1/p' >"$toolkit"

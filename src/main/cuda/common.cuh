@@ -179,4 +179,78 @@ __device__ __forceinline__ void awaitCopies() {
     asm volatile("cp.async.wait_group %0;" ::"n"(LEFT));
 }
 
+// Waits for the first COUNT threads of the block, all whole warps; other warps have work of their own.
+template <int COUNT>
+__device__ __forceinline__ void syncThreads() {
+    asm volatile("bar.sync 1, %0;" ::"n"(COUNT) : "memory");
+}
+
+// From here on for sm_90a alone.
+//
+// Barriers in shared memory, by address. A phase ends when `count` have arrived and all bytes that were expected are
+// there.
+__device__ __forceinline__ void initialiseBarrier(uint32_t barrier, int count) {
+    asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(count) : "memory");
+}
+
+__device__ __forceinline__ void showBarriersToCluster() {
+    asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+}
+
+// Arrives, and has the phase wait for bytes, too.
+__device__ __forceinline__ void expectBytes(uint32_t barrier, uint32_t bytes) {
+    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes) : "memory");
+}
+
+// Arrives at the barrier that a block of the cluster has at the same place. What it orders are reads of shared memory, so
+// a scope wider than the default, which would wait for all copies under way, is not needed.
+__device__ __forceinline__ void arriveAt(uint32_t barrier, uint32_t rank) {
+    asm volatile(
+        "{\n"
+        ".reg .b32 there;\n"
+        "mapa.shared::cluster.u32 there, %0, %1;\n"
+        "mbarrier.arrive.shared::cluster.b64 _, [there];\n"
+        "}" ::"r"(barrier),
+        "r"(rank)
+        : "memory");
+}
+
+// Waits for the end of the phase of this parity.
+__device__ __forceinline__ void awaitBarrier(uint32_t barrier, uint32_t parity) {
+    asm volatile(
+        "{\n"
+        ".reg .pred ended;\n"
+        "again:\n"
+        "mbarrier.try_wait.parity.shared::cta.b64 ended, [%0], %1;\n"
+        "@!ended bra again;\n"
+        "}" ::"r"(barrier),
+        "r"(parity)
+        : "memory");
+}
+
+// `bytes` bytes to the same place in all blocks of a cluster of BLOCKS, whose barriers at the same place are told.
+template <int BLOCKS>
+__device__ __forceinline__ void copyToCluster(uint32_t to, const void* from, uint32_t bytes, uint32_t barrier) {
+    uint16_t all = (1 << BLOCKS) - 1;
+    asm volatile(
+        "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster [%0], [%1], %2, [%3], %4;" ::
+            "r"(to),
+        "l"(from), "r"(bytes), "r"(barrier), "h"(all)
+        : "memory");
+}
+
+__device__ __forceinline__ uint32_t clusterRank() {
+    uint32_t rank;
+    asm("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
+    return rank;
+}
+
+__device__ __forceinline__ void arriveAtCluster() {
+    asm volatile("barrier.cluster.arrive.aligned;" ::: "memory");
+}
+
+__device__ __forceinline__ void awaitCluster() {
+    asm volatile("barrier.cluster.wait.aligned;" ::: "memory");
+}
+
 }  // namespace weft

@@ -10,8 +10,11 @@
 // matrices with the same input, or gates and what they let through, which stand next to each other so that one thread
 // has both.
 //
-// Grid: (blocks, M / ROWS rounded up), with no more than BLOCK_COLUMNS columns a block; the columns are spread evenly.
-// THREADS threads; STAGES * Product::STAGE_BYTES bytes of shared memory.
+// Grid: (blocks, M / ROWS rounded up), with no more than COLUMNS columns a block; the columns are spread evenly.
+//
+// On Hopper two neighbouring blocks, a cluster, share what they bring of the input: from three rows on that would
+// otherwise cross from the L2 cache as often as there are blocks, and from eight on it takes longer than the weights. A
+// warp of its own copies half of the rows to both blocks, as soon as both have used what was there before.
 #pragma once
 
 #include "common.cuh"
@@ -19,10 +22,8 @@
 
 namespace weft {
 
-constexpr int PRODUCT_WARPS = 4;
-constexpr int PRODUCT_THREADS = 32 * PRODUCT_WARPS;
 constexpr int TILE_COLUMNS = 8;
-constexpr int BLOCK_COLUMNS = TILE_COLUMNS * PRODUCT_WARPS;
+constexpr int PRODUCT_CLUSTER = 2;
 
 // What happens to a sum: the bias is added, then as the number says. The numbers from 2 on are 2 + Activation.
 enum ProductEpilogue { PRODUCT_STORE = 0, PRODUCT_ADD = 1, PRODUCT_ACTIVATE = 2 };
@@ -114,18 +115,51 @@ struct GatedMatrix {
     }
 };
 
-template <typename T, typename Columns, int ROW_TILES, int DEPTH, int STAGES, bool VECTORS>
+// Each block brings the input for itself, along with the weights.
+struct OwnInput {
+    static constexpr bool SHARED = false;
+};
+
+// The blocks of a cluster bring it together. Of every stage, one barrier says that the input is there, one that all
+// blocks have used it.
+struct SharedInput {
+    static constexpr bool SHARED = true;
+    uint32_t barriers;
+
+    __device__ __forceinline__ uint32_t filled(int stage) const { return barriers + 16 * stage; }
+    __device__ __forceinline__ uint32_t emptied(int stage) const { return barriers + 16 * stage + 8; }
+};
+
+// Which stage it is, and the parity of how often all have been.
+struct Turn {
+    int stage = 0;
+    uint32_t phase = 0;
+
+    template <int STAGES>
+    __device__ __forceinline__ void advance() {
+        stage++;
+        if (stage == STAGES) {
+            stage = 0;
+            phase ^= 1;
+        }
+    }
+};
+
+// `Input` says how the rows of the input come: OwnInput or SharedInput.
+template <typename T, typename Columns, typename Input, int WARPS, int ROW_TILES, int DEPTH, int STAGES, bool VECTORS>
 struct Product {
+    static constexpr int THREADS = 32 * WARPS;
+    static constexpr int COLUMNS = TILE_COLUMNS * WARPS;
     static constexpr int ROWS = 16 * ROW_TILES;
     // A row's pitch is an odd number of 16-byte units, so that ldmatrix meets no bank twice.
     static constexpr int PITCH = DEPTH + VECTOR;
-    static constexpr int STAGE_ELEMENTS = (BLOCK_COLUMNS + ROWS) * PITCH;
+    static constexpr int STAGE_ELEMENTS = (COLUMNS + ROWS) * PITCH;
     static constexpr int STAGE_BYTES = 2 * STAGE_ELEMENTS;
     static constexpr int UNITS = DEPTH / VECTOR;
     // Rows that all threads bring in one pass; each slice of the sums' work brings one.
-    static constexpr int PASS_ROWS = PRODUCT_THREADS / UNITS;
-    static constexpr int WEIGHT_PASSES = BLOCK_COLUMNS / PASS_ROWS;
-    static constexpr int IN_PASSES = ROWS / PASS_ROWS;
+    static constexpr int PASS_ROWS = THREADS / UNITS;
+    static constexpr int WEIGHT_PASSES = COLUMNS / PASS_ROWS;
+    static constexpr int IN_PASSES = Input::SHARED ? 0 : ROWS / PASS_ROWS;
     static constexpr int SLICE = 32;
     static constexpr int SLICES = DEPTH / SLICE;
     static_assert(WEIGHT_PASSES == SLICES && IN_PASSES <= SLICES, "a slice brings a pass of the weights, and of the input");
@@ -137,6 +171,7 @@ struct Product {
     T* shared;
     int firstColumn;
     int lastColumn;
+    Input input;
     const T* weightRows[WEIGHT_PASSES];
 
     // The thread's rows of the weights; null for what is not there. Rows that do not exist leave what the stage holds:
@@ -173,7 +208,30 @@ struct Product {
     __device__ __forceinline__ void bringIn(int pass, int step, int stage) const {
         int row = pass * PASS_ROWS + threadIdx.x / UNITS;
         if (row < rows) {
-            bring(in + static_cast<size_t>(row) * depth, step, stage, BLOCK_COLUMNS + row);
+            bring(in + static_cast<size_t>(row) * depth, step, stage, COLUMNS + row);
+        }
+    }
+
+    // The work of the warp that brings a shared input: every cluster's block brings its share of the rows to all.
+    __device__ __forceinline__ void bringShared() const {
+        int lane = threadIdx.x % 32;
+        uint32_t base = static_cast<uint32_t>(__cvta_generic_to_shared(shared + COLUMNS * PITCH));
+        Turn turn;
+        for (int k = 0; k < depth; k += DEPTH) {
+            if (k >= STAGES * DEPTH) {
+                awaitBarrier(input.emptied(turn.stage), turn.phase ^ 1);
+            }
+            uint32_t bytes = 2 * (depth - k < DEPTH ? depth - k : DEPTH);
+            if (lane == 0) {
+                expectBytes(input.filled(turn.stage), rows * bytes);
+            }
+            __syncwarp();
+            for (int row = clusterRank() + PRODUCT_CLUSTER * lane; row < rows; row += 32 * PRODUCT_CLUSTER) {
+                copyToCluster<PRODUCT_CLUSTER>(base + turn.stage * STAGE_BYTES + 2 * row * PITCH,
+                                               in + static_cast<size_t>(row) * depth + k, bytes,
+                                               input.filled(turn.stage));
+            }
+            turn.template advance<STAGES>();
         }
     }
 
@@ -185,9 +243,8 @@ struct Product {
         // rows by 16 k.
         uint32_t base = static_cast<uint32_t>(__cvta_generic_to_shared(shared));
         uint32_t weightAt = base + 2 * ((warp * TILE_COLUMNS + lane % 8) * PITCH + lane / 8 * 8);
-        uint32_t inAt = base + 2 * ((BLOCK_COLUMNS + lane % 16) * PITCH + lane / 16 * 8);
+        uint32_t inAt = base + 2 * ((COLUMNS + lane % 16) * PITCH + lane / 16 * 8);
         int steps = (depth + DEPTH - 1) / DEPTH;
-        letNextKernelStart();
         findWeights();
         // The weights are there before any kernel runs, so the first of them come while the kernel before still runs.
 #pragma unroll
@@ -196,10 +253,13 @@ struct Product {
             for (int pass = 0; s < steps && pass < WEIGHT_PASSES; pass++) {
                 bringWeights(pass, s, s);
             }
+            if (Input::SHARED) {
+                commitCopies();
+            }
         }
         awaitEarlierKernels();
 #pragma unroll
-        for (int s = 0; s < STAGES - 1; s++) {
+        for (int s = 0; !Input::SHARED && s < STAGES - 1; s++) {
 #pragma unroll
             for (int pass = 0; s < steps && pass < IN_PASSES; pass++) {
                 bringIn(pass, s, s);
@@ -219,13 +279,19 @@ struct Product {
                 before[i][x / 2][x % 2] = exists ? columns.before(firstRow + row, column + x % 2) : 0.0f;
             }
         }
-        int stage = 0;
+        Turn turn;
         for (int step = 0; step < steps; step++) {
             awaitCopies<STAGES - 2>();
-            __syncthreads();
+            syncThreads<THREADS>();
             int next = step + STAGES - 1;
-            int free = stage == 0 ? STAGES - 1 : stage - 1;
-            uint32_t offset = stage * STAGE_BYTES;
+            int free = turn.stage == 0 ? STAGES - 1 : turn.stage - 1;
+            if constexpr (Input::SHARED) {
+                if (step > 0 && threadIdx.x < PRODUCT_CLUSTER) {
+                    arriveAt(input.emptied(free), threadIdx.x);
+                }
+                awaitBarrier(input.filled(turn.stage), turn.phase);
+            }
+            uint32_t offset = turn.stage * STAGE_BYTES;
             // The next slice's fragments, and a later step's copies, are asked for between the multiplications, each of
             // which waits for the sums of the one before.
             uint32_t b[2][4];
@@ -247,12 +313,15 @@ struct Product {
                 if (slice + 1 < SLICES) {
                     loadSlice(slice + 1);
                 }
+                // A shared input ends with its last slice; behind it is what the stage held before.
+                if (!Input::SHARED || step * DEPTH + slice * SLICE < depth) {
 #pragma unroll
-                for (int half = 0; half < 2; half++) {
+                    for (int half = 0; half < 2; half++) {
 #pragma unroll
-                    for (int i = 0; i < ROW_TILES; i++) {
-                        multiply(sums[i], a[slice % 2][half][i], b[slice % 2][2 * half], b[slice % 2][2 * half + 1],
-                                 static_cast<T*>(nullptr));
+                        for (int i = 0; i < ROW_TILES; i++) {
+                            multiply(sums[i], a[slice % 2][half][i], b[slice % 2][2 * half], b[slice % 2][2 * half + 1],
+                                     static_cast<T*>(nullptr));
+                        }
                     }
                 }
                 if (next < steps) {
@@ -263,7 +332,10 @@ struct Product {
                 }
             }
             commitCopies();
-            stage = stage == STAGES - 1 ? 0 : stage + 1;
+            turn.template advance<STAGES>();
+        }
+        if constexpr (Input::SHARED) {
+            arriveAtCluster();
         }
 #pragma unroll
         for (int i = 0; i < ROW_TILES; i++) {
@@ -279,49 +351,142 @@ struct Product {
     }
 };
 
+// A block's share of the columns.
+struct Share {
+    int first;
+    int last;
+
+    __device__ __forceinline__ explicit Share(int columns) {
+        long long tiles = (columns + TILE_COLUMNS - 1) / TILE_COLUMNS;
+        first = static_cast<int>(tiles * blockIdx.x / gridDim.x) * TILE_COLUMNS;
+        last = min(static_cast<int>(tiles * (blockIdx.x + 1) / gridDim.x) * TILE_COLUMNS, columns);
+    }
+};
+
 template <typename T, int ROW_TILES, int DEPTH, int STAGES, bool VECTORS, typename Columns>
 __device__ __forceinline__ void product(const T* in, const Columns& columns, int rows, int depth) {
     extern __shared__ __align__(16) unsigned char productStages[];
-    using P = Product<T, Columns, ROW_TILES, DEPTH, STAGES, VECTORS>;
+    using P = Product<T, Columns, OwnInput, 4, ROW_TILES, DEPTH, STAGES, VECTORS>;
     int firstRow = blockIdx.y * P::ROWS;
-    long long tiles = (columns.count() + TILE_COLUMNS - 1) / TILE_COLUMNS;
-    int firstColumn = static_cast<int>(tiles * blockIdx.x / gridDim.x) * TILE_COLUMNS;
-    int lastColumn = static_cast<int>(tiles * (blockIdx.x + 1) / gridDim.x) * TILE_COLUMNS;
+    Share share(columns.count());
     P product{in + static_cast<size_t>(firstRow) * depth,
               columns,
               rows - firstRow,
               depth,
               reinterpret_cast<T*>(productStages),
-              firstColumn,
-              lastColumn < columns.count() ? lastColumn : columns.count(),
+              share.first,
+              share.last,
+              {},
               {}};
+    letNextKernelStart();
     product.run(firstRow);
+}
+
+// For no more rows than a block has, a depth that is a multiple of 32, and an even number of blocks.
+template <typename T, int WARPS, int ROW_TILES, int DEPTH, int STAGES, typename Columns>
+__device__ __forceinline__ void clusterProduct(const T* in, const Columns& columns, int rows, int depth) {
+    extern __shared__ __align__(16) unsigned char productStages[];
+    __shared__ unsigned long long barriers[2 * STAGES];
+    using P = Product<T, Columns, SharedInput, WARPS, ROW_TILES, DEPTH, STAGES, true>;
+    Share share(columns.count());
+    P product{in,
+              columns,
+              rows,
+              depth,
+              reinterpret_cast<T*>(productStages),
+              share.first,
+              share.last,
+              {static_cast<uint32_t>(__cvta_generic_to_shared(barriers))},
+              {}};
+    letNextKernelStart();
+    if (threadIdx.x == 0) {
+        for (int stage = 0; stage < STAGES; stage++) {
+            initialiseBarrier(product.input.filled(stage), 1);
+            initialiseBarrier(product.input.emptied(stage), PRODUCT_CLUSTER);
+        }
+        showBarriersToCluster();
+    }
+    arriveAtCluster();
+    awaitCluster();
+    if (threadIdx.x >= P::THREADS) {
+        awaitEarlierKernels();
+        product.bringShared();
+        __syncwarp();
+        arriveAtCluster();
+    } else {
+        product.run(0);
+    }
+    // What a block brings arrives in the others, too: none may have left before.
+    awaitCluster();
 }
 
 }  // namespace weft
 
-// SIZE is the rows of a block; the numbers are also those of KernelSet.java. `deep` takes all of a multiprocessor's shared
-// memory, for grids of no more than a block each.
-#define PRODUCT_KERNEL(NAME, T, SIZE, ROW_TILES, DEPTH, STAGES, VECTORS)                                              \
-    extern "C" __global__ void __launch_bounds__(PRODUCT_THREADS)                                                     \
-        product_##SIZE##_##NAME(const T* in, const T* weights, const T* bias, T* out, int columns,                    \
-                                const T* otherWeights, const T* otherBias, T* otherOut, int otherColumns, int rows,   \
-                                int depth, int epilogue) {                                                            \
-        product<T, ROW_TILES, DEPTH, STAGES, VECTORS>(                                                                \
-            in,                                                                                                       \
-            TwoMatrices<T>{{weights, bias, out, columns}, {otherWeights, otherBias, otherOut, otherColumns}, epilogue}, \
-            rows, depth);                                                                                             \
+// SIZE names the kernel; the numbers are also those of KernelSet.java.
+#define MATRICES_PARAMETERS(T)                                                                                        \
+    const T *in, const T *weights, const T *bias, T *out, int columns, const T *otherWeights, const T *otherBias,     \
+        T *otherOut, int otherColumns, int rows, int depth, int epilogue
+
+#define MATRICES(T)                                                                                                   \
+    TwoMatrices<T> {                                                                                                  \
+        {weights, bias, out, columns}, {otherWeights, otherBias, otherOut, otherColumns}, epilogue                    \
     }
 
+#define GATED_PARAMETERS(T)                                                                                           \
+    const T *in, const T *weights, const T *bias, T *out, int columns, int rows, int depth, int activation
+
+#define GATED(T)                                     \
+    GatedMatrix<T> {                                 \
+        {weights, bias, out, columns}, activation    \
+    }
+
+#define PRODUCT_KERNEL(NAME, T, SIZE, ROW_TILES, DEPTH, STAGES, VECTORS)                                              \
+    extern "C" __global__ void __launch_bounds__(128) product_##SIZE##_##NAME(MATRICES_PARAMETERS(T)) {               \
+        product<T, ROW_TILES, DEPTH, STAGES, VECTORS>(in, MATRICES(T), rows, depth);                                  \
+    }
+
+// Clusters, and copies to all blocks of one, are Hopper's: elsewhere the kernels are empty and must not be launched.
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
+#define CLUSTER_KERNEL(WARPS, BLOCKS) \
+    extern "C" __global__ void __cluster_dims__(PRODUCT_CLUSTER) __launch_bounds__(32 * WARPS + 32, BLOCKS)
+#define CLUSTER_PRODUCT(WARPS, ROW_TILES, DEPTH, STAGES, COLUMNS) \
+    clusterProduct<T, WARPS, ROW_TILES, DEPTH, STAGES>(in, COLUMNS, rows, depth)
+#else
+#define CLUSTER_KERNEL(WARPS, BLOCKS) extern "C" __global__ void
+#define CLUSTER_PRODUCT(WARPS, ROW_TILES, DEPTH, STAGES, COLUMNS)
+#endif
+
+#define CLUSTER_PRODUCT_KERNEL(NAME, T_, ROWS, WARPS, DEPTH, STAGES, BLOCKS)                                          \
+    CLUSTER_KERNEL(WARPS, BLOCKS) product_##ROWS##_by_##WARPS##_##NAME(MATRICES_PARAMETERS(T_)) {                     \
+        using T = T_;                                                                                                 \
+        CLUSTER_PRODUCT(WARPS, ROWS / 16, DEPTH, STAGES, MATRICES(T));                                                \
+    }
+
+#define CLUSTER_GATED_KERNEL(NAME, T_, WARPS, DEPTH, STAGES)                                                          \
+    CLUSTER_KERNEL(WARPS, 2) product_gated_by_##WARPS##_##NAME(GATED_PARAMETERS(T_)) {                                \
+        using T = T_;                                                                                                 \
+        CLUSTER_PRODUCT(WARPS, 1, DEPTH, STAGES, GATED(T));                                                           \
+    }
+
+// BLOCKS is how many fit a multiprocessor.
 #define PRODUCT_KERNELS(NAME, T)                                                                                      \
     PRODUCT_KERNEL(NAME, T, 16, 1, 256, 4, true)                                                                      \
-    PRODUCT_KERNEL(NAME, T, 16_deep, 1, 256, 8, true)                                                                 \
     PRODUCT_KERNEL(NAME, T, any, 2, 64, 3, false)                                                                     \
-    extern "C" __global__ void __launch_bounds__(PRODUCT_THREADS)                                                     \
-        product_gated_##NAME(const T* in, const T* weights, const T* bias, T* out, int columns, int rows,          \
-                                int depth, int activation) {                                                          \
-        product<T, 1, 256, 4, true>(in, GatedMatrix<T>{{weights, bias, out, columns}, activation}, rows, depth);      \
-    }
+    extern "C" __global__ void __launch_bounds__(128) product_gated_##NAME(GATED_PARAMETERS(T)) {                     \
+        product<T, 1, 256, 4, true>(in, GATED(T), rows, depth);                                                       \
+    }                                                                                                                 \
+    CLUSTER_PRODUCT_KERNEL(NAME, T, 16, 4, 256, 4, 2)                                                                 \
+    CLUSTER_PRODUCT_KERNEL(NAME, T, 16, 5, 256, 3, 2)                                                                 \
+    CLUSTER_PRODUCT_KERNEL(NAME, T, 16, 6, 256, 3, 2)                                                                 \
+    CLUSTER_PRODUCT_KERNEL(NAME, T, 16, 8, 128, 5, 2)                                                                 \
+    CLUSTER_PRODUCT_KERNEL(NAME, T, 32, 4, 256, 6, 1)                                                                 \
+    CLUSTER_PRODUCT_KERNEL(NAME, T, 32, 5, 256, 5, 1)                                                                 \
+    CLUSTER_PRODUCT_KERNEL(NAME, T, 32, 6, 128, 5, 2)                                                                 \
+    CLUSTER_PRODUCT_KERNEL(NAME, T, 32, 8, 128, 4, 2)                                                                 \
+    CLUSTER_GATED_KERNEL(NAME, T, 4, 256, 4)                                                                          \
+    CLUSTER_GATED_KERNEL(NAME, T, 5, 256, 3)                                                                          \
+    CLUSTER_GATED_KERNEL(NAME, T, 6, 256, 3)                                                                          \
+    CLUSTER_GATED_KERNEL(NAME, T, 8, 128, 5)
 
 PRODUCT_KERNELS(f16, __half)
 PRODUCT_KERNELS(bf16, __nv_bfloat16)

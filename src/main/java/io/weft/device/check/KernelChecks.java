@@ -45,6 +45,14 @@ public final class KernelChecks {
 
     private static final int LARGE_FEATURES = 1024;
 
+    /** Columns that a GPU spreads over its multiprocessors in different ways. */
+    private static final int[] WIDTHS = {1032, 5120, 6136, 8192, 12_288, 16_392};
+
+    /** No multiple of what a kernel brings at a time. */
+    private static final int WIDTHS_IN_FEATURES = 1568;
+
+    private static final int[] WIDTHS_ROWS = {3, 16, 17, 31, 32};
+
     /** Rows as in recomputation, a little above those that fill a GPU evenly. */
     private static final int[] MANY_ROWS = {528, 1040, 2064};
 
@@ -118,6 +126,7 @@ public final class KernelChecks {
         checks.tokens();
         checks.linear();
         checks.largeLinear();
+        checks.widths();
         checks.manyRows();
         checks.productsInOneCall();
         checks.attention();
@@ -687,6 +696,18 @@ public final class KernelChecks {
         }
     }
 
+    /** Outputs of any width, for as many rows as are still few. */
+    private void widths() {
+        for (int outFeatures : WIDTHS) {
+            Linear weights = randomLinear(outFeatures, outFeatures, WIDTHS_IN_FEATURES);
+            for (Epilogue epilogue : List.of(new Epilogue.Store(), new Epilogue.AddToOutput())) {
+                attemptIfAll(
+                        "linear %s: same bits".formatted(describe(", bias", weights, epilogue)),
+                        () -> linearBits(", bias", weights, epilogue, WIDTHS_ROWS));
+            }
+        }
+    }
+
     /** Rows at once have the bits that they have in pieces. */
     private void manyRows() {
         int k = 4096;
@@ -741,7 +762,11 @@ public final class KernelChecks {
     private void productsInOneCall() {
         record Size(int inFeatures, int first, int second) {}
         for (Size size : List.of(
-                new Size(64, 64, 64), new Size(160, 384, 72), new Size(33, 50, 20), new Size(1024, 4096, 1024))) {
+                new Size(64, 64, 64),
+                new Size(160, 384, 72),
+                new Size(33, 50, 20),
+                new Size(1024, 4096, 1024),
+                new Size(544, 12_288, 4104))) {
             Linear first = randomLinear(1, size.first(), size.inFeatures());
             Linear second = randomLinear(2, size.second(), size.inFeatures());
             for (int rows : new int[] {1, 7, 16, 33}) {
@@ -821,8 +846,15 @@ public final class KernelChecks {
         });
     }
 
-    /** Each row of a batch, and each row alone. */
-    private void linearBits(String suffix, Linear weights, Epilogue epilogue, int rows) {
+    /** Each row of a batch, and each row alone, for the batches of up to so many rows. */
+    private void linearBits(String suffix, Linear weights, Epilogue epilogue, int rowsMost) {
+        int[] batches =
+                Arrays.stream(BATCHES).filter(batch -> batch <= rowsMost).toArray();
+        linearBits(suffix, weights, epilogue, batches);
+    }
+
+    private void linearBits(String suffix, Linear weights, Epilogue epilogue, int[] batches) {
+        int rows = Arrays.stream(batches).max().orElseThrow();
         int k = weights.inFeatures();
         int n = weights.outFeatures();
         tested.clear();
@@ -831,10 +863,7 @@ public final class KernelChecks {
         DeviceBuffer alone = tested.elements(before);
         linearInBatches(weights, in, alone, epilogue, rows, 1);
         float[] expected = tested.read(alone);
-        for (int batch : BATCHES) {
-            if (batch > rows) {
-                continue;
-            }
+        for (int batch : batches) {
             DeviceBuffer out = tested.elements(before);
             linearInBatches(weights, in, out, epilogue, rows, batch);
             sameBits(

@@ -156,11 +156,6 @@ final class CudaContext implements AutoCloseable {
         return value[0];
     }
 
-    /** Bytes of shared memory that a block can have. */
-    int sharedBytesMost() {
-        return attribute(device, CUdevice_attribute.CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN);
-    }
-
     /** Bytes of device memory that nobody has allocated. */
     long freeBytes() {
         bind();

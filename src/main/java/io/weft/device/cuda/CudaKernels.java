@@ -18,6 +18,7 @@ import io.weft.device.RowPlaces;
 import io.weft.device.Stream;
 import io.weft.device.TokenChoices;
 import io.weft.device.cuda.KernelSet.Alignment;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /** Checks a call, then launches it. */
@@ -27,17 +28,6 @@ final class CudaKernels implements Kernels {
     private static final int CHOOSE_THREADS = 1024;
     private static final int NORM_THREADS_MOST = 1024;
     private static final int WARP = 32;
-    private static final int PRODUCT_THREADS = 128;
-    /** Blocks of {@link KernelSet#product16} that a multiprocessor has room for. */
-    private static final int PRODUCT_BLOCKS_AT_ONCE = 2;
-    /** Rows up to which the product kernel is used for outputs of few columns, and of many. */
-    private static final int PRODUCT_ROWS_MOST = 16;
-
-    private static final int PRODUCT_ROWS_MOST_WIDE = 8;
-    /** Columns of the narrowest tiles with which the library reaches the rate of device memory. */
-    private static final int WIDE_TILE_COLUMNS = 64;
-    /** A grid fills the device if no more than one in so many multiprocessors is left without a block. */
-    private static final int FULL_PARTS = 8;
     /** Vectors of a row that one thread of a norm keeps. */
     private static final int NORM_ROW_VECTORS = 2;
 
@@ -154,11 +144,11 @@ final class CudaKernels implements Kernels {
         if (rows == 0 || !cudaStream.isOpen()) {
             return;
         }
-        boolean aligned = products.isAligned(cudaWeights, from, to);
-        if (!aligned || isForProductKernel(rows, weights.outFeatures())) {
-            Product product = new Product(cudaWeights, to, NO_PRODUCT, 0);
-            KernelSet.Product kernel = aligned ? product16(weights.outFeatures()) : kernels.productAny;
-            launchProduct(cudaStream, kernel, product, from, rows, epilogue);
+        Optional<ProductKernels.Product> kernel = products.isAligned(cudaWeights, from, to)
+                ? kernels.products.forRows(rows, weights.outFeatures(), weights.inFeatures())
+                : Optional.of(kernels.products.any());
+        if (kernel.isPresent()) {
+            launchProduct(cudaStream, kernel.get(), new Product(cudaWeights, to, NO_PRODUCT, 0), from, rows, epilogue);
             return;
         }
         switch (epilogue) {
@@ -200,15 +190,6 @@ final class CudaKernels implements Kernels {
         }
     }
 
-    /**
-     * Whether the library's kernels are no faster. They are for outputs so wide that their tiles occupy the device, but
-     * cost the issuing thread twice as much.
-     */
-    private boolean isForProductKernel(int rows, int columns) {
-        boolean wide = columns / WIDE_TILE_COLUMNS * FULL_PARTS >= context.multiprocessors() * (FULL_PARTS - 1);
-        return rows <= (wide ? PRODUCT_ROWS_MOST_WIDE : PRODUCT_ROWS_MOST);
-    }
-
     @Override
     public void linearPair(
             Stream stream,
@@ -228,9 +209,11 @@ final class CudaKernels implements Kernels {
         long toFirst = address("firstOut", firstOut, bytes(rows, first.outFeatures()));
         long toSecond = address("secondOut", secondOut, bytes(rows, second.outFeatures()));
         int columns = first.outFeatures() + second.outFeatures();
-        boolean aligned =
-                products.isAligned(cudaFirst, from, toFirst) && products.isAligned(cudaSecond, from, toSecond);
-        if (!aligned || !isForProductKernel(rows, columns)) {
+        Optional<ProductKernels.Product> kernel =
+                products.isAligned(cudaFirst, from, toFirst) && products.isAligned(cudaSecond, from, toSecond)
+                        ? kernels.products.forRows(rows, columns, first.inFeatures())
+                        : Optional.empty();
+        if (kernel.isEmpty()) {
             Kernels.super.linearPair(stream, first, second, in, firstOut, secondOut, rows);
             return;
         }
@@ -239,7 +222,7 @@ final class CudaKernels implements Kernels {
             return;
         }
         Product product = new Product(cudaFirst, toFirst, cudaSecond, toSecond);
-        launchProduct(cudaStream, product16(columns), product, from, rows, new Epilogue.Store());
+        launchProduct(cudaStream, kernel.get(), product, from, rows, new Epilogue.Store());
     }
 
     @Override
@@ -256,7 +239,10 @@ final class CudaKernels implements Kernels {
         long from = address("in", in, bytes(rows, weights.inFeatures()));
         address("gateUp", gateUp, bytes(rows, columns));
         long to = address("out", out, bytes(rows, columns / 2));
-        if (!products.isAligned(cudaWeights, from, to) || !isForProductKernel(rows, columns)) {
+        Optional<ProductKernels.Product> kernel = products.isAligned(cudaWeights, from, to)
+                ? kernels.products.forGated(rows, columns, weights.inFeatures())
+                : Optional.empty();
+        if (kernel.isEmpty()) {
             Kernels.super.gatedLinear(stream, weights, activation, in, gateUp, out, rows);
             return;
         }
@@ -273,7 +259,7 @@ final class CudaKernels implements Kernels {
                 .add(rows)
                 .add(weights.inFeatures())
                 .add(activation.ordinal());
-        launchProduct(cudaStream, kernels.productGated, columns, rows, arguments);
+        launchProduct(cudaStream, kernel.get(), columns, rows, arguments);
     }
 
     /** What a product kernel makes of one input: outputs of one matrix, or of two, at an address each. */
@@ -283,20 +269,8 @@ final class CudaKernels implements Kernels {
         }
     }
 
-    private KernelSet.Product product16(int columns) {
-        return productBlocks(columns) > context.multiprocessors() ? kernels.product16 : kernels.product16Deep;
-    }
-
-    /** Blocks for so many columns. Rather than leave a multiprocessor with fewer blocks than others, they take less. */
-    private int productBlocks(int columns) {
-        int tiles = Math.ceilDiv(columns, KernelSet.Product.TILE_COLUMNS);
-        int least = Math.ceilDiv(columns, KernelSet.Product.COLUMNS);
-        int atOnce = context.multiprocessors() * (least > context.multiprocessors() ? PRODUCT_BLOCKS_AT_ONCE : 1);
-        return Math.max(least, Math.min(tiles, atOnce));
-    }
-
     private void launchProduct(
-            CudaStream stream, KernelSet.Product kernel, Product product, long in, int rows, Epilogue epilogue) {
+            CudaStream stream, ProductKernels.Product kernel, Product product, long in, int rows, Epilogue epilogue) {
         int code = switch (epilogue) {
             case Epilogue.Store store -> 0;
             case Epilogue.AddToOutput add -> 1;
@@ -319,13 +293,13 @@ final class CudaKernels implements Kernels {
     }
 
     private void launchProduct(
-            CudaStream stream, KernelSet.Product kernel, int columns, int rows, ArgumentBlock arguments) {
+            CudaStream stream, ProductKernels.Product kernel, int columns, int rows, ArgumentBlock arguments) {
         stream.launch(
                 kernel.kernel(),
-                productBlocks(columns),
+                kernel.blocks(columns, context.multiprocessors()),
                 Math.ceilDiv(rows, kernel.rows()),
                 1,
-                PRODUCT_THREADS,
+                kernel.threads(),
                 arguments);
     }
 

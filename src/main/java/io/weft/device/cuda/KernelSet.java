@@ -12,8 +12,6 @@ final class KernelSet {
 
     private static final int ATTEND_ARGUMENTS = 19;
     private static final int PARTIALS_ARGUMENTS = 5;
-    private static final int PRODUCT_ARGUMENTS = 12;
-    private static final int GATED_PRODUCT_ARGUMENTS = 8;
     /** Head sizes that a variant of the attention kernels ends at; they must be multiples of {@link #VECTOR}. */
     private static final List<Integer> HEAD_SIZES = List.of(32, 64, 96, 128, 256);
 
@@ -37,14 +35,7 @@ final class KernelSet {
     final CudaKernel gatherRows;
     final CudaKernel readHost;
     final CudaKernel mergeFew;
-    /** For products of few rows. */
-    final Product product16;
-    /** The same for grids of a block a multiprocessor. */
-    final Product product16Deep;
-    /** For products of few rows that a gate follows. */
-    final Product productGated;
-    /** For products of any sizes and addresses. */
-    final Product productAny;
+    final ProductKernels products;
 
     private final List<Attend> attend;
     private final Attend attendAny;
@@ -76,49 +67,6 @@ final class KernelSet {
         }
     }
 
-    /**
-     * A kernel for products of few rows.
-     *
-     * @param rows of a block's part of the output
-     */
-    record Product(CudaKernel kernel, int rows) {
-        /** Columns of a block's part of the output, at most. */
-        static final int COLUMNS = 32;
-
-        /** Columns that a warp takes: a block has a multiple of them. */
-        static final int TILE_COLUMNS = 8;
-
-        /** The padding of a row in shared memory, and the bytes of an element there. */
-        private static final int PADDING = VECTOR;
-
-        private static final int ELEMENT_BYTES = 2;
-
-        private static Product load(
-                Loader loader, String name, String type, int arguments, int rows, int depth, int stages) {
-            int sharedBytes = sharedBytes(rows, depth, stages);
-            return new Product(loader.load("product_" + name + "_" + type, arguments, sharedBytes), rows);
-        }
-
-        /** The other kernel where a block cannot have that much shared memory. */
-        private static Product loadDeep(
-                Loader loader,
-                String name,
-                String type,
-                int rows,
-                int depth,
-                int stages,
-                int sharedBytesMost,
-                Product other) {
-            return sharedBytes(rows, depth, stages) <= sharedBytesMost
-                    ? load(loader, name, type, PRODUCT_ARGUMENTS, rows, depth, stages)
-                    : other;
-        }
-
-        private static int sharedBytes(int rows, int depth, int stages) {
-            return stages * (rows + COLUMNS) * (depth + PADDING) * ELEMENT_BYTES;
-        }
-    }
-
     /** How a kernel is found: name, number of arguments, bytes of shared memory beside its own. */
     @FunctionalInterface
     interface Loader {
@@ -129,8 +77,11 @@ final class KernelSet {
         }
     }
 
-    /** @param sharedBytesMost bytes of shared memory that a block can have */
-    KernelSet(Loader loader, ElementType elementType, int sharedBytesMost) {
+    /**
+     * @param capability compute capability, as in 90
+     * @param multiprocessors of the GPU
+     */
+    KernelSet(Loader loader, ElementType elementType, int capability, int multiprocessors) {
         String type = elementType.name().toLowerCase(Locale.ROOT);
         embed = loader.load("embed_" + type, 12);
         layerNorm = loader.load("layer_norm_" + type, 8);
@@ -149,10 +100,7 @@ final class KernelSet {
         gatherRows = loader.load("gather_rows", 7);
         readHost = loader.load("read_host", 4);
         mergeFew = loader.load("merge_few_" + type, ATTEND_ARGUMENTS + PARTIALS_ARGUMENTS);
-        product16 = Product.load(loader, "16", type, PRODUCT_ARGUMENTS, 16, 256, 4);
-        product16Deep = Product.loadDeep(loader, "16_deep", type, 16, 256, 8, sharedBytesMost, product16);
-        productGated = Product.load(loader, "gated", type, GATED_PRODUCT_ARGUMENTS, 16, 256, 4);
-        productAny = Product.load(loader, "any", type, PRODUCT_ARGUMENTS, 32, 64, 3);
+        products = new ProductKernels(loader, type, capability, multiprocessors);
         List<Attend> sizes = new ArrayList<>();
         for (int headSize : HEAD_SIZES) {
             sizes.add(Attend.load(loader, headSize, Integer.toString(headSize), type));

@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
@@ -16,29 +17,33 @@ import org.junit.jupiter.api.Test;
 
 class KernelSetTest {
     private static final Path SOURCES = Path.of("src/main/cuda");
-    /** Of a block on the GPUs with most; the others fall back to kernels that they have loaded anyway. */
-    private static final int SHARED_BYTES = 227 << 10;
+    /** The GPUs with most kernels; the others fall back to those that they have loaded anyway. */
+    private static final int CAPABILITY = 90;
 
-    private static final Pattern KERNEL =
-            Pattern.compile("([a-z0-9_]+(?:##[A-Z]+(?:##_##[A-Z]+)?)?)\\(([^()]*(?:\\(T\\))?[^()]*)\\)\\s*\\{");
+    private static final int MULTIPROCESSORS = 132;
+
+    private static final Pattern KERNEL = Pattern.compile("([a-z0-9_]+(?:##[A-Za-z_#]+)?)\\(([^()]*)\\)\\s*\\{");
+    private static final String KERNEL_BEGIN = "extern \"C\" __global__ void";
+    private static final Pattern PARAMETERS = Pattern.compile("#define ([A-Z]+_PARAMETERS)(?:\\(T\\))? (.*)");
 
     @Test
     void everyKernelTakesAsManyArgumentsAsItsSourceSays() throws IOException {
         Map<String, Integer> inSource = new HashMap<>();
         for (String file : new String[] {"pointwise.cuh", "product.cuh", "attention.cuh", "sampling.cuh"}) {
             String source = Files.readString(SOURCES.resolve(file)).replaceAll("\\\\\n", " ");
-            int call = count(macro(source, "CALL_PARAMETERS(T)"));
-            int partials = count(macro(source, "PARTIALS_PARAMETERS"));
-            for (String part : source.split("extern \"C\" __global__ void", -1)) {
-                KERNEL.matcher(part).results().findFirst().ifPresent(match -> {
-                    String arguments = match.group(2);
-                    int number = arguments.contains("CALL_PARAMETERS(T)")
-                            ? call + (arguments.contains("PARTIALS_PARAMETERS") ? partials : 0)
-                            : count(arguments);
-                    inSource.put(name(match), number);
-                });
+            List<MatchResult> macros = PARAMETERS.matcher(source).results().toList();
+            for (MatchResult macro : macros) {
+                source = source.replaceAll(macro.group(1) + "(?:\\(T_?\\))?(?=[,)])", macro.group(2));
+            }
+            source = source.replaceAll("CLUSTER_KERNEL\\(WARPS, .*?\\)", KERNEL_BEGIN);
+            for (String part : source.split(KERNEL_BEGIN, -1)) {
+                KERNEL.matcher(part)
+                        .results()
+                        .findFirst()
+                        .ifPresent(match -> inSource.put(name(match), count(match.group(2))));
             }
         }
+        assertThat(inSource).containsKeys("product", "product_gated", "attend_few", "attend_many");
         Map<String, Integer> loaded = new HashMap<>();
         new KernelSet(
                 (name, arguments, sharedBytes) -> {
@@ -49,19 +54,15 @@ class KernelSetTest {
                     return new CudaKernel(name, 0, arguments, sharedBytes);
                 },
                 ElementType.F16,
-                SHARED_BYTES);
+                CAPABILITY,
+                MULTIPROCESSORS);
         assertThat(loaded)
                 .hasSizeGreaterThan(20)
                 .allSatisfy((name, arguments) -> assertThat(arguments).isLessThanOrEqualTo(ArgumentBlock.SLOTS));
     }
 
     private static String name(MatchResult match) {
-        return match.group(1).replaceAll("_##.*", "").replaceAll("_$", "");
-    }
-
-    private static String macro(String source, String name) {
-        int at = source.indexOf("#define " + name);
-        return at < 0 ? "" : source.substring(at + name.length() + 8, source.indexOf('\n', at));
+        return match.group(1).replaceAll("(?:_by)?_##.*", "").replaceAll("_$", "");
     }
 
     private static int count(String arguments) {
@@ -73,7 +74,8 @@ class KernelSetTest {
         KernelSet kernels = new KernelSet(
                 (name, arguments, sharedBytes) -> new CudaKernel(name, 0, arguments, sharedBytes),
                 ElementType.BF16,
-                SHARED_BYTES);
+                CAPABILITY,
+                MULTIPROCESSORS);
         for (int headSize = 1; headSize <= KernelSet.HEAD_SIZE_MOST; headSize++) {
             KernelSet.Attend attend = kernels.attend(headSize, Alignment.VECTORS);
             assertThat(attend.headSizeMost()).isGreaterThanOrEqualTo(headSize);

@@ -1,0 +1,194 @@
+package io.weft.device.cuda;
+
+import java.util.Comparator;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * The kernels for matrix products of few rows, and which of them is for which sizes. All add in the library's order: a
+ * row has the same bits from any of them.
+ */
+final class ProductKernels {
+    /** Columns that a warp takes: a block has a multiple of them. */
+    static final int TILE_COLUMNS = 8;
+
+    private static final int WARP = 32;
+    private static final int ARGUMENTS = 12;
+    private static final int GATED_ARGUMENTS = 8;
+    /** The padding of a row in shared memory, and the bytes of an element there. */
+    private static final int PADDING = KernelSet.VECTOR;
+
+    private static final int ELEMENT_BYTES = 2;
+    private static final int FEW_ROWS = 16;
+    private static final int CLUSTER_BLOCKS = 2;
+    /** Inputs that blocks share are a multiple of so many elements long. */
+    private static final int CLUSTER_DEPTH_STEP = 32;
+    /** Hopper's: only its machine code has clusters, and copies to all of their blocks. */
+    private static final int CLUSTER_CAPABILITY = 90;
+    /** From here on what the blocks read of the input holds up the weights, unless they share it. */
+    private static final int CLUSTER_ROWS_LEAST = 3;
+    /** Rows up to which blocks that share nothing are no slower than the library, for outputs of many columns. */
+    private static final int ROWS_MOST_WIDE = 8;
+    /** Columns of the narrowest tiles with which the library reaches the rate of device memory. */
+    private static final int WIDE_TILE_COLUMNS = 64;
+    /** A grid fills the device if no more than one in so many multiprocessors is left without a block. */
+    private static final int FULL_PARTS = 8;
+
+    private final int multiprocessors;
+    private final Product few;
+    private final Product any;
+    private final Product gated;
+    private final List<Product> shared16;
+    private final List<Product> shared32;
+    private final List<Product> sharedGated;
+
+    /**
+     * A kernel.
+     *
+     * @param kernel as the driver knows it
+     * @param rows of a block's part of the output
+     * @param warps that multiply; each takes {@value #TILE_COLUMNS} columns
+     * @param cluster blocks that share their input, by a warp of its own if there are several
+     * @param blocksAtOnce that a multiprocessor has room for
+     */
+    record Product(CudaKernel kernel, int rows, int warps, int cluster, int blocksAtOnce) {
+        int threads() {
+            return WARP * (cluster > 1 ? warps + 1 : warps);
+        }
+
+        /**
+         * Blocks for so many columns. Rather than leave a multiprocessor with fewer blocks than others, they take less.
+         */
+        int blocks(int columns, int multiprocessors) {
+            int tiles = Math.ceilDiv(columns, TILE_COLUMNS);
+            int least = Math.ceilDiv(tiles, warps);
+            int atOnce = multiprocessors * (least > multiprocessors ? blocksAtOnce : 1);
+            return Math.max(Math.ceilDiv(least, cluster), Math.min(tiles, atOnce) / cluster) * cluster;
+        }
+
+        /** Whether a block a multiprocessor is enough. */
+        boolean isNarrow(int columns, int multiprocessors) {
+            return Math.ceilDiv(columns, warps * TILE_COLUMNS) <= multiprocessors;
+        }
+
+        /** Whether all blocks run at once, and leave few multiprocessors less to do than others. */
+        boolean fills(int columns, int multiprocessors) {
+            int most = multiprocessors * blocksAtOnce * warps * TILE_COLUMNS;
+            return columns <= most && (long) columns * FULL_PARTS >= (long) most * (FULL_PARTS - 1);
+        }
+
+        /** Tiles that the busiest multiprocessor takes, one round of blocks after the other. */
+        private int tilesOfBusiest(int columns, int multiprocessors) {
+            int blocks = blocks(columns, multiprocessors);
+            int rounds = Math.ceilDiv(blocks, multiprocessors * blocksAtOnce);
+            return rounds * blocksAtOnce * Math.ceilDiv(Math.ceilDiv(columns, TILE_COLUMNS), blocks);
+        }
+    }
+
+    ProductKernels(KernelSet.Loader loader, String type, int capability, int multiprocessors) {
+        this.multiprocessors = multiprocessors;
+        few = load(loader, "16_" + type, ARGUMENTS, FEW_ROWS, 4, 1, 256, 4, 2);
+        any = load(loader, "any_" + type, ARGUMENTS, 2 * FEW_ROWS, 4, 1, 64, 3, 2);
+        gated = load(loader, "gated_" + type, GATED_ARGUMENTS, FEW_ROWS, 4, 1, 256, 4, 2);
+        boolean clusters = capability == CLUSTER_CAPABILITY;
+        shared16 = clusters ? loadShared(loader, "16", type, ARGUMENTS) : List.of();
+        sharedGated = clusters ? loadShared(loader, "gated", type, GATED_ARGUMENTS) : List.of();
+        shared32 = clusters
+                ? List.of(
+                        load(loader, "32_by_4_" + type, ARGUMENTS, 2 * FEW_ROWS, 4, CLUSTER_BLOCKS, 256, 6, 1),
+                        load(loader, "32_by_5_" + type, ARGUMENTS, 2 * FEW_ROWS, 5, CLUSTER_BLOCKS, 256, 5, 1),
+                        load(loader, "32_by_6_" + type, ARGUMENTS, 2 * FEW_ROWS, 6, CLUSTER_BLOCKS, 128, 5, 2),
+                        load(loader, "32_by_8_" + type, ARGUMENTS, 2 * FEW_ROWS, 8, CLUSTER_BLOCKS, 128, 4, 2))
+                : List.of();
+    }
+
+    /** By rising numbers of warps. */
+    private static List<Product> loadShared(KernelSet.Loader loader, String size, String type, int arguments) {
+        return List.of(
+                load(loader, size + "_by_4_" + type, arguments, FEW_ROWS, 4, CLUSTER_BLOCKS, 256, 4, 2),
+                load(loader, size + "_by_5_" + type, arguments, FEW_ROWS, 5, CLUSTER_BLOCKS, 256, 3, 2),
+                load(loader, size + "_by_6_" + type, arguments, FEW_ROWS, 6, CLUSTER_BLOCKS, 256, 3, 2),
+                load(loader, size + "_by_8_" + type, arguments, FEW_ROWS, 8, CLUSTER_BLOCKS, 128, 5, 2));
+    }
+
+    /**
+     * @param depth elements of a row that a stage holds
+     * @param stages in shared memory
+     */
+    private static Product load(
+            KernelSet.Loader loader,
+            String name,
+            int arguments,
+            int rows,
+            int warps,
+            int cluster,
+            int depth,
+            int stages,
+            int blocksAtOnce) {
+        int sharedBytes = stages * (rows + warps * TILE_COLUMNS) * (depth + PADDING) * ELEMENT_BYTES;
+        return new Product(loader.load("product_" + name, arguments, sharedBytes), rows, warps, cluster, blocksAtOnce);
+    }
+
+    /** The kernel for products of any sizes and addresses. */
+    Product any() {
+        return any;
+    }
+
+    /**
+     * The kernel for a product, or none if the library's are faster.
+     *
+     * @param depth elements of a row of the input
+     */
+    Optional<Product> forRows(int rows, int columns, int depth) {
+        if (sharesInput(rows, depth)) {
+            return rows <= FEW_ROWS
+                    ? Optional.of(best(shared16, columns))
+                    : filling(columns).filter(kernel -> rows <= kernel.rows());
+        }
+        return isForOwnInput(rows, columns) ? Optional.of(few) : Optional.empty();
+    }
+
+    /** The kernel for a product that a gate follows, or none if the library's are faster. */
+    Optional<Product> forGated(int rows, int columns, int depth) {
+        if (sharesInput(rows, depth)) {
+            return rows <= FEW_ROWS ? Optional.of(best(sharedGated, columns)) : Optional.empty();
+        }
+        return isForOwnInput(rows, columns) ? Optional.of(gated) : Optional.empty();
+    }
+
+    private boolean sharesInput(int rows, int depth) {
+        return rows >= CLUSTER_ROWS_LEAST && depth % CLUSTER_DEPTH_STEP == 0 && !shared16.isEmpty();
+    }
+
+    /**
+     * Whether the library's kernels are no faster. They are for outputs so wide that their tiles occupy the device, but
+     * cost the issuing thread twice as much.
+     */
+    private boolean isForOwnInput(int rows, int columns) {
+        boolean wide = columns / WIDE_TILE_COLUMNS * FULL_PARTS >= multiprocessors * (FULL_PARTS - 1);
+        return rows <= (wide ? ROWS_MOST_WIDE : FEW_ROWS);
+    }
+
+    /** The one with least warps of which a multiprocessor needs one block. */
+    private Optional<Product> narrowest(List<Product> kernels, int columns) {
+        return kernels.stream()
+                .filter(kernel -> kernel.isNarrow(columns, multiprocessors))
+                .findFirst();
+    }
+
+    /** Where blocks would come in rounds, or leave multiprocessors idle, the library is faster. */
+    private Optional<Product> filling(int columns) {
+        return narrowest(shared32, columns)
+                .or(() -> shared32.stream()
+                        .filter(kernel -> kernel.fills(columns, multiprocessors))
+                        .findFirst());
+    }
+
+    /** Otherwise the one that spreads the columns most evenly; of equals the widest, which reads the input least. */
+    private Product best(List<Product> kernels, int columns) {
+        return narrowest(kernels, columns)
+                .orElseGet(() -> kernels.reversed().stream()
+                        .min(Comparator.comparingInt(kernel -> kernel.tilesOfBusiest(columns, multiprocessors)))
+                        .orElseThrow());
+    }
+}
