@@ -3,7 +3,7 @@
 // The unit of work is a *tile*: at most 64 tokens of one cell of the fixed token grid, against 16 queries. Its partial
 // result is, for each query, m = max s, l = sum e^(s - m), acc = sum e^(s - m) v, with acc starting at 0. Partials are
 // merged into the running state one after the other, in token order. The same functions score a tile, weigh its values
-// and merge in both kernels below, so a row gets the same bits from either, whatever the number of rows, spans and
+// and merge in all kernels below, so a row gets the same bits from either, whatever the number of rows, spans and
 // calls. m is kept in units of log2: s is scaled by scale * log2(e), and powers are powers of two.
 //
 // K and V of a tile come to shared memory by asynchronous copies, all of them asked for before the first is needed, and
@@ -23,6 +23,8 @@ constexpr int TOKEN_GROUPS = TILE_TOKENS / 8;
 // Warps of a block; they share its tiles.
 constexpr int WARPS = 4;
 constexpr int SPAN_INTS = 5;
+// Tiles that a block of attendWhole has in shared memory.
+constexpr int WHOLE_STAGES = 3;
 
 // Everything that the launch passes; the layouts are those of AttentionIndex, AttentionWork and AttentionShape.
 template <typename T>
@@ -42,7 +44,7 @@ struct Call {
     int window;
     int blockTokens;
     int cellTokens;
-    int fewRows;  // spans with more rows are the work of attendMany, the others that of attendFew
+    int fewRows;  // spans with more rows are the work of attendMany, the others that of attendWhole or attendFew
 };
 
 struct Span {
@@ -114,57 +116,54 @@ struct Tile {
 // Which of Call::bases an entry of the block table counts from, in its two highest bits; in the order of BlockBases.
 enum Base { CLOSED = 0, OPEN = 1, STAGED = 2, RECOMPUTED = 3 };
 
-// Where K and V of tokens lie: lane t has the rows of tokens first + t and first + t + 32, 0 for tokens that nobody sees.
+// Where K and V of up to 32 tokens lie: lane t has the token first + t. Entries of the block table can be asked for long
+// before the rows are: nothing waits for them until then.
 struct TokenRows {
-    unsigned long long low;
-    unsigned long long high;
-    // Whether copies brought all of them: then they were there before any kernel in front of this one began.
-    bool copied;
+    // No entry: a token that nobody sees.
+    static constexpr unsigned long long UNSEEN = ~0ull;
 
-    template <int TOKENS, typename T>
-    __device__ __forceinline__ void find(const Call<T>& call, int sequence, int first, int from, int to) {
-        int lane = threadIdx.x % 32;
-        bool written = false;
-        low = row(call, sequence, first + lane, from, to, written);
-        high = TOKENS > 32 ? row(call, sequence, first + lane + 32, from, to, written) : 0;
-        copied = !__any_sync(FULL_WARP, written);
-    }
+    unsigned long long entry;
+    int place;
 
     template <typename T>
-    static __device__ __forceinline__ unsigned long long row(const Call<T>& call, int sequence, int token, int from,
-                                                             int to, bool& written) {
-        if (token < from || token >= to) {
-            return 0;
-        }
+    __device__ __forceinline__ void find(const Call<T>& call, int sequence, int first, int from, int to) {
+        int token = first + threadIdx.x % 32;
         int block = token / call.blockTokens;
-        unsigned long long entry =
-            call.blockTable[static_cast<size_t>(sequence) * call.blocksPerSequence + block];
+        bool seen = token >= from && token < to;
+        entry = seen ? call.blockTable[static_cast<size_t>(sequence) * call.blocksPerSequence + block] : UNSEEN;
+        place = token - block * call.blockTokens;
+    }
+
+    // Whether copies brought all of them: then they were there before any kernel in front of this one began.
+    __device__ __forceinline__ bool copied() const {
         int which = static_cast<int>(entry >> 62);
-        written = written || which == OPEN || which == RECOMPUTED;
+        return !__any_sync(FULL_WARP, entry != UNSEEN && (which == OPEN || which == RECOMPUTED));
+    }
+
+    // The row of the lane's token, 0 if nobody sees it.
+    template <typename T>
+    __device__ __forceinline__ unsigned long long row(const Call<T>& call) const {
+        int which = static_cast<int>(entry >> 62);
         unsigned long long base = which == CLOSED   ? call.bases[CLOSED]
                                   : which == OPEN   ? call.bases[OPEN]
                                   : which == STAGED ? call.bases[STAGED]
                                                     : call.bases[RECOMPUTED];
         unsigned long long rowBytes = 2ull * call.keyValueHeads * call.headSize * sizeof(T);
-        return base + (entry & ((1ull << 62) - 1)) + (token - block * call.blockTokens) * rowBytes;
-    }
-
-    // The row of token first + `token`; all lanes call it together, for tokens of one half of 64.
-    __device__ __forceinline__ unsigned long long of(int token) const {
-        return __shfl_sync(FULL_WARP, token < 32 ? low : high, token % 32);
+        return entry == UNSEEN ? 0 : base + (entry & ((1ull << 62) - 1)) + place * rowBytes;
     }
 };
 
-// Brings one head of TOKENS tokens, K or V as `offset` says, to shared memory; one warp does it.
+// Brings one head of TOKENS tokens, K or V as `offset` says, to shared memory; one warp does it, whose lanes have a row each.
 template <typename T, int GROUPS, bool VECTORS, int TOKENS>
-__device__ __forceinline__ void bring(const Call<T>& call, const TokenRows& rows, size_t offset, T* to) {
+__device__ __forceinline__ void bring(const Call<T>& call, unsigned long long rowOfLane, size_t offset, T* to) {
+    static_assert(TOKENS <= 32, "a lane has one row");
     constexpr int UNITS = Tile<GROUPS>::WIDTH / VECTOR;
     int lane = threadIdx.x % 32;
 #pragma unroll
     for (int i = 0; i < TOKENS * UNITS; i += 32) {
         int token = (i + lane) / UNITS;
         int d = (i + lane) % UNITS * VECTOR;
-        unsigned long long row = rows.of(token);
+        unsigned long long row = __shfl_sync(FULL_WARP, rowOfLane, token);
         const T* head = reinterpret_cast<const T*>(row) + offset;
         T* at = to + token * Tile<GROUPS>::PITCH + d;
         if (VECTORS) {
@@ -211,9 +210,9 @@ struct Queries {
 // Scores of a tile as weights 2^(s - m), which are A fragments of sixteen tokens each, with m and l, for the queries
 // lane / 4 (index 0) and lane / 4 + 8 (index 1).
 struct Weights {
-    uint32_t fragments[TOKEN_GROUPS / 2][4];
-    float largest[2];
-    float sum[2];
+    uint32_t fragments[TOKEN_GROUPS / 2][4] = {};
+    float largest[2] = {NEGATIVE_INFINITY, NEGATIVE_INFINITY};
+    float sum[2] = {};
 };
 
 // The products of the queries with the keys of SHARE groups of eight tokens, from group `first` on.
@@ -235,14 +234,45 @@ __device__ __forceinline__ void multiplyKeys(const Queries<T, GROUPS, VECTORS>& 
     }
 }
 
+// Each warp of a block has the products with SHARE groups of eight tokens, and gets those of all; `room` is for TOKEN_GROUPS
+// * 32 of them.
+template <int SHARE>
+__device__ __forceinline__ void exchange(const float (&products)[SHARE][4], float4* room,
+                                         float (&scores)[TOKEN_GROUPS][4]) {
+    int lane = threadIdx.x % 32;
+    int warp = threadIdx.x / 32;
+#pragma unroll
+    for (int j = 0; j < SHARE; j++) {
+        room[(warp * SHARE + j) * 32 + lane] =
+            make_float4(products[j][0], products[j][1], products[j][2], products[j][3]);
+    }
+    __syncthreads();
+#pragma unroll
+    for (int j = 0; j < TOKEN_GROUPS; j++) {
+        float4 x = room[j * 32 + lane];
+        scores[j][0] = x.x;
+        scores[j][1] = x.y;
+        scores[j][2] = x.z;
+        scores[j][3] = x.w;
+    }
+}
+
+// Whether a tile of queries has more than eight: the second half of the tensor cores' rows is then in use.
+__device__ __forceinline__ int halvesOf(int queries, int queryTile) {
+    return queries - queryTile * TILE_QUERIES > TILE_QUERIES / 2 ? 2 : 1;
+}
+
 // Tokens [start, end), of which query i of the lane's two sees sight[i]. Tokens that a query does not see weigh 0, which
-// leaves its sums as they are.
+// leaves its sums as they are. With one half, none of the second eight queries exists.
 template <typename T>
 __device__ __forceinline__ void weighScores(const Call<T>& call, int start, int end, const Sight (&sight)[2],
-                                            float (&scores)[TOKEN_GROUPS][4], Weights& weights) {
+                                            int halves, float (&scores)[TOKEN_GROUPS][4], Weights& weights) {
     int c = threadIdx.x % 4;
 #pragma unroll
     for (int q = 0; q < 2; q++) {
+        if (q == halves) {
+            break;
+        }
         int seenFrom = sight[q].from - start;
         int seenTo = (sight[q].to < end ? sight[q].to : end) - start;
         float largest = NEGATIVE_INFINITY;
@@ -275,8 +305,14 @@ __device__ __forceinline__ void weighScores(const Call<T>& call, int start, int 
     }
 }
 
-// acc of a tile, eight columns at a time: take(n, {query 0 at d, d + 1, query 1 at d, d + 1}) with
-// d = 8 n + 2 (lane % 4). The columns have SHARES parts, of which this is one.
+// The columns d and d + 1 of a head that are a thread's, of the j-th eight that a warp has of SHARES parts.
+template <int SHARES>
+__device__ __forceinline__ int columnOf(int j, int share) {
+    return 8 * (j / 2 * 2 * SHARES + 2 * share + j % 2) + 2 * (threadIdx.x % 4);
+}
+
+// acc of a tile, eight columns at a time: take(j, {query 0 at d, d + 1, query 1 at d, d + 1}) with
+// d = columnOf<SHARES>(j, share). The columns have SHARES parts, of which this is one.
 template <typename T, int GROUPS, int SHARES, typename Take>
 __device__ __forceinline__ void weighValues(const Weights& weights, const T* values, int share, Take take) {
     int lane = threadIdx.x % 32;
@@ -296,8 +332,8 @@ __device__ __forceinline__ void weighValues(const Weights& weights, const T* val
             multiply(acc[0], weights.fragments[k], b[0], b[1], static_cast<T*>(nullptr));
             multiply(acc[1], weights.fragments[k], b[2], b[3], static_cast<T*>(nullptr));
         }
-        take(n, acc[0]);
-        take(n + 1, acc[1]);
+        take(i / SHARES, acc[0]);
+        take(i / SHARES + 1, acc[1]);
     }
 }
 
@@ -358,12 +394,89 @@ __device__ __forceinline__ T* outRow(const Call<T>& call, const Span& span, int 
     return call.out + (row * call.heads + head) * call.headSize;
 }
 
-// The running state of a warp's queries: acc[n] holds d = 8 n + 2 c and d + 1 for query 0, then for query 1.
-template <int GROUPS>
+// The running state of two queries of a lane, in the columns that its warp has of SHARES parts: acc[j] holds those of
+// columnOf(j) for query 0, then for query 1.
+template <int GROUPS, int SHARES>
 struct State {
-    float acc[4 * GROUPS][4];
+    static constexpr int COLUMNS = 2 * ((4 * GROUPS + 2 * SHARES - 1) / (2 * SHARES));
+
+    float acc[COLUMNS][4];
     float largest[2];
     float sum[2];
+    int share;
+
+    // What an earlier call left of a span's rows; nothing where the span begins them.
+    template <typename T>
+    __device__ __forceinline__ void load(const Call<T>& call, const Span& span, int keyValueHead, const int (&query)[2],
+                                         int queries, int group) {
+#pragma unroll
+        for (int q = 0; q < 2; q++) {
+            const float* state = span.fromToken == 0 || query[q] >= queries
+                                     ? nullptr
+                                     : stateRow(call, span, keyValueHead, query[q], group);
+            largest[q] = state == nullptr ? NEGATIVE_INFINITY : state[call.headSize];
+            sum[q] = state == nullptr ? 0.0f : state[call.headSize + 1];
+#pragma unroll
+            for (int j = 0; j < COLUMNS; j++) {
+#pragma unroll
+                for (int x = 0; x < 2; x++) {
+                    int d = columnOf<SHARES>(j, share) + x;
+                    acc[j][2 * q + x] = state != nullptr && d < call.headSize ? state[d] : 0.0f;
+                }
+            }
+        }
+    }
+
+    // Takes the weights of a tile, and its values.
+    template <typename T>
+    __device__ __forceinline__ void merge(const Weights& weights, const T* values) {
+        const Merge merge[2] = {Merge(largest[0], weights.largest[0]), Merge(largest[1], weights.largest[1])};
+#pragma unroll
+        for (int q = 0; q < 2; q++) {
+            largest[q] = fmaxf(largest[q], weights.largest[q]);
+            sum[q] = merge[q](sum[q], weights.sum[q]);
+        }
+        weighValues<T, GROUPS, SHARES>(weights, values, share, [&](int j, const float (&ofTile)[4]) {
+#pragma unroll
+            for (int x = 0; x < 4; x++) {
+                acc[j][x] = merge[x / 2](acc[j][x], ofTile[x]);
+            }
+        });
+    }
+
+    // Ends the rows whose last token the span has, and leaves the state of the others.
+    template <typename T>
+    __device__ __forceinline__ void store(const Call<T>& call, const Span& span, int keyValueHead, const int (&query)[2],
+                                          int queries, int group) const {
+#pragma unroll
+        for (int q = 0; q < 2; q++) {
+            int position = query[q] < queries ? positionOf(call, span, query[q], group) : -1;
+            // What lies before the span has ended in an earlier one.
+            if (position >= span.fromToken) {
+                bool ends = position < span.toToken;
+                float* state = stateRow(call, span, keyValueHead, query[q], group);
+                T* out = outRow(call, span, keyValueHead, query[q], group);
+                if (threadIdx.x % 4 == 0 && share == 0 && !ends) {
+                    state[call.headSize] = largest[q];
+                    state[call.headSize + 1] = sum[q];
+                }
+#pragma unroll
+                for (int j = 0; j < COLUMNS; j++) {
+#pragma unroll
+                    for (int x = 0; x < 2; x++) {
+                        int d = columnOf<SHARES>(j, share) + x;
+                        if (d < call.headSize) {
+                            if (ends) {
+                                out[d] = Element<T>::narrow(__fdiv_rn(acc[j][2 * q + x], sum[q]));
+                            } else {
+                                state[d] = acc[j][2 * q + x];
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
 };
 
 // Spans of many rows: a block takes 64 queries, a warp 16 of them, through all tiles that they see; tiles are brought for
@@ -382,7 +495,6 @@ __device__ __forceinline__ void attendMany(const Call<T>& call) {
     int queries = span.rows * group;
     int lane = threadIdx.x % 32;
     int warp = threadIdx.x / 32;
-    int c = lane % 4;
     // The last rows see most, so they start first.
     int queryTile = (gridDim.x - 1 - blockIdx.x) * WARPS + warp;
     int query[2] = {queryTile * TILE_QUERIES + lane / 4, queryTile * TILE_QUERIES + lane / 4 + 8};
@@ -410,22 +522,9 @@ __device__ __forceinline__ void attendMany(const Call<T>& call) {
     Queries<T, GROUPS, VECTORS> fragments;
     fragments.load(queryRow(call, span, keyValueHead, query[0], queries, group),
                    queryRow(call, span, keyValueHead, query[1], queries, group), call.headSize);
-    State<GROUPS> running;
-#pragma unroll
-    for (int q = 0; q < 2; q++) {
-        const float* state =
-            begins || query[q] >= queries ? nullptr : stateRow(call, span, keyValueHead, query[q], group);
-        running.largest[q] = state == nullptr ? NEGATIVE_INFINITY : state[call.headSize];
-        running.sum[q] = state == nullptr ? 0.0f : state[call.headSize + 1];
-#pragma unroll
-        for (int n = 0; n < 4 * GROUPS; n++) {
-#pragma unroll
-            for (int x = 0; x < 2; x++) {
-                int d = 8 * n + 2 * c + x;
-                running.acc[n][2 * q + x] = state != nullptr && d < call.headSize ? state[d] : 0.0f;
-            }
-        }
-    }
+    State<GROUPS, 1> running;
+    running.share = 0;
+    running.load(call, span, keyValueHead, query, queries, group);
 
     TileGrid grid(call.cellTokens);
     T* tiles = reinterpret_cast<T*>(attentionTiles);
@@ -440,10 +539,11 @@ __device__ __forceinline__ void attendMany(const Call<T>& call) {
         int start = grid.start(span.fromToken, tile);
         int end = grid.end(span.fromToken, tile);
         TokenRows rows;
-        rows.find<TOKENS>(call, span.sequence, start + first, blockFrom, blockTo < end ? blockTo : end);
+        rows.find(call, span.sequence, start + first, blockFrom, blockTo < end ? blockTo : end);
         T* at = tiles + tile % STAGES * 2 * Tile<GROUPS>::ELEMENTS + first * Tile<GROUPS>::PITCH;
-        bring<T, GROUPS, VECTORS, TOKENS>(call, rows, keyOffset, at);
-        bring<T, GROUPS, VECTORS, TOKENS>(call, rows, valueOffset, at + Tile<GROUPS>::ELEMENTS);
+        unsigned long long row = rows.row(call);
+        bring<T, GROUPS, VECTORS, TOKENS>(call, row, keyOffset, at);
+        bring<T, GROUPS, VECTORS, TOKENS>(call, row, valueOffset, at + Tile<GROUPS>::ELEMENTS);
     };
     if (STAGES > 1 && firstTile <= lastTile) {
         bringTile(firstTile);
@@ -465,54 +565,110 @@ __device__ __forceinline__ void attendMany(const Call<T>& call) {
             Weights weights;
             float scores[TOKEN_GROUPS][4] = {};
             multiplyKeys(fragments, keys, 0, scores);
-            weighScores(call, start, end, sight, scores, weights);
-            const Merge merge[2] = {Merge(running.largest[0], weights.largest[0]),
-                                    Merge(running.largest[1], weights.largest[1])};
-#pragma unroll
-            for (int q = 0; q < 2; q++) {
-                running.largest[q] = fmaxf(running.largest[q], weights.largest[q]);
-                running.sum[q] = merge[q](running.sum[q], weights.sum[q]);
-            }
-            weighValues<T, GROUPS, 1>(weights, keys + Tile<GROUPS>::ELEMENTS, 0, [&](int n, const float (&acc)[4]) {
-#pragma unroll
-                for (int x = 0; x < 4; x++) {
-                    running.acc[n][x] = merge[x / 2](running.acc[n][x], acc[x]);
-                }
-            });
+            weighScores(call, start, end, sight, 2, scores, weights);
+            running.merge(weights, keys + Tile<GROUPS>::ELEMENTS);
         }
         // The next turn overwrites what this one read.
         __syncthreads();
     }
 
-#pragma unroll
-    for (int q = 0; q < 2; q++) {
-        int position = query[q] < queries ? positionOf(call, span, query[q], group) : -1;
-        // What lies before the span has ended in an earlier one.
-        if (position >= span.fromToken) {
-            bool ends = position < span.toToken;
-            float* state = stateRow(call, span, keyValueHead, query[q], group);
-            T* out = outRow(call, span, keyValueHead, query[q], group);
-            if (c == 0 && !ends) {
-                state[call.headSize] = running.largest[q];
-                state[call.headSize + 1] = running.sum[q];
-            }
-#pragma unroll
-            for (int n = 0; n < 4 * GROUPS; n++) {
-#pragma unroll
-                for (int x = 0; x < 2; x++) {
-                    int d = 8 * n + 2 * c + x;
-                    float acc = running.acc[n][2 * q + x];
-                    if (d < call.headSize) {
-                        if (ends) {
-                            out[d] = Element<T>::narrow(__fdiv_rn(acc, running.sum[q]));
-                        } else {
-                            state[d] = acc;
-                        }
-                    }
-                }
-            }
-        }
+    running.store(call, span, keyValueHead, query, queries, group);
+}
+
+// Spans of few rows that are many or long enough to give every multiprocessor its share: one block takes a span through
+// all tiles that its queries see, STAGES at a time; its warps share the tokens of a tile, then its columns, and the state
+// stays in registers. Grid: (K/V heads * query tiles, 1, spans).
+//
+// This kernel, and the two for few rows below, look up what they will need in the step's index arrays, which no kernel
+// since the embedding writes, before the kernel in front has ended. Nor does a kernel write closed or staged blocks, so
+// tiles of these are asked for before then, too.
+template <typename T, int GROUPS, int STAGES>
+__device__ __forceinline__ void attendWhole(const Call<T>& call) {
+    constexpr int TOKENS = TILE_TOKENS / WARPS;
+    constexpr int SHARE = TOKEN_GROUPS / WARPS;
+    extern __shared__ __align__(16) unsigned char attentionTiles[];
+    letNextKernelStart();
+    Span span(call.spans + SPAN_INTS * blockIdx.z);
+    int group = call.heads / call.keyValueHeads;
+    int keyValueHead = blockIdx.x % call.keyValueHeads;
+    int queryTile = blockIdx.x / call.keyValueHeads;
+    int queries = span.rows > call.fewRows ? 0 : span.rows * group;
+    int lane = threadIdx.x % 32;
+    int warp = threadIdx.x / 32;
+    int query[2] = {queryTile * TILE_QUERIES + lane / 4, queryTile * TILE_QUERIES + lane / 4 + 8};
+    const Sight sight[2] = {sightOf(call, span, query[0], queries, group),
+                            sightOf(call, span, query[1], queries, group)};
+    int from = warpLeast(sight[0].from < sight[1].from ? sight[0].from : sight[1].from);
+    int to = warpMost(sight[0].to > sight[1].to ? sight[0].to : sight[1].to);
+    TileGrid grid(call.cellTokens);
+    int firstTile = from < to ? grid.tileOf(span.fromToken, from) : 0;
+    int lastTile = from < to ? grid.tileOf(span.fromToken, to - 1) : -1;
+    T* tiles = reinterpret_cast<T*>(attentionTiles);
+    float4* room = reinterpret_cast<float4*>(tiles + STAGES * 2 * Tile<GROUPS>::ELEMENTS);
+    auto find = [&](int tile) {
+        TokenRows rows;
+        int start = grid.start(span.fromToken, tile) + warp * TOKENS;
+        int end = grid.end(span.fromToken, tile);
+        rows.find(call, span.sequence, start, from, to < end ? to : end);
+        return rows;
+    };
+    auto bringTile = [&](const TokenRows& rows, int tile) {
+        T* at = tiles + tile % STAGES * 2 * Tile<GROUPS>::ELEMENTS + warp * TOKENS * Tile<GROUPS>::PITCH;
+        size_t keyOffset = static_cast<size_t>(keyValueHead) * call.headSize;
+        unsigned long long row = rows.row(call);
+        bring<T, GROUPS, true, TOKENS>(call, row, keyOffset, at);
+        bring<T, GROUPS, true, TOKENS>(
+            call, row, keyOffset + static_cast<size_t>(call.keyValueHeads) * call.headSize,
+            at + Tile<GROUPS>::ELEMENTS);
+    };
+    TokenRows rows = find(firstTile);
+    bool copied = rows.copied();
+    if (firstTile <= lastTile && copied) {
+        bringTile(rows, firstTile);
     }
+    awaitEarlierKernels();
+    if (queries == 0 || (firstTile > lastTile && span.fromToken > 0)) {
+        return;
+    }
+    if (firstTile <= lastTile && !copied) {
+        bringTile(rows, firstTile);
+    }
+    commitCopies();
+    auto bringNext = [&](int tile) {
+        if (tile <= lastTile) {
+            bringTile(rows, tile);
+        }
+        commitCopies();
+        rows = find(tile + 1);
+    };
+    rows = find(firstTile + 1);
+#pragma unroll
+    for (int s = 1; s < STAGES - 1; s++) {
+        bringNext(firstTile + s);
+    }
+    Queries<T, GROUPS, true> fragments;
+    fragments.load(queryRow(call, span, keyValueHead, query[0], queries, group),
+                   queryRow(call, span, keyValueHead, query[1], queries, group), call.headSize);
+    int halves = halvesOf(queries, queryTile);
+    State<GROUPS, WARPS> running;
+    running.share = warp;
+    running.load(call, span, keyValueHead, query, queries, group);
+    for (int tile = firstTile; tile <= lastTile; tile++) {
+        awaitCopies<STAGES - 2>();
+        // All warps have this tile, and are done with the one whose place the next takes.
+        __syncthreads();
+        bringNext(tile + STAGES - 1);
+        const T* keys = tiles + tile % STAGES * 2 * Tile<GROUPS>::ELEMENTS;
+        float products[SHARE][4] = {};
+        multiplyKeys(fragments, keys, warp * SHARE, products);
+        float scores[TOKEN_GROUPS][4];
+        exchange(products, room, scores);
+        Weights weights;
+        weighScores(call, grid.start(span.fromToken, tile), grid.end(span.fromToken, tile), sight, halves, scores,
+                    weights);
+        running.merge(weights, keys + Tile<GROUPS>::ELEMENTS);
+    }
+    running.store(call, span, keyValueHead, query, queries, group);
 }
 
 // Where the partials of a span's few rows lie: (span, K/V head, query, tile), acc (HD) each, and behind all of them m
@@ -529,11 +685,7 @@ struct Partials {
     }
 };
 
-// Both kernels for few rows look up what they will need in the step's index arrays, which no kernel since the embedding
-// writes, before the kernel in front has ended. Nor does a kernel write closed or staged blocks, so tiles of these are
-// asked for before then, too.
-//
-// Spans of few rows: one block a tile, whose warps share its tokens, then its columns. Neighbouring blocks take the heads
+// Spans of few rows that would leave multiprocessors idle: one block a tile, whose warps share its tokens, then its columns. Neighbouring blocks take the heads
 // of the same tokens, which lie side by side in memory. Grid: (K/V heads * query tiles, tiles, spans).
 template <typename T, int GROUPS, bool VECTORS>
 __device__ __forceinline__ void attendFew(const Call<T>& call, const Partials& partials) {
@@ -561,24 +713,26 @@ __device__ __forceinline__ void attendFew(const Call<T>& call, const Partials& p
     T* keys = reinterpret_cast<T*>(attentionTiles);
     T* values = keys + Tile<GROUPS>::ELEMENTS;
     TokenRows rows;
-    rows.find<TOKENS>(call, span.sequence, start + warp * TOKENS, from, to < end ? to : end);
+    rows.find(call, span.sequence, start + warp * TOKENS, from, to < end ? to : end);
     auto bringTokens = [&] {
         int at = warp * TOKENS * Tile<GROUPS>::PITCH;
+        unsigned long long row = rows.row(call);
         size_t keyOffset = static_cast<size_t>(keyValueHead) * call.headSize;
-        bring<T, GROUPS, VECTORS, TOKENS>(call, rows, keyOffset, keys + at);
+        bring<T, GROUPS, VECTORS, TOKENS>(call, row, keyOffset, keys + at);
         commitCopies();
         bring<T, GROUPS, VECTORS, TOKENS>(
-            call, rows, keyOffset + static_cast<size_t>(call.keyValueHeads) * call.headSize, values + at);
+            call, row, keyOffset + static_cast<size_t>(call.keyValueHeads) * call.headSize, values + at);
         commitCopies();
     };
-    if (seen && rows.copied) {
+    bool copied = rows.copied();
+    if (seen && copied) {
         bringTokens();
     }
     awaitEarlierKernels();
     if (!seen) {
         return;
     }
-    if (!rows.copied) {
+    if (!copied) {
         bringTokens();
     }
     Queries<T, GROUPS, VECTORS> fragments;
@@ -591,35 +745,20 @@ __device__ __forceinline__ void attendFew(const Call<T>& call, const Partials& p
     awaitCopies<0>();
     // The keys have been read and the values are there; the products go where the keys were.
     __syncthreads();
-    float4* exchange = reinterpret_cast<float4*>(attentionTiles);
-#pragma unroll
-    for (int j = 0; j < SHARE; j++) {
-        exchange[(warp * SHARE + j) * 32 + lane] =
-            make_float4(products[j][0], products[j][1], products[j][2], products[j][3]);
-    }
-    __syncthreads();
     float scores[TOKEN_GROUPS][4];
-#pragma unroll
-    for (int j = 0; j < TOKEN_GROUPS; j++) {
-        float4 x = exchange[j * 32 + lane];
-        scores[j][0] = x.x;
-        scores[j][1] = x.y;
-        scores[j][2] = x.z;
-        scores[j][3] = x.w;
-    }
+    exchange(products, reinterpret_cast<float4*>(attentionTiles), scores);
     Weights weights;
-    weighScores(call, start, end, sight, scores, weights);
-    int c = lane % 4;
+    weighScores(call, start, end, sight, halvesOf(queries, queryTile), scores, weights);
     size_t slot[2];
 #pragma unroll
     for (int q = 0; q < 2; q++) {
         slot[q] = partials.slot(blockIdx.z, keyValueHead, call.keyValueHeads, query[q], tile);
-        if (query[q] < queries && c == 0 && warp == 0) {
+        if (query[q] < queries && lane % 4 == 0 && warp == 0) {
             partials.sums[slot[q]] = make_float2(weights.largest[q], weights.sum[q]);
         }
     }
-    weighValues<T, GROUPS, WARPS>(weights, values, warp, [&](int n, const float (&acc)[4]) {
-        int d = 8 * n + 2 * c;
+    weighValues<T, GROUPS, WARPS>(weights, values, warp, [&](int j, const float (&acc)[4]) {
+        int d = columnOf<WARPS>(j, warp);
 #pragma unroll
         for (int q = 0; q < 2; q++) {
             if (query[q] < queries && d < call.headSize) {
@@ -761,6 +900,12 @@ __device__ __forceinline__ void mergeFew(const Call<T>& call, const Partials& pa
         attendFew<T, GROUPS, VECTORS>(CALL(T), PARTIALS);                                                             \
     }
 
+// Shared memory is WHOLE_STAGES times the bytes of a tile, and room to exchange the products with one.
+#define WHOLE_ATTENTION_KERNEL(NAME, T, SIZE, GROUPS, BLOCKS)                                                         \
+    extern "C" __global__ void __launch_bounds__(32 * WARPS, BLOCKS) attend_whole_##SIZE##_##NAME(CALL_PARAMETERS(T)) { \
+        attendWhole<T, GROUPS, WHOLE_STAGES>(CALL(T));                                                                \
+    }
+
 #define ALL_ATTENTION_KERNELS(NAME, T)                                                             \
     ATTENTION_KERNELS(NAME, T, 32, 1, true, 2, 4)                                               \
     ATTENTION_KERNELS(NAME, T, 64, 2, true, 2, 3)                                               \
@@ -768,6 +913,10 @@ __device__ __forceinline__ void mergeFew(const Call<T>& call, const Partials& pa
     ATTENTION_KERNELS(NAME, T, 128, 4, true, 2, 3)                                              \
     ATTENTION_KERNELS(NAME, T, 256, 8, true, 1, 2)                                              \
     ATTENTION_KERNELS(NAME, T, any, 8, false, 1, 2)                                             \
+    WHOLE_ATTENTION_KERNEL(NAME, T, 32, 1, 4)                                                   \
+    WHOLE_ATTENTION_KERNEL(NAME, T, 64, 2, 4)                                                   \
+    WHOLE_ATTENTION_KERNEL(NAME, T, 96, 3, 2)                                                   \
+    WHOLE_ATTENTION_KERNEL(NAME, T, 128, 4, 2)                                                  \
     extern "C" __global__ void __launch_bounds__(256)                                              \
         merge_few_##NAME(CALL_PARAMETERS(T), PARTIALS_PARAMETERS) {                                \
         mergeFew<T>(CALL(T), PARTIALS);                                                            \

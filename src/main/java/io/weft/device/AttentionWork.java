@@ -9,8 +9,9 @@ package io.weft.device;
  * @param spanCount spans
  * @param maxRows the largest number of rows in a span
  * @param maxTokens the largest {@code to − from}, or more: it sizes the launch, and what lies behind a span is skipped
+ * @param meanTokens the mean of {@code to − from}, or more: no result depends on it, but how the work is best divided
  */
-public record AttentionWork(DeviceBuffer spans, int spanCount, int maxRows, int maxTokens) {
+public record AttentionWork(DeviceBuffer spans, int spanCount, int maxRows, int maxTokens, int meanTokens) {
     /** int32 values of a span. */
     public static final int SPAN_INTS = 5;
 }

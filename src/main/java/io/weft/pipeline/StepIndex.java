@@ -218,6 +218,7 @@ final class StepIndex {
         Section spans = section((long) ranges.size() * AttentionWork.SPAN_INTS * Integer.BYTES);
         int maxRows = 0;
         int maxTokens = 0;
+        long totalTokens = 0;
         int at = 0;
         for (TokenRange range : ranges) {
             int rows = batch.sequences().get(range.sequence()).newTokens().size();
@@ -228,9 +229,20 @@ final class StepIndex {
             spans.setInt(at++, range.toToken());
             maxRows = Math.max(maxRows, rows);
             maxTokens = Math.max(maxTokens, range.toToken() - range.fromToken());
+            totalTokens += range.toToken() - range.fromToken();
         }
-        int launchTokens = chunk.isStaged() ? maxTokens : Math.ceilDiv(maxTokens, LAUNCH_TOKENS) * LAUNCH_TOKENS;
-        return new AttentionWork(spans.onDevice(), ranges.size(), maxRows, launchTokens);
+        int meanTokens = Math.toIntExact(Math.ceilDiv(totalTokens, Math.max(1, ranges.size())));
+        return new AttentionWork(
+                spans.onDevice(),
+                ranges.size(),
+                maxRows,
+                launchTokens(chunk, maxTokens),
+                launchTokens(chunk, meanTokens));
+    }
+
+    /** What comes again and again, a layer after the other and step by step, stays the same for a while. */
+    private static int launchTokens(Chunk chunk, int tokens) {
+        return chunk.isStaged() ? tokens : Math.ceilDiv(tokens, LAUNCH_TOKENS) * LAUNCH_TOKENS;
     }
 
     private DeviceBuffer writeBlockPositions(Chunk chunk) {

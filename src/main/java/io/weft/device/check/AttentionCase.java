@@ -174,6 +174,7 @@ final class AttentionCase {
         int[] spans = new int[call.size() * AttentionWork.SPAN_INTS];
         int maxRows = 0;
         int maxTokens = 0;
+        int totalTokens = 0;
         int at = 0;
         for (Span span : call) {
             spans[at++] = span.sequence();
@@ -183,8 +184,10 @@ final class AttentionCase {
             spans[at++] = span.toToken();
             maxRows = Math.max(maxRows, span.rows());
             maxTokens = Math.max(maxTokens, span.toToken() - span.fromToken());
+            totalTokens += span.toToken() - span.fromToken();
         }
-        return new AttentionWork(bench.ints(spans), call.size(), maxRows, maxTokens);
+        return new AttentionWork(
+                bench.ints(spans), call.size(), maxRows, maxTokens, Math.ceilDiv(totalTokens, call.size()));
     }
 
     private List<List<Span>> calls(Division division) {

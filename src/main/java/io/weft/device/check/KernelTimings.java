@@ -283,6 +283,7 @@ public final class KernelTimings {
             attend(keyValueHeads, 1, 4096, 1);
             attend(keyValueHeads, 1, 16_384, 1);
             attend(keyValueHeads, 8, 1024, 1);
+            attend(keyValueHeads, 16, 1024, 1);
             attend(keyValueHeads, 32, 1024, 1);
             attend(keyValueHeads, 33, 1000, 1);
             attend(keyValueHeads, 1, 1024, 1024);
@@ -317,7 +318,7 @@ public final class KernelTimings {
         DeviceBuffer spansOnDevice = write(1L << 20, spans);
         DeviceBuffer tableOnDevice = write(2L << 20, table);
         AttentionIndex attention = new AttentionIndex(onDevice, tableOnDevice, blocks);
-        AttentionWork work = new AttentionWork(spansOnDevice, sequences, rows, tokens);
+        AttentionWork work = new AttentionWork(spansOnDevice, sequences, rows, tokens, tokens);
         long cacheBytes = (long) sequences * blocks * blockBytes;
         int layers = (int) Math.max(1, CACHE_BYTES / cacheBytes);
         long pairs = (long) rows * tokens - (long) rows * (rows - 1) / 2;

@@ -16,6 +16,7 @@ import io.weft.device.AttentionWork;
  * @param headSize elements of a head
  * @param keyValueHeads heads of K and V
  * @param hasFew whether a span of few rows is possible
+ * @param isWhole whether a block is best given all tiles of a span of few rows: it then needs no partial results
  */
 record AttentionLaunch(
         int fewRows,
@@ -26,7 +27,8 @@ record AttentionLaunch(
         int tilesAtOnce,
         int headSize,
         int keyValueHeads,
-        boolean hasFew) {
+        boolean hasFew,
+        boolean isWhole) {
     // As in attention.cuh.
     static final int TILE_TOKENS = 64;
     static final int TILE_QUERIES = 16;
@@ -38,7 +40,7 @@ record AttentionLaunch(
     /** Blocks of a grid in y, and in z. */
     private static final int BLOCKS_MOST = 65_535;
 
-    static AttentionLaunch of(AttentionShape shape, AttentionWork work, long workspaceBytes) {
+    static AttentionLaunch of(AttentionShape shape, AttentionWork work, long workspaceBytes, int multiprocessors) {
         if (work.spanCount() > BLOCKS_MOST) {
             throw new IllegalArgumentException("spanCount is " + work.spanCount() + ", must be at most " + BLOCKS_MOST);
         }
@@ -65,7 +67,10 @@ record AttentionLaunch(
                 shape.headSize(),
                 shape.keyValueHeads(),
                 // A lone span has as many rows as the largest.
-                !many || work.spanCount() > 1);
+                !many || work.spanCount() > 1,
+                // The longest takes no multiprocessor longer than its share of all.
+                (long) work.maxTokens() * multiprocessors
+                        <= (long) work.meanTokens() * work.spanCount() * shape.keyValueHeads());
     }
 
     /** Tiles of the first {@code tokens} tokens of a grid: each cell is cut into tiles anew. */

@@ -156,6 +156,14 @@ final class CudaContext implements AutoCloseable {
         return value[0];
     }
 
+    /** What the choice of kernels depends on. */
+    KernelSet.Gpu gpu() {
+        return new KernelSet.Gpu(
+                capability,
+                multiprocessors,
+                attribute(device, CUdevice_attribute.CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN));
+    }
+
     /** Bytes of device memory that nobody has allocated. */
     long freeBytes() {
         bind();

@@ -77,8 +77,7 @@ public final class CudaDevice implements Device {
         this.faultMemory = context.allocateHost("fault record", FaultRecord.BYTES);
         FaultRecord faults = new FaultRecord(faultMemory);
         this.watcher = new EventWatcher(context, health, faults);
-        KernelSet kernelSet =
-                new KernelSet(context::kernel, options.elementType(), context.capability(), context.multiprocessors());
+        KernelSet kernelSet = new KernelSet(context::kernel, options.elementType(), context.gpu());
         this.products = new MatrixProducts(cublas, options.elementType(), context.arena());
         this.kernels = new CudaKernels(context, kernelSet, products, options.elementType(), faults);
         try {

@@ -480,8 +480,19 @@ final class CudaKernels implements Kernels {
         KernelSet.Attend variant = kernels.attend(
                 shape.headSize(), addresses % VECTOR_BYTES == 0 ? Alignment.VECTORS : Alignment.ELEMENTS);
         AttentionLaunch launch =
-                AttentionLaunch.of(shape, work, cudaStream.workspace().bytes());
-        for (int span = 0; launch.hasFew() && span < work.spanCount(); span += launch.spansAtOnce()) {
+                AttentionLaunch.of(shape, work, cudaStream.workspace().bytes(), context.multiprocessors());
+        boolean whole = launch.isWhole() && variant.whole().isPresent();
+        if (launch.hasFew() && whole) {
+            ArgumentBlock arguments = attendArguments(shape, index, spans, bases, queries, state, out, launch);
+            cudaStream.launch(
+                    variant.whole().get(),
+                    shape.keyValueHeads() * launch.fewQueryTiles(),
+                    1,
+                    work.spanCount(),
+                    AttentionLaunch.THREADS,
+                    arguments);
+        }
+        for (int span = 0; launch.hasFew() && !whole && span < work.spanCount(); span += launch.spansAtOnce()) {
             int spanCount = Math.min(launch.spansAtOnce(), work.spanCount() - span);
             long firstSpan = spans + (long) span * AttentionWork.SPAN_INTS * Integer.BYTES;
             for (int tile = 0; tile < launch.tiles(); tile += launch.tilesAtOnce()) {

@@ -4,6 +4,7 @@ import io.weft.device.ElementType;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 
 /** The kernels for one element type. The numbers are those of their arguments in {@code src/main/cuda}. */
 final class KernelSet {
@@ -45,9 +46,10 @@ final class KernelSet {
      *
      * @param headSizeMost the limit
      * @param few for spans of few rows, followed by {@link #mergeFew}
+     * @param whole for spans of few rows that fill the device, for heads that leave room in shared memory
      * @param many for spans of many rows
      */
-    record Attend(int headSizeMost, CudaKernel few, CudaKernel many) {
+    record Attend(int headSizeMost, CudaKernel few, Optional<CudaKernel> whole, CudaKernel many) {
         /** Heads larger than this leave room in shared memory for one tile a block. */
         private static final int SHARED_HEAD_SIZE_MOST = 128;
 
@@ -55,14 +57,25 @@ final class KernelSet {
         private static final int PADDING = VECTOR;
 
         private static final int ELEMENT_BYTES = 2;
+        /** Tiles of {@link #whole} in shared memory. */
+        private static final int WHOLE_TILES = 3;
 
-        private static Attend load(Loader loader, int headSizeMost, String size, String type) {
+        /** The products of 16 queries with a tile's tokens. */
+        private static final int EXCHANGE_BYTES =
+                AttentionLaunch.TILE_QUERIES * AttentionLaunch.TILE_TOKENS * Float.BYTES;
+
+        private static Attend load(Loader loader, Gpu gpu, int headSizeMost, String size, String type) {
             int tiles = headSizeMost > SHARED_HEAD_SIZE_MOST ? 1 : 2;
             int tileBytes = 2 * AttentionLaunch.TILE_TOKENS * (headSizeMost + PADDING) * ELEMENT_BYTES;
             int fewArguments = ATTEND_ARGUMENTS + PARTIALS_ARGUMENTS;
+            int wholeBytes = WHOLE_TILES * tileBytes + EXCHANGE_BYTES;
+            String whole = "attend_whole_" + size + "_" + type;
             return new Attend(
                     headSizeMost,
                     loader.load("attend_few_" + size + "_" + type, fewArguments, tileBytes),
+                    tiles > 1 && wholeBytes <= gpu.sharedBytesMost()
+                            ? Optional.of(loader.load(whole, ATTEND_ARGUMENTS, wholeBytes))
+                            : Optional.empty(),
                     loader.load("attend_many_" + size + "_" + type, ATTEND_ARGUMENTS, tiles * tileBytes));
         }
     }
@@ -78,10 +91,15 @@ final class KernelSet {
     }
 
     /**
+     * What the choice of kernels depends on.
+     *
      * @param capability compute capability, as in 90
      * @param multiprocessors of the GPU
+     * @param sharedBytesMost bytes of shared memory that a block can have
      */
-    KernelSet(Loader loader, ElementType elementType, int capability, int multiprocessors) {
+    record Gpu(int capability, int multiprocessors, int sharedBytesMost) {}
+
+    KernelSet(Loader loader, ElementType elementType, Gpu gpu) {
         String type = elementType.name().toLowerCase(Locale.ROOT);
         embed = loader.load("embed_" + type, 12);
         layerNorm = loader.load("layer_norm_" + type, 8);
@@ -100,13 +118,13 @@ final class KernelSet {
         gatherRows = loader.load("gather_rows", 7);
         readHost = loader.load("read_host", 4);
         mergeFew = loader.load("merge_few_" + type, ATTEND_ARGUMENTS + PARTIALS_ARGUMENTS);
-        products = new ProductKernels(loader, type, capability, multiprocessors);
+        products = new ProductKernels(loader, type, gpu);
         List<Attend> sizes = new ArrayList<>();
         for (int headSize : HEAD_SIZES) {
-            sizes.add(Attend.load(loader, headSize, Integer.toString(headSize), type));
+            sizes.add(Attend.load(loader, gpu, headSize, Integer.toString(headSize), type));
         }
         attend = List.copyOf(sizes);
-        attendAny = Attend.load(loader, HEAD_SIZE_MOST, "any", type);
+        attendAny = Attend.load(loader, gpu, HEAD_SIZE_MOST, "any", type);
     }
 
     /**

@@ -85,12 +85,12 @@ final class ProductKernels {
         }
     }
 
-    ProductKernels(KernelSet.Loader loader, String type, int capability, int multiprocessors) {
-        this.multiprocessors = multiprocessors;
+    ProductKernels(KernelSet.Loader loader, String type, KernelSet.Gpu gpu) {
+        this.multiprocessors = gpu.multiprocessors();
         few = load(loader, "16_" + type, ARGUMENTS, FEW_ROWS, 4, 1, 256, 4, 2);
         any = load(loader, "any_" + type, ARGUMENTS, 2 * FEW_ROWS, 4, 1, 64, 3, 2);
         gated = load(loader, "gated_" + type, GATED_ARGUMENTS, FEW_ROWS, 4, 1, 256, 4, 2);
-        boolean clusters = capability == CLUSTER_CAPABILITY;
+        boolean clusters = gpu.capability() == CLUSTER_CAPABILITY;
         shared16 = clusters ? loadShared(loader, "16", type, ARGUMENTS) : List.of();
         sharedGated = clusters ? loadShared(loader, "gated", type, GATED_ARGUMENTS) : List.of();
         shared32 = clusters

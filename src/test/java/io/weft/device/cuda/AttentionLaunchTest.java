@@ -13,6 +13,7 @@ import org.junit.jupiter.api.Test;
 
 class AttentionLaunchTest {
     private static final long WORKSPACE_BYTES = 64L << 20;
+    private static final int MULTIPROCESSORS = 132;
 
     @Property
     void everyTokenOfASpanIsInOneTile(
@@ -36,7 +37,7 @@ class AttentionLaunchTest {
             @ForAll @IntRange(min = 1, max = 40) int group,
             @ForAll @IntRange(min = 1, max = 256) int headSize) {
         AttentionShape shape = shape(keyValueHeads * group, keyValueHeads, headSize);
-        AttentionLaunch launch = AttentionLaunch.of(shape, work(spans, rows, tokens), WORKSPACE_BYTES);
+        AttentionLaunch launch = AttentionLaunch.of(shape, work(spans, rows, tokens), WORKSPACE_BYTES, MULTIPROCESSORS);
 
         long slots = (long) launch.spansAtOnce() * keyValueHeads * launch.fewQueries() * launch.tilesAtOnce();
         assertThat(launch.accumulatorBytes(launch.spansAtOnce(), launch.tilesAtOnce()) + slots * 2 * Float.BYTES)
@@ -52,20 +53,36 @@ class AttentionLaunchTest {
 
     @Test
     void fewRowsFillOneQueryTile() {
-        assertThat(AttentionLaunch.of(shape(32, 32, 128), work(1, 1, 1), WORKSPACE_BYTES)
+        assertThat(AttentionLaunch.of(shape(32, 32, 128), work(1, 1, 1), WORKSPACE_BYTES, MULTIPROCESSORS)
                         .fewRows())
                 .isEqualTo(16);
-        assertThat(AttentionLaunch.of(shape(32, 8, 128), work(1, 1, 1), WORKSPACE_BYTES)
+        assertThat(AttentionLaunch.of(shape(32, 8, 128), work(1, 1, 1), WORKSPACE_BYTES, MULTIPROCESSORS)
                         .fewRows())
                 .isEqualTo(4);
-        AttentionLaunch wide = AttentionLaunch.of(shape(40, 1, 128), work(1, 1, 1), WORKSPACE_BYTES);
+        AttentionLaunch wide = AttentionLaunch.of(shape(40, 1, 128), work(1, 1, 1), WORKSPACE_BYTES, MULTIPROCESSORS);
         assertThat(wide.fewRows()).isEqualTo(1);
         assertThat(wide.fewQueryTiles()).isEqualTo(3);
     }
 
     @Test
+    void spansAreTakenWholeWhereTheyGiveEveryMultiprocessorItsShare() {
+        assertThat(isWhole(32, 32, 1024, 1024)).isTrue();
+        assertThat(isWhole(1, 32, 16_384, 16_384)).isFalse();
+        // One long one among short ones would keep a few multiprocessors busy on their own.
+        assertThat(isWhole(32, 32, 16_384, 760)).isFalse();
+        assertThat(isWhole(16, 8, 1024, 1024)).isFalse();
+        assertThat(isWhole(17, 8, 1024, 1024)).isTrue();
+    }
+
+    private static boolean isWhole(int spans, int keyValueHeads, int maxTokens, int meanTokens) {
+        AttentionWork work = new AttentionWork(new DeviceBuffer(0, 0), spans, 1, maxTokens, meanTokens);
+        return AttentionLaunch.of(shape(32, keyValueHeads, 128), work, WORKSPACE_BYTES, MULTIPROCESSORS)
+                .isWhole();
+    }
+
+    @Test
     void aWorkspaceWithoutRoomForOneTileIsRefused() {
-        assertThatThrownBy(() -> AttentionLaunch.of(shape(32, 32, 128), work(1, 1, 64), 1024))
+        assertThatThrownBy(() -> AttentionLaunch.of(shape(32, 32, 128), work(1, 1, 64), 1024, MULTIPROCESSORS))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining("1,024");
     }
@@ -75,6 +92,6 @@ class AttentionLaunchTest {
     }
 
     private static AttentionWork work(int spans, int rows, int tokens) {
-        return new AttentionWork(new DeviceBuffer(0, 0), spans, rows, tokens);
+        return new AttentionWork(new DeviceBuffer(0, 0), spans, rows, tokens, tokens);
     }
 }

@@ -18,9 +18,7 @@ import org.junit.jupiter.api.Test;
 class KernelSetTest {
     private static final Path SOURCES = Path.of("src/main/cuda");
     /** The GPUs with most kernels; the others fall back to those that they have loaded anyway. */
-    private static final int CAPABILITY = 90;
-
-    private static final int MULTIPROCESSORS = 132;
+    private static final KernelSet.Gpu HOPPER = new KernelSet.Gpu(90, 132, 227 << 10);
 
     private static final Pattern KERNEL = Pattern.compile("([a-z0-9_]+(?:##[A-Za-z_#]+)?)\\(([^()]*)\\)\\s*\\{");
     private static final String KERNEL_BEGIN = "extern \"C\" __global__ void";
@@ -43,19 +41,18 @@ class KernelSetTest {
                         .ifPresent(match -> inSource.put(name(match), count(match.group(2))));
             }
         }
-        assertThat(inSource).containsKeys("product", "product_gated", "attend_few", "attend_many");
+        assertThat(inSource).containsKeys("product", "product_gated", "attend_few", "attend_whole", "attend_many");
         Map<String, Integer> loaded = new HashMap<>();
         new KernelSet(
                 (name, arguments, sharedBytes) -> {
-                    String pattern = name.replaceAll("(attend_(?:few|many)|product_gated|product)_.*", "$1")
+                    String pattern = name.replaceAll("(attend_(?:few|whole|many)|product_gated|product)_.*", "$1")
                             .replaceAll("(?<=[a-z0-9])_(f16|bf16)$", "");
                     assertThat(inSource).as("kernel %s", name).containsEntry(pattern, arguments);
                     loaded.put(name, arguments);
                     return new CudaKernel(name, 0, arguments, sharedBytes);
                 },
                 ElementType.F16,
-                CAPABILITY,
-                MULTIPROCESSORS);
+                HOPPER);
         assertThat(loaded)
                 .hasSizeGreaterThan(20)
                 .allSatisfy((name, arguments) -> assertThat(arguments).isLessThanOrEqualTo(ArgumentBlock.SLOTS));
@@ -74,8 +71,7 @@ class KernelSetTest {
         KernelSet kernels = new KernelSet(
                 (name, arguments, sharedBytes) -> new CudaKernel(name, 0, arguments, sharedBytes),
                 ElementType.BF16,
-                CAPABILITY,
-                MULTIPROCESSORS);
+                HOPPER);
         for (int headSize = 1; headSize <= KernelSet.HEAD_SIZE_MOST; headSize++) {
             KernelSet.Attend attend = kernels.attend(headSize, Alignment.VECTORS);
             assertThat(attend.headSizeMost()).isGreaterThanOrEqualTo(headSize);

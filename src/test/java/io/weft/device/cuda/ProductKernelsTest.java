@@ -17,8 +17,7 @@ class ProductKernelsTest {
         return new ProductKernels(
                 (name, arguments, sharedBytes) -> new CudaKernel(name, 0, arguments, sharedBytes),
                 "f16",
-                capability,
-                multiprocessors);
+                new KernelSet.Gpu(capability, multiprocessors, 227 << 10));
     }
 
     @Property
