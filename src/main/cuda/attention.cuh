@@ -143,13 +143,16 @@ struct TokenRows {
     // The row of the lane's token, 0 if nobody sees it.
     template <typename T>
     __device__ __forceinline__ unsigned long long row(const Call<T>& call) const {
+        if (entry == UNSEEN) {
+            return 0;
+        }
         int which = static_cast<int>(entry >> 62);
         unsigned long long base = which == CLOSED   ? call.bases[CLOSED]
                                   : which == OPEN   ? call.bases[OPEN]
                                   : which == STAGED ? call.bases[STAGED]
                                                     : call.bases[RECOMPUTED];
         unsigned long long rowBytes = 2ull * call.keyValueHeads * call.headSize * sizeof(T);
-        return entry == UNSEEN ? 0 : base + (entry & ((1ull << 62) - 1)) + place * rowBytes;
+        return base + (entry & ((1ull << 62) - 1)) + place * rowBytes;
     }
 };
 

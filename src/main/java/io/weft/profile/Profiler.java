@@ -59,8 +59,6 @@ public final class Profiler {
 
     /** A size that would take longer is not measured. */
     private static final double LONGEST_NANOS = 5e6;
-    /** Short work is issued in a row until it takes about this long, so that one run hides the start of the next. */
-    private static final double BATCH_NANOS = 500_000;
 
     private static final int BATCH_MOST = 16;
     /** Kernels that take less are not the ones that keep a GPU at full load. */
@@ -123,6 +121,9 @@ public final class Profiler {
         private static final double ROW_NANOS = 50e6;
         /** and further until its mean power of about a second is what it may be. */
         private static final Duration HEATING_UP = Duration.ofSeconds(2);
+
+        private static final double BATCH_NANOS_LEAST = 0.5e6;
+        private static final int BATCHES_OF_A_ROW = 25;
         /** Of the time for warming up, at most this part is taken by one row. */
         private static final int ROW_PART = 100;
 
@@ -130,6 +131,13 @@ public final class Profiler {
         static Effort patient(Duration warmUpMost) {
             double rowNanos = Math.min(ROW_NANOS, (double) warmUpMost.toNanos() / ROW_PART);
             return new Effort(warmUpMost, Duration.ofSeconds(1), 0.8, 8e6, rowNanos);
+        }
+
+        /**
+         * Short work is issued in a row until it takes about this long, so that one run hides the start of the next.
+         */
+        double batchNanos() {
+            return Math.max(BATCH_NANOS_LEAST, rowNanos / BATCHES_OF_A_ROW);
         }
 
         boolean hasFullRows() {
@@ -308,7 +316,7 @@ public final class Profiler {
 
     /** How often to issue short work, so that one run hides the start of the next. */
     private int batch(Work work) {
-        return Math.clamp((long) (BATCH_NANOS / Math.max(watch.nanos(work), 1)), 1, BATCH_MOST);
+        return Math.clamp((long) (effort.batchNanos() / Math.max(watch.nanos(work), 1)), 1, BATCH_MOST);
     }
 
     /** One issue of {@code work} among many, beside a busy link unless it is too short for that. */
