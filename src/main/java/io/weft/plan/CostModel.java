@@ -79,7 +79,7 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
     /** How long a step takes, from the end of the one before. */
     public long stepNanos(StepPlan plan) {
         StepSimulator simulator = simulator();
-        return simulator.play(plan).totalNanos() - graphGainNanos(plan) + simulator.pauseNanos();
+        return simulator.lanes(plan).totalNanos() - graphGainNanos(plan) + simulator.pauseNanos();
     }
 
     /** How much shorter a step is as a captured graph than stage by stage; 0 if it is not one. */

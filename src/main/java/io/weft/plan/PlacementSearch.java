@@ -38,7 +38,7 @@ final class PlacementSearch {
     private static final int DEVICE_ACTIVATION_GRID = 8;
     /**
      * With so few tokens, copies and kernels take as long as starting them, so that many members are about as fast and
-     * have to be looked at: half as many parts then, by the question and not by the machine.
+     * have to be looked at: half as many parts then, and chunks, by the question and not by the machine.
      */
     private static final int FEW_TOKENS = 8192;
 
@@ -62,6 +62,8 @@ final class PlacementSearch {
     private final int grid;
     /** Parts of the tokens on the device, as activations or not. */
     private final int deviceActivationGrid;
+    /** Of a layer, about. */
+    private final int chunks;
 
     private final double streamedNanos;
     /** Compute of a step without attention and what it attends to. */
@@ -92,6 +94,7 @@ final class PlacementSearch {
         this.costs = costs;
         boolean areFew = totalTokens() <= FEW_TOKENS;
         this.grid = areFew ? GRID / 2 : GRID;
+        this.chunks = areFew ? CHUNKS / 2 : CHUNKS;
         this.deviceActivationGrid = areFew ? DEVICE_ACTIVATION_GRID / 2 : DEVICE_ACTIVATION_GRID;
         this.streamedNanos = costs.profile().linkIn().nanos(streamedWeightBytes);
         this.bareNanos = geometry.dimensions().layers()
@@ -110,19 +113,19 @@ final class PlacementSearch {
      *
      * @param schedule of the step
      * @param tokens in each form that occurs
-     * @param timeline of the step, without streamed weights
+     * @param times of the step's lanes, without streamed weights
      * @param nanos of the step, from the end of the one before; the link has work in between, too. Streamed weights
      *     fill what the link has left, and cross before anything else in the first layer
      */
-    record Simulated(Schedule schedule, Map<CacheForm, Long> tokens, Timeline timeline, long nanos) {}
+    record Simulated(Schedule schedule, Map<CacheForm, Long> tokens, LaneTimes times, long nanos) {}
 
     private Simulated simulated(Schedule schedule, Map<CacheForm, Long> tokens, StepPlan plan) {
-        Timeline timeline = costs.simulator().play(plan);
-        double lanes = timeline.totalNanos()
+        LaneTimes times = costs.simulator().lanes(plan);
+        double lanes = times.totalNanos()
                 - costs.graphGainNanos(plan)
                 + costs.profile().pauseNanos();
-        double link = timeline.busyNanos(Lane.LINK_IN) + streamedNanos;
-        return new Simulated(schedule, tokens, timeline, Math.round(Math.max(lanes, link) + streamedNanosOfALayer()));
+        double link = times.busyNanos(Lane.LINK_IN) + streamedNanos;
+        return new Simulated(schedule, tokens, times, Math.round(Math.max(lanes, link) + streamedNanosOfALayer()));
     }
 
     private double streamedNanosOfALayer() {
@@ -131,12 +134,12 @@ final class PlacementSearch {
 
     /** Tokens of a chunk. */
     int chunkTokens() {
-        return wholeCells(Math.min(totalTokens() / CHUNKS, CHUNK_TOKENS_MOST));
+        return wholeCells(Math.min(totalTokens() / chunks, CHUNK_TOKENS_MOST));
     }
 
     /** So many chunks however much there is to bring: that keeps a simulation short, and overlaps as well. */
     int simulatedChunkTokens() {
-        return wholeCells(totalTokens() / CHUNKS);
+        return wholeCells(totalTokens() / chunks);
     }
 
     private int wholeCells(long tokens) {

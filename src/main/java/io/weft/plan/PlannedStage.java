@@ -13,7 +13,9 @@ import java.util.List;
 public record PlannedStage(int index, Stage stage, List<Integer> after) {
     public PlannedStage {
         after = List.copyOf(after);
-        for (int earlier : after) {
+        // By index: there are thousands of stages in a question, and an iterator each adds up.
+        for (int i = 0; i < after.size(); i++) {
+            int earlier = after.get(i);
             if (earlier < 0 || earlier >= index) {
                 throw new IllegalArgumentException(
                         "stage " + index + " waits for " + earlier + ", must be an earlier one");

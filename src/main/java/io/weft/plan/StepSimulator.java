@@ -1,6 +1,6 @@
 package io.weft.plan;
 
-import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.function.ToLongFunction;
 
@@ -27,23 +27,23 @@ public record StepSimulator(ToLongFunction<Stage> costs, long launchNanos, long 
      * {@linkplain StepPlan#ahead ahead}; these then have times before the step's start.
      */
     public Timeline play(StepPlan plan) {
-        List<StepPlan.Ahead> ahead = plan.ahead();
-        Timeline fromRest = play(plan.stages());
-        return ahead.isEmpty() ? fromRest : play(plan.stages(), ahead(ahead, fromRest));
+        return run(plan).timeline();
     }
 
-    /** When transfers run that follow a step, from the start of the next step. */
-    private List<StageTiming> ahead(List<StepPlan.Ahead> transfers, Timeline step) {
-        long startOfNext = step.totalNanos() + pauseNanos;
-        long freeNanos = step.endNanos(Lane.LINK_IN) - startOfNext;
-        List<StageTiming> timings = new ArrayList<>();
-        for (StepPlan.Ahead ahead : transfers) {
-            long slotFree = step.stages().get(ahead.slotFreeAfter()).endNanos() + handoffNanos;
-            long start = Math.max(freeNanos, slotFree - startOfNext);
-            freeNanos = start + cost(ahead.transfer().stage());
-            timings.add(new StageTiming(ahead.transfer(), start, freeNanos));
+    /** What the predicted timeline of a plan comes to. */
+    LaneTimes lanes(StepPlan plan) {
+        return run(plan).lanes();
+    }
+
+    private Run run(StepPlan plan) {
+        List<StepPlan.Ahead> ahead = plan.ahead();
+        Run fromRest = new Run(plan.stages());
+        if (ahead.isEmpty()) {
+            return fromRest;
         }
-        return timings;
+        Run steady = new Run(plan.stages());
+        steady.begin(ahead, fromRest);
+        return steady;
     }
 
     /**
@@ -52,32 +52,80 @@ public record StepSimulator(ToLongFunction<Stage> costs, long launchNanos, long 
      * @throws IllegalArgumentException if a stage's cost is negative
      */
     public Timeline play(List<PlannedStage> stages) {
-        return play(stages, List.of());
+        return new Run(stages).timeline();
     }
 
-    /** @param begun stages, all of the link in, that began before */
-    private Timeline play(List<PlannedStage> stages, List<StageTiming> begun) {
-        long[] freeNanos = new long[Lane.values().length];
-        StageTiming[] timings = new StageTiming[stages.size()];
-        for (StageTiming timing : begun) {
-            timings[timing.planned().index()] = timing;
-            freeNanos[Lane.LINK_IN.ordinal()] = timing.endNanos();
+    /** A step on its way through the lanes. */
+    private final class Run {
+        private static final long NOT_YET = Long.MIN_VALUE;
+
+        private final List<PlannedStage> stages;
+        /** By lane: when its last stage so far ends. */
+        private final long[] freeNanos = new long[Lane.values().length];
+        /** By stage. */
+        private final long[] startNanos;
+
+        private final long[] endNanos;
+
+        Run(List<PlannedStage> stages) {
+            this.stages = stages;
+            this.startNanos = new long[stages.size()];
+            this.endNanos = new long[stages.size()];
+            Arrays.fill(endNanos, NOT_YET);
         }
-        for (int i = 0; i < timings.length; i++) {
-            if (timings[i] != null) {
-                continue;
+
+        /** Has transfers follow a step like this one, which are those of its next, before it starts itself. */
+        void begin(List<StepPlan.Ahead> transfers, Run step) {
+            long startOfNext = step.advance() + pauseNanos;
+            long linkFreeNanos = step.freeNanos[Lane.LINK_IN.ordinal()] - startOfNext;
+            for (StepPlan.Ahead ahead : transfers) {
+                long slotFreeNanos = step.endNanos[ahead.slotFreeAfter()] + handoffNanos - startOfNext;
+                int stage = ahead.transfer().index();
+                startNanos[stage] = Math.max(linkFreeNanos, slotFreeNanos);
+                endNanos[stage] = startNanos[stage] + cost(ahead.transfer().stage());
+                linkFreeNanos = endNanos[stage];
             }
-            PlannedStage planned = stages.get(i);
-            int lane = planned.stage().lane().ordinal();
-            long issuedNanos = (i + 1) * launchNanos;
-            long startNanos = Math.max(issuedNanos, freeNanos[lane]);
-            for (int earlier : planned.after()) {
-                startNanos = Math.max(startNanos, timings[earlier].endNanos() + handoffNanos);
-            }
-            timings[i] = new StageTiming(planned, startNanos, startNanos + cost(planned.stage()));
-            freeNanos[lane] = timings[i].endNanos();
+            freeNanos[Lane.LINK_IN.ordinal()] = linkFreeNanos;
         }
-        return Timeline.of(List.of(timings));
+
+        LaneTimes lanes() {
+            long total = advance();
+            long[] busyNanos = new long[freeNanos.length];
+            for (int i = 0; i < endNanos.length; i++) {
+                busyNanos[stages.get(i).stage().lane().ordinal()] += endNanos[i] - startNanos[i];
+            }
+            return LaneTimes.of(total, busyNanos);
+        }
+
+        Timeline timeline() {
+            advance();
+            StageTiming[] timings = new StageTiming[stages.size()];
+            for (int i = 0; i < timings.length; i++) {
+                timings[i] = new StageTiming(stages.get(i), startNanos[i], endNanos[i]);
+            }
+            return Timeline.of(List.of(timings));
+        }
+
+        /** Runs all stages that have not begun; says when the last one ends. */
+        private long advance() {
+            long total = 0;
+            for (int i = 0; i < endNanos.length; i++) {
+                if (endNanos[i] == NOT_YET) {
+                    PlannedStage planned = stages.get(i);
+                    int lane = planned.stage().lane().ordinal();
+                    long start = Math.max((i + 1) * launchNanos, freeNanos[lane]);
+                    List<Integer> after = planned.after();
+                    for (int wait = 0; wait < after.size(); wait++) {
+                        start = Math.max(start, endNanos[after.get(wait)] + handoffNanos);
+                    }
+                    startNanos[i] = start;
+                    endNanos[i] = start + cost(planned.stage());
+                    freeNanos[lane] = endNanos[i];
+                }
+                total = Math.max(total, endNanos[i]);
+            }
+            return total;
+        }
     }
 
     private long cost(Stage stage) {

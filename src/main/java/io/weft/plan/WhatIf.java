@@ -134,8 +134,8 @@ public record WhatIf(
                 bound.stepNanos() / 1e6,
                 batch / (best.nanos() / 1e9),
                 boundBy(search, budget, best),
-                best.timeline().busyRatio(Lane.LINK_IN),
-                best.timeline().busyRatio(Lane.COMPUTE),
+                best.times().busyRatio(Lane.LINK_IN),
+                best.times().busyRatio(Lane.COMPUTE),
                 alternatives,
                 largestContext,
                 largestBatch);
@@ -412,7 +412,7 @@ public record WhatIf(
                 return label(Place.HOST);
             }
         }
-        return best.timeline().boundBy() == Lane.COMPUTE ? "compute" : "link";
+        return best.times().boundBy() == Lane.COMPUTE ? "compute" : "link";
     }
 
     private List<Alternative> alternatives(PlacementSearch search, MemoryBudget budget) {

@@ -323,6 +323,20 @@ class WhatIfTest {
     }
 
     @Test
+    void anyAnswerTakesLittleMemory() {
+        ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+        Random random = new Random(1);
+        for (int i = 0; i < 900; i++) {
+            Question question = Question.random(random);
+            long before = threads.getCurrentThreadAllocatedBytes();
+            question.explain();
+            assertThat(threads.getCurrentThreadAllocatedBytes() - before)
+                    .as("%s", question)
+                    .isLessThan(10_000_000);
+        }
+    }
+
+    @Test
     void stagingMemoryHoldsALayerForEverySlotUpToAGibibyteOrAQuarterOfTheDevice() {
         CacheGeometry geometry = OPT.geometry();
         long layerBytes = 4 * 100 * 2 * 4096 * 2;
