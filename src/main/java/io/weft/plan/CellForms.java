@@ -85,9 +85,10 @@ final class CellForms {
             int fromToken = cell % cellsPerSequence * geometry.cellTokens();
             attended += Math.min(geometry.cellTokens(), tokens - fromToken);
         }
+        int sequences = (to - 1) / cellsPerSequence - from / cellsPerSequence + 1;
         return costs.nanos(new Stage.Gather(0, 0, gathered * geometry.blockLayerBytes(Content.ACTIVATION)))
                 + costs.nanos(new Stage.Recompute(0, 0, Math.toIntExact(recomputed * geometry.blockTokens())))
-                + costs.nanos(new Stage.Attend(0, 0, attended, attended));
+                + costs.nanos(new Stage.Attend(0, 0, attended, attended, sequences));
     }
 
     private static long sum(int[] blocks, int from, int to) {

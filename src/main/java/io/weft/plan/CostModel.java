@@ -21,7 +21,7 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
                     case Stage.Gather gather -> profile.deviceCopy().nanos(gather.bytes());
                     case Stage.Project project -> profile.project().nanos(project.rows());
                     case Stage.Recompute recompute -> profile.keyValues().nanos(recompute.tokens());
-                    case Stage.Attend attend -> attentionNanos(attend.rowTokens(), attend.tokens());
+                    case Stage.Attend attend -> attentionNanos(attend.rowTokens(), attend.tokens(), attend.sequences());
                     case Stage.Complete complete -> profile.complete().nanos(complete.rows());
                     case Stage.Keep keep -> copies(profile.deviceCopy(), keep.bytes(), keep.copies());
                     case Stage.WriteOut writeOut -> copies(profile.linkOut(), writeOut.bytes(), writeOut.copies());
@@ -32,9 +32,9 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
     }
 
     /** Attention reads K and V once, and multiplies every pair: whichever takes longer. */
-    public double attentionNanos(long rowTokens, long tokens) {
-        return Math.max(
-                profile.attentionReads().nanos(tokens), profile.attentionPairs().nanos(rowTokens));
+    public double attentionNanos(long rowTokens, long tokens, int sequences) {
+        Curve reads = sequences == 1 ? profile.loneReads() : profile.attentionReads();
+        return Math.max(reads.nanos(tokens), profile.attentionPairs().nanos(rowTokens));
     }
 
     /** Link time of a token's content in one layer, in copies of {@code copyTokens} tokens. */
@@ -61,7 +61,7 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
     public double baseNanos(int sequences, long contextTokens) {
         double layer = profile.project().nanos(sequences)
                 + profile.complete().nanos(sequences)
-                + attentionNanos(contextTokens, contextTokens);
+                + attentionNanos(contextTokens, contextTokens, sequences);
         return geometry.dimensions().layers() * layer
                 + nanos(new Stage.Upload())
                 + profile.embed().nanos(sequences)

@@ -11,7 +11,9 @@ package io.weft.plan;
  * @param embed rows
  * @param project rows: norm, Q, K, V, rotary positions and scatter of one layer
  * @param keyValues tokens: K and V of one layer from activations, rotary positions included
- * @param attentionReads tokens that single rows attend to, each reading its own K and V, in one layer: decoding
+ * @param attentionReads tokens that single rows attend to, each reading its own K and V, in one layer: decoding of
+ *     several sequences
+ * @param loneReads tokens that one row attends to: the only sequence of a step may keep a device less busy
  * @param attentionPairs pairs of a row and a token that it sees, with many rows for each token read: prefill
  * @param complete rows: output projection and feed-forward network of one layer
  * @param head rows: final norm, logits and the likeliest token
@@ -30,6 +32,7 @@ public record HardwareProfile(
         Curve project,
         Curve keyValues,
         Curve attentionReads,
+        Curve loneReads,
         Curve attentionPairs,
         Curve complete,
         Curve head,
@@ -66,6 +69,7 @@ public record HardwareProfile(
                 project,
                 keyValues,
                 attentionReads,
+                loneReads,
                 attentionPairs,
                 complete,
                 head,
@@ -86,6 +90,7 @@ public record HardwareProfile(
                 project.times(factor),
                 keyValues.times(factor),
                 attentionReads.times(factor),
+                loneReads.times(factor),
                 attentionPairs.times(factor),
                 complete.times(factor),
                 head.times(factor),

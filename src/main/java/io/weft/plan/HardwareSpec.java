@@ -92,6 +92,7 @@ public record HardwareSpec(
                 products(7, attended + keyValue, elementBytes),
                 products(1, keyValue, elementBytes),
                 Curve.linear(KERNEL_NANOS, readNanos(tokenBytes), SIZE_MAX),
+                Curve.linear(KERNEL_NANOS, readNanos(tokenBytes), SIZE_MAX),
                 Curve.linear(KERNEL_NANOS, 1e9 * pairFlops / (flopsPerSecond * ATTENTION_EFFICIENCY), SIZE_MAX),
                 products(6, attended + feedForward, elementBytes),
                 products(2, hidden * dimensions.vocabularySize(), elementBytes),

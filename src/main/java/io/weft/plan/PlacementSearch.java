@@ -420,8 +420,8 @@ final class PlacementSearch {
         /** By form. */
         private final double[] recomputeNanos = new double[CacheForm.values().length];
 
-        private final double computeNanos =
-                bareNanos + coarse.dimensions().layers() * costs.attentionNanos(attendedTokens(), attendedTokens());
+        private final double computeNanos = bareNanos
+                + coarse.dimensions().layers() * costs.attentionNanos(attendedTokens(), attendedTokens(), batch);
 
         LowerBound() {
             long chunk = (long) simulatedChunkTokens() + coarse.cellTokens();

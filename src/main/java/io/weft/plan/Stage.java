@@ -110,8 +110,9 @@ public sealed interface Stage {
      *
      * @param rowTokens pairs of a row and a token that it sees
      * @param tokens tokens whose K and V are read, each counted once a sequence
+     * @param sequences whose tokens they are
      */
-    record Attend(int layer, int chunk, long rowTokens, long tokens) implements Stage {
+    record Attend(int layer, int chunk, long rowTokens, long tokens, int sequences) implements Stage {
         @Override
         public Lane lane() {
             return Lane.COMPUTE;

@@ -59,7 +59,8 @@ final class StageSequencer {
             long gatherBytes,
             int recomputedTokens,
             long rowTokens,
-            long tokens) {}
+            long tokens,
+            int sequences) {}
 
     private Figures figures(Chunk chunk) {
         long rowTokens = 0;
@@ -76,7 +77,8 @@ final class StageSequencer {
                 bytes(chunk.deviceActivations(), Content.ACTIVATION),
                 chunk.recomputedBlocks() * geometry.blockTokens(),
                 rowTokens,
-                tokens);
+                tokens,
+                chunk.ranges().size());
     }
 
     /** The transfers of a use, each none or one. */
@@ -159,7 +161,7 @@ final class StageSequencer {
 
     private int attend(int layer, int chunk, List<Integer> after) {
         Figures work = figures.get(chunk);
-        return add(new Stage.Attend(layer, chunk, work.rowTokens(), work.tokens()), after);
+        return add(new Stage.Attend(layer, chunk, work.rowTokens(), work.tokens(), work.sequences()), after);
     }
 
     /**

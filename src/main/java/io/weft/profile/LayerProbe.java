@@ -32,8 +32,8 @@ import java.util.Optional;
 final class LayerProbe {
     private static final Epilogue STORE = new Epilogue.Store();
     private static final Epilogue ADD = new Epilogue.AddToOutput();
-    /** Tokens of one sequence; more are spread over several. */
-    private static final int SEQUENCE_TOKENS = 1024;
+    /** Tokens of one of several sequences; more are spread over more. */
+    static final int SEQUENCE_TOKENS = 1024;
 
     private final Kernels kernels;
     private final ModelWeights weights;
@@ -174,6 +174,11 @@ final class LayerProbe {
     List<Work> attentionReads(int tokens) {
         int sequences = Math.ceilDiv(tokens, SEQUENCE_TOKENS);
         return attend(scratch.divide(), sequences, tokens / sequences, 1);
+    }
+
+    /** Attention of one row to {@code tokens} tokens. */
+    List<Work> loneReads(int tokens) {
+        return attend(scratch.divide(), 1, tokens, 1);
     }
 
     /** Attention of the last {@code rows} rows of a sequence to all its {@code tokens} tokens. */

@@ -175,6 +175,10 @@ public final class Profiler {
         long blockBytes = geometry.blockLayerBytes(Content.ACTIVATION);
         Kernel gather = new Kernel(GATHERED_BLOCKS, blocks -> blocks * blockBytes, probe::gather);
         Kernel attentionReads = new Kernel(ATTENDED_TOKENS, tokens -> tokens, probe::attentionReads);
+        List<Integer> longer = ATTENDED_TOKENS.stream()
+                .filter(tokens -> tokens > LayerProbe.SEQUENCE_TOKENS)
+                .toList();
+        Kernel loneReads = new Kernel(longer, tokens -> tokens, probe::loneReads);
         Kernel attentionPairs = new Kernel(
                 TOKENS,
                 tokens -> LayerProbe.pairs(tokens, PREFILL_ROWS),
@@ -200,7 +204,9 @@ public final class Profiler {
         Curve gathering = Curve.measured(measure(gather, behind));
         Curve embedding = Curve.measured(measure(embed, behind));
         Curve projection = Curve.measured(measure(project, behind));
-        Curve reading = Curve.measured(measure(attentionReads, behind));
+        List<Curve.Point> reads = measure(attentionReads, behind);
+        List<Curve.Point> lone = lone(reads, measure(loneReads, behind));
+        Curve reading = Curve.measured(reads);
         Curve multiplying = Curve.measured(measure(attentionPairs, behind));
         Curve completion = Curve.measured(measure(complete, behind));
         Curve choosing = Curve.measured(measure(head, behind));
@@ -222,6 +228,7 @@ public final class Profiler {
                 projection,
                 recomputation,
                 reading,
+                Curve.measured(lone),
                 multiplying,
                 completion,
                 choosing,
@@ -235,6 +242,17 @@ public final class Profiler {
                 && isAsSlow(complete, completion)
                 && isAsSlow(head, choosing);
         return new Measurement(profile, steady && lasting);
+    }
+
+    /** Up to the tokens of one of several sequences, several are one. */
+    private static List<Curve.Point> lone(List<Curve.Point> ofSeveral, List<Curve.Point> longer) {
+        if (longer.isEmpty()) {
+            return ofSeveral;
+        }
+        List<Curve.Point> lone = new ArrayList<>(ofSeveral);
+        lone.removeIf(point -> point.size() > LayerProbe.SEQUENCE_TOKENS);
+        lone.addAll(longer);
+        return lone;
     }
 
     /**

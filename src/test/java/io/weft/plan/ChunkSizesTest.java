@@ -61,6 +61,7 @@ class ChunkSizesTest {
                 cheap.project(),
                 cheap.keyValues(),
                 cheap.attentionReads(),
+                cheap.loneReads(),
                 cheap.attentionPairs(),
                 cheap.complete(),
                 cheap.head(),

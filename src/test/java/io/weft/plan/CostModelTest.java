@@ -84,6 +84,7 @@ class CostModelTest {
                 plain.project(),
                 plain.keyValues(),
                 plain.attentionReads(),
+                plain.loneReads(),
                 plain.attentionPairs(),
                 plain.complete(),
                 plain.head(),
@@ -91,6 +92,21 @@ class CostModelTest {
                 0,
                 0,
                 graphGainNanos);
+    }
+
+    @Test
+    void aLoneSequencesAttentionHasACurveOfItsOwn() {
+        HardwareProfile machine = Profiles.random(new Random(7));
+        CostModel costs = new CostModel(machine, Shapes.geometries().getFirst());
+        long tokens = 5000;
+        double pairs = machine.attentionPairs().nanos(1);
+        assertThat(costs.attentionNanos(1, tokens, 1))
+                .isEqualTo(Math.max(machine.loneReads().nanos(tokens), pairs));
+        assertThat(costs.attentionNanos(1, tokens, 2))
+                .isEqualTo(Math.max(machine.attentionReads().nanos(tokens), pairs))
+                .isNotEqualTo(costs.attentionNanos(1, tokens, 1));
+        assertThat(costs.nanos(new Stage.Attend(0, 0, 1, tokens, 1)))
+                .isEqualTo(Math.round(costs.attentionNanos(1, tokens, 1)));
     }
 
     @ParameterizedTest

@@ -19,6 +19,7 @@ public final class Profiles {
                 Curve.linear(0, 20 * otherFactor, SIZE_MAX),
                 Curve.linear(0, recomputeNanosPerToken, SIZE_MAX),
                 Curve.linear(0, otherFactor, SIZE_MAX),
+                Curve.linear(0, otherFactor, SIZE_MAX),
                 Curve.linear(0, otherFactor / 2, SIZE_MAX),
                 Curve.linear(0, 50 * otherFactor, SIZE_MAX),
                 Curve.linear(0, 30 * otherFactor, SIZE_MAX),
@@ -32,6 +33,7 @@ public final class Profiles {
     static HardwareProfile random(Random random) {
         return new HardwareProfile(
                 "random machine",
+                CurveTest.random(random),
                 CurveTest.random(random),
                 CurveTest.random(random),
                 CurveTest.random(random),
