@@ -3,7 +3,7 @@
 // The unit of work is a *tile*: at most 64 tokens of one cell of the fixed token grid, against 16 queries. Its partial
 // result is, for each query, m = max s, l = sum e^(s - m), acc = sum e^(s - m) v, with acc starting at 0. Partials are
 // merged into the running state one after the other, in token order. The same functions score a tile, weigh its values
-// and merge in all kernels below, so a row gets the same bits from either, whatever the number of rows, spans and
+// and merge in all kernels below, so a row gets the same bits from any, whatever the number of rows, spans and
 // calls. m is kept in units of log2: s is scaled by scale * log2(e), and powers are powers of two.
 //
 // K and V of a tile come to shared memory by asynchronous copies, all of them asked for before the first is needed, and
@@ -156,7 +156,8 @@ struct TokenRows {
     }
 };
 
-// Brings one head of TOKENS tokens, K or V as `offset` says, to shared memory; one warp does it, whose lanes have a row each.
+// Brings one head of TOKENS tokens, K or V as `offset` says, to shared memory; one warp does it, whose lanes have a row
+// each.
 template <typename T, int GROUPS, bool VECTORS, int TOKENS>
 __device__ __forceinline__ void bring(const Call<T>& call, unsigned long long rowOfLane, size_t offset, T* to) {
     static_assert(TOKENS <= 32, "a lane has one row");
@@ -237,8 +238,8 @@ __device__ __forceinline__ void multiplyKeys(const Queries<T, GROUPS, VECTORS>& 
     }
 }
 
-// Each warp of a block has the products with SHARE groups of eight tokens, and gets those of all; `room` is for TOKEN_GROUPS
-// * 32 of them.
+// Each warp of a block has the products with SHARE groups of eight tokens, and gets those of all; `room` is for
+// TOKEN_GROUPS * 32 of them.
 template <int SHARE>
 __device__ __forceinline__ void exchange(const float (&products)[SHARE][4], float4* room,
                                          float (&scores)[TOKEN_GROUPS][4]) {
@@ -688,8 +689,8 @@ struct Partials {
     }
 };
 
-// Spans of few rows that would leave multiprocessors idle: one block a tile, whose warps share its tokens, then its columns. Neighbouring blocks take the heads
-// of the same tokens, which lie side by side in memory. Grid: (K/V heads * query tiles, tiles, spans).
+// Spans of few rows that would leave multiprocessors idle: one block a tile, whose warps share its tokens, then its
+// columns. Neighbouring blocks take the heads of the same tokens, which lie side by side in memory. Grid: (K/V heads * query tiles, tiles, spans).
 template <typename T, int GROUPS, bool VECTORS>
 __device__ __forceinline__ void attendFew(const Call<T>& call, const Partials& partials) {
     constexpr int TOKENS = TILE_TOKENS / WARPS;

@@ -163,6 +163,7 @@ struct Product {
     static constexpr int SLICE = 32;
     static constexpr int SLICES = DEPTH / SLICE;
     static_assert(WEIGHT_PASSES == SLICES && IN_PASSES <= SLICES, "a slice brings a pass of the weights, and of the input");
+    static_assert(!Input::SHARED || ROWS <= 32 * PRODUCT_CLUSTER, "a lane of each block brings a row");
 
     const T* in;
     const Columns& columns;
@@ -226,7 +227,8 @@ struct Product {
                 expectBytes(input.filled(turn.stage), rows * bytes);
             }
             __syncwarp();
-            for (int row = clusterRank() + PRODUCT_CLUSTER * lane; row < rows; row += 32 * PRODUCT_CLUSTER) {
+            int row = clusterRank() + PRODUCT_CLUSTER * lane;
+            if (row < rows) {
                 copyToCluster<PRODUCT_CLUSTER>(base + turn.stage * STAGE_BYTES + 2 * row * PITCH,
                                                in + static_cast<size_t>(row) * depth + k, bytes,
                                                input.filled(turn.stage));
@@ -422,7 +424,7 @@ __device__ __forceinline__ void clusterProduct(const T* in, const Columns& colum
 
 }  // namespace weft
 
-// SIZE names the kernel; the numbers are also those of KernelSet.java.
+// The numbers are also those of ProductKernels.java.
 #define MATRICES_PARAMETERS(T)                                                                                        \
     const T *in, const T *weights, const T *bias, T *out, int columns, const T *otherWeights, const T *otherBias,     \
         T *otherOut, int otherColumns, int rows, int depth, int epilogue
@@ -445,7 +447,8 @@ __device__ __forceinline__ void clusterProduct(const T* in, const Columns& colum
         product<T, ROW_TILES, DEPTH, STAGES, VECTORS>(in, MATRICES(T), rows, depth);                                  \
     }
 
-// Clusters, and copies to all blocks of one, are Hopper's: elsewhere the kernels are empty and must not be launched.
+// Clusters, and copies to all blocks of one, are Hopper's: elsewhere the kernels must not be launched. BLOCKS is how many fit
+// a multiprocessor.
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
 #define CLUSTER_KERNEL(WARPS, BLOCKS) \
     extern "C" __global__ void __cluster_dims__(PRODUCT_CLUSTER) __launch_bounds__(32 * WARPS + 32, BLOCKS)
@@ -453,7 +456,7 @@ __device__ __forceinline__ void clusterProduct(const T* in, const Columns& colum
     clusterProduct<T, WARPS, ROW_TILES, DEPTH, STAGES>(in, COLUMNS, rows, depth)
 #else
 #define CLUSTER_KERNEL(WARPS, BLOCKS) extern "C" __global__ void
-#define CLUSTER_PRODUCT(WARPS, ROW_TILES, DEPTH, STAGES, COLUMNS)
+#define CLUSTER_PRODUCT(WARPS, ROW_TILES, DEPTH, STAGES, COLUMNS) __trap()
 #endif
 
 #define CLUSTER_PRODUCT_KERNEL(NAME, T_, ROWS, WARPS, DEPTH, STAGES, BLOCKS)                                          \
@@ -468,7 +471,6 @@ __device__ __forceinline__ void clusterProduct(const T* in, const Columns& colum
         CLUSTER_PRODUCT(WARPS, 1, DEPTH, STAGES, GATED(T));                                                           \
     }
 
-// BLOCKS is how many fit a multiprocessor.
 #define PRODUCT_KERNELS(NAME, T)                                                                                      \
     PRODUCT_KERNEL(NAME, T, 16, 1, 256, 4, true)                                                                      \
     PRODUCT_KERNEL(NAME, T, any, 2, 64, 3, false)                                                                     \

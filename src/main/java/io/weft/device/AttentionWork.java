@@ -9,9 +9,22 @@ package io.weft.device;
  * @param spanCount spans
  * @param maxRows the largest number of rows in a span
  * @param maxTokens the largest {@code to − from}, or more: it sizes the launch, and what lies behind a span is skipped
- * @param meanTokens the mean of {@code to − from}, or more: no result depends on it, but how the work is best divided
+ * @param fullSpans spans as long as the longest that the tokens of all would make, rounded down: no result depends on
+ *     it, but how the work is best divided
  */
-public record AttentionWork(DeviceBuffer spans, int spanCount, int maxRows, int maxTokens, int meanTokens) {
+public record AttentionWork(DeviceBuffer spans, int spanCount, int maxRows, int maxTokens, int fullSpans) {
     /** int32 values of a span. */
     public static final int SPAN_INTS = 5;
+
+    public AttentionWork {
+        if (fullSpans < 0 || fullSpans > spanCount) {
+            throw new IllegalArgumentException(
+                    "fullSpans is " + fullSpans + ", must be from 0 to " + spanCount + ", the number of spans");
+        }
+    }
+
+    /** {@link #fullSpans} of spans with so many tokens in all, and in the longest. */
+    public static int fullSpans(long totalTokens, int longestTokens) {
+        return longestTokens == 0 ? 0 : Math.toIntExact(totalTokens / longestTokens);
+    }
 }

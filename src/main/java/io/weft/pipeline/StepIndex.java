@@ -231,18 +231,9 @@ final class StepIndex {
             maxTokens = Math.max(maxTokens, range.toToken() - range.fromToken());
             totalTokens += range.toToken() - range.fromToken();
         }
-        int meanTokens = Math.toIntExact(Math.ceilDiv(totalTokens, Math.max(1, ranges.size())));
-        return new AttentionWork(
-                spans.onDevice(),
-                ranges.size(),
-                maxRows,
-                launchTokens(chunk, maxTokens),
-                launchTokens(chunk, meanTokens));
-    }
-
-    /** What comes again and again, a layer after the other and step by step, stays the same for a while. */
-    private static int launchTokens(Chunk chunk, int tokens) {
-        return chunk.isStaged() ? tokens : Math.ceilDiv(tokens, LAUNCH_TOKENS) * LAUNCH_TOKENS;
+        int launchTokens = chunk.isStaged() ? maxTokens : Math.ceilDiv(maxTokens, LAUNCH_TOKENS) * LAUNCH_TOKENS;
+        int fullSpans = AttentionWork.fullSpans(totalTokens, maxTokens);
+        return new AttentionWork(spans.onDevice(), ranges.size(), maxRows, launchTokens, fullSpans);
     }
 
     private DeviceBuffer writeBlockPositions(Chunk chunk) {

@@ -38,7 +38,7 @@ final class PlacementSearch {
     private static final int DEVICE_ACTIVATION_GRID = 8;
     /**
      * With so few tokens, copies and kernels take as long as starting them, so that many members are about as fast and
-     * have to be looked at: half as many parts then, and chunks, by the question and not by the machine.
+     * have to be looked at: half as many parts then, by the question and not by the machine.
      */
     private static final int FEW_TOKENS = 8192;
 
@@ -47,6 +47,9 @@ final class PlacementSearch {
     private static final int CHUNKS = 16;
 
     private static final int CHUNK_TOKENS_MOST = 8192;
+    /** Smaller chunks lose more to the start of copies, so half as many are the least. */
+    private static final int CHUNK_TOKENS_LEAST = 1024;
+
     private static final long AMPLE_STAGING_BYTES = 1L << 50;
     private static final CacheForm[] FORMS = CacheForm.values();
 
@@ -94,7 +97,7 @@ final class PlacementSearch {
         this.costs = costs;
         boolean areFew = totalTokens() <= FEW_TOKENS;
         this.grid = areFew ? GRID / 2 : GRID;
-        this.chunks = areFew ? CHUNKS / 2 : CHUNKS;
+        this.chunks = Math.clamp(totalTokens() / CHUNK_TOKENS_LEAST, CHUNKS / 2, CHUNKS);
         this.deviceActivationGrid = areFew ? DEVICE_ACTIVATION_GRID / 2 : DEVICE_ACTIVATION_GRID;
         this.streamedNanos = costs.profile().linkIn().nanos(streamedWeightBytes);
         this.bareNanos = geometry.dimensions().layers()

@@ -98,12 +98,12 @@ public record StepSimulator(ToLongFunction<Stage> costs, long launchNanos, long 
         }
 
         Timeline timeline() {
-            advance();
+            LaneTimes lanes = lanes();
             StageTiming[] timings = new StageTiming[stages.size()];
             for (int i = 0; i < timings.length; i++) {
                 timings[i] = new StageTiming(stages.get(i), startNanos[i], endNanos[i]);
             }
-            return Timeline.of(List.of(timings));
+            return new Timeline(List.of(timings), lanes);
         }
 
         /** Runs all stages that have not begun; says when the last one ends. */

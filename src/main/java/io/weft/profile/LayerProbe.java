@@ -224,7 +224,7 @@ final class LayerProbe {
         scratch.upload(ints(spanFields), spans);
         scratch.upload(MemorySegment.ofArray(entries), table);
         AttentionIndex index = new AttentionIndex(positions, table, blocks);
-        AttentionWork work = new AttentionWork(spans, sequences, rowsEach, tokens, tokens);
+        AttentionWork work = new AttentionWork(spans, sequences, rowsEach, tokens, sequences);
         return List.of((stream, repeat) -> {
             long base = keyValues.address() + readBytes / keyValueBytes % copies * keyValueBytes;
             readBytes += keyValueBytes;

@@ -187,7 +187,7 @@ final class AttentionCase {
             totalTokens += span.toToken() - span.fromToken();
         }
         return new AttentionWork(
-                bench.ints(spans), call.size(), maxRows, maxTokens, Math.ceilDiv(totalTokens, call.size()));
+                bench.ints(spans), call.size(), maxRows, maxTokens, AttentionWork.fullSpans(totalTokens, maxTokens));
     }
 
     private List<List<Span>> calls(Division division) {

@@ -766,6 +766,9 @@ public final class KernelChecks {
                 new Size(160, 384, 72),
                 new Size(33, 50, 20),
                 new Size(1024, 4096, 1024),
+                new Size(544, 5120, 72),
+                new Size(544, 6136, 72),
+                new Size(544, 8192, 72),
                 new Size(544, 12_288, 4104))) {
             Linear first = randomLinear(1, size.first(), size.inFeatures());
             Linear second = randomLinear(2, size.second(), size.inFeatures());
@@ -876,6 +879,7 @@ public final class KernelChecks {
 
     private void attention() {
         int noWindow = Integer.MAX_VALUE;
+        // With 20 heads for K and V, 33 sequences give every multiprocessor of a large GPU its share.
         List<AttentionShape> shapes = List.of(
                 new AttentionShape(4, 4, 16, 0.25f, noWindow, 16, 64),
                 new AttentionShape(4, 2, 32, 0.2f, noWindow, 16, 256),
@@ -896,6 +900,9 @@ public final class KernelChecks {
             attention("prefill", shape, 1, 257, seed++);
             attention("prefill", shape, 3, 33, seed++);
             attention("pieces of prompts", shape, 5, 7, seed++);
+            if (extent == Extent.ALL) {
+                attention("pieces of many prompts", shape, 33, 7, seed++);
+            }
         }
     }
 

@@ -318,7 +318,7 @@ public final class KernelTimings {
         DeviceBuffer spansOnDevice = write(1L << 20, spans);
         DeviceBuffer tableOnDevice = write(2L << 20, table);
         AttentionIndex attention = new AttentionIndex(onDevice, tableOnDevice, blocks);
-        AttentionWork work = new AttentionWork(spansOnDevice, sequences, rows, tokens, tokens);
+        AttentionWork work = new AttentionWork(spansOnDevice, sequences, rows, tokens, sequences);
         long cacheBytes = (long) sequences * blocks * blockBytes;
         int layers = (int) Math.max(1, CACHE_BYTES / cacheBytes);
         long pairs = (long) rows * tokens - (long) rows * (rows - 1) / 2;

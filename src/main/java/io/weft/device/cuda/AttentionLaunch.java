@@ -4,8 +4,8 @@ import io.weft.device.AttentionShape;
 import io.weft.device.AttentionWork;
 
 /**
- * How an attention call is divided into launches. None of it changes a result: a row gets the same bits from either
- * kernel and in any number of launches.
+ * How an attention call is divided into launches. None of it changes a result: a row gets the same bits from any kernel
+ * and in any number of launches.
  *
  * @param fewRows rows of a span that still count as few: their queries fill one tile at most
  * @param fewQueries queries of a span of few rows for one K/V head, at most
@@ -16,7 +16,8 @@ import io.weft.device.AttentionWork;
  * @param headSize elements of a head
  * @param keyValueHeads heads of K and V
  * @param hasFew whether a span of few rows is possible
- * @param isWhole whether a block is best given all tiles of a span of few rows: it then needs no partial results
+ * @param spansFillDevice whether a block is best given all tiles of a span of few rows: it then needs no partial
+ *     results
  */
 record AttentionLaunch(
         int fewRows,
@@ -28,7 +29,7 @@ record AttentionLaunch(
         int headSize,
         int keyValueHeads,
         boolean hasFew,
-        boolean isWhole) {
+        boolean spansFillDevice) {
     // As in attention.cuh.
     static final int TILE_TOKENS = 64;
     static final int TILE_QUERIES = 16;
@@ -69,8 +70,7 @@ record AttentionLaunch(
                 // A lone span has as many rows as the largest.
                 !many || work.spanCount() > 1,
                 // The longest takes no multiprocessor longer than its share of all.
-                (long) work.maxTokens() * multiprocessors
-                        <= (long) work.meanTokens() * work.spanCount() * shape.keyValueHeads());
+                (long) work.fullSpans() * shape.keyValueHeads() >= multiprocessors);
     }
 
     /** Tiles of the first {@code tokens} tokens of a grid: each cell is cut into tiles anew. */

@@ -148,7 +148,7 @@ final class CudaKernels implements Kernels {
                 ? kernels.products.forRows(rows, weights.outFeatures(), weights.inFeatures())
                 : Optional.of(kernels.products.any());
         if (kernel.isPresent()) {
-            launchProduct(cudaStream, kernel.get(), new Product(cudaWeights, to, NO_PRODUCT, 0), from, rows, epilogue);
+            launchProduct(cudaStream, kernel.get(), new Outputs(cudaWeights, to, NO_PRODUCT, 0), from, rows, epilogue);
             return;
         }
         switch (epilogue) {
@@ -221,8 +221,8 @@ final class CudaKernels implements Kernels {
         if (rows == 0 || !cudaStream.isOpen()) {
             return;
         }
-        Product product = new Product(cudaFirst, toFirst, cudaSecond, toSecond);
-        launchProduct(cudaStream, kernel.get(), product, from, rows, new Epilogue.Store());
+        Outputs outputs = new Outputs(cudaFirst, toFirst, cudaSecond, toSecond);
+        launchProduct(cudaStream, kernel.get(), outputs, from, rows, new Epilogue.Store());
     }
 
     @Override
@@ -263,14 +263,14 @@ final class CudaKernels implements Kernels {
     }
 
     /** What a product kernel makes of one input: outputs of one matrix, or of two, at an address each. */
-    private record Product(CudaLinear first, long firstOut, CudaLinear second, long secondOut) {
+    private record Outputs(CudaLinear first, long firstOut, CudaLinear second, long secondOut) {
         int columns() {
             return first.outFeatures() + second.outFeatures();
         }
     }
 
     private void launchProduct(
-            CudaStream stream, ProductKernels.Product kernel, Product product, long in, int rows, Epilogue epilogue) {
+            CudaStream stream, ProductKernels.Product kernel, Outputs outputs, long in, int rows, Epilogue epilogue) {
         int code = switch (epilogue) {
             case Epilogue.Store store -> 0;
             case Epilogue.AddToOutput add -> 1;
@@ -278,18 +278,18 @@ final class CudaKernels implements Kernels {
         };
         ArgumentBlock arguments = context.arguments()
                 .add(in)
-                .add(product.first().weights())
-                .add(product.first().bias())
-                .add(product.firstOut())
-                .add(product.first().outFeatures())
-                .add(product.second().weights())
-                .add(product.second().bias())
-                .add(product.secondOut())
-                .add(product.second().outFeatures())
+                .add(outputs.first().weights())
+                .add(outputs.first().bias())
+                .add(outputs.firstOut())
+                .add(outputs.first().outFeatures())
+                .add(outputs.second().weights())
+                .add(outputs.second().bias())
+                .add(outputs.secondOut())
+                .add(outputs.second().outFeatures())
                 .add(rows)
-                .add(product.first().inFeatures())
+                .add(outputs.first().inFeatures())
                 .add(code);
-        launchProduct(stream, kernel, product.columns(), rows, arguments);
+        launchProduct(stream, kernel, outputs.columns(), rows, arguments);
     }
 
     private void launchProduct(
@@ -481,7 +481,7 @@ final class CudaKernels implements Kernels {
                 shape.headSize(), addresses % VECTOR_BYTES == 0 ? Alignment.VECTORS : Alignment.ELEMENTS);
         AttentionLaunch launch =
                 AttentionLaunch.of(shape, work, cudaStream.workspace().bytes(), context.multiprocessors());
-        boolean whole = launch.isWhole() && variant.whole().isPresent();
+        boolean whole = launch.spansFillDevice() && variant.whole().isPresent();
         if (launch.hasFew() && whole) {
             ArgumentBlock arguments = attendArguments(shape, index, spans, bases, queries, state, out, launch);
             cudaStream.launch(

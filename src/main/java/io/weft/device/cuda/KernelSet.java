@@ -19,6 +19,11 @@ final class KernelSet {
     /** Elements of a 16-byte access. */
     static final int VECTOR = 8;
 
+    /** Elements behind a row in shared memory, so that rows begin in other banks. */
+    static final int PADDING = VECTOR;
+
+    static final int ELEMENT_BYTES = 2;
+
     final CudaKernel embed;
     final CudaKernel layerNorm;
     final CudaKernel rmsNorm;
@@ -53,10 +58,6 @@ final class KernelSet {
         /** Heads larger than this leave room in shared memory for one tile a block. */
         private static final int SHARED_HEAD_SIZE_MOST = 128;
 
-        /** The padding of a row in shared memory, and the bytes of an element there. */
-        private static final int PADDING = VECTOR;
-
-        private static final int ELEMENT_BYTES = 2;
         /** Tiles of {@link #whole} in shared memory. */
         private static final int WHOLE_TILES = 3;
 

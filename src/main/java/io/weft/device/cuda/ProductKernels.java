@@ -15,10 +15,6 @@ final class ProductKernels {
     private static final int WARP = 32;
     private static final int ARGUMENTS = 12;
     private static final int GATED_ARGUMENTS = 8;
-    /** The padding of a row in shared memory, and the bytes of an element there. */
-    private static final int PADDING = KernelSet.VECTOR;
-
-    private static final int ELEMENT_BYTES = 2;
     private static final int FEW_ROWS = 16;
     private static final int CLUSTER_BLOCKS = 2;
     /** Inputs that blocks share are a multiple of so many elements long. */
@@ -61,19 +57,23 @@ final class ProductKernels {
          */
         int blocks(int columns, int multiprocessors) {
             int tiles = Math.ceilDiv(columns, TILE_COLUMNS);
-            int least = Math.ceilDiv(tiles, warps);
-            int atOnce = multiprocessors * (least > multiprocessors ? blocksAtOnce : 1);
-            return Math.max(Math.ceilDiv(least, cluster), Math.min(tiles, atOnce) / cluster) * cluster;
+            int least = wholeClusters(Math.ceilDiv(tiles, warps) + cluster - 1);
+            int atOnce = wholeClusters(multiprocessors) * (isNarrow(columns, multiprocessors) ? 1 : blocksAtOnce);
+            return Math.max(least, wholeClusters(Math.min(tiles, atOnce)));
+        }
+
+        private int wholeClusters(int blocks) {
+            return blocks / cluster * cluster;
         }
 
         /** Whether a block a multiprocessor is enough. */
         boolean isNarrow(int columns, int multiprocessors) {
-            return Math.ceilDiv(columns, warps * TILE_COLUMNS) <= multiprocessors;
+            return Math.ceilDiv(columns, warps * TILE_COLUMNS) <= wholeClusters(multiprocessors);
         }
 
         /** Whether all blocks run at once, and leave few multiprocessors less to do than others. */
         boolean fills(int columns, int multiprocessors) {
-            int most = multiprocessors * blocksAtOnce * warps * TILE_COLUMNS;
+            int most = wholeClusters(multiprocessors) * blocksAtOnce * warps * TILE_COLUMNS;
             return columns <= most && (long) columns * FULL_PARTS >= (long) most * (FULL_PARTS - 1);
         }
 
@@ -125,7 +125,8 @@ final class ProductKernels {
             int depth,
             int stages,
             int blocksAtOnce) {
-        int sharedBytes = stages * (rows + warps * TILE_COLUMNS) * (depth + PADDING) * ELEMENT_BYTES;
+        int sharedBytes =
+                stages * (rows + warps * TILE_COLUMNS) * (depth + KernelSet.PADDING) * KernelSet.ELEMENT_BYTES;
         return new Product(loader.load("product_" + name, arguments, sharedBytes), rows, warps, cluster, blocksAtOnce);
     }
 
@@ -161,8 +162,8 @@ final class ProductKernels {
     }
 
     /**
-     * Whether the library's kernels are no faster. They are for outputs so wide that their tiles occupy the device, but
-     * cost the issuing thread twice as much.
+     * Whether the library's kernels are no faster. With outputs so wide that their tiles occupy the device the library
+     * is faster, but costs the issuing thread twice as much.
      */
     private boolean isForOwnInput(int rows, int columns) {
         boolean wide = columns / WIDE_TILE_COLUMNS * FULL_PARTS >= multiprocessors * (FULL_PARTS - 1);

@@ -66,18 +66,16 @@ class AttentionLaunchTest {
 
     @Test
     void spansAreTakenWholeWhereTheyGiveEveryMultiprocessorItsShare() {
-        assertThat(isWhole(32, 32, 1024, 1024)).isTrue();
-        assertThat(isWhole(1, 32, 16_384, 16_384)).isFalse();
-        // One long one among short ones would keep a few multiprocessors busy on their own.
-        assertThat(isWhole(32, 32, 16_384, 760)).isFalse();
-        assertThat(isWhole(16, 8, 1024, 1024)).isFalse();
-        assertThat(isWhole(17, 8, 1024, 1024)).isTrue();
+        assertThat(fillsDevice(32, 32)).isTrue();
+        assertThat(fillsDevice(1, 32)).isFalse();
+        assertThat(fillsDevice(16, 8)).isFalse();
+        assertThat(fillsDevice(17, 8)).isTrue();
     }
 
-    private static boolean isWhole(int spans, int keyValueHeads, int maxTokens, int meanTokens) {
-        AttentionWork work = new AttentionWork(new DeviceBuffer(0, 0), spans, 1, maxTokens, meanTokens);
+    private static boolean fillsDevice(int fullSpans, int keyValueHeads) {
+        AttentionWork work = new AttentionWork(new DeviceBuffer(0, 0), 32, 1, 1024, fullSpans);
         return AttentionLaunch.of(shape(32, keyValueHeads, 128), work, WORKSPACE_BYTES, MULTIPROCESSORS)
-                .isWhole();
+                .spansFillDevice();
     }
 
     @Test
@@ -92,6 +90,6 @@ class AttentionLaunchTest {
     }
 
     private static AttentionWork work(int spans, int rows, int tokens) {
-        return new AttentionWork(new DeviceBuffer(0, 0), spans, rows, tokens, tokens);
+        return new AttentionWork(new DeviceBuffer(0, 0), spans, rows, tokens, spans);
     }
 }

@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
@@ -56,6 +57,69 @@ class KernelSetTest {
         assertThat(loaded)
                 .hasSizeGreaterThan(20)
                 .allSatisfy((name, arguments) -> assertThat(arguments).isLessThanOrEqualTo(ArgumentBlock.SLOTS));
+    }
+
+    private static final Pattern PRODUCT = Pattern.compile(
+            " (CLUSTER_)?(PRODUCT|GATED)_KERNEL\\(NAME, T, ([a-z0-9_, ]*[0-9])(?:, (?:true|false))?\\)");
+
+    /** Less than the kernels take would be accesses behind the memory of a block. */
+    @Test
+    void productKernelsHaveTheMemoryOfTheirStages() throws IOException {
+        Map<String, Integer> inSource = new HashMap<>();
+        String source = Files.readString(SOURCES.resolve("product.cuh"));
+        PRODUCT.matcher(source).results().forEach(match -> {
+            String[] values = match.group(3).split(", ", -1);
+            boolean cluster = match.group(1) != null;
+            boolean gated = match.group(2).equals("GATED");
+            // Of clusters rows (unless gated), warps, depth, stages; of others name, row tiles, depth, stages.
+            int at = gated ? 0 : 1;
+            int rows = gated ? 16 : cluster ? Integer.parseInt(values[0]) : 16 * Integer.parseInt(values[1]);
+            int warps = cluster ? Integer.parseInt(values[at]) : 4;
+            int depth = Integer.parseInt(values[at + 1]);
+            int stages = Integer.parseInt(values[at + 2]);
+            String name = "product_" + (gated ? "gated" : values[0]) + (cluster ? "_by_" + warps : "") + "_f16";
+            inSource.put(name, stages * (rows + 8 * warps) * (depth + 8) * 2);
+        });
+        // Is written out, with the numbers of product_16.
+        inSource.put("product_gated_f16", inSource.get("product_16_f16"));
+        Map<String, Integer> loaded = new HashMap<>();
+        new ProductKernels(
+                (name, arguments, sharedBytes) -> {
+                    loaded.put(name, sharedBytes);
+                    return new CudaKernel(name, 0, arguments, sharedBytes);
+                },
+                "f16",
+                HOPPER);
+        assertThat(loaded).isEqualTo(inSource).hasSizeGreaterThan(10);
+    }
+
+    @Test
+    void aBlockThatTakesASpanWholeHasItsTilesAndRoomForTheProducts() throws IOException {
+        MatchResult stages = Pattern.compile("WHOLE_STAGES = (\\d+);")
+                .matcher(Files.readString(SOURCES.resolve("attention.cuh")))
+                .results()
+                .findFirst()
+                .orElseThrow();
+        int tileBytes = 2 * 64 * (128 + 8) * 2;
+        assertThat(whole(HOPPER, 128).orElseThrow().sharedBytes())
+                .isEqualTo(Integer.parseInt(stages.group(1)) * tileBytes + 16 * 64 * Float.BYTES);
+    }
+
+    @Test
+    void spansAreTakenWholeWhereABlockHasRoomForTheirTiles() {
+        KernelSet.Gpu small = new KernelSet.Gpu(89, 128, 99 << 10);
+        assertThat(whole(small, 64)).isPresent();
+        assertThat(whole(small, 128)).isEmpty();
+        assertThat(whole(HOPPER, 256)).isEmpty();
+    }
+
+    private static Optional<CudaKernel> whole(KernelSet.Gpu gpu, int headSize) {
+        return new KernelSet(
+                        (name, arguments, sharedBytes) -> new CudaKernel(name, 0, arguments, sharedBytes),
+                        ElementType.F16,
+                        gpu)
+                .attend(headSize, Alignment.VECTORS)
+                .whole();
     }
 
     private static String name(MatchResult match) {

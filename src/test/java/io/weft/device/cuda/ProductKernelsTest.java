@@ -36,6 +36,9 @@ class ProductKernelsTest {
                 assertThat(last - first).isLessThanOrEqualTo(kernel.warps());
             }
             assertThat(rows).isLessThanOrEqualTo(kernel.cluster() > 1 ? kernel.rows() : Integer.MAX_VALUE);
+            if (kernel.isNarrow(columns, multiprocessors)) {
+                assertThat(blocks).isLessThanOrEqualTo(multiprocessors);
+            }
         });
     }
 
