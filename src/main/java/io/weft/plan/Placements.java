@@ -217,9 +217,10 @@ public record Placements(CostModel costs, DecodeLoad load) {
     }
 
     /**
-     * Spreads a share evenly, as Bresenham's line does: of the first n blocks, ⌊n·share⌋ are activations, for every n.
+     * Spreads a share evenly, as Bresenham's line does: of the first n blocks, n·share are activations, rounded, for
+     * every n. Rounded down, many short sequences would together have far less than their share.
      */
     static boolean isActivation(int block, double share) {
-        return Math.floor((block + 1) * share) > Math.floor(block * share);
+        return Math.round((block + 1) * share) > Math.round(block * share);
     }
 }
