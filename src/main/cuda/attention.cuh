@@ -690,7 +690,8 @@ struct Partials {
 };
 
 // Spans of few rows that would leave multiprocessors idle: one block a tile, whose warps share its tokens, then its
-// columns. Neighbouring blocks take the heads of the same tokens, which lie side by side in memory. Grid: (K/V heads * query tiles, tiles, spans).
+// columns. Neighbouring blocks take the heads of the same tokens, which lie side by side in memory. Grid: (K/V heads *
+// query tiles, tiles, spans).
 template <typename T, int GROUPS, bool VECTORS>
 __device__ __forceinline__ void attendFew(const Call<T>& call, const Partials& partials) {
     constexpr int TOKENS = TILE_TOKENS / WARPS;

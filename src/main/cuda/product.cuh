@@ -24,6 +24,8 @@ namespace weft {
 
 constexpr int TILE_COLUMNS = 8;
 constexpr int PRODUCT_CLUSTER = 2;
+// Of blocks that bring the input for themselves.
+constexpr int OWN_INPUT_WARPS = 4;
 
 // What happens to a sum: the bias is added, then as the number says. The numbers from 2 on are 2 + Activation.
 enum ProductEpilogue { PRODUCT_STORE = 0, PRODUCT_ADD = 1, PRODUCT_ACTIVATE = 2 };
@@ -163,7 +165,6 @@ struct Product {
     static constexpr int SLICE = 32;
     static constexpr int SLICES = DEPTH / SLICE;
     static_assert(WEIGHT_PASSES == SLICES && IN_PASSES <= SLICES, "a slice brings a pass of the weights, and of the input");
-    static_assert(!Input::SHARED || ROWS <= 32 * PRODUCT_CLUSTER, "a lane of each block brings a row");
 
     const T* in;
     const Columns& columns;
@@ -213,7 +214,7 @@ struct Product {
         }
     }
 
-    // The work of the warp that brings a shared input: every cluster's block brings its share of the rows to all.
+    // The work of the warp that brings a shared input: each block of a cluster brings its share of the rows to all.
     __device__ __forceinline__ void bringShared() const {
         int lane = threadIdx.x % 32;
         uint32_t base = static_cast<uint32_t>(__cvta_generic_to_shared(shared + COLUMNS * PITCH));
@@ -227,8 +228,7 @@ struct Product {
                 expectBytes(input.filled(turn.stage), rows * bytes);
             }
             __syncwarp();
-            int row = clusterRank() + PRODUCT_CLUSTER * lane;
-            if (row < rows) {
+            for (int row = clusterRank() + PRODUCT_CLUSTER * lane; row < rows; row += 32 * PRODUCT_CLUSTER) {
                 copyToCluster<PRODUCT_CLUSTER>(base + turn.stage * STAGE_BYTES + 2 * row * PITCH,
                                                in + static_cast<size_t>(row) * depth + k, bytes,
                                                input.filled(turn.stage));
@@ -368,7 +368,7 @@ struct Share {
 template <typename T, int ROW_TILES, int DEPTH, int STAGES, bool VECTORS, typename Columns>
 __device__ __forceinline__ void product(const T* in, const Columns& columns, int rows, int depth) {
     extern __shared__ __align__(16) unsigned char productStages[];
-    using P = Product<T, Columns, OwnInput, 4, ROW_TILES, DEPTH, STAGES, VECTORS>;
+    using P = Product<T, Columns, OwnInput, OWN_INPUT_WARPS, ROW_TILES, DEPTH, STAGES, VECTORS>;
     int firstRow = blockIdx.y * P::ROWS;
     Share share(columns.count());
     P product{in + static_cast<size_t>(firstRow) * depth,
@@ -442,39 +442,39 @@ __device__ __forceinline__ void clusterProduct(const T* in, const Columns& colum
         {weights, bias, out, columns}, activation    \
     }
 
+#define OWN_INPUT_KERNEL extern "C" __global__ void __launch_bounds__(32 * OWN_INPUT_WARPS)
+
 #define PRODUCT_KERNEL(NAME, T, SIZE, ROW_TILES, DEPTH, STAGES, VECTORS)                                              \
-    extern "C" __global__ void __launch_bounds__(128) product_##SIZE##_##NAME(MATRICES_PARAMETERS(T)) {               \
+    OWN_INPUT_KERNEL product_##SIZE##_##NAME(MATRICES_PARAMETERS(T)) {                                                \
         product<T, ROW_TILES, DEPTH, STAGES, VECTORS>(in, MATRICES(T), rows, depth);                                  \
     }
 
-// Clusters, and copies to all blocks of one, are Hopper's: elsewhere the kernels must not be launched. BLOCKS is how many fit
-// a multiprocessor.
+// Clusters, and copies to all blocks of one, are Hopper's: elsewhere the kernels must not be launched. BLOCKS is how many
+// fit a multiprocessor.
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
 #define CLUSTER_KERNEL(WARPS, BLOCKS) \
     extern "C" __global__ void __cluster_dims__(PRODUCT_CLUSTER) __launch_bounds__(32 * WARPS + 32, BLOCKS)
-#define CLUSTER_PRODUCT(WARPS, ROW_TILES, DEPTH, STAGES, COLUMNS) \
+#define CLUSTER_PRODUCT(T, WARPS, ROW_TILES, DEPTH, STAGES, COLUMNS) \
     clusterProduct<T, WARPS, ROW_TILES, DEPTH, STAGES>(in, COLUMNS, rows, depth)
 #else
 #define CLUSTER_KERNEL(WARPS, BLOCKS) extern "C" __global__ void
-#define CLUSTER_PRODUCT(WARPS, ROW_TILES, DEPTH, STAGES, COLUMNS) __trap()
+#define CLUSTER_PRODUCT(T, WARPS, ROW_TILES, DEPTH, STAGES, COLUMNS) __trap()
 #endif
 
-#define CLUSTER_PRODUCT_KERNEL(NAME, T_, ROWS, WARPS, DEPTH, STAGES, BLOCKS)                                          \
-    CLUSTER_KERNEL(WARPS, BLOCKS) product_##ROWS##_by_##WARPS##_##NAME(MATRICES_PARAMETERS(T_)) {                     \
-        using T = T_;                                                                                                 \
-        CLUSTER_PRODUCT(WARPS, ROWS / 16, DEPTH, STAGES, MATRICES(T));                                                \
+#define CLUSTER_PRODUCT_KERNEL(NAME, T, ROWS, WARPS, DEPTH, STAGES, BLOCKS)                                           \
+    CLUSTER_KERNEL(WARPS, BLOCKS) product_##ROWS##_by_##WARPS##_##NAME(MATRICES_PARAMETERS(T)) {                      \
+        CLUSTER_PRODUCT(T, WARPS, ROWS / 16, DEPTH, STAGES, MATRICES(T));                                             \
     }
 
-#define CLUSTER_GATED_KERNEL(NAME, T_, WARPS, DEPTH, STAGES)                                                          \
-    CLUSTER_KERNEL(WARPS, 2) product_gated_by_##WARPS##_##NAME(GATED_PARAMETERS(T_)) {                                \
-        using T = T_;                                                                                                 \
-        CLUSTER_PRODUCT(WARPS, 1, DEPTH, STAGES, GATED(T));                                                           \
+#define CLUSTER_GATED_KERNEL(NAME, T, WARPS, DEPTH, STAGES)                                                           \
+    CLUSTER_KERNEL(WARPS, 2) product_gated_by_##WARPS##_##NAME(GATED_PARAMETERS(T)) {                                 \
+        CLUSTER_PRODUCT(T, WARPS, 1, DEPTH, STAGES, GATED(T));                                                        \
     }
 
 #define PRODUCT_KERNELS(NAME, T)                                                                                      \
     PRODUCT_KERNEL(NAME, T, 16, 1, 256, 4, true)                                                                      \
     PRODUCT_KERNEL(NAME, T, any, 2, 64, 3, false)                                                                     \
-    extern "C" __global__ void __launch_bounds__(128) product_gated_##NAME(GATED_PARAMETERS(T)) {                     \
+    OWN_INPUT_KERNEL product_gated_##NAME(GATED_PARAMETERS(T)) {                                                      \
         product<T, 1, 256, 4, true>(in, GATED(T), rows, depth);                                                       \
     }                                                                                                                 \
     CLUSTER_PRODUCT_KERNEL(NAME, T, 16, 4, 256, 4, 2)                                                                 \

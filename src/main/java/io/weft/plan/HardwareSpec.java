@@ -83,6 +83,7 @@ public record HardwareSpec(
                 hidden * dimensions.feedForwardSize() * (dimensions.feedForward() == FeedForwardKind.GATED ? 3 : 2);
         double pairFlops = 4.0 * dimensions.queryWidth();
         double tokenBytes = geometry.tokenLayerBytes(Content.KEY_VALUE);
+        Curve reads = Curve.linear(KERNEL_NANOS, readNanos(tokenBytes), SIZE_MAX);
         return new HardwareProfile(
                 name,
                 Curve.linear(COPY_NANOS, 1e9 / linkBytesPerSecond, SIZE_MAX),
@@ -91,8 +92,8 @@ public record HardwareSpec(
                 Curve.linear(KERNEL_NANOS, readNanos(2.0 * hidden * elementBytes), ROWS_MAX),
                 products(7, attended + keyValue, elementBytes),
                 products(1, keyValue, elementBytes),
-                Curve.linear(KERNEL_NANOS, readNanos(tokenBytes), SIZE_MAX),
-                Curve.linear(KERNEL_NANOS, readNanos(tokenBytes), SIZE_MAX),
+                reads,
+                reads,
                 Curve.linear(KERNEL_NANOS, 1e9 * pairFlops / (flopsPerSecond * ATTENTION_EFFICIENCY), SIZE_MAX),
                 products(6, attended + feedForward, elementBytes),
                 products(2, hidden * dimensions.vocabularySize(), elementBytes),

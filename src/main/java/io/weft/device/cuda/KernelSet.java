@@ -22,6 +22,7 @@ final class KernelSet {
     /** Elements behind a row in shared memory, so that rows begin in other banks. */
     static final int PADDING = VECTOR;
 
+    /** Of either element type. */
     static final int ELEMENT_BYTES = 2;
 
     final CudaKernel embed;

@@ -1,6 +1,5 @@
 package io.weft.device.cuda;
 
-import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 
@@ -170,26 +169,31 @@ final class ProductKernels {
         return rows <= (wide ? ROWS_MOST_WIDE : FEW_ROWS);
     }
 
-    /** The one with least warps of which a multiprocessor needs one block. */
-    private Optional<Product> narrowest(List<Product> kernels, int columns) {
-        return kernels.stream()
-                .filter(kernel -> kernel.isNarrow(columns, multiprocessors))
-                .findFirst();
-    }
-
     /** Where blocks would come in rounds, or leave multiprocessors idle, the library is faster. */
     private Optional<Product> filling(int columns) {
-        return narrowest(shared32, columns)
-                .or(() -> shared32.stream()
-                        .filter(kernel -> kernel.fills(columns, multiprocessors))
-                        .findFirst());
+        for (Product kernel : shared32) {
+            if (kernel.isNarrow(columns, multiprocessors) || kernel.fills(columns, multiprocessors)) {
+                return Optional.of(kernel);
+            }
+        }
+        return Optional.empty();
     }
 
-    /** Otherwise the one that spreads the columns most evenly; of equals the widest, which reads the input least. */
+    /**
+     * The one with least warps of which a multiprocessor needs one block; else the one that spreads the columns most
+     * evenly, of equals the widest, which reads the input least. Asked for every product, so it does no more than
+     * compare.
+     */
     private Product best(List<Product> kernels, int columns) {
-        return narrowest(kernels, columns)
-                .orElseGet(() -> kernels.reversed().stream()
-                        .min(Comparator.comparingInt(kernel -> kernel.tilesOfBusiest(columns, multiprocessors)))
-                        .orElseThrow());
+        Product best = kernels.getFirst();
+        for (Product kernel : kernels) {
+            if (kernel.isNarrow(columns, multiprocessors)) {
+                return kernel;
+            }
+            if (kernel.tilesOfBusiest(columns, multiprocessors) <= best.tilesOfBusiest(columns, multiprocessors)) {
+                best = kernel;
+            }
+        }
+        return best;
     }
 }

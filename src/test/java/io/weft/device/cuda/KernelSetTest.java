@@ -32,9 +32,9 @@ class KernelSetTest {
             String source = Files.readString(SOURCES.resolve(file)).replaceAll("\\\\\n", " ");
             List<MatchResult> macros = PARAMETERS.matcher(source).results().toList();
             for (MatchResult macro : macros) {
-                source = source.replaceAll(macro.group(1) + "(?:\\(T_?\\))?(?=[,)])", macro.group(2));
+                source = source.replaceAll(macro.group(1) + "(?:\\(T\\))?(?=[,)])", macro.group(2));
             }
-            source = source.replaceAll("CLUSTER_KERNEL\\(WARPS, .*?\\)", KERNEL_BEGIN);
+            source = source.replaceAll("CLUSTER_KERNEL\\(WARPS, .*?\\)|OWN_INPUT_KERNEL", KERNEL_BEGIN);
             for (String part : source.split(KERNEL_BEGIN, -1)) {
                 KERNEL.matcher(part)
                         .results()
@@ -114,12 +114,14 @@ class KernelSetTest {
     }
 
     private static Optional<CudaKernel> whole(KernelSet.Gpu gpu, int headSize) {
+        return kernels(gpu).attend(headSize, Alignment.VECTORS).whole();
+    }
+
+    private static KernelSet kernels(KernelSet.Gpu gpu) {
         return new KernelSet(
-                        (name, arguments, sharedBytes) -> new CudaKernel(name, 0, arguments, sharedBytes),
-                        ElementType.F16,
-                        gpu)
-                .attend(headSize, Alignment.VECTORS)
-                .whole();
+                (name, arguments, sharedBytes) -> new CudaKernel(name, 0, arguments, sharedBytes),
+                ElementType.BF16,
+                gpu);
     }
 
     private static String name(MatchResult match) {
@@ -132,10 +134,7 @@ class KernelSetTest {
 
     @Test
     void headsOfAnySizeHaveAKernel() {
-        KernelSet kernels = new KernelSet(
-                (name, arguments, sharedBytes) -> new CudaKernel(name, 0, arguments, sharedBytes),
-                ElementType.BF16,
-                HOPPER);
+        KernelSet kernels = kernels(HOPPER);
         for (int headSize = 1; headSize <= KernelSet.HEAD_SIZE_MOST; headSize++) {
             KernelSet.Attend attend = kernels.attend(headSize, Alignment.VECTORS);
             assertThat(attend.headSizeMost()).isGreaterThanOrEqualTo(headSize);
