@@ -202,6 +202,10 @@ __device__ __forceinline__ void expectBytes(uint32_t barrier, uint32_t bytes) {
     asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes) : "memory");
 }
 
+__device__ __forceinline__ void arrive(uint32_t barrier) {
+    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
+}
+
 // Arrives at the barrier that a block of the cluster has at the same place. What it orders are reads of shared memory, so
 // a scope wider than the default, which would wait for all copies under way, is not needed.
 __device__ __forceinline__ void arriveAt(uint32_t barrier, uint32_t rank) {

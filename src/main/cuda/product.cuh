@@ -14,7 +14,9 @@
 //
 // On Hopper two neighbouring blocks, a cluster, share what they bring of the input: from three rows on that would
 // otherwise cross from the L2 cache as often as there are blocks, and from eight on it takes longer than the weights. A
-// warp of its own copies half of the rows to both blocks, as soon as both have used what was there before.
+// warp of its own copies half of the rows to both blocks, as soon as both have used what was there before. Every thread
+// says that it has: were it one for all, behind a barrier of theirs, racecheck would not see what orders their reads
+// before the copies.
 #pragma once
 
 #include "common.cuh"
@@ -122,14 +124,18 @@ struct OwnInput {
     static constexpr bool SHARED = false;
 };
 
-// The blocks of a cluster bring it together. Of every stage, one barrier says that the input is there, one that all
-// blocks have used it.
+// The two blocks of a cluster bring it together. Of every stage, one barrier says that the input is there, one that this
+// block's threads have used it, and one that the other block's have.
 struct SharedInput {
     static constexpr bool SHARED = true;
+    static constexpr int BARRIERS = 3;
     uint32_t barriers;
 
-    __device__ __forceinline__ uint32_t filled(int stage) const { return barriers + 16 * stage; }
-    __device__ __forceinline__ uint32_t emptied(int stage) const { return barriers + 16 * stage + 8; }
+    __device__ __forceinline__ uint32_t filled(int stage) const { return at(stage, 0); }
+    __device__ __forceinline__ uint32_t emptied(int stage) const { return at(stage, 1); }
+    __device__ __forceinline__ uint32_t emptiedThere(int stage) const { return at(stage, 2); }
+
+    __device__ __forceinline__ uint32_t at(int stage, int which) const { return barriers + 8 * (BARRIERS * stage + which); }
 };
 
 // Which stage it is, and the parity of how often all have been.
@@ -222,6 +228,10 @@ struct Product {
         for (int k = 0; k < depth; k += DEPTH) {
             if (k >= STAGES * DEPTH) {
                 awaitBarrier(input.emptied(turn.stage), turn.phase ^ 1);
+                if (lane == 0) {
+                    arriveAt(input.emptiedThere(turn.stage), clusterRank() ^ 1);
+                }
+                awaitBarrier(input.emptiedThere(turn.stage), turn.phase ^ 1);
             }
             uint32_t bytes = 2 * (depth - k < DEPTH ? depth - k : DEPTH);
             if (lane == 0) {
@@ -288,8 +298,8 @@ struct Product {
             int next = step + STAGES - 1;
             int free = turn.stage == 0 ? STAGES - 1 : turn.stage - 1;
             if constexpr (Input::SHARED) {
-                if (step > 0 && threadIdx.x < PRODUCT_CLUSTER) {
-                    arriveAt(input.emptied(free), threadIdx.x);
+                if (step > 0) {
+                    arrive(input.emptied(free));
                 }
                 awaitBarrier(input.filled(turn.stage), turn.phase);
             }
@@ -388,7 +398,7 @@ __device__ __forceinline__ void product(const T* in, const Columns& columns, int
 template <typename T, int WARPS, int ROW_TILES, int DEPTH, int STAGES, typename Columns>
 __device__ __forceinline__ void clusterProduct(const T* in, const Columns& columns, int rows, int depth) {
     extern __shared__ __align__(16) unsigned char productStages[];
-    __shared__ unsigned long long barriers[2 * STAGES];
+    __shared__ unsigned long long barriers[SharedInput::BARRIERS * STAGES];
     using P = Product<T, Columns, SharedInput, WARPS, ROW_TILES, DEPTH, STAGES, true>;
     Share share(columns.count());
     P product{in,
@@ -404,7 +414,8 @@ __device__ __forceinline__ void clusterProduct(const T* in, const Columns& colum
     if (threadIdx.x == 0) {
         for (int stage = 0; stage < STAGES; stage++) {
             initialiseBarrier(product.input.filled(stage), 1);
-            initialiseBarrier(product.input.emptied(stage), PRODUCT_CLUSTER);
+            initialiseBarrier(product.input.emptied(stage), P::THREADS);
+            initialiseBarrier(product.input.emptiedThere(stage), 1);
         }
         showBarriersToCluster();
     }

@@ -84,6 +84,7 @@ final class Assembly implements AutoCloseable {
     private final StepPipeline pipeline;
     private final Workspace workspace;
     private final CostModel costs;
+    private final Supplier<HardwareProfile> withLinkNow;
     private final String budget;
     private final ServedModel served;
 
@@ -95,6 +96,7 @@ final class Assembly implements AutoCloseable {
             Workspace workspace,
             StepPipeline pipeline,
             CostModel costs,
+            Supplier<HardwareProfile> withLinkNow,
             String budget) {
         this.settings = settings;
         this.tensors = tensors;
@@ -103,6 +105,7 @@ final class Assembly implements AutoCloseable {
         this.workspace = workspace;
         this.pipeline = pipeline;
         this.costs = costs;
+        this.withLinkNow = withLinkNow;
         this.budget = budget;
         this.served = served(settings, tensors, workspace.limits());
     }
@@ -211,12 +214,8 @@ final class Assembly implements AutoCloseable {
                 Math.min(KvCache.hostBytes(geometry, usefulBlocks), free(device, Memory.HOST)));
         table.part("cache");
         progress.accept("measuring the hardware");
-        HardwareProfile profile = profiler.profile(
-                device,
-                weights,
-                geometry,
-                new ProfilingMemory(profilingMemory(workspace, cache), copies),
-                settings.profileDirectory());
+        ProfilingMemory memory = new ProfilingMemory(profilingMemory(workspace, cache), copies);
+        HardwareProfile profile = profiler.profile(device, weights, geometry, memory, settings.profileDirectory());
         StepPipeline pipeline = new StepPipeline(device, weights, cache, workspace);
         return new Assembly(
                 settings,
@@ -226,6 +225,7 @@ final class Assembly implements AutoCloseable {
                 workspace,
                 pipeline,
                 new CostModel(profile, geometry),
+                () -> profiler.withLinkNow(device, weights, geometry, memory, profile),
                 table.toString());
     }
 
@@ -317,18 +317,27 @@ final class Assembly implements AutoCloseable {
         return costs;
     }
 
+    /**
+     * What stages cost, as it was found at the start but for the link, which is measured anew. Nothing may be in the
+     * cache: its memory is overwritten.
+     */
+    CostModel costsWithLinkNow() {
+        return new CostModel(withLinkNow.get(), cache.geometry());
+    }
+
     /** What an engine runs on, under a schedule; closing it closes this. */
     EngineRuntime runtime(Settings.ScheduleChoice choice) {
-        return runtime(choice, workspace.limits());
+        return runtime(choice, costs, workspace.limits());
     }
 
     /**
      * The same, planned for a smaller load than the memory would allow: as it is by a service that is set up for it.
      *
+     * @param current what stages cost
      * @param load within {@link #limits()}
      */
-    EngineRuntime runtime(Settings.ScheduleChoice choice, StepLimits load) {
-        Planning planning = planning(choice, costs, load);
+    EngineRuntime runtime(Settings.ScheduleChoice choice, CostModel current, StepLimits load) {
+        Planning planning = planning(choice, current, load);
         return runtime(() -> planning, StepObserver.NONE);
     }
 

@@ -17,6 +17,7 @@ import io.weft.pipeline.StepResult;
 import io.weft.pipeline.StepSequence;
 import io.weft.pipeline.StepSequence.LogitRows;
 import io.weft.pipeline.TokenChoice;
+import io.weft.plan.CostModel;
 import io.weft.plan.DecodeLoad;
 import io.weft.plan.Lane;
 import io.weft.plan.Occupancy;
@@ -133,6 +134,7 @@ final class Bench implements AutoCloseable {
     private final Assembly assembly;
     private final Setting setting;
     private final Load load;
+    private final CostModel costs;
     private final EngineRuntime runtime;
     private final Planning planning;
     private final Duration warmUp;
@@ -142,16 +144,18 @@ final class Bench implements AutoCloseable {
     private Optional<ObservedStep> lastObserved = Optional.empty();
 
     /**
+     * @param costs what stages cost: planned and predicted with
      * @param warmUp for how long to decode before the first step that is measured: until the code that issues steps is
      *     compiled
      * @param progress told what is being done, for people
      */
-    Bench(Assembly assembly, Setting setting, Duration warmUp, Consumer<String> progress) {
+    Bench(Assembly assembly, CostModel costs, Setting setting, Duration warmUp, Consumer<String> progress) {
         this.assembly = assembly;
         this.setting = setting;
         this.load = setting.load();
-        this.runtime =
-                assembly.runtime(setting.schedule(), assembly.limits().withLoad(load.batch(), load.contextTokens()));
+        this.costs = costs;
+        this.runtime = assembly.runtime(
+                setting.schedule(), costs, assembly.limits().withLoad(load.batch(), load.contextTokens()));
         this.planning = runtime.planning().get();
         this.warmUp = warmUp;
         this.progress = progress;
@@ -173,9 +177,8 @@ final class Bench implements AutoCloseable {
                 ? Math.min(
                         freeBytes, keyValueBytes * setting.deviceCachePercent().getAsInt() / 100.0)
                 : freeBytes;
-        PlacementProblem problem =
-                PlacementProblem.decode(assembly.costs(), halfway, setting.forms(), 0, deviceBytes, (double)
-                        usage.host().freeBytes());
+        PlacementProblem problem = PlacementProblem.decode(costs, halfway, setting.forms(), 0, deviceBytes, (double)
+                usage.host().freeBytes());
         return new PlacementSolver(problem).solve();
     }
 
@@ -207,7 +210,7 @@ final class Bench implements AutoCloseable {
     private PlacementPolicy placement(Placed bound) {
         CacheUsage empty = runtime.cache().usage();
         return switch (setting.schedule()) {
-            case AUTO -> new Placements(assembly.costs(), halfway()).together(bound);
+            case AUTO -> new Placements(costs, halfway()).together(bound);
             case RESIDENT, FULL_TRANSFER, KVPR, CHUNKED ->
                 planning.admission()
                         .policy(
@@ -285,6 +288,7 @@ final class Bench implements AutoCloseable {
                         .map(PlanQuestion::label)
                         .toList(),
                 tokensByForm(),
+                costs.profile().linkBytesPerSecond(),
                 prefillSeconds,
                 stepMillis,
                 counted.size() * load.batch() / (totalNanos / 1e9),
@@ -303,10 +307,7 @@ final class Bench implements AutoCloseable {
     private void figures(List<Measured> steps, List<Figures> figures) {
         for (Measured step : steps) {
             figures.add(new Figures(
-                    step.nanos(),
-                    step.issueNanos(),
-                    step.plan().linkInBytes(),
-                    assembly.costs().stepNanos(step.plan())));
+                    step.nanos(), step.issueNanos(), step.plan().linkInBytes(), costs.stepNanos(step.plan())));
         }
         steps.clear();
     }
@@ -422,7 +423,7 @@ final class Bench implements AutoCloseable {
                         plan.linkInBytes(),
                         StepTokens.of(plan.shape(), runtime.cache().geometry().blockTokens()),
                         nanos,
-                        assembly.costs().simulator().play(plan),
+                        costs.simulator(plan).play(plan),
                         stages));
         return new Measured(nanos, issueNanos, plan, observed);
     }

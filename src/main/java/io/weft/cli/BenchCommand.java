@@ -168,7 +168,13 @@ final class BenchCommand implements Callable<Integer> {
                 Assembly assembly = Assembly.load(largest, new HardwareProfiler(PROFILING_TIME), progress::show)) {
             out.print(assembly.budget());
             for (Setting setting : settings) {
-                try (Bench bench = new Bench(assembly, setting, Duration.ofSeconds(warmUpSeconds), progress::show)) {
+                // Predictions are made with the link that there is: on a shared one, that changes within a minute.
+                try (Bench bench = new Bench(
+                        assembly,
+                        assembly.costsWithLinkNow(),
+                        setting,
+                        Duration.ofSeconds(warmUpSeconds),
+                        progress::show)) {
                     Optional<BenchReport> report = bench.run();
                     report.ifPresent(reports::add);
                     bench.lastObserved().ifPresent(observed::add);

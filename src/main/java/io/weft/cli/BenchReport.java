@@ -24,6 +24,7 @@ import org.jspecify.annotations.Nullable;
  *     not restricted
  * @param forms that full blocks may have
  * @param tokensByForm where the tokens of full blocks lay in the end
+ * @param linkBytesPerSecond that the link to the device gave before the prompts, in its largest copies
  * @param prefillSeconds until the prompts were cached
  * @param stepMillisMedian median of the decode steps, from tokens on the host to the next ones there
  * @param tokensPerSecond generated tokens over the time of the decode steps
@@ -49,6 +50,7 @@ record BenchReport(
         @Nullable Integer deviceCachePercent,
         List<String> forms,
         Map<String, Long> tokensByForm,
+        double linkBytesPerSecond,
         double prefillSeconds,
         double stepMillisMedian,
         double tokensPerSecond,

@@ -56,7 +56,10 @@ final class ProfilePlot {
         plot.line(
                 "issuing a stage takes %.1f us, handing over to another lane %.1f us, the pause between two steps %.1f us",
                 profile.launchNanos() / 1e3, profile.handoffNanos() / 1e3, profile.pauseNanos() / 1e3);
-        plot.line("a stage of a few rows takes %.1f us less in a captured graph", profile.graphGainNanos() / 1e3);
+        plot.line(
+                "a stage of one row takes %.1f us less in a captured graph, of several rows %.1f us",
+                profile.graphGain().nanos(1) / 1e3,
+                profile.graphGain().points().getLast().nanos() / 1e3);
         return plot.lines.toString();
     }
 

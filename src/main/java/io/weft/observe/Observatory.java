@@ -170,7 +170,7 @@ public final class Observatory {
         Timeline predicted = current.plan()
                 .withProfile(current.adaptation().profile())
                 .costs()
-                .simulator()
+                .simulator(plan)
                 .play(plan);
         keep(new ObservedStep(
                 number,

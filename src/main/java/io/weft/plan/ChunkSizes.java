@@ -48,7 +48,7 @@ public final class ChunkSizes {
     static double expectedNanos(StepPlan plan, CostModel costs) {
         double fills = 1.0 / costs.geometry().blockTokens();
         double nothingFilled = Math.pow(1 - fills, plan.shape().sequences().size());
-        StepSimulator simulator = costs.simulator();
+        StepSimulator simulator = costs.simulator(plan);
         return nothingFilled * simulator.play(plan).totalNanos()
                 + (1 - nothingFilled) * simulator.play(plan.stages()).totalNanos();
     }

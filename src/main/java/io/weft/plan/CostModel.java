@@ -10,7 +10,10 @@ import io.weft.model.CacheGeometry;
  * @param geometry of the cache
  */
 public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
-    /** How long a stage takes once it has started. */
+    /** Project, attend, complete. */
+    private static final int STAGES_OF_A_LAYER = 3;
+
+    /** How long the kernels or copies of a stage take, one after the other and with nothing beside them. */
     public long nanos(Stage stage) {
         return Math.round(
                 switch (stage) {
@@ -33,8 +36,15 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
 
     /** Attention reads K and V once, and multiplies every pair: whichever takes longer. */
     public double attentionNanos(long rowTokens, long tokens, int sequences) {
-        Curve reads = sequences == 1 ? profile.loneReads() : profile.attentionReads();
-        return Math.max(reads.nanos(tokens), profile.attentionPairs().nanos(rowTokens));
+        return Math.max(readNanos(tokens, sequences), profile.attentionPairs().nanos(rowTokens));
+    }
+
+    private double readNanos(long tokens, int sequences) {
+        if (sequences == 1) {
+            return profile.loneReads().nanos(tokens);
+        }
+        double more = Math.max(0, sequences - (double) tokens / HardwareProfile.SEQUENCE_TOKENS);
+        return profile.attentionReads().nanos(tokens) + more * profile.shortSequenceNanos();
     }
 
     /** Link time of a token's content in one layer, in copies of {@code copyTokens} tokens. */
@@ -59,10 +69,23 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
      * @param contextTokens cached tokens of all sequences together
      */
     public double baseNanos(int sequences, long contextTokens) {
-        double layer = profile.project().nanos(sequences)
+        return baseNanos(sequences, layerNanos(sequences, contextTokens));
+    }
+
+    /** The same of a step for which the link is at work. */
+    public double baseNanosBesideLink(int sequences, long contextTokens) {
+        double layer = profile.besideLinkTimes() * layerNanos(sequences, contextTokens);
+        return baseNanos(sequences, layer + STAGES_OF_A_LAYER * profile.stageNanos());
+    }
+
+    private double layerNanos(int sequences, long contextTokens) {
+        return profile.project().nanos(sequences)
                 + profile.complete().nanos(sequences)
                 + attentionNanos(contextTokens, contextTokens, sequences);
-        return geometry.dimensions().layers() * layer
+    }
+
+    private double baseNanos(int sequences, double layerNanos) {
+        return geometry.dimensions().layers() * layerNanos
                 + nanos(new Stage.Upload())
                 + profile.embed().nanos(sequences)
                 + profile.head().nanos(sequences);
@@ -78,7 +101,7 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
 
     /** How long a step takes, from the end of the one before. */
     public long stepNanos(StepPlan plan) {
-        StepSimulator simulator = simulator();
+        StepSimulator simulator = simulator(plan);
         return simulator.lanes(plan).totalNanos() - graphGainNanos(plan) + simulator.pauseNanos();
     }
 
@@ -88,19 +111,42 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
             return 0;
         }
         double gain = 0;
+        double ofOne = profile.graphGain().nanos(plan.shape().rows());
         for (PlannedStage planned : plan.stages()) {
-            if (planned.stage().isOfRows()) {
+            Stage stage = planned.stage();
+            if (stage.isOfRows()) {
+                long nanos = nanos(stage);
                 // A short stage has no more to gain than it takes.
-                gain += Math.min(profile.graphGainNanos(), (double) nanos(planned.stage()));
+                gain += issuedNanos(stage, 1) - nanos + Math.min(ofOne, (double) nanos);
             }
         }
         return Math.round(gain);
     }
 
-    /** A simulator with these costs of stages that are issued one by one. */
-    public StepSimulator simulator() {
+    /** How long a stage takes that is issued by itself, if other kernels take so many times as long beside the link. */
+    private long issuedNanos(Stage stage, double besideLinkTimes) {
+        long nanos = nanos(stage);
+        return switch (stage) {
+            case Stage.Project _, Stage.Attend _, Stage.Complete _ ->
+                Math.round(nanos * besideLinkTimes + profile.stageNanos());
+            // As they were measured, the link was at work or made no difference.
+            case Stage.Recompute _, Stage.Gather _ -> Math.round(nanos + profile.stageNanos());
+            case Stage.Upload _,
+                    Stage.Embed _,
+                    Stage.Transfer _,
+                    Stage.Keep _,
+                    Stage.WriteOut _,
+                    Stage.TakeUp _,
+                    Stage.Head _,
+                    Stage.Download _ -> nanos;
+        };
+    }
+
+    /** A simulator with these costs of the stages of a plan, issued one by one. */
+    public StepSimulator simulator(StepPlan plan) {
+        double besideLinkTimes = plan.linkInBytes() > 0 ? profile.besideLinkTimes() : 1;
         return new StepSimulator(
-                this::nanos,
+                stage -> issuedNanos(stage, besideLinkTimes),
                 Math.round(profile.launchNanos()),
                 Math.round(profile.handoffNanos()),
                 Math.round(profile.pauseNanos()));

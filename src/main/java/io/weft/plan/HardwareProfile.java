@@ -10,18 +10,24 @@ package io.weft.plan;
  * @param deviceCopy bytes that are gathered within device memory at once
  * @param embed rows
  * @param project rows: norm, Q, K, V, rotary positions and scatter of one layer
- * @param keyValues tokens: K and V of one layer from activations, rotary positions included
+ * @param keyValues tokens: K and V of one layer from activations, rotary positions included, and what other stages take
+ *     longer because of it
  * @param attentionReads tokens that single rows attend to, each reading its own K and V, in one layer: decoding of
  *     several sequences
  * @param loneReads tokens that one row attends to: the only sequence of a step may keep a device less busy
+ * @param shortSequenceNanos what each sequence adds to {@code attentionReads} that there is more than one in
+ *     {@value #SEQUENCE_TOKENS} tokens
  * @param attentionPairs pairs of a row and a token that it sees, with many rows for each token read: prefill
  * @param complete rows: output projection and feed-forward network of one layer
  * @param head rows: final norm, logits and the likeliest token
  * @param launchNanos that issuing one stage takes; no stage starts before it and all in front of it were issued
  * @param handoffNanos from the end of a stage to the start of one on another lane that waits for it
  * @param pauseNanos from the end of a step to the start of the next: whoever waits for the end is told, and issues
- * @param graphGainNanos that a stage of the step's rows takes less in a captured graph, where the next begins beside
- *     it, than the curves say
+ * @param stageNanos that a stage of kernels takes more in a step than the curves say: it begins once the one before it
+ *     on its lane has ended
+ * @param besideLinkTimes how many times as long project, attention and complete take while the link is at work
+ * @param graphGain rows: what a stage of them takes less in a captured graph, where the next begins beside it, than the
+ *     curves say
  */
 public record HardwareProfile(
         String device,
@@ -33,18 +39,29 @@ public record HardwareProfile(
         Curve keyValues,
         Curve attentionReads,
         Curve loneReads,
+        double shortSequenceNanos,
         Curve attentionPairs,
         Curve complete,
         Curve head,
         double launchNanos,
         double handoffNanos,
         double pauseNanos,
-        double graphGainNanos) {
+        double stageNanos,
+        double besideLinkTimes,
+        Curve graphGain) {
+    /** Tokens of one of several sequences in {@code attentionReads}. */
+    public static final int SEQUENCE_TOKENS = 1024;
+
     public HardwareProfile {
+        requireCost("shortSequenceNanos", shortSequenceNanos);
         requireCost("launchNanos", launchNanos);
         requireCost("handoffNanos", handoffNanos);
         requireCost("pauseNanos", pauseNanos);
-        requireCost("graphGainNanos", graphGainNanos);
+        requireCost("stageNanos", stageNanos);
+        if (!(besideLinkTimes >= 1) || Double.isInfinite(besideLinkTimes)) {
+            throw new IllegalArgumentException(
+                    "besideLinkTimes is " + besideLinkTimes + ", must be finite and at least 1");
+        }
     }
 
     private static void requireCost(String name, double nanos) {
@@ -70,13 +87,16 @@ public record HardwareProfile(
                 keyValues,
                 attentionReads,
                 loneReads,
+                shortSequenceNanos,
                 attentionPairs,
                 complete,
                 head,
                 launchNanos,
                 handoffNanos,
                 pauseNanos,
-                graphGainNanos);
+                stageNanos,
+                besideLinkTimes,
+                graphGain);
     }
 
     /** The same machine with slower or faster kernels: they take {@code factor} times as long. */
@@ -91,12 +111,15 @@ public record HardwareProfile(
                 keyValues.times(factor),
                 attentionReads.times(factor),
                 loneReads.times(factor),
+                shortSequenceNanos * factor,
                 attentionPairs.times(factor),
                 complete.times(factor),
                 head.times(factor),
                 launchNanos,
                 handoffNanos,
                 pauseNanos,
-                graphGainNanos * factor);
+                stageNanos * factor,
+                besideLinkTimes,
+                graphGain.times(factor));
     }
 }

@@ -94,13 +94,16 @@ public record HardwareSpec(
                 products(1, keyValue, elementBytes),
                 reads,
                 reads,
+                0,
                 Curve.linear(KERNEL_NANOS, 1e9 * pairFlops / (flopsPerSecond * ATTENTION_EFFICIENCY), SIZE_MAX),
                 products(6, attended + feedForward, elementBytes),
                 products(2, hidden * dimensions.vocabularySize(), elementBytes),
                 LAUNCH_NANOS,
                 HANDOFF_NANOS,
                 PAUSE_NANOS,
-                GRAPH_GAIN_NANOS);
+                0,
+                1,
+                Curve.linear(GRAPH_GAIN_NANOS, 0, ROWS_MAX));
     }
 
     private double readNanos(double bytes) {

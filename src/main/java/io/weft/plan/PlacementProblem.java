@@ -71,10 +71,17 @@ public record PlacementProblem(
             }
         }
         double linkBase = costs.profile().linkIn().nanos(streamedWeightBytes);
+        double keyValueBytes = (double) load.totalTokens()
+                * costs.geometry().dimensions().layers()
+                * costs.geometry().tokenLayerBytes(Content.KEY_VALUE);
+        boolean fits = forms.contains(CacheForm.DEVICE_KV) && keyValueBytes <= deviceBudgetBytes;
+        double computeBase = fits
+                ? costs.baseNanos(load.sequences(), load.totalTokens())
+                : costs.baseNanosBesideLink(load.sequences(), load.totalTokens());
         return new PlacementProblem(
                 routes,
                 load.totalTokens(),
-                Map.of(Lane.LINK_IN, linkBase, Lane.COMPUTE, costs.baseNanos(load.sequences(), load.totalTokens())),
+                Map.of(Lane.LINK_IN, linkBase, Lane.COMPUTE, computeBase),
                 deviceBudgetBytes,
                 hostBudgetBytes);
     }

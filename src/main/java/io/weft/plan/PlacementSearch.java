@@ -123,7 +123,7 @@ final class PlacementSearch {
     record Simulated(Schedule schedule, Map<CacheForm, Long> tokens, LaneTimes times, long nanos) {}
 
     private Simulated simulated(Schedule schedule, Map<CacheForm, Long> tokens, StepPlan plan) {
-        LaneTimes times = costs.simulator().lanes(plan);
+        LaneTimes times = costs.simulator(plan).lanes(plan);
         double lanes = times.totalNanos()
                 - costs.graphGainNanos(plan)
                 + costs.profile().pauseNanos();

@@ -113,6 +113,21 @@ public class HardwareProfiler {
         return measured;
     }
 
+    /**
+     * A known profile with the link as it is now: who else uses it makes it slower at times.
+     *
+     * @param memory overwritten
+     */
+    public HardwareProfile withLinkNow(
+            Device device,
+            ModelWeights weights,
+            CacheGeometry geometry,
+            ProfilingMemory memory,
+            HardwareProfile known) {
+        Profiler profiler = new Profiler(device, weights, geometry, memory, effort);
+        return known.withLinkTimes(profiler.linkTimes(known.linkIn()));
+    }
+
     /** The profile in force; empty before a model has been started. */
     public Optional<HardwareProfile> current() {
         return Optional.ofNullable(current);

@@ -18,8 +18,10 @@ import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
 import io.weft.model.ModelDimensions;
 import io.weft.model.ModelWeights;
+import io.weft.plan.HardwareProfile;
 import io.weft.profile.Stopwatch.Work;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
@@ -32,9 +34,6 @@ import java.util.Optional;
 final class LayerProbe {
     private static final Epilogue STORE = new Epilogue.Store();
     private static final Epilogue ADD = new Epilogue.AddToOutput();
-    /** Tokens of one of several sequences; more are spread over more. */
-    static final int SEQUENCE_TOKENS = 1024;
-
     private final Kernels kernels;
     private final ModelWeights weights;
     private final Architecture architecture;
@@ -172,13 +171,13 @@ final class LayerProbe {
 
     /** Attention of single rows to {@code tokens} tokens in all. */
     List<Work> attentionReads(int tokens) {
-        int sequences = Math.ceilDiv(tokens, SEQUENCE_TOKENS);
-        return attend(scratch.divide(), sequences, tokens / sequences, 1);
+        int sequences = Math.ceilDiv(tokens, HardwareProfile.SEQUENCE_TOKENS);
+        return attentionReads(sequences, tokens / sequences);
     }
 
-    /** Attention of one row to {@code tokens} tokens. */
-    List<Work> loneReads(int tokens) {
-        return attend(scratch.divide(), 1, tokens, 1);
+    /** Attention of one row of each of some sequences to its {@code tokens} tokens. */
+    List<Work> attentionReads(int sequences, int tokens) {
+        return attend(scratch.divide(), sequences, tokens, 1);
     }
 
     /** Attention of the last {@code rows} rows of a sequence to all its {@code tokens} tokens. */
@@ -237,21 +236,18 @@ final class LayerProbe {
         return complete(scratch.divide(), rows);
     }
 
-    /** The stages of a layer that decodes a row behind {@code tokens} tokens, one after the other. */
-    List<Work> decode(int tokens) {
+    /**
+     * Project, attend and complete of a layer that decodes a row of each of some sequences behind {@code tokens} tokens
+     * of it. Unlike other work they do not share memory.
+     */
+    List<Work> decode(int sequences, int tokens) {
         Scratch.Division division = scratch.divide();
-        List<Work> project = project(division, 1);
-        List<Work> complete = complete(division, 1);
+        List<Work> stages = new ArrayList<>(project(division, sequences));
+        List<Work> complete = complete(division, sequences);
         // The last to take memory: its K and V have in turn what is left.
-        List<Work> attend = attend(division, 1, tokens, 1);
-        if (!division.fits()) {
-            return List.of();
-        }
-        return List.of((stream, repeat) -> {
-            project.getFirst().issue(stream, repeat);
-            attend.getFirst().issue(stream, repeat);
-            complete.getFirst().issue(stream, repeat);
-        });
+        stages.addAll(attend(division, sequences, tokens, 1));
+        stages.addAll(complete);
+        return division.fits() ? stages : List.of();
     }
 
     private List<Work> complete(Scratch.Division division, int rows) {

@@ -28,7 +28,7 @@ import java.util.zip.CRC32;
  */
 public final class ProfileStore {
     /** Of the file's format and of how things are measured; a file of another version is ignored. */
-    static final int VERSION = 6;
+    static final int VERSION = 7;
 
     private static final String PREFIX = "profile-";
     private static final System.Logger LOG = System.getLogger(ProfileStore.class.getName());

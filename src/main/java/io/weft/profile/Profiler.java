@@ -27,6 +27,7 @@ import java.util.function.IntFunction;
 import java.util.function.IntToLongFunction;
 import java.util.function.LongSupplier;
 import java.util.function.ToDoubleFunction;
+import java.util.function.UnaryOperator;
 import java.util.stream.LongStream;
 
 /**
@@ -45,8 +46,8 @@ public final class Profiler {
      * take 40 % longer than 768, so that no line between 512 and 1024 holds.
      */
     private static final List<Integer> RECOMPUTED_TOKENS = List.of(
-            16, 64, 128, 192, 256, 384, 512, 640, 768, 896, 1024, 1152, 1280, 1408, 1536, 1664, 1792, 1920, 2048, 2304,
-            2560, 2816, 3072, 3328, 3584, 3840, 4096, 4608, 5120, 6144, 8192, 16_384);
+            16, 64, 128, 192, 256, 384, 512, 640, 768, 896, 1024, 1152, 1280, 1408, 1536, 1664, 1792, 1920, 2048, 2560,
+            3072, 4096, 6144, 8192, 16_384);
 
     private static final List<Integer> HEAD_ROWS = List.of(1, 2, 4, 8, 32, 64, 256);
     private static final int PREFILL_ROWS = 64;
@@ -60,21 +61,37 @@ public final class Profiler {
     /** A size that would take longer is not measured. */
     private static final double LONGEST_NANOS = 5e6;
 
+    /** A GPU at full load lowers its clock until its mean power of about a second is what it may be. */
+    private static final Duration HEATING_UP = Duration.ofSeconds(3);
+
     private static final int BATCH_MOST = 16;
     /** Kernels that take less are not the ones that keep a GPU at full load. */
     private static final double ROW_KERNEL_NANOS_LEAST = 100_000;
-    /** Part of a row that goes ahead of a single kernel. */
+    /** Part of a row that goes ahead of a single kernel, */
     private static final int AHEAD_PART = 10;
+    /** but no more than hides the issuing: it heats. */
+    private static final double AHEAD_NANOS_MOST = 1e6;
     /** Recomputed tokens that may go ahead: they leave most of the memory to what is measured. */
     private static final List<Integer> AHEAD_TOKENS = List.of(16, 64, 128, 256, 512, 1024);
     /** Idle for so long, a lane sleeps. */
     private static final double IDLE_NANOS = 1e6;
 
-    /** The layers of a graph, and the tokens that each attends to. */
+    /** The layers of a graph, and the tokens that each row attends to. */
     private static final int GRAPH_LAYERS = 8;
 
-    private static final int GRAPH_TOKENS = 1024;
+    private static final int GRAPH_TOKENS = HardwareProfile.SEQUENCE_TOKENS;
+    private static final int GRAPH_ROWS = 16;
+    private static final int GRAPH_ROWS_MOST = 1 << 20;
     private static final int STAGES_OF_A_LAYER = 3;
+    /** Sequences of a layer whose other stages are measured beside recomputation of all their tokens. */
+    private static final int OTHERS = 8;
+
+    private static final int OTHERS_TOKENS = OTHERS * HardwareProfile.SEQUENCE_TOKENS;
+    /** So few that the clock stays as the load has made it. */
+    private static final int LAYERS_APART = 2;
+
+    private static final int SHORT_SEQUENCES = 64;
+    private static final int SHORT_TOKENS = 128;
 
     private static final int HANDOFFS = 9;
     private static final int LAUNCHES = 32;
@@ -117,10 +134,8 @@ public final class Profiler {
         /** Somebody waits. On two processors, kernels of the CPU device are compiled within two seconds. */
         static final Effort START = new Effort(Duration.ofMillis(2500), Duration.ofMillis(200), 0.5, 4e6, 1.5e6);
 
-        /** A GPU at full load lowers its clock: within tens of milliseconds, */
+        /** A GPU at full load lowers its clock within tens of milliseconds. */
         private static final double ROW_NANOS = 50e6;
-        /** and further until its mean power of about a second is what it may be. */
-        private static final Duration HEATING_UP = Duration.ofSeconds(2);
 
         private static final double BATCH_NANOS_LEAST = 0.5e6;
         private static final int BATCHES_OF_A_ROW = 25;
@@ -144,10 +159,6 @@ public final class Profiler {
         boolean hasFullRows() {
             return rowNanos >= ROW_NANOS;
         }
-
-        Duration heatingUp() {
-            return hasFullRows() ? HEATING_UP : Duration.ZERO;
-        }
     }
 
     /**
@@ -167,6 +178,23 @@ public final class Profiler {
         }
     }
 
+    /**
+     * How many times as long as in a known profile the link takes now, by its largest copies.
+     *
+     * @param known to the device
+     */
+    double linkTimes(Curve known) {
+        try {
+            Curve.Point largest = known.points().getLast();
+            int bytes = (int) Math.min(largest.size(), Math.min(scratch.hostBytes(), scratch.deviceBytes()));
+            int count = (int) Math.max(1, effort.rowNanos() / known.nanos(bytes));
+            Work copy = copiesIn(bytes, 1);
+            return watch.medianNanosInARow(count, copy) / known.nanos(bytes);
+        } finally {
+            compute.release();
+        }
+    }
+
     private Measurement measured() {
         scratch.fillWithNoise();
         Kernel embed = new Kernel(ROWS, rows -> rows, probe::embed);
@@ -178,9 +206,9 @@ public final class Profiler {
         Kernel attentionReads = new Kernel(ATTENDED_TOKENS, tokens -> tokens, probe::attentionReads);
         // Whoever waits does without: it would add a tenth to what is measured.
         List<Integer> longer = ATTENDED_TOKENS.stream()
-                .filter(tokens -> effort.hasFullRows() && tokens > LayerProbe.SEQUENCE_TOKENS)
+                .filter(tokens -> effort.hasFullRows() && tokens > HardwareProfile.SEQUENCE_TOKENS)
                 .toList();
-        Kernel loneReads = new Kernel(longer, tokens -> tokens, probe::loneReads);
+        Kernel loneReads = new Kernel(longer, tokens -> tokens, tokens -> probe.attentionReads(1, tokens));
         Kernel attentionPairs = new Kernel(
                 TOKENS,
                 tokens -> LayerProbe.pairs(tokens, PREFILL_ROWS),
@@ -194,7 +222,7 @@ public final class Profiler {
         List<Curve.Point> copiesIn = copies(COPY_BYTES, bothBytes, this::copiesIn);
         List<Curve.Point> copiesOut = copies(COPY_BYTES, bothBytes, this::copiesOut);
         Curve linkIn = linkCurve(copiesIn);
-        double aheadNanos = effort.rowNanos() / AHEAD_PART;
+        double aheadNanos = Math.min(AHEAD_NANOS_MOST, effort.rowNanos() / AHEAD_PART);
         Kernel ahead = new Kernel(AHEAD_TOKENS, tokens -> tokens, probe::keyValues);
         Curve.Point largest = largest(Curve.measured(measure(ahead, watch::nanos)), aheadNanos);
         // What is measured behind it has its arrays in place before it runs.
@@ -209,18 +237,18 @@ public final class Profiler {
         List<Curve.Point> reads = measure(attentionReads, behind);
         List<Curve.Point> lone = lone(reads, measure(loneReads, behind));
         Curve reading = Curve.measured(reads);
+        double shortSequence = shortSequenceNanos(reading, behind);
         Curve multiplying = Curve.measured(measure(attentionPairs, behind));
         Curve completion = Curve.measured(measure(complete, behind));
         Curve choosing = Curve.measured(measure(head, behind));
         double launch = launchNanos();
         double handoff = handoffNanos(busy, largest.nanos());
         double pause = pauseNanos(busy, largest.nanos());
-        double graphGain = graphGainNanos(aheadRuns, before, behind);
+        Curve graphGain = graphGain(aheadRuns, before, behind);
+        double layer = projection.nanos(OTHERS) + reading.nanos(OTHERS_TOKENS) + completion.nanos(OTHERS);
+        InSteps inSteps = inSteps(keyValues, layer, aheadRuns, before, largest.nanos(), linkIn);
         finish(link);
         scratch.keepNothing();
-        // What is hot stays so for a while.
-        heatUp(keyValues, linkIn);
-        Curve recomputation = Curve.measured(measure(keyValues, work -> inARowNanos(work, linkIn)));
         HardwareProfile profile = new HardwareProfile(
                 device.info().name(),
                 linkCurve(faster(copiesIn, copies(COPY_BYTES, bothBytes, this::copiesIn))),
@@ -228,18 +256,21 @@ public final class Profiler {
                 gathering,
                 embedding,
                 projection,
-                recomputation,
+                inSteps.recomputation(),
                 reading,
                 Curve.measured(lone),
+                shortSequence,
                 multiplying,
                 completion,
                 choosing,
                 launch,
                 handoff,
                 pause,
+                inSteps.stageNanos(),
+                inSteps.besideLinkTimes(),
                 graphGain);
         boolean lasting = isAsSlow(project, projection)
-                && isAsSlow(keyValues, recomputation)
+                && isAsSlow(keyValues, inSteps.recomputation())
                 && isAsSlow(attentionReads, reading)
                 && isAsSlow(complete, completion)
                 && isAsSlow(head, choosing);
@@ -252,7 +283,7 @@ public final class Profiler {
             return ofSeveral;
         }
         List<Curve.Point> lone = new ArrayList<>(ofSeveral);
-        lone.removeIf(point -> point.size() > LayerProbe.SEQUENCE_TOKENS);
+        lone.removeIf(point -> point.size() > HardwareProfile.SEQUENCE_TOKENS);
         lone.addAll(longer);
         return lone;
     }
@@ -339,28 +370,77 @@ public final class Profiler {
         return Math.clamp((long) (effort.batchNanos() / Math.max(watch.nanos(work), 1)), 1, BATCH_MOST);
     }
 
-    /** One issue of {@code work} among many, beside a busy link unless it is too short for that. */
-    private double inARowNanos(Work work, Curve linkIn) {
-        double single = watch.nanos(work);
-        if (single < ROW_KERNEL_NANOS_LEAST) {
-            return watch.medianNanosInARow(batch(work), work);
+    /**
+     * What a step is like.
+     *
+     * @param recomputation with what other stages take longer because of it
+     * @param stageNanos that a stage takes more than the curves say
+     * @param besideLinkTimes how many times as long other stages take beside a link at work
+     */
+    private record InSteps(Curve recomputation, double stageNanos, double besideLinkTimes) {}
+
+    /**
+     * Measures recomputation beside a busy link and at the clock of a load that goes on: behind as much of a load,
+     * without rests. A clock that its power holds down slows the other stages of a layer as well: that, too, is what
+     * recomputing costs. Whoever waits has it measured beside the link alone.
+     *
+     * @param layerNanos the other stages of a layer of {@link #OTHERS} sequences, by their curves
+     * @param load a recomputation that takes {@code loadNanos}, and {@code aheadRuns} of which are not yet a load
+     */
+    private InSteps inSteps(
+            Kernel recompute, double layerNanos, int aheadRuns, Work load, double loadNanos, Curve linkIn) {
+        if (!effort.hasFullRows()) {
+            List<Curve.Point> rows =
+                    measure(recompute, work -> watch.medianNanosInARow(rowOf(work), besideTheLink(work, linkIn)));
+            return new InSteps(Curve.measured(rows), 0, 1);
         }
-        int batch = (int) Math.max(1, effort.rowNanos() / single);
-        double nanos = watch.medianNanosInARow(batch, besideTheLink(work, single, linkIn));
+        Work busy = besideTheLink(load, loadNanos, linkIn);
         finish(link);
-        return nanos;
+        double apart = othersNanos(layerNanos, aheadRuns, load, work -> work);
+        double besideLink = othersNanos(apart, aheadRuns, busy, work -> besideTheLink(work, layerNanos, linkIn));
+        int runs = (int) Math.ceil(effort.rowNanos() / loadNanos);
+        long started = System.nanoTime();
+        while (System.nanoTime() - started < HEATING_UP.toNanos()) {
+            watch.medianNanosBehind(runs, busy, 1, load);
+        }
+        Curve alone = Curve.measured(measure(
+                recompute, work -> watch.medianNanosBehind(runs, busy, rowOf(work), besideTheLink(work, linkIn))));
+        double underLoad = othersNanos(besideLink, runs, busy, work -> besideTheLink(work, layerNanos, linkIn));
+        double lost = Math.max(0, underLoad - besideLink) / alone.nanos(OTHERS_TOKENS);
+        return new InSteps(
+                alone.times(1 + lost),
+                Math.max(0, apart - layerNanos) / STAGES_OF_A_LAYER,
+                Math.max(1, besideLink / apart));
     }
 
-    /** Brings a device to the clock of a load that goes on. */
-    private void heatUp(Kernel kernel, Curve linkIn) {
-        Work largest = kernel.sizes().reversed().stream()
-                .flatMap(size -> kernel.work().apply(size).stream())
-                .findFirst()
-                .orElseThrow();
-        long started = System.nanoTime();
-        while (System.nanoTime() - started < effort.heatingUp().toNanos()) {
-            inARowNanos(largest, linkIn);
+    /**
+     * The stages of a layer that do not recompute, each issued by itself as in a step, behind other work.
+     *
+     * @param otherwise what they are said to take if there is not enough memory
+     */
+    private double othersNanos(double otherwise, int runs, Work before, UnaryOperator<Work> beside) {
+        List<Work> stages = probe.decode(OTHERS, HardwareProfile.SEQUENCE_TOKENS);
+        if (stages.isEmpty()) {
+            return otherwise;
         }
+        Event between = device.event(Event.Timing.UNTIMED);
+        Work layer = (stream, repeat) -> stages.forEach(stage -> {
+            stage.issue(stream, repeat);
+            stream.record(between);
+        });
+        return watch.medianNanosBehind(runs, before, LAYERS_APART, beside.apply(layer));
+    }
+
+    /** How often to issue work that is to keep a GPU at full load. */
+    private int rowOf(Work work) {
+        double single = watch.nanos(work);
+        return single < ROW_KERNEL_NANOS_LEAST ? batch(work) : (int) Math.max(1, effort.rowNanos() / single);
+    }
+
+    /** The same, with copies on the link that take about as long; alone if it is short. */
+    private Work besideTheLink(Work work, Curve linkIn) {
+        double single = watch.nanos(work);
+        return single < ROW_KERNEL_NANOS_LEAST ? work : besideTheLink(work, single, linkIn);
     }
 
     /** The same work, with copies on the link that take about as long. */
@@ -471,20 +551,35 @@ public final class Profiler {
                 .orElseThrow();
     }
 
+    /** Over rows: {@link #graphGainNanos} of one, and of several, from where on it is the same. */
+    private Curve graphGain(int aheadRuns, Work before, ToDoubleFunction<Work> behind) {
+        int rows = GRAPH_ROWS;
+        while (rows > 2 && probe.decode(rows, GRAPH_TOKENS).isEmpty()) {
+            rows /= 2;
+        }
+        double ofSeveral = graphGainNanos(rows, aheadRuns, before, behind);
+        return Curve.measured(List.of(
+                new Curve.Point(1, graphGainNanos(1, aheadRuns, before, behind)),
+                new Curve.Point(rows, ofSeveral),
+                new Curve.Point(GRAPH_ROWS_MOST, ofSeveral)));
+    }
+
     /**
      * What a stage of a layer takes less than the curves say where layers are one graph: there its kernels are brought
      * faster, and the first of them begin beside the stage before. 0 where the device has no graphs.
      */
-    private double graphGainNanos(int aheadRuns, Work before, ToDoubleFunction<Work> behind) {
-        List<Work> layer = probe.decode(GRAPH_TOKENS);
+    private double graphGainNanos(int rows, int aheadRuns, Work before, ToDoubleFunction<Work> behind) {
+        List<Work> layer = probe.decode(rows, GRAPH_TOKENS);
         if (layer.isEmpty()) {
             return 0;
         }
         // Nothing is looked up while a graph is captured.
-        watch.nanos(layer.getFirst());
+        layer.forEach(watch::nanos);
         Optional<Graph> captured = device.capture(compute, () -> {
             for (int i = 0; i < GRAPH_LAYERS; i++) {
-                layer.getFirst().issue(compute, i);
+                for (Work stage : layer) {
+                    stage.issue(compute, i);
+                }
             }
         });
         if (captured.isEmpty()) {
@@ -495,10 +590,21 @@ public final class Profiler {
             graphNanos = watch.medianNanosBehind(aheadRuns, before, 1, (stream, repeat) -> graph.launch(stream));
         }
         // One after the other, since they share the memory.
-        double stagesNanos = behind.applyAsDouble(probe.project(1).getFirst())
-                + behind.applyAsDouble(probe.attentionReads(GRAPH_TOKENS).getFirst())
-                + behind.applyAsDouble(probe.complete(1).getFirst());
+        double stagesNanos = behind.applyAsDouble(probe.project(rows).getFirst())
+                + behind.applyAsDouble(probe.attentionReads(rows, GRAPH_TOKENS).getFirst())
+                + behind.applyAsDouble(probe.complete(rows).getFirst());
         return Math.max(0, (stagesNanos - graphNanos / GRAPH_LAYERS) / STAGES_OF_A_LAYER);
+    }
+
+    /** What a sequence adds to attention where many of them have few tokens. */
+    private double shortSequenceNanos(Curve reading, ToDoubleFunction<Work> behind) {
+        List<Work> attention = probe.attentionReads(SHORT_SEQUENCES, SHORT_TOKENS);
+        if (attention.isEmpty()) {
+            return 0;
+        }
+        int tokens = SHORT_SEQUENCES * SHORT_TOKENS;
+        double sequencesMore = SHORT_SEQUENCES - (double) tokens / HardwareProfile.SEQUENCE_TOKENS;
+        return Math.max(0, behind.applyAsDouble(attention.getFirst()) - reading.nanos(tokens)) / sequencesMore;
     }
 
     private double issueNanos(Work work) {

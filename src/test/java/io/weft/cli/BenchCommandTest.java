@@ -71,14 +71,18 @@ class BenchCommandTest {
 
     @AfterEach
     void nothingIsLeftInTheCache() {
-        try (Bench bench =
-                new Bench(assembly, Setting.of(LARGE, ScheduleChoice.RESIDENT), Duration.ZERO, progress -> {})) {
+        try (Bench bench = new Bench(
+                assembly,
+                assembly.costs(),
+                Setting.of(LARGE, ScheduleChoice.RESIDENT),
+                Duration.ZERO,
+                progress -> {})) {
             assertThat(bench.run()).isPresent();
         }
     }
 
     private static Optional<BenchReport> report(Setting setting) {
-        try (Bench bench = new Bench(assembly, setting, Duration.ZERO, progress -> {})) {
+        try (Bench bench = new Bench(assembly, assembly.costs(), setting, Duration.ZERO, progress -> {})) {
             return bench.run();
         }
     }
@@ -183,7 +187,10 @@ class BenchCommandTest {
         try (Assembly small = Assembly.load(alone, new HardwareProfiler(Duration.ZERO), progress -> {})) {
             for (ScheduleChoice schedule : ScheduleChoice.values()) {
                 var there = small.runtime(schedule).planning().get();
-                var here = assembly.runtime(schedule, assembly.limits().withLoad(SMALL.batch(), SMALL.contextTokens()))
+                var here = assembly.runtime(
+                                schedule,
+                                assembly.costs(),
+                                assembly.limits().withLoad(SMALL.batch(), SMALL.contextTokens()))
                         .planning()
                         .get();
                 // What the machine can do was measured twice.

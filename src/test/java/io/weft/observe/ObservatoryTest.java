@@ -60,7 +60,7 @@ class ObservatoryTest {
     /** What the step takes if the lanes take so many times as long as in {@link #PROFILE}. */
     private static Timeline measured(StepPlan plan, double linkFactor, double computeFactor) {
         return new io.weft.plan.CostModel(PROFILE.withLinkTimes(linkFactor).withComputeTimes(computeFactor), GEOMETRY)
-                .simulator()
+                .simulator(plan)
                 .play(plan);
     }
 

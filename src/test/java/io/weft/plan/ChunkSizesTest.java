@@ -62,13 +62,16 @@ class ChunkSizesTest {
                 cheap.keyValues(),
                 cheap.attentionReads(),
                 cheap.loneReads(),
+                cheap.shortSequenceNanos(),
                 cheap.attentionPairs(),
                 cheap.complete(),
                 cheap.head(),
                 0,
                 0,
                 0,
-                0);
+                0,
+                1,
+                cheap.graphGain());
         int cheapTokens = ChunkSizes.fastest(planner, new CostModel(cheap, GEOMETRY), shape)
                 .chunkTokens();
         int dearTokens = ChunkSizes.fastest(planner, new CostModel(dear, GEOMETRY), shape)

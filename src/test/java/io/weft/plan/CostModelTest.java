@@ -42,7 +42,7 @@ class CostModelTest {
         CostModel costs = new CostModel(Profiles.machine(0, 7, 3), geometry);
         StepShape shape = Shapes.decode(geometry, 4, 32, CacheForm.DEVICE_KV);
         StepPlan plan = new StepPlanner(geometry, schedule, 0, 64, 3).plan(shape);
-        Timeline timeline = costs.simulator().play(plan);
+        Timeline timeline = costs.simulator(plan).play(plan);
         assertThat((double) timeline.totalNanos()).isCloseTo(costs.baseNanos(4, 4 * 513), within(20.0));
     }
 
@@ -60,14 +60,15 @@ class CostModelTest {
         assertThat(costs.stepNanos(resident)).isEqualTo(base.stepNanos(resident) - 200 * rowStages);
         assertThat(costs.stepNanos(transferring)).isEqualTo(base.stepNanos(transferring));
         // Stage by stage, as an observed step runs, there is no graph.
-        assertThat(costs.simulator().play(resident)).isEqualTo(base.simulator().play(resident));
+        assertThat(costs.simulator(resident).play(resident))
+                .isEqualTo(base.simulator(resident).play(resident));
     }
 
     @Test
     void theGainScalesWithTheStagesAndIsNeverMoreThanTheyTake() {
         CacheGeometry geometry = Shapes.GEOMETRIES.getFirst();
         HardwareProfile profile = withGraphs(Profiles.machine(0, 7, 300), 200);
-        assertThat(profile.withComputeTimes(0.1).graphGainNanos()).isCloseTo(20, within(1e-9));
+        assertThat(profile.withComputeTimes(0.1).graphGain().nanos(4)).isCloseTo(20, within(1e-9));
         StepPlan resident = new StepPlanner(geometry, Schedule.RESIDENT, 0, 64, 3)
                 .plan(Shapes.decode(geometry, 4, 32, CacheForm.DEVICE_KV));
         assertThat(new CostModel(withGraphs(Profiles.machine(0, 7, 3), 1e9), geometry).stepNanos(resident))
@@ -85,17 +86,20 @@ class CostModelTest {
                 plain.keyValues(),
                 plain.attentionReads(),
                 plain.loneReads(),
+                plain.shortSequenceNanos(),
                 plain.attentionPairs(),
                 plain.complete(),
                 plain.head(),
                 0,
                 0,
                 0,
-                graphGainNanos);
+                0,
+                1,
+                Curve.linear(graphGainNanos, 0, 1 << 20));
     }
 
     @Test
-    void aLoneSequencesAttentionHasACurveOfItsOwn() {
+    void attentionOfALoneAndOfShortSequencesHasItsOwnCost() {
         HardwareProfile machine = Profiles.random(new Random(7));
         CostModel costs = new CostModel(machine, Shapes.geometries().getFirst());
         long tokens = 5000;
@@ -105,6 +109,10 @@ class CostModelTest {
         assertThat(costs.attentionNanos(1, tokens, 2))
                 .isEqualTo(Math.max(machine.attentionReads().nanos(tokens), pairs))
                 .isNotEqualTo(costs.attentionNanos(1, tokens, 1));
+        int sequences = 7;
+        double more = sequences - (double) tokens / HardwareProfile.SEQUENCE_TOKENS;
+        assertThat(costs.attentionNanos(1, tokens, sequences))
+                .isCloseTo(machine.attentionReads().nanos(tokens) + more * machine.shortSequenceNanos(), within(1e-6));
         assertThat(costs.nanos(new Stage.Attend(0, 0, 1, tokens, 1)))
                 .isEqualTo(Math.round(costs.attentionNanos(1, tokens, 1)));
     }

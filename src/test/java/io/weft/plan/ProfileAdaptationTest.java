@@ -22,7 +22,7 @@ class ProfileAdaptationTest {
             .plan(Shapes.decode(GEOMETRY, 4, 32, CacheForm.HOST_ACT));
 
     private static Timeline play(HardwareProfile profile) {
-        return new CostModel(profile, GEOMETRY).simulator().play(PLAN);
+        return new CostModel(profile, GEOMETRY).simulator(PLAN).play(PLAN);
     }
 
     private ProfileAdaptation adaptation = ProfileAdaptation.of(BASE);
@@ -108,7 +108,7 @@ class ProfileAdaptationTest {
     void aLaneThatDidNothingSaysNothing() {
         StepPlan plan = new StepPlanner(GEOMETRY, Schedule.RESIDENT, 0, 64, 4)
                 .plan(Shapes.decode(GEOMETRY, 4, 32, CacheForm.DEVICE_KV));
-        Timeline resident = new CostModel(BASE, GEOMETRY).simulator().play(plan);
+        Timeline resident = new CostModel(BASE, GEOMETRY).simulator(plan).play(plan);
         assertThat(adaptation.observe(resident, Timeline.of(List.of()), 1)).isEqualTo(adaptation);
     }
 }

@@ -20,13 +20,16 @@ public final class Profiles {
                 Curve.linear(0, recomputeNanosPerToken, SIZE_MAX),
                 Curve.linear(0, otherFactor, SIZE_MAX),
                 Curve.linear(0, otherFactor, SIZE_MAX),
+                0,
                 Curve.linear(0, otherFactor / 2, SIZE_MAX),
                 Curve.linear(0, 50 * otherFactor, SIZE_MAX),
                 Curve.linear(0, 30 * otherFactor, SIZE_MAX),
                 0,
                 0,
                 0,
-                0);
+                0,
+                1,
+                Curve.linear(0, 0, SIZE_MAX));
     }
 
     /** A machine with random curves. */
@@ -41,12 +44,15 @@ public final class Profiles {
                 CurveTest.random(random),
                 CurveTest.random(random),
                 CurveTest.random(random),
+                random.nextInt(100),
                 CurveTest.random(random),
                 CurveTest.random(random),
                 CurveTest.random(random),
                 random.nextInt(100),
                 random.nextInt(100),
                 random.nextInt(100),
-                random.nextInt(10));
+                random.nextInt(10),
+                1 + random.nextDouble(),
+                Curve.linear(random.nextInt(10), 0, SIZE_MAX));
     }
 }

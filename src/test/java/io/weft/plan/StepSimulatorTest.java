@@ -213,9 +213,9 @@ class StepSimulatorTest {
         CostModel costs = new CostModel(Profiles.machine(10, 1, 1), geometry);
         StepPlan plan = new StepPlanner(geometry, Schedule.FULL_TRANSFER, 1L << 40, 1 << 20, 4)
                 .plan(Shapes.decode(geometry, 4, 32, CacheForm.HOST_KV));
-        Timeline step = costs.simulator().play(plan);
+        Timeline step = costs.simulator(plan).play(plan);
         assertThat(costs.stepNanos(plan)).isEqualTo(step.busyNanos(Lane.LINK_IN));
-        assertThat(costs.simulator().play(plan.stages()).totalNanos()).isGreaterThan(step.totalNanos());
+        assertThat(costs.simulator(plan).play(plan.stages()).totalNanos()).isGreaterThan(step.totalNanos());
     }
 
     @Test
@@ -233,7 +233,7 @@ class StepSimulatorTest {
 
     private static long play(CostModel costs, Schedule schedule, StepShape shape) {
         StepPlan plan = new StepPlanner(costs.geometry(), schedule, 1L << 40, 128, 4).plan(shape);
-        return costs.simulator().play(plan).totalNanos();
+        return costs.simulator(plan).play(plan).totalNanos();
     }
 
     @Test

@@ -2,6 +2,7 @@ package io.weft.profile;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import io.weft.device.Device;
 import io.weft.device.Event;
@@ -85,11 +86,13 @@ class HardwareProfilerTest {
                 () -> probe.attentionPairs(256, 64),
                 () -> probe.complete(8),
                 () -> probe.head(8),
-                () -> probe.decode(256));
+                () -> probe.attentionReads(4, 32),
+                () -> probe.decode(2, 128));
         for (Supplier<List<Work>> other : others) {
-            Work work = other.get().getFirst();
+            List<Work> works = other.get();
+            assertThat(works).isNotEmpty();
             ahead.issue(stream, 0);
-            work.issue(stream, 0);
+            works.forEach(work -> work.issue(stream, 0));
             Event done = device.event(Event.Timing.UNTIMED);
             stream.record(done);
             // Places and tokens that are noise lie outside of everything.
@@ -118,6 +121,16 @@ class HardwareProfilerTest {
         }
         assertThat(profile.handoffNanos()).isPositive();
         assertThat(profile.launchNanos()).isPositive();
+    }
+
+    @Test
+    void theLinkAsItIsNowTakesThePlaceOfOneThatIsKnown() {
+        HardwareProfile known = TestProfiles.small();
+        HardwareProfile now = new HardwareProfiler(PATIENCE).withLinkNow(device, weights, geometry, memory, known);
+        assertThat(now.linkBytesPerSecond()).isBetween(0.2e9, 0.6e9);
+        assertThat(now.linkOut().unitsPerSecond() / now.linkBytesPerSecond())
+                .isCloseTo(known.linkOut().unitsPerSecond() / known.linkBytesPerSecond(), within(1e-9));
+        assertThat(now.keyValues()).isEqualTo(known.keyValues());
     }
 
     @Test

@@ -12,6 +12,7 @@ final class TestProfiles {
     static HardwareProfile small() {
         Curve curve = new Curve(List.of(new Point(1, 10.25), new Point(1 << 20, 1e6 / 3)));
         return new HardwareProfile(
-                "small", curve, curve, curve, curve, curve, curve, curve, curve, curve, curve, curve, 1, 2.5, 3, 4);
+                "small", curve, curve, curve, curve, curve, curve, curve, curve, 0.5, curve, curve, curve, 1, 2.5, 3, 4,
+                1.5, curve);
     }
 }
