@@ -187,9 +187,11 @@ public final class Profiler {
         try {
             Curve.Point largest = known.points().getLast();
             int bytes = (int) Math.min(largest.size(), Math.min(scratch.hostBytes(), scratch.deviceBytes()));
-            int count = (int) Math.max(1, effort.rowNanos() / known.nanos(bytes));
-            Work copy = copiesIn(bytes, 1);
-            return watch.medianNanosInARow(count, copy) / known.nanos(bytes);
+            // Of as many pieces as it was measured with: a call costs a hundredth of so large a copy.
+            int pieces = Math.clamp(scratch.deviceBytes() / bytes, 1, BATCH_MOST);
+            double nanos = pieces * known.nanos(bytes);
+            int calls = (int) Math.max(1, effort.rowNanos() / nanos);
+            return watch.medianNanosInARow(calls, copiesIn(bytes, pieces)) / nanos;
         } finally {
             compute.release();
         }
