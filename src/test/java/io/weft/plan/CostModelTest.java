@@ -5,8 +5,11 @@ import static org.assertj.core.api.Assertions.within;
 
 import io.weft.model.CacheForm;
 import io.weft.model.CacheForm.Content;
+import io.weft.model.CacheForm.Place;
 import io.weft.model.CacheGeometry;
+import java.util.EnumSet;
 import java.util.Random;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -51,7 +54,7 @@ class CostModelTest {
         CacheGeometry geometry = Shapes.GEOMETRIES.getFirst();
         HardwareProfile plain = Profiles.machine(0, 7, 300);
         CostModel base = new CostModel(plain, geometry);
-        CostModel costs = new CostModel(withGraphs(plain, 200), geometry);
+        CostModel costs = new CostModel(inSteps(plain, 0, 1, 200), geometry);
         StepPlanner planner = new StepPlanner(geometry, Schedule.CHUNKED, 1L << 40, 1 << 20, 3);
         StepPlan resident = planner.plan(Shapes.decode(geometry, 4, 32, CacheForm.DEVICE_KV));
         StepPlan transferring = planner.plan(Shapes.decode(geometry, 4, 32, CacheForm.HOST_KV));
@@ -67,15 +70,78 @@ class CostModelTest {
     @Test
     void theGainScalesWithTheStagesAndIsNeverMoreThanTheyTake() {
         CacheGeometry geometry = Shapes.GEOMETRIES.getFirst();
-        HardwareProfile profile = withGraphs(Profiles.machine(0, 7, 300), 200);
+        HardwareProfile profile = inSteps(Profiles.machine(0, 7, 300), 0, 1, 200);
         assertThat(profile.withComputeTimes(0.1).graphGain().nanos(4)).isCloseTo(20, within(1e-9));
         StepPlan resident = new StepPlanner(geometry, Schedule.RESIDENT, 0, 64, 3)
                 .plan(Shapes.decode(geometry, 4, 32, CacheForm.DEVICE_KV));
-        assertThat(new CostModel(withGraphs(Profiles.machine(0, 7, 3), 1e9), geometry).stepNanos(resident))
+        assertThat(new CostModel(inSteps(Profiles.machine(0, 7, 3), 0, 1, 1e9), geometry).stepNanos(resident))
                 .isNotNegative();
     }
 
-    private static HardwareProfile withGraphs(HardwareProfile plain, double graphGainNanos) {
+    @ParameterizedTest
+    @EnumSource(CacheForm.class)
+    void stagesTakeLongerApartAndBesideTheLink(CacheForm form) {
+        CacheGeometry geometry = Shapes.GEOMETRIES.getFirst();
+        HardwareProfile plain = Profiles.machine(1, 7, 300);
+        CostModel costs = new CostModel(inSteps(plain, 50, 1.5, 0), geometry);
+        StepPlan plan = new StepPlanner(geometry, Schedule.CHUNKED, 1L << 40, 1 << 20, 3)
+                .plan(Shapes.decode(geometry, 4, 32, form));
+        double times = form.place() == Place.HOST ? 1.5 : 1;
+        for (StageTiming timing : costs.simulator(plan).play(plan).stages()) {
+            Stage stage = timing.planned().stage();
+            long alone = new CostModel(plain, geometry).nanos(stage);
+            assertThat(timing.nanos())
+                    .as("%s", stage)
+                    .isEqualTo(
+                            switch (stage) {
+                                case Stage.Project _, Stage.Attend _, Stage.Complete _ ->
+                                    Math.round(alone * times + 50);
+                                case Stage.Recompute _, Stage.Gather _ -> alone + 50;
+                                default -> alone;
+                            });
+        }
+    }
+
+    @Test
+    void aGraphHasNoStagesApart() {
+        CacheGeometry geometry = Shapes.GEOMETRIES.getFirst();
+        HardwareProfile plain = Profiles.machine(1, 7, 300);
+        StepPlan resident = new StepPlanner(geometry, Schedule.RESIDENT, 0, 64, 3)
+                .plan(Shapes.decode(geometry, 4, 32, CacheForm.DEVICE_KV));
+        assertThat(new CostModel(inSteps(plain, 50, 1.5, 0), geometry).stepNanos(resident))
+                .isEqualTo(new CostModel(inSteps(plain, 0, 1, 0), geometry).stepNanos(resident));
+    }
+
+    @Test
+    void theProgrammesBaseIsBesideTheLinkUnlessAllFitsAsKeyValues() {
+        CacheGeometry geometry = Shapes.GEOMETRIES.getFirst();
+        CostModel costs = new CostModel(inSteps(Profiles.machine(1, 7, 300), 50, 1.5, 0), geometry);
+        DecodeLoad load = new DecodeLoad(4, 512, 64);
+        double bytes = (double) load.totalTokens()
+                * geometry.dimensions().layers()
+                * geometry.tokenLayerBytes(Content.KEY_VALUE);
+        double fits = computeBase(costs, load, EnumSet.allOf(CacheForm.class), bytes);
+        assertThat(fits).isEqualTo(costs.baseNanos(4, load.totalTokens()));
+        double layers = geometry.dimensions().layers();
+        HardwareProfile profile = costs.profile();
+        double layer = profile.project().nanos(4)
+                + profile.complete().nanos(4)
+                + costs.attentionNanos(load.totalTokens(), load.totalTokens(), 4);
+        double besideLink = fits + layers * (0.5 * layer + 3 * 50);
+        assertThat(computeBase(costs, load, EnumSet.allOf(CacheForm.class), bytes - 1))
+                .isCloseTo(besideLink, within(1e-3));
+        assertThat(computeBase(costs, load, EnumSet.of(CacheForm.HOST_KV), 2 * bytes))
+                .isCloseTo(besideLink, within(1e-3));
+    }
+
+    private static double computeBase(CostModel costs, DecodeLoad load, Set<CacheForm> forms, double deviceBytes) {
+        return PlacementProblem.decode(costs, load, forms, 0, deviceBytes, 1e15)
+                .baseNanos()
+                .get(Lane.COMPUTE);
+    }
+
+    private static HardwareProfile inSteps(
+            HardwareProfile plain, double stageNanos, double besideLinkTimes, double graphGainNanos) {
         return new HardwareProfile(
                 plain.device(),
                 plain.linkIn(),
@@ -93,8 +159,8 @@ class CostModelTest {
                 0,
                 0,
                 0,
-                0,
-                1,
+                stageNanos,
+                besideLinkTimes,
                 Curve.linear(graphGainNanos, 0, 1 << 20));
     }
 
