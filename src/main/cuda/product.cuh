@@ -26,6 +26,7 @@ namespace weft {
 
 constexpr int TILE_COLUMNS = 8;
 constexpr int PRODUCT_CLUSTER = 2;
+static_assert(PRODUCT_CLUSTER == 2, "a block has one other to tell");
 // Of blocks that bring the input for themselves.
 constexpr int OWN_INPUT_WARPS = 4;
 
@@ -394,7 +395,7 @@ __device__ __forceinline__ void product(const T* in, const Columns& columns, int
     product.run(firstRow);
 }
 
-// For no more rows than a block has, a depth that is a multiple of 32, and an even number of blocks.
+// For at least as many rows as a cluster has blocks and no more than a block has, a depth that is a multiple of 32, and an even number of blocks.
 template <typename T, int WARPS, int ROW_TILES, int DEPTH, int STAGES, typename Columns>
 __device__ __forceinline__ void clusterProduct(const T* in, const Columns& columns, int rows, int depth) {
     extern __shared__ __align__(16) unsigned char productStages[];

@@ -60,6 +60,7 @@ import java.util.Set;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
+import java.util.function.UnaryOperator;
 import java.util.stream.IntStream;
 
 /** Device, model, cache and pipeline, put together as the settings say. */
@@ -84,7 +85,7 @@ final class Assembly implements AutoCloseable {
     private final StepPipeline pipeline;
     private final Workspace workspace;
     private final CostModel costs;
-    private final Supplier<HardwareProfile> withLinkNow;
+    private final Supplier<UnaryOperator<HardwareProfile>> linkMeter;
     private final String budget;
     private final ServedModel served;
 
@@ -96,7 +97,7 @@ final class Assembly implements AutoCloseable {
             Workspace workspace,
             StepPipeline pipeline,
             CostModel costs,
-            Supplier<HardwareProfile> withLinkNow,
+            Supplier<UnaryOperator<HardwareProfile>> linkMeter,
             String budget) {
         this.settings = settings;
         this.tensors = tensors;
@@ -105,7 +106,7 @@ final class Assembly implements AutoCloseable {
         this.workspace = workspace;
         this.pipeline = pipeline;
         this.costs = costs;
-        this.withLinkNow = withLinkNow;
+        this.linkMeter = linkMeter;
         this.budget = budget;
         this.served = served(settings, tensors, workspace.limits());
     }
@@ -225,7 +226,7 @@ final class Assembly implements AutoCloseable {
                 workspace,
                 pipeline,
                 new CostModel(profile, geometry),
-                () -> profiler.withLinkNow(device, weights, geometry, memory, profile),
+                () -> profiler.linkMeter(device, weights, geometry, memory),
                 table.toString());
     }
 
@@ -318,11 +319,12 @@ final class Assembly implements AutoCloseable {
     }
 
     /**
-     * What stages cost, as it was found at the start but for the link, which is measured anew. Nothing may be in the
-     * cache: its memory is overwritten.
+     * What stages cost, as it was found at the start but for the link, which is measured each time. Nothing may be in
+     * the cache then: its memory is overwritten.
      */
-    CostModel costsWithLinkNow() {
-        return new CostModel(withLinkNow.get(), cache.geometry());
+    Supplier<CostModel> costsWithLinkNow() {
+        UnaryOperator<HardwareProfile> meter = linkMeter.get();
+        return () -> new CostModel(meter.apply(costs.profile()), cache.geometry());
     }
 
     /** What an engine runs on, under a schedule; closing it closes this. */

@@ -10,6 +10,7 @@ import io.weft.model.ModelPreset;
 import io.weft.model.ModelSource;
 import io.weft.observe.ChromeTrace;
 import io.weft.observe.ObservedStep;
+import io.weft.plan.CostModel;
 import io.weft.plan.PlanQuestion;
 import io.weft.profile.HardwareProfiler;
 import java.io.IOException;
@@ -25,6 +26,7 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.Callable;
+import java.util.function.Supplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -167,14 +169,11 @@ final class BenchCommand implements Callable<Integer> {
         try (Progress progress = new Progress(spec.commandLine().getErr());
                 Assembly assembly = Assembly.load(largest, new HardwareProfiler(PROFILING_TIME), progress::show)) {
             out.print(assembly.budget());
+            Supplier<CostModel> costs = assembly.costsWithLinkNow();
             for (Setting setting : settings) {
                 // Predictions are made with the link that there is: on a shared one, that changes within a minute.
-                try (Bench bench = new Bench(
-                        assembly,
-                        assembly.costsWithLinkNow(),
-                        setting,
-                        Duration.ofSeconds(warmUpSeconds),
-                        progress::show)) {
+                try (Bench bench =
+                        new Bench(assembly, costs.get(), setting, Duration.ofSeconds(warmUpSeconds), progress::show)) {
                     Optional<BenchReport> report = bench.run();
                     report.ifPresent(reports::add);
                     bench.lastObserved().ifPresent(observed::add);

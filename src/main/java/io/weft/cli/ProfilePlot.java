@@ -57,6 +57,12 @@ final class ProfilePlot {
                 "issuing a stage takes %.1f us, handing over to another lane %.1f us, the pause between two steps %.1f us",
                 profile.launchNanos() / 1e3, profile.handoffNanos() / 1e3, profile.pauseNanos() / 1e3);
         plot.line(
+                "a stage takes %.1f us more apart from others, and %.2f times as long beside the link",
+                profile.stageNanos() / 1e3, profile.besideLinkTimes());
+        plot.line(
+                "attention takes %.2f us more for each sequence beyond one in %d tokens",
+                profile.shortSequenceNanos() / 1e3, HardwareProfile.SEQUENCE_TOKENS);
+        plot.line(
                 "a stage of one row takes %.1f us less in a captured graph, of several rows %.1f us",
                 profile.graphGain().nanos(1) / 1e3,
                 profile.graphGain().points().getLast().nanos() / 1e3);

@@ -76,8 +76,12 @@ final class CellForms {
         return costs.nanos(new Stage.Transfer(0, 0, content, bytes, copies));
     }
 
-    /** Compute of attending to some cells in one layer, recomputation included. */
-    double computeNanos(CostModel costs, int from, int to) {
+    /**
+     * Compute of attending to some cells in one layer, recomputation included.
+     *
+     * @param besideLinkTimes see {@link CostModel#issuedNanos}
+     */
+    double computeNanos(CostModel costs, double besideLinkTimes, int from, int to) {
         long gathered = sum(deviceActivations, from, to);
         long recomputed = gathered + sum(hostActivations, from, to);
         long attended = 0;
@@ -86,9 +90,16 @@ final class CellForms {
             attended += Math.min(geometry.cellTokens(), tokens - fromToken);
         }
         int sequences = (to - 1) / cellsPerSequence - from / cellsPerSequence + 1;
-        return costs.nanos(new Stage.Gather(0, 0, gathered * geometry.blockLayerBytes(Content.ACTIVATION)))
-                + costs.nanos(new Stage.Recompute(0, 0, Math.toIntExact(recomputed * geometry.blockTokens())))
-                + costs.nanos(new Stage.Attend(0, 0, attended, attended, sequences));
+        double nanos = costs.issuedNanos(new Stage.Attend(0, 0, attended, attended, sequences), besideLinkTimes);
+        if (gathered > 0) {
+            long bytes = gathered * geometry.blockLayerBytes(Content.ACTIVATION);
+            nanos += costs.issuedNanos(new Stage.Gather(0, 0, bytes), besideLinkTimes);
+        }
+        if (recomputed > 0) {
+            int recomputedTokens = Math.toIntExact(recomputed * geometry.blockTokens());
+            nanos += costs.issuedNanos(new Stage.Recompute(0, 0, recomputedTokens), besideLinkTimes);
+        }
+        return nanos;
     }
 
     private static long sum(int[] blocks, int from, int to) {

@@ -13,7 +13,7 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
     /** Project, attend, complete. */
     private static final int STAGES_OF_A_LAYER = 3;
 
-    /** How long the kernels or copies of a stage take, one after the other and with nothing beside them. */
+    /** How long the kernels or copies of a stage take by the curves, that is not apart from each other. */
     public long nanos(Stage stage) {
         return Math.round(
                 switch (stage) {
@@ -43,8 +43,9 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
         if (sequences == 1) {
             return profile.loneReads().nanos(tokens);
         }
-        double more = Math.max(0, sequences - (double) tokens / HardwareProfile.SEQUENCE_TOKENS);
-        return profile.attentionReads().nanos(tokens) + more * profile.shortSequenceNanos();
+        double measuredSequences = Math.max(1, (double) tokens / HardwareProfile.SEQUENCE_TOKENS);
+        double moreSequences = Math.max(0, sequences - measuredSequences);
+        return profile.attentionReads().nanos(tokens) + moreSequences * profile.shortSequenceNanos();
     }
 
     /** Link time of a token's content in one layer, in copies of {@code copyTokens} tokens. */
@@ -110,21 +111,25 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
         if (!plan.isResidentDecode()) {
             return 0;
         }
-        double gain = 0;
-        double ofOne = profile.graphGain().nanos(plan.shape().rows());
+        double gainNanos = 0;
+        double stageGainNanos = profile.graphGain().nanos(plan.shape().rows());
         for (PlannedStage planned : plan.stages()) {
             Stage stage = planned.stage();
             if (stage.isOfRows()) {
                 long nanos = nanos(stage);
                 // A short stage has no more to gain than it takes.
-                gain += issuedNanos(stage, 1) - nanos + Math.min(ofOne, (double) nanos);
+                gainNanos += issuedNanos(stage, 1) - nanos + Math.min(stageGainNanos, (double) nanos);
             }
         }
-        return Math.round(gain);
+        return Math.round(gainNanos);
     }
 
-    /** How long a stage takes that is issued by itself, if other kernels take so many times as long beside the link. */
-    private long issuedNanos(Stage stage, double besideLinkTimes) {
+    /**
+     * How long a stage takes that is issued by itself.
+     *
+     * @param besideLinkTimes how many times as long project, attention and complete take; 1 if nothing crosses the link
+     */
+    long issuedNanos(Stage stage, double besideLinkTimes) {
         long nanos = nanos(stage);
         return switch (stage) {
             case Stage.Project _, Stage.Attend _, Stage.Complete _ ->

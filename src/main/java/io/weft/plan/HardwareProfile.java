@@ -15,8 +15,8 @@ package io.weft.plan;
  * @param attentionReads tokens that single rows attend to, each reading its own K and V, in one layer: decoding of
  *     several sequences
  * @param loneReads tokens that one row attends to: the only sequence of a step may keep a device less busy
- * @param shortSequenceNanos what each sequence adds to {@code attentionReads} that there is more than one in
- *     {@value #SEQUENCE_TOKENS} tokens
+ * @param shortSequenceNanos what each sequence beyond one in {@value #SEQUENCE_TOKENS} tokens adds to
+ *     {@code attentionReads}
  * @param attentionPairs pairs of a row and a token that it sees, with many rows for each token read: prefill
  * @param complete rows: output projection and feed-forward network of one layer
  * @param head rows: final norm, logits and the likeliest token

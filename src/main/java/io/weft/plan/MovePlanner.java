@@ -148,7 +148,8 @@ public record MovePlanner(CostModel costs, int chunkTokens) {
             for (CacheForm form : CacheForm.values()) {
                 routes.put(form, Route.of(form, costs, copyTokens, Math.clamp(tokens, 1, chunkTokens)));
             }
-            computeNanos = costs.baseNanos(sequences.size(), tokens);
+            // Where nothing crosses the link nothing moves.
+            computeNanos = costs.baseNanosBesideLink(sequences.size(), tokens);
             for (CacheForm form : CacheForm.values()) {
                 linkNanos += fullBlocks(form) * nanos(form, Lane.LINK_IN);
                 computeNanos += fullBlocks(form) * nanos(form, Lane.COMPUTE);

@@ -2,6 +2,7 @@ package io.weft.plan;
 
 import io.weft.model.CacheForm;
 import io.weft.model.CacheForm.Content;
+import io.weft.model.CacheForm.Place;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
@@ -74,8 +75,9 @@ public record PlacementProblem(
         double keyValueBytes = (double) load.totalTokens()
                 * costs.geometry().dimensions().layers()
                 * costs.geometry().tokenLayerBytes(Content.KEY_VALUE);
-        boolean fits = forms.contains(CacheForm.DEVICE_KV) && keyValueBytes <= deviceBudgetBytes;
-        double computeBase = fits
+        boolean nothingCrosses =
+                forms.contains(CacheForm.DEVICE_KV) && keyValueBytes <= deviceBudgetBytes && streamedWeightBytes == 0;
+        double computeBase = nothingCrosses
                 ? costs.baseNanos(load.sequences(), load.totalTokens())
                 : costs.baseNanosBesideLink(load.sequences(), load.totalTokens());
         return new PlacementProblem(
@@ -98,7 +100,14 @@ public record PlacementProblem(
         int copyTokens = Math.min(tokens, chunkTokens);
         long recomputed = Math.min(totalTokens, chunkTokens);
         double link = 0;
-        double compute = costs.baseNanos(occupancy.sequences() + 1, totalTokens);
+        double keyValueBytes = (double) tokens
+                * costs.geometry().dimensions().layers()
+                * costs.geometry().tokenLayerBytes(Content.KEY_VALUE);
+        boolean nothingCrosses = keyValueBytes <= occupancy.freeDeviceBytes()
+                && occupancy.tokensByForm().keySet().stream().allMatch(form -> form.place() == Place.DEVICE);
+        double compute = nothingCrosses
+                ? costs.baseNanos(occupancy.sequences() + 1, totalTokens)
+                : costs.baseNanosBesideLink(occupancy.sequences() + 1, totalTokens);
         for (Map.Entry<CacheForm, Long> entry : occupancy.tokensByForm().entrySet()) {
             Route route = Route.of(entry.getKey(), costs, copyTokens, recomputed);
             link += entry.getValue() * route.nanos(Lane.LINK_IN);

@@ -69,8 +69,10 @@ final class PlacementSearch {
     private final int chunks;
 
     private final double streamedNanos;
-    /** Compute of a step without attention and what it attends to. */
+    /** Compute of a step without attention and what it attends to, with nothing on the link and beside it. */
     private final double bareNanos;
+
+    private final double bareNanosBesideLink;
 
     /** By form: bytes of a block in all layers. */
     private final double[] blockBytes = new double[FORMS.length];
@@ -100,15 +102,20 @@ final class PlacementSearch {
         this.chunks = Math.clamp(totalTokens() / CHUNK_TOKENS_LEAST, CHUNKS / 2, CHUNKS);
         this.deviceActivationGrid = areFew ? DEVICE_ACTIVATION_GRID / 2 : DEVICE_ACTIVATION_GRID;
         this.streamedNanos = costs.profile().linkIn().nanos(streamedWeightBytes);
-        this.bareNanos = geometry.dimensions().layers()
-                        * (double)
-                                (costs.nanos(new Stage.Project(0, batch)) + costs.nanos(new Stage.Complete(0, batch)))
-                + costs.nanos(new Stage.Embed(batch))
-                + costs.nanos(new Stage.Head(batch));
+        this.bareNanos = bareNanos(1);
+        this.bareNanosBesideLink = bareNanos(costs.profile().besideLinkTimes());
         for (CacheForm form : FORMS) {
             blockBytes[form.ordinal()] =
                     tokensPerBlock() * geometry.dimensions().layers() * geometry.tokenLayerBytes(form.content());
         }
+    }
+
+    private double bareNanos(double besideLinkTimes) {
+        double layerNanos = costs.issuedNanos(new Stage.Project(0, batch), besideLinkTimes)
+                + costs.issuedNanos(new Stage.Complete(0, batch), besideLinkTimes);
+        return costs.geometry().dimensions().layers() * layerNanos
+                + costs.nanos(new Stage.Embed(batch))
+                + costs.nanos(new Stage.Head(batch));
     }
 
     /**
@@ -385,11 +392,12 @@ final class PlacementSearch {
         for (int i = 0; i < starts.size(); i++) {
             int end = i + 1 < starts.size() ? starts.get(i + 1) : cells.cells();
             link += cells.linkNanos(costs, starts.get(i), end);
-            compute += cells.computeNanos(costs, starts.get(i), end);
+            compute += cells.computeNanos(costs, counts.besideLinkTimes(), starts.get(i), end);
         }
         int layers = coarse.dimensions().layers();
         double pause = costs.profile().pauseNanos();
-        return Math.max(streamedNanos + layers * link, bareNanos + layers * compute + pause) + streamedNanosOfALayer();
+        return Math.max(streamedNanos + layers * link, counts.bareNanos() + layers * compute + pause)
+                + streamedNanosOfALayer();
     }
 
     private Simulated simulate(Schedule schedule, Counts counts, List<CacheForm> forms) {
@@ -423,10 +431,14 @@ final class PlacementSearch {
         /** By form. */
         private final double[] recomputeNanos = new double[CacheForm.values().length];
 
-        private final double computeNanos = bareNanos
-                + coarse.dimensions().layers() * costs.attentionNanos(attendedTokens(), attendedTokens(), batch);
+        private final double attentionNanos;
 
         LowerBound() {
+            HardwareProfile profile = costs.profile();
+            // Chunks of one sequence have no short ones.
+            Curve reads = batch == 1 ? profile.loneReads() : profile.attentionReads();
+            attentionNanos = Math.max(
+                    reads.nanos(attendedTokens()), profile.attentionPairs().nanos(attendedTokens()));
             long chunk = (long) simulatedChunkTokens() + coarse.cellTokens();
             for (CacheForm form : CacheForm.values()) {
                 Route route = Route.of(form, costs, Math.min(chunk, contextTokens), chunk);
@@ -440,7 +452,12 @@ final class PlacementSearch {
         }
 
         private double compute(Counts counts) {
-            return computeNanos + counts.times(recomputeNanos) + costs.profile().pauseNanos();
+            double attendNanos =
+                    counts.besideLinkTimes() * attentionNanos + costs.profile().stageNanos();
+            return counts.bareNanos()
+                    + coarse.dimensions().layers() * attendNanos
+                    + counts.times(recomputeNanos)
+                    + costs.profile().pauseNanos();
         }
 
         boolean isComputeBound(Counts counts) {
@@ -499,6 +516,18 @@ final class PlacementSearch {
                 }
             }
             return bytes;
+        }
+
+        private boolean usesLink() {
+            return of(CacheForm.HOST_KV) + of(CacheForm.HOST_ACT) > 0;
+        }
+
+        double besideLinkTimes() {
+            return usesLink() ? costs.profile().besideLinkTimes() : 1;
+        }
+
+        double bareNanos() {
+            return usesLink() ? bareNanosBesideLink : bareNanos;
         }
 
         /** Sum over the forms of what a block of each takes. */

@@ -110,7 +110,7 @@ public record Placements(CostModel costs, DecodeLoad load) {
         double activation = costs.linkNanosPerToken(Content.ACTIVATION, copyTokens);
         double keyValue = costs.linkNanosPerToken(Content.KEY_VALUE, copyTokens);
         double recompute = costs.recomputeNanosPerToken(chunkTokens);
-        double base = costs.baseNanos(load.sequences(), load.totalTokens())
+        double base = costs.baseNanosBesideLink(load.sequences(), load.totalTokens())
                 / geometry.dimensions().layers();
         double share = balancedShare(activation, keyValue, recompute, base, load.totalTokens());
         // In a chunk with both contents another transfer has to start, and the compute lane to notice its end.

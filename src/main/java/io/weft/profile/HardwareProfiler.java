@@ -14,6 +14,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /** Knows the machine's profile: reads the one that was kept, or measures and keeps it. */
@@ -114,18 +115,14 @@ public class HardwareProfiler {
     }
 
     /**
-     * A known profile with the link as it is now: who else uses it makes it slower at times.
+     * Gives a known profile the link as it is then: who else uses it makes it slower at times.
      *
-     * @param memory overwritten
+     * @param memory overwritten each time
      */
-    public HardwareProfile withLinkNow(
-            Device device,
-            ModelWeights weights,
-            CacheGeometry geometry,
-            ProfilingMemory memory,
-            HardwareProfile known) {
+    public UnaryOperator<HardwareProfile> linkMeter(
+            Device device, ModelWeights weights, CacheGeometry geometry, ProfilingMemory memory) {
         Profiler profiler = new Profiler(device, weights, geometry, memory, effort);
-        return known.withLinkTimes(profiler.linkTimes(known.linkIn()));
+        return known -> known.withLinkTimes(profiler.linkTimes(known.linkIn()));
     }
 
     /** The profile in force; empty before a model has been started. */

@@ -28,8 +28,8 @@ import java.util.Optional;
 
 /**
  * The kernels of a step's stages on scratch memory. Consecutive runs take the weights of consecutive layers, as a step
- * does, so that no layer's weights stay in a processor's cache. Each method gives one piece of work, or none if it does
- * not fit the memory.
+ * does, so that no layer's weights stay in a processor's cache. Each method gives one piece of work, {@link #decode}
+ * one for each stage, or none if it does not fit the memory.
  */
 final class LayerProbe {
     private static final Epilogue STORE = new Epilogue.Store();
@@ -237,8 +237,8 @@ final class LayerProbe {
     }
 
     /**
-     * Project, attend and complete of a layer that decodes a row of each of some sequences behind {@code tokens} tokens
-     * of it. Unlike other work they do not share memory.
+     * Project, attend and complete of a layer that decodes a row of each of some sequences, each with {@code tokens}
+     * cached tokens. Unlike other work they do not share memory.
      */
     List<Work> decode(int sequences, int tokens) {
         Scratch.Division division = scratch.divide();

@@ -23,6 +23,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 import java.util.function.IntFunction;
 import java.util.function.IntToLongFunction;
 import java.util.function.LongSupplier;
@@ -69,24 +70,21 @@ public final class Profiler {
     private static final double ROW_KERNEL_NANOS_LEAST = 100_000;
     /** Part of a row that goes ahead of a single kernel, */
     private static final int AHEAD_PART = 10;
-    /** but no more than hides the issuing: it heats. */
+    /** but no more of them than hide the issuing: they heat. */
     private static final double AHEAD_NANOS_MOST = 1e6;
     /** Recomputed tokens that may go ahead: they leave most of the memory to what is measured. */
     private static final List<Integer> AHEAD_TOKENS = List.of(16, 64, 128, 256, 512, 1024);
     /** Idle for so long, a lane sleeps. */
     private static final double IDLE_NANOS = 1e6;
 
-    /** The layers of a graph, and the tokens that each row attends to. */
+    /** The layers of a graph. */
     private static final int GRAPH_LAYERS = 8;
 
-    private static final int GRAPH_TOKENS = HardwareProfile.SEQUENCE_TOKENS;
-    private static final int GRAPH_ROWS = 16;
     private static final int GRAPH_ROWS_MOST = 1 << 20;
     private static final int STAGES_OF_A_LAYER = 3;
-    /** Sequences of a layer whose other stages are measured beside recomputation of all their tokens. */
-    private static final int OTHERS = 8;
+    /** Sequences of a layer, if there is enough memory. */
+    private static final int SEQUENCES_MOST = 8;
 
-    private static final int OTHERS_TOKENS = OTHERS * HardwareProfile.SEQUENCE_TOKENS;
     /** So few that the clock stays as the load has made it. */
     private static final int LAYERS_APART = 2;
 
@@ -187,7 +185,7 @@ public final class Profiler {
         try {
             Curve.Point largest = known.points().getLast();
             int bytes = (int) Math.min(largest.size(), Math.min(scratch.hostBytes(), scratch.deviceBytes()));
-            // Of as many pieces as it was measured with: a call costs a hundredth of so large a copy.
+            // A call for each would cost a hundredth of so large a copy.
             int pieces = Math.clamp(scratch.deviceBytes() / bytes, 1, BATCH_MOST);
             double nanos = pieces * known.nanos(bytes);
             int calls = (int) Math.max(1, effort.rowNanos() / nanos);
@@ -224,12 +222,12 @@ public final class Profiler {
         List<Curve.Point> copiesIn = copies(COPY_BYTES, bothBytes, this::copiesIn);
         List<Curve.Point> copiesOut = copies(COPY_BYTES, bothBytes, this::copiesOut);
         Curve linkIn = linkCurve(copiesIn);
-        double aheadNanos = Math.min(AHEAD_NANOS_MOST, effort.rowNanos() / AHEAD_PART);
+        double aheadNanos = effort.rowNanos() / AHEAD_PART;
         Kernel ahead = new Kernel(AHEAD_TOKENS, tokens -> tokens, probe::keyValues);
         Curve.Point largest = largest(Curve.measured(measure(ahead, watch::nanos)), aheadNanos);
         // What is measured behind it has its arrays in place before it runs.
         Work before = probe.keptKeyValues(Math.toIntExact(largest.size()));
-        int aheadRuns = (int) (aheadNanos / largest.nanos());
+        int aheadRuns = (int) Math.ceil(Math.min(AHEAD_NANOS_MOST, aheadNanos) / largest.nanos());
         // Issued behind other work, kernels run as in a step: without waiting for the thread that issues them.
         ToDoubleFunction<Work> behind = work -> watch.medianNanosBehind(aheadRuns, before, batch(work), work);
         Work busy = besideTheLink(before, largest.nanos(), linkIn);
@@ -239,7 +237,7 @@ public final class Profiler {
         List<Curve.Point> reads = measure(attentionReads, behind);
         List<Curve.Point> lone = lone(reads, measure(loneReads, behind));
         Curve reading = Curve.measured(reads);
-        double shortSequence = shortSequenceNanos(reading, behind);
+        double shortSequenceNanos = shortSequenceNanos(reading, behind);
         Curve multiplying = Curve.measured(measure(attentionPairs, behind));
         Curve completion = Curve.measured(measure(complete, behind));
         Curve choosing = Curve.measured(measure(head, behind));
@@ -247,8 +245,11 @@ public final class Profiler {
         double handoff = handoffNanos(busy, largest.nanos());
         double pause = pauseNanos(busy, largest.nanos());
         Curve graphGain = graphGain(aheadRuns, before, behind);
-        double layer = projection.nanos(OTHERS) + reading.nanos(OTHERS_TOKENS) + completion.nanos(OTHERS);
-        InSteps inSteps = inSteps(keyValues, layer, aheadRuns, before, largest.nanos(), linkIn);
+        int sequences = sequencesThatFit();
+        double layerNanos = projection.nanos(sequences)
+                + reading.nanos((long) sequences * HardwareProfile.SEQUENCE_TOKENS)
+                + completion.nanos(sequences);
+        InSteps inSteps = inSteps(keyValues, sequences, layerNanos, aheadRuns, before, busy, largest.nanos(), linkIn);
         finish(link);
         scratch.keepNothing();
         HardwareProfile profile = new HardwareProfile(
@@ -261,7 +262,7 @@ public final class Profiler {
                 inSteps.recomputation(),
                 reading,
                 Curve.measured(lone),
-                shortSequence,
+                shortSequenceNanos,
                 multiplying,
                 completion,
                 choosing,
@@ -386,20 +387,33 @@ public final class Profiler {
      * without rests. A clock that its power holds down slows the other stages of a layer as well: that, too, is what
      * recomputing costs. Whoever waits has it measured beside the link alone.
      *
-     * @param layerNanos the other stages of a layer of {@link #OTHERS} sequences, by their curves
+     * @param sequences of a layer whose other stages take {@code layerNanos} by their curves
      * @param load a recomputation that takes {@code loadNanos}, and {@code aheadRuns} of which are not yet a load
+     * @param busy the same beside the link
      */
     private InSteps inSteps(
-            Kernel recompute, double layerNanos, int aheadRuns, Work load, double loadNanos, Curve linkIn) {
+            Kernel recompute,
+            int sequences,
+            double layerNanos,
+            int aheadRuns,
+            Work load,
+            Work busy,
+            double loadNanos,
+            Curve linkIn) {
         if (!effort.hasFullRows()) {
             List<Curve.Point> rows =
                     measure(recompute, work -> watch.medianNanosInARow(rowOf(work), besideTheLink(work, linkIn)));
             return new InSteps(Curve.measured(rows), 0, 1);
         }
-        Work busy = besideTheLink(load, loadNanos, linkIn);
         finish(link);
-        double apart = othersNanos(layerNanos, aheadRuns, load, work -> work);
-        double besideLink = othersNanos(apart, aheadRuns, busy, work -> besideTheLink(work, layerNanos, linkIn));
+        Event end = device.event(Event.Timing.UNTIMED);
+        Consumer<Stream> apart = stream -> stream.record(end);
+        UnaryOperator<Work> besideLink = work -> besideTheLink(work, layerNanos, linkIn);
+        // A CPU that reads more than its caches hold is slower than the curves say: not because stages are apart.
+        double togetherNanos =
+                Math.max(layerNanos, othersNanos(layerNanos, sequences, aheadRuns, load, _ -> {}, work -> work));
+        double apartNanos = othersNanos(togetherNanos, sequences, aheadRuns, load, apart, work -> work);
+        double besideLinkNanos = othersNanos(apartNanos, sequences, aheadRuns, busy, apart, besideLink);
         int runs = (int) Math.ceil(effort.rowNanos() / loadNanos);
         long started = System.nanoTime();
         while (System.nanoTime() - started < HEATING_UP.toNanos()) {
@@ -407,28 +421,36 @@ public final class Profiler {
         }
         Curve alone = Curve.measured(measure(
                 recompute, work -> watch.medianNanosBehind(runs, busy, rowOf(work), besideTheLink(work, linkIn))));
-        double underLoad = othersNanos(besideLink, runs, busy, work -> besideTheLink(work, layerNanos, linkIn));
-        double lost = Math.max(0, underLoad - besideLink) / alone.nanos(OTHERS_TOKENS);
+        double underLoadNanos = othersNanos(besideLinkNanos, sequences, runs, busy, apart, besideLink);
+        double lostNanos = Math.max(0, underLoadNanos - besideLinkNanos);
+        double startsNanos = Math.max(0, apartNanos - togetherNanos);
         return new InSteps(
-                alone.times(1 + lost),
-                Math.max(0, apart - layerNanos) / STAGES_OF_A_LAYER,
-                Math.max(1, besideLink / apart));
+                alone.times(1 + lostNanos / alone.nanos((long) sequences * HardwareProfile.SEQUENCE_TOKENS)),
+                startsNanos / STAGES_OF_A_LAYER,
+                Math.max(1, (besideLinkNanos - startsNanos) / togetherNanos));
     }
 
     /**
-     * The stages of a layer that do not recompute, each issued by itself as in a step, behind other work.
+     * The stages of a layer that do not recompute, behind other work.
      *
-     * @param otherwise what they are said to take if there is not enough memory
+     * @param otherwiseNanos what they are said to take if there is not enough memory
+     * @param between done behind each stage
+     * @param beside adds what runs beside a layer
      */
-    private double othersNanos(double otherwise, int runs, Work before, UnaryOperator<Work> beside) {
-        List<Work> stages = probe.decode(OTHERS, HardwareProfile.SEQUENCE_TOKENS);
+    private double othersNanos(
+            double otherwiseNanos,
+            int sequences,
+            int runs,
+            Work before,
+            Consumer<Stream> between,
+            UnaryOperator<Work> beside) {
+        List<Work> stages = probe.decode(sequences, HardwareProfile.SEQUENCE_TOKENS);
         if (stages.isEmpty()) {
-            return otherwise;
+            return otherwiseNanos;
         }
-        Event between = device.event(Event.Timing.UNTIMED);
         Work layer = (stream, repeat) -> stages.forEach(stage -> {
             stage.issue(stream, repeat);
-            stream.record(between);
+            between.accept(stream);
         });
         return watch.medianNanosBehind(runs, before, LAYERS_APART, beside.apply(layer));
     }
@@ -555,15 +577,25 @@ public final class Profiler {
 
     /** Over rows: {@link #graphGainNanos} of one, and of several, from where on it is the same. */
     private Curve graphGain(int aheadRuns, Work before, ToDoubleFunction<Work> behind) {
-        int rows = GRAPH_ROWS;
-        while (rows > 2 && probe.decode(rows, GRAPH_TOKENS).isEmpty()) {
-            rows /= 2;
+        int rows = sequencesThatFit();
+        double oneRowNanos = graphGainNanos(1, aheadRuns, before, behind);
+        double rowsNanos = rows == 1 ? oneRowNanos : graphGainNanos(rows, aheadRuns, before, behind);
+        // Less with more rows would be noise.
+        double mostNanos = Math.max(oneRowNanos, rowsNanos);
+        return new Curve(List.of(
+                new Curve.Point(1, oneRowNanos),
+                new Curve.Point(Math.max(2, rows), mostNanos),
+                new Curve.Point(GRAPH_ROWS_MOST, mostNanos)));
+    }
+
+    /** Sequences of a layer for which there is enough memory; at least 1. */
+    private int sequencesThatFit() {
+        int sequences = SEQUENCES_MOST;
+        while (sequences > 1
+                && probe.decode(sequences, HardwareProfile.SEQUENCE_TOKENS).isEmpty()) {
+            sequences /= 2;
         }
-        double ofSeveral = graphGainNanos(rows, aheadRuns, before, behind);
-        return Curve.measured(List.of(
-                new Curve.Point(1, graphGainNanos(1, aheadRuns, before, behind)),
-                new Curve.Point(rows, ofSeveral),
-                new Curve.Point(GRAPH_ROWS_MOST, ofSeveral)));
+        return sequences;
     }
 
     /**
@@ -571,7 +603,7 @@ public final class Profiler {
      * faster, and the first of them begin beside the stage before. 0 where the device has no graphs.
      */
     private double graphGainNanos(int rows, int aheadRuns, Work before, ToDoubleFunction<Work> behind) {
-        List<Work> layer = probe.decode(rows, GRAPH_TOKENS);
+        List<Work> layer = probe.decode(rows, HardwareProfile.SEQUENCE_TOKENS);
         if (layer.isEmpty()) {
             return 0;
         }
@@ -593,20 +625,25 @@ public final class Profiler {
         }
         // One after the other, since they share the memory.
         double stagesNanos = behind.applyAsDouble(probe.project(rows).getFirst())
-                + behind.applyAsDouble(probe.attentionReads(rows, GRAPH_TOKENS).getFirst())
+                + behind.applyAsDouble(probe.attentionReads(rows, HardwareProfile.SEQUENCE_TOKENS)
+                        .getFirst())
                 + behind.applyAsDouble(probe.complete(rows).getFirst());
         return Math.max(0, (stagesNanos - graphNanos / GRAPH_LAYERS) / STAGES_OF_A_LAYER);
     }
 
     /** What a sequence adds to attention where many of them have few tokens. */
     private double shortSequenceNanos(Curve reading, ToDoubleFunction<Work> behind) {
-        List<Work> attention = probe.attentionReads(SHORT_SEQUENCES, SHORT_TOKENS);
-        if (attention.isEmpty()) {
-            return 0;
+        int sequences = SHORT_SEQUENCES;
+        while (probe.attentionReads(sequences, SHORT_TOKENS).isEmpty()) {
+            sequences /= 2;
+            if (sequences < 2) {
+                return 0;
+            }
         }
-        int tokens = SHORT_SEQUENCES * SHORT_TOKENS;
-        double sequencesMore = SHORT_SEQUENCES - (double) tokens / HardwareProfile.SEQUENCE_TOKENS;
-        return Math.max(0, behind.applyAsDouble(attention.getFirst()) - reading.nanos(tokens)) / sequencesMore;
+        int tokens = sequences * SHORT_TOKENS;
+        double moreSequences = sequences - Math.max(1, (double) tokens / HardwareProfile.SEQUENCE_TOKENS);
+        Work attention = probe.attentionReads(sequences, SHORT_TOKENS).getFirst();
+        return Math.max(0, behind.applyAsDouble(attention) - reading.nanos(tokens)) / moreSequences;
     }
 
     private double issueNanos(Work work) {

@@ -8,6 +8,7 @@ import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheForm.Place;
 import io.weft.model.CacheGeometry;
 import java.util.EnumSet;
+import java.util.List;
 import java.util.Random;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
@@ -54,7 +55,7 @@ class CostModelTest {
         CacheGeometry geometry = Shapes.GEOMETRIES.getFirst();
         HardwareProfile plain = Profiles.machine(0, 7, 300);
         CostModel base = new CostModel(plain, geometry);
-        CostModel costs = new CostModel(inSteps(plain, 0, 1, 200), geometry);
+        CostModel costs = new CostModel(Profiles.inSteps(plain, 0, 0, 1, flat(200)), geometry);
         StepPlanner planner = new StepPlanner(geometry, Schedule.CHUNKED, 1L << 40, 1 << 20, 3);
         StepPlan resident = planner.plan(Shapes.decode(geometry, 4, 32, CacheForm.DEVICE_KV));
         StepPlan transferring = planner.plan(Shapes.decode(geometry, 4, 32, CacheForm.HOST_KV));
@@ -70,11 +71,12 @@ class CostModelTest {
     @Test
     void theGainScalesWithTheStagesAndIsNeverMoreThanTheyTake() {
         CacheGeometry geometry = Shapes.GEOMETRIES.getFirst();
-        HardwareProfile profile = inSteps(Profiles.machine(0, 7, 300), 0, 1, 200);
+        HardwareProfile profile = Profiles.inSteps(Profiles.machine(0, 7, 300), 0, 0, 1, flat(200));
         assertThat(profile.withComputeTimes(0.1).graphGain().nanos(4)).isCloseTo(20, within(1e-9));
         StepPlan resident = new StepPlanner(geometry, Schedule.RESIDENT, 0, 64, 3)
                 .plan(Shapes.decode(geometry, 4, 32, CacheForm.DEVICE_KV));
-        assertThat(new CostModel(inSteps(Profiles.machine(0, 7, 3), 0, 1, 1e9), geometry).stepNanos(resident))
+        assertThat(new CostModel(Profiles.inSteps(Profiles.machine(0, 7, 3), 0, 0, 1, flat(1e9)), geometry)
+                        .stepNanos(resident))
                 .isNotNegative();
     }
 
@@ -83,7 +85,7 @@ class CostModelTest {
     void stagesTakeLongerApartAndBesideTheLink(CacheForm form) {
         CacheGeometry geometry = Shapes.GEOMETRIES.getFirst();
         HardwareProfile plain = Profiles.machine(1, 7, 300);
-        CostModel costs = new CostModel(inSteps(plain, 50, 1.5, 0), geometry);
+        CostModel costs = new CostModel(Profiles.inSteps(plain, 0, 50, 1.5, flat(0)), geometry);
         StepPlan plan = new StepPlanner(geometry, Schedule.CHUNKED, 1L << 40, 1 << 20, 3)
                 .plan(Shapes.decode(geometry, 4, 32, form));
         double times = form.place() == Place.HOST ? 1.5 : 1;
@@ -102,20 +104,39 @@ class CostModelTest {
         }
     }
 
+    private static Curve flat(double nanos) {
+        return Curve.linear(nanos, 0, 1 << 20);
+    }
+
+    @Test
+    void whatAGraphGainsDependsOnTheRows() {
+        CacheGeometry geometry = Shapes.GEOMETRIES.getFirst();
+        HardwareProfile plain = Profiles.machine(0, 7, 300);
+        Curve gain = new Curve(List.of(new Curve.Point(1, 10), new Curve.Point(4, 40), new Curve.Point(1 << 20, 40)));
+        CostModel costs = new CostModel(Profiles.inSteps(plain, 0, 0, 1, gain), geometry);
+        long rowStages = 3L * geometry.dimensions().layers() + 2;
+        for (int rows : List.of(1, 4, 9)) {
+            StepPlan resident = new StepPlanner(geometry, Schedule.RESIDENT, 0, 1 << 20, 3)
+                    .plan(Shapes.decode(geometry, rows, 32, CacheForm.DEVICE_KV));
+            assertThat(costs.stepNanos(resident))
+                    .isEqualTo(new CostModel(plain, geometry).stepNanos(resident) - (rows == 1 ? 10 : 40) * rowStages);
+        }
+    }
+
     @Test
     void aGraphHasNoStagesApart() {
         CacheGeometry geometry = Shapes.GEOMETRIES.getFirst();
         HardwareProfile plain = Profiles.machine(1, 7, 300);
         StepPlan resident = new StepPlanner(geometry, Schedule.RESIDENT, 0, 64, 3)
                 .plan(Shapes.decode(geometry, 4, 32, CacheForm.DEVICE_KV));
-        assertThat(new CostModel(inSteps(plain, 50, 1.5, 0), geometry).stepNanos(resident))
-                .isEqualTo(new CostModel(inSteps(plain, 0, 1, 0), geometry).stepNanos(resident));
+        assertThat(new CostModel(Profiles.inSteps(plain, 0, 50, 1.5, flat(0)), geometry).stepNanos(resident))
+                .isEqualTo(new CostModel(Profiles.inSteps(plain, 0, 0, 1, flat(0)), geometry).stepNanos(resident));
     }
 
     @Test
     void theProgrammesBaseIsBesideTheLinkUnlessAllFitsAsKeyValues() {
         CacheGeometry geometry = Shapes.GEOMETRIES.getFirst();
-        CostModel costs = new CostModel(inSteps(Profiles.machine(1, 7, 300), 50, 1.5, 0), geometry);
+        CostModel costs = new CostModel(Profiles.inSteps(Profiles.machine(1, 7, 300), 0, 50, 1.5, flat(0)), geometry);
         DecodeLoad load = new DecodeLoad(4, 512, 64);
         double bytes = (double) load.totalTokens()
                 * geometry.dimensions().layers()
@@ -140,30 +161,6 @@ class CostModelTest {
                 .get(Lane.COMPUTE);
     }
 
-    private static HardwareProfile inSteps(
-            HardwareProfile plain, double stageNanos, double besideLinkTimes, double graphGainNanos) {
-        return new HardwareProfile(
-                plain.device(),
-                plain.linkIn(),
-                plain.linkOut(),
-                plain.deviceCopy(),
-                plain.embed(),
-                plain.project(),
-                plain.keyValues(),
-                plain.attentionReads(),
-                plain.loneReads(),
-                plain.shortSequenceNanos(),
-                plain.attentionPairs(),
-                plain.complete(),
-                plain.head(),
-                0,
-                0,
-                0,
-                stageNanos,
-                besideLinkTimes,
-                Curve.linear(graphGainNanos, 0, 1 << 20));
-    }
-
     @Test
     void attentionOfALoneAndOfShortSequencesHasItsOwnCost() {
         HardwareProfile machine = Profiles.random(new Random(7));
@@ -177,6 +174,7 @@ class CostModelTest {
                 .isNotEqualTo(costs.attentionNanos(1, tokens, 1));
         int sequences = 7;
         double more = sequences - (double) tokens / HardwareProfile.SEQUENCE_TOKENS;
+        assertThat(machine.shortSequenceNanos()).isPositive();
         assertThat(costs.attentionNanos(1, tokens, sequences))
                 .isCloseTo(machine.attentionReads().nanos(tokens) + more * machine.shortSequenceNanos(), within(1e-6));
         assertThat(costs.nanos(new Stage.Attend(0, 0, 1, tokens, 1)))

@@ -172,7 +172,7 @@ class MovePlannerTest {
         long tokens = c.sequences().stream().mapToLong(Running::tokens).sum();
         long copyTokens = Math.clamp(tokens / c.sequences().size(), 1, 256);
         double link = 0;
-        double compute = costs.baseNanos(c.sequences().size(), tokens);
+        double compute = costs.baseNanosBesideLink(c.sequences().size(), tokens);
         for (int i = 0; i < c.sequences().size(); i++) {
             for (CacheForm form : c.sequences().get(i).forms().subList(0, c.fullBlocks(i))) {
                 Route route = Route.of(form, costs, copyTokens, Math.clamp(tokens, 1, 256));

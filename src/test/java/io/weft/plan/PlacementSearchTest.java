@@ -41,7 +41,8 @@ class PlacementSearchTest {
 
         private PlacementSearch search() {
             CacheGeometry geometry = new CacheGeometry(model.dimensions(), 2, 16, 256);
-            return new PlacementSearch(new CostModel(spec.profile(geometry), geometry), batch, contextTokens, 0);
+            HardwareProfile profile = Profiles.measured(spec.profile(geometry));
+            return new PlacementSearch(new CostModel(profile, geometry), batch, contextTokens, 0);
         }
 
         Simulated fastest() {

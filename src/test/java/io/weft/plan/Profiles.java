@@ -32,6 +32,40 @@ public final class Profiles {
                 Curve.linear(0, 0, SIZE_MAX));
     }
 
+    /** The same machine with other figures of what its stages take in steps. */
+    static HardwareProfile inSteps(
+            HardwareProfile plain,
+            double shortSequenceNanos,
+            double stageNanos,
+            double besideLinkTimes,
+            Curve graphGain) {
+        return new HardwareProfile(
+                plain.device(),
+                plain.linkIn(),
+                plain.linkOut(),
+                plain.deviceCopy(),
+                plain.embed(),
+                plain.project(),
+                plain.keyValues(),
+                plain.attentionReads(),
+                plain.loneReads(),
+                shortSequenceNanos,
+                plain.attentionPairs(),
+                plain.complete(),
+                plain.head(),
+                plain.launchNanos(),
+                plain.handoffNanos(),
+                plain.pauseNanos(),
+                stageNanos,
+                besideLinkTimes,
+                graphGain);
+    }
+
+    /** The same machine with figures such as an H100's, which a data sheet does not tell. */
+    static HardwareProfile measured(HardwareProfile plain) {
+        return inSteps(plain, 400, 3_000, 1.07, plain.graphGain());
+    }
+
     /** A machine with random curves. */
     static HardwareProfile random(Random random) {
         return new HardwareProfile(

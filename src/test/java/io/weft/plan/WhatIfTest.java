@@ -48,16 +48,12 @@ class WhatIfTest {
         }
 
         WhatIf whatIf(Set<CacheForm> forms) {
+            return whatIf(spec.profile(geometry()), forms);
+        }
+
+        WhatIf whatIf(HardwareProfile profile, Set<CacheForm> forms) {
             return new WhatIf(
-                    spec.profile(geometry()),
-                    false,
-                    geometry(),
-                    batch,
-                    contextTokens,
-                    deviceBytes,
-                    hostBytes,
-                    GIGABYTE,
-                    forms);
+                    profile, false, geometry(), batch, contextTokens, deviceBytes, hostBytes, GIGABYTE, forms);
         }
 
         PlanExplanation explain() {
@@ -330,6 +326,21 @@ class WhatIfTest {
             Question question = Question.random(random);
             long before = threads.getCurrentThreadAllocatedBytes();
             question.explain();
+            assertThat(threads.getCurrentThreadAllocatedBytes() - before)
+                    .as("%s", question)
+                    .isLessThan(10_000_000);
+        }
+    }
+
+    @Test
+    void anAnswerForAMeasuredMachineTakesAsLittleMemory() {
+        ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+        Random random = new Random(2);
+        for (int i = 0; i < 900; i++) {
+            Question question = Question.random(random);
+            HardwareProfile profile = Profiles.measured(question.spec().profile(question.geometry()));
+            long before = threads.getCurrentThreadAllocatedBytes();
+            question.whatIf(profile, ALL).explain();
             assertThat(threads.getCurrentThreadAllocatedBytes() - before)
                     .as("%s", question)
                     .isLessThan(10_000_000);

@@ -60,7 +60,7 @@ class HardwareProfilerTest {
         device = new CpuDevice(new CpuOptions(POOL_BYTES, POOL_BYTES, OptionalDouble.of(LINK_GIGABYTES_PER_SECOND), 2));
         weights = ModelWeights.load(files, device, 1024, (layer, layers) -> {});
         geometry = new CacheGeometry(files.architecture().dimensions(), 4, 16, 64);
-        memory = new ProfilingMemory(device.allocate("profiling", 8 << 20), device.allocateHost("profiling", 4 << 20));
+        memory = new ProfilingMemory(device.allocate("profiling", 48 << 20), device.allocateHost("profiling", 4 << 20));
     }
 
     @AfterEach
@@ -121,12 +121,19 @@ class HardwareProfilerTest {
         }
         assertThat(profile.handoffNanos()).isPositive();
         assertThat(profile.launchNanos()).isPositive();
+        // Its kernels are no faster side by side with copies, and each sequence has a row of its own.
+        assertThat(profile.besideLinkTimes()).isBetween(1.0, 3.0);
+        assertThat(profile.shortSequenceNanos())
+                .isLessThan(profile.attentionReads().nanos(1024));
+        assertThat(profile.graphGain().points()).extracting(Curve.Point::size).startsWith(1L, 8L);
     }
 
     @Test
     void theLinkAsItIsNowTakesThePlaceOfOneThatIsKnown() {
         HardwareProfile known = TestProfiles.small();
-        HardwareProfile now = new HardwareProfiler(PATIENCE).withLinkNow(device, weights, geometry, memory, known);
+        HardwareProfile now = new HardwareProfiler(PATIENCE)
+                .linkMeter(device, weights, geometry, memory)
+                .apply(known);
         assertThat(now.linkBytesPerSecond()).isBetween(0.2e9, 0.6e9);
         assertThat(now.linkOut().unitsPerSecond() / now.linkBytesPerSecond())
                 .isCloseTo(known.linkOut().unitsPerSecond() / known.linkBytesPerSecond(), within(1e-9));
