@@ -9,6 +9,7 @@ import io.weft.cli.Bench.Load;
 import io.weft.cli.Bench.Setting;
 import io.weft.cli.Settings.ScheduleChoice;
 import io.weft.model.CacheForm;
+import io.weft.plan.CostModel;
 import io.weft.plan.PlanQuestion;
 import io.weft.profile.HardwareProfiler;
 import java.io.IOException;
@@ -82,9 +83,29 @@ class BenchCommandTest {
     }
 
     private static Optional<BenchReport> report(Setting setting) {
-        try (Bench bench = new Bench(assembly, assembly.costs(), setting, Duration.ZERO, progress -> {})) {
+        return report(assembly.costs(), setting);
+    }
+
+    private static Optional<BenchReport> report(CostModel costs, Setting setting) {
+        try (Bench bench = new Bench(assembly, costs, setting, Duration.ZERO, progress -> {})) {
             return bench.run();
         }
+    }
+
+    @Test
+    void predictionsAreOfTheLinkThatWasMeasuredBeforeTheSetting() {
+        CostModel start = assembly.costs();
+        CostModel slow = new CostModel(start.profile().withLinkTimes(100), start.geometry());
+        Setting setting = Setting.of(LARGE, ScheduleChoice.FULL_TRANSFER);
+        BenchReport report = report(slow, setting).orElseThrow();
+        assertThat(report.linkBytesPerSecond()).isEqualTo(slow.profile().linkBytesPerSecond());
+        // All that its link has to do takes a hundred times as long.
+        assertThat(report.predictedStepMillis() * 1e6)
+                .isGreaterThan(0.9 * slow.profile().linkIn().nanos((long) report.linkBytesPerStep()));
+        assertThat(report.boundMillis())
+                .isGreaterThan(report(setting).orElseThrow().boundMillis());
+        assertThat(assembly.costsWithLinkNow().get().profile().keyValues())
+                .isEqualTo(start.profile().keyValues());
     }
 
     private static BenchReport automatic(Load load, int deviceCachePercent, CacheForm first, CacheForm... more) {

@@ -320,31 +320,30 @@ class WhatIfTest {
 
     @Test
     void anyAnswerTakesLittleMemory() {
-        ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
         Random random = new Random(1);
         for (int i = 0; i < 900; i++) {
             Question question = Question.random(random);
-            long before = threads.getCurrentThreadAllocatedBytes();
-            question.explain();
-            assertThat(threads.getCurrentThreadAllocatedBytes() - before)
-                    .as("%s", question)
-                    .isLessThan(10_000_000);
+            assertLittleMemory(question, question.whatIf(ALL));
         }
     }
 
     @Test
     void anAnswerForAMeasuredMachineTakesAsLittleMemory() {
-        ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
         Random random = new Random(2);
         for (int i = 0; i < 900; i++) {
             Question question = Question.random(random);
             HardwareProfile profile = Profiles.measured(question.spec().profile(question.geometry()));
-            long before = threads.getCurrentThreadAllocatedBytes();
-            question.whatIf(profile, ALL).explain();
-            assertThat(threads.getCurrentThreadAllocatedBytes() - before)
-                    .as("%s", question)
-                    .isLessThan(10_000_000);
+            assertLittleMemory(question, question.whatIf(profile, ALL));
         }
+    }
+
+    private static void assertLittleMemory(Question question, WhatIf whatIf) {
+        ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+        long before = threads.getCurrentThreadAllocatedBytes();
+        whatIf.explain();
+        assertThat(threads.getCurrentThreadAllocatedBytes() - before)
+                .as("%s", question)
+                .isLessThan(10_000_000);
     }
 
     @Test
