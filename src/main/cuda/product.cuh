@@ -136,7 +136,9 @@ struct SharedInput {
     __device__ __forceinline__ uint32_t emptied(int stage) const { return at(stage, 1); }
     __device__ __forceinline__ uint32_t emptiedThere(int stage) const { return at(stage, 2); }
 
-    __device__ __forceinline__ uint32_t at(int stage, int which) const { return barriers + 8 * (BARRIERS * stage + which); }
+    __device__ __forceinline__ uint32_t at(int stage, int which) const {
+        return barriers + 8 * (BARRIERS * stage + which);
+    }
 };
 
 // Which stage it is, and the parity of how often all have been.
@@ -395,7 +397,8 @@ __device__ __forceinline__ void product(const T* in, const Columns& columns, int
     product.run(firstRow);
 }
 
-// For at least as many rows as a cluster has blocks and no more than a block has, a depth that is a multiple of 32, and an even number of blocks.
+// For at least as many rows as a cluster has blocks and no more than a block has, a depth that is a multiple of 32, and
+// an even number of blocks.
 template <typename T, int WARPS, int ROW_TILES, int DEPTH, int STAGES, typename Columns>
 __device__ __forceinline__ void clusterProduct(const T* in, const Columns& columns, int rows, int depth) {
     extern __shared__ __align__(16) unsigned char productStages[];

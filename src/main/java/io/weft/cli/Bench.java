@@ -170,8 +170,7 @@ final class Bench implements AutoCloseable {
         CacheUsage usage = runtime.cache().usage();
         CacheGeometry geometry = runtime.cache().geometry();
         DecodeLoad halfway = halfway();
-        long keyValueBytes =
-                halfway.totalTokens() * geometry.dimensions().layers() * geometry.tokenLayerBytes(Content.KEY_VALUE);
+        long keyValueBytes = halfway.totalTokens() * geometry.tokenBytes(Content.KEY_VALUE);
         double freeBytes = usage.device().freeBytes();
         double deviceBytes = setting.deviceCachePercent().isPresent()
                 ? Math.min(

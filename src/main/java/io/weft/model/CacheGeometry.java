@@ -30,6 +30,11 @@ public record CacheGeometry(ModelDimensions dimensions, int elementBytes, int bl
         return (long) content.width(dimensions) * elementBytes;
     }
 
+    /** Bytes of one token's content in all layers. */
+    public long tokenBytes(Content content) {
+        return dimensions.layers() * tokenLayerBytes(content);
+    }
+
     /** Bytes of one block's content in one layer: (blockTokens, width), row-major. */
     public long blockLayerBytes(Content content) {
         return blockTokens * tokenLayerBytes(content);

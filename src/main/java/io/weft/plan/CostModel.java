@@ -11,7 +11,7 @@ import io.weft.model.CacheGeometry;
  */
 public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
     /** Project, attend, complete. */
-    private static final int STAGES_OF_A_LAYER = 3;
+    public static final int STAGES_OF_A_LAYER = 3;
 
     /** How long the kernels or copies of a stage take by the curves, that is not apart from each other. */
     public long nanos(Stage stage) {

@@ -72,11 +72,9 @@ public record PlacementProblem(
             }
         }
         double linkBase = costs.profile().linkIn().nanos(streamedWeightBytes);
-        double keyValueBytes = (double) load.totalTokens()
-                * costs.geometry().dimensions().layers()
-                * costs.geometry().tokenLayerBytes(Content.KEY_VALUE);
-        boolean nothingCrosses =
-                forms.contains(CacheForm.DEVICE_KV) && keyValueBytes <= deviceBudgetBytes && streamedWeightBytes == 0;
+        boolean nothingCrosses = forms.contains(CacheForm.DEVICE_KV)
+                && keyValueBytes(costs, load.totalTokens()) <= deviceBudgetBytes
+                && streamedWeightBytes == 0;
         double computeBase = nothingCrosses
                 ? costs.baseNanos(load.sequences(), load.totalTokens())
                 : costs.baseNanosBesideLink(load.sequences(), load.totalTokens());
@@ -100,10 +98,7 @@ public record PlacementProblem(
         int copyTokens = Math.min(tokens, chunkTokens);
         long recomputed = Math.min(totalTokens, chunkTokens);
         double link = 0;
-        double keyValueBytes = (double) tokens
-                * costs.geometry().dimensions().layers()
-                * costs.geometry().tokenLayerBytes(Content.KEY_VALUE);
-        boolean nothingCrosses = keyValueBytes <= occupancy.freeDeviceBytes()
+        boolean nothingCrosses = keyValueBytes(costs, tokens) <= occupancy.freeDeviceBytes()
                 && occupancy.tokensByForm().keySet().stream().allMatch(form -> form.place() == Place.DEVICE);
         double compute = nothingCrosses
                 ? costs.baseNanos(occupancy.sequences() + 1, totalTokens)
@@ -125,6 +120,10 @@ public record PlacementProblem(
                 Map.of(Lane.LINK_IN, link, Lane.COMPUTE, compute),
                 occupancy.freeDeviceBytes(),
                 occupancy.freeHostBytes());
+    }
+
+    private static double keyValueBytes(CostModel costs, long tokens) {
+        return (double) tokens * costs.geometry().tokenBytes(Content.KEY_VALUE);
     }
 
     /** Time of a step in which {@code tokens.get(i)} tokens take route i. */

@@ -105,8 +105,7 @@ final class PlacementSearch {
         this.bareNanos = bareNanos(1);
         this.bareNanosBesideLink = bareNanos(costs.profile().besideLinkTimes());
         for (CacheForm form : FORMS) {
-            blockBytes[form.ordinal()] =
-                    tokensPerBlock() * geometry.dimensions().layers() * geometry.tokenLayerBytes(form.content());
+            blockBytes[form.ordinal()] = tokensPerBlock() * geometry.tokenBytes(form.content());
         }
     }
 

@@ -41,7 +41,7 @@ public record Route(CacheForm form, double deviceBytes, double hostBytes, Map<La
     public static Route of(CacheForm form, CostModel costs, long copyTokens, long chunkTokens) {
         int layers = costs.geometry().dimensions().layers();
         Content content = form.content();
-        double bytes = layers * (double) costs.geometry().tokenLayerBytes(content);
+        double bytes = costs.geometry().tokenBytes(content);
         double recompute = switch (content) {
             case KEY_VALUE -> 0;
             case ACTIVATION -> layers * costs.recomputeNanosPerToken(chunkTokens);

@@ -315,7 +315,11 @@ public record WhatIf(
     }
 
     private double capacity(Place place, long bytes) {
-        return usefulForms().stream().filter(form -> form.place() == place).mapToLong(this::tokenBytes).min().stream()
+        return usefulForms().stream()
+                .filter(form -> form.place() == place)
+                .mapToLong(form -> geometry.tokenBytes(form.content()))
+                .min()
+                .stream()
                 .mapToDouble(least -> Math.floor((double) bytes / least))
                 .findFirst()
                 .orElse(0);
@@ -329,11 +333,6 @@ public record WhatIf(
             }
         }
         return useful;
-    }
-
-    /** Bytes of a token in all layers. */
-    private long tokenBytes(CacheForm form) {
-        return geometry.dimensions().layers() * geometry.tokenLayerBytes(form.content());
     }
 
     /** The largest number that is good, 0 if not even 1 is; smaller ones are good, too. */
@@ -374,7 +373,8 @@ public record WhatIf(
     private long bytes(Map<CacheForm, Long> tokens, Place place) {
         return tokens.entrySet().stream()
                 .filter(entry -> entry.getKey().place() == place)
-                .mapToLong(entry -> entry.getValue() * tokenBytes(entry.getKey()))
+                .mapToLong(entry ->
+                        entry.getValue() * geometry.tokenBytes(entry.getKey().content()))
                 .sum();
     }
 

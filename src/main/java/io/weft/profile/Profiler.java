@@ -9,6 +9,7 @@ import io.weft.device.Stream;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
 import io.weft.model.ModelWeights;
+import io.weft.plan.CostModel;
 import io.weft.plan.Curve;
 import io.weft.plan.HardwareProfile;
 import io.weft.profile.Stopwatch.Work;
@@ -81,7 +82,6 @@ public final class Profiler {
     private static final int GRAPH_LAYERS = 8;
 
     private static final int GRAPH_ROWS_MOST = 1 << 20;
-    private static final int STAGES_OF_A_LAYER = 3;
     /** Sequences of a layer, if there is enough memory. */
     private static final int SEQUENCES_MOST = 8;
 
@@ -223,33 +223,34 @@ public final class Profiler {
         List<Curve.Point> copiesOut = copies(COPY_BYTES, bothBytes, this::copiesOut);
         Curve linkIn = linkCurve(copiesIn);
         double aheadNanos = effort.rowNanos() / AHEAD_PART;
-        Kernel ahead = new Kernel(AHEAD_TOKENS, tokens -> tokens, probe::keyValues);
-        Curve.Point largest = largest(Curve.measured(measure(ahead, watch::nanos)), aheadNanos);
+        Kernel shorter = new Kernel(AHEAD_TOKENS, tokens -> tokens, probe::keyValues);
+        Curve.Point largest = largest(Curve.measured(measure(shorter, watch::nanos)), aheadNanos);
         // What is measured behind it has its arrays in place before it runs.
         Work before = probe.keptKeyValues(Math.toIntExact(largest.size()));
-        int aheadRuns = (int) Math.ceil(Math.min(AHEAD_NANOS_MOST, aheadNanos) / largest.nanos());
+        Load ahead = new Load(before, besideTheLink(before, largest.nanos(), linkIn), largest.nanos());
+        int aheadRuns = ahead.runs(Math.min(AHEAD_NANOS_MOST, aheadNanos));
         // Issued behind other work, kernels run as in a step: without waiting for the thread that issues them.
-        ToDoubleFunction<Work> behind = work -> watch.medianNanosBehind(aheadRuns, before, batch(work), work);
-        Work busy = besideTheLink(before, largest.nanos(), linkIn);
+        ToDoubleFunction<Work> behind = work -> watch.medianNanosBehind(aheadRuns, ahead.work(), batch(work), work);
         Curve gathering = Curve.measured(measure(gather, behind));
         Curve embedding = Curve.measured(measure(embed, behind));
         Curve projection = Curve.measured(measure(project, behind));
         List<Curve.Point> reads = measure(attentionReads, behind);
         List<Curve.Point> lone = lone(reads, measure(loneReads, behind));
         Curve reading = Curve.measured(reads);
-        double shortSequenceNanos = shortSequenceNanos(reading, behind);
+        // Whoever waits does without these, too.
+        int sequences = effort.hasFullRows() ? sequencesThatFit() : 1;
+        double shortSequenceNanos = effort.hasFullRows() ? shortSequenceNanos(reading, behind) : 0;
         Curve multiplying = Curve.measured(measure(attentionPairs, behind));
         Curve completion = Curve.measured(measure(complete, behind));
         Curve choosing = Curve.measured(measure(head, behind));
         double launch = launchNanos();
-        double handoff = handoffNanos(busy, largest.nanos());
-        double pause = pauseNanos(busy, largest.nanos());
-        Curve graphGain = graphGain(aheadRuns, before, behind);
-        int sequences = sequencesThatFit();
+        double handoff = handoffNanos(ahead);
+        double pause = pauseNanos(ahead);
+        Curve graphGain = graphGain(sequences, aheadRuns, ahead, behind);
         double layerNanos = projection.nanos(sequences)
                 + reading.nanos((long) sequences * HardwareProfile.SEQUENCE_TOKENS)
                 + completion.nanos(sequences);
-        InSteps inSteps = inSteps(keyValues, sequences, layerNanos, aheadRuns, before, busy, largest.nanos(), linkIn);
+        InSteps inSteps = inSteps(keyValues, sequences, layerNanos, ahead, aheadRuns, linkIn);
         finish(link);
         scratch.keepNothing();
         HardwareProfile profile = new HardwareProfile(
@@ -374,6 +375,19 @@ public final class Profiler {
     }
 
     /**
+     * A recomputation that goes ahead of what is measured.
+     *
+     * @param work that takes {@code nanos}
+     * @param besideLink the same, with copies on the link that take about as long
+     */
+    private record Load(Work work, Work besideLink, double nanos) {
+        /** Runs that take at least so long. */
+        int runs(double wantedNanos) {
+            return (int) Math.ceil(wantedNanos / nanos);
+        }
+    }
+
+    /**
      * What a step is like.
      *
      * @param recomputation with what other stages take longer because of it
@@ -388,18 +402,10 @@ public final class Profiler {
      * recomputing costs. Whoever waits has it measured beside the link alone.
      *
      * @param sequences of a layer whose other stages take {@code layerNanos} by their curves
-     * @param load a recomputation that takes {@code loadNanos}, and {@code aheadRuns} of which are not yet a load
-     * @param busy the same beside the link
+     * @param ahead of which {@code aheadRuns} are not yet a load that goes on
      */
     private InSteps inSteps(
-            Kernel recompute,
-            int sequences,
-            double layerNanos,
-            int aheadRuns,
-            Work load,
-            Work busy,
-            double loadNanos,
-            Curve linkIn) {
+            Kernel recompute, int sequences, double layerNanos, Load ahead, int aheadRuns, Curve linkIn) {
         if (!effort.hasFullRows()) {
             List<Curve.Point> rows =
                     measure(recompute, work -> watch.medianNanosInARow(rowOf(work), besideTheLink(work, linkIn)));
@@ -410,23 +416,24 @@ public final class Profiler {
         Consumer<Stream> apart = stream -> stream.record(end);
         UnaryOperator<Work> besideLink = work -> besideTheLink(work, layerNanos, linkIn);
         // A CPU that reads more than its caches hold is slower than the curves say: not because stages are apart.
-        double togetherNanos =
-                Math.max(layerNanos, othersNanos(layerNanos, sequences, aheadRuns, load, _ -> {}, work -> work));
-        double apartNanos = othersNanos(togetherNanos, sequences, aheadRuns, load, apart, work -> work);
-        double besideLinkNanos = othersNanos(apartNanos, sequences, aheadRuns, busy, apart, besideLink);
-        int runs = (int) Math.ceil(effort.rowNanos() / loadNanos);
+        double togetherNanos = Math.max(
+                layerNanos, othersNanos(layerNanos, sequences, aheadRuns, ahead.work(), _ -> {}, work -> work));
+        double apartNanos = othersNanos(togetherNanos, sequences, aheadRuns, ahead.work(), apart, work -> work);
+        double besideLinkNanos = othersNanos(apartNanos, sequences, aheadRuns, ahead.besideLink(), apart, besideLink);
+        Work load = ahead.besideLink();
+        int runs = ahead.runs(effort.rowNanos());
         long started = System.nanoTime();
         while (System.nanoTime() - started < HEATING_UP.toNanos()) {
-            watch.medianNanosBehind(runs, busy, 1, load);
+            watch.medianNanosBehind(runs, load, 1, ahead.work());
         }
         Curve alone = Curve.measured(measure(
-                recompute, work -> watch.medianNanosBehind(runs, busy, rowOf(work), besideTheLink(work, linkIn))));
-        double underLoadNanos = othersNanos(besideLinkNanos, sequences, runs, busy, apart, besideLink);
+                recompute, work -> watch.medianNanosBehind(runs, load, rowOf(work), besideTheLink(work, linkIn))));
+        double underLoadNanos = othersNanos(besideLinkNanos, sequences, runs, load, apart, besideLink);
         double lostNanos = Math.max(0, underLoadNanos - besideLinkNanos);
         double startsNanos = Math.max(0, apartNanos - togetherNanos);
         return new InSteps(
                 alone.times(1 + lostNanos / alone.nanos((long) sequences * HardwareProfile.SEQUENCE_TOKENS)),
-                startsNanos / STAGES_OF_A_LAYER,
+                startsNanos / CostModel.STAGES_OF_A_LAYER,
                 Math.max(1, (besideLinkNanos - startsNanos) / togetherNanos));
     }
 
@@ -576,10 +583,9 @@ public final class Profiler {
     }
 
     /** Over rows: {@link #graphGainNanos} of one, and of several, from where on it is the same. */
-    private Curve graphGain(int aheadRuns, Work before, ToDoubleFunction<Work> behind) {
-        int rows = sequencesThatFit();
-        double oneRowNanos = graphGainNanos(1, aheadRuns, before, behind);
-        double rowsNanos = rows == 1 ? oneRowNanos : graphGainNanos(rows, aheadRuns, before, behind);
+    private Curve graphGain(int rows, int aheadRuns, Load ahead, ToDoubleFunction<Work> behind) {
+        double oneRowNanos = graphGainNanos(1, aheadRuns, ahead, behind);
+        double rowsNanos = rows == 1 ? oneRowNanos : graphGainNanos(rows, aheadRuns, ahead, behind);
         // Less with more rows would be noise.
         double mostNanos = Math.max(oneRowNanos, rowsNanos);
         return new Curve(List.of(
@@ -602,7 +608,7 @@ public final class Profiler {
      * What a stage of a layer takes less than the curves say where layers are one graph: there its kernels are brought
      * faster, and the first of them begin beside the stage before. 0 where the device has no graphs.
      */
-    private double graphGainNanos(int rows, int aheadRuns, Work before, ToDoubleFunction<Work> behind) {
+    private double graphGainNanos(int rows, int aheadRuns, Load ahead, ToDoubleFunction<Work> behind) {
         List<Work> layer = probe.decode(rows, HardwareProfile.SEQUENCE_TOKENS);
         if (layer.isEmpty()) {
             return 0;
@@ -621,14 +627,14 @@ public final class Profiler {
         }
         double graphNanos;
         try (Graph graph = captured.get()) {
-            graphNanos = watch.medianNanosBehind(aheadRuns, before, 1, (stream, repeat) -> graph.launch(stream));
+            graphNanos = watch.medianNanosBehind(aheadRuns, ahead.work(), 1, (stream, repeat) -> graph.launch(stream));
         }
         // One after the other, since they share the memory.
         double stagesNanos = behind.applyAsDouble(probe.project(rows).getFirst())
                 + behind.applyAsDouble(probe.attentionReads(rows, HardwareProfile.SEQUENCE_TOKENS)
                         .getFirst())
                 + behind.applyAsDouble(probe.complete(rows).getFirst());
-        return Math.max(0, (stagesNanos - graphNanos / GRAPH_LAYERS) / STAGES_OF_A_LAYER);
+        return Math.max(0, (stagesNanos - graphNanos / GRAPH_LAYERS) / CostModel.STAGES_OF_A_LAYER);
     }
 
     /** What a sequence adds to attention where many of them have few tokens. */
@@ -665,12 +671,12 @@ public final class Profiler {
      * From the end of work on one stream to what has waited for it on another, and long enough to be asleep: so lanes
      * wait in a step.
      */
-    private double handoffNanos(Work work, double nanos) {
+    private double handoffNanos(Load load) {
         Stream other = device.stream("profile-handoff");
         Event end = device.event(Event.Timing.TIMED);
         Event noticed = device.event(Event.Timing.TIMED);
         return medianNanos(() -> {
-            keepBusy(work, nanos);
+            keepBusy(load);
             compute.record(end);
             other.await(end);
             other.record(noticed);
@@ -680,11 +686,11 @@ public final class Profiler {
     }
 
     /** From the end of work to the start of what is issued by a thread that has waited for it: so steps follow. */
-    private double pauseNanos(Work work, double nanos) {
+    private double pauseNanos(Load load) {
         Event end = device.event(Event.Timing.TIMED);
         Event next = device.event(Event.Timing.TIMED);
         return medianNanos(() -> {
-            keepBusy(work, nanos);
+            keepBusy(load);
             compute.record(end);
             CompletableFuture<Boolean> told = new CompletableFuture<>();
             end.onReached(error -> told.complete(true));
@@ -696,10 +702,9 @@ public final class Profiler {
     }
 
     /** Long enough for whoever waits to be asleep. */
-    private void keepBusy(Work work, double nanos) {
-        int issues = (int) Math.ceil(IDLE_NANOS / nanos);
-        for (int i = 0; i < issues; i++) {
-            work.issue(compute, i);
+    private void keepBusy(Load load) {
+        for (int i = 0; i < load.runs(IDLE_NANOS); i++) {
+            load.besideLink().issue(compute, i);
         }
     }
 

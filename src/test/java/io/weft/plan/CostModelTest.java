@@ -138,9 +138,7 @@ class CostModelTest {
         CacheGeometry geometry = Shapes.GEOMETRIES.getFirst();
         CostModel costs = new CostModel(Profiles.inSteps(Profiles.machine(1, 7, 300), 0, 50, 1.5, flat(0)), geometry);
         DecodeLoad load = new DecodeLoad(4, 512, 64);
-        double bytes = (double) load.totalTokens()
-                * geometry.dimensions().layers()
-                * geometry.tokenLayerBytes(Content.KEY_VALUE);
+        double bytes = (double) load.totalTokens() * geometry.tokenBytes(Content.KEY_VALUE);
         double fits = computeBase(costs, load, EnumSet.allOf(CacheForm.class), bytes);
         assertThat(fits).isEqualTo(costs.baseNanos(4, load.totalTokens()));
         double layers = geometry.dimensions().layers();
