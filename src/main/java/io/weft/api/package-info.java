@@ -1,9 +1,8 @@
 /**
- * The OpenAI API over HTTP: resources, wire records with validation, SSE framing, error bodies, health and metrics.
+ * The HTTP surface. {@link io.weft.api.openai} and {@link io.weft.api.weft} are its two doors and do not know each
+ * other; {@link io.weft.api.http} is what both need.
  *
- * <p>Requests are read, validated and tokenised on worker threads; what the engine produces is turned into text and
- * JSON on worker threads too, never on the engine's thread or an event loop. Nothing is known here of caches, plans or
- * devices.
+ * <p>Nothing is known here of caches or devices.
  */
 @NullMarked
 package io.weft.api;

@@ -136,7 +136,7 @@ public final class CacheSequence implements AutoCloseable {
      * Takes device memory for copies of full blocks that are read from the host, as far as there is some; the next step
      * that this sequence is in makes them.
      */
-    public void takeUp(int firstBlock, int blocks) {
+    public void promote(int firstBlock, int blocks) {
         for (int block = firstBlock; block < firstBlock + blocks; block++) {
             if (block >= closedBlocks || !(place(block) instanceof BlockHome.OnHost from)) {
                 throw new IllegalArgumentException("block " + block + " is not full, or not read from the host");

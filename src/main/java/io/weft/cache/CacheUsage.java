@@ -6,7 +6,7 @@ package io.weft.cache;
  * @param open device memory for the newest tokens
  * @param device device memory for full blocks
  * @param host host memory for full blocks
- * @param copyBytes device memory of {@linkplain CacheSequence#takeUp copies}, a part of what is used there
+ * @param copyBytes device memory of {@linkplain CacheSequence#promote copies}, a part of what is used there
  */
 public record CacheUsage(PoolUsage open, PoolUsage device, PoolUsage host, long copyBytes) {
     /** Once all copies are given back, which costs nothing. */

@@ -28,7 +28,7 @@ public final class KvCache {
     private final DevicePool open;
     private final DevicePool device;
     private final HostPool host;
-    /** In the order in which they were taken up. */
+    /** In the order in which they were promoted. */
     private final Deque<Copy> copies = new ArrayDeque<>();
 
     private long copyBytes;

@@ -2,16 +2,20 @@ package io.weft.cli;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
-import io.weft.cli.Bench.Load;
-import io.weft.cli.Bench.Setting;
-import io.weft.cli.Settings.ScheduleChoice;
+import io.weft.app.Assembly;
+import io.weft.app.Settings;
+import io.weft.app.Settings.ScheduleChoice;
+import io.weft.bench.Bench;
+import io.weft.bench.Bench.Load;
+import io.weft.bench.Bench.Setting;
+import io.weft.bench.BenchReport;
 import io.weft.model.CacheForm;
 import io.weft.model.ModelPreset;
 import io.weft.model.ModelSource;
 import io.weft.observe.ChromeTrace;
 import io.weft.observe.ObservedStep;
-import io.weft.plan.CostModel;
-import io.weft.plan.PlanQuestion;
+import io.weft.plan.prediction.CostModel;
+import io.weft.plan.whatif.PlanQuestion;
 import io.weft.profile.HardwareProfiler;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -158,7 +162,7 @@ final class BenchCommand implements Callable<Integer> {
         List<Load> chosenLoads = loads();
         List<Setting> settings =
                 chosenLoads.stream().flatMap(load -> settings(load).stream()).toList();
-        Settings largest = CommonOptions.settings()
+        Settings largest = Settings.current()
                 .forBatch(
                         chosenLoads.stream().mapToInt(Load::batch).max().orElseThrow(),
                         chosenLoads.stream().mapToInt(Load::contextTokens).max(),

@@ -1,6 +1,5 @@
 package io.weft.cli;
 
-import org.eclipse.microprofile.config.ConfigProvider;
 import picocli.CommandLine.Option;
 
 /** Flags of every command. Each stands for a setting and wins over the environment and the properties file. */
@@ -64,10 +63,5 @@ final class CommonOptions {
     /** A flag is a setting under another name: what reads the settings needs no other source. */
     static void set(String key, String value) {
         System.setProperty(key, value);
-    }
-
-    /** All settings, flags included. */
-    static Settings settings() {
-        return Settings.read(ConfigProvider.getConfig());
     }
 }

@@ -1,5 +1,7 @@
 package io.weft.cli;
 
+import io.weft.app.Assembly;
+import io.weft.app.Settings;
 import io.weft.engine.BatchingEngine;
 import io.weft.engine.GenerationEvent;
 import io.weft.engine.GenerationRequest;
@@ -54,7 +56,7 @@ final class GenerateCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws Exception {
-        Settings settings = CommonOptions.settings().forBatch(1, OptionalInt.empty(), OptionalLong.empty());
+        Settings settings = Settings.current().forBatch(1, OptionalInt.empty(), OptionalLong.empty());
         PrintWriter out = spec.commandLine().getOut();
         ModelFiles files = Assembly.open(settings);
         try (Progress progress = new Progress(spec.commandLine().getErr());

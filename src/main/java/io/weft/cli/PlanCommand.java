@@ -1,15 +1,18 @@
 package io.weft.cli;
 
+import io.weft.app.Assembly;
+import io.weft.app.SettingReader;
+import io.weft.app.Settings;
 import io.weft.model.CacheGeometry;
 import io.weft.model.ModelDimensions;
 import io.weft.model.ModelFiles;
 import io.weft.model.ModelPreset;
 import io.weft.model.ModelSource;
-import io.weft.plan.HardwarePreset;
-import io.weft.plan.Machine;
-import io.weft.plan.PlanExplanation;
-import io.weft.plan.PlanQuestion;
-import io.weft.plan.WhatIf;
+import io.weft.plan.machine.HardwarePreset;
+import io.weft.plan.machine.Machine;
+import io.weft.plan.whatif.PlanExplanation;
+import io.weft.plan.whatif.PlanQuestion;
+import io.weft.plan.whatif.WhatIf;
 import io.weft.profile.ProfileStore;
 import io.weft.profile.ProfileStore.StoredProfile;
 import java.io.IOException;
@@ -167,7 +170,7 @@ final class PlanCommand implements Callable<Integer> {
     }
 
     private String source() {
-        return model != null ? model : CommonOptions.settings().model();
+        return model != null ? model : Settings.current().model();
     }
 
     private Known known() throws IOException {
@@ -180,7 +183,7 @@ final class PlanCommand implements Callable<Integer> {
         if (hardware != null) {
             return specified(dimensions, HardwarePreset.of(hardware), List.of());
         }
-        Optional<StoredProfile> here = new ProfileStore(CommonOptions.settings().profileDirectory()).newest(dimensions);
+        Optional<StoredProfile> here = new ProfileStore(Settings.current().profileDirectory()).newest(dimensions);
         return here.map(stored -> new Known(stored.geometry(), measured(stored), List.of()))
                 .orElseGet(() -> specified(
                         dimensions,
@@ -203,12 +206,12 @@ final class PlanCommand implements Callable<Integer> {
             all.add("--host-memory was not given: 128 GB are assumed");
         }
         CacheGeometry geometry = new CacheGeometry(
-                dimensions, ELEMENT_BYTES_DEFAULT, CommonOptions.settings().blockTokens(), cellTokens());
+                dimensions, ELEMENT_BYTES_DEFAULT, Settings.current().blockTokens(), cellTokens());
         return new Known(geometry, new Machine.Specified(machine.spec()), all);
     }
 
     private static int cellTokens() {
-        Settings settings = CommonOptions.settings();
+        Settings settings = Settings.current();
         int blocks = Math.ceilDiv(CELL_TOKENS_DEFAULT, settings.blockTokens());
         return settings.cellTokens().orElse(settings.blockTokens() * blocks);
     }

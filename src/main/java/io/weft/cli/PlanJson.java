@@ -5,7 +5,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.datatype.jdk8.Jdk8Module;
-import io.weft.plan.PlanExplanation;
+import io.weft.plan.whatif.PlanExplanation;
 import java.io.UncheckedIOException;
 
 /** An explanation as JSON; the API answers with the same keys. */

@@ -1,5 +1,7 @@
 package io.weft.cli;
 
+import io.weft.app.Assembly;
+import io.weft.app.Settings;
 import io.weft.model.ModelPreset;
 import io.weft.model.ModelSource;
 import io.weft.profile.HardwareProfiler;
@@ -72,7 +74,7 @@ final class ProfileCommand implements Callable<Integer> {
             CommonOptions.set("weft.model", ModelSource.RANDOM + preset);
         }
         try (Progress progress = new Progress(spec.commandLine().getErr());
-                Assembly assembly = Assembly.load(CommonOptions.settings(), HardwareProfiler.anew(), progress::show)) {
+                Assembly assembly = Assembly.load(Settings.current(), HardwareProfiler.anew(), progress::show)) {
             return assembly.profile();
         }
     }

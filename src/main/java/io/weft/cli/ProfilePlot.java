@@ -2,9 +2,9 @@ package io.weft.cli;
 
 import com.google.errorprone.annotations.FormatMethod;
 import io.weft.model.ModelDimensions;
-import io.weft.plan.Curve;
-import io.weft.plan.Curve.Point;
-import io.weft.plan.HardwareProfile;
+import io.weft.plan.machine.Curve;
+import io.weft.plan.machine.Curve.Point;
+import io.weft.plan.machine.HardwareProfile;
 import io.weft.profile.ProfileStore.StoredProfile;
 import java.util.Locale;
 import java.util.function.LongFunction;
@@ -46,11 +46,11 @@ final class ProfilePlot {
                 1e-6,
                 "M tokens/s");
         plot.line("time of the rest of a layer, by rows");
-        plot.line("%12s %14s %14s", "rows", "project", "complete");
+        plot.line("%12s %14s %14s", "rows", "project", "feed forward");
         for (Point point : profile.project().points()) {
             plot.line(
                     "%,12d %11.1f us %11.1f us",
-                    point.size(), point.nanos() / 1e3, profile.complete().nanos(point.size()) / 1e3);
+                    point.size(), point.nanos() / 1e3, profile.feedForward().nanos(point.size()) / 1e3);
         }
         plot.line("");
         plot.line(
@@ -58,7 +58,7 @@ final class ProfilePlot {
                 profile.launchNanos() / 1e3, profile.handoffNanos() / 1e3, profile.pauseNanos() / 1e3);
         plot.line(
                 "a stage takes %.1f us more apart from others, and %.2f times as long beside the link",
-                profile.stageNanos() / 1e3, profile.besideLinkTimes());
+                profile.stageNanos() / 1e3, profile.linkContentionFactor());
         plot.line(
                 "attention takes %.2f us more for each sequence beyond one in %d tokens",
                 profile.shortSequenceNanos() / 1e3, HardwareProfile.SEQUENCE_TOKENS);

@@ -1,13 +1,14 @@
 package io.weft.cli;
 
+import io.weft.app.Devices;
+import io.weft.app.Settings;
+import io.weft.check.Extent;
+import io.weft.check.KernelChecks;
+import io.weft.check.KernelChecks.Result;
+import io.weft.check.KernelTimings;
+import io.weft.check.PipelineChecks;
 import io.weft.device.Device;
 import io.weft.device.ElementType;
-import io.weft.device.check.Extent;
-import io.weft.device.check.KernelChecks;
-import io.weft.device.check.KernelChecks.Result;
-import io.weft.device.check.KernelTimings;
-import io.weft.device.cpu.CpuDevice;
-import io.weft.device.cpu.CpuOptions;
 import io.weft.model.ModelFamily;
 import io.weft.model.ModelFiles;
 import io.weft.model.ModelSource;
@@ -17,7 +18,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.OptionalDouble;
 import java.util.concurrent.Callable;
 import java.util.stream.Stream;
 import picocli.CommandLine.Command;
@@ -33,8 +33,6 @@ import picocli.CommandLine.Spec;
         mixinStandardHelpOptions = true,
         sortOptions = false)
 final class SelftestCommand implements Callable<Integer> {
-    private static final long REFERENCE_BYTES = 2L << 30;
-
     @Mixin
     @SuppressWarnings("UnusedVariable") // its setters are what counts
     private final CommonOptions common = new CommonOptions();
@@ -67,7 +65,7 @@ final class SelftestCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws Exception {
-        Settings settings = CommonOptions.settings();
+        Settings settings = Settings.current();
         PrintWriter out = spec.commandLine().getOut();
         if (timings) {
             try (Device device = Devices.open(settings, ElementType.F16)) {
@@ -91,8 +89,7 @@ final class SelftestCommand implements Callable<Integer> {
 
     private void kernels(Settings settings, PrintWriter out) {
         try (Device device = Devices.open(settings, ElementType.F16);
-                Device reference = new CpuDevice(new CpuOptions(
-                        REFERENCE_BYTES, REFERENCE_BYTES, OptionalDouble.empty(), settings.cpuThreads()))) {
+                Device reference = Devices.reference(settings)) {
             out.println("device: " + device.info().name());
             KernelChecks.run(reference, device, extent(), result -> check(out, result));
         }

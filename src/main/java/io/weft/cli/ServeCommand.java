@@ -1,6 +1,8 @@
 package io.weft.cli;
 
 import io.quarkus.runtime.Quarkus;
+import io.weft.app.ModelLoading;
+import io.weft.app.Settings;
 import java.io.PrintWriter;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -62,7 +64,7 @@ final class ServeCommand implements Callable<Integer> {
 
         /** Serves until the process is told to stop. */
         Integer serve(PrintWriter err) {
-            ModelLoading.begin(CommonOptions.settings(), mistake -> end(mistake, err));
+            ModelLoading.begin(Settings.current(), mistake -> end(mistake, err));
             Quarkus.run();
             return 0;
         }

@@ -1,5 +1,6 @@
 package io.weft.cli;
 
+import io.weft.app.Version;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;

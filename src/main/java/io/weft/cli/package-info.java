@@ -1,9 +1,8 @@
 /**
- * The command line, and where everything is put together.
+ * The commands, and what they print.
  *
  * <p>{@link io.weft.cli.WeftMain} reads the arguments before Quarkus starts; {@code serve} then starts it, the other
- * commands do without. {@link io.weft.cli.Assembly} builds device, model, cache, pipeline and planner out of
- * {@link io.weft.cli.Settings}. Never here: anything another package could hold.
+ * commands do without. Never here: anything that another package could want.
  */
 @NullMarked
 package io.weft.cli;

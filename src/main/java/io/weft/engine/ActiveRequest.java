@@ -13,9 +13,9 @@ import io.weft.model.CacheForm;
 import io.weft.pipeline.StepResult;
 import io.weft.pipeline.StepSequence;
 import io.weft.pipeline.StepSequence.LogitRows;
-import io.weft.plan.BlockRun;
-import io.weft.plan.Move;
-import io.weft.plan.MovePlanner;
+import io.weft.plan.placement.Move;
+import io.weft.plan.placement.MovePlanner;
+import io.weft.plan.step.BlockRun;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -90,7 +90,7 @@ final class ActiveRequest {
     /** Moves some of its blocks, as far as there is room. */
     void move(Move move) {
         switch (move) {
-            case Move.TakeUp(BlockRun blocks) -> cache().takeUp(blocks.firstBlock(), blocks.blocks());
+            case Move.Promote(BlockRun blocks) -> cache().promote(blocks.firstBlock(), blocks.blocks());
             case Move.Rehome(int sequence, List<Integer> blocks, CacheForm form) -> cache().rehome(blocks, form);
         }
     }

@@ -2,8 +2,8 @@ package io.weft.engine;
 
 import io.weft.cache.KvCache;
 import io.weft.pipeline.StepPipeline;
-import io.weft.plan.PlacementPolicy;
-import io.weft.plan.StepPlanner;
+import io.weft.plan.placement.PlacementPolicy;
+import io.weft.plan.step.StepPlanner;
 import java.util.function.Supplier;
 
 /**

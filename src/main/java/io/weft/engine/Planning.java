@@ -1,9 +1,9 @@
 package io.weft.engine;
 
-import io.weft.plan.MovePlanner;
-import io.weft.plan.Occupancy;
-import io.weft.plan.PlacementPolicy;
-import io.weft.plan.Planner;
+import io.weft.plan.placement.MovePlanner;
+import io.weft.plan.placement.Occupancy;
+import io.weft.plan.placement.PlacementPolicy;
+import io.weft.plan.step.Planner;
 import java.util.Optional;
 
 /**

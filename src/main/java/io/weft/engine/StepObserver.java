@@ -1,7 +1,7 @@
 package io.weft.engine;
 
-import io.weft.plan.StepPlan;
-import io.weft.plan.Timeline;
+import io.weft.plan.prediction.Timeline;
+import io.weft.plan.step.StepPlan;
 import java.util.Optional;
 
 /** Told of every step, on the engine's thread between two steps: what takes long belongs elsewhere. */

@@ -1,9 +1,9 @@
 package io.weft.observe;
 
-import io.weft.plan.Lane;
-import io.weft.plan.Stage;
-import io.weft.plan.StageTiming;
-import io.weft.plan.Timeline;
+import io.weft.plan.prediction.StageTiming;
+import io.weft.plan.prediction.Timeline;
+import io.weft.plan.step.Lane;
+import io.weft.plan.step.Stage;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -128,10 +128,11 @@ public record ChromeTrace(List<Event> traceEvents, String displayTimeUnit) {
                         recompute.tokens());
             case Stage.Attend attend ->
                 Map.of("layer", (long) attend.layer(), "chunk", (long) attend.chunk(), "tokens", attend.tokens());
-            case Stage.Complete complete -> Map.of("layer", (long) complete.layer(), "rows", (long) complete.rows());
-            case Stage.Keep keep -> Map.of("bytes", keep.bytes(), "copies", (long) keep.copies());
+            case Stage.FeedForward feedForward ->
+                Map.of("layer", (long) feedForward.layer(), "rows", (long) feedForward.rows());
+            case Stage.StoreOnDevice store -> Map.of("bytes", store.bytes(), "copies", (long) store.copies());
             case Stage.WriteOut writeOut -> Map.of("layer", (long) writeOut.layer(), "bytes", writeOut.bytes());
-            case Stage.TakeUp takeUp -> Map.of("bytes", takeUp.bytes(), "copies", (long) takeUp.copies());
+            case Stage.Promote promote -> Map.of("bytes", promote.bytes(), "copies", (long) promote.copies());
             case Stage.Head head -> Map.of("rows", (long) head.rows());
             case Stage.Download download -> Map.of("bytes", download.bytes());
         };

@@ -1,14 +1,14 @@
 package io.weft.observe;
 
-import io.weft.plan.HardwareProfile;
-import io.weft.plan.Lane;
-import io.weft.plan.PlanExplanation;
-import io.weft.plan.ProfileAdaptation;
-import io.weft.plan.ProfileAdaptation.Deviation;
-import io.weft.plan.StepPlan;
-import io.weft.plan.StepTokens;
-import io.weft.plan.Timeline;
-import io.weft.plan.WhatIf;
+import io.weft.plan.machine.HardwareProfile;
+import io.weft.plan.prediction.ProfileAdaptation;
+import io.weft.plan.prediction.ProfileAdaptation.Deviation;
+import io.weft.plan.prediction.Timeline;
+import io.weft.plan.step.Lane;
+import io.weft.plan.step.StepPlan;
+import io.weft.plan.step.StepTokens;
+import io.weft.plan.whatif.PlanExplanation;
+import io.weft.plan.whatif.WhatIf;
 import java.lang.System.Logger.Level;
 import java.time.Duration;
 import java.time.Instant;

@@ -1,7 +1,7 @@
 package io.weft.observe;
 
-import io.weft.plan.StepTokens;
-import io.weft.plan.Timeline;
+import io.weft.plan.prediction.Timeline;
+import io.weft.plan.step.StepTokens;
 import java.time.Instant;
 
 /**

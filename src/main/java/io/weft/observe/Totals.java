@@ -1,6 +1,6 @@
 package io.weft.observe;
 
-import io.weft.plan.StepTokens;
+import io.weft.plan.step.StepTokens;
 
 /**
  * Sums over all steps since the start.

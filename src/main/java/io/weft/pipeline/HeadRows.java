@@ -1,6 +1,6 @@
 package io.weft.pipeline;
 
-import io.weft.plan.HeadShape;
+import io.weft.plan.step.HeadShape;
 import java.util.List;
 
 /**

@@ -1,6 +1,6 @@
 package io.weft.pipeline;
 
-import io.weft.plan.StageTiming;
+import io.weft.plan.prediction.StageTiming;
 
 /**
  * A stage has run.

@@ -18,12 +18,12 @@ import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
 import io.weft.model.ModelDimensions;
 import io.weft.model.ModelWeights;
-import io.weft.plan.BlockRun;
-import io.weft.plan.Chunk;
-import io.weft.plan.HeadShape;
-import io.weft.plan.Stage;
-import io.weft.plan.StagingLayout;
-import io.weft.plan.StepPlan;
+import io.weft.plan.step.BlockRun;
+import io.weft.plan.step.Chunk;
+import io.weft.plan.step.HeadShape;
+import io.weft.plan.step.Stage;
+import io.weft.plan.step.StagingLayout;
+import io.weft.plan.step.StepPlan;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -144,10 +144,10 @@ final class StageIssuer {
             case Stage.Project project -> project(project, stream, step);
             case Stage.Recompute recompute -> recompute(recompute, stream, step);
             case Stage.Attend attend -> attend(attend, stream, step);
-            case Stage.Complete complete -> complete(complete, stream);
-            case Stage.Keep keep -> keep(stream, step);
+            case Stage.FeedForward feedForward -> feedForward(feedForward, stream);
+            case Stage.StoreOnDevice store -> storeOnDevice(stream, step);
             case Stage.WriteOut writeOut -> writeOut(writeOut, stream, step);
-            case Stage.TakeUp takeUp -> takeUp(stream, step);
+            case Stage.Promote promote -> promote(stream, step);
             case Stage.Head head -> head(head, stream, step);
             case Stage.Download download -> download(download, stream);
         }
@@ -249,7 +249,7 @@ final class StageIssuer {
                 workspace.attention());
     }
 
-    private void complete(Stage.Complete stage, Stream stream) {
+    private void feedForward(Stage.FeedForward stage, Stream stream) {
         int rows = stage.rows();
         ModelWeights.Layer layer = weights.layers().get(stage.layer());
         switch (architecture.wiring()) {
@@ -289,7 +289,7 @@ final class StageIssuer {
         kernels.norm(stream, layer.feedForwardNorm(), workspace.hidden(), workspace.feedForwardNormed(), rows);
     }
 
-    private void keep(Stream stream, StepContext step) {
+    private void storeOnDevice(Stream stream, StepContext step) {
         int layers = dimensions.layers();
         forEachClosing(step, (home, open) -> {
             if (home instanceof BlockHome.OnDevice onDevice) {
@@ -312,7 +312,7 @@ final class StageIssuer {
         });
     }
 
-    private void takeUp(Stream stream, StepContext step) {
+    private void promote(Stream stream, StepContext step) {
         for (StepSequence sequence : step.batch().sequences()) {
             for (CacheSequence.Arrival arrival : sequence.cache().arrivals()) {
                 List<HostBuffer> layers = new ArrayList<>();

@@ -1,9 +1,9 @@
 package io.weft.pipeline;
 
 import io.weft.cache.CacheSequence;
-import io.weft.plan.HeadShape;
-import io.weft.plan.SequenceShape;
-import io.weft.plan.StepShape;
+import io.weft.plan.step.HeadShape;
+import io.weft.plan.step.SequenceShape;
+import io.weft.plan.step.StepShape;
 import java.util.List;
 
 /**

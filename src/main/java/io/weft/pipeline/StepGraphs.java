@@ -3,9 +3,9 @@ package io.weft.pipeline;
 import io.weft.device.Device;
 import io.weft.device.Graph;
 import io.weft.device.Stream;
-import io.weft.plan.HeadShape;
-import io.weft.plan.Stage;
-import io.weft.plan.StagingLayout;
+import io.weft.plan.step.HeadShape;
+import io.weft.plan.step.Stage;
+import io.weft.plan.step.StagingLayout;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
@@ -49,10 +49,10 @@ final class StepGraphs {
     }
 
     /**
-     * The graph for the {@linkplain Stage#isOfRows stages of rows} of a step; empty if these are to be issued one by
-     * one. In a resident decode step they follow each other. A graph is captured when the launches come for the second
-     * time in a row: some never come again, and what a kernel's first launch looks up has then been found. The step
-     * before has ended.
+     * The graph for the {@linkplain Stage#computesRows stages of rows} of a step; empty if these are to be issued one
+     * by one. In a resident decode step they follow each other. A graph is captured when the launches come for the
+     * second time in a row: some never come again, and what a kernel's first launch looks up has then been found. The
+     * step before has ended.
      */
     Optional<Graph> of(StageIssuer.StepContext step, Stream stream) {
         if (refused || !step.plan().isResidentDecode()) {
@@ -73,7 +73,7 @@ final class StepGraphs {
         Optional<Graph> captured = device.capture(
                 stream,
                 () -> step.plan().stages().stream()
-                        .filter(planned -> planned.stage().isOfRows())
+                        .filter(planned -> planned.stage().computesRows())
                         .forEach(planned -> issuer.issue(planned.stage(), stream, step)));
         refused = captured.isEmpty();
         captured.ifPresent(graph -> keep(launches, graph));

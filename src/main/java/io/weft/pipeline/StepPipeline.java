@@ -7,11 +7,11 @@ import io.weft.device.Event;
 import io.weft.device.Graph;
 import io.weft.device.Stream;
 import io.weft.model.ModelWeights;
-import io.weft.plan.Lane;
-import io.weft.plan.PlannedStage;
-import io.weft.plan.Stage;
-import io.weft.plan.StageTiming;
-import io.weft.plan.StepPlan;
+import io.weft.plan.prediction.StageTiming;
+import io.weft.plan.step.Lane;
+import io.weft.plan.step.PlannedStage;
+import io.weft.plan.step.Stage;
+import io.weft.plan.step.StepPlan;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.EnumMap;
@@ -223,7 +223,7 @@ public final class StepPipeline {
 
     /** The stages that a graph holds follow each other on one lane: the graph takes the place of the first. */
     private void issue(Stage stage, Stream stream, StageIssuer.StepContext context, Optional<Graph> graph) {
-        if (graph.isEmpty() || !stage.isOfRows()) {
+        if (graph.isEmpty() || !stage.computesRows()) {
             issuer.issue(stage, stream, context);
         } else if (stage instanceof Stage.Embed) {
             graph.get().launch(stream);

@@ -4,7 +4,7 @@ import io.weft.device.Device;
 import io.weft.device.DeviceInfo;
 import io.weft.model.CacheGeometry;
 import io.weft.model.ModelWeights;
-import io.weft.plan.HardwareProfile;
+import io.weft.plan.machine.HardwareProfile;
 import io.weft.profile.ProfileStore.StoredProfile;
 import io.weft.profile.Profiler.Effort;
 import io.weft.profile.Profiler.Measurement;

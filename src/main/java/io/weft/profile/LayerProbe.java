@@ -18,7 +18,7 @@ import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
 import io.weft.model.ModelDimensions;
 import io.weft.model.ModelWeights;
-import io.weft.plan.HardwareProfile;
+import io.weft.plan.machine.HardwareProfile;
 import io.weft.profile.Stopwatch.Work;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -232,25 +232,25 @@ final class LayerProbe {
         });
     }
 
-    List<Work> complete(int rows) {
-        return complete(scratch.divide(), rows);
+    List<Work> feedForward(int rows) {
+        return feedForward(scratch.divide(), rows);
     }
 
     /**
-     * Project, attend and complete of a layer that decodes a row of each of some sequences, each with {@code tokens}
-     * cached tokens. Unlike other work they do not share memory.
+     * Project, attend and feed forward of a layer that decodes a row of each of some sequences, each with
+     * {@code tokens} cached tokens. Unlike other work they do not share memory.
      */
     List<Work> decode(int sequences, int tokens) {
         Scratch.Division division = scratch.divide();
         List<Work> stages = new ArrayList<>(project(division, sequences));
-        List<Work> complete = complete(division, sequences);
+        List<Work> feedForward = feedForward(division, sequences);
         // The last to take memory: its K and V have in turn what is left.
         stages.addAll(attend(division, sequences, tokens, 1));
-        stages.addAll(complete);
+        stages.addAll(feedForward);
         return division.fits() ? stages : List.of();
     }
 
-    private List<Work> complete(Scratch.Division division, int rows) {
+    private List<Work> feedForward(Scratch.Division division, int rows) {
         int innerWidth = dimensions.feedForwardSize()
                 * switch (dimensions.feedForward()) {
                     case PLAIN -> 1;

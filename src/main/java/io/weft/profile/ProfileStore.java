@@ -8,7 +8,7 @@ import io.weft.device.Device;
 import io.weft.device.DeviceInfo;
 import io.weft.model.CacheGeometry;
 import io.weft.model.ModelDimensions;
-import io.weft.plan.HardwareProfile;
+import io.weft.plan.machine.HardwareProfile;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.System.Logger.Level;
@@ -28,7 +28,7 @@ import java.util.zip.CRC32;
  */
 public final class ProfileStore {
     /** Of the file's format and of how things are measured; a file of another version is ignored. */
-    static final int VERSION = 7;
+    static final int VERSION = 8;
 
     private static final String PREFIX = "profile-";
     private static final System.Logger LOG = System.getLogger(ProfileStore.class.getName());

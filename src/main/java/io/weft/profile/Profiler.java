@@ -9,9 +9,9 @@ import io.weft.device.Stream;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
 import io.weft.model.ModelWeights;
-import io.weft.plan.CostModel;
-import io.weft.plan.Curve;
-import io.weft.plan.HardwareProfile;
+import io.weft.plan.machine.Curve;
+import io.weft.plan.machine.HardwareProfile;
+import io.weft.plan.prediction.CostModel;
 import io.weft.profile.Stopwatch.Work;
 import java.lang.management.CompilationMXBean;
 import java.lang.management.ManagementFactory;
@@ -213,10 +213,10 @@ public final class Profiler {
                 TOKENS,
                 tokens -> LayerProbe.pairs(tokens, PREFILL_ROWS),
                 tokens -> probe.attentionPairs(tokens, PREFILL_ROWS));
-        Kernel complete = new Kernel(ROWS, rows -> rows, probe::complete);
+        Kernel feedForward = new Kernel(ROWS, rows -> rows, probe::feedForward);
         Kernel head = new Kernel(HEAD_ROWS, rows -> rows, probe::head);
         boolean steady =
-                warmUp(List.of(embed, project, keyValues, gather, attentionReads, attentionPairs, complete, head));
+                warmUp(List.of(embed, project, keyValues, gather, attentionReads, attentionPairs, feedForward, head));
 
         long bothBytes = Math.min(scratch.hostBytes(), scratch.deviceBytes());
         List<Curve.Point> copiesIn = copies(COPY_BYTES, bothBytes, this::copiesIn);
@@ -241,7 +241,7 @@ public final class Profiler {
         int sequences = effort.hasFullRows() ? sequencesThatFit() : 1;
         double shortSequenceNanos = effort.hasFullRows() ? shortSequenceNanos(reading, behind) : 0;
         Curve multiplying = Curve.measured(measure(attentionPairs, behind));
-        Curve completion = Curve.measured(measure(complete, behind));
+        Curve feedForwardCurve = Curve.measured(measure(feedForward, behind));
         Curve choosing = Curve.measured(measure(head, behind));
         double launch = launchNanos();
         double handoff = handoffNanos(ahead);
@@ -249,7 +249,7 @@ public final class Profiler {
         Curve graphGain = graphGain(sequences, aheadRuns, ahead, behind);
         double layerNanos = projection.nanos(sequences)
                 + reading.nanos((long) sequences * HardwareProfile.SEQUENCE_TOKENS)
-                + completion.nanos(sequences);
+                + feedForwardCurve.nanos(sequences);
         InSteps inSteps = inSteps(keyValues, sequences, layerNanos, ahead, aheadRuns, linkIn);
         finish(link);
         scratch.keepNothing();
@@ -265,18 +265,18 @@ public final class Profiler {
                 Curve.measured(lone),
                 shortSequenceNanos,
                 multiplying,
-                completion,
+                feedForwardCurve,
                 choosing,
                 launch,
                 handoff,
                 pause,
                 inSteps.stageNanos(),
-                inSteps.besideLinkTimes(),
+                inSteps.linkContentionFactor(),
                 graphGain);
         boolean lasting = isAsSlow(project, projection)
                 && isAsSlow(keyValues, inSteps.recomputation())
                 && isAsSlow(attentionReads, reading)
-                && isAsSlow(complete, completion)
+                && isAsSlow(feedForward, feedForwardCurve)
                 && isAsSlow(head, choosing);
         return new Measurement(profile, steady && lasting);
     }
@@ -392,9 +392,9 @@ public final class Profiler {
      *
      * @param recomputation with what other stages take longer because of it
      * @param stageNanos that a stage takes more than the curves say
-     * @param besideLinkTimes how many times as long other stages take beside a link at work
+     * @param linkContentionFactor how many times as long other stages take beside a link at work
      */
-    private record InSteps(Curve recomputation, double stageNanos, double besideLinkTimes) {}
+    private record InSteps(Curve recomputation, double stageNanos, double linkContentionFactor) {}
 
     /**
      * Measures recomputation beside a busy link and at the clock of a load that goes on: behind as much of a load,
@@ -574,7 +574,7 @@ public final class Profiler {
 
     /** Time of the calling thread for a stage: a layer of one row is issued as three. */
     private double launchNanos() {
-        List<IntFunction<List<Work>>> layer = List.of(probe::project, probe::attentionReads, probe::complete);
+        List<IntFunction<List<Work>>> layer = List.of(probe::project, probe::attentionReads, probe::feedForward);
         // One after the other, since they share the memory.
         return layer.stream()
                 .mapToDouble(stage -> issueNanos(stage.apply(1).getFirst()))
@@ -633,7 +633,7 @@ public final class Profiler {
         double stagesNanos = behind.applyAsDouble(probe.project(rows).getFirst())
                 + behind.applyAsDouble(probe.attentionReads(rows, HardwareProfile.SEQUENCE_TOKENS)
                         .getFirst())
-                + behind.applyAsDouble(probe.complete(rows).getFirst());
+                + behind.applyAsDouble(probe.feedForward(rows).getFirst());
         return Math.max(0, (stagesNanos - graphNanos / GRAPH_LAYERS) / CostModel.STAGES_OF_A_LAYER);
     }
 

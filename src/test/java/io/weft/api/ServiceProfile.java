@@ -13,7 +13,7 @@ public class ServiceProfile implements QuarkusTestProfile {
 
     @Override
     public Map<String, String> getConfigOverrides() {
-        return Map.of("quarkus.arc.exclude-types", "io.weft.cli.Service");
+        return Map.of("quarkus.arc.exclude-types", "io.weft.app.Service");
     }
 
     static Map<String, String> with(Map<String, String> base, Map<String, String> more) {

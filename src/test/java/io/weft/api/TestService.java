@@ -1,6 +1,7 @@
 package io.weft.api;
 
 import io.quarkus.runtime.ShutdownEvent;
+import io.weft.api.http.ApiSettings;
 import io.weft.cache.CacheUsage;
 import io.weft.cache.KvCache;
 import io.weft.device.cpu.CpuDevice;
@@ -23,12 +24,12 @@ import io.weft.observe.Observatory;
 import io.weft.pipeline.StepLimits;
 import io.weft.pipeline.StepPipeline;
 import io.weft.pipeline.Workspace;
-import io.weft.plan.HardwarePreset;
-import io.weft.plan.Schedule;
-import io.weft.plan.StepPlan;
-import io.weft.plan.StepPlanner;
-import io.weft.plan.Timeline;
-import io.weft.plan.WhatIf;
+import io.weft.plan.machine.HardwarePreset;
+import io.weft.plan.prediction.Timeline;
+import io.weft.plan.step.Schedule;
+import io.weft.plan.step.StepPlan;
+import io.weft.plan.step.StepPlanner;
+import io.weft.plan.whatif.WhatIf;
 import io.weft.text.Tokenizer;
 import jakarta.enterprise.event.Observes;
 import jakarta.enterprise.inject.Alternative;

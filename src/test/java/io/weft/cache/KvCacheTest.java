@@ -141,7 +141,7 @@ class KvCacheTest {
         CacheSequence sequence =
                 cache.admit(12, block -> List.of(CacheForm.HOST_KV)).orElseThrow();
         fill(sequence, 12);
-        sequence.takeUp(0, 3);
+        sequence.promote(0, 3);
         // There is memory for two.
         assertThat(sequence.arrivals()).extracting(CacheSequence.Arrival::block).containsExactly(0, 1);
         assertThat(sequence.forms()).containsOnly(CacheForm.HOST_KV);
@@ -240,7 +240,7 @@ class KvCacheTest {
                         });
             }
         } else if (sequence.place(block) instanceof BlockHome.OnHost && !isArriving) {
-            sequence.takeUp(block, 1);
+            sequence.promote(block, 1);
         }
     }
 

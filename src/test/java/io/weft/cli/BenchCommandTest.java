@@ -5,12 +5,16 @@ import static org.assertj.core.api.Assertions.within;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import io.weft.cli.Bench.Load;
-import io.weft.cli.Bench.Setting;
-import io.weft.cli.Settings.ScheduleChoice;
+import io.weft.app.Assembly;
+import io.weft.app.Settings;
+import io.weft.app.Settings.ScheduleChoice;
+import io.weft.bench.Bench;
+import io.weft.bench.Bench.Load;
+import io.weft.bench.Bench.Setting;
+import io.weft.bench.BenchReport;
 import io.weft.model.CacheForm;
-import io.weft.plan.CostModel;
-import io.weft.plan.PlanQuestion;
+import io.weft.plan.prediction.CostModel;
+import io.weft.plan.whatif.PlanQuestion;
 import io.weft.profile.HardwareProfiler;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -58,7 +62,7 @@ class BenchCommandTest {
     static void load() {
         PROPERTIES.forEach(System::setProperty);
         System.setProperty("weft.profile-directory", directory.toString());
-        Settings settings = CommonOptions.settings()
+        Settings settings = Settings.current()
                 .forBatch(3, OptionalInt.of(LARGE.contextTokens()), OptionalLong.of(LARGE.totalTokens()));
         assembly = Assembly.load(settings, new HardwareProfiler(Duration.ZERO), progress -> {});
     }
@@ -203,7 +207,7 @@ class BenchCommandTest {
 
     @Test
     void aLoadIsPlannedAsIfItWereTheOnlyOne() {
-        Settings alone = CommonOptions.settings()
+        Settings alone = Settings.current()
                 .forBatch(SMALL.batch(), OptionalInt.of(SMALL.contextTokens()), OptionalLong.of(SMALL.totalTokens()));
         try (Assembly small = Assembly.load(alone, new HardwareProfiler(Duration.ZERO), progress -> {})) {
             for (ScheduleChoice schedule : ScheduleChoice.values()) {

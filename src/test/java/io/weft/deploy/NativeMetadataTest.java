@@ -126,8 +126,8 @@ class NativeMetadataTest {
     @ValueSource(
             strings = {
                 "io.weft.profile.ProfileStore$StoredProfile",
-                "io.weft.cli.BenchReport",
-                "io.weft.plan.PlanExplanation"
+                "io.weft.bench.BenchReport",
+                "io.weft.plan.whatif.PlanExplanation"
             })
     void everyRecordOfAFileIsRegistered(String root) throws Exception {
         assertThat(missing(recordsOf(Class.forName(root), new TreeSet<>())))
@@ -137,7 +137,7 @@ class NativeMetadataTest {
 
     /** Frames of a stream are written by hand, so that Quarkus does not see their records. */
     @ParameterizedTest
-    @ValueSource(strings = {"io.weft.api.CompletionResponse", "io.weft.api.ChatResponse"})
+    @ValueSource(strings = {"io.weft.api.openai.CompletionResponse", "io.weft.api.openai.ChatResponse"})
     void everyRecordOfAFrameIsRegistered(String root) throws Exception {
         for (String name : recordsOf(Class.forName(root), new TreeSet<>())) {
             Class<?> type = Class.forName(name);

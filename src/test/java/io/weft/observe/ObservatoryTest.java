@@ -5,20 +5,20 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.weft.model.CacheForm;
 import io.weft.model.CacheGeometry;
 import io.weft.model.ModelPreset;
-import io.weft.plan.HardwarePreset;
-import io.weft.plan.HardwareProfile;
-import io.weft.plan.HeadShape;
-import io.weft.plan.Lane;
-import io.weft.plan.PlanQuestion;
-import io.weft.plan.Schedule;
-import io.weft.plan.SequenceShape;
-import io.weft.plan.StageTiming;
-import io.weft.plan.StepPlan;
-import io.weft.plan.StepPlanner;
-import io.weft.plan.StepShape;
-import io.weft.plan.StepTokens;
-import io.weft.plan.Timeline;
-import io.weft.plan.WhatIf;
+import io.weft.plan.machine.HardwarePreset;
+import io.weft.plan.machine.HardwareProfile;
+import io.weft.plan.prediction.StageTiming;
+import io.weft.plan.prediction.Timeline;
+import io.weft.plan.step.HeadShape;
+import io.weft.plan.step.Lane;
+import io.weft.plan.step.Schedule;
+import io.weft.plan.step.SequenceShape;
+import io.weft.plan.step.StepPlan;
+import io.weft.plan.step.StepPlanner;
+import io.weft.plan.step.StepShape;
+import io.weft.plan.step.StepTokens;
+import io.weft.plan.whatif.PlanQuestion;
+import io.weft.plan.whatif.WhatIf;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -59,7 +59,8 @@ class ObservatoryTest {
 
     /** What the step takes if the lanes take so many times as long as in {@link #PROFILE}. */
     private static Timeline measured(StepPlan plan, double linkFactor, double computeFactor) {
-        return new io.weft.plan.CostModel(PROFILE.withLinkTimes(linkFactor).withComputeTimes(computeFactor), GEOMETRY)
+        return new io.weft.plan.prediction.CostModel(
+                        PROFILE.withLinkTimes(linkFactor).withComputeTimes(computeFactor), GEOMETRY)
                 .simulator(plan)
                 .play(plan);
     }

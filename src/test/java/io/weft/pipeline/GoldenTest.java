@@ -8,7 +8,7 @@ import io.weft.device.cpu.CpuOptions;
 import io.weft.model.CacheForm;
 import io.weft.pipeline.ModelRun.Way;
 import io.weft.pipeline.StepSequence.LogitRows;
-import io.weft.plan.Schedule;
+import io.weft.plan.step.Schedule;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalDouble;

@@ -8,7 +8,7 @@ import io.weft.pipeline.ModelRun.Execution;
 import io.weft.pipeline.ModelRun.Way;
 import io.weft.pipeline.StepSequence.LogitRows;
 import io.weft.pipeline.TokenChoice.LogitEdit;
-import io.weft.plan.Schedule;
+import io.weft.plan.step.Schedule;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -215,7 +215,7 @@ class SameBitsTest {
             if (random.nextInt(4) == 0) {
                 CacheForm form = sequence.forms(block, block + 1).getFirst();
                 if (block < sequence.closedBlocks() && form.place() == CacheForm.Place.HOST) {
-                    sequence.takeUp(block, 1);
+                    sequence.promote(block, 1);
                 } else if (block >= sequence.closedBlocks() && form.place() == CacheForm.Place.DEVICE) {
                     sequence.rehome(List.of(block), random.nextBoolean() ? CacheForm.HOST_ACT : CacheForm.HOST_KV);
                 }

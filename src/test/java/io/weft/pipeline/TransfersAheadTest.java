@@ -11,7 +11,7 @@ import io.weft.model.CacheForm;
 import io.weft.pipeline.ModelRun.Execution;
 import io.weft.pipeline.ModelRun.Way;
 import io.weft.pipeline.StepSequence.LogitRows;
-import io.weft.plan.Schedule;
+import io.weft.plan.step.Schedule;
 import java.lang.reflect.InvocationHandler;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;

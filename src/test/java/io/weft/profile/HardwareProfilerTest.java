@@ -15,8 +15,8 @@ import io.weft.model.ModelFiles;
 import io.weft.model.ModelPreset;
 import io.weft.model.ModelSource;
 import io.weft.model.ModelWeights;
-import io.weft.plan.Curve;
-import io.weft.plan.HardwareProfile;
+import io.weft.plan.machine.Curve;
+import io.weft.plan.machine.HardwareProfile;
 import io.weft.profile.ProfileStore.StoredProfile;
 import io.weft.profile.Stopwatch.Work;
 import java.io.IOException;
@@ -84,7 +84,7 @@ class HardwareProfilerTest {
                 () -> probe.gather(8),
                 () -> probe.attentionReads(256),
                 () -> probe.attentionPairs(256, 64),
-                () -> probe.complete(8),
+                () -> probe.feedForward(8),
                 () -> probe.head(8),
                 () -> probe.attentionReads(4, 32),
                 () -> probe.decode(2, 128));
@@ -112,7 +112,7 @@ class HardwareProfilerTest {
         assertThat(profile.linkBytesPerSecond()).isBetween(0.2e9, 0.6e9);
         assertThat(profile.linkOut().unitsPerSecond()).isBetween(0.2e9, 0.6e9);
         for (Curve curve :
-                new Curve[] {profile.keyValues(), profile.project(), profile.complete(), profile.attentionReads()}) {
+                new Curve[] {profile.keyValues(), profile.project(), profile.feedForward(), profile.attentionReads()}) {
             assertThat(curve.points()).hasSizeGreaterThan(3);
             assertThat(curve.nanos(64)).isGreaterThan(curve.nanos(1));
         }
@@ -122,7 +122,7 @@ class HardwareProfilerTest {
         assertThat(profile.handoffNanos()).isPositive();
         assertThat(profile.launchNanos()).isPositive();
         // Its kernels are no faster side by side with copies, and each sequence has a row of its own.
-        assertThat(profile.besideLinkTimes()).isBetween(1.0, 3.0);
+        assertThat(profile.linkContentionFactor()).isBetween(1.0, 3.0);
         assertThat(profile.shortSequenceNanos())
                 .isLessThan(profile.attentionReads().nanos(1024));
         assertThat(profile.graphGain().points()).extracting(Curve.Point::size).startsWith(1L, 8L);

@@ -1,8 +1,8 @@
 package io.weft.profile;
 
-import io.weft.plan.Curve;
-import io.weft.plan.Curve.Point;
-import io.weft.plan.HardwareProfile;
+import io.weft.plan.machine.Curve;
+import io.weft.plan.machine.Curve.Point;
+import io.weft.plan.machine.HardwareProfile;
 import java.util.List;
 
 /** Profiles of no machine in particular. */

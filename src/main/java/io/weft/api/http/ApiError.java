@@ -1,0 +1,151 @@
+package io.weft.api.http;
+
+import io.weft.engine.EngineFailedException;
+import io.weft.engine.EngineStatus;
+import io.weft.engine.RequestRejectedException;
+import io.weft.engine.RequestRejectedException.Reason;
+import java.time.Duration;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What went wrong, as clients see it.
+ *
+ * @param status HTTP status
+ * @param type kind of error
+ * @param message names field, value and limit
+ * @param param the field, if it is one field's fault
+ * @param code for programs
+ * @param retryAfter when to try again
+ */
+public record ApiError(
+        int status,
+        String type,
+        String message,
+        @Nullable String param,
+        @Nullable String code,
+        Optional<Duration> retryAfter) {
+    private static final String INVALID_REQUEST = "invalid_request_error";
+    private static final String UNAVAILABLE = "service_unavailable_error";
+    private static final Duration RETRY_AFTER = Duration.ofSeconds(1);
+
+    /** The body. */
+    public Map<String, Object> body() {
+        Map<String, @Nullable Object> error = new LinkedHashMap<>();
+        error.put("message", message);
+        error.put("type", type);
+        error.put("param", param);
+        error.put("code", code);
+        return Map.of("error", error);
+    }
+
+    public ApiException exception() {
+        return new ApiException(this);
+    }
+
+    public static ApiError invalid(int status, String message, @Nullable String param, @Nullable String code) {
+        return new ApiError(status, INVALID_REQUEST, message, param, code, Optional.empty());
+    }
+
+    /** A field's value cannot be served. */
+    public static ApiError badField(String field, String message) {
+        return invalid(400, message, field, null);
+    }
+
+    static ApiError unknownModel(String name, String served) {
+        return invalid(
+                404,
+                "model is \"%s\", which is not served here; the model is \"%s\".".formatted(shortened(name), served),
+                "model",
+                "model_not_found");
+    }
+
+    static ApiError bodyTooLarge(long limitBytes) {
+        return invalid(413, "The body is larger than %,d bytes.".formatted(limitBytes), null, "body_too_large");
+    }
+
+    /** A text that need not be made into tokens to see that it does not fit. */
+    public static ApiError promptTooLong(String name, int leastTokens, int contextTokens) {
+        return invalid(
+                400,
+                "This model's context is %d tokens, but %s has at least %d."
+                        .formatted(contextTokens, name, leastTokens),
+                null,
+                "context_length_exceeded");
+    }
+
+    static ApiError malformed(String message) {
+        return invalid(400, message, null, "malformed_json");
+    }
+
+    static ApiError wrongKey(String message) {
+        return invalid(401, message, null, "invalid_api_key");
+    }
+
+    static ApiError ours(String requestId) {
+        return new ApiError(
+                500,
+                "server_error",
+                "The service failed to answer; its log has more under request id " + requestId + ".",
+                null,
+                "internal_error",
+                Optional.empty());
+    }
+
+    static ApiError engineFailed(EngineFailedException failure) {
+        return new ApiError(
+                503,
+                UNAVAILABLE,
+                "The device failed: " + failure.getMessage(),
+                null,
+                "engine_failed",
+                Optional.of(RETRY_AFTER));
+    }
+
+    /** Why there is no model to serve. */
+    static ApiError unavailable(EngineStatus status) {
+        String message = switch (status) {
+            case EngineStatus.Starting(String phase) -> "The service is starting (" + phase + "); try again later.";
+            case EngineStatus.Failed(String cause) -> "The service is out of order: " + cause;
+            case EngineStatus.Draining draining -> "The service is shutting down; try again later.";
+            case EngineStatus.Serving serving -> "The service is starting; try again later.";
+        };
+        return new ApiError(503, UNAVAILABLE, message, null, "unavailable", Optional.of(RETRY_AFTER));
+    }
+
+    /** A model is served by an engine that nobody observes. */
+    public static ApiError unobserved() {
+        return new ApiError(
+                503,
+                UNAVAILABLE,
+                "No plan is known yet; try again later.",
+                null,
+                "unavailable",
+                Optional.of(RETRY_AFTER));
+    }
+
+    static ApiError rejected(RequestRejectedException rejection) {
+        return switch (rejection.reason()) {
+            case Reason.ContextTooLong reason -> invalid(400, reason.message(), null, "context_length_exceeded");
+            case Reason.CacheTooSmall reason -> invalid(400, reason.message(), null, "cache_too_small");
+            case Reason.UnknownToken reason -> badField(reason.field(), reason.message());
+            case Reason.QueueFull reason ->
+                new ApiError(
+                        429,
+                        "rate_limit_error",
+                        reason.message(),
+                        null,
+                        "queue_full",
+                        Optional.of(reason.retryAfter()));
+            case Reason.Unavailable reason ->
+                new ApiError(503, UNAVAILABLE, reason.message(), null, "unavailable", Optional.of(reason.retryAfter()));
+        };
+    }
+
+    /** A client's value, short enough for a message. */
+    public static String shortened(String value) {
+        return value.length() <= 64 ? value : value.substring(0, 64) + "…";
+    }
+}

@@ -1,0 +1,58 @@
+package io.weft.api.http;
+
+import io.quarkus.vertx.http.runtime.filters.Filters;
+import io.vertx.core.http.HttpHeaders;
+import io.vertx.ext.web.RoutingContext;
+import jakarta.enterprise.event.Observes;
+import jakarta.inject.Singleton;
+import java.util.UUID;
+import java.util.regex.Pattern;
+
+/**
+ * What comes before all routing: every response bears its request's id, doubled slashes are single ones, and
+ * {@code /metrics} is where other servers have {@code /q/metrics}.
+ */
+@Singleton
+public class RequestEdge {
+    private static final String REQUEST_ID = "x-request-id";
+    private static final Pattern SLASHES = Pattern.compile("/{2,}");
+    /** What may stand in a log line and a header. */
+    private static final Pattern ACCEPTED_ID = Pattern.compile("[\\w.:/+=-]{1,128}");
+
+    private static final int FIRST = 1000;
+
+    void register(@Observes Filters filters) {
+        filters.register(RequestEdge::handle, FIRST);
+    }
+
+    private static void handle(RoutingContext routing) {
+        routing.response().putHeader(HttpHeaders.createOptimized(REQUEST_ID), requestId(routing));
+        String path = routing.request().path();
+        String meant = meant(path == null ? "/" : path);
+        if (meant.equals(path)) {
+            routing.next();
+        } else {
+            String query = routing.request().query();
+            routing.reroute(query == null ? meant : meant + "?" + query);
+        }
+    }
+
+    private static String meant(String path) {
+        String single = SLASHES.matcher(path).replaceAll("/");
+        return single.equals("/metrics") ? "/q/metrics" : single;
+    }
+
+    /** The client's id of a request, or one that was made for it. */
+    public static String requestId(RoutingContext routing) {
+        String known = routing.get(REQUEST_ID);
+        if (known != null) {
+            return known;
+        }
+        String sent = routing.request().getHeader(REQUEST_ID);
+        String id = sent != null && ACCEPTED_ID.matcher(sent).matches()
+                ? sent
+                : UUID.randomUUID().toString();
+        routing.put(REQUEST_ID, id);
+        return id;
+    }
+}

@@ -1,0 +1,161 @@
+package io.weft.api.openai;
+
+import io.micrometer.core.instrument.Counter;
+import io.micrometer.core.instrument.Gauge;
+import io.micrometer.core.instrument.MeterRegistry;
+import io.micrometer.core.instrument.Timer;
+import io.quarkus.runtime.Startup;
+import io.weft.engine.Engine;
+import io.weft.engine.EngineStatus;
+import io.weft.engine.RequestRejectedException;
+import jakarta.inject.Singleton;
+import java.time.Duration;
+import java.util.stream.DoubleStream;
+
+/**
+ * Metrics of requests. Dashboards for vLLM work with its prefix changed to {@code weft_}: names and units are the same.
+ */
+@Startup
+@Singleton
+class ApiMetrics {
+    private static final Duration[] FIRST_TOKEN_BUCKETS =
+            buckets(0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80);
+    private static final Duration[] INTER_TOKEN_BUCKETS =
+            buckets(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5, 5);
+    private static final Duration[] REQUEST_BUCKETS =
+            buckets(0.1, 0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960);
+
+    private final MeterRegistry registry;
+    private final Timer queueTime;
+    private final Timer firstToken;
+    private final Timer interToken;
+    private final Timer wholeRequest;
+    private final Counter promptTokens;
+    private final Counter generatedTokens;
+
+    ApiMetrics(MeterRegistry registry, Engine engine) {
+        this.registry = registry;
+        this.queueTime = timer("weft.request.queue.time", "Time in the queue", REQUEST_BUCKETS);
+        this.firstToken = timer("weft.time.to.first.token", "Time to the first token", FIRST_TOKEN_BUCKETS);
+        this.interToken = timer("weft.inter.token.latency", "Time between two tokens", INTER_TOKEN_BUCKETS);
+        this.wholeRequest = timer("weft.e2e.request.latency", "Time from arrival to the last token", REQUEST_BUCKETS);
+        this.promptTokens = registry.counter("weft.prompt.tokens");
+        this.generatedTokens = registry.counter("weft.generation.tokens");
+        for (Outcome outcome : Outcome.values()) {
+            success(outcome);
+        }
+        Gauge.builder("weft.num.requests.running", engine, ApiMetrics::running)
+                .description("Requests in the batch")
+                .register(registry);
+        Gauge.builder("weft.num.requests.waiting", engine, ApiMetrics::waiting)
+                .description("Requests in the queue")
+                .register(registry);
+    }
+
+    private enum Outcome {
+        STOP("stop"),
+        LENGTH("length"),
+        ABORT("abort"),
+        ERROR("error");
+
+        private final String label;
+
+        Outcome(String label) {
+            this.label = label;
+        }
+    }
+
+    private static Duration[] buckets(double... seconds) {
+        return DoubleStream.of(seconds)
+                .mapToObj(bound -> Duration.ofNanos(Math.round(bound * 1e9)))
+                .toArray(Duration[]::new);
+    }
+
+    private Timer timer(String name, String description, Duration... buckets) {
+        return Timer.builder(name)
+                .description(description)
+                .serviceLevelObjectives(buckets)
+                .register(registry);
+    }
+
+    private Counter success(Outcome outcome) {
+        return registry.counter("weft.request.success", "finished_reason", outcome.label);
+    }
+
+    private static double running(Engine engine) {
+        return switch (engine.status()) {
+            case EngineStatus.Serving serving -> serving.running();
+            case EngineStatus.Draining draining -> draining.running();
+            case EngineStatus.Starting starting -> 0;
+            case EngineStatus.Failed failed -> 0;
+        };
+    }
+
+    private static double waiting(Engine engine) {
+        return engine.status() instanceof EngineStatus.Serving serving ? serving.waiting() : 0;
+    }
+
+    /** A request goes to the engine. */
+    Meter submitted(int tokens) {
+        return new Meter(tokens);
+    }
+
+    /** Measures one request. Ends once, with whatever comes first. */
+    final class Meter {
+        private final int tokens;
+        private final long startedNanos = System.nanoTime();
+        private long lastTokenNanos;
+        private int generated;
+        private boolean ended;
+
+        private Meter(int tokens) {
+            this.tokens = tokens;
+        }
+
+        /** The request left the queue. */
+        void admitted(Duration queued) {
+            queueTime.record(queued);
+        }
+
+        /** A token came. */
+        synchronized void token() {
+            long now = System.nanoTime();
+            if (generated == 0) {
+                firstToken.record(Duration.ofNanos(now - startedNanos));
+            } else {
+                interToken.record(Duration.ofNanos(now - lastTokenNanos));
+            }
+            lastTokenNanos = now;
+            generated++;
+            generatedTokens.increment();
+        }
+
+        void finished(Delta.Reason reason) {
+            end(
+                    switch (reason) {
+                        case STOP -> Outcome.STOP;
+                        case LENGTH -> Outcome.LENGTH;
+                    });
+        }
+
+        /** A request that was rejected was none. */
+        void failed(Throwable cause) {
+            if (!(cause instanceof RequestRejectedException)) {
+                end(Outcome.ERROR);
+            }
+        }
+
+        void cancelled() {
+            end(Outcome.ABORT);
+        }
+
+        private synchronized void end(Outcome outcome) {
+            if (!ended) {
+                ended = true;
+                promptTokens.increment(tokens);
+                wholeRequest.record(Duration.ofNanos(System.nanoTime() - startedNanos));
+                success(outcome).increment();
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+package io.weft.api.openai;
+
+import io.smallrye.common.annotation.Blocking;
+import io.vertx.ext.web.RoutingContext;
+import io.weft.api.http.ApiError;
+import io.weft.api.http.ApiSettings;
+import io.weft.api.http.Guarded;
+import io.weft.api.http.ModelDirectory;
+import io.weft.api.http.RequestEdge;
+import io.weft.engine.GenerationRequest;
+import io.weft.engine.ServedModel;
+import io.weft.text.ChatTemplate;
+import io.weft.text.PromptPart;
+import io.weft.text.Tokenizer;
+import jakarta.validation.Valid;
+import jakarta.validation.constraints.NotNull;
+import jakarta.ws.rs.Consumes;
+import jakarta.ws.rs.POST;
+import jakarta.ws.rs.Path;
+import jakarta.ws.rs.core.MediaType;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.IntStream;
+import org.eclipse.microprofile.openapi.annotations.Operation;
+import org.eclipse.microprofile.openapi.annotations.media.Content;
+import org.eclipse.microprofile.openapi.annotations.media.Schema;
+import org.eclipse.microprofile.openapi.annotations.responses.APIResponse;
+import org.jboss.resteasy.reactive.RestMulti;
+
+/** {@code POST /v1/chat/completions}. */
+@Path("/v1/chat/completions")
+@Guarded
+class ChatResource {
+    private final ModelDirectory models;
+    private final Generator generator;
+    private final Responder responder;
+    private final Tokenizer tokenizer;
+    private final ApiSettings settings;
+
+    ChatResource(
+            ModelDirectory models,
+            Generator generator,
+            Responder responder,
+            Tokenizer tokenizer,
+            ApiSettings settings) {
+        this.models = models;
+        this.generator = generator;
+        this.responder = responder;
+        this.tokenizer = tokenizer;
+        this.settings = settings;
+    }
+
+    @POST
+    @Blocking
+    @Operation(summary = "Answer in a chat")
+    @APIResponse(
+            responseCode = "200",
+            description = "The answer, or its chunks as server-sent events if stream is true",
+            content = {
+                @Content(mediaType = MediaType.APPLICATION_JSON, schema = @Schema(implementation = ChatResponse.class)),
+                @Content(
+                        mediaType = MediaType.SERVER_SENT_EVENTS,
+                        schema = @Schema(implementation = ChatResponse.class))
+            })
+    @Consumes(MediaType.APPLICATION_JSON)
+    public RestMulti<byte[]> chat(@NotNull @Valid ChatRequest request, RoutingContext routing) {
+        request.check();
+        ServedModel model = models.model(request.fields().model());
+        generator.requireChoices(1, request.fields());
+        List<PromptPart> prompt = template(tokenizer).render(request.conversation(), request.templateVariables());
+        Generator.requireRoom("the chat", tokenizer.leastTokens(prompt), model);
+        List<Integer> tokens = tokenizer.encode(prompt);
+        long seed = request.fields().firstSeed(settings);
+        List<Choice> choices = IntStream.range(0, request.fields().choicesPerPrompt())
+                .mapToObj(index -> choice(index, request, model, tokens, seed + index))
+                .toList();
+        ResponseShape.Head head = Responder.head("chatcmpl-", model);
+        return responder.answer(
+                request.fields(),
+                new ChatShape(head, request, new TokenNames(tokenizer)),
+                choices,
+                tokens.size(),
+                RequestEdge.requestId(routing));
+    }
+
+    static ChatTemplate template(Tokenizer tokenizer) {
+        return tokenizer
+                .chatTemplate()
+                .orElseThrow(() -> ApiError.badField(
+                                "messages",
+                                "messages cannot be read: the model has no chat template. Use /v1/completions.")
+                        .exception());
+    }
+
+    private Choice choice(int index, ChatRequest request, ServedModel model, List<Integer> tokens, long seed) {
+        GenerationFields fields = request.fields();
+        int contextTokens = model.contextTokens();
+        GenerationRequest generation = new GenerationRequest(
+                tokens,
+                fields.newTokens(tokens.size(), contextTokens, settings.defaultMaxTokens(), contextTokens),
+                fields.sampling(model.defaults(), settings, seed),
+                fields.endTokens(),
+                request.alternatives(),
+                GenerationFields.optional(fields.promptLogprobs()));
+        return new Choice(index, generation, Optional.empty(), fields.stops(), fields.shownTokens());
+    }
+}

@@ -1,0 +1,17 @@
+package io.weft.api.openai;
+
+import io.weft.engine.GenerationRequest;
+import io.weft.text.Tokenizer.SpecialTokens;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * One of the completions that a request asks for.
+ *
+ * @param index in the response
+ * @param request for the engine
+ * @param echo the prompt's text if it is to be repeated
+ * @param stops strings that end it
+ * @param shown whether special tokens are shown in its text
+ */
+record Choice(int index, GenerationRequest request, Optional<String> echo, List<String> stops, SpecialTokens shown) {}

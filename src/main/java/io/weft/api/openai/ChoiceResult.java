@@ -1,0 +1,70 @@
+package io.weft.api.openai;
+
+import io.weft.engine.CachedTokens;
+import io.weft.engine.GenerationEvent.TokenScore;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** Collects what a choice comes to. */
+final class ChoiceResult {
+    private final Choice choice;
+    private final StringBuilder text = new StringBuilder();
+    private final List<Integer> tokens = new ArrayList<>();
+    private final List<TokenScore> scores = new ArrayList<>();
+    private List<TokenScore> promptScores = List.of();
+    private Delta.@Nullable Reason reason;
+    private CachedTokens cached = CachedTokens.NONE;
+
+    ChoiceResult(Choice choice) {
+        this.choice = choice;
+    }
+
+    void add(Delta delta) {
+        switch (delta) {
+            case Delta.PromptScored scored -> promptScores = scored.scores();
+            case Delta.Token token -> {
+                text.append(token.text());
+                tokens.add(token.token());
+                token.score().ifPresent(scores::add);
+            }
+            case Delta.End end -> {
+                text.append(end.text());
+                reason = end.reason();
+                cached = end.cached();
+            }
+            case Delta.Closed closed -> {}
+        }
+    }
+
+    Choice choice() {
+        return choice;
+    }
+
+    String text() {
+        return text.toString();
+    }
+
+    List<Integer> tokens() {
+        return tokens;
+    }
+
+    List<TokenScore> scores() {
+        return scores;
+    }
+
+    List<TokenScore> promptScores() {
+        return promptScores;
+    }
+
+    CachedTokens cached() {
+        return cached;
+    }
+
+    String finishReason() {
+        if (reason == null) {
+            throw new IllegalStateException("choice " + choice.index() + " has no end");
+        }
+        return reason.label();
+    }
+}

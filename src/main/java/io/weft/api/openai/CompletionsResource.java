@@ -1,0 +1,120 @@
+package io.weft.api.openai;
+
+import io.smallrye.common.annotation.Blocking;
+import io.vertx.ext.web.RoutingContext;
+import io.weft.api.http.ApiError;
+import io.weft.api.http.ApiSettings;
+import io.weft.api.http.Guarded;
+import io.weft.api.http.ModelDirectory;
+import io.weft.api.http.RequestEdge;
+import io.weft.engine.GenerationRequest;
+import io.weft.engine.ServedModel;
+import io.weft.text.Tokenizer;
+import jakarta.validation.Valid;
+import jakarta.validation.constraints.NotNull;
+import jakarta.ws.rs.Consumes;
+import jakarta.ws.rs.POST;
+import jakarta.ws.rs.Path;
+import jakarta.ws.rs.core.MediaType;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
+import org.eclipse.microprofile.openapi.annotations.Operation;
+import org.eclipse.microprofile.openapi.annotations.media.Content;
+import org.eclipse.microprofile.openapi.annotations.media.Schema;
+import org.eclipse.microprofile.openapi.annotations.responses.APIResponse;
+import org.jboss.resteasy.reactive.RestMulti;
+
+/** {@code POST /v1/completions}. */
+@Path("/v1/completions")
+@Guarded
+class CompletionsResource {
+    private static final int DEFAULT_MAX_TOKENS = 16;
+
+    private final ModelDirectory models;
+    private final Generator generator;
+    private final Responder responder;
+    private final Tokenizer tokenizer;
+    private final ApiSettings settings;
+
+    CompletionsResource(
+            ModelDirectory models,
+            Generator generator,
+            Responder responder,
+            Tokenizer tokenizer,
+            ApiSettings settings) {
+        this.models = models;
+        this.generator = generator;
+        this.responder = responder;
+        this.tokenizer = tokenizer;
+        this.settings = settings;
+    }
+
+    @POST
+    @Blocking
+    @Operation(summary = "Complete a prompt")
+    @APIResponse(
+            responseCode = "200",
+            description = "The answer, or its chunks as server-sent events if stream is true",
+            content = {
+                @Content(
+                        mediaType = MediaType.APPLICATION_JSON,
+                        schema = @Schema(implementation = CompletionResponse.class)),
+                @Content(
+                        mediaType = MediaType.SERVER_SENT_EVENTS,
+                        schema = @Schema(implementation = CompletionResponse.class))
+            })
+    @Consumes(MediaType.APPLICATION_JSON)
+    public RestMulti<byte[]> complete(@NotNull @Valid CompletionRequest request, RoutingContext routing) {
+        request.check();
+        ServedModel model = models.model(request.fields().model());
+        generator.requireChoices(request.prompt().count(), request.fields());
+        List<Choice> choices = new ArrayList<>();
+        long seed = request.fields().firstSeed(settings);
+        int promptTokens = 0;
+        for (int prompt = 0; prompt < request.prompt().count(); prompt++) {
+            String name = request.prompt().name(prompt);
+            Generator.requireRoom(name, request.prompt().leastTokens(prompt, tokenizer), model);
+            List<Integer> tokens = request.prompt().tokens(prompt, tokenizer, request.addedTokens());
+            if (tokens.isEmpty()) {
+                throw ApiError.badField(name, name + " has no tokens, must have at least 1.")
+                        .exception();
+            }
+            promptTokens += tokens.size();
+            Optional<String> echo = request.echoes()
+                    ? Optional.of(request.prompt()
+                            .text(prompt, tokenizer, request.fields().shownTokens()))
+                    : Optional.empty();
+            for (int i = 0; i < request.fields().choicesPerPrompt(); i++) {
+                choices.add(choice(choices.size(), request, model, tokens, echo, seed + i));
+            }
+        }
+        ResponseShape.Head head = Responder.head("cmpl-", model);
+        return responder.answer(
+                request.fields(),
+                new CompletionShape(head, request, new TokenNames(tokenizer)),
+                choices,
+                promptTokens,
+                RequestEdge.requestId(routing));
+    }
+
+    private Choice choice(
+            int index,
+            CompletionRequest request,
+            ServedModel model,
+            List<Integer> tokens,
+            Optional<String> echo,
+            long seed) {
+        GenerationFields fields = request.fields();
+        OptionalInt set = settings.defaultMaxTokens();
+        GenerationRequest generation = new GenerationRequest(
+                tokens,
+                fields.newTokens(tokens.size(), model.contextTokens(), set, DEFAULT_MAX_TOKENS),
+                fields.sampling(model.defaults(), settings, seed),
+                fields.endTokens(),
+                request.alternatives(),
+                request.promptAlternatives());
+        return new Choice(index, generation, echo, fields.stops(), fields.shownTokens());
+    }
+}

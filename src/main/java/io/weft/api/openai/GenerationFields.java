@@ -1,0 +1,192 @@
+package io.weft.api.openai;
+
+import com.fasterxml.jackson.annotation.JsonFormat;
+import com.fasterxml.jackson.databind.PropertyNamingStrategies.SnakeCaseStrategy;
+import com.fasterxml.jackson.databind.annotation.JsonNaming;
+import io.weft.api.http.ApiError;
+import io.weft.api.http.ApiSettings;
+import io.weft.engine.GenerationRequest;
+import io.weft.engine.GenerationRequest.EndTokens;
+import io.weft.engine.RequestRejectedException;
+import io.weft.engine.RequestRejectedException.Reason;
+import io.weft.engine.SamplingParameters;
+import io.weft.engine.ServedModel;
+import io.weft.text.Tokenizer.SpecialTokens;
+import jakarta.validation.constraints.DecimalMax;
+import jakarta.validation.constraints.DecimalMin;
+import jakarta.validation.constraints.Max;
+import jakarta.validation.constraints.Min;
+import jakarta.validation.constraints.NotEmpty;
+import jakarta.validation.constraints.NotNull;
+import jakarta.validation.constraints.Size;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
+import java.util.concurrent.ThreadLocalRandom;
+import org.jspecify.annotations.Nullable;
+
+/** What completions and chats have in common. Null means default. */
+@JsonNaming(SnakeCaseStrategy.class)
+record GenerationFields(
+        @Nullable String model,
+        @Nullable @Min(0) Long maxTokens,
+        @Nullable @Min(0) Long maxCompletionTokens,
+        @Nullable @DecimalMin("0") @DecimalMax("2") Double temperature,
+
+        @Nullable @DecimalMin(value = "0", inclusive = false) @DecimalMax("1")
+        Double topP,
+
+        @Nullable @Min(-1) Integer topK,
+        @Nullable @DecimalMin("0") @DecimalMax("1") Double minP,
+        @Nullable @DecimalMin("-2") @DecimalMax("2") Double presencePenalty,
+        @Nullable @DecimalMin("-2") @DecimalMax("2") Double frequencyPenalty,
+
+        @Nullable @DecimalMin(value = "0", inclusive = false) @DecimalMax("100")
+        Double repetitionPenalty,
+
+        @Nullable @Size(max = SamplingParameters.LOGIT_BIASES_MOST)
+        Map<@Min(0) Integer, @NotNull @DecimalMin("-100") @DecimalMax("100") Double> logitBias,
+
+        @Nullable Long seed,
+
+        @Nullable @Size(max = 4) @JsonFormat(with = JsonFormat.Feature.ACCEPT_SINGLE_VALUE_AS_ARRAY)
+        List<@NotEmpty String> stop,
+
+        @Nullable @Min(1) Integer n,
+        @Nullable Boolean stream,
+        @Nullable StreamOptions streamOptions,
+        @Nullable Boolean ignoreEos,
+        @Nullable Boolean skipSpecialTokens,
+        @Nullable Boolean returnTokenIds,
+
+        @Nullable @Min(0) @Max(GenerationRequest.MAX_LOGPROBS)
+        Integer promptLogprobs,
+
+        @Nullable WeftOptions weft) {
+
+    /** What other servers do not have. */
+    record WeftOptions(@Nullable Boolean explain) {}
+
+    /** What a stream tells besides text. */
+    @JsonNaming(SnakeCaseStrategy.class)
+    record StreamOptions(
+            @Nullable Boolean includeUsage, @Nullable Boolean continuousUsageStats) {}
+
+    /** Where a stream tells the tokens that were used. */
+    enum UsageReports {
+        NONE,
+        AT_END,
+        ON_EVERY_CHUNK
+    }
+
+    /** Checks what concerns two fields at once. */
+    void check() {
+        if (streamOptions != null && !streams()) {
+            throw ApiError.badField("stream_options", "stream_options is given, but stream is not true.")
+                    .exception();
+        }
+        if (promptLogprobs != null && streams()) {
+            throw ApiError.badField(
+                            "prompt_logprobs",
+                            "prompt_logprobs is " + promptLogprobs + ", must be left out when stream is true.")
+                    .exception();
+        }
+    }
+
+    /** Whether usage tells where tokens were cached. */
+    boolean explains() {
+        return weft != null && Boolean.TRUE.equals(weft.explain());
+    }
+
+    boolean streams() {
+        return Boolean.TRUE.equals(stream);
+    }
+
+    UsageReports usageReports() {
+        if (streamOptions == null || !Boolean.TRUE.equals(streamOptions.includeUsage())) {
+            return UsageReports.NONE;
+        }
+        return Boolean.TRUE.equals(streamOptions.continuousUsageStats())
+                ? UsageReports.ON_EVERY_CHUNK
+                : UsageReports.AT_END;
+    }
+
+    int choicesPerPrompt() {
+        return n == null ? 1 : n;
+    }
+
+    List<String> stops() {
+        return stop == null ? List.of() : stop;
+    }
+
+    SpecialTokens shownTokens() {
+        return Boolean.FALSE.equals(skipSpecialTokens) ? SpecialTokens.WITH : SpecialTokens.WITHOUT;
+    }
+
+    EndTokens endTokens() {
+        return Boolean.TRUE.equals(ignoreEos) ? EndTokens.IGNORE : EndTokens.STOP;
+    }
+
+    boolean returnsTokenIds() {
+        return Boolean.TRUE.equals(returnTokenIds);
+    }
+
+    /** The limit of completion tokens that was asked for. */
+    OptionalLong askedTokens() {
+        if (maxCompletionTokens != null) {
+            return OptionalLong.of(maxCompletionTokens);
+        }
+        return maxTokens == null ? OptionalLong.empty() : OptionalLong.of(maxTokens);
+    }
+
+    /**
+     * The limit of completion tokens: what was asked for, else what is set, else {@code fallback}; the last two never
+     * beyond the context.
+     *
+     * @throws RequestRejectedException for more than the engine can be asked for; it refuses by itself what is beyond
+     *     the context
+     */
+    int newTokens(int promptTokens, int contextTokens, OptionalInt set, int fallback) {
+        OptionalLong asked = askedTokens();
+        if (asked.isEmpty()) {
+            return Math.max(1, Math.min(set.orElse(fallback), contextTokens - promptTokens));
+        }
+        if (asked.getAsLong() > Integer.MAX_VALUE) {
+            throw new RequestRejectedException(
+                    new Reason.ContextTooLong(promptTokens, asked.getAsLong(), contextTokens));
+        }
+        return (int) asked.getAsLong();
+    }
+
+    /** A seed for the first choice; those that follow count up. */
+    long firstSeed(ApiSettings settings) {
+        if (seed != null) {
+            return seed;
+        }
+        return settings.defaultSeed()
+                .orElseGet(() -> ThreadLocalRandom.current().nextLong());
+    }
+
+    SamplingParameters sampling(ServedModel.SamplingDefaults defaults, ApiSettings settings, long choiceSeed) {
+        return new SamplingParameters(
+                or(temperature, settings.defaultTemperature().orElse(defaults.temperature())),
+                or(topP, defaults.topP()),
+                Math.max(0, topK == null ? defaults.topK() : topK),
+                or(minP, 0),
+                or(presencePenalty, 0),
+                or(frequencyPenalty, 0),
+                or(repetitionPenalty, 1),
+                Optional.ofNullable(logitBias).orElse(Map.of()),
+                choiceSeed);
+    }
+
+    private static double or(@Nullable Double value, double fallback) {
+        return value == null ? fallback : value;
+    }
+
+    static OptionalInt optional(@Nullable Integer value) {
+        return value == null ? OptionalInt.empty() : OptionalInt.of(value);
+    }
+}

@@ -1,0 +1,161 @@
+package io.weft.api.openai;
+
+import io.smallrye.mutiny.Multi;
+import io.smallrye.mutiny.infrastructure.Infrastructure;
+import io.weft.api.http.ApiError;
+import io.weft.api.http.ApiSettings;
+import io.weft.engine.CachedTokens;
+import io.weft.engine.Engine;
+import io.weft.engine.EngineStatus;
+import io.weft.engine.GenerationEvent;
+import io.weft.engine.GenerationRequest.EndTokens;
+import io.weft.engine.ServedModel;
+import io.weft.text.TextAssembler;
+import io.weft.text.Tokenizer;
+import jakarta.inject.Singleton;
+import java.util.List;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/** Runs choices on the engine and turns their tokens into text, on worker threads. */
+@Singleton
+class Generator {
+    private final Engine engine;
+    private final Tokenizer tokenizer;
+    private final ApiSettings settings;
+    private final ApiMetrics metrics;
+
+    Generator(Engine engine, Tokenizer tokenizer, ApiSettings settings, ApiMetrics metrics) {
+        this.engine = engine;
+        this.tokenizer = tokenizer;
+        this.settings = settings;
+        this.metrics = metrics;
+    }
+
+    /** Checks that a request does not ask for too many choices, or for more than can ever run and wait. */
+    void requireChoices(int prompts, GenerationFields fields) {
+        long choices = (long) prompts * fields.choicesPerPrompt();
+        String asked = "n is %d for each of the prompts, %d: that makes %d choices, there may be %%s at most."
+                .formatted(fields.choicesPerPrompt(), prompts, choices);
+        if (choices > settings.maxChoices()) {
+            throw ApiError.badField("n", asked.formatted(settings.maxChoices())).exception();
+        }
+        if (engine.status() instanceof EngineStatus.Serving serving
+                && choices > (long) serving.seats() + serving.queueLimit()) {
+            throw ApiError.badField(
+                            "n",
+                            asked.formatted("%d that run (weft.max-sequences) and %d that wait (weft.queue-limit)"
+                                    .formatted(serving.seats(), serving.queueLimit())))
+                    .exception();
+        }
+    }
+
+    /**
+     * Checks that a prompt may fit the context, before it is made into tokens: of the largest bodies that takes longer
+     * than all else.
+     *
+     * @param name of the prompt
+     * @param leastTokens that it has
+     */
+    static void requireRoom(String name, int leastTokens, ServedModel model) {
+        if (leastTokens > model.contextTokens()) {
+            throw ApiError.promptTooLong(name, leastTokens, model.contextTokens())
+                    .exception();
+        }
+    }
+
+    /** What all choices come to, as it comes. Cancelling it cancels all of them. */
+    Multi<Delta> generate(List<Choice> choices) {
+        List<Multi<Delta>> streams = choices.stream().map(this::generate).toList();
+        return streams.size() == 1
+                ? streams.getFirst()
+                : Multi.createBy().merging().withConcurrency(streams.size()).streams(streams);
+    }
+
+    private Multi<Delta> generate(Choice choice) {
+        return Multi.createFrom().deferred(() -> {
+            Run run = new Run(choice);
+            // Events leave on the engine's thread, which has better to do than text.
+            return engine.generate(choice.request())
+                    .emitOn(Infrastructure.getDefaultExecutor())
+                    .onFailure()
+                    .invoke(run.meter::failed)
+                    .onCancellation()
+                    .invoke(run.meter::cancelled)
+                    .onItem()
+                    .transformToIterable(run::deltas)
+                    .select()
+                    .first(delta -> !(delta instanceof Delta.Closed));
+        });
+    }
+
+    /** A choice that is being generated. One thread at a time. */
+    private final class Run {
+        private final Choice choice;
+        private final TextAssembler assembler;
+        private final Set<Integer> endTokens;
+        private final ApiMetrics.Meter meter;
+        private CachedTokens.@Nullable Homes homes;
+        private int generatedTokens;
+
+        Run(Choice choice) {
+            this.choice = choice;
+            this.assembler = new TextAssembler(tokenizer, choice.stops(), choice.shown());
+            this.endTokens = choice.request().endTokens() == EndTokens.IGNORE
+                    ? Set.of()
+                    : engine.model().endTokens();
+            this.meter = metrics.submitted(choice.request().promptTokens().size());
+        }
+
+        private List<Delta> deltas(GenerationEvent event) {
+            return switch (event) {
+                case GenerationEvent.Admitted admitted -> {
+                    meter.admitted(admitted.queued());
+                    homes = admitted.homes();
+                    yield List.of();
+                }
+                case GenerationEvent.PromptScored scored -> List.of(new Delta.PromptScored(choice, scored.scores()));
+                case GenerationEvent.Generated generated -> token(generated);
+                case GenerationEvent.Finished finished ->
+                    end(
+                            assembler.finish(),
+                            switch (finished.reason()) {
+                                case STOP -> Delta.Reason.STOP;
+                                case LENGTH -> Delta.Reason.LENGTH;
+                            });
+            };
+        }
+
+        private List<Delta> token(GenerationEvent.Generated generated) {
+            meter.token();
+            generatedTokens++;
+            if (endTokens.contains(generated.token())) {
+                return List.of(new Delta.Token(choice, "", generated.token(), generated.score()));
+            }
+            return switch (assembler.add(generated.token())) {
+                case TextAssembler.Progress.Open(String text) ->
+                    List.of(new Delta.Token(choice, text, generated.token(), generated.score()));
+                case TextAssembler.Progress.Stopped(String text, String stop) -> stopped(generated, text);
+            };
+        }
+
+        /** The last token that was generated is not cached: no step has run it. */
+        private CachedTokens cached() {
+            int tokens = choice.request().promptTokens().size() + Math.max(0, generatedTokens - 1);
+            return homes == null ? CachedTokens.NONE : homes.at(tokens);
+        }
+
+        private List<Delta> stopped(GenerationEvent.Generated generated, String text) {
+            meter.finished(Delta.Reason.STOP);
+            return List.of(
+                    new Delta.Token(choice, text, generated.token(), generated.score()),
+                    new Delta.End(choice, "", Delta.Reason.STOP, cached()),
+                    new Delta.Closed(choice));
+        }
+
+        private List<Delta> end(String text, Delta.Reason reason) {
+            meter.finished(reason);
+            return List.of(new Delta.End(choice, text, reason, cached()));
+        }
+    }
+}

@@ -1,0 +1,155 @@
+package io.weft.api.openai;
+
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.databind.DeserializationContext;
+import com.fasterxml.jackson.databind.annotation.JsonDeserialize;
+import com.fasterxml.jackson.databind.deser.std.StdDeserializer;
+import io.weft.api.http.FieldMismatchException;
+import io.weft.text.Tokenizer;
+import io.weft.text.Tokenizer.SpecialTokens;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.IntStream;
+import org.eclipse.microprofile.openapi.annotations.media.Schema;
+
+/** Prompts of a request: one or several, as texts or as token ids. */
+@JsonDeserialize(using = PromptInput.Reader.class)
+@Schema(
+        description = "A text, several texts, a list of token ids, or several such lists",
+        oneOf = {String.class, String[].class, int[].class, int[][].class})
+sealed interface PromptInput {
+    /** How many. */
+    int count();
+
+    /** Tokens of a prompt. */
+    List<Integer> tokens(int prompt, Tokenizer tokenizer, SpecialTokens added);
+
+    /** Tokens that a prompt has at least, told without tokenising it; 0 for one that is tokens already. */
+    int leastTokens(int prompt, Tokenizer tokenizer);
+
+    /** Text of a prompt. */
+    String text(int prompt, Tokenizer tokenizer, SpecialTokens shown);
+
+    /** Prompts that are yet to be tokenised. */
+    record Texts(List<String> texts) implements PromptInput {
+        @Override
+        public int count() {
+            return texts.size();
+        }
+
+        @Override
+        public List<Integer> tokens(int prompt, Tokenizer tokenizer, SpecialTokens added) {
+            return tokenizer.encode(texts.get(prompt), added);
+        }
+
+        @Override
+        public int leastTokens(int prompt, Tokenizer tokenizer) {
+            return tokenizer.leastTokens(texts.get(prompt));
+        }
+
+        @Override
+        public String text(int prompt, Tokenizer tokenizer, SpecialTokens shown) {
+            return texts.get(prompt);
+        }
+    }
+
+    /** Prompts that are tokens already. */
+    record Tokens(List<List<Integer>> prompts) implements PromptInput {
+        @Override
+        public int count() {
+            return prompts.size();
+        }
+
+        @Override
+        public List<Integer> tokens(int prompt, Tokenizer tokenizer, SpecialTokens added) {
+            return prompts.get(prompt);
+        }
+
+        @Override
+        public int leastTokens(int prompt, Tokenizer tokenizer) {
+            return 0;
+        }
+
+        @Override
+        public String text(int prompt, Tokenizer tokenizer, SpecialTokens shown) {
+            return tokenizer.decode(prompts.get(prompt), shown);
+        }
+    }
+
+    /** The name of a prompt in a message. */
+    default String name(int prompt) {
+        return count() == 1 ? "prompt" : "prompt[" + prompt + "]";
+    }
+
+    /** Reads a string, a list of strings, a list of token ids or a list of such lists. */
+    final class Reader extends StdDeserializer<PromptInput> {
+        private static final long serialVersionUID = 1L;
+        private static final String FORMS = "a string, a list of strings, a list of token ids or a list of such lists";
+
+        Reader() {
+            super(PromptInput.class);
+        }
+
+        @Override
+        public PromptInput deserialize(JsonParser json, DeserializationContext context) throws IOException {
+            return switch (json.currentToken()) {
+                case VALUE_STRING -> new Texts(List.of(json.getText()));
+                case START_ARRAY -> list(json);
+                case null, default -> throw wrong(json, "prompt must be " + FORMS + ".");
+            };
+        }
+
+        private static PromptInput list(JsonParser json) throws IOException {
+            return switch (json.nextToken()) {
+                case END_ARRAY -> throw wrong(json, "prompt is an empty list, must have at least 1 element.");
+                case VALUE_STRING -> new Texts(texts(json));
+                case VALUE_NUMBER_INT -> new Tokens(List.of(tokens(json, "prompt")));
+                case START_ARRAY -> new Tokens(tokenLists(json));
+                case null, default -> throw wrong(json, "prompt[0] is of a wrong type: prompt must be " + FORMS + ".");
+            };
+        }
+
+        private static List<String> texts(JsonParser json) throws IOException {
+            List<String> texts = new ArrayList<>();
+            for (JsonToken token = json.currentToken(); token != JsonToken.END_ARRAY; token = json.nextToken()) {
+                if (token != JsonToken.VALUE_STRING) {
+                    throw wrong(json, "prompt[" + texts.size() + "] must be a string, as prompt[0] is.");
+                }
+                texts.add(json.getText());
+            }
+            return texts;
+        }
+
+        private static List<List<Integer>> tokenLists(JsonParser json) throws IOException {
+            List<List<Integer>> lists = new ArrayList<>();
+            for (JsonToken token = json.currentToken(); token != JsonToken.END_ARRAY; token = json.nextToken()) {
+                String name = "prompt[" + lists.size() + "]";
+                if (token != JsonToken.START_ARRAY) {
+                    throw wrong(json, name + " must be a list of token ids, as prompt[0] is.");
+                }
+                json.nextToken();
+                lists.add(tokens(json, name));
+            }
+            return lists;
+        }
+
+        private static List<Integer> tokens(JsonParser json, String name) throws IOException {
+            IntStream.Builder tokens = IntStream.builder();
+            int count = 0;
+            for (JsonToken token = json.currentToken(); token != JsonToken.END_ARRAY; token = json.nextToken()) {
+                if (token != JsonToken.VALUE_NUMBER_INT || json.getNumberType() != JsonParser.NumberType.INT) {
+                    throw wrong(json, name + "[" + count + "] must be a token id, a whole number.");
+                }
+                tokens.add(json.getIntValue());
+                count++;
+            }
+            return tokens.build().boxed().toList();
+        }
+
+        private static FieldMismatchException wrong(JsonParser json, String message) {
+            return new FieldMismatchException(json, message);
+        }
+    }
+}

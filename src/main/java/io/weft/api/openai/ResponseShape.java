@@ -1,0 +1,26 @@
+package io.weft.api.openai;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** Makes JSON objects of what choices come to, for one response. One thread at a time. */
+interface ResponseShape {
+    /** Chunks of a stream, perhaps none; {@code usage} is left out if null. */
+    List<?> chunks(Delta delta, @Nullable JsonNode usage);
+
+    /** The last chunk of a stream, without choices. */
+    Object usageChunk(JsonNode usage);
+
+    /** The whole answer. */
+    Object whole(List<ChoiceResult> results, JsonNode usage);
+
+    /**
+     * What all chunks of a response begin with.
+     *
+     * @param id of the response
+     * @param created seconds since 1970
+     * @param model name of the model
+     */
+    record Head(String id, long created, String model) {}
+}

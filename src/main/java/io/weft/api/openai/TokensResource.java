@@ -1,0 +1,129 @@
+package io.weft.api.openai;
+
+import com.fasterxml.jackson.annotation.JsonInclude;
+import com.fasterxml.jackson.databind.PropertyNamingStrategies.SnakeCaseStrategy;
+import com.fasterxml.jackson.databind.annotation.JsonNaming;
+import io.smallrye.common.annotation.Blocking;
+import io.weft.api.http.ApiError;
+import io.weft.api.http.Guarded;
+import io.weft.api.http.ModelDirectory;
+import io.weft.engine.ServedModel;
+import io.weft.text.PromptPart;
+import io.weft.text.Tokenizer;
+import io.weft.text.Tokenizer.SpecialTokens;
+import jakarta.validation.Valid;
+import jakarta.validation.constraints.NotNull;
+import jakarta.ws.rs.Consumes;
+import jakarta.ws.rs.POST;
+import jakarta.ws.rs.Path;
+import jakarta.ws.rs.Produces;
+import jakarta.ws.rs.core.MediaType;
+import java.util.List;
+import java.util.Map;
+import org.eclipse.microprofile.openapi.annotations.Operation;
+import org.jspecify.annotations.Nullable;
+
+/** {@code POST /tokenize} and {@code POST /detokenize}: text to tokens and back. */
+@Path("/")
+@Produces(MediaType.APPLICATION_JSON)
+@Consumes(MediaType.APPLICATION_JSON)
+@Guarded
+class TokensResource {
+    /** Who counts tokens may have more than fit the context; the largest bodies take longer than all else. */
+    private static final int CONTEXTS_MOST = 4;
+
+    private final ModelDirectory models;
+    private final Tokenizer tokenizer;
+
+    TokensResource(ModelDirectory models, Tokenizer tokenizer) {
+        this.models = models;
+        this.tokenizer = tokenizer;
+    }
+
+    /** A text, or a chat. */
+    @JsonNaming(SnakeCaseStrategy.class)
+    record TokenizeRequest(
+            @Nullable String model,
+            @Nullable String prompt,
+            @Nullable List<@NotNull @Valid ChatMessage> messages,
+            @Nullable Map<String, Object> chatTemplateKwargs,
+            @Nullable Boolean addSpecialTokens,
+            @Nullable Boolean returnTokenStrs) {}
+
+    /** Tokens of a text. */
+    @JsonNaming(SnakeCaseStrategy.class)
+    record Tokens(
+            int count,
+            int maxModelLen,
+            List<Integer> tokens,
+
+            @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable
+            List<String> tokenStrs) {}
+
+    /** Tokens. */
+    record DetokenizeRequest(
+            @Nullable String model, @NotNull List<@NotNull Integer> tokens) {}
+
+    /** Text of some tokens. */
+    record Text(String prompt) {}
+
+    @POST
+    @Operation(summary = "Turn a text or a chat into tokens")
+    @Path("/tokenize")
+    @Blocking
+    public Tokens tokenize(@NotNull @Valid TokenizeRequest request) {
+        ServedModel model = models.model(request.model());
+        List<Integer> tokens = tokens(request, CONTEXTS_MOST * (long) model.contextTokens());
+        List<String> pieces = Boolean.TRUE.equals(request.returnTokenStrs())
+                ? tokens.stream().map(tokenizer::piece).toList()
+                : null;
+        return new Tokens(tokens.size(), model.contextTokens(), tokens, pieces);
+    }
+
+    private List<Integer> tokens(TokenizeRequest request, long tokensMost) {
+        if ((request.prompt() == null) == (request.messages() == null)) {
+            throw ApiError.badField("prompt", "Either prompt or messages must be given.")
+                    .exception();
+        }
+        if (request.prompt() != null) {
+            SpecialTokens added =
+                    Boolean.FALSE.equals(request.addSpecialTokens()) ? SpecialTokens.WITHOUT : SpecialTokens.WITH;
+            requireAtMost(tokensMost, "prompt", tokenizer.leastTokens(request.prompt()));
+            return tokenizer.encode(request.prompt(), added);
+        }
+        Map<String, Object> variables = request.chatTemplateKwargs() == null ? Map.of() : request.chatTemplateKwargs();
+        List<PromptPart> chat =
+                ChatResource.template(tokenizer).render(ChatMessage.conversation(request.messages()), variables);
+        requireAtMost(tokensMost, "messages", tokenizer.leastTokens(chat));
+        return tokenizer.encode(chat);
+    }
+
+    private static void requireAtMost(long tokensMost, String field, int leastTokens) {
+        if (leastTokens > tokensMost) {
+            throw ApiError.badField(
+                            field,
+                            "%s has at least %d tokens, must have at most %d: %d times the model's context."
+                                    .formatted(field, leastTokens, tokensMost, CONTEXTS_MOST))
+                    .exception();
+        }
+    }
+
+    @POST
+    @Operation(summary = "Turn tokens into text")
+    @Path("/detokenize")
+    @Blocking
+    public Text detokenize(@NotNull @Valid DetokenizeRequest request) {
+        ServedModel model = models.model(request.model());
+        for (int i = 0; i < request.tokens().size(); i++) {
+            int token = request.tokens().get(i);
+            if (token < 0 || token >= model.vocabularySize()) {
+                String name = "tokens[" + i + "]";
+                throw ApiError.badField(
+                                name,
+                                "%s is %d, must be from 0 to %d.".formatted(name, token, model.vocabularySize() - 1))
+                        .exception();
+            }
+        }
+        return new Text(tokenizer.decode(request.tokens(), SpecialTokens.WITH));
+    }
+}

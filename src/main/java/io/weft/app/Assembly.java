@@ -1,0 +1,477 @@
+package io.weft.app;
+
+import io.weft.cache.KvCache;
+import io.weft.device.Device;
+import io.weft.device.Device.Allocation.Memory;
+import io.weft.device.DeviceBuffer;
+import io.weft.device.ElementType;
+import io.weft.device.HostBuffer;
+import io.weft.engine.EngineRuntime;
+import io.weft.engine.Planning;
+import io.weft.engine.ServedModel;
+import io.weft.engine.ServedModel.SamplingDefaults;
+import io.weft.engine.StepObserver;
+import io.weft.model.CacheForm;
+import io.weft.model.CacheForm.Content;
+import io.weft.model.CacheGeometry;
+import io.weft.model.ModelDimensions;
+import io.weft.model.ModelFamily;
+import io.weft.model.ModelFiles;
+import io.weft.model.ModelFiles.GenerationConfig;
+import io.weft.model.ModelLoadException;
+import io.weft.model.ModelPreset;
+import io.weft.model.ModelSource;
+import io.weft.model.ModelTensors;
+import io.weft.model.ModelWeights;
+import io.weft.model.RandomWeights;
+import io.weft.observe.Observatory;
+import io.weft.pipeline.StepLimits;
+import io.weft.pipeline.StepPipeline;
+import io.weft.pipeline.Workspace;
+import io.weft.plan.machine.HardwareProfile;
+import io.weft.plan.placement.DecodeLoad;
+import io.weft.plan.placement.MovePlanner;
+import io.weft.plan.placement.PlacementPolicy;
+import io.weft.plan.placement.Placements;
+import io.weft.plan.prediction.AdaptivePlanner;
+import io.weft.plan.prediction.ChunkSizes;
+import io.weft.plan.prediction.CostModel;
+import io.weft.plan.prediction.Timeline;
+import io.weft.plan.step.HeadShape;
+import io.weft.plan.step.Planner;
+import io.weft.plan.step.Schedule;
+import io.weft.plan.step.SequenceShape;
+import io.weft.plan.step.StagingLayout;
+import io.weft.plan.step.StepPlan;
+import io.weft.plan.step.StepPlanner;
+import io.weft.plan.step.StepShape;
+import io.weft.plan.whatif.WhatIf;
+import io.weft.profile.HardwareProfiler;
+import io.weft.profile.ProfileStore.StoredProfile;
+import io.weft.profile.ProfilingMemory;
+import io.weft.text.Tokenizer;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.util.Collections;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Consumer;
+import java.util.function.Supplier;
+import java.util.function.UnaryOperator;
+import java.util.stream.IntStream;
+
+/** Device, model, cache and pipeline, put together as the settings say. */
+public final class Assembly implements AutoCloseable {
+    /** Memory for measuring: the largest copy, at which the link's rate has long stopped growing. */
+    private static final long PROFILING_BYTES_MAX = 64L << 20;
+
+    /**
+     * Cells of attention's grid: small ones on the CPU, whose caches are; on a GPU those that fill a block of threads.
+     */
+    private static final int CPU_CELL_TOKENS = 64;
+
+    private static final int GPU_CELL_TOKENS = 256;
+
+    /** Rows of one step whose logits are wanted, unless the batch has more sequences. */
+    private static final int LOGIT_ROWS = 64;
+
+    private final Settings settings;
+    private final ModelTensors tensors;
+    private final Device device;
+    private final KvCache cache;
+    private final StepPipeline pipeline;
+    private final Workspace workspace;
+    private final CostModel costs;
+    private final Supplier<UnaryOperator<HardwareProfile>> linkMeter;
+    private final String budget;
+    private final ServedModel served;
+
+    private Assembly(
+            Settings settings,
+            ModelTensors tensors,
+            Device device,
+            KvCache cache,
+            Workspace workspace,
+            StepPipeline pipeline,
+            CostModel costs,
+            Supplier<UnaryOperator<HardwareProfile>> linkMeter,
+            String budget) {
+        this.settings = settings;
+        this.tensors = tensors;
+        this.device = device;
+        this.cache = cache;
+        this.workspace = workspace;
+        this.pipeline = pipeline;
+        this.costs = costs;
+        this.linkMeter = linkMeter;
+        this.budget = budget;
+        this.served = served(settings, tensors, workspace.limits());
+    }
+
+    public static ModelFiles open(Settings settings) {
+        return open(settings.model());
+    }
+
+    /** Opens the files of a model. */
+    public static ModelFiles open(String model) {
+        return ModelFiles.open(ModelSource.parse(model), ModelFamily.all());
+    }
+
+    private static ModelTensors tensors(Settings settings) {
+        return switch (ModelSource.parse(settings.model())) {
+            case ModelSource.Random(ModelPreset preset) ->
+                new RandomWeights(preset, settings.contextTokens().orElse(1));
+            case ModelSource.Directory directory -> open(settings);
+            case ModelSource.Demo demo -> open(settings);
+        };
+    }
+
+    /**
+     * Opens the tokenizer of a model.
+     *
+     * @throws ModelLoadException if it has ids that the weights do not have, which would index past the embedding
+     * @throws io.weft.text.TokenizerException naming file and cause
+     */
+    public static Tokenizer tokenizer(ModelFiles files) {
+        Tokenizer tokenizer = Tokenizer.open(files.directory());
+        int vocabulary = files.architecture().dimensions().vocabularySize();
+        if (tokenizer.size() > vocabulary) {
+            int highest = tokenizer.size() - 1;
+            tokenizer.close();
+            throw new ModelLoadException(
+                    files.directory().resolve("tokenizer.json"),
+                    "has token ids up to %d, but the model's vocabulary has %d".formatted(highest, vocabulary));
+        }
+        return tokenizer;
+    }
+
+    /**
+     * Loads the model onto the device and takes memory for the cache.
+     *
+     * @param profiler finds out what the machine can do
+     * @param progress told what is being done, for people
+     */
+    public static Assembly load(Settings settings, HardwareProfiler profiler, Consumer<String> progress) {
+        progress.accept("opening model " + settings.model());
+        return load(settings, tensors(settings), profiler, progress);
+    }
+
+    /** The same for a model that is open; it is closed with what is returned, or if loading fails. */
+    public static Assembly load(
+            Settings settings, ModelTensors tensors, HardwareProfiler profiler, Consumer<String> progress) {
+        try {
+            Device device = Devices.open(settings, tensors.storedType());
+            try {
+                return load(settings, tensors, device, profiler, progress);
+            } catch (RuntimeException | Error e) {
+                device.close();
+                throw e;
+            }
+        } catch (RuntimeException | Error e) {
+            tensors.close();
+            throw e;
+        }
+    }
+
+    private static Assembly load(
+            Settings settings,
+            ModelTensors tensors,
+            Device device,
+            HardwareProfiler profiler,
+            Consumer<String> progress) {
+        ModelDimensions dimensions = tensors.architecture().dimensions();
+        int context = Math.min(settings.contextTokens().orElse(dimensions.maxPositions()), dimensions.maxPositions());
+        StepLimits limits = new StepLimits(
+                settings.maxSequences(),
+                settings.maxBatchTokens(),
+                Math.min(settings.maxBatchTokens(), Math.max(settings.maxSequences(), LOGIT_ROWS)),
+                context);
+        CacheGeometry geometry = new CacheGeometry(
+                dimensions, device.elementType().bytes(), settings.blockTokens(), cellTokens(settings, device));
+        ModelWeights weights = ModelWeights.load(
+                tensors, device, context, (layer, layers) -> progress.accept("layer " + layer + " of " + layers));
+        BudgetTable table = new BudgetTable(device);
+        table.part("weights");
+        Workspace workspace = Workspace.allocate(
+                device, tensors.architecture(), geometry, limits, stagingBytes(settings, device, geometry, limits));
+        HostBuffer copies = device.allocateHost(
+                "copies to measure", Math.min(PROFILING_BYTES_MAX, device.info().hostBudgetBytes() / 8));
+        table.part("workspace");
+        progress.accept("taking memory for the cache");
+        int openBlocks = limits.openBlocks(settings.blockTokens());
+        long usefulBlocks = settings.cacheTokens().isPresent()
+                ? Math.ceilDiv(settings.cacheTokens().getAsLong(), geometry.blockTokens())
+                : limits.sequences() * (long) geometry.blocks(context);
+        KvCache cache = new KvCache(
+                device,
+                geometry,
+                openBlocks,
+                Math.min(
+                        usefulBlocks * geometry.blockBytes(Content.KEY_VALUE),
+                        free(device, Memory.DEVICE) - openBlocks * geometry.openBlockBytes()),
+                Math.min(KvCache.hostBytes(geometry, usefulBlocks), free(device, Memory.HOST)));
+        table.part("cache");
+        progress.accept("measuring the hardware");
+        ProfilingMemory memory = new ProfilingMemory(profilingMemory(workspace, cache), copies);
+        HardwareProfile profile = profiler.profile(device, weights, geometry, memory, settings.profileDirectory());
+        StepPipeline pipeline = new StepPipeline(device, weights, cache, workspace);
+        return new Assembly(
+                settings,
+                tensors,
+                device,
+                cache,
+                workspace,
+                pipeline,
+                new CostModel(profile, geometry),
+                () -> profiler.linkMeter(device, weights, geometry, memory),
+                table.toString());
+    }
+
+    /**
+     * Memory that is not in use yet: more than a processor's cache holds, where kernels would be faster than in a step.
+     */
+    private static DeviceBuffer profilingMemory(Workspace workspace, KvCache cache) {
+        DeviceBuffer blocks = cache.deviceMemory();
+        long bytes = Math.min(PROFILING_BYTES_MAX, blocks.bytes());
+        return workspace.staging().bytes() < bytes ? blocks.slice(0, bytes) : workspace.staging();
+    }
+
+    private static int cellTokens(Settings settings, Device device) {
+        return settings.cellTokens()
+                .orElse(settings.blockTokens()
+                        * Math.ceilDiv(
+                                device.elementType() == ElementType.F32 ? CPU_CELL_TOKENS : GPU_CELL_TOKENS,
+                                settings.blockTokens()));
+    }
+
+    private static long stagingBytes(Settings settings, Device device, CacheGeometry geometry, StepLimits limits) {
+        return settings.stagingBytes()
+                .orElse(StagingLayout.usualBytes(
+                        geometry,
+                        limits.sequences(),
+                        limits.contextTokens(),
+                        device.info().deviceBudgetBytes()));
+    }
+
+    private static long free(Device device, Memory memory) {
+        long budget = switch (memory) {
+            case DEVICE -> device.info().deviceBudgetBytes();
+            case HOST -> device.info().hostBudgetBytes();
+        };
+        return budget - used(device, memory);
+    }
+
+    private static long used(Device device, Memory memory) {
+        return device.allocations().stream()
+                .filter(allocation -> allocation.memory() == memory)
+                .mapToLong(Device.Allocation::bytes)
+                .sum();
+    }
+
+    private static ServedModel served(Settings settings, ModelTensors tensors, StepLimits limits) {
+        GenerationConfig generation = tensors instanceof ModelFiles files ? files.generation() : GenerationConfig.NONE;
+        return new ServedModel(
+                servedName(settings),
+                Instant.now(),
+                limits.contextTokens(),
+                tensors.architecture().dimensions().vocabularySize(),
+                generation.endTokens(),
+                new SamplingDefaults(
+                        generation.temperature().orElse(1), generation.topP().orElse(1), (int)
+                                generation.topK().orElse(0)));
+    }
+
+    /** The model's name in the API. */
+    static String servedName(Settings settings) {
+        return settings.servedModelName().orElseGet(() -> switch (ModelSource.parse(settings.model())) {
+            case ModelSource.Demo demo -> "demo";
+            case ModelSource.Random(ModelPreset preset) -> preset.label();
+            case ModelSource.Directory(Path path) ->
+                path.toAbsolutePath().normalize().getFileName().toString();
+        });
+    }
+
+    /** What memory is used for: a table for people. */
+    public String budget() {
+        return budget;
+    }
+
+    /** Host memory that the device was given: pinned, where there is a real link. */
+    long pinnedBytes() {
+        return used(device, Memory.HOST);
+    }
+
+    public String deviceName() {
+        return device.info().name();
+    }
+
+    /** What the machine can do, as it was found at the start. */
+    public StoredProfile profile() {
+        return StoredProfile.of(device, cache.geometry(), costs.profile());
+    }
+
+    /** What stages cost, as it was found at the start. */
+    public CostModel costs() {
+        return costs;
+    }
+
+    /**
+     * What stages cost, as it was found at the start but for the link, which is measured each time. Nothing may be in
+     * the cache then: its memory is overwritten.
+     */
+    public Supplier<CostModel> costsWithLinkNow() {
+        UnaryOperator<HardwareProfile> meter = linkMeter.get();
+        return () -> new CostModel(meter.apply(costs.profile()), cache.geometry());
+    }
+
+    /** What an engine runs on, under a schedule; closing it closes this. */
+    public EngineRuntime runtime(Settings.ScheduleChoice choice) {
+        return runtime(choice, costs, workspace.limits());
+    }
+
+    /**
+     * The same, planned for a smaller load than the memory would allow: as it is by a service that is set up for it.
+     *
+     * @param current what stages cost
+     * @param load within {@link #limits()}
+     */
+    public EngineRuntime runtime(Settings.ScheduleChoice choice, CostModel current, StepLimits load) {
+        Planning planning = planning(choice, current, load);
+        return runtime(() -> planning, StepObserver.NONE);
+    }
+
+    /** The largest step. */
+    public StepLimits limits() {
+        return workspace.limits();
+    }
+
+    /** The same, observed: where steps deviate from their prediction for long, it plans anew. */
+    public EngineRuntime runtime(Settings.ScheduleChoice choice, Observatory observatory) {
+        AtomicReference<Planning> planning = new AtomicReference<>(planning(choice, costs, workspace.limits()));
+        observatory.begin(
+                whatIf(choice),
+                profile ->
+                        planning.set(planning(choice, new CostModel(profile, cache.geometry()), workspace.limits())));
+        return runtime(planning::get, new StepObserver() {
+            @Override
+            public boolean timesNextStep() {
+                return observatory.timesNextStep();
+            }
+
+            @Override
+            public void stepped(StepPlan plan, long nanos, Optional<Timeline> measured) {
+                observatory.stepped(plan, nanos, measured);
+            }
+        });
+    }
+
+    private EngineRuntime runtime(Supplier<Planning> planning, StepObserver observer) {
+        return new EngineRuntime(served, cache, pipeline, planning, observer, this::close);
+    }
+
+    private Planning planning(Settings.ScheduleChoice choice, CostModel current, StepLimits load) {
+        Schedule schedule = choice.schedule().orElse(Schedule.CHUNKED);
+        int cellTokens = cache.geometry().cellTokens();
+        StepPlanner planner = planner(schedule, load, settings.chunkTokens().orElse(cellTokens));
+        if (settings.chunkTokens().isEmpty()) {
+            PlacementPolicy placement = placement(choice, placements(current, load, cellTokens));
+            planner = ChunkSizes.fastest(planner, current, typicalStep(placement, load));
+        }
+        Placements placements = placements(current, load, planner.chunkTokens());
+        Planner steps = settings.chunkTokens().isPresent() ? planner : new AdaptivePlanner(planner, current);
+        return choice.schedule().isEmpty()
+                ? new Planning(
+                        steps, placements::admission, Optional.of(new MovePlanner(current, planner.chunkTokens())))
+                : Planning.fixed(steps, placement(choice, placements));
+    }
+
+    /** Full batches of full contexts. */
+    private WhatIf whatIf(Settings.ScheduleChoice choice) {
+        StepLimits limits = workspace.limits();
+        return new WhatIf(
+                costs.profile(),
+                true,
+                cache.geometry(),
+                Math.min(limits.sequences(), WhatIf.BATCH_MOST),
+                Math.min(limits.contextTokens(), WhatIf.CONTEXT_MOST),
+                device.info().deviceBudgetBytes(),
+                device.info().hostBudgetBytes(),
+                workspace.staging().bytes(),
+                forms(choice));
+    }
+
+    /** Forms that full blocks may have. */
+    public static Set<CacheForm> forms(Settings.ScheduleChoice choice) {
+        return switch (choice) {
+            case AUTO -> EnumSet.allOf(CacheForm.class);
+            case RESIDENT -> EnumSet.of(CacheForm.DEVICE_KV);
+            case FULL_TRANSFER -> EnumSet.of(CacheForm.HOST_KV);
+            case KVPR, CHUNKED -> EnumSet.of(CacheForm.HOST_KV, CacheForm.HOST_ACT);
+        };
+    }
+
+    private StepPlanner planner(Schedule schedule, StepLimits load, int chunkTokens) {
+        long stagingBytes =
+                Math.min(workspace.staging().bytes(), stagingBytes(settings, device, cache.geometry(), load));
+        return new StepPlanner(cache.geometry(), schedule, stagingBytes, chunkTokens, StagingLayout.SLOTS_USUAL);
+    }
+
+    private static Placements placements(CostModel current, StepLimits load, int chunkTokens) {
+        return new Placements(current, new DecodeLoad(load.sequences(), load.contextTokens(), chunkTokens));
+    }
+
+    private static PlacementPolicy placement(Settings.ScheduleChoice choice, Placements placements) {
+        return choice.schedule().map(placements::policy).orElseGet(placements::automatic);
+    }
+
+    /** All sequences decode, with full contexts; nothing has found room on the device. */
+    private StepShape typicalStep(PlacementPolicy placement, StepLimits load) {
+        int blocks = Math.max(0, (load.contextTokens() - 1) / cache.geometry().blockTokens());
+        List<CacheForm> forms = IntStream.range(0, blocks)
+                .mapToObj(block -> placement.forms(block, load.contextTokens()).getLast())
+                .toList();
+        SequenceShape sequence = new SequenceShape(forms, 0, 1, List.of());
+        return new StepShape(Collections.nCopies(load.sequences(), sequence), HeadShape.tokens(load.sequences()));
+    }
+
+    @Override
+    public void close() {
+        device.close();
+        tensors.close();
+    }
+
+    /** Sums up what is allocated, part by part. */
+    private static final class BudgetTable {
+        private final Device device;
+        private final StringBuilder lines = new StringBuilder();
+        private long deviceBytes;
+        private long hostBytes;
+
+        BudgetTable(Device device) {
+            this.device = device;
+            lines.append("%-12s %14s %14s%n".formatted("memory", "device", "host"));
+            line("budget", device.info().deviceBudgetBytes(), device.info().hostBudgetBytes());
+        }
+
+        /** What was allocated since the part before. */
+        void part(String name) {
+            long deviceNow = used(device, Memory.DEVICE);
+            long hostNow = used(device, Memory.HOST);
+            line(name, deviceNow - deviceBytes, hostNow - hostBytes);
+            deviceBytes = deviceNow;
+            hostBytes = hostNow;
+        }
+
+        private void line(String name, long device, long host) {
+            lines.append("%-12s %11.1f MB %11.1f MB%n".formatted(name, device / 1e6, host / 1e6));
+        }
+
+        @Override
+        public String toString() {
+            return lines.toString();
+        }
+    }
+}

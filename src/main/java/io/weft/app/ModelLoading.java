@@ -1,0 +1,89 @@
+package io.weft.app;
+
+import io.weft.model.ModelFiles;
+import io.weft.profile.HardwareProfiler;
+import io.weft.text.Tokenizer;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A model that is being loaded on a thread of its own: that takes as long as starting the server, and needs nothing of
+ * it. Only measuring the hardware waits until the server has started, for kernels are slow beside it.
+ */
+public final class ModelLoading {
+    /** What the command line has begun, before there is a container that could hold it. */
+    private static volatile @Nullable ModelLoading begun;
+
+    private final CompletableFuture<Void> serverStarted = new CompletableFuture<>();
+    private final HardwareProfiler profiler = new HardwareProfiler(serverStarted::join);
+    private final CompletableFuture<Tokenizer> tokenizer = new CompletableFuture<>();
+    private final CompletableFuture<Assembly> assembly = new CompletableFuture<>();
+    private volatile Consumer<String> listener = what -> {};
+
+    private ModelLoading() {}
+
+    /**
+     * Begins; {@link #current} is this from now on.
+     *
+     * @param mistake told if model or tokenizer cannot be opened, which shows at once
+     */
+    public static ModelLoading begin(Settings settings, Consumer<RuntimeException> mistake) {
+        ModelLoading loading = new ModelLoading();
+        begun = loading;
+        Thread.ofPlatform().name("weft-load").daemon().start(() -> loading.run(settings, mistake));
+        return loading;
+    }
+
+    /** What has been begun; begins where there was no command line. */
+    static ModelLoading current(Settings settings) {
+        ModelLoading loading = begun;
+        return loading == null ? begin(settings, mistake -> {}) : loading;
+    }
+
+    private void run(Settings settings, Consumer<RuntimeException> mistake) {
+        ModelFiles files;
+        try {
+            files = Assembly.open(settings);
+            tokenizer.complete(Assembly.tokenizer(files));
+        } catch (RuntimeException | Error e) {
+            mistake.accept(e instanceof RuntimeException known ? known : new IllegalStateException(e));
+            tokenizer.completeExceptionally(e);
+            assembly.completeExceptionally(e);
+            return;
+        }
+        try {
+            assembly.complete(Assembly.load(settings, files, profiler, what -> listener.accept(what)));
+        } catch (RuntimeException | Error e) {
+            assembly.completeExceptionally(e);
+        }
+    }
+
+    /** From now on the hardware may be measured. */
+    void serverStarted() {
+        serverStarted.complete(null);
+    }
+
+    /** The model's tokenizer, which is there soon; fails as opening it did. */
+    Tokenizer tokenizer() {
+        return tokenizer.join();
+    }
+
+    /**
+     * Waits for the model.
+     *
+     * @param measured is given the profile that was measured
+     * @param progress told how far it is
+     */
+    Assembly await(HardwareProfiler measured, Consumer<String> progress) throws Exception {
+        listener = progress;
+        try {
+            Assembly loaded = assembly.get();
+            profiler.current().ifPresent(measured::replace);
+            return loaded;
+        } catch (ExecutionException e) {
+            throw e.getCause() instanceof Exception cause ? cause : e;
+        }
+    }
+}

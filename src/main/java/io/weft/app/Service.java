@@ -1,0 +1,159 @@
+package io.weft.app;
+
+import io.micrometer.core.instrument.MeterRegistry;
+import io.quarkus.runtime.Quarkus;
+import io.quarkus.runtime.ShutdownDelayInitiatedEvent;
+import io.quarkus.runtime.ShutdownEvent;
+import io.quarkus.runtime.StartupEvent;
+import io.weft.api.http.ApiSettings;
+import io.weft.cache.KvCache;
+import io.weft.engine.BatchingEngine;
+import io.weft.engine.Engine;
+import io.weft.engine.EngineFailedException;
+import io.weft.engine.EngineRuntime;
+import io.weft.observe.Observatory;
+import io.weft.profile.HardwareProfiler;
+import io.weft.text.Tokenizer;
+import jakarta.enterprise.context.ApplicationScoped;
+import jakarta.enterprise.event.Observes;
+import jakarta.enterprise.inject.Produces;
+import jakarta.inject.Singleton;
+import java.lang.management.ManagementFactory;
+import java.time.Duration;
+import java.util.Optional;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Consumer;
+import org.jboss.logging.Logger;
+import org.jspecify.annotations.Nullable;
+
+/** The parts of the running service, and their life: what the API is given. */
+@Singleton
+final class Service {
+    private static final Logger LOG = Logger.getLogger(Service.class);
+
+    private static final Duration PROGRESS_PAUSE = Duration.ofSeconds(3);
+    /** Of the time that the server waits for running requests, what they have; in the rest they get their answer. */
+    private static final double DRAIN_PART = 0.9;
+
+    private final Settings settings;
+    private final ModelLoading loading;
+    private final Tokenizer tokenizer;
+    private final BatchingEngine engine;
+
+    private final Observatory observatory = new Observatory();
+
+    /** Empty while the model loads. */
+    private volatile @Nullable KvCache cache;
+
+    private volatile long pinnedBytes;
+
+    Service(HardwareProfiler profiler, MeterRegistry metrics) {
+        this.settings = Settings.current();
+        this.loading = ModelLoading.current(settings);
+        this.tokenizer = loading.tokenizer();
+        this.engine = new BatchingEngine(
+                phase -> {
+                    Assembly assembly = loading.await(profiler, phase.andThen(paced(LOG::info)));
+                    LOG.infof(
+                            "%s, model %s%n%s",
+                            assembly.deviceName(), Assembly.servedName(settings), assembly.budget());
+                    EngineRuntime runtime = assembly.runtime(settings.schedule(), observatory);
+                    cache = runtime.cache();
+                    pinnedBytes = assembly.pinnedBytes();
+                    return runtime;
+                },
+                settings.queueLimit());
+        CacheMetrics.register(metrics, () -> Optional.ofNullable(cache).map(KvCache::usage));
+        StepMetrics.register(metrics, observatory, () -> pinnedBytes);
+    }
+
+    /** Long work says every few seconds how far it is, short work nothing. */
+    private static Consumer<String> paced(Consumer<String> log) {
+        AtomicLong lastNanos = new AtomicLong(System.nanoTime());
+        return what -> {
+            long now = System.nanoTime();
+            if (now - lastNanos.get() > PROGRESS_PAUSE.toNanos()) {
+                lastNanos.set(now);
+                log.accept(what);
+            }
+        };
+    }
+
+    /** Creating the service starts it; a model that cannot be loaded stops the process. */
+    void start(@Observes StartupEvent event) {
+        loading.serverStarted();
+        Thread.ofVirtual().name("weft-start").start(() -> {
+            try {
+                engine.awaitServing();
+                LOG.infof("ready %.1f s after the process started", secondsSinceStart());
+            } catch (EngineFailedException e) {
+                LOG.errorf("cannot start: %s", e.getMessage());
+                Quarkus.asyncExit(1);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            }
+        });
+    }
+
+    private static double secondsSinceStart() {
+        return (System.currentTimeMillis()
+                        - ManagementFactory.getRuntimeMXBean().getStartTime())
+                / 1000.0;
+    }
+
+    /** New requests are refused and readiness turns red, before the server waits for running ones. */
+    void drain(@Observes ShutdownDelayInitiatedEvent event) throws InterruptedException {
+        engine.drain(Duration.ZERO);
+        Thread.ofPlatform().name("weft-drain").daemon().start(this::endWhatIsLate);
+    }
+
+    /** Requests that do not end in time are told so while the server can still answer. */
+    private void endWhatIsLate() {
+        try {
+            engine.drain(Duration.ofNanos(
+                    Math.round(DRAIN_PART * settings.drainTimeout().toNanos())));
+            engine.close();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    /** By now the server has let running requests end, or has run out of patience. */
+    void stop(@Observes ShutdownEvent event) {
+        engine.close();
+        tokenizer.close();
+    }
+
+    @Produces
+    @ApplicationScoped
+    Engine engine() {
+        return engine;
+    }
+
+    @Produces
+    @Singleton
+    Observatory observatory() {
+        return observatory;
+    }
+
+    @Produces
+    @Singleton
+    Tokenizer tokenizer() {
+        return tokenizer;
+    }
+
+    @Produces
+    @Singleton
+    ApiSettings apiSettings() {
+        return new ApiSettings(
+                Assembly.servedName(settings),
+                settings.apiKey(),
+                settings.livenessStall(),
+                settings.requests().maxTokens(),
+                settings.requests().temperature(),
+                settings.requests().seed(),
+                settings.managementPort(),
+                ApiSettings.DEFAULT_MAX_BODY_BYTES,
+                ApiSettings.DEFAULT_MAX_CHOICES);
+    }
+}

@@ -1,0 +1,451 @@
+package io.weft.bench;
+
+import io.weft.app.Assembly;
+import io.weft.app.Settings.ScheduleChoice;
+import io.weft.cache.CacheSequence;
+import io.weft.cache.CacheUsage;
+import io.weft.engine.EngineRuntime;
+import io.weft.engine.Planning;
+import io.weft.model.CacheForm;
+import io.weft.model.CacheForm.Content;
+import io.weft.model.CacheGeometry;
+import io.weft.observe.ObservedStep;
+import io.weft.pipeline.StageCompleted;
+import io.weft.pipeline.Step;
+import io.weft.pipeline.StepBatch;
+import io.weft.pipeline.StepLimits;
+import io.weft.pipeline.StepResult;
+import io.weft.pipeline.StepSequence;
+import io.weft.pipeline.StepSequence.LogitRows;
+import io.weft.pipeline.TokenChoice;
+import io.weft.plan.placement.DecodeLoad;
+import io.weft.plan.placement.Occupancy;
+import io.weft.plan.placement.PlacementPolicy;
+import io.weft.plan.placement.PlacementProblem;
+import io.weft.plan.placement.PlacementSolution;
+import io.weft.plan.placement.PlacementSolution.DoesNotFit;
+import io.weft.plan.placement.PlacementSolution.Placed;
+import io.weft.plan.placement.PlacementSolver;
+import io.weft.plan.placement.Placements;
+import io.weft.plan.prediction.CostModel;
+import io.weft.plan.prediction.StageTiming;
+import io.weft.plan.prediction.Timeline;
+import io.weft.plan.step.Lane;
+import io.weft.plan.step.StepPlan;
+import io.weft.plan.step.StepTokens;
+import io.weft.plan.whatif.PlanQuestion;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.Random;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.Consumer;
+import java.util.function.Function;
+import java.util.function.Supplier;
+import java.util.function.ToDoubleFunction;
+import java.util.stream.IntStream;
+
+/** Measures decode steps of equal sequences with random prompts. */
+public final class Bench implements AutoCloseable {
+    private static final long PROMPT_SEED = 1;
+
+    /**
+     * What to run.
+     *
+     * @param batch sequences
+     * @param promptTokens of each
+     * @param generatedTokens of each
+     */
+    public record Load(int batch, int promptTokens, int generatedTokens) {
+        public Load {
+            if (batch < 1 || promptTokens < 1 || generatedTokens < 2) {
+                throw new IllegalArgumentException(
+                        "load is %d sequences of %d prompt and %d generated tokens, must be at least 1, 1 and 2"
+                                .formatted(batch, promptTokens, generatedTokens));
+            }
+        }
+
+        /** Tokens that a sequence comes to have. */
+        public int contextTokens() {
+            return promptTokens + generatedTokens;
+        }
+
+        /** Tokens that all of them come to have. */
+        public long totalTokens() {
+            return (long) batch * contextTokens();
+        }
+
+        /** Sequences and prompt, such as 8x1024. */
+        public String label() {
+            return batch + "x" + promptTokens;
+        }
+    }
+
+    /**
+     * How a load is planned.
+     *
+     * @param schedule of the steps
+     * @param deviceCachePercent device memory for full blocks, in per cent of what K and V of the load take; all that
+     *     is there if empty
+     * @param forms that full blocks may have
+     */
+    public record Setting(Load load, ScheduleChoice schedule, OptionalInt deviceCachePercent, Set<CacheForm> forms) {
+        public Setting {
+            forms = Set.copyOf(forms);
+        }
+
+        /** A schedule that leaves nothing open. */
+        public static Setting of(Load load, ScheduleChoice schedule) {
+            return new Setting(load, schedule, OptionalInt.empty(), Assembly.forms(schedule));
+        }
+    }
+
+    /**
+     * One decode step.
+     *
+     * @param nanos from the end of the step before to tokens on the host
+     * @param issueNanos that planning and issuing took
+     * @param plan that it ran
+     * @param observed with its stages' times and what the simulator says; empty for a step without observers
+     */
+    private record Measured(long nanos, long issueNanos, StepPlan plan, Optional<ObservedStep> observed) {}
+
+    /**
+     * What is kept of a step.
+     *
+     * @param nanos from the end of the step before to tokens on the host
+     * @param issueNanos that planning and issuing took
+     * @param linkBytes of cached tokens to the device
+     * @param predictedNanos what the simulator says
+     */
+    private record Figures(long nanos, long issueNanos, long linkBytes, long predictedNanos) {}
+
+    /** One step in so many is observed. The one behind it waits for what observing takes, and is not counted. */
+    private static final int STEPS_PER_OBSERVED = 4;
+
+    private static final Supplier<Optional<Timeline>> UNOBSERVED = Optional::empty;
+
+    private final Assembly assembly;
+    private final Setting setting;
+    private final Load load;
+    private final CostModel costs;
+    private final EngineRuntime runtime;
+    private final Planning planning;
+    private final Duration warmUp;
+    private final Consumer<String> progress;
+    private final List<CacheSequence> sequences = new ArrayList<>();
+    private final int[] lastTokens;
+    private Optional<ObservedStep> lastObserved = Optional.empty();
+
+    /**
+     * @param costs what stages cost: planned and predicted with
+     * @param warmUp for how long to decode before the first step that is measured: until the code that issues steps is
+     *     compiled
+     * @param progress told what is being done, for people
+     */
+    public Bench(Assembly assembly, CostModel costs, Setting setting, Duration warmUp, Consumer<String> progress) {
+        this.assembly = assembly;
+        this.setting = setting;
+        this.load = setting.load();
+        this.costs = costs;
+        this.runtime = assembly.runtime(
+                setting.schedule(), costs, assembly.limits().withLoad(load.batch(), load.contextTokens()));
+        this.planning = runtime.planning().get();
+        this.warmUp = warmUp;
+        this.progress = progress;
+        this.lastTokens = new int[load.batch()];
+    }
+
+    /**
+     * The shortest step by the linear programme, which knows neither fill nor drain: with the forms and the device
+     * memory of the setting, and all sequences placed together.
+     */
+    PlacementSolution bound() {
+        CacheUsage usage = runtime.cache().usage();
+        CacheGeometry geometry = runtime.cache().geometry();
+        DecodeLoad halfway = halfway();
+        long keyValueBytes = halfway.totalTokens() * geometry.tokenBytes(Content.KEY_VALUE);
+        double freeBytes = usage.device().freeBytes();
+        double deviceBytes = setting.deviceCachePercent().isPresent()
+                ? Math.min(
+                        freeBytes, keyValueBytes * setting.deviceCachePercent().getAsInt() / 100.0)
+                : freeBytes;
+        PlacementProblem problem = PlacementProblem.decode(costs, halfway, setting.forms(), 0, deviceBytes, (double)
+                usage.host().freeBytes());
+        return new PlacementSolver(problem).solve();
+    }
+
+    /** What the step in the middle holds in full blocks. */
+    private DecodeLoad halfway() {
+        int blockTokens = runtime.cache().geometry().blockTokens();
+        // The first decode step finds the prompt, the last all but two of the tokens.
+        int cachedTokens = load.promptTokens() + (load.generatedTokens() - 2) / 2;
+        return new DecodeLoad(
+                load.batch(),
+                Math.max(1, cachedTokens / blockTokens * blockTokens),
+                planning.planner().chunkTokens());
+    }
+
+    /** Homes for all sequences; false if there is no room. */
+    private boolean admit(Placed bound) {
+        PlacementPolicy placement = placement(bound);
+        for (int i = 0; i < load.batch(); i++) {
+            Optional<CacheSequence> sequence =
+                    runtime.cache().admit(load.contextTokens(), block -> placement.forms(block, load.promptTokens()));
+            if (sequence.isEmpty()) {
+                return false;
+            }
+            sequences.add(sequence.get());
+        }
+        return true;
+    }
+
+    private PlacementPolicy placement(Placed bound) {
+        CacheUsage empty = runtime.cache().usage();
+        return switch (setting.schedule()) {
+            case AUTO -> new Placements(costs, halfway()).together(bound);
+            case RESIDENT, FULL_TRANSFER, KVPR, CHUNKED ->
+                planning.admission()
+                        .policy(
+                                Occupancy.none(
+                                        empty.device().freeBytes(), empty.host().freeBytes()),
+                                load.contextTokens());
+        };
+    }
+
+    /** Measures; empty if the load does not fit the model or the cache. */
+    public Optional<BenchReport> run() {
+        return switch (bound()) {
+            case DoesNotFit doesNotFit -> Optional.empty();
+            case Placed bound
+            when load.contextTokens() > runtime.model().contextTokens() || !admit(bound) -> Optional.empty();
+            case Placed bound -> Optional.of(measure(bound));
+        };
+    }
+
+    /** That it does not fit, for people. */
+    public String tooLarge() {
+        return "%s %s, %d tokens a sequence, does not fit the model's context of %d tokens or the cache (%s) with %s"
+                .formatted(
+                        load.label(),
+                        setting.schedule().label(),
+                        load.contextTokens(),
+                        runtime.model().contextTokens(),
+                        runtime.cache().usage(),
+                        setting.forms());
+    }
+
+    private BenchReport measure(Placed bound) {
+        String schedule = setting.schedule().label();
+        long started = System.nanoTime();
+        prefill();
+        double prefillSeconds = (System.nanoTime() - started) / 1e9;
+        warmUp();
+        List<Figures> counted = new ArrayList<>();
+        List<ObservedStep> observed = new ArrayList<>();
+        List<Measured> untouched = new ArrayList<>();
+        int steps = load.generatedTokens() - 1;
+        long endedNanos = System.nanoTime();
+        for (int i = 0; i < steps; i++) {
+            int place = i % STEPS_PER_OBSERVED;
+            Measured step = decode(endedNanos, place == 0 ? this::observed : one -> UNOBSERVED);
+            // A few steps have to do with what there is.
+            if (place > 1 || steps < STEPS_PER_OBSERVED) {
+                untouched.add(step);
+            }
+            if (place == 0) {
+                observed.addAll(step.observed().stream().toList());
+                figures(untouched, counted);
+                progress.accept("%s %s: decode %d of %d".formatted(load.label(), schedule, i + 1, steps));
+            }
+            endedNanos = System.nanoTime();
+        }
+        figures(untouched, counted);
+        lastObserved = Optional.of(observed.getLast());
+        double totalNanos = counted.stream().mapToLong(Figures::nanos).sum();
+        double stepMillis = median(counted, Figures::nanos) / 1e6;
+        double predictedMillis = median(counted, Figures::predictedNanos) / 1e6;
+        return new BenchReport(
+                schedule,
+                runtime.model().id(),
+                assembly.deviceName(),
+                load.label(),
+                load.batch(),
+                load.promptTokens(),
+                load.generatedTokens(),
+                setting.deviceCachePercent().isPresent()
+                        ? setting.deviceCachePercent().getAsInt()
+                        : null,
+                Arrays.stream(CacheForm.values())
+                        .filter(setting.forms()::contains)
+                        .map(PlanQuestion::label)
+                        .toList(),
+                tokensByForm(),
+                costs.profile().linkBytesPerSecond(),
+                prefillSeconds,
+                stepMillis,
+                counted.size() * load.batch() / (totalNanos / 1e9),
+                counted.stream().mapToLong(Figures::linkBytes).average().orElse(0),
+                median(observed, step -> step.measured().busyNanos(Lane.LINK_IN) / (double) step.wallNanos()),
+                predictedMillis,
+                predictedMillis / stepMillis,
+                100 * (predictedMillis / stepMillis - 1),
+                bound.stepNanos() / 1e6,
+                median(counted, Figures::issueNanos) / 1e6);
+    }
+
+    /**
+     * Takes the figures of some steps, and lets go of their plans. Simulating takes time, so nothing is measured then.
+     */
+    private void figures(List<Measured> steps, List<Figures> figures) {
+        for (Measured step : steps) {
+            figures.add(new Figures(
+                    step.nanos(), step.issueNanos(), step.plan().linkInBytes(), costs.stepNanos(step.plan())));
+        }
+        steps.clear();
+    }
+
+    /** Where the tokens of full blocks lie. */
+    private Map<String, Long> tokensByForm() {
+        Map<String, Long> tokens = new LinkedHashMap<>();
+        for (CacheForm form : CacheForm.values()) {
+            tokens.put(PlanQuestion.label(form), 0L);
+        }
+        long blockTokens = runtime.cache().geometry().blockTokens();
+        for (CacheSequence sequence : sequences) {
+            sequence.forms(0, sequence.closedBlocks())
+                    .forEach(form -> tokens.merge(PlanQuestion.label(form), blockTokens, Long::sum));
+        }
+        return tokens;
+    }
+
+    private static <S> double median(List<S> steps, ToDoubleFunction<S> figure) {
+        double[] sorted = steps.stream().mapToDouble(figure).sorted().toArray();
+        int middle = sorted.length / 2;
+        return sorted.length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+    }
+
+    /** Prompts in batch order, as many rows a step as the limits allow. */
+    private void prefill() {
+        StepLimits limits = runtime.pipeline().limits();
+        Random random = new Random(PROMPT_SEED);
+        List<List<Integer>> prompts = new ArrayList<>();
+        for (int i = 0; i < load.batch(); i++) {
+            prompts.add(random.ints(load.promptTokens(), 0, runtime.model().vocabularySize())
+                    .boxed()
+                    .toList());
+        }
+        int done = 0;
+        while (done < load.batch() * load.promptTokens()) {
+            List<Integer> members = new ArrayList<>();
+            List<StepSequence> parts = new ArrayList<>();
+            int rowsLeft = limits.rows();
+            for (int i = 0; i < load.batch() && rowsLeft > 0; i++) {
+                int cached = sequences.get(i).tokens();
+                int rows = Math.min(rowsLeft, load.promptTokens() - cached);
+                if (rows > 0) {
+                    boolean last = cached + rows == load.promptTokens();
+                    List<Integer> tokens = prompts.get(i).subList(cached, cached + rows);
+                    members.add(i);
+                    parts.add(part(i, tokens, last ? Optional.of(TokenChoice.likeliest()) : Optional.empty()));
+                    rowsLeft -= rows;
+                    done += rows;
+                }
+            }
+            StepBatch batch = new StepBatch(parts);
+            finish(
+                    batch,
+                    members,
+                    await(runtime.pipeline().step(batch, planning.planner().plan(batch.shape()))));
+            progress.accept("%s %s: prefill %d of %d tokens"
+                    .formatted(load.label(), setting.schedule().label(), done, load.batch() * load.promptTokens()));
+        }
+    }
+
+    private StepSequence part(int sequence, List<Integer> tokens, Optional<TokenChoice> choice) {
+        sequences.get(sequence).open(tokens.size());
+        return new StepSequence(sequences.get(sequence), tokens, LogitRows.NONE, choice);
+    }
+
+    /** Subscribes to a step's stages; when they ran once it has. */
+    private Supplier<Optional<Timeline>> observed(Step step) {
+        CompletableFuture<List<StageTiming>> timings =
+                step.stages().map(StageCompleted::timing).collect().asList().subscribeAsCompletionStage();
+        return () -> Optional.of(Timeline.inPlanOrder(timings.join()));
+    }
+
+    /** The last step whose stages were timed. */
+    public Optional<ObservedStep> lastObserved() {
+        return lastObserved;
+    }
+
+    /** Decodes the same tokens again and again: a step whose tokens are not committed leaves the cache as it was. */
+    private void warmUp() {
+        long startedNanos = System.nanoTime();
+        while (System.nanoTime() - startedNanos < warmUp.toNanos()) {
+            StepBatch batch = decodeBatch();
+            await(runtime.pipeline().step(batch, planning.planner().plan(batch.shape())));
+        }
+    }
+
+    private StepBatch decodeBatch() {
+        return new StepBatch(IntStream.range(0, load.batch())
+                .mapToObj(i -> part(i, List.of(lastTokens[i]), Optional.of(TokenChoice.likeliest())))
+                .toList());
+    }
+
+    /** @param startedNanos when the step before had ended */
+    private Measured decode(long startedNanos, Function<Step, Supplier<Optional<Timeline>>> observation) {
+        StepBatch batch = decodeBatch();
+        long issueStartedNanos = System.nanoTime();
+        StepPlan plan = planning.planner().plan(batch.shape());
+        Step step = runtime.pipeline().step(batch, plan);
+        Supplier<Optional<Timeline>> timeline = observation.apply(step);
+        CompletableFuture<StepResult> result = step.result().subscribeAsCompletionStage();
+        long issueNanos = System.nanoTime() - issueStartedNanos;
+        StepResult tokens = result.join();
+        long nanos = System.nanoTime() - startedNanos;
+        Instant ended = Instant.now();
+        finish(batch, IntStream.range(0, load.batch()).boxed().toList(), tokens);
+        Optional<ObservedStep> observed = timeline.get()
+                .map(stages -> new ObservedStep(
+                        sequences.getFirst().tokens() - load.promptTokens(),
+                        ended,
+                        batch.sequences().size(),
+                        batch.rows(),
+                        plan.linkInBytes(),
+                        StepTokens.of(plan.shape(), runtime.cache().geometry().blockTokens()),
+                        nanos,
+                        costs.simulator(plan).play(plan),
+                        stages));
+        return new Measured(nanos, issueNanos, plan, observed);
+    }
+
+    private static StepResult await(Step step) {
+        return step.result().await().indefinitely();
+    }
+
+    /** Commits a step's tokens and takes the next ones. */
+    private void finish(StepBatch batch, List<Integer> members, StepResult result) {
+        for (int i = 0; i < members.size(); i++) {
+            StepSequence part = batch.sequences().get(i);
+            part.cache().commit(part.newTokens().size());
+            if (part.choice().isPresent()) {
+                lastTokens[members.get(i)] = result.token(i);
+            }
+        }
+    }
+
+    @Override
+    public void close() {
+        sequences.forEach(CacheSequence::close);
+        sequences.clear();
+    }
+}

@@ -1,0 +1,136 @@
+package io.weft.bench;
+
+import com.fasterxml.jackson.databind.PropertyNamingStrategies;
+import com.fasterxml.jackson.databind.annotation.JsonNaming;
+import io.weft.model.CacheForm;
+import io.weft.plan.whatif.PlanQuestion;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.OptionalDouble;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What {@code bench} measured for one setting.
+ *
+ * @param schedule its label
+ * @param model id
+ * @param device name
+ * @param load sequences and prompt, such as 8x1024
+ * @param batch sequences
+ * @param promptTokens of each sequence
+ * @param generatedTokens of each sequence
+ * @param deviceCachePercent device memory for full blocks, in per cent of what K and V of the load take; null if it was
+ *     not restricted
+ * @param forms that full blocks may have
+ * @param tokensByForm where the tokens of full blocks lay in the end
+ * @param linkBytesPerSecond that the link to the device gave before the prompts, in its largest copies
+ * @param prefillSeconds until the prompts were cached
+ * @param stepMillisMedian median of the decode steps, from tokens on the host to the next ones there
+ * @param tokensPerSecond generated tokens over the time of the decode steps
+ * @param linkBytesPerStep bytes of cached tokens to the device in a step, mean
+ * @param linkBusyRatio share of the step in which the link to the device was busy, median of the observed steps; those
+ *     stages count that the step before began
+ * @param predictedStepMillis median of what the simulator says of the same steps
+ * @param predictedRatio prediction over measurement
+ * @param deviationPercent by how much the prediction is too long, or, if negative, too short
+ * @param boundMillis the linear programme's shortest step, which knows neither fill nor drain, with these forms and
+ *     this device memory
+ * @param issueMillis median time that planning and issuing a step took on its thread
+ */
+@JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
+public record BenchReport(
+        String schedule,
+        String model,
+        String device,
+        String load,
+        int batch,
+        int promptTokens,
+        int generatedTokens,
+        @Nullable Integer deviceCachePercent,
+        List<String> forms,
+        Map<String, Long> tokensByForm,
+        double linkBytesPerSecond,
+        double prefillSeconds,
+        double stepMillisMedian,
+        double tokensPerSecond,
+        double linkBytesPerStep,
+        double linkBusyRatio,
+        double predictedStepMillis,
+        double predictedRatio,
+        double deviationPercent,
+        double boundMillis,
+        double issueMillis) {
+
+    private static final String LEGEND = """
+            cache: device memory for the cache, per cent of what K and V of the load take. dKV, dACT, hKV, hACT: per cent
+            of the cached tokens that lie on the device or the host as K and V or as activations, - where that was ruled
+            out. step, predicted, bound, issue: ms. off: prediction against step. link: MB a step.
+            """;
+
+    /** A table for people, 120 columns wide: one line a setting. */
+    public static String table(List<BenchReport> reports) {
+        StringBuilder table = new StringBuilder();
+        table.append("%-9s %-13s %5s %4s %4s %4s %4s %8s %9s %5s %8s %8s %8s %5s %6s %5s%n"
+                .formatted(
+                        "load",
+                        "schedule",
+                        "cache",
+                        "dKV",
+                        "dACT",
+                        "hKV",
+                        "hACT",
+                        "step",
+                        "predicted",
+                        "off",
+                        "bound",
+                        "tokens/s",
+                        "link",
+                        "busy",
+                        "issue",
+                        "×full"));
+        reports.forEach(report -> table.append(report.line(fullTransferMillis(reports, report.load()))));
+        return table.append(LEGEND).toString();
+    }
+
+    private static OptionalDouble fullTransferMillis(List<BenchReport> reports, String load) {
+        return reports.stream()
+                .filter(report ->
+                        report.load().equals(load) && report.schedule().equals("full-transfer"))
+                .mapToDouble(BenchReport::stepMillisMedian)
+                .findFirst();
+    }
+
+    private String line(OptionalDouble fullTransferMillis) {
+        return String.format(
+                Locale.ROOT,
+                "%-9s %-13s %5s %4s %4s %4s %4s %8.2f %9.2f %+4.0f%% %8.2f %8.1f %8.2f %4.0f%% %6.2f %5s%n",
+                load,
+                schedule,
+                deviceCachePercent == null ? "-" : deviceCachePercent + "%",
+                tokensPercent(CacheForm.DEVICE_KV),
+                tokensPercent(CacheForm.DEVICE_ACT),
+                tokensPercent(CacheForm.HOST_KV),
+                tokensPercent(CacheForm.HOST_ACT),
+                stepMillisMedian,
+                predictedStepMillis,
+                deviationPercent,
+                boundMillis,
+                tokensPerSecond,
+                linkBytesPerStep / 1e6,
+                100 * linkBusyRatio,
+                issueMillis,
+                fullTransferMillis.isPresent()
+                        ? String.format(Locale.ROOT, "%.2f", fullTransferMillis.getAsDouble() / stepMillisMedian)
+                        : "-");
+    }
+
+    private String tokensPercent(CacheForm form) {
+        String label = PlanQuestion.label(form);
+        if (!forms.contains(label)) {
+            return "-";
+        }
+        long all = tokensByForm.values().stream().mapToLong(tokens -> tokens).sum();
+        return all == 0 ? "0" : "" + Math.round(100.0 * tokensByForm.getOrDefault(label, 0L) / all);
+    }
+}

@@ -1,0 +1,228 @@
+package io.weft.check;
+
+import io.weft.device.AttentionIndex;
+import io.weft.device.AttentionShape;
+import io.weft.device.AttentionWork;
+import io.weft.device.BlockBases;
+import io.weft.device.BlockBases.Base;
+import io.weft.device.DeviceBuffer;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+import java.util.SplittableRandom;
+
+/**
+ * Sequences of unequal length whose blocks lie scattered behind all four bases, with NaN behind each sequence's last
+ * token. The last rows of a sequence attend to all of it.
+ */
+final class AttentionCase {
+    private final AttentionShape shape;
+    private final List<Part> parts;
+    private final int[] positions;
+    private final int blocksPerSequence;
+    /** Which of the blocks of (sequence, block) comes at which place behind which base. */
+    private final long[] places;
+
+    private final int blocksPerBase;
+    private final float[] queries;
+    private final float[][] keyValues;
+
+    /**
+     * One sequence.
+     *
+     * @param tokens all of it, the rows included
+     * @param rows its last tokens
+     * @param firstRow of the case
+     */
+    private record Part(int tokens, int rows, int firstRow) {}
+
+    /** A span: see {@link AttentionWork}. */
+    private record Span(int sequence, int firstRow, int rows, int fromToken, int toToken) {}
+
+    /** How the same work is divided among calls and spans. */
+    enum Division {
+        /** One call, one span a sequence. */
+        WHOLE,
+        /** A call for each cell of the grid. */
+        CALL_PER_CELL,
+        /** One call, a span for each row. */
+        SPAN_PER_ROW,
+        /** A call for each sequence. */
+        CALL_PER_SEQUENCE
+    }
+
+    /**
+     * @param tokens of each sequence
+     * @param rows of each sequence
+     * @param seed of the values and the places of the blocks
+     * @param rounded brings a value to what both devices can hold
+     */
+    AttentionCase(AttentionShape shape, int[] tokens, int[] rows, long seed, Rounding rounded) {
+        this.shape = shape;
+        SplittableRandom random = new SplittableRandom(seed);
+        this.parts = new ArrayList<>();
+        int row = 0;
+        int mostBlocks = 1;
+        int blocks = 0;
+        for (int i = 0; i < tokens.length; i++) {
+            parts.add(new Part(tokens[i], rows[i], row));
+            row += rows[i];
+            int own = Math.ceilDiv(tokens[i], shape.blockTokens());
+            mostBlocks = Math.max(mostBlocks, own);
+            blocks += own;
+        }
+        this.positions = new int[row];
+        for (Part part : parts) {
+            for (int r = 0; r < part.rows(); r++) {
+                positions[part.firstRow() + r] = part.tokens() - part.rows() + r;
+            }
+        }
+        this.blocksPerSequence = mostBlocks;
+        this.blocksPerBase = Math.ceilDiv(blocks, Base.values().length);
+        this.places = scatter(random, blocks);
+        this.queries = values(random, row * shape.queryWidth(), rounded);
+        this.keyValues = new float[tokens.length][];
+        for (int i = 0; i < tokens.length; i++) {
+            keyValues[i] = values(random, tokens[i] * shape.keyValueWidth(), rounded);
+        }
+    }
+
+    /** Brings a value to the nearest that is wanted. */
+    @FunctionalInterface
+    interface Rounding {
+        float round(float value);
+    }
+
+    private static float[] values(SplittableRandom random, int count, Rounding rounded) {
+        float[] values = new float[count];
+        for (int i = 0; i < count; i++) {
+            values[i] = rounded.round((float) random.nextDouble(-1, 1));
+        }
+        return values;
+    }
+
+    private long[] scatter(SplittableRandom random, int blocks) {
+        List<Integer> order = new ArrayList<>();
+        for (int i = 0; i < blocks; i++) {
+            order.add(i);
+        }
+        for (int i = blocks - 1; i > 0; i--) {
+            Collections.swap(order, i, random.nextInt(i + 1));
+        }
+        long[] table = new long[parts.size() * blocksPerSequence];
+        int next = 0;
+        for (int sequence = 0; sequence < parts.size(); sequence++) {
+            int own = Math.ceilDiv(parts.get(sequence).tokens(), shape.blockTokens());
+            for (int block = 0; block < own; block++) {
+                table[sequence * blocksPerSequence + block] = order.get(next++);
+            }
+        }
+        return table;
+    }
+
+    int rows() {
+        return positions.length;
+    }
+
+    /** Runs it on a device. @return (rows, H·HD) */
+    float[] run(Workbench bench, Division division) {
+        bench.clear();
+        long blockBytes = (long) shape.blockTokens() * shape.keyValueWidth() * bench.elementBytes();
+        Base[] bases = Base.values();
+        DeviceBuffer[] memory = new DeviceBuffer[bases.length];
+        int blockElements = shape.blockTokens() * shape.keyValueWidth();
+        float[][] contents = new float[bases.length][blocksPerBase * blockElements];
+        for (float[] content : contents) {
+            Arrays.fill(content, Float.NaN);
+        }
+        long[] table = new long[places.length];
+        for (int sequence = 0; sequence < parts.size(); sequence++) {
+            int elements = parts.get(sequence).tokens() * shape.keyValueWidth();
+            for (int from = 0; from < elements; from += blockElements) {
+                int at = sequence * blocksPerSequence + from / blockElements;
+                int base = (int) (places[at] % bases.length);
+                int place = (int) (places[at] / bases.length);
+                table[at] = bases[base].entry(place * blockBytes);
+                System.arraycopy(
+                        keyValues[sequence],
+                        from,
+                        contents[base],
+                        place * blockElements,
+                        Math.min(blockElements, elements - from));
+            }
+        }
+        for (int i = 0; i < bases.length; i++) {
+            memory[i] = bench.elements(contents[i]);
+        }
+        AttentionIndex index = new AttentionIndex(bench.ints(positions), bench.longs(table), blocksPerSequence);
+        DeviceBuffer query = bench.elements(queries);
+        DeviceBuffer state = bench.poisoned(rows() * shape.stateBytesPerRow());
+        DeviceBuffer out = bench.elements((long) rows() * shape.queryWidth());
+        BlockBases addresses = new BlockBases(
+                memory[Base.CLOSED.ordinal()].address(),
+                memory[Base.OPEN.ordinal()].address(),
+                memory[Base.STAGED.ordinal()].address(),
+                memory[Base.RECOMPUTED.ordinal()].address());
+        for (List<Span> call : calls(division)) {
+            bench.kernels().attend(bench.stream(), shape, index, work(bench, call), addresses, query, state, out);
+        }
+        return bench.read(out);
+    }
+
+    private static AttentionWork work(Workbench bench, List<Span> call) {
+        int[] spans = new int[call.size() * AttentionWork.SPAN_INTS];
+        int maxRows = 0;
+        int maxTokens = 0;
+        int totalTokens = 0;
+        int at = 0;
+        for (Span span : call) {
+            spans[at++] = span.sequence();
+            spans[at++] = span.firstRow();
+            spans[at++] = span.rows();
+            spans[at++] = span.fromToken();
+            spans[at++] = span.toToken();
+            maxRows = Math.max(maxRows, span.rows());
+            maxTokens = Math.max(maxTokens, span.toToken() - span.fromToken());
+            totalTokens += span.toToken() - span.fromToken();
+        }
+        return new AttentionWork(
+                bench.ints(spans), call.size(), maxRows, maxTokens, AttentionWork.fullSpans(totalTokens, maxTokens));
+    }
+
+    private List<List<Span>> calls(Division division) {
+        List<List<Span>> calls = new ArrayList<>();
+        List<Span> whole = new ArrayList<>();
+        for (int i = 0; i < parts.size(); i++) {
+            Part part = parts.get(i);
+            whole.add(new Span(i, part.firstRow(), part.rows(), 0, part.tokens()));
+        }
+        switch (division) {
+            case WHOLE -> calls.add(whole);
+            case CALL_PER_SEQUENCE -> whole.forEach(span -> calls.add(List.of(span)));
+            case SPAN_PER_ROW -> {
+                List<Span> rows = new ArrayList<>();
+                for (Span span : whole) {
+                    for (int row = 0; row < span.rows(); row++) {
+                        rows.add(new Span(span.sequence(), span.firstRow() + row, 1, 0, span.toToken()));
+                    }
+                }
+                calls.add(rows);
+            }
+            case CALL_PER_CELL -> {
+                int most = parts.stream().mapToInt(Part::tokens).max().orElse(0);
+                for (int from = 0; from < most; from += shape.cellTokens()) {
+                    List<Span> cell = new ArrayList<>();
+                    for (Span span : whole) {
+                        int to = Math.min(from + shape.cellTokens(), span.toToken());
+                        if (from < to) {
+                            cell.add(new Span(span.sequence(), span.firstRow(), span.rows(), from, to));
+                        }
+                    }
+                    calls.add(cell);
+                }
+            }
+        }
+        return calls;
+    }
+}

@@ -1,0 +1,95 @@
+package io.weft.check;
+
+import io.weft.device.DeviceBuffer;
+import io.weft.device.ElementType;
+import io.weft.device.TokenChoices;
+import io.weft.device.TokenChoices.Edit;
+import io.weft.device.TokenChoices.Row;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.SplittableRandom;
+
+/** Logits that tokens are chosen from in many ways. */
+final class ChoiceCase {
+    private static final int EDITS_MOST = 40;
+    private static final int BAD_ROWS_EVERY = 5;
+    private static final float[] BAD = {
+        Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY, Float.NaN, Float.NEGATIVE_INFINITY
+    };
+
+    private final float[] logits;
+    private final int vocabulary;
+    private final List<Row> rows = new ArrayList<>();
+    private final List<Edit> edits = new ArrayList<>();
+
+    /**
+     * A random case. Every other row has few different logits, so that cuts fall among equals.
+     *
+     * @param scale of the logits, which {@code type} holds exactly
+     */
+    ChoiceCase(int rowCount, int vocabulary, double scale, ElementType type, SplittableRandom random) {
+        this.logits = new float[rowCount * vocabulary];
+        this.vocabulary = vocabulary;
+        for (int i = 0; i < logits.length; i++) {
+            double share = random.nextDouble(-1, 1);
+            boolean coarse = i / vocabulary % 2 == 1;
+            logits[i] = Workbench.round(type, (float) (scale * (coarse ? Math.rint(2 * share) / 2 : share)));
+        }
+        for (int row = 0; row < rowCount; row++) {
+            if (row % BAD_ROWS_EVERY == BAD_ROWS_EVERY - 1) {
+                int bad = 1 + random.nextInt(2 * vocabulary);
+                for (int i = 0; i < bad; i++) {
+                    logits[row * vocabulary + random.nextInt(vocabulary)] = BAD[random.nextInt(BAD.length)];
+                }
+            }
+            int editCount = random.nextInt(Math.min(vocabulary, EDITS_MOST) + 1);
+            rows.add(row(edits.size(), editCount, vocabulary, random));
+            int first = random.nextInt(vocabulary);
+            for (int i = 0; i < editCount; i++) {
+                edits.add(new Edit(
+                        (first + i) % vocabulary,
+                        (float) random.nextDouble(-2, 2),
+                        (float) random.nextDouble(0.5, 2),
+                        (float) random.nextDouble(-2, 2)));
+            }
+        }
+    }
+
+    private static Row row(int firstEdit, int edits, int vocabulary, SplittableRandom random) {
+        return new Row(
+                firstEdit,
+                edits,
+                random.nextDouble(0.01, 2),
+                random.nextBoolean() ? Integer.MAX_VALUE : 1 + random.nextInt(random.nextBoolean() ? 50 : vocabulary),
+                random.nextBoolean() ? 1 : 1 - random.nextDouble() * random.nextDouble(),
+                random.nextBoolean() ? 0 : random.nextDouble() * random.nextDouble(),
+                random.nextLong() >>> 1);
+    }
+
+    /** The tokens of all rows, {@code batch} rows at once. */
+    float[] run(Workbench bench, int batch) {
+        DeviceBuffer from = bench.elements(logits);
+        DeviceBuffer choices = bench.bytes(TokenChoices.rowArray(rows));
+        DeviceBuffer changes = bench.bytes(TokenChoices.editArray(edits));
+        DeviceBuffer scores = bench.poisoned((long) logits.length * Float.BYTES);
+        DeviceBuffer tokens = bench.poisoned((long) rows.size() * Integer.BYTES);
+        long rowBytes = (long) vocabulary * bench.elementBytes();
+        for (int row = 0; row < rows.size(); row += batch) {
+            bench.kernels()
+                    .chooseTokens(
+                            bench.stream(),
+                            from.from(row * rowBytes),
+                            new TokenChoices(choices.from((long) row * TokenChoices.ROW_BYTES), changes),
+                            scores,
+                            tokens.from((long) row * Integer.BYTES),
+                            batch,
+                            vocabulary);
+        }
+        int[] chosen = bench.readInts(tokens);
+        float[] answer = new float[chosen.length];
+        for (int i = 0; i < chosen.length; i++) {
+            answer[i] = chosen[i];
+        }
+        return answer;
+    }
+}

@@ -1,0 +1,322 @@
+package io.weft.check;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.weft.cache.CacheSequence;
+import io.weft.cache.KvCache;
+import io.weft.check.KernelChecks.Result;
+import io.weft.device.Device;
+import io.weft.model.CacheForm;
+import io.weft.model.CacheGeometry;
+import io.weft.model.ModelFiles;
+import io.weft.model.ModelWeights;
+import io.weft.pipeline.StageCompleted;
+import io.weft.pipeline.Step;
+import io.weft.pipeline.StepBatch;
+import io.weft.pipeline.StepLimits;
+import io.weft.pipeline.StepPipeline;
+import io.weft.pipeline.StepResult;
+import io.weft.pipeline.StepSequence;
+import io.weft.pipeline.StepSequence.LogitRows;
+import io.weft.pipeline.TokenChoice;
+import io.weft.pipeline.Workspace;
+import io.weft.plan.step.Schedule;
+import io.weft.plan.step.StepPlanner;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.Random;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.Consumer;
+import java.util.function.Function;
+import java.util.function.IntFunction;
+import java.util.stream.IntStream;
+
+/** One small model on a device, as a whole: what a reference computes, and the same bits whatever the plan. */
+public final class PipelineChecks {
+    private static final int BATCH = 32;
+    private static final int PROMPT_TOKENS = 97;
+    private static final int DECODED_TOKENS = 3;
+    /**
+     * Decoding from here on crosses the edges of blocks, of the block table and of the attention's launches, at 256
+     * tokens.
+     */
+    private static final int LONG_PROMPT_TOKENS = 246;
+
+    private static final int LONG_DECODED_TOKENS = 20;
+    private static final int CONTEXT_TOKENS = 320;
+    private static final int PIECE_TOKENS = 64;
+    private static final long POOL_BYTES = 256L << 20;
+    private static final long STAGING_BYTES = 32L << 20;
+    /** Of logits against fp32, with weights, activations and cache in 16 bits. */
+    private static final double LOGITS_TOLERANCE = 2e-2;
+
+    private static final StepLimits LIMITS = new StepLimits(BATCH + 1, 256, 128, CONTEXT_TOKENS);
+
+    private final String name;
+    private final ModelFiles files;
+    private final KvCache cache;
+    private final StepPipeline pipeline;
+    private final Consumer<Result> results;
+    /** Tokens that were not the likeliest by their own logits. */
+    private long wrongTokens;
+
+    /**
+     * @param name of the model, for the results
+     * @param blockTokens tokens of a cache block; 1 lets a split stand between any two tokens
+     * @param cellTokens tokens of a cell
+     */
+    public PipelineChecks(
+            String name, ModelFiles files, Device device, int blockTokens, int cellTokens, Consumer<Result> results) {
+        this.name = name + ", blocks of " + blockTokens;
+        this.files = files;
+        this.results = results;
+        ModelWeights weights = ModelWeights.load(files, device, CONTEXT_TOKENS, (layer, layers) -> {});
+        CacheGeometry geometry = new CacheGeometry(
+                files.architecture().dimensions(), device.elementType().bytes(), blockTokens, cellTokens);
+        Workspace workspace = Workspace.allocate(device, files.architecture(), geometry, LIMITS, STAGING_BYTES);
+        this.cache = new KvCache(device, geometry, LIMITS.openBlocks(blockTokens), POOL_BYTES, POOL_BYTES);
+        this.pipeline = new StepPipeline(device, weights, cache, workspace);
+    }
+
+    /** Logits and likeliest tokens behind the prompts of a {@code golden.json}. */
+    public void reference(Path golden) throws IOException {
+        for (JsonNode prompt : new ObjectMapper().readTree(golden.toFile()).path("prompts")) {
+            List<Integer> tokens = integers(prompt.path("input_ids"));
+            List<float[]> rows;
+            try (CacheSequence sequence = admit(tokens.size(), PipelineChecks::mixed)) {
+                rows = prefill(Schedule.CHUNKED, sequence, tokens, LogitRows.ALL);
+            }
+            float[] last = rows.getLast();
+            double error = 0;
+            double largest = 0;
+            for (int i = 0; i < last.length; i++) {
+                double expected = prompt.path("last_logits").path(i).asDouble();
+                error = Math.max(error, Math.abs(last[i] - expected));
+                largest = Math.max(largest, Math.abs(expected));
+            }
+            result("logits behind %d tokens".formatted(tokens.size()), error / largest, LOGITS_TOLERANCE);
+            List<Integer> likeliest = integers(prompt.path("all_argmax"));
+            long wrong = 0;
+            for (int i = 0; i < rows.size(); i++) {
+                if (differs(rows.get(i), likeliest.get(i), 2 * LOGITS_TOLERANCE * largest)) {
+                    wrong++;
+                }
+            }
+            count("likeliest tokens behind each of %d".formatted(tokens.size()), wrong);
+        }
+    }
+
+    /** Whether another token is so far ahead that the tolerance cannot be why. */
+    private static boolean differs(float[] logits, int expected, double margin) {
+        return logits[likeliest(logits)] - logits[expected] > margin;
+    }
+
+    private static int likeliest(float[] logits) {
+        int best = 0;
+        for (int token = 1; token < logits.length; token++) {
+            if (logits[token] > logits[best]) {
+                best = token;
+            }
+        }
+        return best;
+    }
+
+    /** The same bits for every schedule, split and mix, and for a sequence alone and among others. */
+    public void sameBits() {
+        graphs();
+        List<Integer> prompt = prompt(PROMPT_TOKENS, 1);
+        List<float[]> resident = alone(Schedule.RESIDENT, prompt, block -> CacheForm.DEVICE_KV);
+        int blocks = PROMPT_TOKENS / cache.geometry().blockTokens();
+        for (Schedule schedule : Schedule.values()) {
+            for (int split : new int[] {0, 1, blocks / 2, blocks - 1, blocks}) {
+                List<float[]> other =
+                        alone(schedule, prompt, block -> block < split ? CacheForm.HOST_ACT : CacheForm.HOST_KV);
+                count(
+                        "%s, %d of %d blocks recomputed".formatted(schedule.label(), split, blocks),
+                        different(other, resident));
+            }
+            mixed(schedule, prompt, resident);
+            count(
+                    "%s, in a batch of %d".formatted(schedule.label(), BATCH),
+                    different(among(schedule, prompt), resident));
+        }
+        count("chosen tokens against their logits", wrongTokens);
+        var usage = cache.usage();
+        count(
+                "cache bytes left",
+                usage.open().usedBytes()
+                        + usage.device().usedBytes()
+                        + usage.host().usedBytes());
+    }
+
+    /** The same bits resident and with all forms mixed. */
+    public void sameBitsMixed() {
+        List<Integer> prompt = prompt(PROMPT_TOKENS, 1);
+        mixed(Schedule.CHUNKED, prompt, alone(Schedule.RESIDENT, prompt, block -> CacheForm.DEVICE_KV));
+    }
+
+    private void mixed(Schedule schedule, List<Integer> prompt, List<float[]> resident) {
+        count(
+                schedule.label() + ", all forms mixed",
+                different(alone(schedule, prompt, PipelineChecks::mixed), resident));
+    }
+
+    /** The same bits from steps that run as graphs, and from observed ones, which are issued stage by stage. */
+    private void graphs() {
+        for (int sequences : new int[] {1, 3, BATCH}) {
+            List<float[]> stageByStage = longRun(sequences, this::observedStep);
+            int graphsBefore = pipeline.graphs();
+            List<float[]> graphs = longRun(sequences, parts -> step(Schedule.RESIDENT, parts));
+            boolean captured = pipeline.graphs() > graphsBefore;
+            count("graphs, in a batch of %d: captured".formatted(sequences), captured ? 0 : 1);
+            count("graphs, in a batch of %d: same bits".formatted(sequences), different(graphs, stageByStage));
+        }
+    }
+
+    private List<float[]> longRun(int sequences, Function<List<StepSequence>, List<float[]>> stepping) {
+        List<CacheSequence> members = new ArrayList<>();
+        for (int i = 0; i < sequences; i++) {
+            List<Integer> prompt = prompt(i == 0 ? LONG_PROMPT_TOKENS : 1 + 3 * i, 2 + i);
+            CacheSequence sequence = admit(prompt.size() + LONG_DECODED_TOKENS, block -> CacheForm.DEVICE_KV);
+            prefill(Schedule.RESIDENT, sequence, prompt, LogitRows.NONE);
+            members.add(sequence);
+        }
+        List<float[]> rows = new ArrayList<>();
+        for (int i = 0; i < LONG_DECODED_TOKENS; i++) {
+            int token = 5 + i;
+            rows.addAll(stepping.apply(members.stream()
+                    .map(member -> part(member, List.of(token), LogitRows.LAST))
+                    .toList()));
+        }
+        members.forEach(CacheSequence::close);
+        return rows;
+    }
+
+    private void result(String what, double error, double bound) {
+        results.accept(new Result(name + ": " + what, error, bound));
+    }
+
+    /** Nothing may differ. */
+    private void count(String what, long wrong) {
+        result(what, (double) wrong, 0);
+    }
+
+    private static CacheForm mixed(int block) {
+        return CacheForm.values()[block % CacheForm.values().length];
+    }
+
+    private List<Integer> prompt(int tokens, long seed) {
+        int vocabulary = files.architecture().dimensions().vocabularySize();
+        return new Random(seed).ints(tokens, 3, vocabulary).boxed().toList();
+    }
+
+    private CacheSequence admit(int tokens, IntFunction<CacheForm> forms) {
+        Optional<CacheSequence> sequence = cache.admit(tokens, block -> List.of(forms.apply(block)));
+        return sequence.orElseThrow(() -> new IllegalStateException("the cache of the checks is too small"));
+    }
+
+    private List<float[]> step(Schedule schedule, List<StepSequence> parts) {
+        return run(plan(schedule, parts), parts);
+    }
+
+    private List<float[]> observedStep(List<StepSequence> parts) {
+        Step step = plan(Schedule.RESIDENT, parts);
+        CompletableFuture<List<StageCompleted>> stages =
+                step.stages().collect().asList().subscribeAsCompletionStage();
+        List<float[]> rows = run(step, parts);
+        stages.join();
+        return rows;
+    }
+
+    private Step plan(Schedule schedule, List<StepSequence> parts) {
+        StepBatch batch = new StepBatch(parts);
+        StepPlanner planner = new StepPlanner(
+                cache.geometry(), schedule, STAGING_BYTES, cache.geometry().cellTokens(), 3);
+        return pipeline.step(batch, planner.plan(batch.shape()));
+    }
+
+    private List<float[]> run(Step step, List<StepSequence> parts) {
+        StepResult result = step.result().await().indefinitely();
+        List<float[]> rows = new ArrayList<>();
+        for (int i = 0; i < parts.size(); i++) {
+            StepSequence part = parts.get(i);
+            part.cache().commit(part.newTokens().size());
+            for (int row = 0; row < part.logitRows(); row++) {
+                rows.add(result.logits(i, row));
+            }
+            if (part.choice().isPresent() && result.token(i) != likeliest(rows.getLast())) {
+                wrongTokens++;
+            }
+        }
+        return rows;
+    }
+
+    private static StepSequence part(CacheSequence sequence, List<Integer> tokens, LogitRows logits) {
+        sequence.open(tokens.size());
+        Optional<TokenChoice> choice =
+                logits == LogitRows.NONE ? Optional.empty() : Optional.of(TokenChoice.likeliest());
+        return new StepSequence(sequence, tokens, logits, choice);
+    }
+
+    private List<float[]> prefill(Schedule schedule, CacheSequence sequence, List<Integer> prompt, LogitRows logits) {
+        List<float[]> rows = new ArrayList<>();
+        for (int from = 0; from < prompt.size(); from += PIECE_TOKENS) {
+            int to = Math.min(prompt.size(), from + PIECE_TOKENS);
+            LogitRows wanted = logits == LogitRows.LAST && to < prompt.size() ? LogitRows.NONE : logits;
+            rows.addAll(step(schedule, List.of(part(sequence, prompt.subList(from, to), wanted))));
+        }
+        return rows;
+    }
+
+    private List<float[]> alone(Schedule schedule, List<Integer> prompt, IntFunction<CacheForm> forms) {
+        try (CacheSequence sequence = admit(prompt.size() + DECODED_TOKENS, forms)) {
+            List<float[]> rows = prefill(schedule, sequence, prompt, LogitRows.LAST);
+            for (int i = 0; i < DECODED_TOKENS; i++) {
+                rows.addAll(step(schedule, List.of(part(sequence, List.of(5 + i), LogitRows.LAST))));
+            }
+            return rows;
+        }
+    }
+
+    /** The same tokens in the middle of a batch of sequences of other lengths. */
+    private List<float[]> among(Schedule schedule, List<Integer> prompt) {
+        List<CacheSequence> sequences = new ArrayList<>();
+        int mine = BATCH / 2;
+        List<float[]> rows = new ArrayList<>();
+        for (int i = 0; i < BATCH; i++) {
+            List<Integer> tokens = i == mine ? prompt : prompt(1 + 3 * i, 2 + i);
+            CacheSequence sequence = admit(tokens.size() + DECODED_TOKENS, PipelineChecks::mixed);
+            sequences.add(sequence);
+            List<float[]> last = prefill(schedule, sequence, tokens, LogitRows.LAST);
+            if (i == mine) {
+                rows.addAll(last);
+            }
+        }
+        for (int i = 0; i < DECODED_TOKENS; i++) {
+            int token = 5 + i;
+            List<StepSequence> parts = sequences.stream()
+                    .map(sequence -> part(sequence, List.of(token), LogitRows.LAST))
+                    .toList();
+            rows.add(step(schedule, parts).get(mine));
+        }
+        sequences.forEach(CacheSequence::close);
+        return rows;
+    }
+
+    /** Rows whose bits differ. */
+    private static long different(List<float[]> rows, List<float[]> expected) {
+        return IntStream.range(0, expected.size())
+                .filter(i -> !Arrays.equals(rows.get(i), expected.get(i)))
+                .count();
+    }
+
+    private static List<Integer> integers(JsonNode array) {
+        List<Integer> values = new ArrayList<>();
+        array.forEach(value -> values.add(value.asInt()));
+        return values;
+    }
+}

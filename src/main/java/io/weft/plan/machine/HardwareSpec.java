@@ -1,0 +1,122 @@
+package io.weft.plan.machine;
+
+import io.weft.model.CacheForm.Content;
+import io.weft.model.CacheGeometry;
+import io.weft.model.ModelDimensions;
+import io.weft.model.ModelDimensions.FeedForwardKind;
+
+/**
+ * A machine by the figures of its data sheet, for planning without measuring.
+ *
+ * @param name for people
+ * @param linkBytesPerSecond what large copies from page-locked memory reach, each way
+ * @param flopsPerSecond dense 16-bit matrix products with 32-bit sums
+ * @param memoryBytesPerSecond of device memory
+ * @param deviceMemoryBytes device memory
+ */
+public record HardwareSpec(
+        String name,
+        double linkBytesPerSecond,
+        double flopsPerSecond,
+        double memoryBytesPerSecond,
+        long deviceMemoryBytes) {
+    /** Of the peak, what matrix products of a step reach: 0.78 to 0.84 was measured on an H200 for K and V. */
+    private static final double PRODUCT_EFFICIENCY = 0.75;
+
+    /** Of the peak, what attention of many rows reaches. */
+    private static final double ATTENTION_EFFICIENCY = 0.4;
+
+    /** Of the memory's bandwidth, what reading weights and K and V reaches. */
+    private static final double MEMORY_EFFICIENCY = 0.85;
+
+    /** What starting a copy costs: an H200 copies 64 KiB at 14.7 GB/s and 16 MiB at 54.8 GB/s. */
+    private static final double COPY_NANOS = 3_200;
+
+    /** The shortest kernel, back to back. */
+    private static final double KERNEL_NANOS = 3_000;
+
+    private static final double LAUNCH_NANOS = 4_000;
+    private static final double HANDOFF_NANOS = 2_000;
+    /** Two threads that wake each other, and the next plan. */
+    private static final double PAUSE_NANOS = 100_000;
+
+    /** Not known without measuring. */
+    private static final double GRAPH_GAIN_NANOS = 0;
+
+    private static final long SIZE_MAX = 1L << 40;
+    private static final long ROWS_MAX = 1L << 24;
+
+    public HardwareSpec {
+        requirePositive("linkBytesPerSecond", linkBytesPerSecond);
+        requirePositive("flopsPerSecond", flopsPerSecond);
+        requirePositive("memoryBytesPerSecond", memoryBytesPerSecond);
+        requirePositive("deviceMemoryBytes", (double) deviceMemoryBytes);
+    }
+
+    private static void requirePositive(String name, double value) {
+        if (!(value > 0) || Double.isInfinite(value)) {
+            throw new IllegalArgumentException(name + " is " + value + ", must be above 0");
+        }
+    }
+
+    /** The same machine with another link. */
+    public HardwareSpec withLinkBytesPerSecond(double bytesPerSecond) {
+        return new HardwareSpec(name, bytesPerSecond, flopsPerSecond, memoryBytesPerSecond, deviceMemoryBytes);
+    }
+
+    /** The same machine with another compute rate. */
+    public HardwareSpec withFlopsPerSecond(double perSecond) {
+        return new HardwareSpec(name, linkBytesPerSecond, perSecond, memoryBytesPerSecond, deviceMemoryBytes);
+    }
+
+    /**
+     * The profile that these figures amount to for a model. A kernel takes the longer of computing and reading memory
+     * (the roofline model, Williams et al. 2009), and a fixed time to start.
+     */
+    public HardwareProfile profile(CacheGeometry geometry) {
+        ModelDimensions dimensions = geometry.dimensions();
+        int elementBytes = geometry.elementBytes();
+        long hidden = dimensions.hiddenSize();
+        long attended = hidden * dimensions.queryWidth();
+        long keyValue = hidden * dimensions.keyValueWidth();
+        long feedForward =
+                hidden * dimensions.feedForwardSize() * (dimensions.feedForward() == FeedForwardKind.GATED ? 3 : 2);
+        double pairFlops = 4.0 * dimensions.queryWidth();
+        double tokenBytes = geometry.tokenLayerBytes(Content.KEY_VALUE);
+        Curve reads = Curve.linear(KERNEL_NANOS, readNanos(tokenBytes), SIZE_MAX);
+        return new HardwareProfile(
+                name,
+                Curve.linear(COPY_NANOS, 1e9 / linkBytesPerSecond, SIZE_MAX),
+                Curve.linear(COPY_NANOS, 1e9 / linkBytesPerSecond, SIZE_MAX),
+                Curve.linear(KERNEL_NANOS, 2e9 / (memoryBytesPerSecond * MEMORY_EFFICIENCY), SIZE_MAX),
+                Curve.linear(KERNEL_NANOS, readNanos(2.0 * hidden * elementBytes), ROWS_MAX),
+                products(7, attended + keyValue, elementBytes),
+                products(1, keyValue, elementBytes),
+                reads,
+                reads,
+                0,
+                Curve.linear(KERNEL_NANOS, 1e9 * pairFlops / (flopsPerSecond * ATTENTION_EFFICIENCY), SIZE_MAX),
+                products(6, attended + feedForward, elementBytes),
+                products(2, hidden * dimensions.vocabularySize(), elementBytes),
+                LAUNCH_NANOS,
+                HANDOFF_NANOS,
+                PAUSE_NANOS,
+                0,
+                1,
+                Curve.linear(GRAPH_GAIN_NANOS, 0, ROWS_MAX));
+    }
+
+    private double readNanos(double bytes) {
+        return 1e9 * bytes / (memoryBytesPerSecond * MEMORY_EFFICIENCY);
+    }
+
+    /** Rows through matrices of {@code weights} elements in all, in some kernels. */
+    private Curve products(int kernels, long weights, int elementBytes) {
+        return Curve.of(
+                ROWS_MAX,
+                rows -> kernels * KERNEL_NANOS
+                        + Math.max(
+                                2e9 * rows * weights / (flopsPerSecond * PRODUCT_EFFICIENCY),
+                                readNanos((double) weights * elementBytes)));
+    }
+}

@@ -1,0 +1,68 @@
+package io.weft.plan.placement;
+
+import io.weft.model.CacheForm;
+import io.weft.model.CacheForm.Content;
+import io.weft.plan.prediction.CostModel;
+import io.weft.plan.step.Lane;
+import java.util.Map;
+
+/**
+ * A way for a cached token to be stored and used: a column of the placement problem. A {@linkplain CacheForm form} says
+ * what is stored and where; the route adds what a step does with it, lane by lane.
+ *
+ * @param form what is stored
+ * @param deviceBytes of one token in device memory, all layers
+ * @param hostBytes of one token in host memory, all layers
+ * @param laneNanos time that one token takes of each lane in a step, all layers; none for lanes that are absent
+ */
+public record Route(CacheForm form, double deviceBytes, double hostBytes, Map<Lane, Double> laneNanos) {
+    public Route {
+        laneNanos = Map.copyOf(laneNanos);
+        requireAmount("deviceBytes", deviceBytes);
+        requireAmount("hostBytes", hostBytes);
+        laneNanos.forEach((lane, nanos) -> requireAmount(lane + " nanos", nanos));
+    }
+
+    private static void requireAmount(String name, double amount) {
+        if (!(amount >= 0) || Double.isInfinite(amount)) {
+            throw new IllegalArgumentException(name + " is " + amount + ", must be finite and not negative");
+        }
+    }
+
+    /** Time that one token takes of a lane. */
+    public double nanos(Lane lane) {
+        return laneNanos.getOrDefault(lane, 0.0);
+    }
+
+    /**
+     * How a form is used by a decode step: what is on the host crosses the link, activations are recomputed.
+     *
+     * @param copyTokens tokens of one copy
+     * @param chunkTokens tokens of one recomputation
+     */
+    public static Route of(CacheForm form, CostModel costs, long copyTokens, long chunkTokens) {
+        int layers = costs.geometry().dimensions().layers();
+        Content content = form.content();
+        double bytes = costs.geometry().tokenBytes(content);
+        double recompute = switch (content) {
+            case KEY_VALUE -> 0;
+            case ACTIVATION -> layers * costs.recomputeNanosPerToken(chunkTokens);
+        };
+        return switch (form.place()) {
+            case HOST ->
+                new Route(
+                        form,
+                        0,
+                        bytes,
+                        Map.of(
+                                Lane.LINK_IN,
+                                layers * costs.linkNanosPerToken(content, copyTokens),
+                                Lane.COMPUTE,
+                                recompute));
+            case DEVICE -> {
+                double gather = content == Content.ACTIVATION ? layers * costs.gatherNanosPerToken(chunkTokens) : 0;
+                yield new Route(form, bytes, 0, Map.of(Lane.COMPUTE, recompute + gather));
+            }
+        };
+    }
+}

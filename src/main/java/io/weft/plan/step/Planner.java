@@ -1,0 +1,15 @@
+package io.weft.plan.step;
+
+/** Turns the shape of a step into its plan. */
+public interface Planner {
+    /**
+     * Plans a step.
+     *
+     * @throws IllegalArgumentException if the shape contradicts itself, or if staging memory cannot hold even a single
+     *     cell; the message names the setting and how much is needed
+     */
+    StepPlan plan(StepShape shape);
+
+    /** Staged tokens of a chunk, at most, in steps of the load that is expected. */
+    int chunkTokens();
+}

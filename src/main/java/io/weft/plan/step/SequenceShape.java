@@ -1,0 +1,43 @@
+package io.weft.plan.step;
+
+import io.weft.model.CacheForm;
+import java.util.List;
+
+/**
+ * What a step's plan needs to know of one sequence.
+ *
+ * @param closed forms of its full blocks, in token order
+ * @param openTokens cached tokens behind the full blocks; they lie in open blocks on the device
+ * @param newTokens tokens that this step runs: 1 when decoding, more in prefill
+ * @param closing forms of the blocks that the new tokens fill, in token order
+ * @param takenUp forms, all on the host, of the full blocks that are copied to the device for later steps
+ */
+public record SequenceShape(
+        List<CacheForm> closed, int openTokens, int newTokens, List<CacheForm> closing, List<CacheForm> takenUp) {
+    public SequenceShape {
+        closed = List.copyOf(closed);
+        closing = List.copyOf(closing);
+        takenUp = List.copyOf(takenUp);
+        if (openTokens < 0) {
+            throw new IllegalArgumentException("openTokens is " + openTokens + ", must not be negative");
+        }
+        if (newTokens < 1) {
+            throw new IllegalArgumentException("newTokens is " + newTokens + ", must be at least 1");
+        }
+    }
+
+    /** A sequence whose blocks stay where they are. */
+    public SequenceShape(List<CacheForm> closed, int openTokens, int newTokens, List<CacheForm> closing) {
+        this(closed, openTokens, newTokens, closing, List.of());
+    }
+
+    /** Tokens cached before the step. */
+    public int cachedTokens(int blockTokens) {
+        return closed.size() * blockTokens + openTokens;
+    }
+
+    /** Tokens behind the step: what the last new token sees. */
+    public int totalTokens(int blockTokens) {
+        return cachedTokens(blockTokens) + newTokens;
+    }
+}

@@ -1,0 +1,184 @@
+package io.weft.plan.step;
+
+import io.weft.model.CacheForm.Content;
+
+/** One piece of a step's work, with the figures that its cost depends on. */
+public sealed interface Stage {
+    /** What works on it. */
+    Lane lane();
+
+    /** The name people give it. */
+    default String label() {
+        return switch (this) {
+            case Upload upload -> "upload";
+            case Embed embed -> "embed";
+            case Transfer transfer ->
+                switch (transfer.content()) {
+                    case ACTIVATION -> "transfer activations";
+                    case KEY_VALUE -> "transfer K and V";
+                };
+            case Gather gather -> "gather";
+            case Project project -> "project";
+            case Recompute recompute -> "recompute";
+            case Attend attend -> "attend";
+            case FeedForward feedForward -> "feed forward";
+            case StoreOnDevice store -> "store on device";
+            case WriteOut writeOut -> "write out";
+            case Promote promote -> "promote";
+            case Head head -> "head";
+            case Download download -> "download";
+        };
+    }
+
+    /** Whether it is kernels over the step's rows, all on the compute lane. */
+    default boolean computesRows() {
+        return switch (this) {
+            case Embed embed -> true;
+            case Project project -> true;
+            case Attend attend -> true;
+            case FeedForward feedForward -> true;
+            case Head head -> true;
+            case Upload upload -> false;
+            case Transfer transfer -> false;
+            case Gather gather -> false;
+            case Recompute recompute -> false;
+            case StoreOnDevice store -> false;
+            case WriteOut writeOut -> false;
+            case Promote promote -> false;
+            case Download download -> false;
+        };
+    }
+
+    /**
+     * The step's index arrays go to the device. A kernel reads them, so that they need not queue behind the transfers
+     * that the step before began.
+     */
+    record Upload() implements Stage {
+        @Override
+        public Lane lane() {
+            return Lane.COMPUTE;
+        }
+    }
+
+    /** The new tokens are embedded. */
+    record Embed(int rows) implements Stage {
+        @Override
+        public Lane lane() {
+            return Lane.COMPUTE;
+        }
+    }
+
+    /**
+     * A chunk's activations, or its K and V, cross the link into the chunk's staging slot.
+     *
+     * @param bytes that cross
+     * @param copies pieces of the one call: blocks that are neighbours in host memory are one
+     */
+    record Transfer(int layer, int chunk, Content content, long bytes, int copies) implements Stage {
+        @Override
+        public Lane lane() {
+            return Lane.LINK_IN;
+        }
+    }
+
+    /** A chunk's activations that lie on the device are gathered into its staging slot. */
+    record Gather(int layer, int chunk, long bytes) implements Stage {
+        @Override
+        public Lane lane() {
+            return Lane.COMPUTE;
+        }
+    }
+
+    /** Norm, Q, K and V of the new tokens, rotary positions; K, V and activations go to the open blocks. */
+    record Project(int layer, int rows) implements Stage {
+        @Override
+        public Lane lane() {
+            return Lane.COMPUTE;
+        }
+    }
+
+    /** K and V of a chunk's activations, with rotary positions. */
+    record Recompute(int layer, int chunk, int tokens) implements Stage {
+        @Override
+        public Lane lane() {
+            return Lane.COMPUTE;
+        }
+    }
+
+    /**
+     * The rows attend to a chunk's ranges.
+     *
+     * @param rowTokens pairs of a row and a token that it sees
+     * @param tokens tokens whose K and V are read, each counted once a sequence
+     * @param sequences whose tokens they are
+     */
+    record Attend(int layer, int chunk, long rowTokens, long tokens, int sequences) implements Stage {
+        @Override
+        public Lane lane() {
+            return Lane.COMPUTE;
+        }
+    }
+
+    /** The rest of a layer after attention: output projection and feed-forward network. */
+    record FeedForward(int layer, int rows) implements Stage {
+        @Override
+        public Lane lane() {
+            return Lane.COMPUTE;
+        }
+    }
+
+    /**
+     * Blocks that the step fills and that stay on the device are copied, in all layers, to where full blocks live.
+     *
+     * @param bytes that are copied
+     * @param copies one a block
+     */
+    record StoreOnDevice(long bytes, int copies) implements Stage {
+        @Override
+        public Lane lane() {
+            return Lane.COMPUTE;
+        }
+    }
+
+    /** Blocks that the step fills cross the link to the host. */
+    record WriteOut(int layer, long bytes, int copies) implements Stage {
+        @Override
+        public Lane lane() {
+            return Lane.LINK_OUT;
+        }
+    }
+
+    /** Full blocks on the host are copied, in all layers, to spare device memory for later steps. */
+    record Promote(long bytes, int copies) implements Stage {
+        @Override
+        public Lane lane() {
+            return Lane.LINK_IN;
+        }
+    }
+
+    /** Final norm and output projection of the rows whose logits are needed, and tokens from these. */
+    record Head(int rows) implements Stage {
+        @Override
+        public Lane lane() {
+            return Lane.COMPUTE;
+        }
+    }
+
+    /**
+     * Tokens cross to the host, and logits where they are wanted there.
+     *
+     * @param tokenBytes bytes of token ids
+     * @param logitBytes bytes of logits
+     */
+    record Download(long tokenBytes, long logitBytes) implements Stage {
+        /** All bytes that cross. */
+        public long bytes() {
+            return tokenBytes + logitBytes;
+        }
+
+        @Override
+        public Lane lane() {
+            return Lane.LINK_OUT;
+        }
+    }
+}

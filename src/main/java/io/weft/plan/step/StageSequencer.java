@@ -1,0 +1,244 @@
+package io.weft.plan.step;
+
+import io.weft.model.CacheForm;
+import io.weft.model.CacheForm.Content;
+import io.weft.model.CacheForm.Place;
+import io.weft.model.CacheGeometry;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Puts the stages of a step in order of issue and joins the lanes.
+ *
+ * <p>The staged chunks of all layers, in order, are the <em>uses</em> of the slots: use u takes slot u mod n of n. What
+ * keeps a slot from being overwritten too early:
+ *
+ * <ul>
+ *   <li>Everything that reads a slot or the workspace ({@link Stage.Recompute}, {@link Stage.Attend}), and the
+ *       {@link Stage.Gather} that writes one, is on the compute lane, use by use: gather, recompute, attend. So when
+ *       the attention of use u is complete, slot u mod n is free, and so is the workspace.
+ *   <li>The first transfer of use u + n waits for the attention of use u; its second one follows it on its lane. It is
+ *       issued right behind that attention, hence before anything of a later use, and the link lane goes through the
+ *       uses in order: no transfer ever waits for a stage that waits for it.
+ *   <li>A gather of use u + n needs no wait: it follows the attention of use u on its own lane. It and the transfers of
+ *       its use write disjoint parts of the slot.
+ * </ul>
+ *
+ * Blocks that the step fills are read by the link out (or copied) from the open blocks, which live until the step is
+ * over, so nothing waits for that. On the device they are copied behind everything else, one copy a block: then the
+ * stages of a step that needs no link are the same whether it fills blocks or not.
+ */
+final class StageSequencer {
+    private final CacheGeometry geometry;
+    private final StepShape shape;
+    private final List<Chunk> chunks;
+    private final int slots;
+    /** By chunk. */
+    private final List<Figures> figures;
+
+    private final List<PlannedStage> stages = new ArrayList<>();
+    /** By use. */
+    private final List<Arrivals> arrivals = new ArrayList<>();
+    /** By use. */
+    private final List<Integer> attends = new ArrayList<>();
+
+    StageSequencer(CacheGeometry geometry, StepShape shape, List<Chunk> chunks, StagingLayout staging) {
+        this.geometry = geometry;
+        this.shape = shape;
+        this.chunks = chunks;
+        this.slots = staging.slots();
+        this.figures = chunks.stream().map(this::figures).toList();
+    }
+
+    /** What the stages of a chunk cost, which is the same in every layer. */
+    private record Figures(
+            long activationBytes,
+            int activationCopies,
+            long keyValueBytes,
+            int keyValueCopies,
+            long gatherBytes,
+            int recomputedTokens,
+            long rowTokens,
+            long tokens,
+            int sequences) {}
+
+    private Figures figures(Chunk chunk) {
+        long rowTokens = 0;
+        long tokens = 0;
+        for (TokenRange range : chunk.ranges()) {
+            rowTokens += rowTokens(range);
+            tokens += range.toToken() - range.fromToken();
+        }
+        return new Figures(
+                bytes(chunk.hostActivations(), Content.ACTIVATION),
+                copies(chunk.hostActivations()),
+                bytes(chunk.hostKeyValues(), Content.KEY_VALUE),
+                copies(chunk.hostKeyValues()),
+                bytes(chunk.deviceActivations(), Content.ACTIVATION),
+                chunk.recomputedBlocks() * geometry.blockTokens(),
+                rowTokens,
+                tokens,
+                chunk.ranges().size());
+    }
+
+    /** The transfers of a use, each none or one. */
+    private record Arrivals(List<Integer> activations, List<Integer> keyValues) {}
+
+    List<PlannedStage> stages() {
+        add(new Stage.Upload(), List.of());
+        for (int use = 0; use < slots; use++) {
+            transfer(use);
+        }
+        add(new Stage.Embed(shape.rows()), List.of());
+        Closing onHost = closing(Place.HOST);
+        Closing onDevice = closing(Place.DEVICE);
+        for (int layer = 0; layer < geometry.dimensions().layers(); layer++) {
+            layer(layer, onHost);
+        }
+        HeadShape out = shape.head();
+        if (out.rows() > 0) {
+            int head = add(new Stage.Head(out.rows()), List.of());
+            long logits = (long) out.logits() * geometry.dimensions().vocabularySize();
+            long tokenBytes = (long) out.tokens() * Integer.BYTES;
+            add(new Stage.Download(tokenBytes, logits * Float.BYTES), List.of(head));
+        }
+        if (onDevice.blocks() > 0) {
+            long bytes = geometry.dimensions().layers() * onDevice.bytes();
+            add(new Stage.StoreOnDevice(bytes, onDevice.blocks()), List.of());
+        }
+        promote();
+        return stages;
+    }
+
+    /** Behind all transfers, so that the step's own come first. */
+    private void promote() {
+        int blocks = 0;
+        long bytes = 0;
+        for (SequenceShape sequence : shape.sequences()) {
+            for (CacheForm form : sequence.takenUp()) {
+                blocks++;
+                bytes += geometry.blockBytes(form.content());
+            }
+        }
+        if (blocks > 0) {
+            // On the host a layer's blocks are neighbours, on the device a block's layers.
+            add(new Stage.Promote(bytes, blocks * geometry.dimensions().layers()), List.of());
+        }
+    }
+
+    private void layer(int layer, Closing onHost) {
+        int project = add(new Stage.Project(layer, shape.rows()), List.of());
+        if (onHost.blocks() > 0) {
+            // An open block holds both contents, so the contents wanted of neighbouring blocks are not neighbours.
+            add(new Stage.WriteOut(layer, onHost.bytes(), onHost.blocks()), List.of(project));
+        }
+        for (int chunk = 0; chunk < chunks.size(); chunk++) {
+            if (chunks.get(chunk).isStaged()) {
+                attendStaged(layer, chunk);
+            } else {
+                attend(layer, chunk, List.of());
+            }
+        }
+        add(new Stage.FeedForward(layer, shape.rows()), List.of());
+    }
+
+    private void attendStaged(int layer, int chunk) {
+        int use = attends.size();
+        Figures work = figures.get(chunk);
+        if (work.gatherBytes() > 0) {
+            add(new Stage.Gather(layer, chunk, work.gatherBytes()), List.of());
+        }
+        if (work.recomputedTokens() > 0) {
+            add(
+                    new Stage.Recompute(layer, chunk, work.recomputedTokens()),
+                    arrivals.get(use).activations());
+        }
+        attends.add(attend(layer, chunk, arrivals.get(use).keyValues()));
+        if (use + slots < geometry.dimensions().layers() * chunks.size()) {
+            transfer(use + slots);
+        }
+    }
+
+    private int attend(int layer, int chunk, List<Integer> after) {
+        Figures work = figures.get(chunk);
+        return add(new Stage.Attend(layer, chunk, work.rowTokens(), work.tokens(), work.sequences()), after);
+    }
+
+    /**
+     * Pairs of a new row and a token of the range that it sees: Σ over rows of min(to, position + 1) − from, where
+     * positive.
+     */
+    private long rowTokens(TokenRange range) {
+        SequenceShape sequence = shape.sequences().get(range.sequence());
+        long cached = sequence.cachedTokens(geometry.blockTokens());
+        long total = sequence.totalTokens(geometry.blockTokens());
+        // The row at position p sees p + 1 tokens: 1, 2, … of the range for p = from, from + 1, …, and all of it from p
+        // = to − 1 on.
+        long firstPosition = Math.max(cached, range.fromToken());
+        long firstSeen = firstPosition + 1 - range.fromToken();
+        long rowsOfPart = Math.max(0, range.toToken() - 1 - firstPosition);
+        long rowsOfAll = total - Math.max(firstPosition, range.toToken() - 1);
+        return rowsOfPart * firstSeen
+                + rowsOfPart * (rowsOfPart - 1) / 2
+                + rowsOfAll * (range.toToken() - range.fromToken());
+    }
+
+    /** Where one chunk needs a slot, all do. */
+    private void transfer(int use) {
+        int layer = use / chunks.size();
+        int chunk = use % chunks.size();
+        Figures work = figures.get(chunk);
+        List<Integer> slotFree = use < slots ? List.of() : List.of(attends.get(use - slots));
+        List<Integer> activationsArrive = transfer(
+                new Stage.Transfer(layer, chunk, Content.ACTIVATION, work.activationBytes(), work.activationCopies()),
+                slotFree);
+        List<Integer> keyValuesArrive = transfer(
+                new Stage.Transfer(layer, chunk, Content.KEY_VALUE, work.keyValueBytes(), work.keyValueCopies()),
+                activationsArrive.isEmpty() ? slotFree : List.of());
+        arrivals.add(new Arrivals(activationsArrive, keyValuesArrive));
+    }
+
+    private List<Integer> transfer(Stage.Transfer transfer, List<Integer> after) {
+        return transfer.bytes() == 0 ? List.of() : List.of(add(transfer, after));
+    }
+
+    /**
+     * A sequence's blocks of one content are neighbours in host memory, in token order, whatever lies between them in
+     * the sequence: one copy for each sequence. The runs of a sequence follow each other.
+     */
+    private static int copies(List<BlockRun> runs) {
+        int copies = 0;
+        int sequence = -1;
+        for (BlockRun run : runs) {
+            copies += run.sequence() == sequence ? 0 : 1;
+            sequence = run.sequence();
+        }
+        return copies;
+    }
+
+    private long bytes(List<BlockRun> runs, Content content) {
+        return Chunk.blocks(runs) * geometry.blockLayerBytes(content);
+    }
+
+    /** Blocks that the step fills and that go to one memory: the same in every layer. */
+    private record Closing(int blocks, long bytes) {}
+
+    private Closing closing(Place place) {
+        int blocks = 0;
+        long bytes = 0;
+        for (SequenceShape sequence : shape.sequences()) {
+            for (CacheForm form : sequence.closing()) {
+                if (form.place() == place) {
+                    blocks++;
+                    bytes += geometry.blockLayerBytes(form.content());
+                }
+            }
+        }
+        return new Closing(blocks, bytes);
+    }
+
+    private int add(Stage stage, List<Integer> after) {
+        stages.add(new PlannedStage(stages.size(), stage, after));
+        return stages.size() - 1;
+    }
+}

@@ -1,0 +1,89 @@
+package io.weft.plan.step;
+
+import io.weft.model.CacheForm.Content;
+import io.weft.model.CacheGeometry;
+
+/**
+ * How a step divides the staging memory: {@code slots} slots of {@code slotBytes}, then a workspace for one chunk's
+ * recomputed K and V.
+ *
+ * @param slots staging slots, used in turn by the staged chunks of all layers
+ * @param slotBytes size of a slot, aligned
+ * @param workspaceBytes size of the workspace
+ */
+public record StagingLayout(int slots, long slotBytes, long workspaceBytes) {
+    /** Slots that are taken: one that arrives, one that is worked on, and two for stages of unequal length. */
+    public static final int SLOTS_USUAL = 4;
+
+    private static final long BYTES_USUAL_MOST = 1L << 30;
+
+    /** Alignment of slots and of the K and V inside a slot. */
+    public static final long ALIGNMENT_BYTES = 512;
+
+    public StagingLayout {
+        if (slots < 0 || slotBytes < 0 || workspaceBytes < 0 || slotBytes % ALIGNMENT_BYTES != 0) {
+            throw new IllegalArgumentException("staging of %d slots of %d bytes and a workspace of %d bytes"
+                    .formatted(slots, slotBytes, workspaceBytes));
+        }
+    }
+
+    /**
+     * Staging memory that is taken if nothing is set: for every slot the K and V of a layer, so that no layer of a
+     * small load need be cut, but at most a GiB, since long contexts cross in more chunks, not in larger ones, and a
+     * quarter of the device's memory.
+     */
+    public static long usualBytes(CacheGeometry geometry, int batch, int contextTokens, long deviceBytes) {
+        long layerBytes = (long) SLOTS_USUAL * batch * contextTokens * geometry.tokenLayerBytes(Content.KEY_VALUE);
+        return Math.min(Math.min(layerBytes, BYTES_USUAL_MOST), deviceBytes / 4);
+    }
+
+    /** Where a slot starts. */
+    public long slotOffset(int slot) {
+        return slot * slotBytes;
+    }
+
+    /** Where the workspace starts. */
+    public long workspaceOffset() {
+        return slots * slotBytes;
+    }
+
+    /** All of it. */
+    public long totalBytes() {
+        return workspaceOffset() + workspaceBytes;
+    }
+
+    /** Where the K and V of a chunk start inside its slot. */
+    public static long keyValueOffset(CacheGeometry geometry, Chunk chunk) {
+        return keyValueOffset(geometry, chunk.recomputedBlocks());
+    }
+
+    /** Bytes of a slot that holds {@code chunk}, aligned. */
+    public static long slotBytes(CacheGeometry geometry, Chunk chunk) {
+        return slotBytes(geometry, chunk.recomputedBlocks(), Chunk.blocks(chunk.hostKeyValues()));
+    }
+
+    /**
+     * Bytes of a slot, aligned.
+     *
+     * @param recomputedBlocks blocks of activations, from the host and from the device
+     * @param hostKeyValueBlocks blocks of K and V from the host
+     */
+    static long slotBytes(CacheGeometry geometry, int recomputedBlocks, int hostKeyValueBlocks) {
+        return keyValueOffset(geometry, recomputedBlocks)
+                + align(hostKeyValueBlocks * geometry.blockLayerBytes(Content.KEY_VALUE));
+    }
+
+    private static long keyValueOffset(CacheGeometry geometry, int recomputedBlocks) {
+        return align(recomputedBlocks * geometry.blockLayerBytes(Content.ACTIVATION));
+    }
+
+    /** Bytes of the workspace that a chunk's recomputation fills, aligned. */
+    static long workspaceBytes(CacheGeometry geometry, int recomputedBlocks) {
+        return align(recomputedBlocks * geometry.blockLayerBytes(Content.KEY_VALUE));
+    }
+
+    /** The next multiple of the alignment. */
+    public static long align(long bytes) {
+        return Math.ceilDiv(bytes, ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
+    }
+}

@@ -1,0 +1,130 @@
+package io.weft.plan.step;
+
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * A step as the pipeline issues it and the simulator plays it.
+ *
+ * @param schedule how it was planned
+ * @param shape what was planned
+ * @param chunks the chunks of every layer, in the order of attention: a sequence's ranges ascend, and together cover
+ *     its tokens once; each needs a slot, unless there is only one
+ * @param staging how staging memory is divided
+ * @param stages all stages in order of issue
+ */
+public record StepPlan(
+        Schedule schedule, StepShape shape, List<Chunk> chunks, StagingLayout staging, List<PlannedStage> stages) {
+    public StepPlan {
+        chunks = List.copyOf(chunks);
+        stages = List.copyOf(stages);
+        if (chunks.size() > 1 && !chunks.stream().allMatch(Chunk::isStaged)) {
+            throw new IllegalArgumentException(
+                    "a chunk that needs no slot is one of " + chunks.size() + ", must be alone");
+        }
+    }
+
+    /**
+     * A transfer for the next step.
+     *
+     * @param transfer in its place, which is the same in the next step's plan
+     * @param slotFreeAfter the stage of this step that is the last to read the slot
+     */
+    public record Ahead(PlannedStage transfer, int slotFreeAfter) {}
+
+    /**
+     * The slot that a staged chunk uses in a layer: slots are taken in turn.
+     *
+     * @param firstSlot the slot of the step's first use
+     */
+    public int slot(int firstSlot, int layer, int chunk) {
+        return (firstSlot + use(layer, chunk)) % staging.slots();
+    }
+
+    private int use(int layer, int chunk) {
+        return layer * chunks.size() + chunk;
+    }
+
+    /** The first slot of a next step that {@linkplain #continues continues} this one: turns go on. */
+    public int nextFirstSlot(int firstSlot) {
+        return (firstSlot + attends().size()) % staging.slots();
+    }
+
+    /** Indices of the stages that end the uses, in order. */
+    private List<Integer> attends() {
+        return stages.stream()
+                .filter(planned -> planned.stage() instanceof Stage.Attend)
+                .map(PlannedStage::index)
+                .toList();
+    }
+
+    /** Whether a stage is a transfer into a slot that nothing else of the step has used before. */
+    public boolean isFirstOfSlot(Stage stage) {
+        return stage instanceof Stage.Transfer transfer && use(transfer.layer(), transfer.chunk()) < staging.slots();
+    }
+
+    /**
+     * The transfers that the next step begins with if it runs the same sequences, in order: they need not wait until
+     * this step has ended and the next is planned. None if this step changes which blocks are brought, because it fills
+     * some or takes some up.
+     */
+    public List<Ahead> ahead() {
+        boolean sameBlocks = shape.sequences().stream()
+                .allMatch(sequence ->
+                        sequence.closing().isEmpty() && sequence.takenUp().isEmpty());
+        if (!sameBlocks) {
+            return List.of();
+        }
+        List<Integer> attends = attends();
+        List<Ahead> ahead = new ArrayList<>();
+        for (PlannedStage planned : stages) {
+            if (planned.stage() instanceof Stage.Transfer transfer && isFirstOfSlot(transfer)) {
+                int lastUse = attends.size() - staging.slots() + use(transfer.layer(), transfer.chunk());
+                ahead.add(new Ahead(planned, attends.get(lastUse)));
+            }
+        }
+        return ahead;
+    }
+
+    /**
+     * Whether a step of this plan, over the sequences of the step before, begins with the transfers that {@code before}
+     * has {@link #ahead}.
+     */
+    public boolean continues(StepPlan before) {
+        if (!staging.equals(before.staging) || chunks.size() != before.chunks.size()) {
+            return false;
+        }
+        for (int i = 0; i < chunks.size(); i++) {
+            if (!chunks.get(i).isStagedLike(before.chunks.get(i))) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /**
+     * Whether the step decodes, one row a sequence, with nothing to bring, to recompute or to write out between its
+     * stages.
+     */
+    public boolean isResidentDecode() {
+        return shape.rows() == shape.sequences().size()
+                && chunks.stream().noneMatch(Chunk::isStaged)
+                && stages.stream().noneMatch(planned -> planned.stage() instanceof Stage.WriteOut);
+    }
+
+    /** Bytes that cross the link to the device in the whole step, without the index arrays. */
+    public long linkInBytes() {
+        return stages.stream()
+                .map(PlannedStage::stage)
+                .mapToLong(stage -> stage instanceof Stage.Transfer transfer ? transfer.bytes() : 0)
+                .sum();
+    }
+
+    /** Bytes of blocks that are copied to the device for later steps. */
+    public long takenUpBytes() {
+        return stages.stream()
+                .map(PlannedStage::stage)
+                .mapToLong(stage -> stage instanceof Stage.Promote promote ? promote.bytes() : 0)
+                .sum();
+    }
+}

@@ -1,0 +1,18 @@
+package io.weft.plan.step;
+
+/**
+ * Tokens of one sequence that its new rows attend to together.
+ *
+ * @param sequence index in the step's batch
+ * @param fromToken first token; a multiple of the cell
+ * @param toToken behind the last token; a multiple of the cell, or the number of all tokens of the sequence, new ones
+ *     included
+ */
+public record TokenRange(int sequence, int fromToken, int toToken) {
+    public TokenRange {
+        if (fromToken < 0 || toToken <= fromToken) {
+            throw new IllegalArgumentException(
+                    "token range is [" + fromToken + ", " + toToken + "), must not be empty or negative");
+        }
+    }
+}

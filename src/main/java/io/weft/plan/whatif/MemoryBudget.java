@@ -1,0 +1,135 @@
+package io.weft.plan.whatif;
+
+import io.weft.model.CacheGeometry;
+import io.weft.model.ModelDimensions;
+import io.weft.model.ModelDimensions.FeedForwardKind;
+
+/**
+ * What memory is used for. Where the weights do not fit, as much of them as possible stays on the device, beside room
+ * for two layers, and the rest would have to cross the link in every step.
+ *
+ * @param deviceBytes all device memory
+ * @param weightsBytes of it: matrices and tables, or what fits of them
+ * @param streamedWeightBytes weights that lie on the host and cross the link in every step
+ * @param workspaceBytes of it: activations, index arrays, logits and scores of the largest step
+ * @param stagingBytes of it: chunks on their way
+ * @param openBlockBytes of it: blocks that are not full
+ * @param hostBytes all host memory
+ * @param hostWorkspaceBytes of it: index arrays, logits and tokens
+ */
+public record MemoryBudget(
+        long deviceBytes,
+        long weightsBytes,
+        long streamedWeightBytes,
+        long workspaceBytes,
+        long stagingBytes,
+        long openBlockBytes,
+        long hostBytes,
+        long hostWorkspaceBytes) {
+
+    /**
+     * The largest step that memory is set aside for.
+     *
+     * @param sequences in a batch
+     * @param rows new tokens of a batch
+     * @param logitRows rows whose logits are needed, on the device or on the host
+     * @param contextTokens tokens of a sequence
+     */
+    public record Limits(int sequences, int rows, int logitRows, int contextTokens) {
+        private static final int ROWS_LEAST = 512;
+        private static final int LOGIT_ROWS_LEAST = 64;
+
+        /** What the service sets aside for batches of {@code sequences}. */
+        public static Limits usual(int sequences, int contextTokens) {
+            return new Limits(
+                    sequences, Math.max(ROWS_LEAST, sequences), Math.max(LOGIT_ROWS_LEAST, sequences), contextTokens);
+        }
+    }
+
+    /** The budget of a model on a device. */
+    public static MemoryBudget of(
+            CacheGeometry geometry, Limits limits, long deviceBytes, long hostBytes, long stagingBytes) {
+        long indexBytes = indexBytes(geometry, limits);
+        long floatLogitBytes = (long) limits.logitRows() * geometry.dimensions().vocabularySize() * Float.BYTES;
+        long tokenBytes = (long) limits.sequences() * Integer.BYTES;
+        int openBlocks = 2 * limits.sequences() + Math.ceilDiv(limits.rows(), geometry.blockTokens());
+        long weightsBytes = weightElements(geometry.dimensions()) * geometry.elementBytes();
+        long workspaceBytes = workspaceBytes(geometry, limits, indexBytes, floatLogitBytes);
+        long openBlockBytes = openBlocks * geometry.openBlockBytes();
+        long forWeights = deviceBytes - workspaceBytes - stagingBytes - openBlockBytes;
+        long layersBytes = streamingRoomBytes(geometry);
+        long residentBytes = weightsBytes <= forWeights ? weightsBytes : Math.max(0, forWeights - layersBytes);
+        return new MemoryBudget(
+                deviceBytes,
+                residentBytes == weightsBytes ? weightsBytes : residentBytes + layersBytes,
+                weightsBytes - residentBytes,
+                workspaceBytes,
+                stagingBytes,
+                openBlockBytes,
+                hostBytes,
+                indexBytes + floatLogitBytes + tokenBytes);
+    }
+
+    /** Room that streaming weights would take: one layer at work, the next on its way. */
+    static long streamingRoomBytes(CacheGeometry geometry) {
+        return 2 * geometry.dimensions().weightsPerLayer() * geometry.elementBytes();
+    }
+
+    /** Elements of all matrices, the embedding and the head, which has memory of its own even where it is tied. */
+    private static long weightElements(ModelDimensions dimensions) {
+        return dimensions.layers() * dimensions.weightsPerLayer()
+                + 2L * dimensions.vocabularySize() * dimensions.hiddenSize();
+    }
+
+    private static long workspaceBytes(CacheGeometry geometry, Limits limits, long indexBytes, long floatLogitBytes) {
+        ModelDimensions dimensions = geometry.dimensions();
+        boolean gated = dimensions.feedForward() == FeedForwardKind.GATED;
+        // Residual stream, two norms; queries, attention; K and V; feed-forward, which a gate needs three times.
+        long rowElements = 3L * dimensions.hiddenSize()
+                + 2L * dimensions.queryWidth()
+                + dimensions.keyValueWidth()
+                + (gated ? 3L : 1L) * dimensions.feedForwardSize();
+        long stateBytes = (long) dimensions.heads() * (dimensions.headSize() + 2) * Float.BYTES;
+        long logitRowElements = (long) dimensions.hiddenSize() + dimensions.vocabularySize();
+        // Scores that a token is chosen from, and the token.
+        long sequenceBytes = (dimensions.vocabularySize() + 1L) * Float.BYTES;
+        return limits.rows() * (rowElements * geometry.elementBytes() + stateBytes)
+                + limits.logitRows() * logitRowElements * geometry.elementBytes()
+                + (geometry.elementBytes() == Float.BYTES ? 0 : floatLogitBytes)
+                + limits.sequences() * sequenceBytes
+                + indexBytes;
+    }
+
+    /** Positions, offsets, block tables, spans, what is gathered, and how tokens are chosen. */
+    private static long indexBytes(CacheGeometry geometry, Limits limits) {
+        long alignment = 16;
+        long blocks = geometry.blocks(limits.contextTokens());
+        long tableBlocks = Math.ceilDiv(blocks, 64L) * 64;
+        long cells = Math.ceilDiv(limits.contextTokens(), geometry.cellTokens());
+        long perRow = 2 * Integer.BYTES + 2 * Long.BYTES;
+        long perCell = 5 * Integer.BYTES + 3 * alignment;
+        long biasedTokens = 1024;
+        long edits = Math.min(geometry.dimensions().vocabularySize(), limits.contextTokens() + biasedTokens);
+        long perChoice = 2 * Long.BYTES + 6 * Integer.BYTES;
+        long perEdit = 4 * Integer.BYTES;
+        long perSequence = tableBlocks * Long.BYTES
+                + blocks * (Integer.BYTES + Long.BYTES)
+                + cells * perCell
+                + perChoice
+                + edits * perEdit;
+        return limits.rows() * perRow
+                + (long) limits.logitRows() * Long.BYTES
+                + limits.sequences() * perSequence
+                + 8 * alignment;
+    }
+
+    /** Device memory that is left for full blocks; negative if the rest alone does not fit. */
+    public long deviceCacheBytes() {
+        return deviceBytes - weightsBytes - workspaceBytes - stagingBytes - openBlockBytes;
+    }
+
+    /** Host memory that is left for full blocks; negative if the rest alone does not fit. */
+    public long hostCacheBytes() {
+        return hostBytes - hostWorkspaceBytes - streamedWeightBytes;
+    }
+}

@@ -1,0 +1,165 @@
+package io.weft.plan.whatif;
+
+import io.weft.model.CacheForm;
+import io.weft.model.CacheGeometry;
+import io.weft.model.ModelPreset;
+import io.weft.plan.machine.HardwarePreset;
+import io.weft.plan.machine.HardwareProfile;
+import io.weft.plan.machine.HardwareSpec;
+import io.weft.plan.machine.Machine;
+import io.weft.plan.step.StagingLayout;
+import java.util.Arrays;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.OptionalLong;
+import java.util.Set;
+import java.util.stream.Collectors;
+
+/**
+ * A {@link WhatIf} in a user's words. What is left open is as the machine has it.
+ *
+ * @param batch sequences
+ * @param contextTokens cached tokens of each
+ * @param deviceBytes device memory for everything
+ * @param hostBytes host memory
+ * @param linkBytesPerSecond of large copies, each way
+ * @param flopsPerSecond of dense matrix products: only for a machine that is known by its data sheet
+ * @param forms that may be used, by label; all if empty
+ */
+public record PlanQuestion(
+        int batch,
+        int contextTokens,
+        OptionalLong deviceBytes,
+        OptionalLong hostBytes,
+        OptionalDouble linkBytesPerSecond,
+        OptionalDouble flopsPerSecond,
+        List<String> forms) {
+    /** Bounds of what may be asked. */
+    public static final long MEMORY_BYTES_MOST = 1L << 50;
+
+    public static final int LINK_GIGABYTES_PER_SECOND_MOST = 10_000;
+    public static final int TERAFLOPS_MOST = 100_000;
+
+    /** Cells and blocks of the cache on a GPU, unless set. */
+    private static final int BLOCK_TOKENS = 16;
+
+    private static final int CELL_TOKENS = 256;
+    private static final int ELEMENT_BYTES = 2;
+
+    public PlanQuestion {
+        forms = List.copyOf(forms);
+    }
+
+    /** The cache of a model on a GPU, as the service cuts it unless told otherwise. */
+    public static CacheGeometry usualGeometry(ModelPreset preset) {
+        return new CacheGeometry(preset.dimensions(), ELEMENT_BYTES, BLOCK_TOKENS, CELL_TOKENS);
+    }
+
+    /** The name users give a form. */
+    public static String label(CacheForm form) {
+        return form.name().toLowerCase(Locale.ROOT);
+    }
+
+    /**
+     * The forms of some names.
+     *
+     * @throws IllegalArgumentException naming the first that is none
+     */
+    public static Set<CacheForm> forms(List<String> labels) {
+        return labels.stream()
+                .map(PlanQuestion::form)
+                .collect(Collectors.toCollection(() -> EnumSet.noneOf(CacheForm.class)));
+    }
+
+    /** All names of forms. */
+    public static List<String> formLabels() {
+        return Arrays.stream(CacheForm.values()).map(PlanQuestion::label).toList();
+    }
+
+    /**
+     * The question about a model on a machine.
+     *
+     * @throws IllegalArgumentException naming what is wrong, and what would be right
+     */
+    public WhatIf about(CacheGeometry geometry, Machine machine) {
+        long device = deviceBytes.orElse(machine.deviceBytes());
+        return new WhatIf(
+                changed(machine).profile(geometry),
+                machine instanceof Machine.Measured,
+                geometry,
+                batch,
+                contextTokens,
+                device,
+                hostBytes.orElse(machine.hostBytes()),
+                StagingLayout.usualBytes(geometry, batch, contextTokens, device),
+                chosenForms());
+    }
+
+    /**
+     * The question beside a service.
+     *
+     * @param served what it runs: its machine is meant where none is named, its model likewise
+     * @param preset another model
+     * @param hardware another machine
+     * @throws IllegalArgumentException naming what is wrong, and what would be right
+     */
+    public WhatIf beside(WhatIf served, Optional<String> preset, Optional<String> hardware) {
+        if (hardware.isEmpty()) {
+            CacheGeometry own = served.geometry();
+            CacheGeometry geometry = preset.map(ModelPreset::of)
+                    .map(model -> new CacheGeometry(
+                            model.dimensions(), own.elementBytes(), own.blockTokens(), own.cellTokens()))
+                    .orElse(own);
+            return about(
+                    geometry, new Machine.Measured(own, served.profile(), served.deviceBytes(), served.hostBytes()));
+        }
+        CacheGeometry geometry = preset.map(ModelPreset::of)
+                .map(PlanQuestion::usualGeometry)
+                .orElseGet(() ->
+                        new CacheGeometry(served.geometry().dimensions(), ELEMENT_BYTES, BLOCK_TOKENS, CELL_TOKENS));
+        return about(
+                geometry,
+                new Machine.Specified(HardwarePreset.of(hardware.get()).spec()));
+    }
+
+    private Machine changed(Machine machine) {
+        return switch (machine) {
+            case Machine.Specified(HardwareSpec spec) -> {
+                HardwareSpec link = linkBytesPerSecond.isPresent()
+                        ? spec.withLinkBytesPerSecond(linkBytesPerSecond.getAsDouble())
+                        : spec;
+                yield new Machine.Specified(
+                        flopsPerSecond.isPresent() ? link.withFlopsPerSecond(flopsPerSecond.getAsDouble()) : link);
+            }
+            case Machine.Measured measured -> {
+                if (flopsPerSecond.isPresent()) {
+                    throw new IllegalArgumentException(
+                            "tflops is given, but the machine was measured and not taken from a data sheet: name hardware");
+                }
+                HardwareProfile profile = measured.profile();
+                yield linkBytesPerSecond.isEmpty()
+                        ? measured
+                        : new Machine.Measured(
+                                measured.geometry(),
+                                profile.withLinkTimes(profile.linkBytesPerSecond() / linkBytesPerSecond.getAsDouble()),
+                                measured.deviceBytes(),
+                                measured.hostBytes());
+            }
+        };
+    }
+
+    private Set<CacheForm> chosenForms() {
+        return forms.isEmpty() ? EnumSet.allOf(CacheForm.class) : forms(forms);
+    }
+
+    private static CacheForm form(String label) {
+        return Arrays.stream(CacheForm.values())
+                .filter(form -> label(form).equals(label))
+                .findFirst()
+                .orElseThrow(() -> new IllegalArgumentException(
+                        "forms has \"%s\", must be of %s".formatted(label, String.join(", ", formLabels()))));
+    }
+}

@@ -1,0 +1,103 @@
+package io.weft.app;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.smallrye.config.EnvConfigSource;
+import io.smallrye.config.PropertiesConfigSource;
+import io.smallrye.config.SmallRyeConfigBuilder;
+import java.util.Map;
+import org.eclipse.microprofile.config.Config;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class SettingsTest {
+    private static Settings read(Map<String, String> properties) {
+        return Settings.read(new SmallRyeConfigBuilder()
+                .withSources(new PropertiesConfigSource(properties, "test", 1000))
+                .build());
+    }
+
+    @Test
+    void hasDefaults() {
+        Settings settings = read(Map.of());
+        assertThat(settings.model()).isEqualTo("demo");
+        assertThat(settings.device()).isEqualTo(Settings.DeviceChoice.AUTO);
+        assertThat(settings.schedule()).isEqualTo(Settings.ScheduleChoice.AUTO);
+        assertThat(settings.cellTokens()).isEmpty();
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "24GB, 24000000000",
+        "24 gb, 24000000000",
+        "24GiB, 25769803776",
+        "512MiB, 536870912",
+        "1.5g, 1500000000",
+        "4096, 4096",
+        "64KB, 64000",
+        "2Ti, 2199023255552"
+    })
+    void readsSizes(String text, long bytes) {
+        assertThat(read(Map.of("weft.host-memory", text)).hostMemoryBytes()).hasValue(bytes);
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "weft.schedule | fast | one of auto, resident, full-transfer, kvpr, chunked",
+                "weft.device | gpu | one of auto, cpu, cuda",
+                "weft.host-memory | lots | a size such as 24GB",
+                "weft.host-memory | -1GB | a size such as 24GB",
+                "weft.device-memory | 9999999999TB | at most 1 EiB",
+                "weft.max-sequences | 0 | a whole number from 1 to 4096",
+                "weft.max-sequences | 1e3 | a whole number from 1 to 4096",
+                "weft.block-tokens | 12.5 | a whole number",
+                "weft.cell-tokens | 40 | a multiple of weft.block-tokens, 16",
+                "weft.cpu.link-gbps | 0 | a number above 0",
+                "weft.cpu.link-gbps | NaN | a number above 0",
+                "weft.drain-timeout | soon | a duration such as 30s",
+                "weft.chunk-tokens | 0 | a whole number from 1",
+                "weft.management-port | 8080 | another port than the API's (quarkus.http.port)"
+            })
+    void namesKeyValueAndWhatIsAllowed(String key, String value, String allowed) {
+        assertThatThrownBy(() -> read(Map.of(key, value)))
+                .isInstanceOf(SettingException.class)
+                .hasMessageContaining(key)
+                .hasMessageContaining("\"" + value + "\"")
+                .hasMessageContaining(allowed);
+    }
+
+    @Test
+    void theManagementPortDiffersFromTheOneThatIsSet() {
+        assertThat(read(Map.of("quarkus.http.port", "9000", "weft.management-port", "8080"))
+                        .managementPort())
+                .hasValue(8080);
+        assertThatThrownBy(() -> read(Map.of("quarkus.http.port", "9000", "weft.management-port", "9000")))
+                .isInstanceOf(SettingException.class)
+                .hasMessageContaining("weft.management-port is \"9000\"");
+    }
+
+    /** Who sets a key means to have one: a server that is open to all is no answer to an empty variable. */
+    @ParameterizedTest
+    @ValueSource(strings = {"", "  "})
+    void anApiKeyIsNotBlank(String key) {
+        Config environment = new SmallRyeConfigBuilder()
+                .withSources(new EnvConfigSource(Map.of("WEFT_API_KEY", key), 300))
+                .build();
+
+        assertThatThrownBy(() -> Settings.read(environment))
+                .isInstanceOf(SettingException.class)
+                .hasMessage("weft.api-key is \"%s\", must be more than blanks, or not be set at all", key);
+        assertThatThrownBy(() -> read(Map.of("weft.api-key", key))).isInstanceOf(SettingException.class);
+    }
+
+    @Test
+    void withoutAnApiKeyNoneIsAskedFor() {
+        assertThat(read(Map.of()).apiKey()).isEmpty();
+        assertThat(read(Map.of("weft.api-key", "k")).apiKey()).hasValue("k");
+    }
+}

@@ -1,5 +1,0 @@
-package io.weft.architecture.broken.plan;
-
-import io.weft.architecture.broken.model.Weights;
-
-public record PlanOverWeights(Weights weights) {}

@@ -1,6 +1,0 @@
-package io.weft.architecture.broken.plan;
-
-import io.weft.architecture.broken.model.Dimensions;
-import java.nio.file.Path;
-
-public record PlanReadsFiles(Dimensions dimensions, Path file) {}

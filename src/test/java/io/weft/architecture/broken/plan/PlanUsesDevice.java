@@ -1,5 +1,0 @@
-package io.weft.architecture.broken.plan;
-
-import io.weft.architecture.broken.device.Device;
-
-public record PlanUsesDevice(Device device) {}

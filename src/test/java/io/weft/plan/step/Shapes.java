@@ -1,0 +1,91 @@
+package io.weft.plan.step;
+
+import io.weft.model.CacheForm;
+import io.weft.model.CacheGeometry;
+import io.weft.model.ModelDimensions;
+import io.weft.model.ModelDimensions.FeedForwardKind;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.random.RandomGenerator;
+
+/** Small geometries and random batches for the tests of planning. */
+public final class Shapes {
+    /** Multi-head attention: an activation has half the bytes of K and V. */
+    static final ModelDimensions MULTI_HEAD = new ModelDimensions(3, 64, 4, 4, 16, 128, FeedForwardKind.PLAIN, 97, 512);
+    /** Grouped-query attention: K and V have half the bytes of an activation. */
+    static final ModelDimensions GROUPED = new ModelDimensions(2, 64, 8, 2, 8, 128, FeedForwardKind.GATED, 31, 512);
+
+    public static final List<CacheGeometry> GEOMETRIES = List.of(
+            new CacheGeometry(MULTI_HEAD, 4, 16, 64),
+            new CacheGeometry(MULTI_HEAD, 2, 1, 1),
+            new CacheGeometry(MULTI_HEAD, 2, 1, 7),
+            new CacheGeometry(GROUPED, 2, 5, 5),
+            new CacheGeometry(GROUPED, 4, 13, 39),
+            new CacheGeometry(new ModelDimensions(1, 12, 1, 1, 12, 9, FeedForwardKind.PLAIN, 5, 512), 4, 4, 8));
+
+    private Shapes() {}
+
+    public static List<CacheGeometry> geometries() {
+        return GEOMETRIES;
+    }
+
+    public static CacheGeometry geometry(RandomGenerator random) {
+        return GEOMETRIES.get(random.nextInt(GEOMETRIES.size()));
+    }
+
+    public static StepShape step(RandomGenerator random, CacheGeometry geometry) {
+        List<CacheForm> palette = palette(random);
+        List<SequenceShape> sequences = new ArrayList<>();
+        int count = 1 + random.nextInt(random.nextBoolean() ? 2 : 7);
+        for (int i = 0; i < count; i++) {
+            sequences.add(sequence(random, geometry, palette));
+        }
+        int rows = sequences.stream().mapToInt(SequenceShape::newTokens).sum();
+        int tokens = random.nextInt(count + 1);
+        int logits = random.nextInt(rows + 1);
+        int both = random.nextInt(Math.min(tokens, logits) + 1);
+        return new StepShape(sequences, new HeadShape(tokens + logits - both, tokens, logits));
+    }
+
+    /** One new token for each sequence, its closed blocks in one form. */
+    public static StepShape decode(CacheGeometry geometry, int sequences, int blocks, CacheForm form) {
+        List<CacheForm> closing = geometry.blockTokens() == 1 ? List.of(form) : List.of();
+        return new StepShape(
+                java.util.Collections.nCopies(
+                        sequences, new SequenceShape(java.util.Collections.nCopies(blocks, form), 0, 1, closing)),
+                HeadShape.tokens(sequences));
+    }
+
+    private static SequenceShape sequence(RandomGenerator random, CacheGeometry geometry, List<CacheForm> palette) {
+        int closed = random.nextInt(4) == 0 ? 0 : random.nextInt(40);
+        int open = random.nextInt(geometry.blockTokens());
+        int fresh = random.nextBoolean() ? 1 : 1 + random.nextInt(3 * geometry.cellTokens());
+        List<CacheForm> forms = forms(random, palette, closed);
+        List<CacheForm> takenUp = forms.stream()
+                .filter(form -> form.place() == CacheForm.Place.HOST && random.nextInt(8) == 0)
+                .toList();
+        return new SequenceShape(
+                forms, open, fresh, forms(random, palette, (open + fresh) / geometry.blockTokens()), takenUp);
+    }
+
+    /** Forms come in runs, as placement makes them, or wholly mixed. */
+    private static List<CacheForm> forms(RandomGenerator random, List<CacheForm> palette, int count) {
+        int keep = random.nextInt(10);
+        List<CacheForm> forms = new ArrayList<>();
+        for (int i = 0; i < count; i++) {
+            boolean same = i > 0 && random.nextInt(10) < keep;
+            forms.add(same ? forms.getLast() : palette.get(random.nextInt(palette.size())));
+        }
+        return forms;
+    }
+
+    private static List<CacheForm> palette(RandomGenerator random) {
+        List<CacheForm> palette = new ArrayList<>();
+        for (CacheForm form : CacheForm.values()) {
+            if (random.nextBoolean()) {
+                palette.add(form);
+            }
+        }
+        return palette.isEmpty() ? List.of(CacheForm.values()) : palette;
+    }
+}
