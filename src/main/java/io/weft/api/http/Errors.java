@@ -182,7 +182,6 @@ public final class Errors {
     private static String mismatch(String field, DatabindException failure) {
         String subject = field.isEmpty() ? "The body" : field;
         return switch (failure) {
-            case FieldMismatchException said -> said.getOriginalMessage();
             case InvalidFormatException format
             when format.getValue() != null ->
                 "%s is %s, must be %s.".formatted(subject, shown(format.getValue()), expected(format));

@@ -27,9 +27,19 @@ public class ModelDirectory {
         if (name != null && !name.equals(settings.servedModelName())) {
             throw ApiError.unknownModel(name, settings.servedModelName()).exception();
         }
+        serving();
+        return engine.model();
+    }
+
+    /**
+     * How many requests run and wait, and how many may.
+     *
+     * @throws ApiException 503 if no model is served now
+     */
+    public EngineStatus.Serving serving() {
         EngineStatus status = engine.status();
         return switch (status) {
-            case EngineStatus.Serving serving -> engine.model();
+            case EngineStatus.Serving serving -> serving;
             case EngineStatus.Starting starting ->
                 throw ApiError.unavailable(status).exception();
             case EngineStatus.Draining draining ->

@@ -1,6 +1,9 @@
 /**
- * What every path needs: errors and their bodies, rules of JSON, the API key, limits, probes, the management port, and
- * the model that requests may name.
+ * What every path needs: errors and their bodies, rules of JSON, server-sent events, the API key, limits, probes, the
+ * management port, and the model that requests may name. Never here: anything that one API alone has.
+ *
+ * <p>{@link io.weft.api.http.RequestEdge} and the management port accept requests on an event loop and never block it;
+ * errors are made, events framed and probes and metrics computed on worker threads.
  */
 @NullMarked
 package io.weft.api.http;

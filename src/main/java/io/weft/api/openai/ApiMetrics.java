@@ -7,6 +7,7 @@ import io.micrometer.core.instrument.Timer;
 import io.quarkus.runtime.Startup;
 import io.weft.engine.Engine;
 import io.weft.engine.EngineStatus;
+import io.weft.engine.GenerationEvent.FinishReason;
 import io.weft.engine.RequestRejectedException;
 import jakarta.inject.Singleton;
 import java.time.Duration;
@@ -130,7 +131,7 @@ class ApiMetrics {
             generatedTokens.increment();
         }
 
-        void finished(Delta.Reason reason) {
+        void finished(FinishReason reason) {
             end(
                     switch (reason) {
                         case STOP -> Outcome.STOP;

@@ -32,19 +32,12 @@ import org.jboss.resteasy.reactive.RestMulti;
 @Guarded
 class ChatResource {
     private final ModelDirectory models;
-    private final Generator generator;
     private final Responder responder;
     private final Tokenizer tokenizer;
     private final ApiSettings settings;
 
-    ChatResource(
-            ModelDirectory models,
-            Generator generator,
-            Responder responder,
-            Tokenizer tokenizer,
-            ApiSettings settings) {
+    ChatResource(ModelDirectory models, Responder responder, Tokenizer tokenizer, ApiSettings settings) {
         this.models = models;
-        this.generator = generator;
         this.responder = responder;
         this.tokenizer = tokenizer;
         this.settings = settings;
@@ -66,15 +59,15 @@ class ChatResource {
     public RestMulti<byte[]> chat(@NotNull @Valid ChatRequest request, RoutingContext routing) {
         request.check();
         ServedModel model = models.model(request.fields().model());
-        generator.requireChoices(1, request.fields());
+        request.fields().requireChoices(1, settings.maxChoices(), models.serving());
         List<PromptPart> prompt = template(tokenizer).render(request.conversation(), request.templateVariables());
-        Generator.requireRoom("the chat", tokenizer.leastTokens(prompt), model);
+        GenerationFields.requireRoom("the chat", tokenizer.leastTokens(prompt), model);
         List<Integer> tokens = tokenizer.encode(prompt);
         long seed = request.fields().firstSeed(settings);
         List<Choice> choices = IntStream.range(0, request.fields().choicesPerPrompt())
                 .mapToObj(index -> choice(index, request, model, tokens, seed + index))
                 .toList();
-        ResponseShape.Head head = Responder.head("chatcmpl-", model);
+        ResponseShape.Head head = ResponseShape.Head.anew("chatcmpl-", model);
         return responder.answer(
                 request.fields(),
                 new ChatShape(head, request, new TokenNames(tokenizer)),

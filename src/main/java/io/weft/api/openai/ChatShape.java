@@ -25,8 +25,8 @@ final class ChatShape implements ResponseShape {
     }
 
     @Override
-    public List<?> chunks(Delta delta, @Nullable JsonNode usage) {
-        List<ChatResponse> chunks = new ArrayList<>(2);
+    public List<Object> chunks(Delta delta, @Nullable JsonNode usage) {
+        List<Object> chunks = new ArrayList<>(2);
         Choice choice = delta.choice();
         if (!opened.get(choice.index())) {
             opened.set(choice.index());
@@ -46,12 +46,7 @@ final class ChatShape implements ResponseShape {
                     chunks.add(chunk(choice, content(end.text()), null, null, List.of(), usage));
                 }
                 chunks.add(chunk(
-                        choice,
-                        new ChatResponse.Message(null, null),
-                        null,
-                        end.reason().label(),
-                        List.of(),
-                        usage));
+                        choice, new ChatResponse.Message(null, null), null, end.finishReason(), List.of(), usage));
             }
             case Delta.PromptScored scored -> {}
             case Delta.Closed closed -> {}

@@ -1,6 +1,5 @@
 package io.weft.api.openai;
 
-import io.weft.engine.CachedTokens;
 import io.weft.engine.GenerationEvent.TokenScore;
 import java.util.ArrayList;
 import java.util.List;
@@ -13,8 +12,7 @@ final class ChoiceResult {
     private final List<Integer> tokens = new ArrayList<>();
     private final List<TokenScore> scores = new ArrayList<>();
     private List<TokenScore> promptScores = List.of();
-    private Delta.@Nullable Reason reason;
-    private CachedTokens cached = CachedTokens.NONE;
+    private @Nullable String finishReason;
 
     ChoiceResult(Choice choice) {
         this.choice = choice;
@@ -30,8 +28,7 @@ final class ChoiceResult {
             }
             case Delta.End end -> {
                 text.append(end.text());
-                reason = end.reason();
-                cached = end.cached();
+                finishReason = end.finishReason();
             }
             case Delta.Closed closed -> {}
         }
@@ -57,14 +54,10 @@ final class ChoiceResult {
         return promptScores;
     }
 
-    CachedTokens cached() {
-        return cached;
-    }
-
     String finishReason() {
-        if (reason == null) {
+        if (finishReason == null) {
             throw new IllegalStateException("choice " + choice.index() + " has no end");
         }
-        return reason.label();
+        return finishReason;
     }
 }

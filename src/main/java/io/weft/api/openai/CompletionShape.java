@@ -29,7 +29,7 @@ final class CompletionShape implements ResponseShape {
     }
 
     @Override
-    public List<?> chunks(Delta delta, @Nullable JsonNode usage) {
+    public List<Object> chunks(Delta delta, @Nullable JsonNode usage) {
         return switch (delta) {
             case Delta.PromptScored scored ->
                 scored.choice().echo().isEmpty()
@@ -37,8 +37,7 @@ final class CompletionShape implements ResponseShape {
                         : List.of(chunk(scored.choice(), "", promptLogprobs(scored), null, List.of(), usage));
             case Delta.Token token ->
                 List.of(chunk(token.choice(), token.text(), logprobs(token), null, List.of(token.token()), usage));
-            case Delta.End end ->
-                List.of(chunk(end.choice(), end.text(), null, end.reason().label(), List.of(), usage));
+            case Delta.End end -> List.of(chunk(end.choice(), end.text(), null, end.finishReason(), List.of(), usage));
             case Delta.Closed closed -> List.of();
         };
     }

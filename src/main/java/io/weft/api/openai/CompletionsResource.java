@@ -33,19 +33,12 @@ class CompletionsResource {
     private static final int DEFAULT_MAX_TOKENS = 16;
 
     private final ModelDirectory models;
-    private final Generator generator;
     private final Responder responder;
     private final Tokenizer tokenizer;
     private final ApiSettings settings;
 
-    CompletionsResource(
-            ModelDirectory models,
-            Generator generator,
-            Responder responder,
-            Tokenizer tokenizer,
-            ApiSettings settings) {
+    CompletionsResource(ModelDirectory models, Responder responder, Tokenizer tokenizer, ApiSettings settings) {
         this.models = models;
-        this.generator = generator;
         this.responder = responder;
         this.tokenizer = tokenizer;
         this.settings = settings;
@@ -69,13 +62,13 @@ class CompletionsResource {
     public RestMulti<byte[]> complete(@NotNull @Valid CompletionRequest request, RoutingContext routing) {
         request.check();
         ServedModel model = models.model(request.fields().model());
-        generator.requireChoices(request.prompt().count(), request.fields());
+        request.fields().requireChoices(request.prompt().count(), settings.maxChoices(), models.serving());
         List<Choice> choices = new ArrayList<>();
         long seed = request.fields().firstSeed(settings);
         int promptTokens = 0;
         for (int prompt = 0; prompt < request.prompt().count(); prompt++) {
             String name = request.prompt().name(prompt);
-            Generator.requireRoom(name, request.prompt().leastTokens(prompt, tokenizer), model);
+            GenerationFields.requireRoom(name, request.prompt().leastTokens(prompt, tokenizer), model);
             List<Integer> tokens = request.prompt().tokens(prompt, tokenizer, request.addedTokens());
             if (tokens.isEmpty()) {
                 throw ApiError.badField(name, name + " has no tokens, must have at least 1.")
@@ -90,7 +83,7 @@ class CompletionsResource {
                 choices.add(choice(choices.size(), request, model, tokens, echo, seed + i));
             }
         }
-        ResponseShape.Head head = Responder.head("cmpl-", model);
+        ResponseShape.Head head = ResponseShape.Head.anew("cmpl-", model);
         return responder.answer(
                 request.fields(),
                 new CompletionShape(head, request, new TokenNames(tokenizer)),

@@ -1,6 +1,7 @@
 package io.weft.api.openai;
 
 import io.weft.engine.CachedTokens;
+import io.weft.engine.GenerationEvent.FinishReason;
 import io.weft.engine.GenerationEvent.TokenScore;
 import java.util.List;
 import java.util.Locale;
@@ -25,23 +26,16 @@ sealed interface Delta {
      * The end.
      *
      * @param text that was held back
-     * @param reason why
+     * @param reason why; a stop string counts as an end token does
      * @param cached where its tokens were cached
      */
-    record End(Choice choice, String text, Reason reason, CachedTokens cached) implements Delta {}
+    record End(Choice choice, String text, FinishReason reason, CachedTokens cached) implements Delta {
+        /** Why, in the API's words. */
+        String finishReason() {
+            return reason.name().toLowerCase(Locale.ROOT);
+        }
+    }
 
     /** Nothing follows. Only there to end a stream before the engine does. */
     record Closed(Choice choice) implements Delta {}
-
-    /** Why a choice ended. */
-    enum Reason {
-        /** An end token or a stop string. */
-        STOP,
-        /** The limit of tokens. */
-        LENGTH;
-
-        String label() {
-            return name().toLowerCase(Locale.ROOT);
-        }
-    }
 }

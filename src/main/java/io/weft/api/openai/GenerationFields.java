@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.PropertyNamingStrategies.SnakeCaseStrategy
 import com.fasterxml.jackson.databind.annotation.JsonNaming;
 import io.weft.api.http.ApiError;
 import io.weft.api.http.ApiSettings;
+import io.weft.engine.EngineStatus;
 import io.weft.engine.GenerationRequest;
 import io.weft.engine.GenerationRequest.EndTokens;
 import io.weft.engine.RequestRejectedException;
@@ -91,6 +92,41 @@ record GenerationFields(
             throw ApiError.badField(
                             "prompt_logprobs",
                             "prompt_logprobs is " + promptLogprobs + ", must be left out when stream is true.")
+                    .exception();
+        }
+    }
+
+    /**
+     * Checks that a request does not ask for too many choices, or for more than can ever run and wait.
+     *
+     * @param most choices of a request
+     */
+    void requireChoices(int prompts, int most, EngineStatus.Serving serving) {
+        long choices = (long) prompts * choicesPerPrompt();
+        String asked = "n is %d for each of the prompts, %d: that makes %d choices, there may be %%s at most."
+                .formatted(choicesPerPrompt(), prompts, choices);
+        if (choices > most) {
+            throw ApiError.badField("n", asked.formatted(most)).exception();
+        }
+        if (choices > (long) serving.seats() + serving.queueLimit()) {
+            throw ApiError.badField(
+                            "n",
+                            asked.formatted("%d that run (weft.max-sequences) and %d that wait (weft.queue-limit)"
+                                    .formatted(serving.seats(), serving.queueLimit())))
+                    .exception();
+        }
+    }
+
+    /**
+     * Checks that a prompt may fit the context, before it is made into tokens: of the largest bodies that takes longer
+     * than all else.
+     *
+     * @param name of the prompt
+     * @param leastTokens that it has
+     */
+    static void requireRoom(String name, int leastTokens, ServedModel model) {
+        if (leastTokens > model.contextTokens()) {
+            throw ApiError.promptTooLong(name, leastTokens, model.contextTokens())
                     .exception();
         }
     }

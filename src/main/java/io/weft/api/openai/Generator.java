@@ -2,14 +2,11 @@ package io.weft.api.openai;
 
 import io.smallrye.mutiny.Multi;
 import io.smallrye.mutiny.infrastructure.Infrastructure;
-import io.weft.api.http.ApiError;
-import io.weft.api.http.ApiSettings;
 import io.weft.engine.CachedTokens;
 import io.weft.engine.Engine;
-import io.weft.engine.EngineStatus;
 import io.weft.engine.GenerationEvent;
+import io.weft.engine.GenerationEvent.FinishReason;
 import io.weft.engine.GenerationRequest.EndTokens;
-import io.weft.engine.ServedModel;
 import io.weft.text.TextAssembler;
 import io.weft.text.Tokenizer;
 import jakarta.inject.Singleton;
@@ -22,46 +19,12 @@ import org.jspecify.annotations.Nullable;
 class Generator {
     private final Engine engine;
     private final Tokenizer tokenizer;
-    private final ApiSettings settings;
     private final ApiMetrics metrics;
 
-    Generator(Engine engine, Tokenizer tokenizer, ApiSettings settings, ApiMetrics metrics) {
+    Generator(Engine engine, Tokenizer tokenizer, ApiMetrics metrics) {
         this.engine = engine;
         this.tokenizer = tokenizer;
-        this.settings = settings;
         this.metrics = metrics;
-    }
-
-    /** Checks that a request does not ask for too many choices, or for more than can ever run and wait. */
-    void requireChoices(int prompts, GenerationFields fields) {
-        long choices = (long) prompts * fields.choicesPerPrompt();
-        String asked = "n is %d for each of the prompts, %d: that makes %d choices, there may be %%s at most."
-                .formatted(fields.choicesPerPrompt(), prompts, choices);
-        if (choices > settings.maxChoices()) {
-            throw ApiError.badField("n", asked.formatted(settings.maxChoices())).exception();
-        }
-        if (engine.status() instanceof EngineStatus.Serving serving
-                && choices > (long) serving.seats() + serving.queueLimit()) {
-            throw ApiError.badField(
-                            "n",
-                            asked.formatted("%d that run (weft.max-sequences) and %d that wait (weft.queue-limit)"
-                                    .formatted(serving.seats(), serving.queueLimit())))
-                    .exception();
-        }
-    }
-
-    /**
-     * Checks that a prompt may fit the context, before it is made into tokens: of the largest bodies that takes longer
-     * than all else.
-     *
-     * @param name of the prompt
-     * @param leastTokens that it has
-     */
-    static void requireRoom(String name, int leastTokens, ServedModel model) {
-        if (leastTokens > model.contextTokens()) {
-            throw ApiError.promptTooLong(name, leastTokens, model.contextTokens())
-                    .exception();
-        }
     }
 
     /** What all choices come to, as it comes. Cancelling it cancels all of them. */
@@ -116,13 +79,7 @@ class Generator {
                 }
                 case GenerationEvent.PromptScored scored -> List.of(new Delta.PromptScored(choice, scored.scores()));
                 case GenerationEvent.Generated generated -> token(generated);
-                case GenerationEvent.Finished finished ->
-                    end(
-                            assembler.finish(),
-                            switch (finished.reason()) {
-                                case STOP -> Delta.Reason.STOP;
-                                case LENGTH -> Delta.Reason.LENGTH;
-                            });
+                case GenerationEvent.Finished finished -> end(assembler.finish(), finished.reason());
             };
         }
 
@@ -146,14 +103,14 @@ class Generator {
         }
 
         private List<Delta> stopped(GenerationEvent.Generated generated, String text) {
-            meter.finished(Delta.Reason.STOP);
+            meter.finished(FinishReason.STOP);
             return List.of(
                     new Delta.Token(choice, text, generated.token(), generated.score()),
-                    new Delta.End(choice, "", Delta.Reason.STOP, cached()),
+                    new Delta.End(choice, "", FinishReason.STOP, cached()),
                     new Delta.Closed(choice));
         }
 
-        private List<Delta> end(String text, Delta.Reason reason) {
+        private List<Delta> end(String text, FinishReason reason) {
             meter.finished(reason);
             return List.of(new Delta.End(choice, text, reason, cached()));
         }

@@ -5,7 +5,8 @@ import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.databind.DeserializationContext;
 import com.fasterxml.jackson.databind.annotation.JsonDeserialize;
 import com.fasterxml.jackson.databind.deser.std.StdDeserializer;
-import io.weft.api.http.FieldMismatchException;
+import io.weft.api.http.ApiError;
+import io.weft.api.http.ApiException;
 import io.weft.text.Tokenizer;
 import io.weft.text.Tokenizer.SpecialTokens;
 import java.io.IOException;
@@ -97,17 +98,17 @@ sealed interface PromptInput {
             return switch (json.currentToken()) {
                 case VALUE_STRING -> new Texts(List.of(json.getText()));
                 case START_ARRAY -> list(json);
-                case null, default -> throw wrong(json, "prompt must be " + FORMS + ".");
+                case null, default -> throw wrong("prompt must be " + FORMS + ".");
             };
         }
 
         private static PromptInput list(JsonParser json) throws IOException {
             return switch (json.nextToken()) {
-                case END_ARRAY -> throw wrong(json, "prompt is an empty list, must have at least 1 element.");
+                case END_ARRAY -> throw wrong("prompt is an empty list, must have at least 1 element.");
                 case VALUE_STRING -> new Texts(texts(json));
                 case VALUE_NUMBER_INT -> new Tokens(List.of(tokens(json, "prompt")));
                 case START_ARRAY -> new Tokens(tokenLists(json));
-                case null, default -> throw wrong(json, "prompt[0] is of a wrong type: prompt must be " + FORMS + ".");
+                case null, default -> throw wrong("prompt[0] is of a wrong type: prompt must be " + FORMS + ".");
             };
         }
 
@@ -115,7 +116,7 @@ sealed interface PromptInput {
             List<String> texts = new ArrayList<>();
             for (JsonToken token = json.currentToken(); token != JsonToken.END_ARRAY; token = json.nextToken()) {
                 if (token != JsonToken.VALUE_STRING) {
-                    throw wrong(json, "prompt[" + texts.size() + "] must be a string, as prompt[0] is.");
+                    throw wrong("prompt[" + texts.size() + "] must be a string, as prompt[0] is.");
                 }
                 texts.add(json.getText());
             }
@@ -127,7 +128,7 @@ sealed interface PromptInput {
             for (JsonToken token = json.currentToken(); token != JsonToken.END_ARRAY; token = json.nextToken()) {
                 String name = "prompt[" + lists.size() + "]";
                 if (token != JsonToken.START_ARRAY) {
-                    throw wrong(json, name + " must be a list of token ids, as prompt[0] is.");
+                    throw wrong(name + " must be a list of token ids, as prompt[0] is.");
                 }
                 json.nextToken();
                 lists.add(tokens(json, name));
@@ -140,7 +141,7 @@ sealed interface PromptInput {
             int count = 0;
             for (JsonToken token = json.currentToken(); token != JsonToken.END_ARRAY; token = json.nextToken()) {
                 if (token != JsonToken.VALUE_NUMBER_INT || json.getNumberType() != JsonParser.NumberType.INT) {
-                    throw wrong(json, name + "[" + count + "] must be a token id, a whole number.");
+                    throw wrong(name + "[" + count + "] must be a token id, a whole number.");
                 }
                 tokens.add(json.getIntValue());
                 count++;
@@ -148,8 +149,8 @@ sealed interface PromptInput {
             return tokens.build().boxed().toList();
         }
 
-        private static FieldMismatchException wrong(JsonParser json, String message) {
-            return new FieldMismatchException(json, message);
+        private static ApiException wrong(String message) {
+            return ApiError.badField("prompt", message).exception();
         }
     }
 }

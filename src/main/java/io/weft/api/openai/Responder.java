@@ -1,13 +1,15 @@
 package io.weft.api.openai;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.NullNode;
 import io.smallrye.mutiny.Multi;
-import io.weft.engine.CachedTokens;
-import io.weft.engine.ServedModel;
+import io.weft.api.http.EventStream;
+import io.weft.api.openai.GenerationFields.UsageReports;
 import jakarta.inject.Singleton;
 import java.util.List;
-import java.util.UUID;
 import org.jboss.resteasy.reactive.RestMulti;
+import org.jspecify.annotations.Nullable;
 
 /** Answers with what choices come to: as one JSON object, or as server-sent events. */
 @Singleton
@@ -20,14 +22,6 @@ class Responder {
         this.json = json;
     }
 
-    /** What a new response begins with. */
-    static ResponseShape.Head head(String idPrefix, ServedModel model) {
-        return new ResponseShape.Head(
-                idPrefix + UUID.randomUUID().toString().replace("-", ""),
-                System.currentTimeMillis() / 1000,
-                model.id());
-    }
-
     /**
      * Runs the choices and answers. Nothing is sent before the first token, so that an error until then has its status.
      *
@@ -36,35 +30,50 @@ class Responder {
      */
     RestMulti<byte[]> answer(
             GenerationFields fields, ResponseShape shape, List<Choice> choices, int promptTokens, String requestId) {
+        Multi<Delta> deltas = generator.generate(choices);
+        Usage.Tally used = new Usage.Tally(fields, promptTokens);
         if (!fields.streams()) {
-            return RestMulti.fromMultiData(whole(fields, shape, choices, promptTokens))
+            return RestMulti.fromMultiData(whole(shape, choices, deltas, used))
                     .header("Content-Type", "application/json")
                     .build();
         }
-        EventStream events = new EventStream(json, shape, fields, promptTokens, requestId);
-        return RestMulti.fromMultiData(events.frames(generator.generate(choices)))
+        EventStream events = new EventStream(json, requestId);
+        return RestMulti.fromMultiData(events.frames(chunks(shape, fields.usageReports(), deltas, used)))
                 .header("Content-Type", "text/event-stream")
                 .header("Cache-Control", "no-cache")
                 .header("X-Accel-Buffering", "no")
                 .build();
     }
 
-    private Multi<byte[]> whole(GenerationFields fields, ResponseShape shape, List<Choice> choices, int promptTokens) {
-        return generator
-                .generate(choices)
+    private Multi<byte[]> whole(ResponseShape shape, List<Choice> choices, Multi<Delta> deltas, Usage.Tally used) {
+        return deltas.onItem()
+                .invoke(used::add)
                 .collect()
                 .in(
                         () -> choices.stream().map(ChoiceResult::new).toList(),
                         (results, delta) -> results.get(delta.choice().index()).add(delta))
-                .map(results -> body(fields, shape, results, promptTokens))
+                .map(results -> EventStream.bytes(json, shape.whole(results, json.valueToTree(used.usage()))))
                 .toMulti();
     }
 
-    private byte[] body(GenerationFields fields, ResponseShape shape, List<ChoiceResult> results, int promptTokens) {
-        int completionTokens =
-                results.stream().mapToInt(result -> result.tokens().size()).sum();
-        CachedTokens cached = results.stream().map(ChoiceResult::cached).reduce(CachedTokens.NONE, CachedTokens::plus);
-        Object body = shape.whole(results, json.valueToTree(Usage.of(fields, promptTokens, completionTokens, cached)));
-        return EventStream.bytes(json, body);
+    private Multi<Object> chunks(ResponseShape shape, UsageReports reports, Multi<Delta> deltas, Usage.Tally used) {
+        return deltas.onItem()
+                .transformToIterable(delta -> {
+                    used.add(delta);
+                    return shape.chunks(delta, chunkUsage(reports, used));
+                })
+                .onCompletion()
+                .continueWith(() -> switch (reports) {
+                    case NONE -> List.of();
+                    case AT_END, ON_EVERY_CHUNK -> List.of(shape.usageChunk(json.valueToTree(used.usage())));
+                });
+    }
+
+    private @Nullable JsonNode chunkUsage(UsageReports reports, Usage.Tally used) {
+        return switch (reports) {
+            case NONE -> null;
+            case AT_END -> NullNode.getInstance();
+            case ON_EVERY_CHUNK -> json.valueToTree(used.usage());
+        };
     }
 }

@@ -1,13 +1,15 @@
 package io.weft.api.openai;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.weft.engine.ServedModel;
 import java.util.List;
+import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 
 /** Makes JSON objects of what choices come to, for one response. One thread at a time. */
 interface ResponseShape {
     /** Chunks of a stream, perhaps none; {@code usage} is left out if null. */
-    List<?> chunks(Delta delta, @Nullable JsonNode usage);
+    List<Object> chunks(Delta delta, @Nullable JsonNode usage);
 
     /** The last chunk of a stream, without choices. */
     Object usageChunk(JsonNode usage);
@@ -22,5 +24,13 @@ interface ResponseShape {
      * @param created seconds since 1970
      * @param model name of the model
      */
-    record Head(String id, long created, String model) {}
+    record Head(String id, long created, String model) {
+        /** That of a new response. */
+        static Head anew(String idPrefix, ServedModel model) {
+            return new Head(
+                    idPrefix + UUID.randomUUID().toString().replace("-", ""),
+                    System.currentTimeMillis() / 1000,
+                    model.id());
+        }
+    }
 }

@@ -29,9 +29,34 @@ record Usage(
         }
     }
 
-    /** The usage as {@code fields} ask for it. */
-    static Usage of(GenerationFields fields, int promptTokens, int completionTokens, CachedTokens cached) {
-        return new Usage(promptTokens, completionTokens, fields.explains() ? Explained.of(cached) : null);
+    /** Counts what a response has used so far. One thread at a time. */
+    static final class Tally {
+        private final GenerationFields fields;
+        private final int promptTokens;
+        private int completionTokens;
+        private CachedTokens cached = CachedTokens.NONE;
+
+        /**
+         * @param fields what the usage is to tell
+         * @param promptTokens tokens of all prompts
+         */
+        Tally(GenerationFields fields, int promptTokens) {
+            this.fields = fields;
+            this.promptTokens = promptTokens;
+        }
+
+        void add(Delta delta) {
+            switch (delta) {
+                case Delta.Token token -> completionTokens++;
+                case Delta.End end -> cached = cached.plus(end.cached());
+                case Delta.PromptScored scored -> {}
+                case Delta.Closed closed -> {}
+            }
+        }
+
+        Usage usage() {
+            return new Usage(promptTokens, completionTokens, fields.explains() ? Explained.of(cached) : null);
+        }
     }
 
     @JsonGetter
