@@ -1,9 +1,10 @@
 package io.weft.api.http;
 
 import com.fasterxml.jackson.core.JsonLocation;
-import com.fasterxml.jackson.core.JsonParseException;
 import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.DatabindException;
+import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.core.StreamReadConstraints;
+import com.fasterxml.jackson.core.exc.StreamConstraintsException;
 import com.fasterxml.jackson.databind.JsonMappingException;
 import com.fasterxml.jackson.databind.exc.InvalidFormatException;
 import com.fasterxml.jackson.databind.exc.MismatchedInputException;
@@ -16,13 +17,12 @@ import jakarta.validation.ElementKind;
 import jakarta.validation.Path;
 import jakarta.ws.rs.WebApplicationException;
 import java.io.CharConversionException;
+import java.math.BigInteger;
 import java.util.Collection;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
@@ -31,10 +31,12 @@ import org.jspecify.annotations.Nullable;
 public final class Errors {
     private static final Logger LOG = Logger.getLogger(Errors.class);
     private static final int VIOLATIONS_MOST = 5;
-    private static final Pattern FOUND = Pattern.compile(
-            "(?<kind>Object|Array|String|Boolean|Integer|Floating-point|Number) value(?: \\((?<value>(?!token).*?)\\))?");
-    private static final Pattern RANGE =
-            Pattern.compile("value \\((?<value>.*?)\\) out of range of \\w+ \\((?<least>\\S+) - (?<most>\\S+)\\)");
+    private static final String BEYOND_LIMITS =
+            "The body is more than is read: at most %d levels, %d digits of a number and %d characters of a name."
+                    .formatted(
+                            StreamReadConstraints.DEFAULT_MAX_DEPTH,
+                            StreamReadConstraints.DEFAULT_MAX_NUM_LEN,
+                            StreamReadConstraints.DEFAULT_MAX_NAME_LEN);
 
     private Errors() {}
 
@@ -108,7 +110,20 @@ public final class Errors {
             case String text -> '"' + ApiError.shortened(text) + '"';
             case Collection<?> list -> "a list of " + list.size();
             case Map<?, ?> map -> "an object of " + map.size();
+            case JsonToken token -> kind(token);
             default -> ApiError.shortened(value.toString());
+        };
+    }
+
+    private static String kind(JsonToken token) {
+        return switch (token) {
+            case START_OBJECT, FIELD_NAME, END_OBJECT -> "an object";
+            case START_ARRAY, END_ARRAY -> "a list";
+            case VALUE_STRING -> "a string";
+            case VALUE_NUMBER_INT, VALUE_NUMBER_FLOAT -> "a number";
+            case VALUE_TRUE, VALUE_FALSE -> "a boolean";
+            case VALUE_NULL -> "null";
+            case NOT_AVAILABLE, VALUE_EMBEDDED_OBJECT -> "something else";
         };
     }
 
@@ -134,19 +149,37 @@ public final class Errors {
     }
 
     private static ApiError json(JsonProcessingException failure) {
-        if (failure.getCause() instanceof JsonParseException syntax) {
-            // Found while a field was read, but it is not the field's fault.
-            return json(syntax);
-        }
-        String message = firstLine(failure.getOriginalMessage());
-        if (!(failure instanceof DatabindException databind)) {
-            return malformed(message, failure.getLocation());
-        }
-        if (message.startsWith("Trailing token")) {
-            return malformed("There is more after its end", failure.getLocation());
-        }
-        String field = databind instanceof JsonMappingException mapping ? field(mapping.getPath()) : "";
-        return ApiError.invalid(400, mismatch(field, databind), field.isEmpty() ? null : field, null);
+        // What is found while a field is read is not the field's fault.
+        return switch (failure.getCause() instanceof JsonProcessingException inner ? inner : failure) {
+            case StreamConstraintsException limit -> ApiError.malformed(BEYOND_LIMITS);
+            case InvalidFormatException format -> wrongValue(format);
+            // All other mismatches have a value (JsonRules): this is what follows a body that was read.
+            case MismatchedInputException trailing
+            when trailing.getPath().isEmpty() ->
+                malformed("There is more after its end", trailing.getLocation());
+            case JsonMappingException mapping -> unreadable(field(mapping.getPath()));
+            case JsonProcessingException syntax ->
+                malformed(firstLine(syntax.getOriginalMessage()), syntax.getLocation());
+        };
+    }
+
+    private static ApiError wrongValue(InvalidFormatException failure) {
+        String field = field(failure.getPath());
+        return invalid(
+                field,
+                "%s is %s, must be %s.".formatted(subject(field), shown(failure.getValue()), expected(failure)));
+    }
+
+    private static ApiError unreadable(String field) {
+        return invalid(field, subject(field) + " cannot be read.");
+    }
+
+    private static String subject(String field) {
+        return field.isEmpty() ? "The body" : field;
+    }
+
+    private static ApiError invalid(String field, String message) {
+        return ApiError.invalid(400, message, field.isEmpty() ? null : field, null);
     }
 
     private static String firstLine(@Nullable String text) {
@@ -156,15 +189,13 @@ public final class Errors {
     /** After what it found, Jackson tells what it wanted, and names its own settings. */
     private static ApiError malformed(String message, @Nullable JsonLocation location) {
         int end = message.indexOf(": ");
-        String found = (end < 0 ? message : message.substring(0, end)).replaceAll(", from `[^`]*`", "");
+        String found = end < 0 ? message : message.substring(0, end);
         String place = location == null || location.getLineNr() < 1
                 ? ""
                 : " at line %d, column %d".formatted(location.getLineNr(), location.getColumnNr());
-        return ApiError.malformed(
-                (found.startsWith("Invalid UTF-8") ? "The body is not UTF-8: " : "The body is not JSON: ")
-                        + found
-                        + place
-                        + ".");
+        // Jackson has one exception for both.
+        String what = found.startsWith("Invalid UTF-8") ? "UTF-8" : "JSON";
+        return ApiError.malformed("The body is not " + what + ": " + found + place + ".");
     }
 
     private static String field(List<JsonMappingException.Reference> path) {
@@ -179,57 +210,31 @@ public final class Errors {
         return field.toString();
     }
 
-    private static String mismatch(String field, DatabindException failure) {
-        String subject = field.isEmpty() ? "The body" : field;
-        return switch (failure) {
-            case InvalidFormatException format
-            when format.getValue() != null ->
-                "%s is %s, must be %s.".formatted(subject, shown(format.getValue()), expected(format));
-            case MismatchedInputException mismatch ->
-                "%s%s must be %s."
-                        .formatted(subject, found(firstLine(mismatch.getOriginalMessage())), expected(mismatch));
-            case DatabindException other -> subject + outOfRange(firstLine(other.getOriginalMessage()));
-        };
-    }
-
-    /** Jackson keeps what it found only in its message. */
-    private static String found(String message) {
-        Matcher found = FOUND.matcher(message);
-        if (!found.find()) {
-            return "";
-        }
-        return switch (found.group("kind")) {
-            case "Object" -> " is an object,";
-            case "Array" -> " is a list,";
-            case String scalar ->
-                found.group("value") == null
-                        ? " is a " + scalar.toLowerCase(Locale.ROOT) + ","
-                        : " is " + ApiError.shortened(found.group("value").replace('\'', '"')) + ",";
-        };
-    }
-
-    private static String outOfRange(String message) {
-        Matcher range = RANGE.matcher(message);
-        return range.find()
-                ? " is %s, must be from %s to %s."
-                        .formatted(ApiError.shortened(range.group("value")), range.group("least"), range.group("most"))
-                : " is out of range.";
-    }
-
-    private static String expected(MismatchedInputException failure) {
+    private static String expected(InvalidFormatException failure) {
         Class<?> type = failure.getTargetType();
-        if (type == Integer.class || type == Long.class || type == int.class || type == long.class) {
-            return "a whole number";
+        if (type == Integer.class) {
+            return isWhole(failure.getValue())
+                    ? "from %d to %d".formatted(Integer.MIN_VALUE, Integer.MAX_VALUE)
+                    : "a whole number";
         }
-        if (type == Double.class || type == double.class) {
+        if (type == Long.class) {
+            return isWhole(failure.getValue())
+                    ? "from %d to %d".formatted(Long.MIN_VALUE, Long.MAX_VALUE)
+                    : "a whole number";
+        }
+        if (type == Double.class) {
             return "a number";
         }
-        if (type == Boolean.class || type == boolean.class) {
+        if (type == Boolean.class) {
             return "true or false";
         }
         if (type == String.class) {
             return "a string";
         }
         return type != null && Collection.class.isAssignableFrom(type) ? "a list" : "an object";
+    }
+
+    private static boolean isWhole(@Nullable Object value) {
+        return value instanceof Integer || value instanceof Long || value instanceof BigInteger;
     }
 }
