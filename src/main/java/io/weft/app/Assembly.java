@@ -112,7 +112,7 @@ public final class Assembly implements AutoCloseable {
     }
 
     public static ModelFiles open(Settings settings) {
-        return open(settings.model());
+        return open(settings.model().source());
     }
 
     /** Opens the files of a model. */
@@ -121,9 +121,9 @@ public final class Assembly implements AutoCloseable {
     }
 
     private static ModelTensors tensors(Settings settings) {
-        return switch (ModelSource.parse(settings.model())) {
+        return switch (ModelSource.parse(settings.model().source())) {
             case ModelSource.Random(ModelPreset preset) ->
-                new RandomWeights(preset, settings.contextTokens().orElse(1));
+                new RandomWeights(preset, settings.batch().contextTokens().orElse(1));
             case ModelSource.Directory directory -> open(settings);
             case ModelSource.Demo demo -> open(settings);
         };
@@ -155,7 +155,7 @@ public final class Assembly implements AutoCloseable {
      * @param progress told what is being done, for people
      */
     public static Assembly load(Settings settings, HardwareProfiler profiler, Consumer<String> progress) {
-        progress.accept("opening model " + settings.model());
+        progress.accept("opening model " + settings.model().source());
         return load(settings, tensors(settings), profiler, progress);
     }
 
@@ -183,14 +183,14 @@ public final class Assembly implements AutoCloseable {
             HardwareProfiler profiler,
             Consumer<String> progress) {
         ModelDimensions dimensions = tensors.architecture().dimensions();
-        int context = Math.min(settings.contextTokens().orElse(dimensions.maxPositions()), dimensions.maxPositions());
+        int context = Math.min(settings.batch().contextTokens().orElse(dimensions.maxPositions()), dimensions.maxPositions());
         StepLimits limits = new StepLimits(
-                settings.maxSequences(),
-                settings.maxBatchTokens(),
-                Math.min(settings.maxBatchTokens(), Math.max(settings.maxSequences(), LOGIT_ROWS)),
+                settings.batch().maxSequences(),
+                settings.batch().stepTokens(),
+                Math.min(settings.batch().stepTokens(), Math.max(settings.batch().maxSequences(), LOGIT_ROWS)),
                 context);
         CacheGeometry geometry = new CacheGeometry(
-                dimensions, device.elementType().bytes(), settings.blockTokens(), cellTokens(settings, device));
+                dimensions, device.elementType().bytes(), settings.cache().blockTokens(), cellTokens(settings, device));
         ModelWeights weights = ModelWeights.load(
                 tensors, device, context, (layer, layers) -> progress.accept("layer " + layer + " of " + layers));
         BudgetTable table = new BudgetTable(device);
@@ -201,7 +201,7 @@ public final class Assembly implements AutoCloseable {
                 "copies to measure", Math.min(PROFILING_BYTES_MAX, device.info().hostBudgetBytes() / 8));
         table.part("workspace");
         progress.accept("taking memory for the cache");
-        int openBlocks = limits.openBlocks(settings.blockTokens());
+        int openBlocks = limits.openBlocks(settings.cache().blockTokens());
         long usefulBlocks = settings.cacheTokens().isPresent()
                 ? Math.ceilDiv(settings.cacheTokens().getAsLong(), geometry.blockTokens())
                 : limits.sequences() * (long) geometry.blocks(context);
@@ -216,7 +216,7 @@ public final class Assembly implements AutoCloseable {
         table.part("cache");
         progress.accept("measuring the hardware");
         ProfilingMemory memory = new ProfilingMemory(profilingMemory(workspace, cache), copies);
-        HardwareProfile profile = profiler.profile(device, weights, geometry, memory, settings.profileDirectory());
+        HardwareProfile profile = profiler.profile(device, weights, geometry, memory, settings.machine().profileDirectory());
         StepPipeline pipeline = new StepPipeline(device, weights, cache, workspace);
         return new Assembly(
                 settings,
@@ -240,15 +240,15 @@ public final class Assembly implements AutoCloseable {
     }
 
     private static int cellTokens(Settings settings, Device device) {
-        return settings.cellTokens()
-                .orElse(settings.blockTokens()
+        return settings.cache().cellTokens()
+                .orElse(settings.cache().blockTokens()
                         * Math.ceilDiv(
                                 device.elementType() == ElementType.F32 ? CPU_CELL_TOKENS : GPU_CELL_TOKENS,
-                                settings.blockTokens()));
+                                settings.cache().blockTokens()));
     }
 
     private static long stagingBytes(Settings settings, Device device, CacheGeometry geometry, StepLimits limits) {
-        return settings.stagingBytes()
+        return settings.cache().stagingBytes()
                 .orElse(StagingLayout.usualBytes(
                         geometry,
                         limits.sequences(),
@@ -286,7 +286,7 @@ public final class Assembly implements AutoCloseable {
 
     /** The model's name in the API. */
     static String servedName(Settings settings) {
-        return settings.servedModelName().orElseGet(() -> switch (ModelSource.parse(settings.model())) {
+        return settings.model().servedName().orElseGet(() -> switch (ModelSource.parse(settings.model().source())) {
             case ModelSource.Demo demo -> "demo";
             case ModelSource.Random(ModelPreset preset) -> preset.label();
             case ModelSource.Directory(Path path) ->
@@ -375,13 +375,13 @@ public final class Assembly implements AutoCloseable {
     private Planning planning(Settings.ScheduleChoice choice, CostModel current, StepLimits load) {
         Schedule schedule = choice.schedule().orElse(Schedule.CHUNKED);
         int cellTokens = cache.geometry().cellTokens();
-        StepPlanner planner = planner(schedule, load, settings.chunkTokens().orElse(cellTokens));
-        if (settings.chunkTokens().isEmpty()) {
+        StepPlanner planner = planner(schedule, load, settings.cache().chunkTokens().orElse(cellTokens));
+        if (settings.cache().chunkTokens().isEmpty()) {
             PlacementPolicy placement = placement(choice, placements(current, load, cellTokens));
             planner = ChunkSizes.fastest(planner, current, typicalStep(placement, load));
         }
         Placements placements = placements(current, load, planner.chunkTokens());
-        Planner steps = settings.chunkTokens().isPresent() ? planner : new AdaptivePlanner(planner, current);
+        Planner steps = settings.cache().chunkTokens().isPresent() ? planner : new AdaptivePlanner(planner, current);
         return choice.schedule().isEmpty()
                 ? new Planning(
                         steps, placements::admission, Optional.of(new MovePlanner(current, planner.chunkTokens())))

@@ -34,7 +34,7 @@ public final class Devices {
      * @throws io.weft.device.DeviceException if the one that was asked for is not there
      */
     public static Device open(Settings settings, ElementType stored) {
-        return switch (settings.device()) {
+        return switch (settings.machine().device()) {
             case CPU -> cpu(settings);
             case CUDA -> cuda(settings, stored);
             case AUTO -> {
@@ -48,35 +48,35 @@ public final class Devices {
     /** The CPU device that other devices are compared with. */
     public static Device reference(Settings settings) {
         return new CpuDevice(
-                new CpuOptions(REFERENCE_BYTES, REFERENCE_BYTES, OptionalDouble.empty(), settings.cpuThreads()));
+                new CpuOptions(REFERENCE_BYTES, REFERENCE_BYTES, OptionalDouble.empty(), settings.machine().kernelThreads()));
     }
 
     private static Device cpu(Settings settings) {
         long share = (long) (HOST_MEMORY_SHARE * physicalMemoryBytes());
         return new CpuDevice(new CpuOptions(
-                settings.deviceMemoryBytes().orElse(share),
-                settings.hostMemoryBytes().orElse(share),
-                settings.cpuLinkGigabytesPerSecond(),
-                settings.cpuThreads()));
+                settings.machine().deviceMemoryBytes().orElse(share),
+                settings.machine().hostMemoryBytes().orElse(share),
+                settings.machine().cpuLinkGigabytesPerSecond(),
+                settings.machine().kernelThreads()));
     }
 
     private static Device cuda(Settings settings, ElementType stored) {
-        long deviceBytes = settings.deviceMemoryBytes().orElseGet(() ->
+        long deviceBytes = settings.machine().deviceMemoryBytes().orElseGet(() ->
                 (long) (GPU_MEMORY_SHARE * CudaDevice.freeDeviceBytes(cudaOptions(settings, stored, 0))));
         return new CudaDevice(cudaOptions(settings, stored, deviceBytes));
     }
 
     private static CudaOptions cudaOptions(Settings settings, ElementType stored, long deviceBytes) {
         return new CudaOptions(
-                settings.cudaOrdinal(),
+                settings.machine().cudaOrdinal(),
                 deviceBytes,
-                settings.hostMemoryBytes().orElse((long) (HOST_MEMORY_SHARE * physicalMemoryBytes())),
-                switch (settings.elementType()) {
+                settings.machine().hostMemoryBytes().orElse((long) (HOST_MEMORY_SHARE * physicalMemoryBytes())),
+                switch (settings.machine().elementType()) {
                     case AUTO -> stored == ElementType.BF16 ? ElementType.BF16 : ElementType.F16;
                     case F16 -> ElementType.F16;
                     case BF16 -> ElementType.BF16;
                 },
-                settings.cublasPath());
+                settings.machine().cublasPath());
     }
 
     /** Of the machine, or of the container that limits it. */

@@ -57,12 +57,12 @@ final class Service {
                     LOG.infof(
                             "%s, model %s%n%s",
                             assembly.deviceName(), Assembly.servedName(settings), assembly.budget());
-                    EngineRuntime runtime = assembly.runtime(settings.schedule(), observatory);
+                    EngineRuntime runtime = assembly.runtime(settings.cache().schedule(), observatory);
                     cache = runtime.cache();
                     pinnedBytes = assembly.pinnedBytes();
                     return runtime;
                 },
-                settings.queueLimit());
+                settings.server().queueLimit());
         CacheMetrics.register(metrics, () -> Optional.ofNullable(cache).map(KvCache::usage));
         StepMetrics.register(metrics, observatory, () -> pinnedBytes);
     }
@@ -111,7 +111,7 @@ final class Service {
     private void endWhatIsLate() {
         try {
             engine.drain(Duration.ofNanos(
-                    Math.round(DRAIN_PART * settings.drainTimeout().toNanos())));
+                    Math.round(DRAIN_PART * settings.server().drainTimeout().toNanos())));
             engine.close();
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
@@ -147,12 +147,12 @@ final class Service {
     ApiSettings apiSettings() {
         return new ApiSettings(
                 Assembly.servedName(settings),
-                settings.apiKey(),
-                settings.livenessStall(),
+                settings.server().apiKey(),
+                settings.server().livenessStall(),
                 settings.requests().maxTokens(),
                 settings.requests().temperature(),
                 settings.requests().seed(),
-                settings.managementPort(),
+                settings.server().managementPort(),
                 ApiSettings.DEFAULT_MAX_BODY_BYTES,
                 ApiSettings.DEFAULT_MAX_CHOICES);
     }

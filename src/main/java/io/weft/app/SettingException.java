@@ -1,7 +1,7 @@
 package io.weft.app;
 
 /** A setting is wrong. The message names the key, the value and what is allowed. */
-final class SettingException extends RuntimeException {
+public final class SettingException extends RuntimeException {
     private static final long serialVersionUID = 1L;
 
     SettingException(String key, String value, String allowed) {

@@ -1,24 +1,34 @@
 package io.weft.app;
 
+import io.weft.app.Setting.Kind;
+import io.weft.app.Settings.Labelled;
+import java.lang.reflect.Constructor;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.RecordComponent;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.time.format.DateTimeParseException;
 import java.util.Arrays;
 import java.util.Locale;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalDouble;
+import java.util.OptionalInt;
 import java.util.OptionalLong;
-import java.util.function.Function;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.eclipse.microprofile.config.Config;
+import org.jspecify.annotations.Nullable;
 
-/** Reads single settings, with errors that a person can act on. */
+/** Reads records of settings, with errors that a person can act on. */
 public final class SettingReader {
-    private static final Pattern SIZE = Pattern.compile("(\\d+(?:\\.\\d+)?)\\s*([kmgt]?)(i?)b?");
     /** What a size must look like. */
     public static final String SIZE_ALLOWED = "a size such as 24GB, 512MiB or a number of bytes";
 
+    private static final Pattern SIZE = Pattern.compile("(\\d+(?:\\.\\d+)?)\\s*([kmgt]?)(i?)b?");
+    private static final long SIZE_MOST = 1L << 60;
     private static final Pattern SECONDS = Pattern.compile("(\\d+)\\s*s?");
 
     private final Config config;
@@ -27,100 +37,131 @@ public final class SettingReader {
         this.config = config;
     }
 
-    Optional<String> text(String key) {
-        return config.getOptionalValue(key, String.class).map(String::strip).filter(value -> !value.isEmpty());
+    /**
+     * Reads a record each of whose components is a {@link Setting}.
+     *
+     * @throws SettingException for the first value that is wrong
+     */
+    <R extends Record> R read(Class<R> type) {
+        RecordComponent[] components = type.getRecordComponents();
+        Object[] values = Arrays.stream(components).map(this::value).toArray();
+        try {
+            Constructor<R> canonical = type.getDeclaredConstructor(
+                    Arrays.stream(components).map(RecordComponent::getType).toArray(Class<?>[]::new));
+            return canonical.newInstance(values);
+        } catch (InvocationTargetException e) {
+            if (e.getCause() instanceof SettingException wrong) {
+                throw wrong;
+            }
+            throw new IllegalStateException(type + " cannot be made", e);
+        } catch (ReflectiveOperationException e) {
+            throw new IllegalStateException(type + " cannot be made", e);
+        }
+    }
+
+    /** What is said of a component. */
+    public static Setting setting(RecordComponent component) {
+        return Objects.requireNonNull(
+                component.getAnnotation(Setting.class), () -> component.getName() + " is no setting");
+    }
+
+    private Object value(RecordComponent component) {
+        Setting setting = setting(component);
+        Optional<String> set = config.getOptionalValue(setting.key(), String.class)
+                .map(String::strip)
+                .filter(value -> !value.isEmpty());
+        if (set.isEmpty() && setting.kind() == Kind.SECRET) {
+            requireUnset(setting);
+        }
+        Optional<String> text = set.or(() -> Optional.of(setting.fallback()).filter(value -> !value.isEmpty()));
+        return held(component.getType(), text.map(value -> parse(component, setting.key(), value)).orElse(null));
+    }
+
+    private void requireUnset(Setting secret) {
+        String blank = config.getConfigValue(secret.key()).getValue();
+        if (blank != null) {
+            throw new SettingException(secret.key(), blank, "more than blanks, or not be set at all");
+        }
+    }
+
+    /** A value as a component of a type holds it. */
+    private static Object held(Class<?> type, @Nullable Object value) {
+        if (type == Optional.class) {
+            return Optional.ofNullable(value);
+        }
+        if (type == OptionalInt.class) {
+            return value instanceof Number number ? OptionalInt.of(number.intValue()) : OptionalInt.empty();
+        }
+        if (type == OptionalLong.class) {
+            return value instanceof Number number ? OptionalLong.of(number.longValue()) : OptionalLong.empty();
+        }
+        if (type == OptionalDouble.class) {
+            return value instanceof Number number ? OptionalDouble.of(number.doubleValue()) : OptionalDouble.empty();
+        }
+        Objects.requireNonNull(value, () -> type + " has to have a fallback");
+        return type == int.class && value instanceof Number number ? Integer.valueOf(number.intValue()) : value;
     }
 
     /**
-     * A secret that protects something: nobody means none by an empty one.
+     * Reads the value of one setting.
      *
-     * @throws SettingException if it is set, but blank
+     * @param component that would hold it
+     * @param name by which whoever gave the value knows the setting
+     * @throws SettingException if the value is not allowed
      */
-    Optional<String> secret(String key) {
-        Optional<String> value = text(key);
-        String set = config.getConfigValue(key).getValue();
-        if (value.isEmpty() && set != null) {
-            throw new SettingException(key, set, "more than blanks, or not be set at all");
-        }
-        return value;
-    }
-
-    String text(String key, String fallback) {
-        return text(key).orElse(fallback);
-    }
-
-    int integer(String key, int fallback, int least, int most) {
-        Optional<String> value = text(key);
-        if (value.isEmpty()) {
-            return fallback;
-        }
-        String allowed = "a whole number from " + least + " to " + most;
-        try {
-            int number = Integer.parseInt(value.get());
-            if (number >= least && number <= most) {
-                return number;
-            }
-        } catch (NumberFormatException e) {
-            throw new SettingException(key, value.get(), allowed);
-        }
-        throw new SettingException(key, value.get(), allowed);
-    }
-
-    /** Whether a bound itself is allowed. */
-    enum Bound {
-        INCLUSIVE,
-        EXCLUSIVE
-    }
-
-    OptionalDouble decimal(String key, Bound bound, double least, double most) {
-        Optional<String> value = text(key);
-        if (value.isEmpty()) {
-            return OptionalDouble.empty();
-        }
-        String allowed = switch (bound) {
-            case INCLUSIVE -> "a number from " + least + " to " + most;
-            case EXCLUSIVE -> "a number above " + least + ", at most " + most;
+    public static Object parse(RecordComponent component, String name, String text) {
+        Setting setting = setting(component);
+        Optional<?> value = switch (setting.kind()) {
+            case TEXT, SECRET -> Optional.of(text);
+            case PATH -> Optional.of(path(text));
+            case CHOICE -> labelled(component.getType())
+                    .filter(constant -> constant.label().equals(text))
+                    .findFirst();
+            case SIZE -> boxed(size(text));
+            case WHOLE -> whole(text).filter(number -> number >= setting.least() && number <= setting.most());
+            case DECIMAL -> decimal(text).filter(number -> number >= setting.least() && number <= setting.most());
+            case DECIMAL_ABOVE -> decimal(text).filter(number -> number > setting.least() && number <= setting.most());
+            case DURATION -> duration(text);
         };
-        try {
-            double number = Double.parseDouble(value.get());
-            if (number <= most && (number > least || (bound == Bound.INCLUSIVE && number == least))) {
-                return OptionalDouble.of(number);
-            }
-        } catch (NumberFormatException e) {
-            throw new SettingException(key, value.get(), allowed);
+        if (setting.kind() == Kind.SIZE && value.isPresent() && (long) value.get() > SIZE_MOST) {
+            throw new SettingException(name, text, "at most 1 EiB");
         }
-        throw new SettingException(key, value.get(), allowed);
+        return value.orElseThrow(() -> new SettingException(name, text, allowed(component)));
     }
 
-    OptionalLong whole(String key) {
-        Optional<String> value = text(key);
-        if (value.isEmpty()) {
-            return OptionalLong.empty();
-        }
-        try {
-            return OptionalLong.of(Long.parseLong(value.get()));
-        } catch (NumberFormatException e) {
-            throw new SettingException(key, value.get(), "a whole number");
-        }
+    /** What a value must be. */
+    public static String allowed(RecordComponent component) {
+        Setting setting = setting(component);
+        return switch (setting.kind()) {
+            case TEXT -> "a text";
+            case SECRET -> "more than blanks";
+            case PATH -> "a path";
+            case CHOICE ->
+                "one of " + labelled(component.getType()).map(Labelled::label).collect(Collectors.joining(", "));
+            case SIZE -> SIZE_ALLOWED;
+            case WHOLE ->
+                Double.isInfinite(setting.least())
+                        ? "a whole number"
+                        : "a whole number from %d to %d".formatted((long) setting.least(), (long) setting.most());
+            case DECIMAL -> "a number from " + setting.least() + " to " + setting.most();
+            case DECIMAL_ABOVE -> "a number above " + setting.least() + ", at most " + setting.most();
+            case DURATION -> "a duration such as 30s or PT1M";
+        };
     }
 
-    /** Bytes: 24GB is 24·10⁹, 24GiB is 24·2³⁰, a plain number is bytes. */
-    OptionalLong bytes(String key) {
-        Optional<String> value = text(key);
-        if (value.isEmpty()) {
-            return OptionalLong.empty();
-        }
-        OptionalLong bytes = size(value.get());
-        if (bytes.isEmpty()) {
-            throw new SettingException(key, value.get(), SIZE_ALLOWED);
-        }
-        if (bytes.getAsLong() > 1L << 60) {
-            throw new SettingException(key, value.get(), "at most 1 EiB");
-        }
-        return bytes;
+    private static Stream<Labelled> labelled(Class<?> type) {
+        return Arrays.stream(type.getEnumConstants()).map(Labelled.class::cast);
     }
 
-    /** Bytes, as {@link #bytes} reads them; empty if it is no size. */
+    private static Path path(String text) {
+        return text.startsWith("~/") ? Path.of(System.getProperty("user.home"), text.substring(2)) : Path.of(text);
+    }
+
+    private static Optional<Long> boxed(OptionalLong number) {
+        return number.isPresent() ? Optional.of(number.getAsLong()) : Optional.empty();
+    }
+
+    /** Bytes, as settings of {@link Kind#SIZE} have them; empty if it is no size. */
     public static OptionalLong size(String text) {
         Matcher size = SIZE.matcher(text.strip().toLowerCase(Locale.ROOT));
         if (!size.matches()) {
@@ -131,37 +172,31 @@ public final class SettingReader {
         return OptionalLong.of((long) (Double.parseDouble(size.group(1)) * unit));
     }
 
-    Duration duration(String key, Duration fallback) {
-        Optional<String> value = text(key);
-        if (value.isEmpty()) {
-            return fallback;
-        }
-        Matcher seconds = SECONDS.matcher(value.get());
-        if (seconds.matches()) {
-            return Duration.ofSeconds(Long.parseLong(seconds.group(1)));
-        }
+    private static Optional<Long> whole(String text) {
         try {
-            return Duration.parse(value.get());
-        } catch (DateTimeParseException e) {
-            throw new SettingException(key, value.get(), "a duration such as 30s or PT1M");
+            return Optional.of(Long.parseLong(text));
+        } catch (NumberFormatException e) {
+            return Optional.empty();
         }
     }
 
-    /** One of an enum's constants, by label. */
-    <T extends Enum<T>> T choice(String key, T fallback, Class<T> type, Function<T, String> label) {
-        Optional<String> value = text(key);
-        if (value.isEmpty()) {
-            return fallback;
+    private static Optional<Double> decimal(String text) {
+        try {
+            return Optional.of(Double.parseDouble(text));
+        } catch (NumberFormatException e) {
+            return Optional.empty();
         }
-        return Arrays.stream(type.getEnumConstants())
-                .filter(constant -> label.apply(constant).equals(value.get()))
-                .findFirst()
-                .orElseThrow(() -> new SettingException(
-                        key,
-                        value.get(),
-                        "one of "
-                                + Arrays.stream(type.getEnumConstants())
-                                        .map(label)
-                                        .collect(Collectors.joining(", "))));
+    }
+
+    private static Optional<Duration> duration(String text) {
+        Matcher seconds = SECONDS.matcher(text);
+        if (seconds.matches()) {
+            return whole(seconds.group(1)).map(Duration::ofSeconds);
+        }
+        try {
+            return Optional.of(Duration.parse(text));
+        } catch (DateTimeParseException e) {
+            return Optional.empty();
+        }
     }
 }

@@ -1,9 +1,14 @@
 package io.weft.app;
 
-import io.weft.app.SettingReader.Bound;
+import io.quarkus.runtime.annotations.RegisterForReflection;
+import io.weft.app.Setting.Kind;
+import io.weft.app.Setting.Use;
 import io.weft.plan.step.Schedule;
+import java.lang.reflect.RecordComponent;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Arrays;
+import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalDouble;
@@ -13,91 +18,405 @@ import org.eclipse.microprofile.config.Config;
 import org.eclipse.microprofile.config.ConfigProvider;
 
 /**
- * The settings, {@code weft.*}: from the command line, the environment ({@code WEFT_MODEL}) or
- * {@code application.properties}.
+ * The settings: from the command line, the environment or {@code application.properties}. Each is a component of one of
+ * the records below, with a {@link Setting} that says all of it. To add one is to add a component.
  *
- * @param model directory of a Hugging Face model, or {@code demo}
- * @param servedModelName name in the API; the directory's name if empty
- * @param device which device to run on
- * @param schedule how cached tokens are brought to the attention
- * @param deviceMemoryBytes device memory for everything, weights included
- * @param hostMemoryBytes host memory for the cache
- * @param stagingBytes device memory for chunks on their way
- * @param contextTokens limit on prompt and completion together, below the model's own
- * @param cacheTokens tokens of all sequences together, where that is known to be less than full contexts of all
- * @param maxSequences requests in a batch
- * @param maxBatchTokens new tokens of a step
- * @param queueLimit requests that may wait
- * @param blockTokens tokens of a cache block
- * @param cellTokens tokens of a cell of attention's grid; the device's own choice if empty
- * @param chunkTokens tokens of a chunk; chosen by the planner for each kind of step if empty
- * @param cpuLinkGigabytesPerSecond rate of the CPU device's link, 10⁹ bytes a second each way; unlimited if empty
- * @param elementType of weights, activations and the cache on a GPU
- * @param cudaOrdinal which GPU
- * @param cublasPath cuBLASLt or its folder; the usual places if empty
- * @param cpuThreads threads of the CPU device's kernels
- * @param profileDirectory where measured profiles are kept
- * @param apiKey key that clients must send; none if empty
- * @param managementPort second port for probes and metrics; none if empty
- * @param drainTimeout how long requests may go on when the service stops
- * @param livenessStall time without a step or an idle tick after which the service counts as dead
- * @param requests what a request gets that does not say
+ * @param cacheTokens tokens of all sequences together, where that is known to be less than full contexts of all; no
+ *     setting
  */
 public record Settings(
-        String model,
-        Optional<String> servedModelName,
-        DeviceChoice device,
-        ScheduleChoice schedule,
-        OptionalLong deviceMemoryBytes,
-        OptionalLong hostMemoryBytes,
-        OptionalLong stagingBytes,
-        OptionalInt contextTokens,
-        OptionalLong cacheTokens,
-        int maxSequences,
-        int maxBatchTokens,
-        int queueLimit,
-        int blockTokens,
-        OptionalInt cellTokens,
-        OptionalInt chunkTokens,
-        OptionalDouble cpuLinkGigabytesPerSecond,
-        ElementChoice elementType,
-        int cudaOrdinal,
-        Optional<Path> cublasPath,
-        int cpuThreads,
-        Path profileDirectory,
-        Optional<String> apiKey,
-        OptionalInt managementPort,
-        Duration drainTimeout,
-        Duration livenessStall,
-        RequestDefaults requests) {
+        Model model,
+        Machine machine,
+        Cache cache,
+        Batch batch,
+        RequestDefaults requests,
+        Server server,
+        OptionalLong cacheTokens) {
 
     private static final int TOKENS_MOST = 1 << 24;
 
+    /** The records that hold them, in the order of flags and tables. */
+    public static final List<Class<? extends Record>> GROUPS = List.of(
+            Model.class, Machine.class, Cache.class, Batch.class, RequestDefaults.class, Server.class);
+
+    /** All settings, in the order of flags and tables. */
+    public static List<RecordComponent> all() {
+        return GROUPS.stream()
+                .flatMap(group -> Arrays.stream(group.getRecordComponents()))
+                .toList();
+    }
+
+    /** What is served. */
+    @RegisterForReflection
+    public record Model(
+            @Setting(
+                    key = "weft.model",
+                    kind = Kind.TEXT,
+                    fallback = "demo",
+                    flag = "--model",
+                    label = "DIR|demo",
+                    means = "Directory of a Hugging Face model, or the model that is built in.")
+            String source,
+
+            @Setting(
+                    key = "weft.served-model-name",
+                    kind = Kind.TEXT,
+                    use = Use.SPECIAL,
+                    unset = "the directory's name",
+                    means = "Name of the model in the API.")
+            Optional<String> servedName) {}
+
+    /** What it runs on. */
+    @RegisterForReflection
+    public record Machine(
+            @Setting(
+                    key = "weft.device",
+                    kind = Kind.CHOICE,
+                    fallback = "auto",
+                    unset = "CUDA if there is a GPU, else the CPU",
+                    flag = "--device",
+                    label = "auto|cpu|cuda",
+                    means = "Device to run on.")
+            DeviceChoice device,
+
+            @Setting(
+                    key = "weft.device-memory",
+                    kind = Kind.SIZE,
+                    unset = "90 % of the free GPU memory; on the CPU 25 % of the memory",
+                    flag = "--device-memory",
+                    label = "SIZE",
+                    means = "Device memory for everything, weights included, such as 20GB.")
+            OptionalLong deviceMemoryBytes,
+
+            @Setting(
+                    key = "weft.host-memory",
+                    kind = Kind.SIZE,
+                    unset = "25 % of the memory",
+                    flag = "--host-memory",
+                    label = "SIZE",
+                    means = "Host memory for the cache, such as 64GiB.")
+            OptionalLong hostMemoryBytes,
+
+            @Setting(
+                    key = "weft.element-type",
+                    kind = Kind.CHOICE,
+                    use = Use.SPECIAL,
+                    fallback = "auto",
+                    unset = "bf16 where the model is stored so, else f16",
+                    means = "Type of weights, activations and the cache on a GPU.")
+            ElementChoice elementType,
+
+            @Setting(
+                    key = "weft.cuda.device",
+                    kind = Kind.WHOLE,
+                    least = 0,
+                    most = 1024,
+                    use = Use.SPECIAL,
+                    fallback = "0",
+                    means = "Number of the GPU.")
+            int cudaOrdinal,
+
+            @Setting(
+                    key = "weft.cuda.cublas-path",
+                    kind = Kind.PATH,
+                    unset = "the usual places",
+                    means = "cuBLASLt, or its folder.")
+            Optional<Path> cublasPath,
+
+            @Setting(
+                    key = "weft.cpu.threads",
+                    kind = Kind.WHOLE,
+                    least = 1,
+                    most = 1024,
+                    use = Use.SPECIAL,
+                    unset = "one for each processor",
+                    means = "Threads of the CPU device's kernels.")
+            OptionalInt cpuThreads,
+
+            @Setting(
+                    key = "weft.cpu.link-gbps",
+                    kind = Kind.DECIMAL_ABOVE,
+                    least = 0,
+                    most = 10_000,
+                    unset = "unlimited",
+                    flag = "--link-gbps",
+                    label = "RATE",
+                    means = "Bandwidth of the CPU device's link between host and device memory, 10^9 bytes a second each"
+                            + " way.")
+            OptionalDouble cpuLinkGigabytesPerSecond,
+
+            @Setting(
+                    key = "weft.profile-directory",
+                    kind = Kind.PATH,
+                    use = Use.SPECIAL,
+                    fallback = "~/.cache/weft/profiles",
+                    means = "Folder of measured profiles.")
+            Path profileDirectory) {
+
+        /** Threads of the CPU device's kernels, as set or as there are processors. */
+        public int kernelThreads() {
+            return cpuThreads.orElseGet(() -> Runtime.getRuntime().availableProcessors());
+        }
+    }
+
+    /** How the cache is divided, and how cached tokens are brought to the attention. */
+    @RegisterForReflection
+    public record Cache(
+            @Setting(
+                    key = "weft.schedule",
+                    kind = Kind.CHOICE,
+                    fallback = "auto",
+                    unset = "what fits stays on the device, the rest is brought in chunks",
+                    flag = "--schedule",
+                    label = "NAME",
+                    means = "How cached tokens are brought to the attention: auto, resident, full-transfer, kvpr or"
+                            + " chunked.")
+            ScheduleChoice schedule,
+
+            @Setting(
+                    key = "weft.staging-memory",
+                    kind = Kind.SIZE,
+                    use = Use.SPECIAL,
+                    unset = "a share of the device memory",
+                    means = "Device memory for chunks on their way.")
+            OptionalLong stagingBytes,
+
+            @Setting(
+                    key = "weft.block-tokens",
+                    kind = Kind.WHOLE,
+                    least = 1,
+                    most = 4096,
+                    use = Use.SPECIAL,
+                    fallback = "16",
+                    means = "Tokens of a cache block.")
+            int blockTokens,
+
+            @Setting(
+                    key = "weft.cell-tokens",
+                    kind = Kind.WHOLE,
+                    least = 1,
+                    most = TOKENS_MOST,
+                    use = Use.SPECIAL,
+                    unset = "the device's own choice",
+                    means = "Tokens of a cell of attention's grid: whole blocks.")
+            OptionalInt cellTokens,
+
+            @Setting(
+                    key = "weft.chunk-tokens",
+                    kind = Kind.WHOLE,
+                    least = 1,
+                    most = TOKENS_MOST,
+                    use = Use.SPECIAL,
+                    unset = "chosen for each kind of step",
+                    means = "Tokens of a chunk.")
+            OptionalInt chunkTokens) {
+
+        public Cache {
+            if (cellTokens.isPresent() && cellTokens.getAsInt() % blockTokens != 0) {
+                throw new SettingException(
+                        "weft.cell-tokens",
+                        "" + cellTokens.getAsInt(),
+                        "a multiple of weft.block-tokens, " + blockTokens);
+            }
+        }
+    }
+
+    /** How much is computed at once. */
+    @RegisterForReflection
+    public record Batch(
+            @Setting(
+                    key = "weft.max-context-tokens",
+                    kind = Kind.WHOLE,
+                    least = 1,
+                    most = TOKENS_MOST,
+                    unset = "the model's",
+                    means = "Limit of prompt and completion together.")
+            OptionalInt contextTokens,
+
+            @Setting(
+                    key = "weft.max-sequences",
+                    kind = Kind.WHOLE,
+                    least = 1,
+                    most = 4096,
+                    fallback = "32",
+                    means = "Requests that run at once.")
+            int maxSequences,
+
+            @Setting(
+                    key = "weft.max-batch-tokens",
+                    kind = Kind.WHOLE,
+                    least = 1,
+                    most = BATCH_TOKENS_MOST,
+                    unset = "512, or `weft.max-sequences` if that is more",
+                    means = "New tokens of a step.")
+            OptionalInt maxBatchTokens) {
+
+        private static final int BATCH_TOKENS_MOST = 1 << 20;
+        private static final int BATCH_TOKENS_USUAL = 512;
+
+        public Batch {
+            if (maxBatchTokens.isPresent() && maxBatchTokens.getAsInt() < maxSequences) {
+                throw new SettingException(
+                        "weft.max-batch-tokens",
+                        "" + maxBatchTokens.getAsInt(),
+                        "a whole number from %d to %d".formatted(maxSequences, BATCH_TOKENS_MOST));
+            }
+        }
+
+        /** New tokens of a step, at most: one for each sequence, at least. */
+        public int stepTokens() {
+            return maxBatchTokens.orElse(Math.max(BATCH_TOKENS_USUAL, maxSequences));
+        }
+    }
+
+    /** What a request gets that does not say. */
+    @RegisterForReflection
+    public record RequestDefaults(
+            @Setting(
+                    key = "weft.request.max-tokens",
+                    kind = Kind.WHOLE,
+                    least = 1,
+                    most = TOKENS_MOST,
+                    use = Use.SPECIAL,
+                    unset = "16 for a completion, the rest of the context for a chat; 128 for weft generate",
+                    flag = "--max-tokens",
+                    label = "N",
+                    means = "Tokens to generate where a request does not say.")
+            OptionalInt maxTokens,
+
+            @Setting(
+                    key = "weft.request.temperature",
+                    kind = Kind.DECIMAL,
+                    least = 0,
+                    most = 2,
+                    use = Use.SPECIAL,
+                    unset = "the model's, else 1",
+                    flag = "--temperature",
+                    label = "T",
+                    means = "Temperature where a request does not say; 0 is greedy.")
+            OptionalDouble temperature,
+
+            @Setting(
+                    key = "weft.request.seed",
+                    kind = Kind.WHOLE,
+                    use = Use.SPECIAL,
+                    unset = "a new one for each request",
+                    flag = "--seed",
+                    label = "N",
+                    means = "Seed where a request does not say.")
+            OptionalLong seed) {}
+
+    /** Who may ask, and what becomes of those who have to wait. */
+    @RegisterForReflection
+    public record Server(
+            // Quarkus reads these two; but its complaints are forty lines long.
+            @Setting(
+                    key = "quarkus.http.port",
+                    kind = Kind.WHOLE,
+                    least = 0,
+                    most = PORT_MOST,
+                    fallback = "8080",
+                    flag = "--port",
+                    label = "N",
+                    means = "Port to listen on.")
+            int port,
+
+            @Setting(
+                    key = "quarkus.http.host",
+                    kind = Kind.TEXT,
+                    fallback = "0.0.0.0",
+                    flag = "--host",
+                    label = "ADDRESS",
+                    means = "Address to listen on.")
+            String host,
+
+            @Setting(
+                    key = "weft.api-key",
+                    kind = Kind.SECRET,
+                    unset = "none",
+                    flag = "--api-key",
+                    label = "KEY",
+                    means = "Key that clients must send; better given as WEFT_API_KEY.")
+            Optional<String> apiKey,
+
+            @Setting(
+                    key = "weft.management-port",
+                    kind = Kind.WHOLE,
+                    least = 1,
+                    most = PORT_MOST,
+                    unset = "none: they share the port",
+                    means = "Second port, for probes and metrics.")
+            OptionalInt managementPort,
+
+            @Setting(
+                    key = "weft.queue-limit",
+                    kind = Kind.WHOLE,
+                    least = 1,
+                    most = 1 << 20,
+                    fallback = "256",
+                    means = "Requests that may wait; one more gets 429.")
+            int queueLimit,
+
+            @Setting(
+                    key = "weft.drain-timeout",
+                    kind = Kind.DURATION,
+                    fallback = "30s",
+                    means = "How long running requests may take when the service stops.")
+            Duration drainTimeout,
+
+            @Setting(
+                    key = "weft.liveness-stall",
+                    kind = Kind.DURATION,
+                    use = Use.SPECIAL,
+                    fallback = "60s",
+                    means = "Time without a step or an idle tick after which the service counts as dead.")
+            Duration livenessStall) {
+
+        private static final int PORT_MOST = 65_535;
+
+        public Server {
+            if (managementPort.isPresent() && managementPort.getAsInt() == port) {
+                // The server would open it first, and be open when the other fails.
+                throw new SettingException(
+                        "weft.management-port",
+                        "" + managementPort.getAsInt(),
+                        "another port than the API's (quarkus.http.port)");
+            }
+        }
+    }
+
+    /** A choice by name. */
+    interface Labelled {
+        String label();
+    }
+
     /** Which device to run on. */
-    enum DeviceChoice {
+    public enum DeviceChoice implements Labelled {
         AUTO,
         CPU,
         CUDA;
 
+        @Override
         public String label() {
             return name().toLowerCase(Locale.ROOT);
         }
     }
 
     /** What a GPU computes with. */
-    enum ElementChoice {
+    public enum ElementChoice implements Labelled {
         /** bf16 where the model is stored so, else fp16. */
         AUTO,
         F16,
         BF16;
 
+        @Override
         public String label() {
             return name().toLowerCase(Locale.ROOT);
         }
     }
 
     /** How cached tokens are brought to the attention. */
-    public enum ScheduleChoice {
+    public enum ScheduleChoice implements Labelled {
         AUTO(Optional.empty()),
         RESIDENT(Optional.of(Schedule.RESIDENT)),
         FULL_TRANSFER(Optional.of(Schedule.FULL_TRANSFER)),
@@ -111,16 +430,17 @@ public record Settings(
         }
 
         /** The schedule that was asked for; empty leaves it to the planner. */
-        Optional<Schedule> schedule() {
+        public Optional<Schedule> schedule() {
             return schedule;
         }
 
+        @Override
         public String label() {
             return schedule.map(Schedule::label).orElse("auto");
         }
     }
 
-    /** The settings of this process, flags included. */
+    /** All settings of this process, flags included. */
     public static Settings current() {
         return read(ConfigProvider.getConfig());
     }
@@ -130,48 +450,16 @@ public record Settings(
      *
      * @throws SettingException for the first that is wrong
      */
-    static Settings read(Config config) {
+    public static Settings read(Config config) {
         SettingReader reader = new SettingReader(config);
-        // Quarkus reads it; but its complaints are forty lines long.
-        int apiPort = reader.integer("quarkus.http.port", 8080, 0, 65_535);
-        int processors = Runtime.getRuntime().availableProcessors();
-        int blockTokens = reader.integer("weft.block-tokens", 16, 1, 4096);
-        OptionalInt cellTokens = optional(reader, "weft.cell-tokens");
-        if (cellTokens.isPresent() && cellTokens.getAsInt() % blockTokens != 0) {
-            throw new SettingException(
-                    "weft.cell-tokens", "" + cellTokens.getAsInt(), "a multiple of weft.block-tokens, " + blockTokens);
-        }
-        int maxSequences = reader.integer("weft.max-sequences", 32, 1, 4096);
         return new Settings(
-                reader.text("weft.model", "demo"),
-                reader.text("weft.served-model-name"),
-                reader.choice("weft.device", DeviceChoice.AUTO, DeviceChoice.class, DeviceChoice::label),
-                reader.choice("weft.schedule", ScheduleChoice.AUTO, ScheduleChoice.class, ScheduleChoice::label),
-                reader.bytes("weft.device-memory"),
-                reader.bytes("weft.host-memory"),
-                reader.bytes("weft.staging-memory"),
-                optional(reader, "weft.max-context-tokens"),
-                OptionalLong.empty(),
-                maxSequences,
-                reader.integer("weft.max-batch-tokens", Math.max(512, maxSequences), maxSequences, 1 << 20),
-                reader.integer("weft.queue-limit", 256, 1, 1 << 20),
-                blockTokens,
-                cellTokens,
-                optional(reader, "weft.chunk-tokens"),
-                reader.decimal("weft.cpu.link-gbps", Bound.EXCLUSIVE, 0, 10_000),
-                reader.choice("weft.element-type", ElementChoice.AUTO, ElementChoice.class, ElementChoice::label),
-                reader.integer("weft.cuda.device", 0, 0, 1024),
-                reader.text("weft.cuda.cublas-path").map(Path::of),
-                reader.integer("weft.cpu.threads", processors, 1, 1024),
-                Path.of(reader.text(
-                        "weft.profile-directory",
-                        Path.of(System.getProperty("user.home"), ".cache", "weft", "profiles")
-                                .toString())),
-                reader.secret("weft.api-key"),
-                managementPort(reader, apiPort),
-                reader.duration("weft.drain-timeout", Duration.ofSeconds(30)),
-                reader.duration("weft.liveness-stall", Duration.ofSeconds(60)),
-                RequestDefaults.read(reader));
+                reader.read(Model.class),
+                reader.read(Machine.class),
+                reader.read(Cache.class),
+                reader.read(Batch.class),
+                reader.read(RequestDefaults.class),
+                reader.read(Server.class),
+                OptionalLong.empty());
     }
 
     /**
@@ -182,63 +470,7 @@ public record Settings(
      * @param allTokens of all sequences of a batch together, at most; full contexts if empty
      */
     public Settings forBatch(int sequences, OptionalInt tokens, OptionalLong allTokens) {
-        return new Settings(
-                model,
-                servedModelName,
-                device,
-                schedule,
-                deviceMemoryBytes,
-                hostMemoryBytes,
-                stagingBytes,
-                tokens,
-                allTokens,
-                sequences,
-                Math.max(maxBatchTokens, sequences),
-                queueLimit,
-                blockTokens,
-                cellTokens,
-                chunkTokens,
-                cpuLinkGigabytesPerSecond,
-                elementType,
-                cudaOrdinal,
-                cublasPath,
-                cpuThreads,
-                profileDirectory,
-                apiKey,
-                managementPort,
-                drainTimeout,
-                livenessStall,
-                requests);
-    }
-
-    /**
-     * What a request gets that does not say.
-     *
-     * @param maxTokens tokens to generate
-     * @param temperature of sampling; the model's if empty
-     * @param seed a new one for each request if empty
-     */
-    public record RequestDefaults(OptionalInt maxTokens, OptionalDouble temperature, OptionalLong seed) {
-        private static RequestDefaults read(SettingReader reader) {
-            return new RequestDefaults(
-                    optional(reader, "weft.request.max-tokens"),
-                    reader.decimal("weft.request.temperature", Bound.INCLUSIVE, 0, 2),
-                    reader.whole("weft.request.seed"));
-        }
-    }
-
-    private static OptionalInt managementPort(SettingReader reader, int apiPort) {
-        String key = "weft.management-port";
-        int port = reader.integer(key, 0, 1, 65_535);
-        if (port != 0 && port == apiPort) {
-            // The server would open it first, and be open when the other fails.
-            throw new SettingException(key, "" + port, "another port than the API's (quarkus.http.port)");
-        }
-        return port == 0 ? OptionalInt.empty() : OptionalInt.of(port);
-    }
-
-    private static OptionalInt optional(SettingReader reader, String key) {
-        int value = reader.integer(key, 0, 1, TOKENS_MOST);
-        return value == 0 ? OptionalInt.empty() : OptionalInt.of(value);
+        Batch known = new Batch(tokens, sequences, OptionalInt.of(Math.max(batch.stepTokens(), sequences)));
+        return new Settings(model, machine, cache, known, requests, server, allTokens);
     }
 }

@@ -37,7 +37,6 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -48,6 +47,7 @@ import picocli.CommandLine.Spec;
         name = "bench",
         description = "Measure decode steps of each schedule, next to what the simulator predicts.",
         mixinStandardHelpOptions = true,
+        modelTransformer = SettingFlags.Engine.class,
         sortOptions = false)
 final class BenchCommand implements Callable<Integer> {
     /** A benchmark may wait for kernels that no longer get faster. */
@@ -57,10 +57,6 @@ final class BenchCommand implements Callable<Integer> {
     private static final int PROMPT_DEFAULT = 512;
     private static final int WARM_UP_SECONDS_MOST = 600;
     private static final Pattern LOAD = Pattern.compile("(\\d{1,9})x(\\d{1,9})");
-
-    @Mixin
-    @SuppressWarnings("UnusedVariable") // its setters are what counts
-    private final CommonOptions common = new CommonOptions();
 
     @Option(
             names = "--preset",
@@ -278,7 +274,7 @@ final class BenchCommand implements Callable<Integer> {
         if (!randomWeights) {
             throw wrong("--preset has no files: add --random-weights, or give --model a directory");
         }
-        CommonOptions.set("weft.model", ModelSource.RANDOM + preset);
+        SettingFlags.set("weft.model", ModelSource.RANDOM + preset);
     }
 
     private ScheduleChoice schedule(String label) {

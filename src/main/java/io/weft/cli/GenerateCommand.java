@@ -22,7 +22,6 @@ import java.util.OptionalLong;
 import java.util.Random;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -33,17 +32,10 @@ import picocli.CommandLine.Spec;
         name = "generate",
         description = "Complete a prompt on the command line.",
         mixinStandardHelpOptions = true,
+        modelTransformer = SettingFlags.Request.class,
         sortOptions = false)
 final class GenerateCommand implements Callable<Integer> {
     private static final int MAX_TOKENS_DEFAULT = 128;
-
-    @Mixin
-    @SuppressWarnings("UnusedVariable") // its setters are what counts
-    private final CommonOptions common = new CommonOptions();
-
-    @Mixin
-    @SuppressWarnings("UnusedVariable") // its setters are what counts
-    private final RequestOptions request = new RequestOptions();
 
     @Option(names = "--ignore-eos", description = "Go on behind the model's end token.")
     private boolean ignoreEndToken;
@@ -63,7 +55,7 @@ final class GenerateCommand implements Callable<Integer> {
                 Tokenizer tokenizer = Assembly.tokenizer(files);
                 BatchingEngine engine = new BatchingEngine(
                         phase -> Assembly.load(settings, files, new HardwareProfiler(), phase.andThen(progress::show))
-                                .runtime(settings.schedule()),
+                                .runtime(settings.cache().schedule()),
                         1)) {
             engine.awaitServing();
             progress.clear();

@@ -170,7 +170,7 @@ final class PlanCommand implements Callable<Integer> {
     }
 
     private String source() {
-        return model != null ? model : Settings.current().model();
+        return model != null ? model : Settings.current().model().source();
     }
 
     private Known known() throws IOException {
@@ -183,7 +183,7 @@ final class PlanCommand implements Callable<Integer> {
         if (hardware != null) {
             return specified(dimensions, HardwarePreset.of(hardware), List.of());
         }
-        Optional<StoredProfile> here = new ProfileStore(Settings.current().profileDirectory()).newest(dimensions);
+        Optional<StoredProfile> here = new ProfileStore(Settings.current().machine().profileDirectory()).newest(dimensions);
         return here.map(stored -> new Known(stored.geometry(), measured(stored), List.of()))
                 .orElseGet(() -> specified(
                         dimensions,
@@ -206,14 +206,14 @@ final class PlanCommand implements Callable<Integer> {
             all.add("--host-memory was not given: 128 GB are assumed");
         }
         CacheGeometry geometry = new CacheGeometry(
-                dimensions, ELEMENT_BYTES_DEFAULT, Settings.current().blockTokens(), cellTokens());
+                dimensions, ELEMENT_BYTES_DEFAULT, Settings.current().cache().blockTokens(), cellTokens());
         return new Known(geometry, new Machine.Specified(machine.spec()), all);
     }
 
     private static int cellTokens() {
         Settings settings = Settings.current();
-        int blocks = Math.ceilDiv(CELL_TOKENS_DEFAULT, settings.blockTokens());
-        return settings.cellTokens().orElse(settings.blockTokens() * blocks);
+        int blocks = Math.ceilDiv(CELL_TOKENS_DEFAULT, settings.cache().blockTokens());
+        return settings.cache().cellTokens().orElse(settings.cache().blockTokens() * blocks);
     }
 
     private CacheGeometry geometry(StoredProfile stored) {

@@ -13,7 +13,6 @@ import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -25,12 +24,9 @@ import picocli.CommandLine.Spec;
         description = "Measure what the machine needs for the stages of a model, and show it. The result is kept and"
                 + " used from the next start on, unless the machine was too busy.",
         mixinStandardHelpOptions = true,
+        modelTransformer = SettingFlags.Engine.class,
         sortOptions = false)
 final class ProfileCommand implements Callable<Integer> {
-    @Mixin
-    @SuppressWarnings("UnusedVariable") // its setters are what counts
-    private final CommonOptions common = new CommonOptions();
-
     @Option(
             names = "--preset",
             order = 20,
@@ -71,7 +67,7 @@ final class ProfileCommand implements Callable<Integer> {
                         spec.commandLine(),
                         "--preset is \"" + preset + "\", must be one of " + String.join(", ", ModelPreset.labels()));
             }
-            CommonOptions.set("weft.model", ModelSource.RANDOM + preset);
+            SettingFlags.set("weft.model", ModelSource.RANDOM + preset);
         }
         try (Progress progress = new Progress(spec.commandLine().getErr());
                 Assembly assembly = Assembly.load(Settings.current(), HardwareProfiler.anew(), progress::show)) {

@@ -21,7 +21,6 @@ import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.stream.Stream;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
@@ -31,12 +30,9 @@ import picocli.CommandLine.Spec;
         name = "selftest",
         description = "Check every kernel of the device against the CPU's, and the whole pipeline on it.",
         mixinStandardHelpOptions = true,
+        modelTransformer = SettingFlags.Engine.class,
         sortOptions = false)
 final class SelftestCommand implements Callable<Integer> {
-    @Mixin
-    @SuppressWarnings("UnusedVariable") // its setters are what counts
-    private final CommonOptions common = new CommonOptions();
-
     @Option(
             names = "--goldens",
             order = 20,

@@ -3,7 +3,6 @@ package io.weft.cli;
 import io.weft.app.Version;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Spec;
 
@@ -21,6 +20,7 @@ import picocli.CommandLine.Spec;
         },
         mixinStandardHelpOptions = true,
         versionProvider = Version.class,
+        modelTransformer = SettingFlags.Service.class,
         sortOptions = false,
         footer = {
             "",
@@ -28,14 +28,11 @@ import picocli.CommandLine.Spec;
             "Every flag is also a setting: --model is WEFT_MODEL in the environment and weft.model in a properties file."
         })
 final class WeftCommand implements Callable<Integer> {
-    @Mixin
-    private final ServeCommand.Flags flags = new ServeCommand.Flags();
-
     @Spec
     private CommandSpec spec;
 
     @Override
     public Integer call() {
-        return flags.serve(spec.commandLine().getErr());
+        return ServeCommand.serve(spec.commandLine().getErr());
     }
 }

@@ -6,7 +6,10 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.smallrye.config.EnvConfigSource;
 import io.smallrye.config.PropertiesConfigSource;
 import io.smallrye.config.SmallRyeConfigBuilder;
+import java.nio.file.Path;
 import java.util.Map;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
 import org.eclipse.microprofile.config.Config;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -23,10 +26,10 @@ class SettingsTest {
     @Test
     void hasDefaults() {
         Settings settings = read(Map.of());
-        assertThat(settings.model()).isEqualTo("demo");
-        assertThat(settings.device()).isEqualTo(Settings.DeviceChoice.AUTO);
-        assertThat(settings.schedule()).isEqualTo(Settings.ScheduleChoice.AUTO);
-        assertThat(settings.cellTokens()).isEmpty();
+        assertThat(settings.model().source()).isEqualTo("demo");
+        assertThat(settings.machine().device()).isEqualTo(Settings.DeviceChoice.AUTO);
+        assertThat(settings.cache().schedule()).isEqualTo(Settings.ScheduleChoice.AUTO);
+        assertThat(settings.cache().cellTokens()).isEmpty();
     }
 
     @ParameterizedTest
@@ -41,7 +44,7 @@ class SettingsTest {
         "2Ti, 2199023255552"
     })
     void readsSizes(String text, long bytes) {
-        assertThat(read(Map.of("weft.host-memory", text)).hostMemoryBytes()).hasValue(bytes);
+        assertThat(read(Map.of("weft.host-memory", text)).machine().hostMemoryBytes()).hasValue(bytes);
     }
 
     @ParameterizedTest
@@ -74,6 +77,7 @@ class SettingsTest {
     @Test
     void theManagementPortDiffersFromTheOneThatIsSet() {
         assertThat(read(Map.of("quarkus.http.port", "9000", "weft.management-port", "8080"))
+                        .server()
                         .managementPort())
                 .hasValue(8080);
         assertThatThrownBy(() -> read(Map.of("quarkus.http.port", "9000", "weft.management-port", "9000")))
@@ -96,8 +100,35 @@ class SettingsTest {
     }
 
     @Test
+    void aSettingMayDependOnAnother() {
+        assertThat(read(Map.of()).batch().stepTokens()).isEqualTo(512);
+        assertThat(read(Map.of("weft.max-sequences", "600")).batch().stepTokens()).isEqualTo(600);
+        assertThatThrownBy(() -> read(Map.of("weft.max-sequences", "600", "weft.max-batch-tokens", "599")))
+                .isInstanceOf(SettingException.class)
+                .hasMessage("weft.max-batch-tokens is \"599\", must be a whole number from 600 to 1048576");
+    }
+
+    @Test
+    void aBatchOfKnownSizeChangesNothingElse() {
+        Settings settings = read(Map.of("weft.model", "m", "weft.max-batch-tokens", "64", "weft.max-sequences", "8"));
+
+        Settings known = settings.forBatch(100, OptionalInt.of(50), OptionalLong.of(4000));
+
+        assertThat(known.batch()).isEqualTo(new Settings.Batch(OptionalInt.of(50), 100, OptionalInt.of(100)));
+        assertThat(known.cacheTokens()).hasValue(4000);
+        assertThat(known.forBatch(8, OptionalInt.empty(), OptionalLong.empty()).model()).isEqualTo(settings.model());
+    }
+
+    /** As a shell would; an environment has no shell. */
+    @Test
+    void aPathMayBeginAtHome() {
+        assertThat(read(Map.of("weft.profile-directory", "~/p")).machine().profileDirectory())
+                .isEqualTo(Path.of(System.getProperty("user.home"), "p"));
+    }
+
+    @Test
     void withoutAnApiKeyNoneIsAskedFor() {
-        assertThat(read(Map.of()).apiKey()).isEmpty();
-        assertThat(read(Map.of("weft.api-key", "k")).apiKey()).hasValue("k");
+        assertThat(read(Map.of()).server().apiKey()).isEmpty();
+        assertThat(read(Map.of("weft.api-key", "k")).server().apiKey()).hasValue("k");
     }
 }

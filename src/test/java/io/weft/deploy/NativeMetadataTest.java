@@ -115,7 +115,7 @@ class NativeMetadataTest {
                 .map(JavaClass::getName)
                 .collect(Collectors.toCollection(TreeSet::new));
 
-        assertThat(filled).contains("io.weft.cli.CommonOptions");
+        assertThat(filled).contains("io.weft.cli.ServeCommand");
         assertThat(missing(filled))
                 .as("to be registered in META-INF/native-image/io.weft/weft/cli, with fields, methods and constructors")
                 .isEmpty();

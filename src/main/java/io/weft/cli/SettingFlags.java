@@ -1,0 +1,111 @@
+package io.weft.cli;
+
+import io.weft.app.Setting;
+import io.weft.app.SettingException;
+import io.weft.app.SettingReader;
+import io.weft.app.Settings;
+import java.lang.reflect.RecordComponent;
+import java.util.List;
+import picocli.CommandLine.IModelTransformer;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.ISetter;
+import picocli.CommandLine.Model.OptionSpec;
+import picocli.CommandLine.ParameterException;
+
+/**
+ * Flags that stand for settings, made of what {@link Setting} says of these. A flag wins over the environment and the
+ * properties file.
+ */
+abstract class SettingFlags implements IModelTransformer {
+    private final List<Class<? extends Record>> groups;
+
+    private SettingFlags(List<Class<? extends Record>> groups) {
+        this.groups = groups;
+    }
+
+    /** Of a command that runs a model. */
+    static final class Engine extends SettingFlags {
+        Engine() {
+            super(List.of(Settings.Model.class, Settings.Machine.class, Settings.Cache.class, Settings.Batch.class));
+        }
+    }
+
+    /** Of a command that also answers a request. */
+    static final class Request extends SettingFlags {
+        Request() {
+            super(Settings.GROUPS.stream().filter(group -> group != Settings.Server.class).toList());
+        }
+    }
+
+    /** Of a command that serves. */
+    static final class Service extends SettingFlags {
+        Service() {
+            super(Settings.GROUPS);
+        }
+    }
+
+    @Override
+    public CommandSpec transform(CommandSpec command) {
+        int order = 1;
+        for (Class<? extends Record> group : groups) {
+            for (RecordComponent component : group.getRecordComponents()) {
+                if (!SettingReader.setting(component).flag().isEmpty()) {
+                    command.addOption(flag(command, component, order++));
+                }
+            }
+        }
+        return command;
+    }
+
+    private static OptionSpec flag(CommandSpec command, RecordComponent component, int order) {
+        Setting setting = SettingReader.setting(component);
+        return OptionSpec.builder(setting.flag())
+                .type(String.class)
+                .arity("1")
+                .order(order)
+                .paramLabel(setting.label())
+                .description(description(setting).replace("%", "%%"))
+                .hasInitialValue(false)
+                .setter(new Setter(command, component))
+                .build();
+    }
+
+    private static String description(Setting setting) {
+        if (setting.fallback().isEmpty()) {
+            return setting.means() + " Default: " + setting.unset() + ".";
+        }
+        String effect = setting.unset().isEmpty() ? "" : ": " + setting.unset();
+        return setting.means() + " Default: " + setting.fallback() + effect + ".";
+    }
+
+    /**
+     * Checks a flag's value and sets it. Here the flag can be named; what reads the settings later knows keys alone. A
+     * blank value is none.
+     */
+    private record Setter(CommandSpec command, RecordComponent component) implements ISetter {
+        @Override
+        public <T> T set(T value) {
+            if (value instanceof String text) {
+                Setting setting = SettingReader.setting(component);
+                if (!text.isBlank()) {
+                    check(setting.flag(), text.strip());
+                }
+                SettingFlags.set(setting.key(), text);
+            }
+            return value;
+        }
+
+        private void check(String flag, String text) {
+            try {
+                SettingReader.parse(component, flag, text);
+            } catch (SettingException e) {
+                throw new ParameterException(command.commandLine(), e.getMessage(), e);
+            }
+        }
+    }
+
+    /** A flag is a setting under another name: what reads the settings needs no other source. */
+    static void set(String key, String value) {
+        System.setProperty(key, value);
+    }
+}
