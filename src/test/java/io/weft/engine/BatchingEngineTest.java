@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.smallrye.mutiny.helpers.test.AssertSubscriber;
+import io.smallrye.mutiny.subscription.Cancellable;
 import io.weft.cache.KvCache;
 import io.weft.device.cpu.CpuDevice;
 import io.weft.device.cpu.CpuOptions;
@@ -55,6 +56,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
@@ -511,6 +513,34 @@ class BatchingEngineTest {
         assertThat(endsOf(requests, 5, expected)).containsExactly(1, 0);
     }
 
+    /** Who waits is admitted before the next step, and not only once the cache has changed by itself. */
+    @Test
+    void roomIsMadeForTheNextStep() throws InterruptedException {
+        deviceTokens = 25 * 16;
+        hostTokens = 0;
+        plannings = geometry -> moving(
+                geometry,
+                (occupancy, tokens) -> (block, prompt) ->
+                        List.of(occupancy.sequences() == 0 ? CacheForm.DEVICE_KV : CacheForm.DEVICE_ACT));
+        start(64);
+        AtomicInteger made = new AtomicInteger();
+        CompletableFuture<Integer> madeUntilAdmission = new CompletableFuture<>();
+
+        // All on the engine's thread: the second comes with the fifth token of the first.
+        engine.generate(greedy(prompt(20), 370)).subscribe().with(event -> {
+            if (event instanceof Generated && made.incrementAndGet() == 5) {
+                engine.generate(greedy(prompt(100), 60)).subscribe().with(other -> {
+                    if (other instanceof Admitted) {
+                        madeUntilAdmission.complete(made.get());
+                    }
+                });
+            }
+        });
+
+        assertThat(madeUntilAdmission).succeedsWithin(Duration.ofSeconds(60)).isEqualTo(5);
+        engine.drain(Duration.ofSeconds(60));
+    }
+
     @Test
     void everyStepIsObservedAndTimedIfThatIsAskedFor() throws InterruptedException {
         List<StepPlan> plans = new ArrayList<>();
@@ -640,6 +670,83 @@ class BatchingEngineTest {
         goOn.countDown();
         for (CompletableFuture<List<GenerationEvent>> outcome : outcomes) {
             assertThat(tokens(outcome.get(60, TimeUnit.SECONDS))).hasSize(4);
+        }
+    }
+
+    /** Holds each step until it is let go on. */
+    private static final class Gate implements StepObserver {
+        private final Semaphore begun = new Semaphore(0);
+        private final Semaphore mayEnd = new Semaphore(0);
+
+        @Override
+        public boolean timesNextStep() {
+            begun.release();
+            acquire(mayEnd);
+            return false;
+        }
+
+        @Override
+        public void stepped(StepPlan plan, long nanos, Optional<Timeline> measured) {}
+
+        /** Waits until a step runs. */
+        void awaitStep() {
+            acquire(begun);
+        }
+
+        /** Lets the step at hand end and waits until the next one runs. */
+        void nextStep() {
+            mayEnd.release();
+            awaitStep();
+        }
+
+        /** Holds no step any more. */
+        void open() {
+            mayEnd.release(1_000_000);
+        }
+
+        private static void acquire(Semaphore semaphore) {
+            try {
+                assertThat(semaphore.tryAcquire(60, TimeUnit.SECONDS)).isTrue();
+            } catch (InterruptedException e) {
+                throw new IllegalStateException(e);
+            }
+        }
+    }
+
+    private int room() {
+        return ((EngineStatus.Serving) engine.status()).room();
+    }
+
+    /** Where the cache is what is short, free seats serve nobody who comes. */
+    @Test
+    void freeSeatsAreNoRoomWhileTheCacheIsFull() throws InterruptedException {
+        Gate gate = new Gate();
+        observer = gate;
+        // One such request takes 18 blocks' room, so that a second waits.
+        hostTokens = 20 * 16;
+        GenerationRequest large = greedy(prompt(8), 382);
+        start(2);
+        try {
+            Cancellable first = engine.generate(large).subscribe().with(event -> {});
+            gate.awaitStep();
+            engine.generate(large).subscribe().with(event -> {}, failure -> {});
+            // It has not been tried, and may have one of the three free seats.
+            assertThat(room()).isEqualTo(2 + 3 - 1);
+
+            gate.nextStep();
+            assertThat(room()).isEqualTo(2 - 1);
+            Cancellable third = engine.generate(large).subscribe().with(event -> {}, failure -> {});
+            assertThat(room()).isZero();
+            assertThat(rejection(greedy(prompt(8), 4))).isInstanceOf(Reason.QueueFull.class);
+
+            first.cancel();
+            gate.nextStep();
+            // The second runs, the third has become the one that does not fit.
+            assertThat(room()).isEqualTo(2 - 1);
+            third.cancel();
+            assertThat(room()).isEqualTo(2 + 3);
+        } finally {
+            gate.open();
         }
     }
 

@@ -71,8 +71,12 @@ class TransfersAheadTest {
 
     /** A sequence with {@code tokens} cached tokens. */
     private static CacheSequence cached(ModelRun run, int tokens, CacheForm form) {
-        CacheSequence sequence = run.admit(tokens + 64, block -> form);
-        run.prefill(Way.of(Schedule.CHUNKED), sequence, Collections.nCopies(tokens, 7), tokens, LogitRows.NONE);
+        return cached(run, Collections.nCopies(tokens, 7), form);
+    }
+
+    private static CacheSequence cached(ModelRun run, List<Integer> prompt, CacheForm form) {
+        CacheSequence sequence = run.admit(prompt.size() + 64, block -> form);
+        run.prefill(Way.of(Schedule.CHUNKED), sequence, prompt, prompt.size(), LogitRows.NONE);
         return sequence;
     }
 
@@ -161,6 +165,36 @@ class TransfersAheadTest {
                 assertThat(actual).hasSameSizeAs(expected);
                 for (int i = 0; i < actual.size(); i++) {
                     assertThat(actual.get(i)).as("step %d", step).containsExactly(expected.get(i));
+                }
+            }
+        }
+    }
+
+    /** Plans of sequences of one length are alike; only the sequences tell that the blocks are others. */
+    @ParameterizedTest
+    @EnumSource(
+            value = CacheForm.class,
+            names = {"HOST_KV", "HOST_ACT"})
+    void blocksBroughtForOtherSequencesAreNotUsed(CacheForm form) {
+        try (ModelRun run = run(GoldenTest.device());
+                ModelRun firstAlone = run(GoldenTest.device());
+                ModelRun secondAlone = run(GoldenTest.device())) {
+            List<List<Integer>> prompts = List.of(Collections.nCopies(96, 7), Collections.nCopies(96, 11));
+            List<CacheSequence> sequences =
+                    prompts.stream().map(prompt -> cached(run, prompt, form)).toList();
+            // What a pipeline brings ahead for the only sequence that it knows is never another's.
+            List<ModelRun> alone = List.of(firstAlone, secondAlone);
+            List<CacheSequence> twins =
+                    List.of(cached(firstAlone, prompts.getFirst(), form), cached(secondAlone, prompts.getLast(), form));
+            for (List<Integer> batch : List.of(List.of(0), List.of(1), List.of(0, 1), List.of(1, 0), List.of(0, 1))) {
+                List<float[]> actual =
+                        decode(run, WAY, batch.stream().map(sequences::get).toList());
+                for (int i = 0; i < batch.size(); i++) {
+                    int sequence = batch.get(i);
+                    assertThat(actual.get(i))
+                            .as("sequence %d in %s", sequence, batch)
+                            .containsExactly(decode(alone.get(sequence), WAY, List.of(twins.get(sequence)))
+                                    .getFirst());
                 }
             }
         }
