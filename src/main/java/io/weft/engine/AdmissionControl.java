@@ -1,0 +1,188 @@
+package io.weft.engine;
+
+import io.weft.cache.CacheSequence;
+import io.weft.cache.CacheUsage;
+import io.weft.cache.KvCache;
+import io.weft.engine.RequestRejectedException.Reason;
+import io.weft.model.CacheForm;
+import io.weft.model.CacheForm.Content;
+import io.weft.model.CacheGeometry;
+import io.weft.plan.placement.Move;
+import io.weft.plan.placement.MovePlanner;
+import io.weft.plan.placement.Occupancy;
+import io.weft.plan.placement.PlacementPolicy;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Which request gets a place in the cache, and where its blocks go: when it is admitted, when running sequences make
+ * room for another, and between two steps.
+ *
+ * <p>Queue and batch are the engine's; what is kept here is the request that was refused last. All but
+ * {@link #refusedLast} runs on the engine's thread.
+ */
+final class AdmissionControl {
+    private final KvCache cache;
+    private final Supplier<Planning> planning;
+
+    /** Guarded by the engine's lock, which {@link #decide} and {@link #refusedLast} are called under. */
+    private @Nullable Refusal lastRefusal;
+
+    /**
+     * @param cache that sequences are admitted to
+     * @param planning the planning in force
+     */
+    AdmissionControl(KvCache cache, Supplier<Planning> planning) {
+        this.cache = cache;
+        this.planning = planning;
+    }
+
+    /** What becomes of a request. */
+    sealed interface Decision {
+        /** It has a home for every block that it may ever fill. */
+        record Admitted(CacheSequence cache) implements Decision {}
+
+        /** It does not fit beside those that run. */
+        record Waits() implements Decision {}
+
+        /** It does not fit an empty cache. */
+        record NeverFits(Reason.CacheTooSmall reason) implements Decision {}
+    }
+
+    /** @param usage of the cache without copies, with which the request did not fit */
+    private record Refusal(ActiveRequest request, CacheUsage usage) {}
+
+    /** Whether this request is the one that was refused last. */
+    boolean refusedLast(@Nullable ActiveRequest request) {
+        return lastRefusal != null && lastRefusal.request() == request;
+    }
+
+    /**
+     * Decides on the request that has waited longest. One that was refused need not be tried again until the cache's
+     * usage has changed.
+     *
+     * @param running the sequences in the cache
+     */
+    Decision decide(ActiveRequest request, List<ActiveRequest> running) {
+        if (!running.isEmpty() && isStillRefused(request)) {
+            return new Decision.Waits();
+        }
+        Optional<CacheSequence> sequence = place(request, running);
+        if (sequence.isPresent()) {
+            return new Decision.Admitted(sequence.get());
+        }
+        if (running.isEmpty()) {
+            return new Decision.NeverFits(tooSmall(request));
+        }
+        lastRefusal = new Refusal(request, usageWithoutCopies());
+        return new Decision.Waits();
+    }
+
+    private boolean isStillRefused(ActiveRequest request) {
+        Refusal refusal = lastRefusal;
+        return refusal != null
+                && refusal.request() == request
+                && refusal.usage().equals(usageWithoutCopies());
+    }
+
+    private CacheUsage usageWithoutCopies() {
+        return cache.usage().withoutCopies();
+    }
+
+    /** Finds homes in memory that is free, else in memory of copies, which are given back. */
+    private Optional<CacheSequence> place(ActiveRequest request, List<ActiveRequest> running) {
+        if (missingBytes(request, usageWithoutCopies()) > 0 && !makeRoom(request, running)) {
+            return Optional.empty();
+        }
+        CacheUsage usage = cache.usage();
+        Optional<CacheSequence> besideCopies =
+                missingBytes(request, usage) > 0 ? Optional.empty() : place(request, running, usage);
+        return besideCopies.isEmpty() && usage.copyBytes() > 0
+                ? place(request, running, usage.withoutCopies())
+                : besideCopies;
+    }
+
+    private Optional<CacheSequence> place(ActiveRequest request, List<ActiveRequest> running, CacheUsage usage) {
+        PlacementPolicy policy = policy(request, running, usage);
+        return cache.admit(request.maxTokens(), block -> policy.forms(block, request.promptTokens()));
+    }
+
+    /** What a request is short of for its blocks in their smallest form; not positive if it may fit. */
+    private long missingBytes(ActiveRequest request, CacheUsage usage) {
+        CacheGeometry geometry = cache.geometry();
+        long blockBytes = Math.min(geometry.blockBytes(Content.KEY_VALUE), geometry.blockBytes(Content.ACTIVATION));
+        return request.maxTokens() / geometry.blockTokens() * blockBytes
+                - usage.device().freeBytes()
+                - usage.host().freeBytes();
+    }
+
+    /** Whether running sequences have given up enough. */
+    private boolean makeRoom(ActiveRequest request, List<ActiveRequest> running) {
+        Optional<MovePlanner> planner = planning.get().moves();
+        if (planner.isEmpty()) {
+            return false;
+        }
+        long missingBytes = missingBytes(request, usageWithoutCopies()) + 2 * spareBytes();
+        List<Move> moves = planner.get()
+                .makeRoom(running.stream().map(ActiveRequest::placed).toList(), missingBytes);
+        moves.forEach(move -> running.get(move.sequence()).move(move));
+        return !moves.isEmpty();
+    }
+
+    /** Lets blocks of decoding sequences move where that pays. Called between two steps. */
+    void moveBlocks(List<ActiveRequest> running) {
+        planning.get().moves().ifPresent(planner -> moveBlocks(running, planner));
+    }
+
+    private void moveBlocks(List<ActiveRequest> running, MovePlanner planner) {
+        List<ActiveRequest> decoding =
+                running.stream().filter(ActiveRequest::isDecoding).toList();
+        CacheUsage usage = cache.usage();
+        List<Move> moves = planner.moves(
+                decoding.stream().map(ActiveRequest::placed).toList(),
+                usage.device().freeBytes(),
+                usage.host().freeBytes());
+        moves.forEach(move -> decoding.get(move.sequence()).move(move));
+    }
+
+    private PlacementPolicy policy(ActiveRequest request, List<ActiveRequest> running, CacheUsage usage) {
+        Map<CacheForm, Long> tokensByForm = new EnumMap<>(CacheForm.class);
+        running.forEach(other -> other.occupy(tokensByForm));
+        Occupancy occupancy = new Occupancy(
+                running.size(),
+                tokensByForm,
+                Math.max(0, usage.device().freeBytes() - spareBytes()),
+                Math.max(0, usage.host().freeBytes() - spareBytes()));
+        return planning.get().admission().policy(occupancy, Math.max(1, request.maxTokens()));
+    }
+
+    /** Shares of tokens become whole blocks: of every form perhaps one more than its share. */
+    private long spareBytes() {
+        return 2 * cache.geometry().blockBytes(Content.KEY_VALUE);
+    }
+
+    /** Says which memory a request does not fit, in an empty cache. */
+    private Reason.CacheTooSmall tooSmall(ActiveRequest request) {
+        CacheUsage usage = cache.usage();
+        PlacementPolicy policy = policy(request, List.of(), usage);
+        long deviceBytes = 0;
+        long hostBytes = 0;
+        int blocks = request.maxTokens() / cache.geometry().blockTokens();
+        for (int block = 0; block < blocks; block++) {
+            CacheForm form = policy.forms(block, request.promptTokens()).getLast();
+            long bytes = cache.geometry().blockBytes(form.content());
+            switch (form.place()) {
+                case DEVICE -> deviceBytes += bytes;
+                case HOST -> hostBytes += bytes;
+            }
+        }
+        long deviceTotal = usage.device().totalBytes();
+        return deviceBytes > deviceTotal
+                ? new Reason.CacheTooSmall(deviceBytes, deviceTotal, "weft.device-memory")
+                : new Reason.CacheTooSmall(hostBytes, usage.host().totalBytes(), "weft.host-memory");
+    }
+}
