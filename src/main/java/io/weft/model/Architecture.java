@@ -1,6 +1,7 @@
 package io.weft.model;
 
 import io.weft.device.Activation;
+import io.weft.device.AttentionShape;
 import io.weft.device.Norm;
 import java.util.List;
 import java.util.Optional;
@@ -36,6 +37,18 @@ public record Architecture(
         IntFunction<LayerTensors> layer,
         NormTensors finalNorm,
         TensorRows head) {
+
+    /** The attention of every layer over a cache. */
+    public AttentionShape attentionShape(CacheGeometry geometry) {
+        return new AttentionShape(
+                dimensions.heads(),
+                dimensions.keyValueHeads(),
+                dimensions.headSize(),
+                attentionScale,
+                attentionWindow.orElse(Integer.MAX_VALUE),
+                geometry.blockTokens(),
+                geometry.cellTokens());
+    }
 
     /** How a token's place enters the attention. */
     public sealed interface Positions {

@@ -62,6 +62,14 @@ public record ModelDimensions(
         return 2 * keyValueHeads * headSize;
     }
 
+    /** Elements of a row that the feed-forward network's first product makes: F, with a gate 2F. */
+    public int feedForwardInWidth() {
+        return switch (feedForward) {
+            case PLAIN -> feedForwardSize;
+            case GATED -> 2 * feedForwardSize;
+        };
+    }
+
     /** Floating-point operations that recompute one token's K and V in one layer: 4·D·KVH·HD. */
     public long recomputeFlopsPerToken() {
         return 2L * hiddenSize * keyValueWidth();

@@ -1,13 +1,10 @@
 package io.weft.model;
 
 import io.weft.device.Device;
-import io.weft.device.DeviceBuffer;
 import io.weft.device.Embedding;
-import io.weft.device.Kernels;
 import io.weft.device.Linear;
 import io.weft.device.Norm;
 import io.weft.device.RotaryTable;
-import io.weft.device.Stream;
 import io.weft.model.Architecture.EmbeddingTensors;
 import io.weft.model.Architecture.LayerTensors;
 import io.weft.model.Architecture.LinearTensors;
@@ -47,33 +44,6 @@ public record ModelWeights(
             Norm feedForwardNorm,
             Linear feedForwardIn,
             Linear feedForwardOut) {}
-
-    /**
-     * Gives keys their positions, where the architecture has rotary ones.
-     *
-     * @param keyValues (rows, 2·KVH·HD), K first; changed in place
-     * @param positions as {@link Kernels#rotate} has them
-     * @param rowsPerPosition rows that one entry serves
-     */
-    public void rotateKeys(
-            Kernels kernels,
-            Stream stream,
-            DeviceBuffer keyValues,
-            DeviceBuffer positions,
-            int rowsPerPosition,
-            int rows) {
-        ModelDimensions dimensions = architecture.dimensions();
-        rotary.ifPresent(table -> kernels.rotate(
-                stream,
-                table,
-                keyValues,
-                dimensions.keyValueWidth(),
-                dimensions.keyValueHeads(),
-                dimensions.headSize(),
-                positions,
-                rowsPerPosition,
-                rows));
-    }
 
     /** Told how far loading is. */
     @FunctionalInterface

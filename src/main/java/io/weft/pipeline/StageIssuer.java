@@ -3,20 +3,21 @@ package io.weft.pipeline;
 import io.weft.cache.BlockHome;
 import io.weft.cache.CacheSequence;
 import io.weft.cache.KvCache;
-import io.weft.device.Activation;
-import io.weft.device.AttentionShape;
 import io.weft.device.BlockBases;
 import io.weft.device.DeviceBuffer;
 import io.weft.device.DeviceRows;
-import io.weft.device.Epilogue;
 import io.weft.device.HostBuffer;
 import io.weft.device.Kernels;
 import io.weft.device.Stream;
-import io.weft.model.Architecture;
-import io.weft.model.Architecture.FeedForward;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
 import io.weft.model.ModelDimensions;
+import io.weft.model.ModelKernels;
+import io.weft.model.ModelKernels.AttendBuffers;
+import io.weft.model.ModelKernels.FeedForwardBuffers;
+import io.weft.model.ModelKernels.HeadBuffers;
+import io.weft.model.ModelKernels.HeadWork;
+import io.weft.model.ModelKernels.ProjectBuffers;
 import io.weft.model.ModelWeights;
 import io.weft.plan.step.BlockRun;
 import io.weft.plan.step.Chunk;
@@ -30,29 +31,42 @@ import org.jspecify.annotations.Nullable;
 
 /** Turns each stage into copies and kernels on its stream. */
 final class StageIssuer {
-    private static final Epilogue STORE = new Epilogue.Store();
-    private static final Epilogue ADD = new Epilogue.AddToOutput();
-
     private final Kernels kernels;
-    private final ModelWeights weights;
-    private final Architecture architecture;
+    private final ModelKernels model;
     private final ModelDimensions dimensions;
-    private final AttentionShape attention;
     private final KvCache cache;
     private final CacheGeometry geometry;
     private final Workspace workspace;
     private final StepIndex index;
+    private final ProjectBuffers projectBuffers;
+    private final AttendBuffers attendBuffers;
+    private final FeedForwardBuffers feedForwardBuffers;
+    private final HeadBuffers headBuffers;
 
     StageIssuer(Kernels kernels, ModelWeights weights, KvCache cache, Workspace workspace, StepIndex index) {
         this.kernels = kernels;
-        this.weights = weights;
-        this.architecture = weights.architecture();
-        this.dimensions = architecture.dimensions();
-        this.attention = workspace.attentionShape();
         this.cache = cache;
         this.geometry = cache.geometry();
+        this.model = new ModelKernels(kernels, weights, geometry);
+        this.dimensions = geometry.dimensions();
         this.workspace = workspace;
         this.index = index;
+        this.projectBuffers =
+                new ProjectBuffers(workspace.hidden(), workspace.normed(), workspace.queries(), workspace.keyValues());
+        this.attendBuffers = new AttendBuffers(workspace.queries(), workspace.state(), workspace.attention());
+        this.feedForwardBuffers = new FeedForwardBuffers(
+                workspace.attention(),
+                workspace.hidden(),
+                workspace.feedForwardNormed(),
+                workspace.feedForwardIn(),
+                workspace.feedForwardInner());
+        this.headBuffers = new HeadBuffers(
+                workspace.hidden(),
+                workspace.headIn(),
+                workspace.logits(),
+                workspace.floatLogits(),
+                workspace.scores(),
+                workspace.tokens());
     }
 
     /**
@@ -154,13 +168,8 @@ final class StageIssuer {
     }
 
     private void embed(Stage.Embed stage, Stream stream, StepContext step) {
-        kernels.embed(
-                stream,
-                weights.embedding(),
-                step.arrays().tokenIds(),
-                step.arrays().places().positions(),
-                workspace.hidden(),
-                stage.rows());
+        StepIndex.Arrays arrays = step.arrays();
+        model.embed(stream, arrays.tokenIds(), arrays.places().positions(), workspace.hidden(), stage.rows());
     }
 
     private void transfer(Stage.Transfer stage, Stream stream, StepContext step) {
@@ -198,36 +207,18 @@ final class StageIssuer {
     }
 
     private void project(Stage.Project stage, Stream stream, StepContext step) {
-        int rows = stage.rows();
-        ModelWeights.Layer layer = weights.layers().get(stage.layer());
-        kernels.norm(stream, layer.attentionNorm(), workspace.hidden(), workspace.normed(), rows);
-        kernels.linearPair(
-                stream,
-                layer.query(),
-                layer.keyValue(),
-                workspace.normed(),
-                workspace.queries(),
-                workspace.keyValues(),
-                rows);
-        kernels.place(
-                stream,
-                attention,
-                weights.rotary().orElse(null),
-                workspace.queries(),
-                workspace.keyValues(),
-                workspace.normed(),
-                dimensions.hiddenSize(),
-                step.arrays().places(),
-                openLayer(stage.layer()),
-                rows);
+        model.project(
+                stream, stage.layer(), projectBuffers, step.arrays().places(), openLayer(stage.layer()), stage.rows());
     }
 
     private void recompute(Stage.Recompute stage, Stream stream, StepContext step) {
-        DeviceBuffer activations = step.slot(stage.layer(), stage.chunk());
-        ModelWeights.Layer layer = weights.layers().get(stage.layer());
-        kernels.linear(stream, layer.keyValue(), activations, step.recomputed(), stage.tokens(), STORE);
-        DeviceBuffer blockPositions = step.arrays().chunks().get(stage.chunk()).blockPositions();
-        weights.rotateKeys(kernels, stream, step.recomputed(), blockPositions, geometry.blockTokens(), stage.tokens());
+        model.recompute(
+                stream,
+                stage.layer(),
+                step.slot(stage.layer(), stage.chunk()),
+                step.recomputed(),
+                step.arrays().chunks().get(stage.chunk()).blockPositions(),
+                stage.tokens());
     }
 
     private void attend(Stage.Attend stage, Stream stream, StepContext step) {
@@ -238,55 +229,16 @@ final class StageIssuer {
                 openLayer(stage.layer()).address(),
                 staged,
                 step.recomputed().address());
-        kernels.attend(
+        model.attend(
                 stream,
-                attention,
                 step.arrays().attention(),
                 step.arrays().chunks().get(stage.chunk()).work(),
                 bases,
-                workspace.queries(),
-                workspace.state(),
-                workspace.attention());
+                attendBuffers);
     }
 
     private void feedForward(Stage.FeedForward stage, Stream stream) {
-        int rows = stage.rows();
-        ModelWeights.Layer layer = weights.layers().get(stage.layer());
-        switch (architecture.wiring()) {
-            case SEQUENTIAL -> {
-                kernels.linear(stream, layer.output(), workspace.attention(), workspace.hidden(), rows, ADD);
-                normFeedForward(stream, layer, rows);
-            }
-            case PARALLEL -> {
-                normFeedForward(stream, layer, rows);
-                kernels.linear(stream, layer.output(), workspace.attention(), workspace.hidden(), rows, ADD);
-            }
-        }
-        DeviceBuffer in = workspace.feedForwardNormed();
-        switch (architecture.feedForward()) {
-            case FeedForward.Plain(Activation activation) ->
-                kernels.linear(
-                        stream,
-                        layer.feedForwardIn(),
-                        in,
-                        workspace.feedForwardInner(),
-                        rows,
-                        new Epilogue.Activate(activation));
-            case FeedForward.Gated(Activation activation) ->
-                kernels.gatedLinear(
-                        stream,
-                        layer.feedForwardIn(),
-                        activation,
-                        in,
-                        workspace.feedForwardIn(),
-                        workspace.feedForwardInner(),
-                        rows);
-        }
-        kernels.linear(stream, layer.feedForwardOut(), workspace.feedForwardInner(), workspace.hidden(), rows, ADD);
-    }
-
-    private void normFeedForward(Stream stream, ModelWeights.Layer layer, int rows) {
-        kernels.norm(stream, layer.feedForwardNorm(), workspace.hidden(), workspace.feedForwardNormed(), rows);
+        model.feedForward(stream, stage.layer(), feedForwardBuffers, stage.rows());
     }
 
     private void storeOnDevice(Stream stream, StepContext step) {
@@ -342,26 +294,12 @@ final class StageIssuer {
     }
 
     private void head(Stage.Head stage, Stream stream, StepContext step) {
-        int rows = stage.rows();
-        int rowBytes = dimensions.hiddenSize() * geometry.elementBytes();
-        DeviceBuffer in = workspace.headIn();
-        kernels.gatherRows(stream, workspace.hidden(), rowBytes, step.arrays().headRows(), in, rows);
-        kernels.norm(stream, weights.finalNorm(), in, in, rows);
-        kernels.linear(stream, weights.head(), in, workspace.logits(), rows, STORE);
+        StepIndex.Arrays arrays = step.arrays();
         HeadShape shape = step.plan().shape().head();
-        int vocabulary = dimensions.vocabularySize();
-        if (!workspace.floatLogits().equals(workspace.logits())) {
-            kernels.toFloat(stream, workspace.logits(), workspace.floatLogits(), (long) shape.logits() * vocabulary);
-        }
-        long firstToken = (long) (rows - shape.tokens()) * vocabulary * geometry.elementBytes();
-        kernels.chooseTokens(
+        model.head(
                 stream,
-                workspace.logits().from(firstToken),
-                step.arrays().choices(),
-                workspace.scores(),
-                workspace.tokens(),
-                shape.tokens(),
-                vocabulary);
+                headBuffers,
+                new HeadWork(arrays.headRows(), arrays.choices(), stage.rows(), shape.tokens(), shape.logits()));
     }
 
     private void download(Stage.Download stage, Stream stream) {

@@ -17,7 +17,6 @@ import io.weft.model.ModelDimensions.FeedForwardKind;
  * else is said.
  *
  * @param limits the largest step
- * @param attentionShape of every layer
  * @param hidden (rows, D): the residual stream
  * @param normed (rows, D): input of the attention; this is the activation that the cache may store
  * @param feedForwardNormed (rows, D): input of the feed-forward network
@@ -40,7 +39,6 @@ import io.weft.model.ModelDimensions.FeedForwardKind;
  */
 public record Workspace(
         StepLimits limits,
-        AttentionShape attentionShape,
         DeviceBuffer hidden,
         DeviceBuffer normed,
         DeviceBuffer feedForwardNormed,
@@ -70,18 +68,11 @@ public record Workspace(
     public static Workspace allocate(
             Device device, Architecture architecture, CacheGeometry geometry, StepLimits limits, long stagingBytes) {
         ModelDimensions dimensions = architecture.dimensions();
-        AttentionShape attention = new AttentionShape(
-                dimensions.heads(),
-                dimensions.keyValueHeads(),
-                dimensions.headSize(),
-                architecture.attentionScale(),
-                architecture.attentionWindow().orElse(Integer.MAX_VALUE),
-                geometry.blockTokens(),
-                geometry.cellTokens());
+        AttentionShape attention = architecture.attentionShape(geometry);
         Rows rows = new Rows(device, limits.rows());
         Rows logitRows = new Rows(device, limits.logitRows());
         boolean gated = dimensions.feedForward() == FeedForwardKind.GATED;
-        DeviceBuffer feedForwardIn = rows.of("feed-forward", dimensions.feedForwardSize() * (gated ? 2 : 1));
+        DeviceBuffer feedForwardIn = rows.of("feed-forward", dimensions.feedForwardInWidth());
         DeviceBuffer logits = logitRows.of("logits", dimensions.vocabularySize());
         long floatLogitBytes = (long) limits.logitRows() * dimensions.vocabularySize() * Float.BYTES;
         long scoreBytes = (long) limits.sequences() * dimensions.vocabularySize() * Float.BYTES;
@@ -89,7 +80,6 @@ public record Workspace(
         long indexBytes = indexBytes(geometry, limits);
         return new Workspace(
                 limits,
-                attention,
                 rows.of("hidden state", dimensions.hiddenSize()),
                 rows.of("attention input", dimensions.hiddenSize()),
                 rows.of("feed-forward input", dimensions.hiddenSize()),

@@ -1,6 +1,5 @@
 package io.weft.profile;
 
-import io.weft.device.Activation;
 import io.weft.device.AttentionIndex;
 import io.weft.device.AttentionShape;
 import io.weft.device.AttentionWork;
@@ -8,15 +7,18 @@ import io.weft.device.BlockBases;
 import io.weft.device.BlockBases.Base;
 import io.weft.device.Device;
 import io.weft.device.DeviceBuffer;
-import io.weft.device.Epilogue;
 import io.weft.device.Kernels;
 import io.weft.device.RowPlaces;
 import io.weft.device.TokenChoices;
-import io.weft.model.Architecture;
-import io.weft.model.Architecture.FeedForward;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
 import io.weft.model.ModelDimensions;
+import io.weft.model.ModelKernels;
+import io.weft.model.ModelKernels.AttendBuffers;
+import io.weft.model.ModelKernels.FeedForwardBuffers;
+import io.weft.model.ModelKernels.HeadBuffers;
+import io.weft.model.ModelKernels.HeadWork;
+import io.weft.model.ModelKernels.ProjectBuffers;
 import io.weft.model.ModelWeights;
 import io.weft.plan.machine.HardwareProfile;
 import io.weft.profile.Stopwatch.Work;
@@ -25,6 +27,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.LongStream;
 
 /**
  * The kernels of a step's stages on scratch memory. Consecutive runs take the weights of consecutive layers, as a step
@@ -32,11 +35,8 @@ import java.util.Optional;
  * one for each stage, or none if it does not fit the memory.
  */
 final class LayerProbe {
-    private static final Epilogue STORE = new Epilogue.Store();
-    private static final Epilogue ADD = new Epilogue.AddToOutput();
     private final Kernels kernels;
-    private final ModelWeights weights;
-    private final Architecture architecture;
+    private final ModelKernels model;
     private final ModelDimensions dimensions;
     private final CacheGeometry geometry;
     private final AttentionShape attention;
@@ -47,24 +47,16 @@ final class LayerProbe {
 
     LayerProbe(Device device, ModelWeights weights, CacheGeometry geometry, Scratch scratch) {
         this.kernels = device.kernels();
-        this.weights = weights;
-        this.architecture = weights.architecture();
-        this.dimensions = architecture.dimensions();
+        this.model = new ModelKernels(kernels, weights, geometry);
+        this.dimensions = geometry.dimensions();
         this.geometry = geometry;
         this.scratch = scratch;
         this.elementBytes = device.elementType().bytes();
-        this.attention = new AttentionShape(
-                dimensions.heads(),
-                dimensions.keyValueHeads(),
-                dimensions.headSize(),
-                architecture.attentionScale(),
-                architecture.attentionWindow().orElse(Integer.MAX_VALUE),
-                geometry.blockTokens(),
-                geometry.cellTokens());
+        this.attention = weights.architecture().attentionShape(geometry);
     }
 
-    private ModelWeights.Layer layer(int repeat) {
-        return weights.layers().get(repeat % weights.layers().size());
+    private int layer(int repeat) {
+        return repeat % dimensions.layers();
     }
 
     private DeviceBuffer rows(Scratch.Division division, int rows, int width) {
@@ -79,7 +71,7 @@ final class LayerProbe {
             return List.of();
         }
         scratch.upload(ints(new int[rows]), tokens);
-        return List.of((stream, repeat) -> kernels.embed(stream, weights.embedding(), tokens, tokens, out, rows));
+        return List.of((stream, repeat) -> model.embed(stream, tokens, tokens, out, rows));
     }
 
     List<Work> project(int rows) {
@@ -89,10 +81,11 @@ final class LayerProbe {
     private List<Work> project(Scratch.Division division, int rows) {
         DeviceBuffer positions = division.take((long) rows * Integer.BYTES);
         DeviceBuffer offsets = division.take((long) rows * Long.BYTES);
-        DeviceBuffer hidden = rows(division, rows, dimensions.hiddenSize());
-        DeviceBuffer normed = rows(division, rows, dimensions.hiddenSize());
-        DeviceBuffer queries = rows(division, rows, dimensions.queryWidth());
-        DeviceBuffer keyValues = rows(division, rows, dimensions.keyValueWidth());
+        ProjectBuffers buffers = new ProjectBuffers(
+                rows(division, rows, dimensions.hiddenSize()),
+                rows(division, rows, dimensions.hiddenSize()),
+                rows(division, rows, dimensions.queryWidth()),
+                rows(division, rows, dimensions.keyValueWidth()));
         DeviceBuffer open = division.take(rows * geometry.tokenLayerBytes(Content.KEY_VALUE)
                 + rows * geometry.tokenLayerBytes(Content.ACTIVATION));
         if (!division.fits()) {
@@ -100,29 +93,10 @@ final class LayerProbe {
         }
         scratch.upload(ints(new int[rows]), positions);
         RowPlaces places = new RowPlaces(positions, offsets, offsets);
-        int widest = (int)
+        long widestBytes =
                 Math.max(geometry.tokenLayerBytes(Content.KEY_VALUE), geometry.tokenLayerBytes(Content.ACTIVATION));
-        long[] rowOffsets = new long[rows];
-        for (int row = 0; row < rows; row++) {
-            rowOffsets[row] = row * (long) widest;
-        }
-        scratch.upload(MemorySegment.ofArray(rowOffsets), offsets);
-        return List.of((stream, repeat) -> {
-            ModelWeights.Layer layer = layer(repeat);
-            kernels.norm(stream, layer.attentionNorm(), hidden, normed, rows);
-            kernels.linearPair(stream, layer.query(), layer.keyValue(), normed, queries, keyValues, rows);
-            kernels.place(
-                    stream,
-                    attention,
-                    weights.rotary().orElse(null),
-                    queries,
-                    keyValues,
-                    normed,
-                    dimensions.hiddenSize(),
-                    places,
-                    open,
-                    rows);
-        });
+        scratch.upload(offsets(rows, widestBytes), offsets);
+        return List.of((stream, repeat) -> model.project(stream, layer(repeat), buffers, places, open, rows));
     }
 
     /** Recomputation of {@code tokens} tokens, up to whole blocks. */
@@ -145,10 +119,8 @@ final class LayerProbe {
         if (!division.fits() || positions.isEmpty()) {
             return List.of();
         }
-        return List.of((stream, repeat) -> {
-            kernels.linear(stream, layer(repeat).keyValue(), activations, out, tokens, STORE);
-            weights.rotateKeys(kernels, stream, out, positions.get(), geometry.blockTokens(), tokens);
-        });
+        return List.of(
+                (stream, repeat) -> model.recompute(stream, layer(repeat), activations, out, positions.get(), tokens));
     }
 
     /** Gathering of {@code blocks} blocks of activations. */
@@ -197,9 +169,10 @@ final class LayerProbe {
         DeviceBuffer positions = division.take((long) rows * Integer.BYTES);
         DeviceBuffer table = division.take((long) sequences * blocks * Long.BYTES);
         DeviceBuffer spans = division.take((long) sequences * AttentionWork.SPAN_INTS * Integer.BYTES);
-        DeviceBuffer queries = rows(division, rows, dimensions.queryWidth());
-        DeviceBuffer state = division.take(rows * attention.stateBytesPerRow());
-        DeviceBuffer out = rows(division, rows, dimensions.queryWidth());
+        AttendBuffers buffers = new AttendBuffers(
+                rows(division, rows, dimensions.queryWidth()),
+                division.take(rows * attention.stateBytesPerRow()),
+                rows(division, rows, dimensions.queryWidth()));
         long keyValueBytes = (long) sequences * blocks * geometry.blockLayerBytes(Content.KEY_VALUE);
         DeviceBuffer keyValues = division.take(keyValueBytes);
         if (!division.fits()) {
@@ -228,7 +201,7 @@ final class LayerProbe {
             long base = keyValues.address() + readBytes / keyValueBytes % copies * keyValueBytes;
             readBytes += keyValueBytes;
             BlockBases bases = new BlockBases(base, base, base, base);
-            kernels.attend(stream, attention, index, work, bases, queries, state, out);
+            model.attend(stream, index, work, bases, buffers);
         });
     }
 
@@ -251,55 +224,46 @@ final class LayerProbe {
     }
 
     private List<Work> feedForward(Scratch.Division division, int rows) {
-        int innerWidth = dimensions.feedForwardSize()
-                * switch (dimensions.feedForward()) {
-                    case PLAIN -> 1;
-                    case GATED -> 2;
-                };
-        DeviceBuffer attended = rows(division, rows, dimensions.queryWidth());
-        DeviceBuffer hidden = rows(division, rows, dimensions.hiddenSize());
-        DeviceBuffer normed = rows(division, rows, dimensions.hiddenSize());
-        DeviceBuffer inner = rows(division, rows, innerWidth);
-        DeviceBuffer gated = rows(division, rows, dimensions.feedForwardSize());
+        FeedForwardBuffers buffers = new FeedForwardBuffers(
+                rows(division, rows, dimensions.queryWidth()),
+                rows(division, rows, dimensions.hiddenSize()),
+                rows(division, rows, dimensions.hiddenSize()),
+                rows(division, rows, dimensions.feedForwardInWidth()),
+                rows(division, rows, dimensions.feedForwardSize()));
         if (!division.fits()) {
             return List.of();
         }
-        return List.of((stream, repeat) -> {
-            ModelWeights.Layer layer = layer(repeat);
-            kernels.linear(stream, layer.output(), attended, hidden, rows, ADD);
-            kernels.norm(stream, layer.feedForwardNorm(), hidden, normed, rows);
-            switch (architecture.feedForward()) {
-                case FeedForward.Plain(Activation activation) ->
-                    kernels.linear(
-                            stream, layer.feedForwardIn(), normed, gated, rows, new Epilogue.Activate(activation));
-                case FeedForward.Gated(Activation activation) ->
-                    kernels.gatedLinear(stream, layer.feedForwardIn(), activation, normed, inner, gated, rows);
-            }
-            kernels.linear(stream, layer.feedForwardOut(), gated, hidden, rows, ADD);
-        });
+        return List.of((stream, repeat) -> model.feedForward(stream, layer(repeat), buffers, rows));
     }
 
     /** With the likeliest token of each row. */
     List<Work> head(int rows) {
         Scratch.Division division = scratch.divide();
         int vocabulary = dimensions.vocabularySize();
+        DeviceBuffer offsets = division.take((long) rows * Long.BYTES);
         DeviceBuffer choices = division.take((long) rows * TokenChoices.ROW_BYTES);
         DeviceBuffer tokens = division.take((long) rows * Integer.BYTES);
+        DeviceBuffer hidden = rows(division, rows, dimensions.hiddenSize());
         DeviceBuffer in = rows(division, rows, dimensions.hiddenSize());
         DeviceBuffer logits = rows(division, rows, vocabulary);
         DeviceBuffer scores = division.take((long) rows * vocabulary * Float.BYTES);
         if (!division.fits()) {
             return List.of();
         }
+        scratch.upload(offsets(rows, (long) dimensions.hiddenSize() * elementBytes), offsets);
         // With top-k 1, top-p does not matter; but 1 is stored as what would be NaN to other work on this memory.
         TokenChoices.Row likeliest = new TokenChoices.Row(0, 0, 1, 1, 0.5, 0, 0);
         scratch.upload(TokenChoices.rowArray(Collections.nCopies(rows, likeliest)), choices);
-        TokenChoices how = new TokenChoices(choices, choices.slice(0, 0));
-        return List.of((stream, repeat) -> {
-            kernels.norm(stream, weights.finalNorm(), in, in, rows);
-            kernels.linear(stream, weights.head(), in, logits, rows, STORE);
-            kernels.chooseTokens(stream, logits, how, scores, tokens, rows, vocabulary);
-        });
+        // No logits leave the device.
+        HeadBuffers buffers = new HeadBuffers(hidden, in, logits, logits, scores, tokens);
+        HeadWork work = new HeadWork(offsets, new TokenChoices(choices, choices.slice(0, 0)), rows, rows, 0);
+        return List.of((stream, repeat) -> model.head(stream, buffers, work));
+    }
+
+    /** Of rows that stand one after the other. */
+    private static MemorySegment offsets(int rows, long rowBytes) {
+        return MemorySegment.ofArray(
+                LongStream.range(0, rows).map(row -> row * rowBytes).toArray());
     }
 
     private static MemorySegment ints(int[] values) {

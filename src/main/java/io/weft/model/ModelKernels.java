@@ -1,0 +1,256 @@
+package io.weft.model;
+
+import io.weft.device.Activation;
+import io.weft.device.AttentionIndex;
+import io.weft.device.AttentionShape;
+import io.weft.device.AttentionWork;
+import io.weft.device.BlockBases;
+import io.weft.device.DeviceBuffer;
+import io.weft.device.Epilogue;
+import io.weft.device.Kernels;
+import io.weft.device.RowPlaces;
+import io.weft.device.Stream;
+import io.weft.device.TokenChoices;
+import io.weft.model.Architecture.FeedForward;
+
+/**
+ * The kernels of a model's stages, in the order in which they are launched. A step runs them on its workspace and a
+ * measurement on scratch memory, so that what is predicted is what runs.
+ *
+ * <p>Buffers are row-major in the device's element type where nothing else is said. Sizes are checked by
+ * {@link Kernels}; every method issues its work and returns.
+ */
+public final class ModelKernels {
+    private static final Epilogue STORE = new Epilogue.Store();
+    private static final Epilogue ADD = new Epilogue.AddToOutput();
+
+    private final Kernels kernels;
+    private final ModelWeights weights;
+    private final Architecture architecture;
+    private final ModelDimensions dimensions;
+    private final CacheGeometry geometry;
+    private final AttentionShape attention;
+
+    /**
+     * @param kernels of the device that holds the weights
+     * @param geometry of the cache
+     */
+    public ModelKernels(Kernels kernels, ModelWeights weights, CacheGeometry geometry) {
+        this.kernels = kernels;
+        this.weights = weights;
+        this.architecture = weights.architecture();
+        this.dimensions = architecture.dimensions();
+        this.geometry = geometry;
+        this.attention = architecture.attentionShape(geometry);
+    }
+
+    private ModelWeights.Layer layer(int layer) {
+        return weights.layers().get(layer);
+    }
+
+    /**
+     * Embeds the new tokens.
+     *
+     * @param tokenIds (rows) int32
+     * @param positions (rows) int32
+     * @param hidden (rows, D), overwritten
+     */
+    public void embed(Stream stream, DeviceBuffer tokenIds, DeviceBuffer positions, DeviceBuffer hidden, int rows) {
+        kernels.embed(stream, weights.embedding(), tokenIds, positions, hidden, rows);
+    }
+
+    /**
+     * Memory of {@link #project}.
+     *
+     * @param hidden (rows, D): the residual stream, read
+     * @param normed (rows, D): input of the projections; the activation that the cache may store
+     * @param queries (rows, H·HD)
+     * @param keyValues (rows, 2·KVH·HD), K first; without positions
+     */
+    public record ProjectBuffers(
+            DeviceBuffer hidden, DeviceBuffer normed, DeviceBuffer queries, DeviceBuffer keyValues) {}
+
+    /**
+     * Norm, Q, K and V of the new tokens, and their positions; K, V and activations go to their places.
+     *
+     * @param places of the rows
+     * @param open what the offsets of {@code places} count from: the open blocks of the layer
+     */
+    public void project(
+            Stream stream, int layer, ProjectBuffers buffers, RowPlaces places, DeviceBuffer open, int rows) {
+        ModelWeights.Layer weightsOfLayer = layer(layer);
+        kernels.norm(stream, weightsOfLayer.attentionNorm(), buffers.hidden(), buffers.normed(), rows);
+        kernels.linearPair(
+                stream,
+                weightsOfLayer.query(),
+                weightsOfLayer.keyValue(),
+                buffers.normed(),
+                buffers.queries(),
+                buffers.keyValues(),
+                rows);
+        kernels.place(
+                stream,
+                attention,
+                weights.rotary().orElse(null),
+                buffers.queries(),
+                buffers.keyValues(),
+                buffers.normed(),
+                dimensions.hiddenSize(),
+                places,
+                open,
+                rows);
+    }
+
+    /**
+     * K and V of stored activations, with their positions.
+     *
+     * @param activations (tokens, D)
+     * @param keyValues (tokens, 2·KVH·HD), K first; overwritten
+     * @param blockPositions (blocks) int32: the position of each block's first token
+     */
+    public void recompute(
+            Stream stream,
+            int layer,
+            DeviceBuffer activations,
+            DeviceBuffer keyValues,
+            DeviceBuffer blockPositions,
+            int tokens) {
+        kernels.linear(stream, layer(layer).keyValue(), activations, keyValues, tokens, STORE);
+        weights.rotary()
+                .ifPresent(table -> kernels.rotate(
+                        stream,
+                        table,
+                        keyValues,
+                        dimensions.keyValueWidth(),
+                        dimensions.keyValueHeads(),
+                        dimensions.headSize(),
+                        blockPositions,
+                        geometry.blockTokens(),
+                        tokens));
+    }
+
+    /**
+     * Memory of {@link #attend}.
+     *
+     * @param queries (rows, H·HD), with their positions; read
+     * @param state (rows, H, HD + 2) fp32: of the calls of a layer
+     * @param out (rows, H·HD)
+     */
+    public record AttendBuffers(DeviceBuffer queries, DeviceBuffer state, DeviceBuffer out) {}
+
+    /** The rows attend to ranges of tokens. */
+    public void attend(
+            Stream stream, AttentionIndex index, AttentionWork work, BlockBases bases, AttendBuffers buffers) {
+        kernels.attend(stream, attention, index, work, bases, buffers.queries(), buffers.state(), buffers.out());
+    }
+
+    /**
+     * Memory of {@link #feedForward}.
+     *
+     * @param attention (rows, H·HD): what {@link #attend} made, read
+     * @param hidden (rows, D): the residual stream, added to
+     * @param normed (rows, D): input of the feed-forward network
+     * @param gateUp (rows, 2F): room for a gated network's first product; not used without a gate
+     * @param inner (rows, F): input of the last product
+     */
+    public record FeedForwardBuffers(
+            DeviceBuffer attention,
+            DeviceBuffer hidden,
+            DeviceBuffer normed,
+            DeviceBuffer gateUp,
+            DeviceBuffer inner) {}
+
+    /** Output projection and feed-forward network. */
+    public void feedForward(Stream stream, int layer, FeedForwardBuffers buffers, int rows) {
+        ModelWeights.Layer weightsOfLayer = layer(layer);
+        switch (architecture.wiring()) {
+            case SEQUENTIAL -> {
+                addAttention(stream, weightsOfLayer, buffers, rows);
+                normFeedForward(stream, weightsOfLayer, buffers, rows);
+            }
+            case PARALLEL -> {
+                normFeedForward(stream, weightsOfLayer, buffers, rows);
+                addAttention(stream, weightsOfLayer, buffers, rows);
+            }
+        }
+        switch (architecture.feedForward()) {
+            case FeedForward.Plain(Activation activation) ->
+                kernels.linear(
+                        stream,
+                        weightsOfLayer.feedForwardIn(),
+                        buffers.normed(),
+                        buffers.inner(),
+                        rows,
+                        new Epilogue.Activate(activation));
+            case FeedForward.Gated(Activation activation) ->
+                kernels.gatedLinear(
+                        stream,
+                        weightsOfLayer.feedForwardIn(),
+                        activation,
+                        buffers.normed(),
+                        buffers.gateUp(),
+                        buffers.inner(),
+                        rows);
+        }
+        kernels.linear(stream, weightsOfLayer.feedForwardOut(), buffers.inner(), buffers.hidden(), rows, ADD);
+    }
+
+    private void addAttention(Stream stream, ModelWeights.Layer layer, FeedForwardBuffers buffers, int rows) {
+        kernels.linear(stream, layer.output(), buffers.attention(), buffers.hidden(), rows, ADD);
+    }
+
+    private void normFeedForward(Stream stream, ModelWeights.Layer layer, FeedForwardBuffers buffers, int rows) {
+        kernels.norm(stream, layer.feedForwardNorm(), buffers.hidden(), buffers.normed(), rows);
+    }
+
+    /**
+     * Memory of {@link #head}.
+     *
+     * @param hidden the residual stream, read
+     * @param in (rows, D): its rows that have logits
+     * @param logits (rows, V)
+     * @param floatLogits (rows, V) fp32, for logits that leave the device; may be the same memory as {@code logits} on
+     *     an fp32 device
+     * @param scores (tokens, V) fp32: what tokens are chosen from
+     * @param tokens (tokens) int32
+     */
+    public record HeadBuffers(
+            DeviceBuffer hidden,
+            DeviceBuffer in,
+            DeviceBuffer logits,
+            DeviceBuffer floatLogits,
+            DeviceBuffer scores,
+            DeviceBuffer tokens) {}
+
+    /**
+     * What {@link #head} does.
+     *
+     * @param offsets (rows) int64: where the rows lie in the residual stream, in bytes
+     * @param choices how the tokens are chosen
+     * @param rows whose logits are computed
+     * @param tokens rows that a token is chosen for: the last of these
+     * @param logits rows whose logits leave the device: the first of these
+     */
+    public record HeadWork(DeviceBuffer offsets, TokenChoices choices, int rows, int tokens, int logits) {}
+
+    /** Final norm, logits, and tokens chosen by these. */
+    public void head(Stream stream, HeadBuffers buffers, HeadWork work) {
+        int rowBytes = dimensions.hiddenSize() * geometry.elementBytes();
+        int vocabulary = dimensions.vocabularySize();
+        kernels.gatherRows(stream, buffers.hidden(), rowBytes, work.offsets(), buffers.in(), work.rows());
+        kernels.norm(stream, weights.finalNorm(), buffers.in(), buffers.in(), work.rows());
+        kernels.linear(stream, weights.head(), buffers.in(), buffers.logits(), work.rows(), STORE);
+        if (!buffers.floatLogits().equals(buffers.logits())) {
+            kernels.toFloat(stream, buffers.logits(), buffers.floatLogits(), (long) work.logits() * vocabulary);
+        }
+        long firstToken = (long) (work.rows() - work.tokens()) * vocabulary * geometry.elementBytes();
+        kernels.chooseTokens(
+                stream,
+                buffers.logits().from(firstToken),
+                work.choices(),
+                buffers.scores(),
+                buffers.tokens(),
+                work.tokens(),
+                vocabulary);
+    }
+}
