@@ -28,6 +28,7 @@ public class HardwareProfiler {
     private final Effort effort;
     private final Runnable quiet;
     private final Kept kept;
+    private final HostClock clock;
     private volatile @Nullable HardwareProfile current;
 
     public HardwareProfiler() {
@@ -41,23 +42,24 @@ public class HardwareProfiler {
      *     kernels
      */
     public HardwareProfiler(Runnable quiet) {
-        this(Effort.START, Kept.USED, quiet);
+        this(Effort.START, Kept.USED, quiet, HostClock.SYSTEM);
     }
 
     /** @param warmUpMost time that may be spent on running kernels until they no longer get faster */
     public HardwareProfiler(Duration warmUpMost) {
-        this(Effort.patient(warmUpMost), Kept.USED, () -> {});
+        this(Effort.patient(warmUpMost), Kept.USED, () -> {}, HostClock.SYSTEM);
     }
 
-    private HardwareProfiler(Effort effort, Kept kept, Runnable quiet) {
+    HardwareProfiler(Effort effort, Kept kept, Runnable quiet, HostClock clock) {
         this.effort = effort;
         this.kept = kept;
         this.quiet = quiet;
+        this.clock = clock;
     }
 
     /** One that measures whatever has been kept, and keeps the result. */
     public static HardwareProfiler anew() {
-        return new HardwareProfiler(Effort.patient(PATIENT_WARM_UP_MOST), Kept.REPLACED, () -> {});
+        return new HardwareProfiler(Effort.patient(PATIENT_WARM_UP_MOST), Kept.REPLACED, () -> {}, HostClock.SYSTEM);
     }
 
     /** Whether a start matters more than the last percent of a prediction, which adapts to the steps anyway. */
@@ -66,7 +68,7 @@ public class HardwareProfiler {
     }
 
     /** What becomes of a profile that was kept. */
-    private enum Kept {
+    enum Kept {
         USED,
         REPLACED
     }
@@ -101,14 +103,14 @@ public class HardwareProfiler {
     /** Measures, whatever has been kept, and makes the result the profile in force. */
     public Measurement measure(Device device, ModelWeights weights, CacheGeometry geometry, ProfilingMemory memory) {
         quiet.run();
-        long started = System.nanoTime();
-        Measurement measured = new Profiler(device, weights, geometry, memory, effort).measure();
+        long started = clock.nanos();
+        Measurement measured = new Profiler(device, weights, geometry, memory, effort, clock).measure();
         current = measured.profile();
         LOG.log(
                 Level.INFO,
                 "measured {0} in {1} ms: link {2} GB/s{3}",
                 measured.profile().device(),
-                TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - started),
+                TimeUnit.NANOSECONDS.toMillis(clock.nanos() - started),
                 "%.2f".formatted(measured.profile().linkBytesPerSecond() / 1e9),
                 measured.isSteady() ? "" : "; kernels were still getting faster, so this will be measured again");
         return measured;
@@ -121,7 +123,7 @@ public class HardwareProfiler {
      */
     public UnaryOperator<HardwareProfile> linkMeter(
             Device device, ModelWeights weights, CacheGeometry geometry, ProfilingMemory memory) {
-        Profiler profiler = new Profiler(device, weights, geometry, memory, effort);
+        Profiler profiler = new Profiler(device, weights, geometry, memory, effort, clock);
         return known -> known.withLinkTimes(profiler.linkTimes(known.linkIn()));
     }
 

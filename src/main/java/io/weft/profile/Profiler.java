@@ -13,8 +13,6 @@ import io.weft.plan.machine.Curve;
 import io.weft.plan.machine.HardwareProfile;
 import io.weft.plan.prediction.CostModel;
 import io.weft.profile.Stopwatch.Work;
-import java.lang.management.CompilationMXBean;
-import java.lang.management.ManagementFactory;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -23,7 +21,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.function.IntFunction;
 import java.util.function.IntToLongFunction;
@@ -102,13 +99,21 @@ public final class Profiler {
     private final Stream link;
     private final Stopwatch watch;
     private final Effort effort;
+    private final HostClock clock;
 
     /**
      * @param weights loaded onto {@code device}
      * @param geometry of the cache
      * @param memory overwritten
+     * @param clock of the calling thread
      */
-    Profiler(Device device, ModelWeights weights, CacheGeometry geometry, ProfilingMemory memory, Effort effort) {
+    Profiler(
+            Device device,
+            ModelWeights weights,
+            CacheGeometry geometry,
+            ProfilingMemory memory,
+            Effort effort,
+            HostClock clock) {
         this.device = device;
         this.geometry = geometry;
         this.compute = device.stream("profile");
@@ -117,6 +122,7 @@ public final class Profiler {
         this.scratch = new Scratch(device, memory, compute);
         this.probe = new LayerProbe(device, weights, geometry, scratch);
         this.effort = effort;
+        this.clock = clock;
     }
 
     /**
@@ -331,12 +337,12 @@ public final class Profiler {
      * same for a second. It is the very calls that are measured later, since other sizes may be other code.
      */
     private boolean warmUp(List<Kernel> kernels) {
-        long started = System.nanoTime();
+        long started = clock.nanos();
         long since = started;
         int passes = 0;
-        long compiledMillis = compiledMillis();
+        long compiledNanos = clock.compilingNanos();
         Map<Kernel, Double> nanosPerUnit = new HashMap<>();
-        while (System.nanoTime() - started < effort.warmUpMost().toNanos()) {
+        while (clock.nanos() - started < effort.warmUpMost().toNanos()) {
             boolean isFaster = false;
             for (Kernel kernel : kernels) {
                 Curve.Point largest = measure(kernel, watch::nanos).getLast();
@@ -347,26 +353,18 @@ public final class Profiler {
                 }
             }
             passes++;
-            long nanos = System.nanoTime() - since;
+            long nanos = clock.nanos() - since;
             if (isFaster || (passes >= STEADY_PASSES && nanos >= effort.steady().toNanos())) {
-                long compilingNanos = TimeUnit.MILLISECONDS.toNanos(compiledMillis() - compiledMillis);
+                long compilingNanos = clock.compilingNanos() - compiledNanos;
                 if (!isFaster && compilingNanos < COMPILING_RATIO * nanos) {
                     return true;
                 }
-                since = System.nanoTime();
+                since = clock.nanos();
                 passes = 0;
-                compiledMillis = compiledMillis();
+                compiledNanos = clock.compilingNanos();
             }
         }
         return false;
-    }
-
-    /** How long just-in-time compilers have worked so far; 0 where there is none. */
-    private static long compiledMillis() {
-        return Optional.ofNullable(ManagementFactory.getCompilationMXBean())
-                .filter(CompilationMXBean::isCompilationTimeMonitoringSupported)
-                .map(CompilationMXBean::getTotalCompilationTime)
-                .orElse(0L);
     }
 
     /** How often to issue short work, so that one run hides the start of the next. */
@@ -422,8 +420,8 @@ public final class Profiler {
         double besideLinkNanos = othersNanos(apartNanos, sequences, aheadRuns, ahead.besideLink(), apart, besideLink);
         Work load = ahead.besideLink();
         int runs = ahead.runs(effort.rowNanos());
-        long started = System.nanoTime();
-        while (System.nanoTime() - started < HEATING_UP.toNanos()) {
+        long started = clock.nanos();
+        while (clock.nanos() - started < HEATING_UP.toNanos()) {
             watch.medianNanosBehind(runs, load, 1, ahead.work());
         }
         Curve alone = Curve.measured(measure(
@@ -656,11 +654,11 @@ public final class Profiler {
         Event end = device.event(Event.Timing.UNTIMED);
         double best = Double.POSITIVE_INFINITY;
         for (int run = 0; run < 3; run++) {
-            long started = System.nanoTime();
+            long started = clock.nanos();
             for (int i = 0; i < LAUNCHES; i++) {
                 work.issue(compute, i);
             }
-            best = Math.min(best, (System.nanoTime() - started) / (double) LAUNCHES);
+            best = Math.min(best, (clock.nanos() - started) / (double) LAUNCHES);
             compute.record(end);
             end.join();
         }
