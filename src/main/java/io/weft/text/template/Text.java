@@ -161,7 +161,7 @@ final class Text implements Value {
         }
         int at;
         while ((max < 0 || count++ < max) && (at = chars.indexOf(old, start)) >= 0) {
-            out.append(between(start, at)).append(by);
+            out.append(this, start, at).append(by);
             start = at + old.length();
         }
         return start == 0 ? this : out.append(from(start)).build();
@@ -206,11 +206,16 @@ final class Text implements Value {
         private final BitSet callers = new BitSet();
 
         Builder append(Text text) {
-            int start = chars.length();
-            append(text.chars);
-            for (int i = text.callers.nextSetBit(0); i >= 0; ) {
-                int end = text.callers.nextClearBit(i);
-                callers.set(start + i, start + end);
+            return append(text, 0, text.chars.length());
+        }
+
+        /** The chars of a text from one to another, without making a text of them. */
+        Builder append(Text text, int from, int to) {
+            int shift = chars.length() - from;
+            append(text.chars, from, to);
+            for (int i = text.callers.nextSetBit(from); i >= 0 && i < to; ) {
+                int end = Math.min(text.callers.nextClearBit(i), to);
+                callers.set(shift + i, shift + end);
                 i = text.callers.nextSetBit(end);
             }
             return this;
@@ -218,11 +223,15 @@ final class Text implements Value {
 
         /** The template's own. */
         Builder append(String text) {
-            if (text.length() > CHARS_MAX - chars.length()) {
+            append(text, 0, text.length());
+            return this;
+        }
+
+        private void append(String text, int from, int to) {
+            if (to - from > CHARS_MAX - chars.length()) {
                 throw new TemplateException("a text becomes longer than " + CHARS_MAX + " characters");
             }
-            chars.append(text);
-            return this;
+            chars.append(text, from, to);
         }
 
         Text build() {
