@@ -118,4 +118,37 @@ class ProfileAdaptationTest {
         Timeline resident = new CostModel(BASE, GEOMETRY).simulator(plan).play(plan);
         assertThat(adaptation.observe(resident, Timeline.of(List.of()), 1)).isEqualTo(adaptation);
     }
+
+    /** In the logarithm, up to a factor of 4. */
+    @ParameterizedTest
+    @CsvSource({"2, 2", "0.5, 0.5", "4, 4", "100, 4", "0.01, 0.25"})
+    void aTenthOfAStepsDeviationIsBelieved(double factor, double believed) {
+        double expected = Math.pow(believed, 0.1);
+        assertThat(observe(adaptation, BASE.withLinkTimes(factor)).now().link()).isCloseTo(expected, within(1e-3));
+        assertThat(observe(adaptation, BASE.withComputeTimes(factor)).now().compute())
+                .isCloseTo(expected, within(1e-3));
+    }
+
+    /** After the first step the link seems to take 4^0.1 = 1.149 times as long, which is not yet notable. */
+    @ParameterizedTest
+    @CsvSource({"1000, 21", "600, 21", "250, 42"})
+    void aDeviationIsToldAfterTwentyStepsAndTenSeconds(int stepMillis, int steps) {
+        HardwareProfile truth = BASE.withLinkTimes(1e6);
+        for (int i = 1; i <= steps; i++) {
+            nowNanos += Duration.ofMillis(stepMillis).toNanos();
+            adaptation = adaptation.observe(play(adaptation.profile()), play(truth), nowNanos);
+            assertThat(adaptation.lasting().isPresent()).as("step %d", i).isEqualTo(i == steps);
+        }
+    }
+
+    @Test
+    void aLaneThatDidLittleSaysNothing() {
+        HardwareProfile fastLink = Profiles.machine(0.001, 500, 10);
+        Timeline predicted = play(fastLink);
+        assertThat(predicted.busyRatio(Lane.LINK_IN)).isBetween(1e-9, 0.02);
+        ProfileAdaptation after = ProfileAdaptation.of(fastLink)
+                .observe(predicted, play(fastLink.withLinkTimes(2).withComputeTimes(2)), 1);
+        assertThat(after.now().link()).isEqualTo(1);
+        assertThat(after.now().compute()).isGreaterThan(1.05);
+    }
 }
