@@ -7,7 +7,6 @@ import io.weft.engine.Engine;
 import io.weft.engine.EngineStatus;
 import jakarta.inject.Inject;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 
 /** The application starts, and its non-application endpoints lie under {@code /q}. */
 @QuarkusTest
@@ -22,7 +21,6 @@ class ApplicationStartTest {
 
     /** Until the model is loaded and the machine measured, it answers 503. */
     @Test
-    @Timeout(60)
     void healthEndpointAnswersUnderQ() throws InterruptedException {
         while (engine.status() instanceof EngineStatus.Starting) {
             Thread.sleep(10);

@@ -9,7 +9,6 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -162,11 +161,12 @@ class LauncherTest {
         builder.environment().put("WEFT_JAVA_HOME", jdk.toString());
         builder.environment().putAll(environment);
         Process process = builder.start();
-        if (!process.waitFor(30, TimeUnit.SECONDS)) {
+        try {
+            int status = process.waitFor();
+            return new Outcome(status, Files.readAllLines(output), Files.readString(errors));
+        } finally {
             process.destroyForcibly();
-            throw new AssertionError("the launcher did not end");
         }
-        return new Outcome(process.exitValue(), Files.readAllLines(output), Files.readString(errors));
     }
 
     private static void writeProgram(Path file, String text) throws IOException {

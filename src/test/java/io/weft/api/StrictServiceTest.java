@@ -10,7 +10,6 @@ import io.weft.engine.EngineStatus;
 import jakarta.inject.Inject;
 import java.net.URI;
 import java.net.http.HttpResponse;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -148,16 +147,17 @@ class StrictServiceTest {
     @Order(5)
     void aFullQueue() throws Exception {
         List<CompletableFuture<HttpResponse<String>>> admitted = new ArrayList<>();
+        // Who comes is admitted after the step at hand.
+        service.holdStepsAfter(0);
         while (admitted.size() < TestService.SEQUENCES) {
             admitted.add(api.postAsync("/v1/completions", LONG, KEY));
             int expected = admitted.size();
+            OperationsTest.await("request " + expected + " came", () -> running() + waiting() == expected);
+            service.holdStepsAfter(1);
             OperationsTest.await("request " + expected + " runs", () -> running() == expected);
         }
         admitted.add(api.postAsync("/v1/completions", LONG, KEY));
-        OperationsTest.await(
-                "one waits",
-                () -> service.batchingEngine().status() instanceof EngineStatus.Serving serving
-                        && serving.waiting() == 1);
+        OperationsTest.await("one waits", () -> waiting() == 1);
 
         HttpResponse<String> refused = api.post("/v1/completions", LONG, KEY);
         HttpResponse<String> ready = api.get("/health");
@@ -168,6 +168,7 @@ class StrictServiceTest {
         assertThat(ApiClient.json(refused.body()).at("/error/code").textValue()).isEqualTo("queue_full");
         assertThat(ready.statusCode()).isEqualTo(503);
         assertThat(live.statusCode()).isEqualTo(200);
+        service.letStepsRun();
         for (CompletableFuture<HttpResponse<String>> response : admitted) {
             assertThat(ApiClient.chunks(response.join().body())).hasSize(501);
         }
@@ -177,10 +178,14 @@ class StrictServiceTest {
         return service.batchingEngine().status() instanceof EngineStatus.Serving serving ? serving.running() : 0;
     }
 
+    private int waiting() {
+        return service.batchingEngine().status() instanceof EngineStatus.Serving serving ? serving.waiting() : 0;
+    }
+
     @Test
     @Order(6)
     void itDrains() throws Exception {
-        service.batchingEngine().drain(Duration.ofSeconds(60));
+        service.batchingEngine().drain(OperationsTest.HANG);
 
         assertUnavailable(api.post("/v1/completions", LONG, KEY), "shutting down");
         assertThat(api.get("/health").statusCode()).isEqualTo(503);

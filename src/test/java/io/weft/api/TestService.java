@@ -43,6 +43,7 @@ import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Semaphore;
 import org.eclipse.microprofile.config.inject.ConfigProperty;
 
 /**
@@ -62,6 +63,9 @@ public class TestService {
     private final BatchingEngine engine;
     private final Observatory observatory = new Observatory();
     private final CompletableFuture<Void> gate = new CompletableFuture<>();
+    /** Steps that may still begin. */
+    private final Semaphore steps = new Semaphore(Integer.MAX_VALUE);
+
     private final CompletableFuture<KvCache> cache = new CompletableFuture<>();
 
     /** Whether the engine loads at once. */
@@ -148,6 +152,7 @@ public class TestService {
         return new StepObserver() {
             @Override
             public boolean timesNextStep() {
+                steps.acquireUninterruptibly();
                 return observatory.timesNextStep();
             }
 
@@ -161,6 +166,16 @@ public class TestService {
     /** Lets the engine load. */
     void openGate() {
         gate.complete(null);
+    }
+
+    /** Lets so many more steps end; the one after them does not before {@link #letStepsRun}. */
+    void holdStepsAfter(int more) {
+        steps.drainPermits();
+        steps.release(more);
+    }
+
+    void letStepsRun() {
+        holdStepsAfter(Integer.MAX_VALUE);
     }
 
     BatchingEngine batchingEngine() {
@@ -199,6 +214,7 @@ public class TestService {
 
     void stop(@Observes ShutdownEvent event) {
         openGate();
+        letStepsRun();
         engine.close();
     }
 }

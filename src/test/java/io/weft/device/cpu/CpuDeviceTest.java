@@ -22,10 +22,8 @@ import java.util.OptionalDouble;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 
 /** Memory, streams and events. */
-@Timeout(60)
 class CpuDeviceTest {
     private static CpuDevice device(OptionalDouble linkGigabytesPerSecond) {
         return new CpuDevice(new CpuOptions(16 << 20, 16 << 20, linkGigabytesPerSecond, 2));
