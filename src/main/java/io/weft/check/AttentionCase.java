@@ -11,9 +11,10 @@ import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.stream.IntStream;
 
 /**
- * Sequences of unequal length whose blocks lie scattered behind all four bases, with NaN behind each sequence's last
+ * Sequences of unequal length whose blocks lie scattered behind all four bases, with NaN after each sequence's last
  * token. The last rows of a sequence attend to all of it.
  */
 final class AttentionCase {
@@ -125,6 +126,65 @@ final class AttentionCase {
         return positions.length;
     }
 
+    /**
+     * The formula: {@code Σ softmax(scale · q·k)·v} over the tokens that a row sees. A score's error makes a weight's,
+     * so sizes grow with the terms of the scores.
+     *
+     * @return (rows, H·HD)
+     */
+    Expected expected() {
+        Expected out = new Expected(queries.length);
+        IntStream.range(0, parts.size())
+                .forEach(sequence -> IntStream.range(0, parts.get(sequence).rows())
+                        .parallel()
+                        .forEach(row -> {
+                            for (int head = 0; head < shape.heads(); head++) {
+                                expect(out, sequence, parts.get(sequence).firstRow() + row, head);
+                            }
+                        }));
+        return out;
+    }
+
+    private void expect(Expected out, int sequence, int row, int head) {
+        int headSize = shape.headSize();
+        float[] cached = keyValues[sequence];
+        int key = head / (shape.heads() / shape.keyValueHeads()) * headSize;
+        int value = key + shape.keyValueHeads() * headSize;
+        int query = row * shape.queryWidth() + head * headSize;
+        int end = positions[row] + 1;
+        int first = Math.max(0, end - shape.window());
+        double[] scores = new double[end - first];
+        double largestTerms = 1;
+        for (int i = 0; i < scores.length; i++) {
+            int token = (first + i) * shape.keyValueWidth();
+            double sum = 0;
+            double terms = 0;
+            for (int j = 0; j < headSize; j++) {
+                double term = (double) queries[query + j] * cached[token + key + j];
+                sum += term;
+                terms += Math.abs(term);
+            }
+            scores[i] = shape.scale() * sum;
+            largestTerms = Math.max(largestTerms, shape.scale() * terms);
+        }
+        double[] weights = Reference.softmax(scores);
+        for (int j = 0; j < headSize; j++) {
+            double sum = 0;
+            double size = 0;
+            for (int i = 0; i < weights.length; i++) {
+                double term = weights[i] * cached[(first + i) * shape.keyValueWidth() + value + j];
+                sum += term;
+                size += Math.abs(term);
+            }
+            out.set(query + j, sum, largestTerms * size);
+        }
+    }
+
+    /** Tokens of the longest sequence. */
+    int tokensMost() {
+        return parts.stream().mapToInt(Part::tokens).max().orElse(0);
+    }
+
     /** Runs it on a device. @return (rows, H·HD) */
     float[] run(Workbench bench, Division division) {
         bench.clear();
@@ -210,8 +270,7 @@ final class AttentionCase {
                 calls.add(rows);
             }
             case CALL_PER_CELL -> {
-                int most = parts.stream().mapToInt(Part::tokens).max().orElse(0);
-                for (int from = 0; from < most; from += shape.cellTokens()) {
+                for (int from = 0; from < tokensMost(); from += shape.cellTokens()) {
                     List<Span> cell = new ArrayList<>();
                     for (Span span : whole) {
                         int to = Math.min(from + shape.cellTokens(), span.toToken());

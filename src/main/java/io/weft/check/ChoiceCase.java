@@ -6,6 +6,7 @@ import io.weft.device.TokenChoices;
 import io.weft.device.TokenChoices.Edit;
 import io.weft.device.TokenChoices.Row;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
 
@@ -67,7 +68,7 @@ final class ChoiceCase {
     }
 
     /** The tokens of all rows, {@code batch} rows at once. */
-    float[] run(Workbench bench, int batch) {
+    int[] run(Workbench bench, int batch) {
         DeviceBuffer from = bench.elements(logits);
         DeviceBuffer choices = bench.bytes(TokenChoices.rowArray(rows));
         DeviceBuffer changes = bench.bytes(TokenChoices.editArray(edits));
@@ -85,11 +86,20 @@ final class ChoiceCase {
                             batch,
                             vocabulary);
         }
-        int[] chosen = bench.readInts(tokens);
-        float[] answer = new float[chosen.length];
-        for (int i = 0; i < chosen.length; i++) {
-            answer[i] = chosen[i];
+        return bench.readInts(tokens);
+    }
+
+    /** Of the tokens of all rows, how many are not what {@link ChoiceReference} allows. */
+    int implausible(int[] tokens) {
+        int wrong = 0;
+        for (int i = 0; i < rows.size(); i++) {
+            Row row = rows.get(i);
+            float[] rowLogits = Arrays.copyOfRange(logits, i * vocabulary, (i + 1) * vocabulary);
+            List<Edit> rowEdits = edits.subList(row.firstEdit(), row.firstEdit() + row.edits());
+            if (!new ChoiceReference(rowLogits, row, rowEdits).mayChoose(tokens[i])) {
+                wrong++;
+            }
         }
-        return answer;
+        return wrong;
     }
 }

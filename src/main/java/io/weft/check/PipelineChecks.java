@@ -4,7 +4,6 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.weft.cache.CacheSequence;
 import io.weft.cache.KvCache;
-import io.weft.check.KernelChecks.Result;
 import io.weft.device.Device;
 import io.weft.model.CacheForm;
 import io.weft.model.CacheGeometry;
@@ -60,7 +59,7 @@ public final class PipelineChecks {
     private final ModelFiles files;
     private final KvCache cache;
     private final StepPipeline pipeline;
-    private final Consumer<Result> results;
+    private final Consumer<CheckResult> results;
     /** Tokens that were not the likeliest by their own logits. */
     private long wrongTokens;
 
@@ -70,7 +69,12 @@ public final class PipelineChecks {
      * @param cellTokens tokens of a cell
      */
     public PipelineChecks(
-            String name, ModelFiles files, Device device, int blockTokens, int cellTokens, Consumer<Result> results) {
+            String name,
+            ModelFiles files,
+            Device device,
+            int blockTokens,
+            int cellTokens,
+            Consumer<CheckResult> results) {
         this.name = name + ", blocks of " + blockTokens;
         this.files = files;
         this.results = results;
@@ -197,7 +201,7 @@ public final class PipelineChecks {
     }
 
     private void result(String what, double error, double bound) {
-        results.accept(new Result(name + ": " + what, error, bound));
+        results.accept(new CheckResult(name + ": " + what, error, bound));
     }
 
     /** Nothing may differ. */

@@ -173,13 +173,4 @@ final class Workbench {
             case BF16 -> Float.intBitsToFloat(toBf16(value) << BF16_SHIFT);
         };
     }
-
-    /** Distance from 1 to the next number of an element type. */
-    static double epsilon(ElementType type) {
-        return switch (type) {
-            case F32 -> Math.ulp(1.0f);
-            case F16 -> 0x1p-10;
-            case BF16 -> 0x1p-7;
-        };
-    }
 }

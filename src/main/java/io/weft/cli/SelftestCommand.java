@@ -2,9 +2,9 @@ package io.weft.cli;
 
 import io.weft.app.Devices;
 import io.weft.app.Settings;
+import io.weft.check.CheckResult;
 import io.weft.check.Extent;
 import io.weft.check.KernelChecks;
-import io.weft.check.KernelChecks.Result;
 import io.weft.check.KernelTimings;
 import io.weft.check.PipelineChecks;
 import io.weft.device.Device;
@@ -28,7 +28,7 @@ import picocli.CommandLine.Spec;
 /** {@code weft selftest}: checks the device's kernels and the whole pipeline on it. */
 @Command(
         name = "selftest",
-        description = "Check every kernel of the device against the CPU's, and the whole pipeline on it.",
+        description = "Check every kernel of the device against its formula, and the whole pipeline on it.",
         mixinStandardHelpOptions = true,
         modelTransformer = SettingFlags.Engine.class,
         sortOptions = false)
@@ -57,7 +57,7 @@ final class SelftestCommand implements Callable<Integer> {
 
     private int checks;
     /** Repeated at the end, where they are seen. */
-    private final List<Result> failed = new ArrayList<>();
+    private final List<CheckResult> failed = new ArrayList<>();
 
     @Override
     public Integer call() throws Exception {
@@ -93,7 +93,7 @@ final class SelftestCommand implements Callable<Integer> {
 
     private void pipeline(Settings settings, PrintWriter out) throws IOException {
         switch (extent()) {
-            case ALL -> model(settings, out, "demo", new ModelSource.Demo());
+            case ALL, AWKWARD -> model(settings, out, "demo", new ModelSource.Demo());
             case SMALL -> {}
         }
         if (goldens.toString().isEmpty()) {
@@ -108,7 +108,7 @@ final class SelftestCommand implements Callable<Integer> {
 
     private void model(Settings settings, PrintWriter out, String name, ModelSource source) throws IOException {
         List<Integer> blocks = switch (extent()) {
-            case ALL -> List.of(1, 16);
+            case ALL, AWKWARD -> List.of(1, 16);
             case SMALL -> List.of(16);
         };
         for (int blockTokens : blocks) {
@@ -118,7 +118,7 @@ final class SelftestCommand implements Callable<Integer> {
                         new PipelineChecks(name, files, device, blockTokens, 2 * 16, result -> check(out, result));
                 Path golden = files.directory().resolve("golden.json");
                 switch (extent()) {
-                    case ALL -> {
+                    case ALL, AWKWARD -> {
                         if (Files.exists(golden)) {
                             pipeline.reference(golden);
                         }
@@ -130,7 +130,7 @@ final class SelftestCommand implements Callable<Integer> {
         }
     }
 
-    private void check(PrintWriter out, Result result) {
+    private void check(PrintWriter out, CheckResult result) {
         checks++;
         if (!result.passed()) {
             failed.add(result);
