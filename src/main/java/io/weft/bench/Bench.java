@@ -27,6 +27,7 @@ import io.weft.plan.placement.PlacementSolution.DoesNotFit;
 import io.weft.plan.placement.PlacementSolution.Placed;
 import io.weft.plan.placement.PlacementSolver;
 import io.weft.plan.placement.Placements;
+import io.weft.plan.placement.StepBound;
 import io.weft.plan.prediction.CostModel;
 import io.weft.plan.prediction.StageTiming;
 import io.weft.plan.prediction.Timeline;
@@ -163,11 +164,8 @@ public final class Bench implements AutoCloseable {
         this.lastTokens = new int[load.batch()];
     }
 
-    /**
-     * The shortest step by the linear programme, which knows neither fill nor drain: with the forms and the device
-     * memory of the setting, and all sequences placed together.
-     */
-    PlacementSolution bound() {
+    /** Where the tokens should lie, all sequences placed together, with the forms and the memory of the setting. */
+    private PlacementSolution placements() {
         CacheUsage usage = runtime.cache().usage();
         CacheGeometry geometry = runtime.cache().geometry();
         DecodeLoad halfway = halfway();
@@ -194,8 +192,8 @@ public final class Bench implements AutoCloseable {
     }
 
     /** Homes for all sequences; false if there is no room. */
-    private boolean admit(Placed bound) {
-        PlacementPolicy placement = placement(bound);
+    private boolean admit(Placed together) {
+        PlacementPolicy placement = placement(together);
         for (int i = 0; i < load.batch(); i++) {
             Optional<CacheSequence> sequence =
                     runtime.cache().admit(load.contextTokens(), block -> placement.forms(block, load.promptTokens()));
@@ -207,10 +205,10 @@ public final class Bench implements AutoCloseable {
         return true;
     }
 
-    private PlacementPolicy placement(Placed bound) {
+    private PlacementPolicy placement(Placed together) {
         CacheUsage empty = runtime.cache().usage();
         return switch (setting.schedule()) {
-            case AUTO -> new Placements(costs, halfway()).together(bound);
+            case AUTO -> new Placements(costs, halfway()).together(together);
             case RESIDENT, FULL_TRANSFER, KVPR, CHUNKED ->
                 planning.admission()
                         .policy(
@@ -222,11 +220,11 @@ public final class Bench implements AutoCloseable {
 
     /** Measures; empty if the load does not fit the model or the cache. */
     public Optional<BenchReport> run() {
-        return switch (bound()) {
+        return switch (placements()) {
             case DoesNotFit doesNotFit -> Optional.empty();
-            case Placed bound
-            when load.contextTokens() > runtime.model().contextTokens() || !admit(bound) -> Optional.empty();
-            case Placed bound -> Optional.of(measure(bound));
+            case Placed together
+            when load.contextTokens() > runtime.model().contextTokens() || !admit(together) -> Optional.empty();
+            case Placed together -> Optional.of(measure(together.problem()));
         };
     }
 
@@ -242,7 +240,21 @@ public final class Bench implements AutoCloseable {
                         setting.forms());
     }
 
-    private BenchReport measure(Placed bound) {
+    /** A time that no step can be shorter than with the forms of the setting and these memories. */
+    private double boundNanos(PlacementProblem memories) {
+        return new StepBound(
+                        costs,
+                        load.batch(),
+                        halfway().contextTokens(),
+                        setting.forms(),
+                        0,
+                        memories.deviceBudgetBytes(),
+                        memories.hostBudgetBytes())
+                .nanos()
+                .orElseThrow();
+    }
+
+    private BenchReport measure(PlacementProblem memories) {
         String schedule = setting.schedule().label();
         long started = System.nanoTime();
         prefill();
@@ -297,7 +309,7 @@ public final class Bench implements AutoCloseable {
                 predictedMillis,
                 predictedMillis / stepMillis,
                 100 * (predictedMillis / stepMillis - 1),
-                bound.stepNanos() / 1e6,
+                boundNanos(memories) / 1e6,
                 median(counted, Figures::issueNanos) / 1e6);
     }
 

@@ -103,6 +103,21 @@ public record Curve(List<Point> points) {
         return from.nanos() + part * (to.nanos() - from.nanos());
     }
 
+    /** What one unit costs at least, done in pieces of up to {@code sizeMost}; nothing if there is no such piece. */
+    public double leastNanosPerUnit(long sizeMost) {
+        if (sizeMost <= 0) {
+            return 0;
+        }
+        // Along a straight line the cost of a unit only rises or only falls: it is least at one of its ends.
+        double least = nanos(sizeMost) / sizeMost;
+        for (Point point : points) {
+            if (point.size() < sizeMost) {
+                least = Math.min(least, point.nanos() / point.size());
+            }
+        }
+        return least;
+    }
+
     /** The rate at the largest size, in units a second. */
     public double unitsPerSecond() {
         Point last = points.getLast();

@@ -27,6 +27,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.PriorityQueue;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -81,6 +82,7 @@ public final class PlacementSearch {
     /** Of a layer, about. */
     private final int chunks;
 
+    private final long streamedWeightBytes;
     private final double streamedNanos;
     /** Compute of a step without attention and what it attends to, with nothing on the link and beside it. */
     private final double bareNanos;
@@ -114,6 +116,7 @@ public final class PlacementSearch {
         this.grid = areFew ? GRID / 2 : GRID;
         this.chunks = Math.clamp(totalTokens() / CHUNK_TOKENS_LEAST, CHUNKS / 2, CHUNKS);
         this.deviceActivationGrid = areFew ? DEVICE_ACTIVATION_GRID / 2 : DEVICE_ACTIVATION_GRID;
+        this.streamedWeightBytes = streamedWeightBytes;
         this.streamedNanos = costs.profile().linkIn().nanos(streamedWeightBytes);
         this.bareNanos = bareNanos(1);
         this.bareNanosBesideLink = bareNanos(costs.profile().linkContentionFactor());
@@ -139,7 +142,12 @@ public final class PlacementSearch {
      * @param nanos of the step, from the end of the one before; the link has work in between, too. Streamed weights
      *     fill what the link has left, and cross before anything else in the first layer
      */
-    public record Simulated(Schedule schedule, Map<CacheForm, Long> tokens, LaneTimes times, long nanos) {}
+    public record Simulated(Schedule schedule, Map<CacheForm, Long> tokens, LaneTimes times, long nanos) {
+        /** The same step, of at least this duration. */
+        public Simulated notBelow(double least) {
+            return new Simulated(schedule, tokens, times, Math.max(nanos, (long) Math.ceil(least)));
+        }
+    }
 
     private Simulated simulated(Schedule schedule, Map<CacheForm, Long> tokens, StepPlan plan) {
         LaneTimes times = costs.simulator(plan).lanes(plan);
@@ -152,6 +160,19 @@ public final class PlacementSearch {
 
     private double streamedNanosOfALayer() {
         return streamedNanos / costs.geometry().dimensions().layers();
+    }
+
+    /**
+     * A time that no simulated step is below which fits these memories; empty if none fits.
+     *
+     * @param forms that may be used
+     */
+    public OptionalDouble bound(Set<CacheForm> forms, long deviceBytes, long hostBytes) {
+        // Blocks of whole tokens may hold a few less than there are: those that they hold have all of the memory.
+        int tokens = Math.min(contextTokens, blocksPerSequence * blockTokens);
+        double share = (double) tokens / contextTokens;
+        return new StepBound(costs, batch, tokens, forms, streamedWeightBytes, share * deviceBytes, share * hostBytes)
+                .nanos();
     }
 
     /** Tokens of a chunk. */

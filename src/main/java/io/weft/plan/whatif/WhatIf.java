@@ -123,7 +123,9 @@ public record WhatIf(
             List<Alternative> alternatives,
             int largestContext,
             int largestBatch) {
-        Simulated best = best(search, budget, bound);
+        double boundNanos = search.bound(forms, budget.deviceCacheBytes(), budget.hostCacheBytes())
+                .orElseGet(bound::stepNanos);
+        Simulated best = best(search, budget, bound, boundNanos);
         return new PlanExplanation(
                 profile.device(),
                 measured,
@@ -139,7 +141,7 @@ public record WhatIf(
                 linkBytes(budget, best),
                 recomputeFlops(best.tokens()),
                 best.nanos() / 1e6,
-                bound.stepNanos() / 1e6,
+                boundNanos / 1e6,
                 batch / (best.nanos() / 1e9),
                 boundBy(search, budget, best),
                 best.times().busyRatio(Lane.LINK_IN),
@@ -149,10 +151,11 @@ public record WhatIf(
                 largestBatch);
     }
 
-    private Simulated best(PlacementSearch search, MemoryBudget budget, Placed bound) {
+    private Simulated best(PlacementSearch search, MemoryBudget budget, Placed bound, double boundNanos) {
         Simulated best = search.fastest(forms, budget.deviceCacheBytes(), budget.hostCacheBytes())
-                // The family is too coarse where nearly all memory is needed.
-                .orElseGet(() -> search.placed(bound.tokensByForm()));
+                // The family is too coarse where nearly all memory is needed. In whole blocks, the device may then hold
+                // more than it has room for, which would make the step too short.
+                .orElseGet(() -> search.placed(bound.tokensByForm()).notBelow(boundNanos));
         Simulated kvpr = search.kvpr();
         boolean kvprIsPossible =
                 forms.containsAll(usedForms(kvpr)) && bytes(kvpr.tokens(), Place.HOST) <= budget.hostCacheBytes();

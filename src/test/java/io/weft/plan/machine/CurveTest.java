@@ -53,6 +53,21 @@ class CurveTest {
         }
     }
 
+    @ParameterizedTest
+    @ValueSource(longs = {1, 2, 3, 4, 5})
+    void aUnitCostsAtLeastWhatItDoesInTheBestPiece(long seed) {
+        Random random = new Random(seed);
+        for (int i = 0; i < 100; i++) {
+            Curve curve = random(random);
+            double least = Double.POSITIVE_INFINITY;
+            for (long size = 1; size < 1200; size++) {
+                least = Math.min(least, curve.nanos(size) / size);
+                assertThat(curve.leastNanosPerUnit(size)).isCloseTo(least, within(1e-9));
+            }
+            assertThat(curve.leastNanosPerUnit(0)).isZero();
+        }
+    }
+
     @Test
     void belowTheFirstPointItCostsThatAndBeyondTheLastItKeepsTheRate() {
         Curve curve = new Curve(List.of(new Point(10, 70), new Point(20, 90)));

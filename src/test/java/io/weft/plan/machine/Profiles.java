@@ -66,6 +66,36 @@ public final class Profiles {
         return inSteps(plain, 400, 3_000, 1.07, plain.graphGain());
     }
 
+    /** The same machine with random hand-offs: what its lanes and stages wait for one another. */
+    public static HardwareProfile withHandoffs(HardwareProfile plain, Random random) {
+        HardwareProfile waiting = inSteps(
+                plain,
+                random.nextInt(2_000),
+                random.nextInt(20_000),
+                1 + random.nextDouble(),
+                Curve.linear(random.nextInt(20_000), 0, SIZE_MAX));
+        return new HardwareProfile(
+                waiting.device(),
+                waiting.linkIn(),
+                waiting.linkOut(),
+                waiting.deviceCopy(),
+                waiting.embed(),
+                waiting.project(),
+                waiting.keyValues(),
+                waiting.attentionReads(),
+                waiting.loneReads(),
+                waiting.shortSequenceNanos(),
+                waiting.attentionPairs(),
+                waiting.feedForward(),
+                waiting.head(),
+                random.nextInt(10_000),
+                random.nextInt(20_000),
+                random.nextInt(100_000),
+                waiting.stageNanos(),
+                waiting.linkContentionFactor(),
+                waiting.graphGain());
+    }
+
     /** A machine with random curves. */
     public static HardwareProfile random(Random random) {
         return new HardwareProfile(

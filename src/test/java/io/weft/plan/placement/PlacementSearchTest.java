@@ -87,6 +87,38 @@ class PlacementSearchTest {
         assertThat(search.resident().nanos()).isCloseTo(costs.stepNanos(plan), within(1_000L));
     }
 
+    /** Of machines with any curves: some copies and kernels are best when they are small, some when they are large. */
+    @ParameterizedTest
+    @ValueSource(longs = {1, 2, 3, 4})
+    void noSimulatedStepIsBelowTheBound(long seed) {
+        Random random = new Random(seed);
+        for (int i = 0; i < 60; i++) {
+            Question question = Question.random(random);
+            CacheGeometry geometry = new CacheGeometry(question.model().dimensions(), 2, 16, 256);
+            HardwareProfile profile = random.nextBoolean()
+                    ? Profiles.withHandoffs(question.spec().profile(geometry), random)
+                    : Profiles.random(random).withLinkTimes(1000).withComputeTimes(1000);
+            long streamedBytes = random.nextInt(4) == 0 ? 1L << 30 : 0;
+            PlacementSearch search = new PlacementSearch(
+                    new CostModel(profile, geometry), question.batch(), question.contextTokens(), streamedBytes);
+            double bound =
+                    search.bound(ALL, question.deviceBytes(), AMPLE_BYTES).orElseThrow();
+            // Each of some thousand stages is rounded to whole nanoseconds.
+            double least = (1 - 1e-6) * bound;
+            Simulated fastest =
+                    search.fastest(ALL, question.deviceBytes(), AMPLE_BYTES).orElseThrow();
+            assertThat((double) fastest.nanos()).as("%s", question).isGreaterThanOrEqualTo(least);
+            assertThat((double) search.kvpr().nanos()).as("%s", question).isGreaterThanOrEqualTo(least);
+            assertThat((double) search.fullTransfer().nanos())
+                    .as("%s", question)
+                    .isGreaterThanOrEqualTo(least);
+            assertThat((double) search.resident().nanos())
+                    .as("%s", question)
+                    .isGreaterThanOrEqualTo((1 - 1e-6)
+                            * search.bound(ALL, AMPLE_BYTES, AMPLE_BYTES).orElseThrow());
+        }
+    }
+
     @ParameterizedTest
     @ValueSource(longs = {1, 2, 3, 4})
     void aFasterLinkAFasterDeviceOrMoreMemoryNeverSlowsAStepDown(long seed) {
