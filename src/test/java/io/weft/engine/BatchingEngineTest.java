@@ -57,7 +57,6 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Semaphore;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
@@ -537,8 +536,8 @@ class BatchingEngineTest {
             }
         });
 
-        assertThat(madeUntilAdmission).succeedsWithin(Duration.ofSeconds(60)).isEqualTo(5);
-        engine.drain(Duration.ofSeconds(60));
+        assertThat(madeUntilAdmission).succeedsWithin(HANG).isEqualTo(5);
+        engine.drain(HANG);
     }
 
     @Test
@@ -715,7 +714,7 @@ class BatchingEngineTest {
 
         private static void acquire(Semaphore semaphore) {
             try {
-                assertThat(semaphore.tryAcquire(60, TimeUnit.SECONDS)).isTrue();
+                semaphore.acquire();
             } catch (InterruptedException e) {
                 throw new IllegalStateException(e);
             }
