@@ -17,7 +17,8 @@ public final class ChatTemplate {
     private final Clock clock;
 
     /**
-     * @param source the template; if it cannot be read, rendering says so, and a model is still good for completions
+     * @param source the template; if it cannot be read, rendering fails with the reason, and the model still serves
+     *     completions
      * @param specialTokens variables such as {@code bos_token}
      */
     ChatTemplate(String source, Map<String, Object> specialTokens, Clock clock) {
@@ -34,7 +35,7 @@ public final class ChatTemplate {
         this.clock = clock;
     }
 
-    /** Why the template cannot be used at all, if that is so. */
+    /** Why no conversation can be rendered; empty if the template was read. */
     public Optional<String> problem() {
         return problem.isEmpty() ? Optional.empty() : Optional.of(problem);
     }
@@ -42,7 +43,7 @@ public final class ChatTemplate {
     /**
      * Renders a conversation, ready for the assistant's answer.
      *
-     * @param messages each with {@code role} and {@code content} (a string), and whatever else the template reads
+     * @param messages each with {@code role}, {@code content} (a string), and any other key that the template reads
      * @param variables further variables of the template, from {@code chat_template_kwargs}
      * @return the prompt; neighbouring parts differ in origin
      * @throws ChatTemplateException if the template refuses the conversation or cannot be run

@@ -15,17 +15,19 @@ import java.util.Properties;
 /**
  * The native library in DJL's jar, loaded once for a process: from {@code RUST_LIBRARY_PATH} (the file, or its
  * directory), or unpacked into {@code DJL_CACHE_DIR}, the home directory's {@code .djl.ai}, or a temporary directory.
- * Each name is an environment variable or a system property, as DJL has it.
+ * As in DJL, each name is an environment variable or a system property.
  *
- * <p>DJL's own loader is not used where that can be helped: it starts the CUDA runtime, takes most of a second to do
- * so, and with a GPU there looks for another build of the library on the network.
+ * <p>Weft avoids DJL's own loader where it can: that one starts the CUDA runtime, which takes most of a second, and on
+ * a machine with a GPU it looks for another build of the library on the network.
  */
 final class NativeLibrary {
     private NativeLibrary() {}
 
-    /** @throws TokenizerException if there is none for this machine, or no place to unpack it */
+    /**
+     * @throws TokenizerException if there is no library for this machine, or no place to unpack it
+     */
     static void load() {
-        // Theirs, as there may be several of ours: see loadByDjl.
+        // DJL's lock, since several loaders may have this class: see loadByDjl.
         synchronized (TokenizersLibrary.LIB) {
             if (isLoaded()) {
                 return;
@@ -43,21 +45,21 @@ final class NativeLibrary {
         }
     }
 
-    /** A second copy would take over some functions, and abort the process over what the first one made. */
+    /** A second copy would replace some functions, and abort the process when it meets objects of the first copy. */
     private static boolean isLoaded() {
         try {
             TokenizersLibrary.LIB.deleteTokenizer(TokenizersLibrary.LIB.createTokenizerFromString(""));
         } catch (UnsatisfiedLinkError e) {
             return false;
         } catch (RuntimeException e) {
-            // It answers, and refuses: an empty text is no tokenizer.
+            // The library is loaded: it refused an empty text, which is no tokenizer.
         }
         return true;
     }
 
     /**
-     * A library's functions are for the classes of the loader that loaded it. Where ours is not theirs (tests, live
-     * reload), DJL must do it, with a copy of this loader's own: the JVM gives a file to one loader only.
+     * A library serves only the classes of the class loader that loaded it. If DJL has another loader than this class
+     * (tests, live reload), DJL must load the library, from a copy of its own: the JVM gives a file to one loader only.
      */
     private static void loadByDjl(Path file) throws IOException {
         Path copy = Files.copy(file, privateDirectory().resolve(file.getFileName()));
@@ -83,7 +85,7 @@ final class NativeLibrary {
             Path directory = cacheDirectory(platform);
             Path file = directory.resolve(fileName);
             if (!Files.exists(file)) {
-                // Other processes may do the same now: a file that has its name is whole.
+                // Other processes may unpack at the same time, so a file gets its final name only when it is complete.
                 Path part = Files.createTempFile(directory, fileName, ".part");
                 Files.copy(library, part, StandardCopyOption.REPLACE_EXISTING);
                 Files.move(part, file, StandardCopyOption.ATOMIC_MOVE);
@@ -111,7 +113,8 @@ final class NativeLibrary {
     }
 
     /**
-     * A temporary directory of others may have a library that they put there: this one is new, and of this user alone.
+     * Another user may have put a library into an existing temporary directory. This one is new and belongs to this
+     * user.
      */
     private static Path privateDirectory() throws IOException {
         Path directory = Files.createTempDirectory("weft-tokenizers");

@@ -7,10 +7,10 @@ import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 
 /**
- * One tokenizer of the Hugging Face library. Thread-safe; a call under way holds up {@link #close()}.
+ * One tokenizer of the Hugging Face library. Thread-safe; {@link #close()} waits for calls in progress.
  *
- * <p>The library's JNI functions are called, not DJL's tokenizer on top of them: that one truncates to 512 tokens
- * unless told otherwise, copies seven arrays to give one, and reports its use to a server.
+ * <p>It calls the library's JNI functions, not DJL's tokenizer on top of them: that one truncates to 512 tokens by
+ * default, copies seven arrays to return one, and reports its use to a server.
  */
 final class NativeTokenizer implements AutoCloseable {
     private final ReadWriteLock lock = new ReentrantReadWriteLock();
@@ -22,7 +22,7 @@ final class NativeTokenizer implements AutoCloseable {
 
     /**
      * @param json the text of a {@code tokenizer.json}
-     * @throws TokenizerException with the library's reason, if that is no tokenizer
+     * @throws TokenizerException with the library's reason, if the text is no tokenizer
      */
     static NativeTokenizer of(String json) {
         NativeLibrary.load();
@@ -32,7 +32,7 @@ final class NativeTokenizer implements AutoCloseable {
         } catch (RuntimeException e) {
             throw new TokenizerException(oneLine(e), e);
         }
-        // A file may ask for both, with the lengths that its author trained with.
+        // A file may ask for truncation and padding, with the lengths that its author trained with.
         TokenizersLibrary.LIB.disableTruncation(handle);
         TokenizersLibrary.LIB.disablePadding(handle);
         return new NativeTokenizer(handle);
@@ -57,7 +57,7 @@ final class NativeTokenizer implements AutoCloseable {
         }
     }
 
-    /** Tokens that are not in the vocabulary give nothing. */
+    /** Decodes tokens; those outside the vocabulary are skipped. */
     String decode(List<Integer> tokens, Tokenizer.SpecialTokens shown) {
         long[] ids = tokens.stream().mapToLong(Integer::longValue).toArray();
         lock.readLock().lock();

@@ -1,13 +1,13 @@
 package io.weft.text;
 
 /**
- * A piece of a prompt. Control tokens are read in what a template says, never in what a user says.
+ * A part of a prompt. Control tokens are recognised in a template's text, never in a user's text.
  *
- * @param text the piece
+ * @param text the text of this part
  * @param origin who wrote it
  */
 public record PromptPart(String text, Origin origin) {
-    /** Who wrote a piece. */
+    /** The author of a part. */
     public enum Origin {
         TEMPLATE,
         USER

@@ -4,8 +4,8 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Looks for stop strings in a text that comes character by character. Of several, the one that starts first counts,
- * whatever pieces the text came in. Takes time linear in the text (Knuth, Morris, Pratt: one automaton for each stop).
+ * Looks for stop strings in a text that arrives character by character. Of several matches, the one that starts first
+ * counts, however the text was cut. Time is linear in the text (Knuth, Morris, Pratt: one automaton for each stop).
  */
 final class StopScanner {
     private final List<String> stops;
@@ -69,18 +69,18 @@ final class StopScanner {
         }
     }
 
-    /** The stop that counts, or null while there is none or one that starts before it may yet come. */
+    /** The stop that counts; null if there is none yet, or while an earlier one may still be completed. */
     @Nullable
     String found() {
         return openStart() < foundStart ? null : found;
     }
 
-    /** The text before this place is certain, and has no stop in it. */
+    /** Characters of the text, from its start, that certainly contain no part of a stop. */
     long certain() {
         return Math.min(openStart(), foundStart);
     }
 
-    /** Once no more text comes, the text before this place is what there is. */
+    /** Characters of the final text, once no more text arrives. */
     long end() {
         return Math.min(length, foundStart);
     }

@@ -4,15 +4,15 @@ import io.weft.text.Tokenizer.SpecialTokens;
 import java.util.List;
 
 /**
- * Turns a completion's tokens into text as they come: holds back bytes that are no character yet and text that may be
- * the start of a stop string. All its texts together are {@link Tokenizer#decode} of all its tokens, up to the stop
- * that starts first. Takes time linear in the text. One thread at a time.
+ * Turns a completion's tokens into text as they arrive. Holds back bytes of incomplete characters and text that may be
+ * the start of a stop string. All texts together equal {@link Tokenizer#decode} of all tokens, up to the stop that
+ * starts first. Time is linear in the text. One thread at a time.
  */
 public final class TextAssembler {
     private final TokenDecoder.Run run;
     private final StopScanner scanner;
 
-    /** Text that was decoded and not given out, and the place of its first character in the whole text. */
+    /** Decoded text that was not returned yet, and the index of its first character in the whole text. */
     private final StringBuilder held = new StringBuilder();
 
     private long heldStart;
@@ -28,20 +28,20 @@ public final class TextAssembler {
         this.scanner = new StopScanner(stops);
     }
 
-    /** What is known of the text now. */
+    /** The result of adding a token. */
     public sealed interface Progress {
-        /** Text that is certain now, perhaps empty. */
+        /** Newly certain text, perhaps empty. */
         String text();
 
-        /** More tokens are wanted. */
+        /** The completion goes on. */
         record Open(String text) implements Progress {}
 
-        /** The completion has come to a stop string; the text before it is complete. */
+        /** The completion has reached a stop string; the text before it is complete. */
         record Stopped(String text, String stop) implements Progress {}
     }
 
     /**
-     * Takes a token.
+     * Adds a token.
      *
      * @throws IllegalStateException after a stop, or after {@link #finish}
      */
@@ -61,7 +61,7 @@ public final class TextAssembler {
         return new Progress.Stopped(text, stop);
     }
 
-    /** What was held back, once no more tokens come; after a stop, nothing. */
+    /** Ends the text and returns what was held back; after a stop, nothing. */
     public String finish() {
         if (ended) {
             return "";

@@ -10,7 +10,7 @@ import java.util.function.IntFunction;
 
 /**
  * The rule by which a tokenizer's tokens become text, read from the {@code decoder} of its file. In the common kinds a
- * text is its tokens' bytes one after the other, so that it can be written as they come.
+ * text is the concatenation of its tokens' bytes, so it can be written token by token.
  */
 sealed interface TokenDecoder {
     /** The bytes that a token of this content stands for. */
@@ -55,7 +55,7 @@ sealed interface TokenDecoder {
      * A sentencepiece vocabulary: tokens such as {@code <0x0A>} stand for a byte.
      *
      * @param replacements text that stands for other text, such as U+2581 for a space, in order
-     * @param leadingSpaces this many spaces at a text's start, if they are there, are the encoder's
+     * @param leadingSpaces up to this many spaces at the start of a text come from the encoder
      */
     record SentencePiece(List<Replacement> replacements, int leadingSpaces) implements TokenDecoder {
         record Replacement(String pattern, String content) {}
@@ -70,7 +70,7 @@ sealed interface TokenDecoder {
                 try {
                     return new byte[] {(byte) Integer.parseInt(text, 3, 5, 16)};
                 } catch (NumberFormatException e) {
-                    // A token that only looks like one.
+                    // A token that only looks like a byte token.
                 }
             }
             return text.getBytes(StandardCharsets.UTF_8);
@@ -85,7 +85,7 @@ sealed interface TokenDecoder {
         }
     }
 
-    /** Any other; what it does depends on neighbouring tokens, and only the library knows it. */
+    /** Any other kind. Its result depends on neighbouring tokens, and only the library knows it. */
     record Library() implements TokenDecoder {
         @Override
         public byte[] bytes(String content) {
@@ -148,12 +148,10 @@ sealed interface TokenDecoder {
 
     /** Writes one text, token by token. One thread at a time. */
     interface Run {
-        /**
-         * Appends what is certain now that another token has come; bytes that may still become a character are kept.
-         */
+        /** Appends what another token makes certain; keeps bytes that may still become a character. */
         void add(int token, StringBuilder out);
 
-        /** Appends what was kept: incomplete characters as U+FFFD. */
+        /** Appends the bytes kept so far, with incomplete characters as U+FFFD. */
         void finish(StringBuilder out);
     }
 
@@ -166,8 +164,8 @@ sealed interface TokenDecoder {
         private boolean started;
 
         /**
-         * @param between goes between two tokens
-         * @param leadingSpaces left out at the start
+         * @param between text between two tokens
+         * @param leadingSpaces spaces to leave out at the start
          */
         ByteRun(IntFunction<byte[]> pieces, String between, int leadingSpaces) {
             this.pieces = pieces;
@@ -202,11 +200,14 @@ sealed interface TokenDecoder {
     }
 
     /**
-     * A run that asks the library for the text of a window of tokens: those of the last piece of text, for context, and
-     * those since. What the window's text has beyond its context's is new.
+     * A run that asks the library for the text of a window of tokens: those of the last piece of text, as context, and
+     * those after it. The part of the window's text after the context's text is new.
      */
     final class LibraryRun implements Run {
-        /** An unfinished character takes at most four tokens; a window that still ends in U+FFFD is meant to. */
+        /**
+         * An unfinished character takes at most four tokens; if a longer window still ends in U+FFFD, the text contains
+         * it.
+         */
         private static final int UNREAD_TOKENS_MAX = 8;
 
         private final Function<List<Integer>, String> library;

@@ -22,12 +22,11 @@ import org.jspecify.annotations.Nullable;
 /**
  * A model's tokenizer. Thread-safe.
  *
- * <p>A <em>control token</em> is an added token that the file calls special, or that the chat template writes. In a
- * user's text the spelling of one is plain text: it becomes the tokens that the text would have if there were no such
- * control token.
+ * <p>A <em>control token</em> is an added token that the file calls special, or that the chat template writes. A user's
+ * text that spells one is plain text: it is encoded as if there were no such control token.
  */
 public final class Tokenizer implements AutoCloseable {
-    /** Composing characters makes a text three times shorter, at most. */
+    /** Composing characters makes a text at most three times shorter. */
     private static final int NORMALIZED_SHRINK = 3;
 
     private final TokenizerFile file;
@@ -36,18 +35,18 @@ public final class Tokenizer implements AutoCloseable {
     private final Optional<ChatTemplate> chatTemplate;
     private final NativeTokenizer library;
 
-    /** Control tokens by their first character, the longest first: the order in which the library takes them. */
+    /** Control tokens by their first character, the longest first: the order in which the library matches them. */
     private final Map<Character, List<AddedToken>> control;
 
-    /** Whether a control token may hide in a text that does not spell it: one that normalizing makes. */
+    /** Whether normalizing may turn a text into a control token that the text does not spell. */
     private final boolean controlHides;
 
-    /** What goes before and after a text of a user. */
+    /** Tokens that the library adds before and after a user's text. */
     private final List<Integer> before;
 
     private final List<Integer> after;
 
-    /** Bytes of a text that one token stands for, at most; 0 if there is no bound. */
+    /** The largest number of bytes of text that one token stands for; 0 if there is no bound. */
     private final int tokenBytesMost;
 
     private @Nullable PlainTextTokenizer plain;
@@ -81,7 +80,7 @@ public final class Tokenizer implements AutoCloseable {
         this.chatTemplate = config.chatTemplate()
                 .map(source -> new ChatTemplate(source, config.specialTokens(), Clock.system(ZoneId.systemDefault())));
 
-        // The library does not say what it adds to a text: a text with and without shows it.
+        // The library does not say what it adds to a text, so compare a text encoded with and without it.
         List<Integer> bare = library.encode("a", SpecialTokens.WITHOUT);
         List<Integer> full = library.encode("a", SpecialTokens.WITH);
         int added = full.size() - bare.size();
@@ -103,13 +102,13 @@ public final class Tokenizer implements AutoCloseable {
         this.before = List.copyOf(prefix);
     }
 
-    /** Tokenizers without a token for each byte leave out spaces, and make one token of all that they do not know. */
+    /** Tokenizers without a token for each byte drop spaces, and make one token of everything unknown: no bound. */
     private static int tokenBytesMost(TokenizerFile file, TokenDecoder decoder) {
         int longest = file.vocabulary().stream()
                 .filter(Objects::nonNull)
                 .mapToInt(content -> switch (decoder) {
                     case TokenDecoder.ByteLevel bytes -> bytes.bytes(content).length;
-                    // Spelled as it is too: a text may have U+2581 itself, which is three bytes.
+                    // The raw spelling counts too: a text may contain U+2581 itself, which is three bytes.
                     case TokenDecoder.SentencePiece pieces -> content.getBytes(StandardCharsets.UTF_8).length;
                     case TokenDecoder.Words words -> 0;
                     case TokenDecoder.Library library -> 0;
@@ -119,7 +118,7 @@ public final class Tokenizer implements AutoCloseable {
         return file.normalizes() ? longest * NORMALIZED_SHRINK : longest;
     }
 
-    /** Vocabularies have added tokens for runs of spaces too, and for words. */
+    /** Markers only: vocabularies also have added tokens for runs of spaces and for words. */
     private static boolean isMarker(String content) {
         return !content.isBlank() && !Character.isLetterOrDigit(content.codePointAt(0));
     }
@@ -159,20 +158,20 @@ public final class Tokenizer implements AutoCloseable {
         return new Tokenizer(file, config, library);
     }
 
-    /** Ids below this; the highest id and one. */
+    /** The highest token id plus one. */
     public int size() {
         return file.vocabulary().size();
     }
 
     /**
-     * Tokens that a text has at least, told without encoding it, which takes memory and time: its bytes by those that
-     * one token stands for at most. 0 where there is no such bound.
+     * A lower bound of a text's tokens that needs no encoding, which takes memory and time: the text's bytes divided by
+     * the most bytes that one token stands for. 0 if there is no such bound.
      */
     public int leastTokens(String text) {
         return tokenBytesMost == 0 ? 0 : Math.ceilDiv(text.getBytes(StandardCharsets.UTF_8).length, tokenBytesMost);
     }
 
-    /** The same for a rendered chat. */
+    /** A lower bound of a rendered chat's tokens. */
     public int leastTokens(List<PromptPart> parts) {
         return leastTokens(parts.stream().map(PromptPart::text).collect(Collectors.joining()));
     }
@@ -193,8 +192,7 @@ public final class Tokenizer implements AutoCloseable {
     /**
      * Encodes a rendered chat; no special tokens are added to those that the template wrote.
      *
-     * <p>The parts are encoded as one text, so that they give the tokens that a model was trained with: those of a word
-     * may come from two parts.
+     * <p>The parts are encoded as one text, as the model was trained: a token may span two parts.
      */
     public List<Integer> encode(List<PromptPart> parts) {
         var text = new StringBuilder();
@@ -236,7 +234,10 @@ public final class Tokenizer implements AutoCloseable {
         return null;
     }
 
-    /** Made for the first text that spells a control token: few do, and it takes as much memory as the first. */
+    /**
+     * Created for the first text that spells a control token: few texts do, and it takes as much memory as the other
+     * one.
+     */
     private synchronized PlainTextTokenizer plain() {
         if (closed) {
             throw new IllegalStateException("the tokenizer is closed");
@@ -251,8 +252,8 @@ public final class Tokenizer implements AutoCloseable {
     }
 
     /**
-     * The tokenizer with secret names for its control tokens: their known spellings are text to it. What a template
-     * writes is put under the secret names before it is encoded.
+     * The tokenizer with secret names for its control tokens, so that their known spellings are plain text. Control
+     * tokens that a template writes are replaced by the secret names before encoding.
      */
     private record PlainTextTokenizer(NativeTokenizer library, Map<String, String> names) {
         static PlainTextTokenizer of(TokenizerFile file, List<AddedToken> control) {
@@ -260,7 +261,8 @@ public final class Tokenizer implements AutoCloseable {
             new SecureRandom().nextBytes(secret);
             var names = new HashMap<String, String>();
             for (AddedToken token : control) {
-                // Letters and digits survive every normalizer; the last letter keeps one name from beginning another.
+                // Letters and digits survive every normalizer. The last letter ensures that no name is a prefix of
+                // another.
                 names.put(token.content(), "weft" + HexFormat.of().formatHex(secret) + "n" + names.size() + "e");
             }
             NativeTokenizer library = NativeTokenizer.of(file.renamed(names));
@@ -289,7 +291,7 @@ public final class Tokenizer implements AutoCloseable {
         }
     }
 
-    /** The text of some tokens; ids outside the vocabulary give nothing. */
+    /** Decodes tokens; ids outside the vocabulary are skipped. */
     public String decode(List<Integer> tokens, SpecialTokens shown) {
         var text = new StringBuilder();
         TokenDecoder.Run run = decoding(shown);
@@ -338,7 +340,7 @@ public final class Tokenizer implements AutoCloseable {
         return Utf8.decode(pieceBytes(token));
     }
 
-    /** Characters that one token takes in a text, unless it shares one with its neighbours. */
+    /** The number of characters of one token in a text, unless it shares a character with its neighbours. */
     public int characters(int token, SpecialTokens shown) {
         return shown == SpecialTokens.WITHOUT && token >= 0 && special.get(token)
                 ? 0
@@ -356,7 +358,7 @@ public final class Tokenizer implements AutoCloseable {
         return chatTemplate;
     }
 
-    /** Frees the native memory; a call under way is waited for, and later ones fail. */
+    /** Frees the native memory after calls in progress have ended; later calls fail. */
     @Override
     public synchronized void close() {
         closed = true;

@@ -84,7 +84,7 @@ record TokenizerConfig(Map<String, Object> specialTokens, Optional<Boolean> addB
         if (configured.isTextual()) {
             return Optional.of(configured.textValue());
         }
-        // Named templates; those beside "default" are for tools and retrieval.
+        // Named templates; all except "default" are for tools and retrieval.
         JsonNode chosen = configured.path(0);
         for (JsonNode named : configured) {
             if (named.path("name").asText().equals("default")) {

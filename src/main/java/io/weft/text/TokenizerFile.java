@@ -26,14 +26,14 @@ import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What a {@code tokenizer.json} says that its native reader does not tell: the vocabulary, the added tokens and the
- * decoder. Immutable.
+ * The parts of a {@code tokenizer.json} that its native reader does not expose: the vocabulary, the added tokens and
+ * the decoder. Immutable.
  */
 final class TokenizerFile {
-    /** Above every vocabulary there is; a file that claims more is damaged, and a table for it would not fit. */
+    /** More than any known vocabulary; a file that claims more is damaged, and its table would not fit into memory. */
     private static final int ID_LIMIT = 1 << 24;
 
-    /** Field names are the vocabulary here: not worth a symbol table. */
+    /** Field names are the vocabulary here, too many for a symbol table. */
     private static final ObjectMapper JSON = new ObjectMapper(JsonFactory.builder()
             .disable(JsonFactory.Feature.CANONICALIZE_FIELD_NAMES)
             .build());
@@ -256,7 +256,7 @@ final class TokenizerFile {
                     }
                     case "model" -> renameModel(parser, generator, names);
                     case "post_processor" -> {
-                        // It names tokens, and adds them: the caller does that.
+                        // The post-processor names tokens and adds them; the caller handles that.
                         parser.skipChildren();
                         generator.writeNull();
                     }

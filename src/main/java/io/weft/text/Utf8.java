@@ -2,8 +2,8 @@ package io.weft.text;
 
 /**
  * Decodes UTF-8 byte by byte. Malformed bytes become U+FFFD as the Unicode standard recommends (one for each maximal
- * part of a character) and as the Hugging Face library does it; the JDK's decoder makes one of an encoded surrogate,
- * not three.
+ * part of a character) and as the Hugging Face library does it; the JDK's decoder makes one U+FFFD of an encoded
+ * surrogate, not three.
  */
 final class Utf8 {
     private int codePoint;

@@ -1,7 +1,7 @@
 /**
  * Text to tokens and back: tokenizer, chat template (run by {@code template}), streaming detokenizer, stop strings.
  *
- * <p>Never here: anything of a model but its tokenizer files.
+ * <p>Never here: any file of a model other than its tokenizer files.
  */
 @NullMarked
 package io.weft.text;

@@ -17,7 +17,7 @@ import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
-/** What may follow {@code |}. */
+/** The filters that templates may apply with {@code |}. */
 final class Filters {
     private static final Set<String> OF_LIST = Set.of(
             "first",
@@ -101,7 +101,7 @@ final class Filters {
         };
     }
 
-    /** Jinja's own rule: words are what stands between spaces, hyphens and brackets. */
+    /** Jinja's own rule: spaces, hyphens and brackets separate words. */
     private static String title(String chars) {
         var out = new StringBuilder(chars.length());
         boolean inWord = false;

@@ -22,15 +22,15 @@ import java.util.Optional;
 import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 
-/** Runs a template once. Its steps, its texts and its lists are limited: a template cannot hang. */
+/** Runs a template once. Limits on steps, text and lists keep a template from hanging. */
 final class Interpreter {
-    /** A conversation of a thousand messages takes some hundred thousand. */
+    /** A conversation of a thousand messages takes some hundred thousand steps. */
     private static final long STEPS_MAX = 20_000_000;
 
     static final int ITEMS_MAX = 100_000;
     private static final int CALLS_MAX = 100;
 
-    /** How the statements of a body end. */
+    /** How control leaves the statements of a body. */
     private enum Flow {
         NEXT,
         BREAK,
@@ -100,7 +100,7 @@ final class Interpreter {
         return functions;
     }
 
-    /** What {@code raise_exception} says: for the client, as it is. */
+    /** The message of {@code raise_exception}, passed on to the client unchanged. */
     private static final class Raised extends RuntimeException {
         private static final long serialVersionUID = 1L;
 
@@ -139,7 +139,7 @@ final class Interpreter {
         return out.build();
     }
 
-    /** Counts work: a node's, or that of going through some characters or items. */
+    /** Counts work: one step per node, and one per character or item that an operation visits. */
     void spend(long amount) {
         steps += amount;
         if (steps > STEPS_MAX) {
@@ -342,7 +342,7 @@ final class Interpreter {
                 Value from = evaluate(object);
                 Value wanted = evaluate(key);
                 Value value = Values.item(from, wanted);
-                // Jinja looks for an attribute where there is no such item.
+                // Like Jinja, fall back to an attribute if there is no such item.
                 yield value instanceof Undefined && wanted instanceof Text name ? attribute(from, name.chars()) : value;
             }
             case Node.Slice(var at, var object, var start, var stop, var step) -> {
@@ -477,7 +477,7 @@ final class Interpreter {
             case "first" -> new Bool(index == 0);
             case "last" -> new Bool(index == length - 1);
             case "length" -> new Int(length);
-            // Only recursive loops, which there are not, are deeper.
+            // Only recursive loops would be deeper, and they are refused.
             case "depth" -> new Int(1);
             case "depth0" -> new Int(0);
             case "previtem" -> index > 0 ? loop.items().get(index - 1) : new Undefined("there is no previous item");

@@ -10,9 +10,9 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Cuts a template into data and the tokens of its tags. Whitespace control is Jinja's with {@code trim_blocks} (a
- * newline after a block or comment goes) and {@code lstrip_blocks} (spaces from a line's start to a block or comment
- * go); a newline at the template's end goes too.
+ * Cuts a template into data and the tokens of its tags. Whitespace control is Jinja's with {@code trim_blocks} (removes
+ * a newline after a block or comment) and {@code lstrip_blocks} (removes spaces from a line's start to a block or
+ * comment). It also removes a newline at the template's end.
  */
 final class Lexer {
     enum Kind {
@@ -61,7 +61,9 @@ final class Lexer {
         this.source = source;
     }
 
-    /** @throws TemplateException at what is no template */
+    /**
+     * @throws TemplateException if the source is no template
+     */
     static List<Token> tokens(String source) {
         String lines = source.replaceAll("\\r\\n?", "\n");
         return new Lexer(lines.endsWith("\n") ? lines.substring(0, lines.length() - 1) : lines).run();
@@ -100,7 +102,7 @@ final class Lexer {
         return tokens;
     }
 
-    /** The place of the next tag's opening, or the source's end. */
+    /** The index of the next tag's opening, or the source's end. */
     private int nextTag() {
         int start = position;
         while ((start = source.indexOf('{', start)) >= 0) {
@@ -112,7 +114,7 @@ final class Lexer {
         return source.length();
     }
 
-    /** Takes the text up to a tag, whose sign says what becomes of spaces before it. */
+    /** Takes the text up to a tag; the tag's sign decides whether the spaces before it stay. */
     private void data(int end, String sign, boolean variable) {
         String text = source.substring(position, end);
         int kept = text.length();

@@ -14,7 +14,7 @@ import java.util.Set;
 import java.util.function.BiPredicate;
 import java.util.function.IntPredicate;
 
-/** The methods that texts, lists and dictionaries have in Python, as far as templates call them. */
+/** Python's methods of texts, lists and dictionaries, as far as templates call them. */
 final class Methods {
     private static final Set<String> OF_TEXT = Set.of(
             "strip",
@@ -60,7 +60,7 @@ final class Methods {
         };
     }
 
-    /** Calls a method that there is. */
+    /** Calls a known method. */
     static Value call(Value object, String name, Arguments arguments) {
         return switch (object) {
             case Text text -> ofText(text, name, arguments);
@@ -152,7 +152,7 @@ final class Methods {
         return optional(arguments, "chars");
     }
 
-    /** A text, or an empty one for none. */
+    /** The text of an optional argument; empty if it is missing. */
     private static String optional(Arguments arguments, String name) {
         Value value = arguments.get(0, name, None.NONE);
         return value == None.NONE ? "" : Values.string(value).chars();

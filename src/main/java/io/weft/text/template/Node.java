@@ -6,10 +6,10 @@ import java.util.Optional;
 
 /** The syntax tree. */
 sealed interface Node {
-    /** The line of the source that it begins in. */
+    /** The line of the source on which the node begins. */
     int line();
 
-    /** Does something, with the output or the variables. */
+    /** Writes output or sets variables. */
     sealed interface Statement extends Node {}
 
     record Output(int line, Expression value) implements Statement {}
@@ -19,7 +19,9 @@ sealed interface Node {
 
     record Case(Expression condition, List<Statement> body) {}
 
-    /** @param wanted keeps an item out of the loop unless it is true */
+    /**
+     * @param wanted the condition that an item must meet to take part in the loop
+     */
     record For(
             int line,
             List<String> targets,
@@ -44,12 +46,12 @@ sealed interface Node {
 
     record Parameter(String name, Optional<Expression> value) {}
 
-    /** A body with variables of its own: {@code with}, and {@code generation}, which is given none. */
+    /** A body with variables of its own: {@code with}, and {@code generation}, which has none. */
     record With(int line, Map<String, Expression> variables, List<Statement> body) implements Statement {}
 
     record FilterBlock(int line, List<Call> filters, List<Statement> body) implements Statement {}
 
-    /** Has a value. */
+    /** Evaluates to a value. */
     sealed interface Expression extends Node {}
 
     record Constant(int line, Value value) implements Expression {}
@@ -72,7 +74,9 @@ sealed interface Node {
             Optional<Expression> step)
             implements Expression {}
 
-    /** @param function what is called, or for a filter or a test its name and the value it is for */
+    /**
+     * @param function the callee; for a filter or a test, its name and the value to which it applies
+     */
     record Call(int line, Expression function, List<Expression> arguments, Map<String, Expression> named)
             implements Expression {}
 
@@ -82,7 +86,7 @@ sealed interface Node {
 
     record Unary(int line, String operator, Expression operand) implements Expression {}
 
-    /** Arithmetic, and {@code ~}. */
+    /** An arithmetic operation or {@code ~}. */
     record Binary(int line, String operator, Expression left, Expression right) implements Expression {}
 
     record And(int line, Expression left, Expression right) implements Expression {}

@@ -14,7 +14,7 @@ import java.util.Set;
 
 /** Reads a template by recursive descent, after the grammar of Jinja 3.1. */
 final class Parser {
-    /** Deep enough for any template, and far from the end of the stack. */
+    /** Deep enough for any template, and far from a stack overflow. */
     private static final int DEPTH_MAX = 200;
 
     private static final Set<String> COMPARISONS = Set.of("==", "!=", "<", "<=", ">", ">=");
@@ -28,7 +28,9 @@ final class Parser {
         this.tokens = tokens;
     }
 
-    /** @throws TemplateException at what is no template */
+    /**
+     * @throws TemplateException if the source is no template
+     */
     static List<Statement> parse(String source) {
         var parser = new Parser(Lexer.tokens(source));
         List<Statement> statements = parser.body(List.of());
@@ -99,7 +101,7 @@ final class Parser {
         };
     }
 
-    /** Statements up to a tag that begins with one of some names; that tag's name is next. */
+    /** Parses statements up to a tag that begins with one of {@code ends}; that name is the next token. */
     private List<Statement> body(List<String> ends) {
         enter();
         var statements = new ArrayList<Statement>();
@@ -217,7 +219,7 @@ final class Parser {
         if (!skipName("in")) {
             throw TemplateException.at(line, "expected 'in' before " + described(peek()));
         }
-        // No conditional expression here: its "if" would be the loop's.
+        // A conditional expression is not allowed here: its "if" would be taken for the loop's.
         Expression items = or();
         Optional<Expression> wanted = skipName("if") ? Optional.of(expression()) : Optional.empty();
         if (isName("recursive")) {

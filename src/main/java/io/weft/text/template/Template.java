@@ -14,7 +14,7 @@ public final class Template {
         this.statements = statements;
     }
 
-    /** Who wrote a part of a template's output. */
+    /** The author of a part of a template's output. */
     public enum Origin {
         TEMPLATE,
         CALLER
@@ -23,7 +23,9 @@ public final class Template {
     /** A part of a template's output, not empty, that has one origin. */
     public record Part(String text, Origin origin) {}
 
-    /** @throws TemplateException with the line, at what is no template */
+    /**
+     * @throws TemplateException with the line, if the source is no template
+     */
     public static Template parse(String source) {
         try {
             return new Template(Parser.parse(source));
@@ -36,7 +38,7 @@ public final class Template {
      * Runs the template.
      *
      * @param own variables whose text counts as the template's, such as special tokens
-     * @param callers variables whose text is the caller's; they hide own ones of the same name
+     * @param callers variables whose text is the caller's; they hide {@code own} variables of the same name
      * @param clock for {@code strftime_now}
      * @return the output; neighbouring parts differ in origin
      * @throws TemplateException if the template raises it, or cannot be run

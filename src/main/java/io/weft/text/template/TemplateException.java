@@ -1,8 +1,6 @@
 package io.weft.text.template;
 
-/**
- * A template cannot be read, cannot be run, or refuses what it is given. The message has the line, where it knows it.
- */
+/** A template cannot be read, cannot be run, or refuses what it is given. The message names the line if it is known. */
 public final class TemplateException extends RuntimeException {
     private static final long serialVersionUID = 1L;
 

@@ -10,7 +10,7 @@ import io.weft.text.template.Value.Sequence;
 import io.weft.text.template.Value.Undefined;
 import java.util.Locale;
 
-/** What may follow {@code is}. */
+/** The tests that templates may apply with {@code is}. */
 final class Tests {
     private Tests() {}
 

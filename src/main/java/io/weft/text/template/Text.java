@@ -6,15 +6,15 @@ import java.util.List;
 import java.util.function.UnaryOperator;
 
 /**
- * A text that knows which of its characters are the caller's. Immutable. Places and lengths are in code points, as in
- * Python, but for those of {@link #chars()}.
+ * A text that knows which of its characters come from the caller. Immutable. Indices and lengths are in code points, as
+ * in Python, except for those of {@link #chars()}.
  */
 final class Text implements Value {
     static final Text EMPTY = ofTemplate("");
 
     private final String chars;
 
-    /** Bit i is set if char i is the caller's. */
+    /** Bit i is set if char i comes from the caller. */
     private final BitSet callers;
 
     private final boolean hasSurrogates;
@@ -47,7 +47,7 @@ final class Text implements Value {
         return hasSurrogates ? chars.codePointCount(0, chars.length()) : chars.length();
     }
 
-    /** From a char to a char. */
+    /** The text between two char indices. */
     Text between(int start, int end) {
         return start == 0 && end == chars.length()
                 ? this
@@ -58,7 +58,7 @@ final class Text implements Value {
         return between(start, chars.length());
     }
 
-    /** From a code point to a code point. */
+    /** The text between two code point indices. */
     Text slice(int start, int end) {
         return hasSurrogates
                 ? between(chars.offsetByCodePoints(0, start), chars.offsetByCodePoints(0, end))
@@ -83,7 +83,7 @@ final class Text implements Value {
                         : new Builder().append(this).append(other).build();
     }
 
-    /** What becomes of it when its characters change: if their number does, it counts as the caller's where any was. */
+    /** The text with changed characters. If their number changes, all count as the caller's if any did. */
     Text mapped(UnaryOperator<String> change) {
         String changed = change.apply(chars);
         if (changed.length() == chars.length()) {
@@ -92,7 +92,7 @@ final class Text implements Value {
         return callers.isEmpty() ? ofTemplate(changed) : ofCaller(changed);
     }
 
-    /** Without characters at its ends: those of a text, or spaces if that is empty. */
+    /** The text without certain characters at its ends: those of {@code unwanted}, or spaces if that is empty. */
     Text stripped(String unwanted, boolean left, boolean right) {
         int start = 0;
         int end = chars.length();
@@ -114,7 +114,7 @@ final class Text implements Value {
         return Character.isWhitespace(codePoint) || Character.isSpaceChar(codePoint) || codePoint == 0x85;
     }
 
-    /** At most {@code max} parts and a rest; all if that is negative. */
+    /** Splits off at most {@code max} parts and a rest; splits everywhere if {@code max} is negative. */
     List<Value> split(String separator, long max) {
         var parts = new ArrayList<Value>();
         int start = 0;
@@ -127,7 +127,7 @@ final class Text implements Value {
         return parts;
     }
 
-    /** Parts between runs of spaces. */
+    /** Splits at runs of spaces. */
     List<Value> splitAtSpaces(long max) {
         var parts = new ArrayList<Value>();
         Text rest = stripped("", true, false);
@@ -167,7 +167,7 @@ final class Text implements Value {
         return start == 0 ? this : out.append(from(start)).build();
     }
 
-    /** Its characters, cut where their origin changes. */
+    /** The characters, cut where their origin changes. */
     List<Template.Part> parts() {
         var parts = new ArrayList<Template.Part>();
         for (int start = 0; start < chars.length(); ) {
@@ -197,7 +197,7 @@ final class Text implements Value {
         return chars;
     }
 
-    /** Puts a text together, of a limited length. */
+    /** Builds a text of limited length. */
     static final class Builder {
         /** More than the largest context has. */
         private static final int CHARS_MAX = 1 << 25;
@@ -221,7 +221,7 @@ final class Text implements Value {
             return this;
         }
 
-        /** The template's own. */
+        /** Appends text of the template. */
         Builder append(String text) {
             append(text, 0, text.length());
             return this;

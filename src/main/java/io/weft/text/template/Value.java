@@ -32,9 +32,9 @@ sealed interface Value
     }
 
     /**
-     * A variable, attribute or item that there is not: empty as a text, an error to use otherwise.
+     * A missing variable, attribute or item: empty as a text, an error in any other use.
      *
-     * @param problem why, for the message of that error
+     * @param problem the reason, for the message of that error
      */
     record Undefined(String problem) implements Value {}
 
@@ -54,15 +54,15 @@ sealed interface Value
     /**
      * The variable {@code loop}.
      *
-     * @param changed what {@code loop.changed} was last given; shared by the items
+     * @param changed the last argument of {@code loop.changed}; shared by the items
      */
     record Loop(List<Value> items, int index, AtomicReference<@Nullable Value> changed) implements Value {}
 
-    /** What a call is given. */
+    /** The arguments of a call. */
     record Arguments(List<Value> positional, Map<String, Value> named) {
         static final Arguments NONE = new Arguments(List.of(), Map.of());
 
-        /** The argument at a place, or of a name; null if there is none. */
+        /** The argument at an index, or with a name; null if there is none. */
         @Nullable
         Value find(int place, String name) {
             return place < positional.size() ? positional.get(place) : named.get(name);
@@ -100,12 +100,12 @@ sealed interface Value
         }
     }
 
-    /** A value that the template's side gives. */
+    /** Converts a value from the template's side. */
     static Value ofTemplate(@Nullable Object object) {
         return of(object, Text::ofTemplate);
     }
 
-    /** A value that the caller gives: all text in it is the caller's. */
+    /** Converts a value from the caller: all text in it counts as the caller's. */
     static Value ofCaller(@Nullable Object object) {
         return of(object, Text::ofCaller);
     }

@@ -40,7 +40,7 @@ final class Values {
         };
     }
 
-    /** A value's type, as messages name it. */
+    /** The name of a value's type in messages. */
     static String type(Value value) {
         return switch (value) {
             case Bool bool -> "bool";
@@ -61,7 +61,7 @@ final class Values {
         return new TemplateException(undefined.problem());
     }
 
-    /** What a value is printed as. */
+    /** The printed form of a value. */
     static Text string(Value value) {
         return switch (value) {
             case Text text -> text;
@@ -139,7 +139,7 @@ final class Values {
         return new Text.Builder().append(quote).append(escaped).append(quote).build();
     }
 
-    /** The items that a loop over a value has. */
+    /** The items of a loop over a value. */
     static List<Value> items(Value value) {
         return switch (value) {
             case Sequence(var items) -> items;
@@ -375,7 +375,7 @@ final class Values {
         return out.append(format.from(start)).build();
     }
 
-    /** Python's subscript; what is not there is undefined. */
+    /** Python's subscript; a missing item is undefined. */
     static Value item(Value object, Value key) {
         return switch (object) {
             case Mapping(var entries) -> {
