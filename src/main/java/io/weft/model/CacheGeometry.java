@@ -3,8 +3,8 @@ package io.weft.model;
 import io.weft.model.CacheForm.Content;
 
 /**
- * How the cache of a model is cut: blocks of a fixed number of tokens, and the token grid on which attention's partial
- * results stand.
+ * How the cache of a model is cut: blocks of a fixed number of tokens, and the token grid to which attention's partial
+ * results belong.
  *
  * @param dimensions of the model
  * @param elementBytes bytes of one stored element
@@ -40,7 +40,7 @@ public record CacheGeometry(ModelDimensions dimensions, int elementBytes, int bl
         return blockTokens * tokenLayerBytes(content);
     }
 
-    /** Bytes of a full block: its layers one after the other. */
+    /** Bytes of a full block, with its layers one after the other. */
     public long blockBytes(Content content) {
         return dimensions.layers() * blockLayerBytes(content);
     }
@@ -55,7 +55,7 @@ public record CacheGeometry(ModelDimensions dimensions, int elementBytes, int bl
         return dimensions.layers() * openLayerBytes();
     }
 
-    /** Blocks that {@code tokens} tokens touch. */
+    /** The number of blocks that hold {@code tokens} tokens, the last perhaps in part. */
     public int blocks(int tokens) {
         return Math.ceilDiv(tokens, blockTokens);
     }

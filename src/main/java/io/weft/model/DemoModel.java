@@ -9,7 +9,7 @@ import java.util.List;
 /** The built-in model as a directory: its files are copied out of the jar, since they are mapped into memory. */
 final class DemoModel {
     private static final String FOLDER = "/models/demo/";
-    /** A folder that holds the model where it is not in the jar: the portable bundle keeps it beside itself. */
+    /** A directory with the model, for a jar without it: the portable bundle keeps the model next to itself. */
     private static final String BESIDE = "weft.demo-model";
 
     private static final List<String> FILES = List.of(
@@ -49,7 +49,7 @@ final class DemoModel {
             }
             Files.deleteIfExists(directory);
         } catch (IOException e) {
-            // A temporary folder that stays behind harms nobody, and closing must go on.
+            // A temporary directory that remains harms nobody, and closing must go on.
             System.getLogger(DemoModel.class.getName()).log(System.Logger.Level.DEBUG, "cannot delete " + directory, e);
         }
     }

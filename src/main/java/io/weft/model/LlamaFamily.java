@@ -4,7 +4,7 @@ import io.weft.model.LlamaShape.Biases;
 import java.util.OptionalInt;
 import java.util.Set;
 
-/** Llama (Touvron et al. 2023) and Mistral, which differs in its sliding window alone. */
+/** Llama (Touvron et al. 2023) and Mistral, which differs only in its sliding window. */
 final class LlamaFamily implements ModelFamily {
     @Override
     public Set<String> modelTypes() {

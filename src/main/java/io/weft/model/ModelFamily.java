@@ -5,7 +5,7 @@ import java.util.Set;
 
 /** Makes the {@link Architecture} of a {@code config.json} whose {@code model_type} it knows. */
 public interface ModelFamily {
-    /** The values of {@code model_type} that it reads. */
+    /** The values of {@code model_type} that this family reads. */
     Set<String> modelTypes();
 
     /**

@@ -41,7 +41,7 @@ public final class ModelFiles implements ModelTensors {
      */
     public record GenerationConfig(
             Set<Integer> endTokens, OptionalDouble temperature, OptionalDouble topP, OptionalDouble topK) {
-        /** Of a model that says nothing. */
+        /** The configuration of a model without {@code generation_config.json}. */
         public static final GenerationConfig NONE =
                 new GenerationConfig(Set.of(), OptionalDouble.empty(), OptionalDouble.empty(), OptionalDouble.empty());
     }
@@ -204,7 +204,7 @@ public final class ModelFiles implements ModelTensors {
         return architecture;
     }
 
-    /** That of the token embedding. */
+    /** The element type of the token embedding. */
     @Override
     public ElementType storedType() {
         return tensor(architecture.embedding().tokens()).type();
@@ -221,7 +221,7 @@ public final class ModelFiles implements ModelTensors {
      */
     @Override
     public TensorView tensor(String name) {
-        // Checkpoints differ in whether the outermost module's name stands in front.
+        // Some checkpoints prefix names with the outermost module's, some do not.
         for (String candidate : List.of(name, name.startsWith("model.") ? name.substring("model.".length()) : name)) {
             Safetensors file = files.get(candidate);
             if (file != null) {

@@ -35,7 +35,7 @@ public enum ModelPreset {
                 32, 4096, 32, keyValueHeads, 128, feedForward, FeedForwardKind.GATED, vocabulary, positions);
     }
 
-    /** The name users give it. */
+    /** The name that users type. */
     public String label() {
         return label;
     }
@@ -44,13 +44,13 @@ public enum ModelPreset {
         return dimensions;
     }
 
-    /** All names. */
+    /** The names of all presets. */
     public static List<String> labels() {
         return Arrays.stream(values()).map(ModelPreset::label).toList();
     }
 
     /**
-     * The preset of a name.
+     * The preset with this name.
      *
      * @throws IllegalArgumentException naming the known ones
      */

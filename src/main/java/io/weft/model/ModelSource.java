@@ -4,7 +4,7 @@ import java.nio.file.Path;
 
 /** Where a model comes from. */
 public sealed interface ModelSource {
-    /** What stands before a preset's name. */
+    /** The prefix of a preset's name. */
     String RANDOM = "random:";
 
     /** A Hugging Face model directory. */
@@ -20,7 +20,7 @@ public sealed interface ModelSource {
      */
     record Random(ModelPreset preset) implements ModelSource {}
 
-    /** {@code demo}, {@code random:} and a preset's name, or a directory. */
+    /** Parses {@code demo}, {@code random:} with a preset's name, or a directory. */
     static ModelSource parse(String text) {
         if (text.startsWith(RANDOM)) {
             return new Random(ModelPreset.of(text.substring(RANDOM.length())));

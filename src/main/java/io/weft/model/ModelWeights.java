@@ -45,14 +45,14 @@ public record ModelWeights(
             Linear feedForwardIn,
             Linear feedForwardOut) {}
 
-    /** Told how far loading is. */
+    /** Receives the progress of loading. */
     @FunctionalInterface
     public interface Progress {
         void loaded(int layers, int allLayers);
     }
 
     /**
-     * Brings a model's weights to a device.
+     * Loads a model's weights into a device's memory.
      *
      * @param positions positions that a rotary table must cover
      * @throws io.weft.device.OutOfMemoryBudgetException if they do not fit
