@@ -7,7 +7,7 @@ import io.weft.model.CacheForm.Content;
 
 /** Where a full block lives. */
 public sealed interface BlockHome {
-    /** What it holds, and in which memory. */
+    /** The content of the block, and its memory. */
     CacheForm form();
 
     /**
@@ -39,12 +39,12 @@ public sealed interface BlockHome {
             return CacheForm.of(content, CacheForm.Place.HOST);
         }
 
-        /** Whether this block lies {@code distance} blocks behind {@code first}, in the same run. */
+        /** Whether this block lies {@code distance} blocks after {@code first}, in the same run. */
         public boolean follows(OnHost first, int distance) {
             return run == first.run && index == first.index + distance;
         }
 
-        /** This block and those behind it, {@code blocks} in all, in one layer: (blocks, blockTokens, width). */
+        /** This block and those after it, {@code blocks} in all, in one layer: (blocks, blockTokens, width). */
         public HostBuffer layer(int layer, int blocks) {
             return run.blocks(layer, index, blocks);
         }

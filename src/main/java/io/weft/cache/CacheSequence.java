@@ -15,15 +15,15 @@ import org.jspecify.annotations.Nullable;
  * opens} blocks for its tokens, runs, and then {@linkplain #commit commits} them.
  *
  * <p>A full block whose home is on the host may have a copy in device memory that nobody else needs, so that it need
- * not cross the link. A full block never changes, so the copy is given back by forgetting it.
+ * not cross the link. A full block never changes, so giving back a copy means forgetting it.
  */
 public final class CacheSequence implements AutoCloseable {
     private final KvCache cache;
     private final @Nullable BlockHome[] homes;
-    /** By block. */
+    /** Index: block. */
     private final BlockHome.@Nullable OnDevice[] copies;
 
-    /** Copies that the step at hand makes. */
+    /** Copies that the current step makes. */
     private final List<Arrival> arrivals = new ArrayList<>();
 
     private final Deque<DeviceBuffer> openBlocks = new ArrayDeque<>();
@@ -38,25 +38,25 @@ public final class CacheSequence implements AutoCloseable {
     }
 
     /**
-     * A copy in the making.
+     * A copy that the next step makes.
      *
-     * @param block its index
-     * @param from its home
+     * @param block index of the block
+     * @param the block's home
      * @param to device memory for the copy
      */
     public record Arrival(int block, BlockHome.OnHost from, BlockHome.OnDevice to) {}
 
-    /** Tokens that are cached. */
+    /** The number of cached tokens. */
     public int tokens() {
         return closedBlocks * blockTokens() + openTokens;
     }
 
-    /** Full blocks. */
+    /** The number of full blocks. */
     public int closedBlocks() {
         return closedBlocks;
     }
 
-    /** Cached tokens behind the full blocks. */
+    /** The number of cached tokens after the full blocks. */
     public int openTokens() {
         return openTokens;
     }
@@ -85,12 +85,12 @@ public final class CacheSequence implements AutoCloseable {
         return forms;
     }
 
-    /** Forms of all blocks that it may come to fill. */
+    /** The forms of all blocks that the sequence may ever fill. */
     public List<CacheForm> forms() {
         return forms(0, homes.length);
     }
 
-    /** Blocks that {@code newTokens} more tokens fill. */
+    /** The number of blocks that {@code newTokens} more tokens fill. */
     public int closingBlocks(int newTokens) {
         return (openTokens + newTokens) / blockTokens();
     }
@@ -111,7 +111,7 @@ public final class CacheSequence implements AutoCloseable {
         }
     }
 
-    /** The open blocks, in token order: block {@link #closedBlocks} and those behind it. */
+    /** The open blocks, in token order: block {@link #closedBlocks} and those after it. */
     public List<DeviceBuffer> openBlocks() {
         return List.copyOf(openBlocks);
     }
@@ -133,8 +133,8 @@ public final class CacheSequence implements AutoCloseable {
     }
 
     /**
-     * Takes device memory for copies of full blocks that are read from the host, as far as there is some; the next step
-     * that this sequence is in makes them.
+     * Takes device memory for copies of full blocks that are read from the host, as far as there is some. The next step
+     * of this sequence makes the copies.
      */
     public void promote(int firstBlock, int blocks) {
         for (int block = firstBlock; block < firstBlock + blocks; block++) {
@@ -163,7 +163,7 @@ public final class CacheSequence implements AutoCloseable {
 
     /**
      * Counts {@code newTokens} tokens as cached, once the step that wrote them has ended, and frees the open blocks
-     * that are now in their homes. Copies that the step made are read from now on.
+     * that are now in their homes. From now on, steps read the copies that this step made.
      */
     public void commit(int newTokens) {
         int closing = closingBlocks(newTokens);

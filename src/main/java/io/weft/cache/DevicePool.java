@@ -23,7 +23,7 @@ final class DevicePool {
         extents.free(block.address() - memory.address(), block.bytes());
     }
 
-    /** All of it. */
+    /** The memory of the whole pool. */
     DeviceBuffer memory() {
         return memory;
     }

@@ -19,7 +19,7 @@ import java.util.Set;
 import java.util.function.IntFunction;
 import org.jspecify.annotations.Nullable;
 
-/** The cache of all sequences: its pools, and who has what. */
+/** The cache of all sequences: its pools, and which sequence holds which memory. */
 public final class KvCache {
     /** Host memory is handed out in slabs of at most this size: a device with a real link pins them one by one. */
     static final long SLAB_BYTES_MAX = 1L << 30;
@@ -28,7 +28,7 @@ public final class KvCache {
     private final DevicePool open;
     private final DevicePool device;
     private final HostPool host;
-    /** In the order in which they were promoted. */
+    /** Copies in the order in which they were promoted. */
     private final Deque<Copy> copies = new ArrayDeque<>();
 
     private long copyBytes;
@@ -74,7 +74,7 @@ public final class KvCache {
         return slabs;
     }
 
-    /** How the cache is cut. */
+    /** The geometry of the cache. */
     public CacheGeometry geometry() {
         return geometry;
     }
@@ -89,7 +89,7 @@ public final class KvCache {
         return device.memory();
     }
 
-    /** Address that the offsets of full blocks on the device count from. */
+    /** The address from which the offsets of full blocks on the device count. */
     public long deviceAddress() {
         return device.memory().address();
     }
@@ -244,7 +244,7 @@ public final class KvCache {
         device.free(copy.memory());
     }
 
-    /** All of a sequence. */
+    /** Forgets all copies of a sequence. */
     void giveBackCopies(CacheSequence sequence) {
         copies.removeIf(copy -> {
             boolean isOfSequence = copy.sequence() == sequence;
@@ -255,7 +255,7 @@ public final class KvCache {
         });
     }
 
-    /** Takes an open block. The pool is sized for the largest step, so that running out is a fault of ours. */
+    /** Takes an open block. The pool is sized for the largest step, so running out of it is a bug. */
     DeviceBuffer takeOpen() {
         return open.allocate(geometry.openBlockBytes())
                 .orElseThrow(() -> new IllegalStateException("no open block is left: " + open.usage()));

@@ -3,11 +3,11 @@ package io.weft.cache;
 /**
  * How full a pool is.
  *
- * @param usedBytes given out
- * @param totalBytes its size
+ * @param usedBytes bytes in use
+ * @param totalBytes size of the pool
  */
 public record PoolUsage(long usedBytes, long totalBytes) {
-    /** What is left, though perhaps not in one piece. */
+    /** The free bytes, though perhaps not in one piece. */
     public long freeBytes() {
         return totalBytes - usedBytes;
     }
