@@ -1,7 +1,7 @@
 package io.weft.device;
 
 /**
- * The numbers of an attention that hold for the whole run.
+ * The parameters of attention that are fixed for the whole run.
  *
  * @param heads query heads (H)
  * @param keyValueHeads heads of K and V (KVH); divides {@code heads}; query head h reads K/V head {@code h / (heads /
@@ -10,7 +10,8 @@ package io.weft.device;
  * @param scale factor on q·k, usually 1/√HD
  * @param window tokens a query sees at most, itself included; {@link Integer#MAX_VALUE} without a sliding window
  * @param blockTokens tokens of a cache block
- * @param cellTokens tokens of a cell of the fixed grid that partial results stand on; a multiple of {@code blockTokens}
+ * @param cellTokens tokens of a cell of the fixed grid to which partial results belong; a multiple of {@code
+ *     blockTokens}
  */
 public record AttentionShape(
         int heads, int keyValueHeads, int headSize, float scale, int window, int blockTokens, int cellTokens) {

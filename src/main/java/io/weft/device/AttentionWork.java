@@ -2,15 +2,16 @@ package io.weft.device;
 
 /**
  * Which rows attend to which tokens in one call. A span is five int32: sequence, first row, rows, from token, to token
- * (exclusive); {@code from} is a multiple of the cell, {@code to} is one or lies behind the sequence's last token, so
- * that a cell is never cut. A row appears in one span at most.
+ * (exclusive); {@code from} is a multiple of the cell, so is {@code to}, unless it lies after the sequence's last
+ * token. So a span never cuts a cell. A row appears in one span at most.
  *
  * @param spans (spanCount, 5) int32 in device memory
  * @param spanCount spans
  * @param maxRows the largest number of rows in a span
- * @param maxTokens the largest {@code to − from}, or more: it sizes the launch, and what lies behind a span is skipped
- * @param fullSpans spans as long as the longest that the tokens of all would make, rounded down: no result depends on
- *     it, but how the work is best divided
+ * @param maxTokens the largest {@code to − from}, or more: it sizes the launch, and whatever lies after a span is
+ *     skipped
+ * @param fullSpans all tokens divided by those of the longest span, rounded down: decides how the work is divided, and
+ *     does not affect results
  */
 public record AttentionWork(DeviceBuffer spans, int spanCount, int maxRows, int maxTokens, int fullSpans) {
     /** int32 values of a span. */
@@ -23,7 +24,7 @@ public record AttentionWork(DeviceBuffer spans, int spanCount, int maxRows, int 
         }
     }
 
-    /** {@link #fullSpans} of spans with so many tokens in all, and in the longest. */
+    /** Computes {@link #fullSpans} from the tokens of all spans and those of the longest. */
     public static int fullSpans(long totalTokens, int longestTokens) {
         return longestTokens == 0 ? 0 : Math.toIntExact(totalTokens / longestTokens);
     }

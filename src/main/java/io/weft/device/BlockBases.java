@@ -1,9 +1,9 @@
 package io.weft.device;
 
 /**
- * Where the K and V of a block lie in the layer at hand. A step's block table is written once for all layers: an
- * entry's upper two bits choose one of four bases that change from layer to layer, the lower 62 bits are the offset
- * from it in bytes, so that {@code address = base[entry >>> 62] + (entry & OFFSET_MASK)}.
+ * Where the K and V of a block lie in the current layer. A step's block table is written once for all layers: an
+ * entry's upper two bits choose one of four bases that change from layer to layer, and the lower 62 bits are the offset
+ * from it in bytes: {@code address = base[entry >>> 62] + (entry & OFFSET_MASK)}.
  *
  * @param closed base of full blocks that stay on the device
  * @param open base of the unfilled blocks, which hold the newest tokens
@@ -11,10 +11,10 @@ package io.weft.device;
  * @param recomputed base of the workspace with recomputed K and V
  */
 public record BlockBases(long closed, long open, long staged, long recomputed) {
-    /** Selects the offset in an entry. */
+    /** Mask of the offset in an entry. */
     public static final long OFFSET_MASK = (1L << 62) - 1;
 
-    /** The base that an entry is relative to; the order is the encoding. */
+    /** The base of an entry. The order is the encoding. */
     public enum Base {
         CLOSED,
         OPEN,

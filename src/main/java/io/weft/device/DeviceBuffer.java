@@ -1,8 +1,8 @@
 package io.weft.device;
 
 /**
- * A range of device memory. The address means something to the device alone; kernels check ranges when a call is
- * issued, never per element.
+ * A range of device memory. Only the device can use the address. Kernels check ranges when a call is issued, never per
+ * element.
  *
  * @param address device address of the first byte
  * @param bytes length of the range
@@ -23,7 +23,7 @@ public record DeviceBuffer(long address, long bytes) {
         return new DeviceBuffer(address + offset, bytes);
     }
 
-    /** Everything from {@code offset} on. */
+    /** The rest of this buffer, from {@code offset} on. */
     public DeviceBuffer from(long offset) {
         return slice(offset, bytes - offset);
     }

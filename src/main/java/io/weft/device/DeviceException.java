@@ -1,6 +1,6 @@
 package io.weft.device;
 
-/** The device refused or failed a call. The message has the call, its sizes and the device's code. */
+/** The device refused or failed a call. The message names the call, its sizes and the device's error code. */
 public class DeviceException extends RuntimeException {
     private static final long serialVersionUID = 1L;
 

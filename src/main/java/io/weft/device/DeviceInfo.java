@@ -1,10 +1,10 @@
 package io.weft.device;
 
 /**
- * What a device says of itself.
+ * A device's description of itself.
  *
  * @param kind {@code cpu} or {@code cuda}
- * @param name the hardware's name, with what tells two such machines apart; profiles are keyed by it
+ * @param name the hardware's name, with details that distinguish similar machines; the key of profiles
  * @param deviceBudgetBytes device memory that may be allocated, weights included
  * @param hostBudgetBytes host memory that may be allocated (pinned, on a device with a real link)
  */

@@ -1,12 +1,12 @@
 package io.weft.device;
 
 /**
- * Rows of equal length in device memory, with gaps between them or none.
+ * Rows of equal length in device memory, with or without gaps between them.
  *
- * @param memory what holds them; the first row starts where it does
+ * @param memory the memory; the first row starts at its first byte
  * @param pitchBytes from the start of a row to that of the next
  * @param rowBytes bytes of a row
- * @param rows how many
+ * @param rows number of rows
  */
 public record DeviceRows(DeviceBuffer memory, long pitchBytes, long rowBytes, int rows) {
     public DeviceRows {
@@ -17,9 +17,9 @@ public record DeviceRows(DeviceBuffer memory, long pitchBytes, long rowBytes, in
     }
 
     /**
-     * Checks that these can be copied to {@code to}.
+     * Checks that these rows can be copied to {@code to}.
      *
-     * @throws IllegalArgumentException if those are more or fewer, longer or shorter
+     * @throws IllegalArgumentException if their number or length differs
      */
     public void requireSameRows(DeviceRows to) {
         if (rows != to.rows || rowBytes != to.rowBytes) {

@@ -8,6 +8,6 @@ public interface Embedding {
     /** Elements of an output row. */
     int width();
 
-    /** Device bytes it takes. */
+    /** Bytes of device memory that the tables take. */
     long bytes();
 }

@@ -1,6 +1,6 @@
 package io.weft.device;
 
-/** What {@link Kernels#linear} does with {@code in · Wᵀ + bias}. */
+/** The last operation of {@link Kernels#linear}, on {@code in · Wᵀ + bias}. */
 public sealed interface Epilogue {
     /** {@code out = y}. */
     record Store() implements Epilogue {}

@@ -1,8 +1,8 @@
 package io.weft.device;
 
 /**
- * A point in a stream's work. {@link Stream#record} marks it, {@link Stream#await} makes another stream wait for the
- * mark that was recorded last when the wait was issued; an event that was never recorded counts as reached.
+ * A point in a stream's work. {@link Stream#record} marks it. {@link Stream#await} makes another stream wait for the
+ * last mark that was recorded before the wait was issued. An event that was never recorded counts as reached.
  */
 public interface Event {
     /** Whether the last recorded mark has been reached. */
@@ -10,9 +10,9 @@ public interface Event {
 
     /**
      * Runs {@code callback} once the last recorded mark is reached, on a thread of the device; at once if it already
-     * is. For telling subscribers, never for ordering work.
+     * is. Use it to notify subscribers, never to order work.
      *
-     * @param callback told {@code null}, or the error that stopped the stream before the mark
+     * @param callback receives {@code null}, or the error that stopped the stream before the mark
      */
     void onReached(ReachedCallback callback);
 
@@ -29,13 +29,13 @@ public interface Event {
      */
     long nanosSince(Event origin);
 
-    /** Whether marks carry the time; untimed events are cheaper. */
+    /** Whether marks record the time; untimed events are cheaper. */
     enum Timing {
         UNTIMED,
         TIMED
     }
 
-    /** What {@link #onReached} calls. */
+    /** The callback of {@link #onReached}. */
     @FunctionalInterface
     interface ReachedCallback {
         void reached(@org.jspecify.annotations.Nullable Throwable error);

@@ -1,8 +1,8 @@
 package io.weft.device;
 
 /**
- * Operations of a stream that are issued together, as often as wanted, see {@link Device#capture}. They read and write
- * the memory that they were captured with; what it holds may change from launch to launch.
+ * Captured operations of a stream that can be issued together any number of times, see {@link Device#capture}. They use
+ * the memory with which they were captured; its contents may change from launch to launch.
  */
 public interface Graph extends AutoCloseable {
     /**
@@ -12,7 +12,7 @@ public interface Graph extends AutoCloseable {
      */
     void launch(Stream stream);
 
-    /** Gives it up; its launches have ended. A device that closes does the same with those that are left. */
+    /** Frees the graph; all its launches must have ended. When a device closes, it frees the graphs that are left. */
     @Override
     void close();
 }

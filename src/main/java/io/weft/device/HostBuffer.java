@@ -6,7 +6,7 @@ import java.util.List;
 /**
  * A range of host memory that the link can read and write: page-locked on a device with a real link.
  *
- * @param segment the memory; native, so that its address is stable
+ * @param segment the memory; native, so its address is stable
  */
 public record HostBuffer(MemorySegment segment) {
     public HostBuffer {
@@ -25,7 +25,7 @@ public record HostBuffer(MemorySegment segment) {
         return segment.address();
     }
 
-    /** The bytes of some buffers together. */
+    /** The total length of some buffers in bytes. */
     public static long bytes(List<HostBuffer> buffers) {
         long bytes = 0;
         for (HostBuffer buffer : buffers) {

@@ -4,8 +4,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The computations of a transformer step. Activations are row-major in the device's {@linkplain Device#elementType
- * element type}, sums are in fp32. A row's result has the same bits whatever the number of rows, and whatever else
- * runs: no sum is split or ordered by the shape of a call.
+ * element type}, sums are in fp32. A row's result has the same bits whatever the number of rows and whatever else runs:
+ * the shape of a call neither splits nor orders a sum.
  *
  * <p>Every method checks sizes when it is called ({@link IllegalArgumentException}, {@link IndexOutOfBoundsException}),
  * issues the work and returns.
@@ -31,7 +31,7 @@ public interface Kernels {
 
     /**
      * Two products with the same {@code in} (rows, inFeatures), into {@code firstOut} (rows, outFeatures of the first)
-     * and {@code secondOut} (rows, outFeatures of the second). Either has the bits that {@link #linear} gives it.
+     * and {@code secondOut} (rows, outFeatures of the second). Both have the same bits as with {@link #linear}.
      */
     default void linearPair(
             Stream stream,
@@ -46,9 +46,10 @@ public interface Kernels {
     }
 
     /**
-     * A product of gates and, behind them, what they let through, then {@link #gate}, with the bits of the two.
+     * A product that yields gates and, after them, the values that they gate, followed by {@link #gate}. It has the
+     * same bits as the two calls.
      *
-     * @param weights of 2·width out features
+     * @param weights with 2·width output features
      * @param in (rows, inFeatures)
      * @param gateUp (rows, 2·width): room for the product; undefined afterwards
      * @param out (rows, width)
@@ -72,8 +73,8 @@ public interface Kernels {
     void gate(Stream stream, Activation activation, DeviceBuffer gateUp, DeviceBuffer out, int rows, int width);
 
     /**
-     * Rotates {@code heads} heads of {@code headSize} at the start of each row of {@code values}, in place. Row r
-     * stands at position {@code positions[r / rowsPerPosition] + r % rowsPerPosition}.
+     * Rotates {@code heads} heads of {@code headSize} at the start of each row of {@code values}, in place. Row r has
+     * position {@code positions[r / rowsPerPosition] + r % rowsPerPosition}.
      *
      * @param values (rows, rowWidth)
      * @param positions (ceil(rows / rowsPerPosition)) int32
@@ -92,14 +93,14 @@ public interface Kernels {
             int rows);
 
     /**
-     * Puts new rows into the cache: gives queries (in place) and keys their positions, and copies each row's K and V,
-     * and its activation, to where {@code places} says.
+     * Puts new rows into the cache: applies positions to queries (in place) and keys, and copies each row's K, V and
+     * activation to the addresses in {@code places}.
      *
-     * @param table of rotary positions, or null without
+     * @param table rotary positions, or null without
      * @param queries (rows, H·HD)
      * @param keyValues (rows, 2·KVH·HD), K first; not changed
      * @param activations (rows, width)
-     * @param base what the offsets of {@code places} count from
+     * @param base address from which the offsets of {@code places} count
      */
     void place(
             Stream stream,
@@ -121,22 +122,23 @@ public interface Kernels {
     void gatherRows(Stream stream, DeviceBuffer values, int rowBytes, DeviceBuffer offsets, DeviceBuffer out, int rows);
 
     /**
-     * Copies host memory to the device as a kernel that reads it over the link: for some kilobytes that must not queue
-     * behind the copies of another stream. Both have the same length.
+     * Copies host memory to the device with a kernel that reads it over the link: for a few kilobytes that must not
+     * queue after the copies of another stream. Both have the same length.
      */
     void readHost(Stream stream, HostBuffer from, DeviceBuffer to);
 
     /**
-     * Lets rows attend to ranges of tokens and merges the partial results into their running state (Milakov and
-     * Gimelshein 2018; Dao et al. 2022). For each cell of the token grid, in order: {@code s_t = scale·q·k_t}, {@code m
-     * = max s_t}, {@code l = Σ e^(s_t − m)}, {@code acc = Σ e^(s_t − m)·v_t}, then the merge. The partial of a cell and
-     * the order of merging do not depend on how the tokens are divided among calls, nor on where a block lies.
+     * Computes the attention of rows to ranges of tokens and merges the partial results into their running state
+     * (Milakov and Gimelshein 2018; Dao et al. 2022). For each cell of the token grid, in order: {@code s_t =
+     * scale·q·k_t}, {@code m = max s_t}, {@code l = Σ e^(s_t − m)}, {@code acc = Σ e^(s_t − m)·v_t}, then the merge.
+     * The partial of a cell and the order of merging do not depend on how the tokens are divided among calls, nor on
+     * where a block lies.
      *
      * <p>The calls of a layer take a row's ranges in ascending order. A range from token 0 on begins the row's
      * attention; the range that holds the row's own position ends it with {@code out[r, h] = acc / l}.
      *
      * @param queries (rows, H·HD)
-     * @param state (rows, H, HD + 2) fp32: acc, m, l between two calls; undefined before the first and behind the last
+     * @param state (rows, H, HD + 2) fp32: acc, m, l between two calls; undefined before the first and after the last
      * @param out (rows, H·HD)
      */
     void attend(

@@ -3,7 +3,7 @@ package io.weft.device;
 /**
  * A weight matrix, and perhaps a bias, in the device's own layout: {@code out = in · Wᵀ + bias}. Every output element
  * is summed in one fixed order that depends on the input's width alone, so a row's result has the same bits whatever
- * other rows stand beside it.
+ * other rows are in the call.
  */
 public interface Linear {
     /** Elements of an output row. */
@@ -12,6 +12,6 @@ public interface Linear {
     /** Elements of an input row. */
     int inFeatures();
 
-    /** Device bytes it takes. */
+    /** Bytes of device memory that the weights take. */
     long bytes();
 }

@@ -5,7 +5,7 @@ import io.weft.device.Device.Allocation.Memory;
 import java.util.ArrayList;
 import java.util.List;
 
-/** What a device has allocated out of its two budgets. Not thread-safe. */
+/** The allocations of a device from its two budgets. Not thread-safe. */
 public final class MemoryLedger {
     private final long deviceBudgetBytes;
     private final long hostBudgetBytes;
@@ -43,12 +43,12 @@ public final class MemoryLedger {
         }
     }
 
-    /** Notes what was allocated. */
+    /** Records an allocation. */
     public void add(String purpose, Memory where, long bytes) {
         allocations.add(new Allocation(purpose, where, bytes));
     }
 
-    /** All of it, in order. */
+    /** All allocations, in order. */
     public List<Allocation> allocations() {
         return List.copyOf(allocations);
     }

@@ -10,7 +10,7 @@ public interface Norm {
 
     /** The formula. Sums are in fp32 and in one fixed order per row. */
     sealed interface Kind {
-        /** Added to the variance or the mean square. */
+        /** The term added to the variance or the mean square. */
         float epsilon();
 
         /**

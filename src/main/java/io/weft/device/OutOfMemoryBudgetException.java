@@ -1,16 +1,16 @@
 package io.weft.device;
 
 /**
- * An allocation does not fit its budget. The message names what it was for, the figures and the setting that raises the
+ * An allocation does not fit its budget. The message names its purpose, the figures and the setting that raises the
  * budget.
  */
 public final class OutOfMemoryBudgetException extends DeviceException {
     private static final long serialVersionUID = 1L;
 
     /**
-     * @param purpose what the memory was for, as a person would say it
-     * @param requestedBytes what was asked for
-     * @param usedBytes what the budget already holds
+     * @param purpose purpose of the memory, in words for people
+     * @param requestedBytes requested bytes
+     * @param usedBytes bytes that are already allocated from the budget
      * @param budgetBytes the budget
      * @param setting the setting that names the budget, such as {@code weft.device-memory}
      */

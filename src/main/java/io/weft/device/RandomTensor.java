@@ -3,12 +3,12 @@ package io.weft.device;
 import java.util.List;
 
 /**
- * Weights that stand in no file: element i is {@code centre + scale · u(seed + i)} with u evenly spread over [−1, 1).
- * Every device makes the same numbers, on the device itself, rounded to its element type.
+ * Weights that come from no file: element i is {@code centre + scale · u(seed + i)} with u evenly spread over [−1, 1).
+ * Every device generates the same numbers in its own memory, rounded to its element type.
  *
  * @param name for messages
  * @param shape outermost first
- * @param seed which numbers; tensors whose seeds lie closer than their sizes share some
+ * @param seed selects the numbers; tensors whose seeds are closer together than their sizes share some
  * @param centre the mean
  * @param scale the largest distance from it; 0 makes a constant
  */

@@ -1,10 +1,10 @@
 package io.weft.device;
 
 /**
- * Where new rows stand and where the cache keeps them.
+ * The positions of new rows, and where the cache stores them.
  *
  * @param positions (rows) int32
- * @param keyValueOffsets (rows) int64: bytes from a base to where a row's K and V go
- * @param activationOffsets (rows) int64: likewise for its activation
+ * @param keyValueOffsets (rows) int64: offset from a base, in bytes, at which a row's K and V are stored
+ * @param activationOffsets (rows) int64: the same for its activation
  */
 public record RowPlaces(DeviceBuffer positions, DeviceBuffer keyValueOffsets, DeviceBuffer activationOffsets) {}

@@ -3,15 +3,15 @@ package io.weft.device;
 import java.util.List;
 
 /**
- * Work in order. Each call issues an operation and returns without waiting for it. One thread issues at a time. After
- * an operation has failed, the later ones of the stream do not run, and every event recorded behind it carries the
- * error.
+ * A queue of operations that run in order. Each call issues an operation and returns without waiting for it. Only one
+ * thread may issue at a time. After an operation fails, the later ones of the stream do not run, and every event
+ * recorded after it carries the error.
  */
 public interface Stream {
-    /** For messages and timelines. */
+    /** The stream's name in messages and timelines. */
     String name();
 
-    /** Marks {@code event} here. */
+    /** Marks {@code event} at this point of the stream. */
     void record(Event event);
 
     /** Lets everything issued later on this stream wait for {@code event}'s last mark. */
@@ -22,7 +22,10 @@ public interface Stream {
         copyToDevice(List.of(from), to);
     }
 
-    /** Host to device over the link: pieces, one behind the other, into {@code to}, which is as long as all of them. */
+    /**
+     * Host to device over the link: pieces, one after the other, into {@code to}, which is as long as all of them
+     * together.
+     */
     void copyToDevice(List<HostBuffer> from, DeviceBuffer to);
 
     /** Device to host over the link; both have the same length. */
@@ -31,16 +34,19 @@ public interface Stream {
     /** Within device memory; both have the same length and do not overlap. */
     void copyOnDevice(DeviceBuffer from, DeviceBuffer to);
 
-    /** Within device memory; both are as many rows of one length, and do not overlap. */
+    /** Within device memory; both have the same number of rows of the same length, and do not overlap. */
     void copyOnDevice(DeviceRows from, DeviceRows to);
 
-    /** Gives back what kernels on this stream had to themselves; what was issued has run. It may be used again. */
+    /**
+     * Frees the memory that kernels on this stream have to themselves. Everything issued must have run. The stream
+     * stays usable.
+     */
     default void release() {}
 
     /**
-     * What every copy checks.
+     * Checks the lengths of a copy.
      *
-     * @throws IllegalArgumentException if it is from more or fewer bytes than to
+     * @throws IllegalArgumentException if the lengths differ
      */
     static void requireSameLength(long fromBytes, long toBytes) {
         if (fromBytes != toBytes) {

@@ -4,7 +4,7 @@ import java.util.List;
 
 /** Weights on their way to a device: row-major, read once. */
 public sealed interface Tensor permits TensorView, RandomTensor {
-    /** For messages. */
+    /** The tensor's name in messages. */
     String name();
 
     /** Extents, outermost first. */
@@ -13,7 +13,7 @@ public sealed interface Tensor permits TensorView, RandomTensor {
     /** Element {@code index} of the row-major order, widened to fp32. */
     float element(long index);
 
-    /** Rows of a matrix, or elements of a vector. */
+    /** The number of rows of a matrix, or of elements of a vector. */
     default int rows() {
         return shape().getFirst();
     }
@@ -27,7 +27,7 @@ public sealed interface Tensor permits TensorView, RandomTensor {
         return columns;
     }
 
-    /** All elements. */
+    /** The number of elements. */
     default long elements() {
         return (long) rows() * columns();
     }

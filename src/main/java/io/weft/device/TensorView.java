@@ -6,12 +6,12 @@ import java.nio.ByteOrder;
 import java.util.List;
 
 /**
- * A tensor in host memory as a file holds it: row-major, little-endian.
+ * A tensor in host memory, in the format of files: row-major, little-endian.
  *
  * @param name for messages
  * @param type of its elements
  * @param shape outermost first
- * @param data exactly the elements; may be unaligned (a memory-mapped file)
+ * @param data the elements and nothing else; may be unaligned (a memory-mapped file)
  */
 public record TensorView(String name, ElementType type, List<Integer> shape, MemorySegment data) implements Tensor {
     private static final ValueLayout.OfFloat FLOAT =

@@ -5,18 +5,18 @@ import java.lang.foreign.ValueLayout;
 import java.util.List;
 
 /**
- * How rows of logits become tokens, see {@link Kernels#chooseTokens}. {@code src/main/cuda/sampling.cuh} has the same
- * layout.
+ * How to choose a token for each row of logits, see {@link Kernels#chooseTokens}. {@code src/main/cuda/sampling.cuh}
+ * has the same layout.
  *
  * @param rows (rows) of {@link Row}
- * @param edits of {@link Edit}, those of a row one after the other
+ * @param edits of {@link Edit}, grouped by row
  */
 public record TokenChoices(DeviceBuffer rows, DeviceBuffer edits) {
     /** Bytes of a row, the last four unused. */
     public static final int ROW_BYTES = 40;
     /** Bytes of an edit. */
     public static final int EDIT_BYTES = 16;
-    /** Columns of a row of logits at most: the sum of as many weights of 2⁴⁰ units fits 63 bits. */
+    /** The most columns of a row of logits: the sum of that many weights of 2⁴⁰ units fits 63 bits. */
     public static final int VOCABULARY_MOST = 1 << 22;
 
     private static final double SHARE_UNITS = 0x1p63;
@@ -51,13 +51,13 @@ public record TokenChoices(DeviceBuffer rows, DeviceBuffer edits) {
      * One row.
      *
      * @param firstEdit index of its first edit
-     * @param edits how many it has
-     * @param temperature that scores are divided by, above 0
-     * @param topK the likeliest tokens that are kept, the smaller id among equals; 1 takes the token with the largest
-     *     score
-     * @param topP of these the fewest that hold this share of their mass, in (0, 1]
-     * @param minP of these all that have at least this times the largest weight, in [0, 1]
-     * @param uniform where in their mass, in id order, the token is taken: a share in units of 2⁻⁶³
+     * @param edits its number of edits
+     * @param temperature divisor of scores, above 0
+     * @param topK how many of the likeliest tokens are kept, smaller ids first among equals; 1 takes the token with the
+     *     largest score
+     * @param topP keeps the fewest of these that hold this share of their mass, in (0, 1]
+     * @param minP keeps those of these with at least this fraction of the largest weight, in [0, 1]
+     * @param uniform random share of their mass, in id order, at which the token is taken, in units of 2⁻⁶³
      */
     public record Row(int firstEdit, int edits, double temperature, int topK, double topP, double minP, long uniform) {
         /** Offset of {@code uniform}, int64. */
@@ -86,7 +86,7 @@ public record TokenChoices(DeviceBuffer rows, DeviceBuffer edits) {
             }
         }
 
-        /** Writes it as row {@code index}. */
+        /** Writes this row as row {@code index}. */
         public void write(MemorySegment rows, int index) {
             long at = (long) index * ROW_BYTES;
             rows.set(ValueLayout.JAVA_LONG, at + UNIFORM_AT, uniform);
@@ -100,10 +100,10 @@ public record TokenChoices(DeviceBuffer rows, DeviceBuffer edits) {
     }
 
     /**
-     * What is done to one logit of a row: {@code x = logit + bias}, divided by {@code repetitionPenalty} if positive
-     * and else multiplied by it, less {@code penalty}.
+     * The change of one logit of a row: {@code x = logit + bias}, divided by {@code repetitionPenalty} if positive and
+     * else multiplied by it, less {@code penalty}.
      *
-     * @param token whose logit; in no other edit of the row
+     * @param token the token; no other edit of the row has it
      */
     public record Edit(int token, float bias, float repetitionPenalty, float penalty) {
         /** Offset of {@code token}, int32. */
@@ -115,7 +115,7 @@ public record TokenChoices(DeviceBuffer rows, DeviceBuffer edits) {
         /** Offset of {@code penalty}, fp32. */
         public static final int PENALTY_AT = 12;
 
-        /** Writes it as edit {@code index}. */
+        /** Writes this edit as edit {@code index}. */
         public void write(MemorySegment edits, int index) {
             long at = (long) index * EDIT_BYTES;
             edits.set(ValueLayout.JAVA_INT, at + TOKEN_AT, token);

@@ -14,13 +14,13 @@ import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 
 /**
- * The attention of one query head over cells, with scratch memory for one cell. A dot product keeps one sum a lane and
- * adds the lanes up in a fixed tree; {@code acc} takes the tokens in order.
+ * The attention of one query head over cells, with scratch memory for one cell. A dot product keeps one sum per lane
+ * and adds up the lanes in a fixed tree; {@code acc} adds the tokens in order.
  */
 final class CellAttention {
     private final AttentionShape shape;
     private final int headSize;
-    /** Elements of a head that fill whole vectors. */
+    /** The number of elements of a head that fill whole vectors. */
     private final int vectorSize;
 
     private final long[] rows;
@@ -61,7 +61,7 @@ final class CellAttention {
         }
     }
 
-    /** {@code out = acc / l} of one head. */
+    /** Computes {@code out = acc / l} of one head. */
     static void end(long state, long out, int headSize) {
         float sum = getFloat(state + (long) (headSize + 1) * Float.BYTES);
         for (int j = 0; j < headSize; j++) {
@@ -74,7 +74,7 @@ final class CellAttention {
      * Attends to the first {@code tokens} tokens that were entered, and merges the result into the state of one head.
      *
      * @param query address of (HD)
-     * @param keyValueHead which head of K and V
+     * @param keyValueHead index of the head of K and V
      * @param state address of (HD + 2): acc, m, l
      */
     void attend(int tokens, long query, int keyValueHead, long state) {

@@ -162,7 +162,7 @@ public final class CpuDevice implements Device {
         long sines = tables.address() + tableBytes;
         for (int position = 0; position < positions; position++) {
             for (int j = 0; j < half; j++) {
-                // The angle is rounded to fp32, as the models were trained with.
+                // The angle is rounded to fp32, as in the training of the models.
                 double angle = (float) position * inverseFrequencies[j];
                 long at = ((long) position * half + j) * Float.BYTES;
                 io.weft.device.cpu.Memory.setFloat(tables.address() + at, (float) (Math.cos(angle) * magnitude));

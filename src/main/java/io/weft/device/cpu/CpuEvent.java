@@ -8,7 +8,7 @@ import org.jspecify.annotations.Nullable;
 
 /** An event: the mark that was recorded last. */
 final class CpuEvent implements Event {
-    /** Completed with the time at which a stream got here. */
+    /** Completed with the time at which a stream reached the mark. */
     static final class Mark extends CompletableFuture<Long> {}
 
     private final Timing timing;
@@ -18,7 +18,7 @@ final class CpuEvent implements Event {
         this.timing = timing;
     }
 
-    /** A new mark, from now on the last one. */
+    /** Creates a mark, which becomes the last one. */
     Mark renew() {
         Mark next = new Mark();
         mark = next;

@@ -3,12 +3,12 @@ package io.weft.device.cpu;
 import java.util.OptionalDouble;
 
 /**
- * How the CPU device is set up.
+ * The configuration of the CPU device.
  *
  * @param deviceBudgetBytes "device" memory
  * @param hostBudgetBytes "host" memory
  * @param linkGigabytesPerSecond bandwidth of the link between them, 10⁹ bytes a second each way; unlimited if empty
- * @param threads that kernels use
+ * @param threads number of threads of kernels
  */
 public record CpuOptions(
         long deviceBudgetBytes, long hostBudgetBytes, OptionalDouble linkGigabytesPerSecond, int threads) {

@@ -12,9 +12,9 @@ import java.util.concurrent.CompletionException;
 import java.util.concurrent.LinkedBlockingQueue;
 import org.jspecify.annotations.Nullable;
 
-/** A thread with a queue. */
+/** A stream: a thread with a queue. */
 final class CpuStream implements Stream {
-    /** What the thread runs. */
+    /** An operation that the thread runs. */
     @FunctionalInterface
     interface Operation {
         void run();
@@ -25,10 +25,10 @@ final class CpuStream implements Stream {
     private final LinkDirection toHost;
     private final LinkedBlockingQueue<Operation> operations = new LinkedBlockingQueue<>();
     private final Thread thread;
-    /** Of the capture at hand. */
+    /** The operations of the current capture; null if there is none. */
     private @Nullable List<Operation> captured;
 
-    /** When the marks that were waited for had been reached; belongs to the thread. */
+    /** When the last awaited mark was reached; only the thread uses it. */
     private long awaitedNanos = System.nanoTime();
 
     private volatile boolean closing;
@@ -46,7 +46,7 @@ final class CpuStream implements Stream {
         return name;
     }
 
-    /** Adds an operation; what it throws stops the stream. */
+    /** Adds an operation. An exception that it throws stops the stream. */
     void issue(Operation operation) {
         if (closing) {
             throw new IllegalStateException("the device is closed");
@@ -62,7 +62,7 @@ final class CpuStream implements Stream {
         });
     }
 
-    /** Keeps what {@code issuing} issues here instead of running it. */
+    /** Captures what {@code issuing} issues on this stream instead of running it. */
     CpuGraph capture(Runnable issuing) {
         List<Operation> kept = new ArrayList<>();
         captured = kept;
@@ -159,7 +159,7 @@ final class CpuStream implements Stream {
         }
     }
 
-    /** Runs what was issued, then ends the thread. */
+    /** Runs the operations that were issued, then ends the thread. */
     void close() {
         operations.add(() -> closing = true);
         boolean interrupted = false;

@@ -14,13 +14,13 @@ final class FloatMath {
     private static final float LN2_HIGH = 0.693359375f;
 
     private static final float LN2_LOW = -2.12194440e-4f;
-    /** Adding and subtracting 1.5·2²³ rounds to an integer, which then stands in the low bits. */
+    /** Adding and subtracting 1.5·2²³ rounds to an integer, which is then in the low bits. */
     private static final float ROUNDER = 12_582_912f;
 
     private static final int ROUNDER_BITS = Float.floatToRawIntBits(ROUNDER);
     private static final int EXPONENT_BIAS = 127;
     private static final int MANTISSA_BITS = 23;
-    /** Below this e^x is less than the smallest normal number and counts as 0. */
+    /** For smaller x, e^x is below the smallest normal number and counts as 0. */
     private static final float EXP_LEAST = -87.33f;
 
     private static final float EXP_MOST = 88.0f;

@@ -13,10 +13,10 @@ final class LinkDirection {
     }
 
     /**
-     * Copies, and returns when the link would be done: it starts as soon as the copy is ready and the one before has
-     * ended, also where the thread that stands for it is late, because it slept or kernels had its processor.
+     * Copies, and returns when the link would be done. The link starts as soon as the copy is ready and the one before
+     * has ended, even if its thread is late because it slept or because kernels had its processor.
      *
-     * @param readyNanos when everything was done that the copy waits for, by {@link System#nanoTime}
+     * @param readyNanos when everything that the copy waits for was done, by {@link System#nanoTime}
      */
     void copy(long from, long to, long bytes, long readyNanos) {
         long until = reserve(bytes, readyNanos);

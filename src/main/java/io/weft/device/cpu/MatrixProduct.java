@@ -35,7 +35,7 @@ final class MatrixProduct {
             multiplyPanels(weights, in, packed, out, rows, epilogue, 0, panels);
             return;
         }
-        // A few tasks a thread even out what the threads get; more would only cost.
+        // A few tasks per thread balance the load; more would only cost time.
         int tasks = Math.min(panels, 4 * workers.count());
         workers.run(tasks, task -> {
             int from = (int) ((long) panels * task / tasks);
@@ -45,8 +45,8 @@ final class MatrixProduct {
     }
 
     /**
-     * Copies the rows of whole tiles so that a tile's elements of equal k are neighbours: rows that lie a power of two
-     * apart would push each other out of the cache.
+     * Copies the rows of whole tiles so that a tile's elements of equal k are adjacent: rows that lie a power of two
+     * apart would evict each other from the cache.
      */
     private long pack(long in, int rows, int depth) {
         int tiles = rows / TILE_ROWS;
@@ -109,7 +109,7 @@ final class MatrixProduct {
         }
     }
 
-    /** With packed rows: 12 sums, 2 weights and a value fill the 16 vector registers that every x86-64 of today has. */
+    /** With packed rows: 12 sums, 2 weights and a value fill the 16 vector registers of x86-64. */
     private static void tile6(long in, long panel, int depth, float[] tile) {
         FloatVector zero = FloatVector.zero(Memory.FLOATS);
         FloatVector a0 = zero, a1 = zero, a2 = zero, a3 = zero, a4 = zero, a5 = zero;
@@ -231,7 +231,7 @@ final class MatrixProduct {
         packing.free();
     }
 
-    /** Bias and epilogue of a tile, and its way to {@code out}; the last panel may hold fewer features. */
+    /** Applies bias and epilogue to a tile and writes it to {@code out}; the last panel may hold fewer features. */
     private static void finish(
             CpuLinear weights,
             int panel,

@@ -8,8 +8,8 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * Reads and writes by address. Kernels check their buffers once, when they are issued; inside a loop there is then no
- * check of bounds or of an arena's liveness, which would cost more than the arithmetic.
+ * Reads and writes by address. Kernels check their buffers once, when they are issued. Loops then check neither bounds
+ * nor the liveness of an arena, which would cost more than the arithmetic.
  */
 final class Memory {
     static final VectorSpecies<Float> FLOATS = FloatVector.SPECIES_PREFERRED;

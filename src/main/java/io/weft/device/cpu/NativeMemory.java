@@ -6,9 +6,9 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 
-/** {@code malloc} and {@code free}: unlike an arena's memory, what is never touched costs nothing. */
+/** {@code malloc} and {@code free}: unlike an arena's memory, pages that are never touched cost nothing. */
 final class NativeMemory {
-    /** Of every allocation: a cache line, and the widest vector. */
+    /** The alignment of every allocation: a cache line, and the widest vector. */
     static final long ALIGNMENT_BYTES = 64;
 
     private static final Linker LINKER = Linker.nativeLinker();

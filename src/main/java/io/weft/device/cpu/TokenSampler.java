@@ -13,7 +13,7 @@ import jdk.incubator.vector.VectorOperators;
 
 /**
  * Chooses the token of one row, see {@link io.weft.device.Kernels#chooseTokens}. The bits of a weight, as an int, are
- * its <em>key</em>: weights are not negative, so keys are ordered as weights are.
+ * its <em>key</em>: weights are not negative, so keys have the order of weights.
  */
 final class TokenSampler {
     private static final float WEIGHT_UNITS = 0x1p40f;
@@ -30,14 +30,14 @@ final class TokenSampler {
     }
 
     /**
-     * Which tokens are kept: all with larger keys, and of those with this one the first.
+     * The tokens that are kept: all with larger keys, and the first ones with this key.
      *
      * @param key weight of the last token that is kept, as bits
-     * @param ties how many tokens with this key
+     * @param ties how many tokens with this key are kept
      */
     private record Cut(int key, long ties) {}
 
-    /** What the search for a cut adds up. */
+    /** The quantity that the search for a cut adds up. */
     @FunctionalInterface
     private interface Measure {
         long of(int key);
@@ -106,7 +106,7 @@ final class TokenSampler {
                 : Math.max(-Float.MAX_VALUE, Math.min(Float.MAX_VALUE, score));
     }
 
-    /** The smallest id among the largest. */
+    /** The smallest id among the largest scores. */
     private int likeliest() {
         int best = 0;
         for (int token = 1; token < width; token++) {
@@ -117,7 +117,7 @@ final class TokenSampler {
         return best;
     }
 
-    /** Makes weights of scores. A largest score of −∞ has a weight of 1 like any other. */
+    /** Turns scores into weights. A largest score of −∞ has a weight of 1 like any other. */
     private void weigh(float largest, float inverseTemperature) {
         int token = 0;
         for (; token + Memory.LANES <= width; token += Memory.LANES) {
@@ -143,8 +143,8 @@ final class TokenSampler {
     }
 
     /**
-     * The fewest likeliest tokens that {@code measure} up to {@code wanted}. A digit of the key at a time: how much
-     * have the tokens whose keys begin like it, by their next digit?
+     * The fewest of the likeliest tokens whose {@code measure} reaches {@code wanted}. Finds the key digit by digit:
+     * for each next digit, it measures the tokens whose keys share the digits found so far.
      */
     private Cut cut(long wanted, Measure measure) {
         int key = 0;
@@ -152,7 +152,7 @@ final class TokenSampler {
         for (int shift = Integer.SIZE - DIGIT_BITS; shift >= 0; shift -= DIGIT_BITS) {
             long[] byDigit = new long[DIGITS];
             for (int token = 0; token < width; token++) {
-                // Of a smaller key, or one that begins with a larger number, this is not a digit.
+                // Not a digit if the key is smaller, or begins with a larger number.
                 int digit = (key(token) - key) >> shift;
                 if (digit >= 0 && digit < DIGITS) {
                     byDigit[digit] += measure.of(key(token));
@@ -173,10 +173,10 @@ final class TokenSampler {
         return pass(cut, left).token();
     }
 
-    /** How far a pass in id order came. */
+    /** How far a pass in id order went. */
     private record Pass(int token, long mass) {}
 
-    /** Adds up kept tokens until they have more than {@code most}, or to the end. */
+    /** Adds up the mass of kept tokens until it exceeds {@code most}, or to the end. */
     private Pass pass(Cut cut, long most) {
         long mass = 0;
         long ties = cut.ties();

@@ -5,7 +5,7 @@ import static io.weft.device.cpu.CpuLinear.PANEL;
 import io.weft.device.Tensor;
 import java.util.List;
 
-/** Brings weights from files, in whatever element type, into fp32 device memory. */
+/** Copies weights from files, of any element type, into fp32 device memory. */
 final class WeightPacker {
     private WeightPacker() {}
 
@@ -23,7 +23,7 @@ final class WeightPacker {
         }
     }
 
-    /** Writes rows into panels, and the bias behind them. */
+    /** Writes rows into panels, and the bias after them. */
     static void pack(CpuLinear linear, List<? extends Tensor> parts, List<? extends Tensor> bias) {
         int depth = linear.inFeatures();
         int feature = 0;
@@ -53,7 +53,7 @@ final class WeightPacker {
         }
     }
 
-    /** Where weight (feature, k) stands. */
+    /** The address of weight (feature, k). */
     private static long element(CpuLinear linear, int feature, int k) {
         return linear.panel(feature / PANEL) + ((long) k * PANEL + feature % PANEL) * Float.BYTES;
     }

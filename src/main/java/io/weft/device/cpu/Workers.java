@@ -7,7 +7,7 @@ import java.util.concurrent.locks.LockSupport;
 import java.util.function.IntConsumer;
 import org.jspecify.annotations.Nullable;
 
-/** Threads that share the tasks of one kernel at a time. Which thread runs a task never shows in the result. */
+/** Threads that share the tasks of one kernel at a time. The result does not depend on which thread runs a task. */
 final class Workers {
     /** Kernels follow each other within microseconds, so a thread without work spins this often before it parks. */
     private static final int SPINS = 2_000;
@@ -16,7 +16,7 @@ final class Workers {
     private volatile @Nullable Job job;
     private volatile boolean closed;
 
-    /** Numbered tasks that are taken one by one. */
+    /** Numbered tasks that threads take one by one. */
     private static final class Job {
         private final IntConsumer task;
         private final int tasks;
@@ -50,7 +50,7 @@ final class Workers {
         }
     }
 
-    /** Threads that work on a kernel. */
+    /** The number of threads that work on a kernel. */
     int count() {
         return threads.size() + 1;
     }
