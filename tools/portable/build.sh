@@ -9,17 +9,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 work=$out/portable
 bundle=$work/weft
 
-jdk=
-for candidate in "${WEFT_JAVA_HOME:-}" "${JAVA_HOME:-}" /usr/lib/jvm/* /opt/java/*; do
-    if [ -x "$candidate/bin/jlink" ] && grep -qs '^JAVA_VERSION="25' "$candidate/release"; then
-        jdk=$candidate
-        break
-    fi
-done
-if [ -z "$jdk" ]; then
-    echo "the portable bundle needs a JDK 25 with jlink: none in WEFT_JAVA_HOME, JAVA_HOME, /usr/lib/jvm or /opt/java" >&2
-    exit 1
-fi
+jdk=$("$here/../jdk.sh" javac)
 
 rm -rf "$work"
 mkdir -p "$bundle"

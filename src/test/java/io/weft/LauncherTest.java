@@ -2,11 +2,12 @@ package io.weft;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.weft.Script.Outcome;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
@@ -18,8 +19,6 @@ import org.junit.jupiter.api.io.TempDir;
  */
 class LauncherTest {
 
-    private static final String PRINT_ARGUMENTS = "#!/bin/sh\nfor argument; do echo \"[$argument]\"; done\n";
-
     @TempDir
     Path folder;
 
@@ -27,17 +26,13 @@ class LauncherTest {
     private Path jdk;
     private Path jar;
 
-    private record Outcome(int status, List<String> output, String errors) {}
-
     @BeforeEach
     void copyLauncher() throws IOException {
         home = Files.createDirectory(folder.resolve("weft home")).toRealPath();
         jar = home.resolve("target/quarkus-app/quarkus-run.jar");
-        writeProgram(home.resolve("weft"), Files.readString(Path.of("weft")));
-        jdk = folder.resolve("jdk");
-        writeProgram(jdk.resolve("bin/java"), PRINT_ARGUMENTS);
-        writeProgram(jdk.resolve("bin/javac"), PRINT_ARGUMENTS);
-        Files.writeString(jdk.resolve("release"), "IMPLEMENTOR=\"Test\"\nJAVA_VERSION=\"25.0.3\"\n");
+        Script.write(home.resolve("weft"), Files.readString(Path.of("weft")));
+        Script.write(home.resolve("tools/jdk.sh"), Files.readString(Path.of("tools/jdk.sh")));
+        jdk = Script.writeJdk(folder.resolve("jdk"), "25.0.3");
     }
 
     @Test
@@ -76,7 +71,7 @@ class LauncherTest {
     @Test
     void theStatusOfTheProgramIsPassedOn() throws Exception {
         installJar();
-        writeProgram(jdk.resolve("bin/java"), "#!/bin/sh\nexit 7\n");
+        Script.write(jdk.resolve("bin/java"), "#!/bin/sh\nexit 7\n");
 
         assertThat(launch(home.resolve("weft"), Map.of()).status()).isEqualTo(7);
     }
@@ -97,7 +92,7 @@ class LauncherTest {
     void aJdkWithoutReleaseFileIsAsked() throws Exception {
         installJar();
         Files.delete(jdk.resolve("release"));
-        writeProgram(
+        Script.write(
                 jdk.resolve("bin/java"),
                 "#!/bin/sh\nif [ \"$1\" = -version ]; then echo 'openjdk version \"26-ea\" 2026-03-17' >&2; else echo ran; fi\n");
 
@@ -106,7 +101,7 @@ class LauncherTest {
 
     @Test
     void theFirstUseBuilds() throws Exception {
-        writeProgram(
+        Script.write(
                 home.resolve("mvnw"),
                 "#!/bin/sh\necho \"$JAVA_HOME\" \"$@\"\nmkdir -p target/quarkus-app\n: > target/quarkus-app/quarkus-run.jar\n");
 
@@ -120,7 +115,7 @@ class LauncherTest {
 
     @Test
     void aBuildThatFailsLeavesNothingToStartAndSaysWhereItsLogIs() throws Exception {
-        writeProgram(
+        Script.write(
                 home.resolve("mvnw"),
                 "#!/bin/sh\nmkdir -p target/quarkus-app\n: > target/quarkus-app/quarkus-run.jar\necho '[ERROR] no disk'\nexit 1\n");
 
@@ -140,7 +135,25 @@ class LauncherTest {
         Outcome outcome = launch(home.resolve("weft"), Map.of());
 
         assertThat(outcome.status()).isEqualTo(1);
-        assertThat(outcome.errors()).contains("has no JDK 25");
+        assertThat(outcome.errors()).contains("has no JDK 25.");
+    }
+
+    @Test
+    void buildingTakesNoNewerJdk() throws Exception {
+        Script.writeJdk(jdk, "26");
+
+        Outcome outcome = launch(home.resolve("weft"), Map.of());
+
+        assertThat(outcome.status()).isEqualTo(1);
+        assertThat(outcome.errors()).isEqualTo("weft: WEFT_JAVA_HOME is " + jdk + ", which has no JDK 25.\n");
+    }
+
+    @Test
+    void aNewerJdkRunsWhatIsBuilt() throws Exception {
+        installJar();
+        Script.writeJdk(jdk, "26");
+
+        assertThat(launch(home.resolve("weft"), Map.of()).output()).endsWith("[-jar]", "[" + jar + "]");
     }
 
     private void installJar() throws IOException {
@@ -151,27 +164,9 @@ class LauncherTest {
     private Outcome launch(Path launcher, Map<String, String> environment, String... arguments) throws Exception {
         List<String> command = new ArrayList<>(List.of(launcher.toString()));
         command.addAll(List.of(arguments));
-        Path output = folder.resolve("output");
-        Path errors = folder.resolve("errors");
-        ProcessBuilder builder = new ProcessBuilder(command)
-                .directory(folder.toFile())
-                .redirectOutput(output.toFile())
-                .redirectError(errors.toFile());
-        builder.environment().remove("WEFT_JAVA_OPTS");
-        builder.environment().put("WEFT_JAVA_HOME", jdk.toString());
-        builder.environment().putAll(environment);
-        Process process = builder.start();
-        try {
-            int status = process.waitFor();
-            return new Outcome(status, Files.readAllLines(output), Files.readString(errors));
-        } finally {
-            process.destroyForcibly();
-        }
-    }
-
-    private static void writeProgram(Path file, String text) throws IOException {
-        Files.createDirectories(file.getParent());
-        Files.writeString(file, text);
-        Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rwxr-xr-x"));
+        Map<String, String> all = new HashMap<>(environment);
+        all.put("PATH", System.getenv("PATH"));
+        all.put("WEFT_JAVA_HOME", jdk.toString());
+        return Script.run(folder, all, "", command.toArray(String[]::new));
     }
 }
