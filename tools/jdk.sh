@@ -81,12 +81,15 @@ may_install_packages() {
     [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null
 }
 
-# False if the distribution has no such package, as older ones do not.
+# False if the distribution has no such package, as older ones do not, or it cannot be installed.
 install_package() {
     apt-get -qq update >&2
     apt-cache show "$package" >/dev/null 2>&1 || return 1
     say "installing the package $package"
-    DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install "$package" >&2
+    if ! output=$(DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install "$package" 2>&1); then
+        say "the package cannot be installed:" "$output"
+        return 1
+    fi
 }
 
 # Writes what is at the address $1 to the file $2.

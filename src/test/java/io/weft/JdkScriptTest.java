@@ -188,45 +188,52 @@ class JdkScriptTest {
 
     @Test
     void rootGetsThePackageOfTheDistribution() throws Exception {
-        Path source = folder.resolve("archived/jdk-25");
         Path target = installed.resolve("java-25-openjdk");
-        replace("id", "#!/bin/sh\necho 0\n");
-        replace("apt-cache", "#!/bin/sh\n[ \"$1 $2\" = 'show openjdk-25-jdk-headless' ]\n");
-        replace(
-                "apt-get",
-                "#!/bin/sh\necho \"apt-get $*\"\ncase $* in *install*) cp -R '" + source + "' '" + target
-                        + "' ;; esac\n");
+        replacePackageManager("cp -R '" + folder.resolve("archived/jdk-25") + "' '" + target + "'");
 
         Outcome outcome = find("javac");
 
         assertThat(outcome.status()).isZero();
         assertThat(outcome.output()).containsExactly(target.toString());
         assertThat(outcome.errors())
-                .contains("apt-get -qq update", "install openjdk-25-jdk-headless")
-                .contains("weft: getting the package openjdk-25-jdk-headless");
+                .contains("weft: getting the package openjdk-25-jdk-headless, or where there is none Temurin")
+                .endsWith("weft: installing the package openjdk-25-jdk-headless\n");
+        assertThat(folder.resolve("calls"))
+                .hasContent("-qq update\n-qq -y --no-install-recommends install openjdk-25-jdk-headless\n");
         assertThat(requests).isEmpty();
     }
 
     @Test
-    void aDistributionWithoutThePackageLeavesTemurin() throws Exception {
-        replace("id", "#!/bin/sh\necho 0\n");
-        replace("apt-cache", "#!/bin/sh\nexit 100\n");
-        replace("apt-get", "#!/bin/sh\ncase $* in *install*) exit 100 ;; esac\n");
+    void aPackageThatCannotBeInstalledLeavesTemurin() throws Exception {
+        replacePackageManager("echo 'E: no room'; exit 100");
 
         Outcome outcome = find("javac");
 
         assertThat(outcome.status()).isZero();
         assertThat(Path.of(outcome.output().getFirst())).hasParent(cache);
-        assertThat(requests).hasSize(1);
+        assertThat(outcome.errors()).contains("weft: the package cannot be installed:\nweft: E: no room\n");
+    }
+
+    @Test
+    void aDistributionWithoutThePackageLeavesTemurin() throws Exception {
+        replacePackageManager("exit 100");
+        replace("apt-cache", "#!/bin/sh\nexit 100\n");
+
+        Outcome outcome = find("javac");
+
+        assertThat(outcome.status()).isZero();
+        assertThat(Path.of(outcome.output().getFirst())).hasParent(cache);
+        assertThat(outcome.errors()).doesNotContain("installing the package");
+        assertThat(folder.resolve("calls")).hasContent("-qq update\n");
     }
 
     @Test
     void whoIsNotRootLeavesThePackagesAlone() throws Exception {
+        replacePackageManager("exit 100");
         replace("id", "#!/bin/sh\necho 1000\n");
-        replace("apt-get", "#!/bin/sh\ntouch '" + folder.resolve("called") + "'\n");
 
         assertThat(find("javac").status()).isZero();
-        assertThat(folder.resolve("called")).doesNotExist();
+        assertThat(folder.resolve("calls")).doesNotExist();
     }
 
     @Test
@@ -297,6 +304,16 @@ class JdkScriptTest {
 
     private void replace(String program, String text) throws IOException {
         Script.write(path.resolve(program), text);
+    }
+
+    /** Makes the script root, of a distribution that has the package; the command is what installing it does. */
+    private void replacePackageManager(String install) throws IOException {
+        replace("id", "#!/bin/sh\necho 0\n");
+        replace("apt-cache", "#!/bin/sh\n[ \"$*\" = 'show openjdk-25-jdk-headless' ]\n");
+        replace(
+                "apt-get",
+                "#!/bin/sh\necho \"$*\" >>'" + folder.resolve("calls") + "'\ncase $* in *install*) " + install
+                        + " ;; esac\n");
     }
 
     private void writeScript(String sha256) throws IOException {
