@@ -447,7 +447,7 @@ class ChartTest {
                 .filter(line -> line.strip().startsWith("<version>"))
                 .findFirst()
                 .orElseThrow()
-                .replaceAll(".*<version>(.*?)(-SNAPSHOT)?</version>.*", "$1");
+                .replaceAll(".*<version>(.*?)(\\$\\{changelist\\})?</version>.*", "$1");
         JsonNode chart = Manifests.yaml(Files.readString(Chart.FOLDER.resolve("Chart.yaml")));
 
         assertThat(chart.at("/appVersion").asText()).isEqualTo(version);
