@@ -5,7 +5,23 @@ import io.weft.model.CacheForm.Content;
 /** One piece of a step's work, with the figures that its cost depends on. */
 public sealed interface Stage {
     /** What works on it. */
-    Lane lane();
+    default Lane lane() {
+        return switch (this) {
+            case Transfer transfer -> Lane.LINK_IN;
+            case Promote promote -> Lane.LINK_IN;
+            case Upload upload -> Lane.COMPUTE;
+            case Embed embed -> Lane.COMPUTE;
+            case Gather gather -> Lane.COMPUTE;
+            case Project project -> Lane.COMPUTE;
+            case Recompute recompute -> Lane.COMPUTE;
+            case Attend attend -> Lane.COMPUTE;
+            case FeedForward feedForward -> Lane.COMPUTE;
+            case StoreOnDevice store -> Lane.COMPUTE;
+            case Head head -> Lane.COMPUTE;
+            case WriteOut writeOut -> Lane.LINK_OUT;
+            case Download download -> Lane.LINK_OUT;
+        };
+    }
 
     /** The name people give it. */
     default String label() {
@@ -53,20 +69,10 @@ public sealed interface Stage {
      * The step's index arrays go to the device. A kernel reads them, so that they need not queue behind the transfers
      * that the step before began.
      */
-    record Upload() implements Stage {
-        @Override
-        public Lane lane() {
-            return Lane.COMPUTE;
-        }
-    }
+    record Upload() implements Stage {}
 
     /** The new tokens are embedded. */
-    record Embed(int rows) implements Stage {
-        @Override
-        public Lane lane() {
-            return Lane.COMPUTE;
-        }
-    }
+    record Embed(int rows) implements Stage {}
 
     /**
      * A chunk's activations, or its K and V, cross the link into the chunk's staging slot.
@@ -74,36 +80,16 @@ public sealed interface Stage {
      * @param bytes that cross
      * @param copies pieces of the one call: blocks that are neighbours in host memory are one
      */
-    record Transfer(int layer, int chunk, Content content, long bytes, int copies) implements Stage {
-        @Override
-        public Lane lane() {
-            return Lane.LINK_IN;
-        }
-    }
+    record Transfer(int layer, int chunk, Content content, long bytes, int copies) implements Stage {}
 
     /** A chunk's activations that lie on the device are gathered into its staging slot. */
-    record Gather(int layer, int chunk, long bytes) implements Stage {
-        @Override
-        public Lane lane() {
-            return Lane.COMPUTE;
-        }
-    }
+    record Gather(int layer, int chunk, long bytes) implements Stage {}
 
     /** Norm, Q, K and V of the new tokens, rotary positions; K, V and activations go to the open blocks. */
-    record Project(int layer, int rows) implements Stage {
-        @Override
-        public Lane lane() {
-            return Lane.COMPUTE;
-        }
-    }
+    record Project(int layer, int rows) implements Stage {}
 
     /** K and V of a chunk's activations, with rotary positions. */
-    record Recompute(int layer, int chunk, int tokens) implements Stage {
-        @Override
-        public Lane lane() {
-            return Lane.COMPUTE;
-        }
-    }
+    record Recompute(int layer, int chunk, int tokens) implements Stage {}
 
     /**
      * The rows attend to a chunk's ranges.
@@ -112,20 +98,10 @@ public sealed interface Stage {
      * @param tokens tokens whose K and V are read, each counted once a sequence
      * @param sequences whose tokens they are
      */
-    record Attend(int layer, int chunk, long rowTokens, long tokens, int sequences) implements Stage {
-        @Override
-        public Lane lane() {
-            return Lane.COMPUTE;
-        }
-    }
+    record Attend(int layer, int chunk, long rowTokens, long tokens, int sequences) implements Stage {}
 
     /** The rest of a layer after attention: output projection and feed-forward network. */
-    record FeedForward(int layer, int rows) implements Stage {
-        @Override
-        public Lane lane() {
-            return Lane.COMPUTE;
-        }
-    }
+    record FeedForward(int layer, int rows) implements Stage {}
 
     /**
      * Blocks that the step fills and that stay on the device are copied, in all layers, to where full blocks live.
@@ -133,36 +109,16 @@ public sealed interface Stage {
      * @param bytes that are copied
      * @param copies one a block
      */
-    record StoreOnDevice(long bytes, int copies) implements Stage {
-        @Override
-        public Lane lane() {
-            return Lane.COMPUTE;
-        }
-    }
+    record StoreOnDevice(long bytes, int copies) implements Stage {}
 
     /** Blocks that the step fills cross the link to the host. */
-    record WriteOut(int layer, long bytes, int copies) implements Stage {
-        @Override
-        public Lane lane() {
-            return Lane.LINK_OUT;
-        }
-    }
+    record WriteOut(int layer, long bytes, int copies) implements Stage {}
 
     /** Full blocks on the host are copied, in all layers, to spare device memory for later steps. */
-    record Promote(long bytes, int copies) implements Stage {
-        @Override
-        public Lane lane() {
-            return Lane.LINK_IN;
-        }
-    }
+    record Promote(long bytes, int copies) implements Stage {}
 
     /** Final norm and output projection of the rows whose logits are needed, and tokens from these. */
-    record Head(int rows) implements Stage {
-        @Override
-        public Lane lane() {
-            return Lane.COMPUTE;
-        }
-    }
+    record Head(int rows) implements Stage {}
 
     /**
      * Tokens cross to the host, and logits where they are wanted there.
@@ -174,11 +130,6 @@ public sealed interface Stage {
         /** All bytes that cross. */
         public long bytes() {
             return tokenBytes + logitBytes;
-        }
-
-        @Override
-        public Lane lane() {
-            return Lane.LINK_OUT;
         }
     }
 }
