@@ -6,16 +6,12 @@ import io.weft.text.Tokenizer;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.function.Consumer;
-import org.jspecify.annotations.Nullable;
 
 /**
  * A model that is being loaded on a thread of its own: that takes as long as starting the server, and needs nothing of
  * it. Only measuring the hardware waits until the server has started, for kernels are slow beside it.
  */
 public final class ModelLoading {
-    /** What the command line has begun, before there is a container that could hold it. */
-    private static volatile @Nullable ModelLoading begun;
-
     private final CompletableFuture<Void> serverStarted = new CompletableFuture<>();
     private final HardwareProfiler profiler = new HardwareProfiler(serverStarted::join);
     private final CompletableFuture<Tokenizer> tokenizer = new CompletableFuture<>();
@@ -25,21 +21,14 @@ public final class ModelLoading {
     private ModelLoading() {}
 
     /**
-     * Begins; {@link #current} is this from now on.
+     * Begins.
      *
      * @param mistake told if model or tokenizer cannot be opened, which shows at once
      */
     public static ModelLoading begin(Settings settings, Consumer<RuntimeException> mistake) {
         ModelLoading loading = new ModelLoading();
-        begun = loading;
         Thread.ofPlatform().name("weft-load").daemon().start(() -> loading.run(settings, mistake));
         return loading;
-    }
-
-    /** What has been begun; begins where there was no command line. */
-    static ModelLoading current(Settings settings) {
-        ModelLoading loading = begun;
-        return loading == null ? begin(settings, mistake -> {}) : loading;
     }
 
     private void run(Settings settings, Consumer<RuntimeException> mistake) {

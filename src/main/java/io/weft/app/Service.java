@@ -47,9 +47,9 @@ final class Service {
 
     private volatile long pinnedBytes;
 
-    Service(HardwareProfiler profiler, MeterRegistry metrics) {
+    Service(ModelLoading loading, HardwareProfiler profiler, MeterRegistry metrics) {
         this.settings = Settings.current();
-        this.loading = ModelLoading.current(settings);
+        this.loading = loading;
         this.tokenizer = loading.tokenizer();
         this.engine = new BatchingEngine(
                 phase -> {

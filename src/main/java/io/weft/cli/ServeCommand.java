@@ -1,6 +1,7 @@
 package io.weft.cli;
 
 import io.quarkus.runtime.Quarkus;
+import io.weft.app.LoadingHandover;
 import io.weft.app.ModelLoading;
 import io.weft.app.Settings;
 import java.io.PrintWriter;
@@ -27,7 +28,7 @@ final class ServeCommand implements Callable<Integer> {
 
     /** Serves until the process is told to stop. */
     static Integer serve(PrintWriter err) {
-        ModelLoading.begin(Settings.current(), mistake -> end(mistake, err));
+        LoadingHandover.give(ModelLoading.begin(Settings.current(), mistake -> end(mistake, err)));
         Quarkus.run();
         return 0;
     }
