@@ -7,11 +7,9 @@ import io.weft.device.DeviceBuffer;
 import io.weft.device.ElementType;
 import io.weft.device.HostBuffer;
 import io.weft.engine.EngineRuntime;
-import io.weft.engine.Planning;
 import io.weft.engine.ServedModel;
 import io.weft.engine.ServedModel.SamplingDefaults;
 import io.weft.engine.StepObserver;
-import io.weft.model.CacheForm;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
 import io.weft.model.ModelDimensions;
@@ -29,22 +27,12 @@ import io.weft.pipeline.StepLimits;
 import io.weft.pipeline.StepPipeline;
 import io.weft.pipeline.Workspace;
 import io.weft.plan.machine.HardwareProfile;
-import io.weft.plan.placement.DecodeLoad;
-import io.weft.plan.placement.MovePlanner;
-import io.weft.plan.placement.PlacementPolicy;
-import io.weft.plan.placement.Placements;
-import io.weft.plan.prediction.AdaptivePlanner;
-import io.weft.plan.prediction.ChunkSizes;
+import io.weft.plan.placement.Planning;
+import io.weft.plan.placement.PlanningOptions;
 import io.weft.plan.prediction.CostModel;
 import io.weft.plan.prediction.Timeline;
-import io.weft.plan.step.HeadShape;
-import io.weft.plan.step.Planner;
-import io.weft.plan.step.Schedule;
-import io.weft.plan.step.SequenceShape;
 import io.weft.plan.step.StagingLayout;
 import io.weft.plan.step.StepPlan;
-import io.weft.plan.step.StepPlanner;
-import io.weft.plan.step.StepShape;
 import io.weft.plan.whatif.WhatIf;
 import io.weft.profile.HardwareProfiler;
 import io.weft.profile.ProfileStore.StoredProfile;
@@ -52,16 +40,11 @@ import io.weft.profile.ProfilingMemory;
 import io.weft.text.Tokenizer;
 import java.nio.file.Path;
 import java.time.Instant;
-import java.util.Collections;
-import java.util.EnumSet;
-import java.util.List;
 import java.util.Optional;
-import java.util.Set;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
-import java.util.stream.IntStream;
 
 /** Device, model, cache and pipeline, put together as the settings say. */
 public final class Assembly implements AutoCloseable {
@@ -373,19 +356,11 @@ public final class Assembly implements AutoCloseable {
     }
 
     private Planning planning(Settings.ScheduleChoice choice, CostModel current, StepLimits load) {
-        Schedule schedule = choice.schedule().orElse(Schedule.CHUNKED);
-        int cellTokens = cache.geometry().cellTokens();
-        StepPlanner planner = planner(schedule, load, settings.cache().chunkTokens().orElse(cellTokens));
-        if (settings.cache().chunkTokens().isEmpty()) {
-            PlacementPolicy placement = placement(choice, placements(current, load, cellTokens));
-            planner = ChunkSizes.fastest(planner, current, typicalStep(placement, load));
-        }
-        Placements placements = placements(current, load, planner.chunkTokens());
-        Planner steps = settings.cache().chunkTokens().isPresent() ? planner : new AdaptivePlanner(planner, current);
-        return choice.schedule().isEmpty()
-                ? new Planning(
-                        steps, placements::admission, Optional.of(new MovePlanner(current, planner.chunkTokens())))
-                : Planning.fixed(steps, placement(choice, placements));
+        long stagingBytes =
+                Math.min(workspace.staging().bytes(), stagingBytes(settings, device, cache.geometry(), load));
+        return new PlanningOptions(
+                        choice.schedule(), load.sequences(), load.contextTokens(), stagingBytes, settings.cache().chunkTokens())
+                .planning(current);
     }
 
     /** Full batches of full contexts. */
@@ -400,41 +375,7 @@ public final class Assembly implements AutoCloseable {
                 device.info().deviceBudgetBytes(),
                 device.info().hostBudgetBytes(),
                 workspace.staging().bytes(),
-                forms(choice));
-    }
-
-    /** Forms that full blocks may have. */
-    public static Set<CacheForm> forms(Settings.ScheduleChoice choice) {
-        return switch (choice) {
-            case AUTO -> EnumSet.allOf(CacheForm.class);
-            case RESIDENT -> EnumSet.of(CacheForm.DEVICE_KV);
-            case FULL_TRANSFER -> EnumSet.of(CacheForm.HOST_KV);
-            case KVPR, CHUNKED -> EnumSet.of(CacheForm.HOST_KV, CacheForm.HOST_ACT);
-        };
-    }
-
-    private StepPlanner planner(Schedule schedule, StepLimits load, int chunkTokens) {
-        long stagingBytes =
-                Math.min(workspace.staging().bytes(), stagingBytes(settings, device, cache.geometry(), load));
-        return new StepPlanner(cache.geometry(), schedule, stagingBytes, chunkTokens, StagingLayout.SLOTS_USUAL);
-    }
-
-    private static Placements placements(CostModel current, StepLimits load, int chunkTokens) {
-        return new Placements(current, new DecodeLoad(load.sequences(), load.contextTokens(), chunkTokens));
-    }
-
-    private static PlacementPolicy placement(Settings.ScheduleChoice choice, Placements placements) {
-        return choice.schedule().map(placements::policy).orElseGet(placements::automatic);
-    }
-
-    /** All sequences decode, with full contexts; nothing has found room on the device. */
-    private StepShape typicalStep(PlacementPolicy placement, StepLimits load) {
-        int blocks = Math.max(0, (load.contextTokens() - 1) / cache.geometry().blockTokens());
-        List<CacheForm> forms = IntStream.range(0, blocks)
-                .mapToObj(block -> placement.forms(block, load.contextTokens()).getLast())
-                .toList();
-        SequenceShape sequence = new SequenceShape(forms, 0, 1, List.of());
-        return new StepShape(Collections.nCopies(load.sequences(), sequence), HeadShape.tokens(load.sequences()));
+                choice.forms());
     }
 
     @Override

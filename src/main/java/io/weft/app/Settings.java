@@ -3,17 +3,20 @@ package io.weft.app;
 import io.quarkus.runtime.annotations.RegisterForReflection;
 import io.weft.app.Setting.Kind;
 import io.weft.app.Setting.Use;
+import io.weft.model.CacheForm;
 import io.weft.plan.step.Schedule;
 import java.lang.reflect.RecordComponent;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
+import java.util.Set;
 import org.eclipse.microprofile.config.Config;
 import org.eclipse.microprofile.config.ConfigProvider;
 
@@ -432,6 +435,11 @@ public record Settings(
         /** The schedule that was asked for; empty leaves it to the planner. */
         public Optional<Schedule> schedule() {
             return schedule;
+        }
+
+        /** Forms that full blocks may have. */
+        public Set<CacheForm> forms() {
+            return schedule.map(Schedule::forms).orElseGet(() -> EnumSet.allOf(CacheForm.class));
         }
 
         @Override

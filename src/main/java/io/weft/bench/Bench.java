@@ -5,7 +5,6 @@ import io.weft.app.Settings.ScheduleChoice;
 import io.weft.cache.CacheSequence;
 import io.weft.cache.CacheUsage;
 import io.weft.engine.EngineRuntime;
-import io.weft.engine.Planning;
 import io.weft.model.CacheForm;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
@@ -27,6 +26,7 @@ import io.weft.plan.placement.PlacementSolution.DoesNotFit;
 import io.weft.plan.placement.PlacementSolution.Placed;
 import io.weft.plan.placement.PlacementSolver;
 import io.weft.plan.placement.Placements;
+import io.weft.plan.placement.Planning;
 import io.weft.plan.placement.StepBound;
 import io.weft.plan.prediction.CostModel;
 import io.weft.plan.prediction.StageTiming;
@@ -104,7 +104,7 @@ public final class Bench implements AutoCloseable {
 
         /** A schedule that leaves nothing open. */
         public static Setting of(Load load, ScheduleChoice schedule) {
-            return new Setting(load, schedule, OptionalInt.empty(), Assembly.forms(schedule));
+            return new Setting(load, schedule, OptionalInt.empty(), schedule.forms());
         }
     }
 

@@ -11,6 +11,7 @@ import io.weft.plan.placement.Move;
 import io.weft.plan.placement.MovePlanner;
 import io.weft.plan.placement.Occupancy;
 import io.weft.plan.placement.PlacementPolicy;
+import io.weft.plan.placement.Planning;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;

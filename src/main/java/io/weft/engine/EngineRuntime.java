@@ -3,6 +3,7 @@ package io.weft.engine;
 import io.weft.cache.KvCache;
 import io.weft.pipeline.StepPipeline;
 import io.weft.plan.placement.PlacementPolicy;
+import io.weft.plan.placement.Planning;
 import io.weft.plan.step.StepPlanner;
 import java.util.function.Supplier;
 

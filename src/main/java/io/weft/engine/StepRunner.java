@@ -7,6 +7,7 @@ import io.weft.pipeline.StepLimits;
 import io.weft.pipeline.StepPipeline;
 import io.weft.pipeline.StepResult;
 import io.weft.pipeline.StepSequence;
+import io.weft.plan.placement.Planning;
 import io.weft.plan.prediction.StageTiming;
 import io.weft.plan.prediction.Timeline;
 import io.weft.plan.step.StepPlan;

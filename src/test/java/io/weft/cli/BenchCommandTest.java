@@ -154,7 +154,7 @@ class BenchCommandTest {
             BenchReport report = report(Setting.of(load, schedule)).orElseThrow();
             assertThat(report.load()).isEqualTo(load.batch() + "x" + load.promptTokens());
             assertThat(report.deviceCachePercent()).isNull();
-            Set<CacheForm> allowed = Assembly.forms(schedule);
+            Set<CacheForm> allowed = schedule.forms();
             long all = 0;
             for (CacheForm form : CacheForm.values()) {
                 assertThat(tokens(report, form) == 0 || allowed.contains(form))

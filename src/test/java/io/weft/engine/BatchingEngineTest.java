@@ -33,6 +33,7 @@ import io.weft.plan.machine.Profiles;
 import io.weft.plan.placement.DecodeLoad;
 import io.weft.plan.placement.MovePlanner;
 import io.weft.plan.placement.Placements;
+import io.weft.plan.placement.Planning;
 import io.weft.plan.prediction.CostModel;
 import io.weft.plan.prediction.StageTiming;
 import io.weft.plan.prediction.Timeline;

@@ -1,5 +1,9 @@
 package io.weft.plan.step;
 
+import io.weft.model.CacheForm;
+import java.util.EnumSet;
+import java.util.Set;
+
 /** How a step brings the cached tokens to the attention. */
 public enum Schedule {
     /** All K and V stay in device memory. */
@@ -18,6 +22,15 @@ public enum Schedule {
 
     Schedule(String label) {
         this.label = label;
+    }
+
+    /** Forms that full blocks have under it. */
+    public Set<CacheForm> forms() {
+        return switch (this) {
+            case RESIDENT -> EnumSet.of(CacheForm.DEVICE_KV);
+            case FULL_TRANSFER -> EnumSet.of(CacheForm.HOST_KV);
+            case KVPR, CHUNKED -> EnumSet.of(CacheForm.HOST_KV, CacheForm.HOST_ACT);
+        };
     }
 
     /** The name users give it. */

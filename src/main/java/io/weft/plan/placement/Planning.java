@@ -1,8 +1,5 @@
-package io.weft.engine;
+package io.weft.plan.placement;
 
-import io.weft.plan.placement.MovePlanner;
-import io.weft.plan.placement.Occupancy;
-import io.weft.plan.placement.PlacementPolicy;
 import io.weft.plan.step.Planner;
 import java.util.Optional;
 

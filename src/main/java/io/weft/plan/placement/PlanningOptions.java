@@ -1,0 +1,80 @@
+package io.weft.plan.placement;
+
+import io.weft.model.CacheForm;
+import io.weft.model.CacheGeometry;
+import io.weft.plan.prediction.AdaptivePlanner;
+import io.weft.plan.prediction.ChunkSizes;
+import io.weft.plan.prediction.CostModel;
+import io.weft.plan.step.HeadShape;
+import io.weft.plan.step.Planner;
+import io.weft.plan.step.Schedule;
+import io.weft.plan.step.SequenceShape;
+import io.weft.plan.step.StagingLayout;
+import io.weft.plan.step.StepPlanner;
+import io.weft.plan.step.StepShape;
+import java.util.Collections;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.stream.IntStream;
+
+/**
+ * What is to be planned for. With what stages cost, it becomes a {@link Planning}; with other costs, another one.
+ *
+ * @param schedule that steps follow; if empty, what fits stays on the device, the rest is brought in chunks, and blocks
+ *     move while sequences run
+ * @param sequences of a full batch, at least 1
+ * @param contextTokens of a full context, at least 1
+ * @param stagingBytes staging memory
+ * @param chunkTokens staged tokens of a chunk, at most; if empty, what is fastest for each step
+ */
+public record PlanningOptions(
+        Optional<Schedule> schedule, int sequences, int contextTokens, long stagingBytes, OptionalInt chunkTokens) {
+    public PlanningOptions {
+        if (sequences < 1 || contextTokens < 1) {
+            throw new IllegalArgumentException("planning for %d sequences of %d tokens, both must be at least 1"
+                    .formatted(sequences, contextTokens));
+        }
+    }
+
+    /** How steps are planned and sequences placed, with what stages cost now. */
+    public Planning planning(CostModel costs) {
+        StepPlanner planner = chunkTokens.isPresent() ? planner(costs, chunkTokens.getAsInt()) : fastest(costs);
+        Placements placements = placements(costs, planner.chunkTokens());
+        Planner steps = chunkTokens.isPresent() ? planner : new AdaptivePlanner(planner, costs);
+        return schedule.isPresent()
+                ? Planning.fixed(steps, policy(placements))
+                : new Planning(
+                        steps, placements::admission, Optional.of(new MovePlanner(costs, planner.chunkTokens())));
+    }
+
+    /** With the chunks that are fastest for a full batch of full contexts. */
+    private StepPlanner fastest(CostModel costs) {
+        int cellTokens = costs.geometry().cellTokens();
+        PlacementPolicy policy = policy(placements(costs, cellTokens));
+        return ChunkSizes.fastest(planner(costs, cellTokens), costs, fullStep(costs.geometry(), policy));
+    }
+
+    private StepPlanner planner(CostModel costs, int tokens) {
+        return new StepPlanner(
+                costs.geometry(), schedule.orElse(Schedule.CHUNKED), stagingBytes, tokens, StagingLayout.SLOTS_USUAL);
+    }
+
+    private Placements placements(CostModel costs, int tokens) {
+        return new Placements(costs, new DecodeLoad(sequences, contextTokens, tokens));
+    }
+
+    private PlacementPolicy policy(Placements placements) {
+        return schedule.map(placements::policy).orElseGet(placements::automatic);
+    }
+
+    /** All sequences decode, with full contexts; nothing has found room on the device. */
+    private StepShape fullStep(CacheGeometry geometry, PlacementPolicy policy) {
+        int blocks = (contextTokens - 1) / geometry.blockTokens();
+        List<CacheForm> forms = IntStream.range(0, blocks)
+                .mapToObj(block -> policy.forms(block, contextTokens).getLast())
+                .toList();
+        SequenceShape sequence = new SequenceShape(forms, 0, 1, List.of());
+        return new StepShape(Collections.nCopies(sequences, sequence), HeadShape.tokens(sequences));
+    }
+}
