@@ -71,10 +71,13 @@ public record PlanningOptions(
     /** All sequences decode, with full contexts; nothing has found room on the device. */
     private StepShape fullStep(CacheGeometry geometry, PlacementPolicy policy) {
         int blocks = (contextTokens - 1) / geometry.blockTokens();
-        List<CacheForm> forms = IntStream.range(0, blocks)
+        // The new token is the first of an open block, which it fills where that is all a block has.
+        int closing = 1 / geometry.blockTokens();
+        List<CacheForm> forms = IntStream.range(0, blocks + closing)
                 .mapToObj(block -> policy.forms(block, contextTokens).getLast())
                 .toList();
-        SequenceShape sequence = new SequenceShape(forms, 0, 1, List.of());
+        SequenceShape sequence =
+                new SequenceShape(forms.subList(0, blocks), 0, 1, forms.subList(blocks, blocks + closing));
         return new StepShape(Collections.nCopies(sequences, sequence), HeadShape.tokens(sequences));
     }
 }

@@ -85,6 +85,20 @@ class PlanningOptionsTest {
         assertThat(planning.planner().chunkTokens()).isEqualTo(fastest.chunkTokens());
     }
 
+    /** With blocks of one token every step fills some. */
+    @Test
+    void chunksAreFoundForBlocksOfAnySize() {
+        for (CacheGeometry geometry : Shapes.GEOMETRIES) {
+            CostModel costs = new CostModel(Profiles.machine(1, 1000, 1), geometry);
+            for (Optional<Schedule> schedule : List.of(Optional.<Schedule>empty(), Optional.of(Schedule.CHUNKED))) {
+                PlanningOptions options =
+                        new PlanningOptions(schedule, SEQUENCES, CONTEXT_TOKENS, STAGING_BYTES, OptionalInt.empty());
+                assertThat(options.planning(costs).planner().chunkTokens() % geometry.cellTokens())
+                        .isZero();
+            }
+        }
+    }
+
     @Test
     void anEmptyLoadIsRefused() {
         for (List<Integer> load : List.of(List.of(0, 1), List.of(1, 0))) {
