@@ -41,7 +41,8 @@ class KernelChecksTest {
         assertThat(Reference.erf(0.5)).isCloseTo(0.5204998778130465, within(1e-15));
         assertThat(Reference.erf(-2)).isCloseTo(-0.9953222650189527, within(1e-15));
         assertThat(Reference.activation(Activation.GELU_TANH, 1)).isCloseTo(0.8411919906082768, within(1e-15));
-        assertThat(Reference.softmax(new double[] {1000, 1000 + Math.log(3)})).containsExactly(new double[] {0.25, 0.75}, within(1e-12));
+        assertThat(Reference.softmax(new double[] {1000, 1000 + Math.log(3)}))
+                .containsExactly(new double[] {0.25, 0.75}, within(1e-12));
     }
 
     @Test

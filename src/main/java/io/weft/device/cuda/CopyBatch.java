@@ -67,30 +67,22 @@ final class CopyBatch {
         return arena.allocate(JAVA_LONG, capacity).copyFrom(array);
     }
 
-    /** Copies added since {@link #start}. */
-    int count() {
-        return count;
-    }
-
     /**
      * Issues them: in one call where the driver has it, from CUDA 13 on.
      *
-     * @return the driver's result
+     * @throws io.weft.device.DeviceException if the driver refuses one
      */
-    int issue(long stream) {
+    void issue(CudaStream stream) {
         if (count > 1 && DriverCalls.copiesInBatches()) {
-            return DriverCalls.copyBatch(destinations, sources, sizes, count, attributes, firstAttribute, stream);
+            DriverCalls.copyBatch(destinations, sources, sizes, count, attributes, firstAttribute, stream);
+            return;
         }
         for (int i = 0; i < count; i++) {
-            int result = DriverCalls.copyToDevice(
+            DriverCalls.copyToDevice(
                     destinations.getAtIndex(JAVA_LONG, i),
                     sources.getAtIndex(JAVA_LONG, i),
                     sizes.getAtIndex(JAVA_LONG, i),
                     stream);
-            if (result != CudaErrors.SUCCESS) {
-                return result;
-            }
         }
-        return CudaErrors.SUCCESS;
     }
 }

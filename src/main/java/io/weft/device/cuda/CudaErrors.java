@@ -1,6 +1,7 @@
 package io.weft.device.cuda;
 
 import io.weft.device.DeviceException;
+import java.util.function.Supplier;
 import jcuda.driver.CUresult;
 
 /** Result codes of the driver. */
@@ -18,6 +19,13 @@ final class CudaErrors {
      */
     static DeviceException exception(int result, String call) {
         return new DeviceException("%s failed: %s (%d)".formatted(call, CUresult.stringFor(result), result));
+    }
+
+    /** Throws if a call was refused. */
+    static void check(int result, Supplier<String> call) {
+        if (result != SUCCESS) {
+            throw exception(result, call.get());
+        }
     }
 
     /** Throws if a call was refused. */

@@ -1,11 +1,7 @@
 package io.weft.device.cuda;
 
-import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
-
 import io.weft.device.DeviceException;
 import io.weft.device.Event;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 
 /** A CUDA event. One that was never recorded counts as reached, here as in CUDA. */
 final class CudaEvent implements Event {
@@ -71,15 +67,10 @@ final class CudaEvent implements Event {
             throw new IllegalStateException("events are " + start.timing + " and " + timing + ", must be TIMED");
         }
         context.bind();
-        try (Arena arena = Arena.ofConfined()) {
-            MemorySegment millis = arena.allocate(JAVA_FLOAT);
-            int result = DriverCalls.elapsed(millis, start.handle, handle);
-            if (result != CudaErrors.SUCCESS) {
-                throw new IllegalStateException(
-                        "the time between two events that are not both reached",
-                        CudaErrors.exception(result, "cuEventElapsedTime"));
-            }
-            return Math.round(millis.get(JAVA_FLOAT, 0) * NANOS_PER_MILLI);
+        try {
+            return Math.round(DriverCalls.elapsedMillis(start.handle, handle) * NANOS_PER_MILLI);
+        } catch (DeviceException e) {
+            throw new IllegalStateException("the time between two events that are not both reached", e);
         }
     }
 }

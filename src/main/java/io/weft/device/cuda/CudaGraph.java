@@ -33,7 +33,7 @@ final class CudaGraph implements Graph {
             MemorySegment graph = arena.allocate(JAVA_LONG);
             try {
                 capture(graph, stream, operations);
-                return instantiate(context, stream, graph.get(JAVA_LONG, 0), arena);
+                return instantiate(context, stream, graph.get(JAVA_LONG, 0));
             } finally {
                 if (graph.get(JAVA_LONG, 0) != 0) {
                     DriverCalls.destroyGraph(graph.get(JAVA_LONG, 0));
@@ -45,12 +45,11 @@ final class CudaGraph implements Graph {
     /** Writes a {@code CUgraph} to {@code graph}, or 0. */
     private static void capture(MemorySegment graph, CudaStream stream, Runnable operations) {
         CudaHealth health = new CudaHealth();
-        CudaErrors.check(DriverCalls.beginCapture(stream.handle()), "cuStreamBeginCapture on " + stream.name());
+        DriverCalls.beginCapture(stream);
         try {
             stream.issueWith(health, operations);
         } finally {
-            health.check(
-                    DriverCalls.endCapture(stream.handle(), graph), () -> "cuStreamEndCapture on " + stream.name());
+            health.guard(() -> DriverCalls.endCapture(stream, graph));
         }
         DeviceException refused = health.failure();
         if (refused != null) {
@@ -58,14 +57,13 @@ final class CudaGraph implements Graph {
         }
     }
 
-    private static CudaGraph instantiate(CudaContext context, CudaStream stream, long graph, Arena arena) {
-        MemorySegment executable = arena.allocate(JAVA_LONG);
-        CudaErrors.check(DriverCalls.instantiate(executable, graph), "cuGraphInstantiateWithFlags of " + stream.name());
-        CudaGraph instantiated = new CudaGraph(context, executable.get(JAVA_LONG, 0));
-        int result = DriverCalls.upload(instantiated.handle, stream.handle());
-        if (result != CudaErrors.SUCCESS) {
+    private static CudaGraph instantiate(CudaContext context, CudaStream stream, long graph) {
+        CudaGraph instantiated = new CudaGraph(context, DriverCalls.instantiate(graph, stream));
+        try {
+            DriverCalls.upload(instantiated.handle, stream);
+        } catch (DeviceException e) {
             instantiated.close();
-            throw CudaErrors.exception(result, "cuGraphUpload on " + stream.name());
+            throw e;
         }
         return instantiated;
     }
@@ -87,7 +85,6 @@ final class CudaGraph implements Graph {
         if (!closed) {
             closed = true;
             context.bind();
-            // As with memory, this fails after a sticky error alone.
             DriverCalls.destroyExecutable(handle);
         }
     }

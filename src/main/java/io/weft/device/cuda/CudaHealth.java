@@ -2,7 +2,6 @@ package io.weft.device.cuda;
 
 import io.weft.device.DeviceException;
 import java.util.concurrent.atomic.AtomicReference;
-import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /** The first error of a device. A CUDA context does not recover from an error, so there is no way back. */
@@ -24,15 +23,12 @@ final class CudaHealth {
         return failure.get() != null;
     }
 
-    /**
-     * Fails the device if a call was refused.
-     *
-     * @param result the driver's answer
-     * @param call the call and its sizes
-     */
-    void check(int result, Supplier<String> call) {
-        if (result != CudaErrors.SUCCESS && !failed()) {
-            fail(CudaErrors.exception(result, call.get()));
+    /** Issues a call, and fails the device if it is refused. */
+    void guard(Runnable call) {
+        try {
+            call.run();
+        } catch (DeviceException e) {
+            fail(e);
         }
     }
 }

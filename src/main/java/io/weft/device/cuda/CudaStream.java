@@ -5,7 +5,6 @@ import io.weft.device.DeviceRows;
 import io.weft.device.Event;
 import io.weft.device.HostBuffer;
 import io.weft.device.Stream;
-import java.lang.foreign.Arena;
 import java.util.List;
 import java.util.function.Consumer;
 import java.util.function.Function;
@@ -98,7 +97,7 @@ final class CudaStream implements Stream {
     /** Issues a {@code CUgraphExec}. */
     void launchGraph(long executable) {
         if (isOpen()) {
-            health.check(DriverCalls.launchGraph(executable, handle), () -> "cuGraphLaunch on " + name);
+            health.guard(() -> DriverCalls.launchGraph(executable, this));
         }
     }
 
@@ -108,24 +107,13 @@ final class CudaStream implements Stream {
             throw new IllegalArgumentException(
                     "%s takes %d arguments, not %d".formatted(kernel.name(), kernel.arguments(), arguments.count()));
         }
-        int result = context.capability() >= LaunchConfiguration.CAPABILITY_LEAST
-                ? DriverCalls.launch(
-                        arguments.configuration().of(gridX, gridY, gridZ, threads, kernel.sharedBytes(), handle),
-                        kernel.address(),
-                        arguments.addresses())
-                : DriverCalls.launch(
-                        kernel.address(),
-                        gridX,
-                        gridY,
-                        gridZ,
-                        threads,
-                        kernel.sharedBytes(),
-                        handle,
-                        arguments.addresses());
-        health.check(
-                result,
-                () -> "cuLaunchKernel of %s with (%d, %d, %d) blocks of %d threads on %s"
-                        .formatted(kernel.name(), gridX, gridY, gridZ, threads, name));
+        health.guard(() -> {
+            if (context.capability() >= LaunchConfiguration.CAPABILITY_LEAST) {
+                DriverCalls.launchEarly(kernel, gridX, gridY, gridZ, threads, arguments, this);
+            } else {
+                DriverCalls.launch(kernel, gridX, gridY, gridZ, threads, arguments, this);
+            }
+        });
     }
 
     @Override
@@ -133,14 +121,14 @@ final class CudaStream implements Stream {
         if (isOpen()) {
             CudaEvent cudaEvent = (CudaEvent) event;
             cudaEvent.recordedOn(handle);
-            health.check(DriverCalls.record(cudaEvent.handle(), handle), () -> "cuEventRecord on " + name);
+            health.guard(() -> DriverCalls.record(cudaEvent.handle(), this));
         }
     }
 
     @Override
     public void await(Event event) {
         if (isOpen()) {
-            health.check(DriverCalls.await(handle, ((CudaEvent) event).handle()), () -> "cuStreamWaitEvent on " + name);
+            health.guard(() -> DriverCalls.await(((CudaEvent) event).handle(), this));
         }
     }
 
@@ -160,9 +148,7 @@ final class CudaStream implements Stream {
                 done += bytes;
             }
         }
-        health.check(
-                copies.issue(handle),
-                () -> "copy of %,d bytes in %d pieces to the device on %s".formatted(to.bytes(), copies.count(), name));
+        health.guard(() -> copies.issue(this));
     }
 
     @Override
@@ -173,8 +159,8 @@ final class CudaStream implements Stream {
         }
         for (long done = 0; done < to.bytes(); ) {
             long bytes = PinnedMemory.bytesWithinSlab(to.address() + done, to.bytes() - done);
-            int result = DriverCalls.copyToHost(to.address() + done, from.address() + done, bytes, handle);
-            health.check(result, () -> "cuMemcpyDtoHAsync of %,d bytes on %s".formatted(bytes, name));
+            long at = done;
+            health.guard(() -> DriverCalls.copyToHost(to.address() + at, from.address() + at, bytes, this));
             done += bytes;
         }
     }
@@ -185,23 +171,14 @@ final class CudaStream implements Stream {
         if (!isOpen() || to.bytes() == 0) {
             return;
         }
-        health.check(
-                DriverCalls.copyOnDevice(to.address(), from.address(), to.bytes(), handle),
-                () -> "cuMemcpyDtoDAsync of %,d bytes on %s".formatted(to.bytes(), name));
+        health.guard(() -> DriverCalls.copyOnDevice(to.address(), from.address(), to.bytes(), this));
     }
 
     @Override
     public void copyOnDevice(DeviceRows from, DeviceRows to) {
         from.requireSameRows(to);
-        if (!isOpen()) {
-            return;
-        }
-        try (Arena arena = Arena.ofConfined()) {
-            int result = DriverCalls.copyRows(RowCopy.of(from, to, arena), handle);
-            health.check(
-                    result,
-                    () -> "cuMemcpy2DAsync of %d rows of %,d bytes on %s"
-                            .formatted(from.rows(), from.rowBytes(), name));
+        if (isOpen()) {
+            health.guard(() -> DriverCalls.copyRows(from, to, this));
         }
     }
 

@@ -37,11 +37,13 @@ final class EventWatcher implements AutoCloseable {
 
     /** Whether an event's mark is reached; a stream that failed reaches all of them. */
     boolean isReached(CudaEvent event) {
-        int result = DriverCalls.query(event.handle());
-        if (result == CudaErrors.NOT_READY) {
-            return false;
+        try {
+            if (!DriverCalls.isReached(event.handle())) {
+                return false;
+            }
+        } catch (DeviceException e) {
+            health.fail(e);
         }
-        health.check(result, () -> "a kernel or copy before cuEventQuery");
         DeviceException fault = faults.fault();
         if (fault != null) {
             health.fail(fault);

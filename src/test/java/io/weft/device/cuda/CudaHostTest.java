@@ -106,9 +106,9 @@ class CudaHostTest {
     @Test
     void theFirstErrorIsTheOneThatStays() {
         CudaHealth health = new CudaHealth();
-        health.check(0, () -> "never asked for");
+        health.guard(() -> CudaErrors.check(0, () -> "never asked for"));
         assertThat(health.failed()).isFalse();
-        health.check(700, () -> "cuLaunchKernel of gate_f16");
+        health.guard(() -> CudaErrors.check(700, () -> "cuLaunchKernel of gate_f16"));
         health.fail(new DeviceException("later"));
         assertThat(health.failure())
                 .hasMessageContaining("gate_f16")
