@@ -14,6 +14,18 @@ public record DeviceBuffer(long address, long bytes) {
         }
     }
 
+    /**
+     * Checks that it is large enough.
+     *
+     * @param name for the message
+     * @throws IllegalArgumentException if it has fewer bytes
+     */
+    public void requireBytes(String name, long bytes) {
+        if (this.bytes < bytes) {
+            throw new IllegalArgumentException(name + " has " + this.bytes + " bytes, must have at least " + bytes);
+        }
+    }
+
     /** The {@code bytes} bytes that start {@code offset} bytes into this buffer. */
     public DeviceBuffer slice(long offset, long bytes) {
         if (offset < 0 || bytes < 0 || offset > this.bytes - bytes) {

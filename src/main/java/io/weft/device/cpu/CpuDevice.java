@@ -1,5 +1,6 @@
 package io.weft.device.cpu;
 
+import io.weft.device.CheckedKernels;
 import io.weft.device.Device;
 import io.weft.device.Device.Allocation.Memory;
 import io.weft.device.DeviceBuffer;
@@ -11,6 +12,7 @@ import io.weft.device.Graph;
 import io.weft.device.HostBuffer;
 import io.weft.device.Kernels;
 import io.weft.device.Linear;
+import io.weft.device.LinearShape;
 import io.weft.device.MemoryLedger;
 import io.weft.device.Norm;
 import io.weft.device.RotaryTable;
@@ -33,6 +35,7 @@ public final class CpuDevice implements Device {
     private final LinkDirection toHost;
     private final Workers workers;
     private final CpuKernels kernels;
+    private final Kernels checked;
     private final MemoryLedger ledger;
     private final List<NativeMemory> memory = new ArrayList<>();
     private final List<CpuStream> streams = new ArrayList<>();
@@ -45,6 +48,7 @@ public final class CpuDevice implements Device {
         this.toHost = new LinkDirection(options.linkGigabytesPerSecond());
         this.workers = new Workers(options.threads());
         this.kernels = new CpuKernels(workers);
+        this.checked = new CheckedKernels(elementType(), kernels);
     }
 
     @Override
@@ -105,7 +109,7 @@ public final class CpuDevice implements Device {
 
     @Override
     public Kernels kernels() {
-        return kernels;
+        return checked;
     }
 
     @Override
@@ -115,13 +119,13 @@ public final class CpuDevice implements Device {
 
     @Override
     public Linear linear(String purpose, List<? extends Tensor> rows, List<? extends Tensor> bias) {
-        int inFeatures = rows.getFirst().columns();
-        int outFeatures = rows.stream().mapToInt(Tensor::rows).sum();
-        int padded = Math.ceilDiv(outFeatures, CpuLinear.PANEL) * CpuLinear.PANEL;
-        long panelBytes = (long) padded * inFeatures * Float.BYTES;
+        LinearShape shape = LinearShape.of(purpose, rows, bias);
+        int padded = Math.ceilDiv(shape.outFeatures(), CpuLinear.PANEL) * CpuLinear.PANEL;
+        long panelBytes = (long) padded * shape.inFeatures() * Float.BYTES;
         long bytes = panelBytes + (long) padded * Float.BYTES;
         DeviceBuffer to = allocate(purpose, bytes);
-        CpuLinear linear = new CpuLinear(outFeatures, inFeatures, to.address(), to.address() + panelBytes, bytes);
+        CpuLinear linear =
+                new CpuLinear(shape.outFeatures(), shape.inFeatures(), to.address(), to.address() + panelBytes, bytes);
         WeightPacker.pack(linear, rows, bias);
         return linear;
     }

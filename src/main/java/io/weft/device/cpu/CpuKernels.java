@@ -1,6 +1,5 @@
 package io.weft.device.cpu;
 
-import static io.weft.device.cpu.Memory.address;
 import static io.weft.device.cpu.Memory.getInt;
 import static io.weft.device.cpu.Memory.getLong;
 
@@ -23,7 +22,7 @@ import io.weft.device.TokenChoices;
 import java.util.function.IntConsumer;
 import org.jspecify.annotations.Nullable;
 
-/** Checks a call, then issues it on the stream's thread. */
+/** Issues each call on the stream's thread. */
 final class CpuKernels implements Kernels {
     /** Elements below which a pointwise kernel runs on one thread. */
     private static final long SMALL_ELEMENTS = 32 * 1024;
@@ -40,9 +39,9 @@ final class CpuKernels implements Kernels {
     public void embed(
             Stream stream, Embedding table, DeviceBuffer tokenIds, DeviceBuffer positions, DeviceBuffer out, int rows) {
         CpuEmbedding cpuTable = (CpuEmbedding) table;
-        long ids = address("tokenIds", tokenIds, bytes(rows, 1));
-        long places = address("positions", positions, bytes(rows, 1));
-        long to = address("out", out, bytes(rows, table.width()));
+        long ids = tokenIds.address();
+        long places = positions.address();
+        long to = out.address();
         issue(
                 stream,
                 () -> forRows(rows, table.width(), row -> {
@@ -58,8 +57,8 @@ final class CpuKernels implements Kernels {
     @Override
     public void norm(Stream stream, Norm norm, DeviceBuffer in, DeviceBuffer out, int rows) {
         int width = norm.width();
-        long from = address("in", in, bytes(rows, width));
-        long to = address("out", out, bytes(rows, width));
+        long from = in.address();
+        long to = out.address();
         issue(
                 stream,
                 () -> forRows(
@@ -70,15 +69,15 @@ final class CpuKernels implements Kernels {
 
     @Override
     public void linear(Stream stream, Linear weights, DeviceBuffer in, DeviceBuffer out, int rows, Epilogue epilogue) {
-        long from = address("in", in, bytes(rows, weights.inFeatures()));
-        long to = address("out", out, bytes(rows, weights.outFeatures()));
+        long from = in.address();
+        long to = out.address();
         issue(stream, () -> product.multiply((CpuLinear) weights, from, to, rows, epilogue));
     }
 
     @Override
     public void gate(Stream stream, Activation activation, DeviceBuffer gateUp, DeviceBuffer out, int rows, int width) {
-        long from = address("gateUp", gateUp, bytes(rows, 2L * width));
-        long to = address("out", out, bytes(rows, width));
+        long from = gateUp.address();
+        long to = out.address();
         issue(
                 stream,
                 () -> forRows(
@@ -99,12 +98,8 @@ final class CpuKernels implements Kernels {
             DeviceBuffer positions,
             int rowsPerPosition,
             int rows) {
-        if (heads * headSize > rowWidth || table.rotaryWidth() > headSize) {
-            throw new IllegalArgumentException("%d heads of %d do not fit rows of %d, or %d rotated dimensions a head"
-                    .formatted(heads, headSize, rowWidth, table.rotaryWidth()));
-        }
-        long at = address("values", values, bytes(rows, rowWidth));
-        long places = address("positions", positions, bytes(Math.ceilDiv(rows, rowsPerPosition), 1));
+        long at = values.address();
+        long places = positions.address();
         issue(
                 stream,
                 () -> forRows(rows, heads * headSize, row -> {
@@ -125,12 +120,12 @@ final class CpuKernels implements Kernels {
             RowPlaces places,
             DeviceBuffer base,
             int rows) {
-        long query = address("queries", queries, bytes(rows, shape.queryWidth()));
-        long keyValue = address("keyValues", keyValues, bytes(rows, shape.keyValueWidth()));
-        long activation = address("activations", activations, bytes(rows, width));
-        long positions = address("positions", places.positions(), bytes(rows, 1));
-        long keyValueOffsets = address("keyValueOffsets", places.keyValueOffsets(), (long) rows * Long.BYTES);
-        long activationOffsets = address("activationOffsets", places.activationOffsets(), (long) rows * Long.BYTES);
+        long query = queries.address();
+        long keyValue = keyValues.address();
+        long activation = activations.address();
+        long positions = places.positions().address();
+        long keyValueOffsets = places.keyValueOffsets().address();
+        long activationOffsets = places.activationOffsets().address();
         long keyValueBytes = bytes(1, shape.keyValueWidth());
         long activationBytes = bytes(1, width);
         issue(
@@ -162,8 +157,8 @@ final class CpuKernels implements Kernels {
     @Override
     public void gatherRows(
             Stream stream, DeviceBuffer values, int rowBytes, DeviceBuffer offsets, DeviceBuffer out, int rows) {
-        long places = address("offsets", offsets, (long) rows * Long.BYTES);
-        long to = address("out", out, (long) rows * rowBytes);
+        long places = offsets.address();
+        long to = out.address();
         issue(stream, () -> {
             for (int row = 0; row < rows; row++) {
                 long offset = getLong(places + (long) row * Long.BYTES);
@@ -174,7 +169,6 @@ final class CpuKernels implements Kernels {
 
     @Override
     public void readHost(Stream stream, HostBuffer from, DeviceBuffer to) {
-        Stream.requireSameLength(from.bytes(), to.bytes());
         issue(stream, () -> Memory.copy(from.address(), to.address(), to.bytes()));
     }
 
@@ -188,7 +182,7 @@ final class CpuKernels implements Kernels {
             DeviceBuffer queries,
             DeviceBuffer state,
             DeviceBuffer out) {
-        long spans = address("spans", work.spans(), bytes(work.spanCount(), AttentionWork.SPAN_INTS));
+        long spans = work.spans().address();
         issue(stream, () -> {
             for (int i = 0; i < work.spanCount(); i++) {
                 long at = spans + bytes(i, AttentionWork.SPAN_INTS);
@@ -211,10 +205,14 @@ final class CpuKernels implements Kernels {
             DeviceBuffer out) {
         int lastRow = span.firstRow() + span.rows();
         long queryBytes = bytes(1, shape.queryWidth());
-        long query = address("queries", queries, lastRow * queryBytes);
-        long running = address("state", state, lastRow * shape.stateBytesPerRow());
-        long result = address("out", out, lastRow * queryBytes);
-        long positions = address("rowPositions", index.rowPositions(), bytes(lastRow, 1));
+        queries.requireBytes("queries", lastRow * queryBytes);
+        state.requireBytes("state", lastRow * shape.stateBytesPerRow());
+        out.requireBytes("out", lastRow * queryBytes);
+        index.rowPositions().requireBytes("rowPositions", bytes(lastRow, 1));
+        long query = queries.address();
+        long running = state.address();
+        long result = out.address();
+        long positions = index.rowPositions().address();
         long tableRowBytes = (long) index.blocksPerSequence() * Long.BYTES;
         long table = index.blockTable()
                 .slice(span.sequence() * tableRowBytes, tableRowBytes)
@@ -286,8 +284,8 @@ final class CpuKernels implements Kernels {
 
     @Override
     public void toFloat(Stream stream, DeviceBuffer in, DeviceBuffer out, long count) {
-        long from = address("in", in, count * Float.BYTES);
-        long to = address("out", out, count * Float.BYTES);
+        long from = in.address();
+        long to = out.address();
         issue(stream, () -> Memory.copy(from, to, count * Float.BYTES));
     }
 
@@ -300,11 +298,10 @@ final class CpuKernels implements Kernels {
             DeviceBuffer tokens,
             int rows,
             int vocabulary) {
-        TokenChoices.requireVocabulary(vocabulary);
-        long from = address("logits", logits, bytes(rows, vocabulary));
-        long scratch = address("scores", scores, bytes(rows, vocabulary));
-        long how = address("choices", choices.rows(), (long) rows * TokenChoices.ROW_BYTES);
-        long to = address("tokens", tokens, bytes(rows, 1));
+        long from = logits.address();
+        long scratch = scores.address();
+        long how = choices.rows().address();
+        long to = tokens.address();
         issue(
                 stream,
                 () -> forRows(rows, vocabulary, row -> {

@@ -1,6 +1,5 @@
 package io.weft.device.cpu;
 
-import io.weft.device.DeviceBuffer;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
@@ -51,13 +50,5 @@ final class Memory {
 
     static void copy(long from, long to, long bytes) {
         MemorySegment.copy(ALL, from, ALL, to, bytes);
-    }
-
-    /** Address of a buffer that must hold at least {@code bytes} bytes. */
-    static long address(String name, DeviceBuffer buffer, long bytes) {
-        if (buffer.bytes() < bytes) {
-            throw new IllegalArgumentException(name + " has " + buffer.bytes() + " bytes, must have at least " + bytes);
-        }
-        return buffer.address();
     }
 }

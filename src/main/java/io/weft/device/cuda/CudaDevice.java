@@ -1,5 +1,6 @@
 package io.weft.device.cuda;
 
+import io.weft.device.CheckedKernels;
 import io.weft.device.Device;
 import io.weft.device.Device.Allocation.Memory;
 import io.weft.device.DeviceBuffer;
@@ -12,6 +13,7 @@ import io.weft.device.Graph;
 import io.weft.device.HostBuffer;
 import io.weft.device.Kernels;
 import io.weft.device.Linear;
+import io.weft.device.LinearShape;
 import io.weft.device.MemoryLedger;
 import io.weft.device.Norm;
 import io.weft.device.OutOfMemoryBudgetException;
@@ -46,7 +48,7 @@ public final class CudaDevice implements Device {
     private final MemorySegment faultMemory;
     private final EventWatcher watcher;
     private final MatrixProducts products;
-    private final CudaKernels kernels;
+    private final Kernels kernels;
     private final WeightLoader loader;
     private final MemoryLedger ledger;
     private final List<DeviceBuffer> deviceMemory = new ArrayList<>();
@@ -79,7 +81,8 @@ public final class CudaDevice implements Device {
         this.watcher = new EventWatcher(context, health, faults);
         KernelSet kernelSet = new KernelSet(context::kernel, options.elementType(), context.gpu());
         this.products = new MatrixProducts(cublas, options.elementType(), context.arena());
-        this.kernels = new CudaKernels(context, kernelSet, products, options.elementType(), faults);
+        this.kernels = new CheckedKernels(
+                options.elementType(), new CudaKernels(context, kernelSet, products, options.elementType(), faults));
         try {
             workspaces.add(allocate("kernel workspace", WORKSPACE_BYTES));
             this.loader = new WeightLoader(
@@ -224,16 +227,9 @@ public final class CudaDevice implements Device {
 
     @Override
     public synchronized Linear linear(String purpose, List<? extends Tensor> rows, List<? extends Tensor> bias) {
-        int inFeatures = rows.getFirst().columns();
-        int outFeatures = rows.stream().mapToInt(Tensor::rows).sum();
-        int biasFeatures = bias.stream().mapToInt(Tensor::rows).sum();
-        if (rows.stream().anyMatch(part -> part.columns() != inFeatures)) {
-            throw new IllegalArgumentException(purpose + ": matrices of different widths");
-        }
-        if (!bias.isEmpty() && biasFeatures != outFeatures) {
-            throw new IllegalArgumentException(
-                    "%s: bias has %d elements, must have %d".formatted(purpose, biasFeatures, outFeatures));
-        }
+        LinearShape shape = LinearShape.of(purpose, rows, bias);
+        int outFeatures = shape.outFeatures();
+        int inFeatures = shape.inFeatures();
         long weightBytes =
                 padded((long) outFeatures * inFeatures * elementType().bytes());
         long biasBytes = bias.isEmpty() ? 0 : (long) outFeatures * elementType().bytes();

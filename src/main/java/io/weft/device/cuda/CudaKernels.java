@@ -21,7 +21,7 @@ import io.weft.device.cuda.KernelSet.Alignment;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
-/** Checks a call, then launches it. */
+/** Launches each call; {@link io.weft.device.CheckedKernels} has checked it. */
 final class CudaKernels implements Kernels {
     private static final int THREADS = 256;
     private static final int ROW_COPY_THREADS = 128;
@@ -68,9 +68,9 @@ final class CudaKernels implements Kernels {
     public void embed(
             Stream stream, Embedding table, DeviceBuffer tokenIds, DeviceBuffer positions, DeviceBuffer out, int rows) {
         CudaEmbedding cudaTable = (CudaEmbedding) table;
-        long ids = address("tokenIds", tokenIds, (long) rows * Integer.BYTES);
-        long places = address("positions", positions, (long) rows * Integer.BYTES);
-        long to = address("out", out, bytes(rows, table.width()));
+        long ids = tokenIds.address();
+        long places = positions.address();
+        long to = out.address();
         CudaStream cudaStream = (CudaStream) stream;
         if (rows == 0 || !cudaStream.isOpen()) {
             return;
@@ -95,8 +95,8 @@ final class CudaKernels implements Kernels {
     public void norm(Stream stream, Norm norm, DeviceBuffer in, DeviceBuffer out, int rows) {
         CudaNorm cudaNorm = (CudaNorm) norm;
         int width = norm.width();
-        long from = address("in", in, bytes(rows, width));
-        long to = address("out", out, bytes(rows, width));
+        long from = in.address();
+        long to = out.address();
         CudaStream cudaStream = (CudaStream) stream;
         if (rows == 0 || !cudaStream.isOpen()) {
             return;
@@ -138,8 +138,8 @@ final class CudaKernels implements Kernels {
     @Override
     public void linear(Stream stream, Linear weights, DeviceBuffer in, DeviceBuffer out, int rows, Epilogue epilogue) {
         CudaLinear cudaWeights = (CudaLinear) weights;
-        long from = address("in", in, bytes(rows, weights.inFeatures()));
-        long to = address("out", out, bytes(rows, weights.outFeatures()));
+        long from = in.address();
+        long to = out.address();
         CudaStream cudaStream = (CudaStream) stream;
         if (rows == 0 || !cudaStream.isOpen()) {
             return;
@@ -201,13 +201,9 @@ final class CudaKernels implements Kernels {
             int rows) {
         CudaLinear cudaFirst = (CudaLinear) first;
         CudaLinear cudaSecond = (CudaLinear) second;
-        if (first.inFeatures() != second.inFeatures()) {
-            throw new IllegalArgumentException(
-                    "inFeatures are %d and %d, must be the same".formatted(first.inFeatures(), second.inFeatures()));
-        }
-        long from = address("in", in, bytes(rows, first.inFeatures()));
-        long toFirst = address("firstOut", firstOut, bytes(rows, first.outFeatures()));
-        long toSecond = address("secondOut", secondOut, bytes(rows, second.outFeatures()));
+        long from = in.address();
+        long toFirst = firstOut.address();
+        long toSecond = secondOut.address();
         int columns = first.outFeatures() + second.outFeatures();
         Optional<ProductKernels.Product> kernel =
                 products.isAligned(cudaFirst, from, toFirst) && products.isAligned(cudaSecond, from, toSecond)
@@ -236,9 +232,8 @@ final class CudaKernels implements Kernels {
             int rows) {
         CudaLinear cudaWeights = (CudaLinear) weights;
         int columns = weights.outFeatures();
-        long from = address("in", in, bytes(rows, weights.inFeatures()));
-        address("gateUp", gateUp, bytes(rows, columns));
-        long to = address("out", out, bytes(rows, columns / 2));
+        long from = in.address();
+        long to = out.address();
         Optional<ProductKernels.Product> kernel = products.isAligned(cudaWeights, from, to)
                 ? kernels.products.forGated(rows, columns, weights.inFeatures())
                 : Optional.empty();
@@ -314,8 +309,8 @@ final class CudaKernels implements Kernels {
 
     @Override
     public void gate(Stream stream, Activation activation, DeviceBuffer gateUp, DeviceBuffer out, int rows, int width) {
-        long from = address("gateUp", gateUp, bytes(rows, 2L * width));
-        long to = address("out", out, bytes(rows, width));
+        long from = gateUp.address();
+        long to = out.address();
         CudaStream cudaStream = (CudaStream) stream;
         if (rows == 0 || width == 0 || !cudaStream.isOpen()) {
             return;
@@ -342,13 +337,9 @@ final class CudaKernels implements Kernels {
             DeviceBuffer positions,
             int rowsPerPosition,
             int rows) {
-        if (heads * headSize > rowWidth || table.rotaryWidth() > headSize) {
-            throw new IllegalArgumentException("%d heads of %d do not fit rows of %d, or %d rotated dimensions a head"
-                    .formatted(heads, headSize, rowWidth, table.rotaryWidth()));
-        }
         CudaRotaryTable cudaTable = (CudaRotaryTable) table;
-        long at = address("values", values, bytes(rows, rowWidth));
-        long places = address("positions", positions, (long) Math.ceilDiv(rows, rowsPerPosition) * Integer.BYTES);
+        long at = values.address();
+        long places = positions.address();
         CudaStream cudaStream = (CudaStream) stream;
         int half = table.rotaryWidth() / 2;
         if (rows == 0 || heads == 0 || half == 0 || !cudaStream.isOpen()) {
@@ -387,12 +378,12 @@ final class CudaKernels implements Kernels {
             DeviceBuffer base,
             int rows) {
         CudaRotaryTable rotary = table == null ? NO_ROTARY : (CudaRotaryTable) table;
-        long query = address("queries", queries, bytes(rows, shape.queryWidth()));
-        long keyValue = address("keyValues", keyValues, bytes(rows, shape.keyValueWidth()));
-        long activation = address("activations", activations, bytes(rows, width));
-        long positions = address("positions", places.positions(), (long) rows * Integer.BYTES);
-        long keyValueOffsets = address("keyValueOffsets", places.keyValueOffsets(), (long) rows * Long.BYTES);
-        long activationOffsets = address("activationOffsets", places.activationOffsets(), (long) rows * Long.BYTES);
+        long query = queries.address();
+        long keyValue = keyValues.address();
+        long activation = activations.address();
+        long positions = places.positions().address();
+        long keyValueOffsets = places.keyValueOffsets().address();
+        long activationOffsets = places.activationOffsets().address();
         CudaStream cudaStream = (CudaStream) stream;
         if (rows == 0 || !cudaStream.isOpen()) {
             return;
@@ -427,8 +418,8 @@ final class CudaKernels implements Kernels {
     @Override
     public void gatherRows(
             Stream stream, DeviceBuffer values, int rowBytes, DeviceBuffer offsets, DeviceBuffer out, int rows) {
-        long places = address("offsets", offsets, (long) rows * Long.BYTES);
-        long to = address("out", out, (long) rows * rowBytes);
+        long places = offsets.address();
+        long to = out.address();
         CudaStream cudaStream = (CudaStream) stream;
         if (rows == 0 || rowBytes == 0 || !cudaStream.isOpen()) {
             return;
@@ -447,7 +438,6 @@ final class CudaKernels implements Kernels {
 
     @Override
     public void readHost(Stream stream, HostBuffer from, DeviceBuffer to) {
-        Stream.requireSameLength(from.bytes(), to.bytes());
         CudaStream cudaStream = (CudaStream) stream;
         if (to.bytes() == 0 || !cudaStream.isOpen()) {
             return;
@@ -471,7 +461,7 @@ final class CudaKernels implements Kernels {
             DeviceBuffer queries,
             DeviceBuffer state,
             DeviceBuffer out) {
-        long spans = address("spans", work.spans(), (long) work.spanCount() * AttentionWork.SPAN_INTS * Integer.BYTES);
+        long spans = work.spans().address();
         CudaStream cudaStream = (CudaStream) stream;
         if (work.spanCount() == 0 || work.maxRows() == 0 || work.maxTokens() == 0 || !cudaStream.isOpen()) {
             return;
@@ -571,8 +561,8 @@ final class CudaKernels implements Kernels {
 
     @Override
     public void toFloat(Stream stream, DeviceBuffer in, DeviceBuffer out, long count) {
-        long from = address("in", in, count * elementBytes);
-        long to = address("out", out, count * Float.BYTES);
+        long from = in.address();
+        long to = out.address();
         CudaStream cudaStream = (CudaStream) stream;
         if (count == 0 || !cudaStream.isOpen()) {
             return;
@@ -590,11 +580,10 @@ final class CudaKernels implements Kernels {
             DeviceBuffer tokens,
             int rows,
             int vocabulary) {
-        TokenChoices.requireVocabulary(vocabulary);
-        long from = address("logits", logits, bytes(rows, vocabulary));
-        long scratch = address("scores", scores, (long) rows * vocabulary * Float.BYTES);
-        long how = address("choices", choices.rows(), (long) rows * TokenChoices.ROW_BYTES);
-        long to = address("tokens", tokens, (long) rows * Integer.BYTES);
+        long from = logits.address();
+        long scratch = scores.address();
+        long how = choices.rows().address();
+        long to = tokens.address();
         CudaStream cudaStream = (CudaStream) stream;
         if (rows == 0 || !cudaStream.isOpen()) {
             return;
@@ -623,13 +612,5 @@ final class CudaKernels implements Kernels {
     /** Bytes of {@code rows} rows of {@code width} elements. */
     private long bytes(long rows, long width) {
         return rows * width * elementBytes;
-    }
-
-    /** Address of a buffer that must hold at least {@code bytes} bytes. */
-    private static long address(String name, DeviceBuffer buffer, long bytes) {
-        if (buffer.bytes() < bytes) {
-            throw new IllegalArgumentException(name + " has " + buffer.bytes() + " bytes, must have at least " + bytes);
-        }
-        return buffer.address();
     }
 }

@@ -1,0 +1,182 @@
+package io.weft.device;
+
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Checks the sizes of each call before a device's own kernels issue it, so that these need not. What depends on the
+ * contents of device memory, such as token ids and offsets, a device checks where it reads it.
+ *
+ * @param elementType of the device
+ * @param kernels the device's own, called with buffers that are large enough
+ */
+public record CheckedKernels(ElementType elementType, Kernels kernels) implements Kernels {
+    @Override
+    public void embed(
+            Stream stream, Embedding table, DeviceBuffer tokenIds, DeviceBuffer positions, DeviceBuffer out, int rows) {
+        tokenIds.requireBytes("tokenIds", ints(rows));
+        positions.requireBytes("positions", ints(rows));
+        out.requireBytes("out", elements(rows, table.width()));
+        kernels.embed(stream, table, tokenIds, positions, out, rows);
+    }
+
+    @Override
+    public void norm(Stream stream, Norm norm, DeviceBuffer in, DeviceBuffer out, int rows) {
+        in.requireBytes("in", elements(rows, norm.width()));
+        out.requireBytes("out", elements(rows, norm.width()));
+        kernels.norm(stream, norm, in, out, rows);
+    }
+
+    @Override
+    public void linear(Stream stream, Linear weights, DeviceBuffer in, DeviceBuffer out, int rows, Epilogue epilogue) {
+        in.requireBytes("in", elements(rows, weights.inFeatures()));
+        out.requireBytes("out", elements(rows, weights.outFeatures()));
+        kernels.linear(stream, weights, in, out, rows, epilogue);
+    }
+
+    @Override
+    public void linearPair(
+            Stream stream,
+            Linear first,
+            Linear second,
+            DeviceBuffer in,
+            DeviceBuffer firstOut,
+            DeviceBuffer secondOut,
+            int rows) {
+        if (first.inFeatures() != second.inFeatures()) {
+            throw new IllegalArgumentException(
+                    "inFeatures are %d and %d, must be the same".formatted(first.inFeatures(), second.inFeatures()));
+        }
+        in.requireBytes("in", elements(rows, first.inFeatures()));
+        firstOut.requireBytes("firstOut", elements(rows, first.outFeatures()));
+        secondOut.requireBytes("secondOut", elements(rows, second.outFeatures()));
+        kernels.linearPair(stream, first, second, in, firstOut, secondOut, rows);
+    }
+
+    @Override
+    public void gatedLinear(
+            Stream stream,
+            Linear weights,
+            Activation activation,
+            DeviceBuffer in,
+            DeviceBuffer gateUp,
+            DeviceBuffer out,
+            int rows) {
+        in.requireBytes("in", elements(rows, weights.inFeatures()));
+        gateUp.requireBytes("gateUp", elements(rows, weights.outFeatures()));
+        out.requireBytes("out", elements(rows, weights.outFeatures() / 2));
+        kernels.gatedLinear(stream, weights, activation, in, gateUp, out, rows);
+    }
+
+    @Override
+    public void gate(Stream stream, Activation activation, DeviceBuffer gateUp, DeviceBuffer out, int rows, int width) {
+        gateUp.requireBytes("gateUp", elements(rows, 2L * width));
+        out.requireBytes("out", elements(rows, width));
+        kernels.gate(stream, activation, gateUp, out, rows, width);
+    }
+
+    @Override
+    public void rotate(
+            Stream stream,
+            RotaryTable table,
+            DeviceBuffer values,
+            int rowWidth,
+            int heads,
+            int headSize,
+            DeviceBuffer positions,
+            int rowsPerPosition,
+            int rows) {
+        if (heads * headSize > rowWidth || table.rotaryWidth() > headSize) {
+            throw new IllegalArgumentException("%d heads of %d do not fit rows of %d, or %d rotated dimensions a head"
+                    .formatted(heads, headSize, rowWidth, table.rotaryWidth()));
+        }
+        values.requireBytes("values", elements(rows, rowWidth));
+        positions.requireBytes("positions", ints(Math.ceilDiv(rows, rowsPerPosition)));
+        kernels.rotate(stream, table, values, rowWidth, heads, headSize, positions, rowsPerPosition, rows);
+    }
+
+    @Override
+    public void place(
+            Stream stream,
+            AttentionShape shape,
+            @Nullable RotaryTable table,
+            DeviceBuffer queries,
+            DeviceBuffer keyValues,
+            DeviceBuffer activations,
+            int width,
+            RowPlaces places,
+            DeviceBuffer base,
+            int rows) {
+        queries.requireBytes("queries", elements(rows, shape.queryWidth()));
+        keyValues.requireBytes("keyValues", elements(rows, shape.keyValueWidth()));
+        activations.requireBytes("activations", elements(rows, width));
+        places.positions().requireBytes("positions", ints(rows));
+        places.keyValueOffsets().requireBytes("keyValueOffsets", longs(rows));
+        places.activationOffsets().requireBytes("activationOffsets", longs(rows));
+        kernels.place(stream, shape, table, queries, keyValues, activations, width, places, base, rows);
+    }
+
+    @Override
+    public void gatherRows(
+            Stream stream, DeviceBuffer values, int rowBytes, DeviceBuffer offsets, DeviceBuffer out, int rows) {
+        offsets.requireBytes("offsets", longs(rows));
+        out.requireBytes("out", (long) rows * rowBytes);
+        kernels.gatherRows(stream, values, rowBytes, offsets, out, rows);
+    }
+
+    @Override
+    public void readHost(Stream stream, HostBuffer from, DeviceBuffer to) {
+        Stream.requireSameLength(from.bytes(), to.bytes());
+        kernels.readHost(stream, from, to);
+    }
+
+    @Override
+    public void attend(
+            Stream stream,
+            AttentionShape shape,
+            AttentionIndex index,
+            AttentionWork work,
+            BlockBases bases,
+            DeviceBuffer queries,
+            DeviceBuffer state,
+            DeviceBuffer out) {
+        work.spans().requireBytes("spans", ints((long) work.spanCount() * AttentionWork.SPAN_INTS));
+        kernels.attend(stream, shape, index, work, bases, queries, state, out);
+    }
+
+    @Override
+    public void toFloat(Stream stream, DeviceBuffer in, DeviceBuffer out, long count) {
+        in.requireBytes("in", elements(count, 1));
+        out.requireBytes("out", count * Float.BYTES);
+        kernels.toFloat(stream, in, out, count);
+    }
+
+    @Override
+    public void chooseTokens(
+            Stream stream,
+            DeviceBuffer logits,
+            TokenChoices choices,
+            DeviceBuffer scores,
+            DeviceBuffer tokens,
+            int rows,
+            int vocabulary) {
+        TokenChoices.requireVocabulary(vocabulary);
+        logits.requireBytes("logits", elements(rows, vocabulary));
+        scores.requireBytes("scores", (long) rows * vocabulary * Float.BYTES);
+        choices.rows().requireBytes("choices", (long) rows * TokenChoices.ROW_BYTES);
+        tokens.requireBytes("tokens", ints(rows));
+        kernels.chooseTokens(stream, logits, choices, scores, tokens, rows, vocabulary);
+    }
+
+    /** Bytes of {@code rows} rows of {@code width} elements. */
+    private long elements(long rows, long width) {
+        return rows * width * elementType.bytes();
+    }
+
+    private static long ints(long count) {
+        return count * Integer.BYTES;
+    }
+
+    private static long longs(long count) {
+        return count * Long.BYTES;
+    }
+}
