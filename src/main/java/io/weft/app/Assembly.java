@@ -4,7 +4,6 @@ import io.weft.cache.KvCache;
 import io.weft.device.Device;
 import io.weft.device.Device.Allocation.Memory;
 import io.weft.device.DeviceBuffer;
-import io.weft.device.ElementType;
 import io.weft.device.HostBuffer;
 import io.weft.engine.EngineRuntime;
 import io.weft.engine.ServedModel;
@@ -50,13 +49,6 @@ import java.util.function.UnaryOperator;
 public final class Assembly implements AutoCloseable {
     /** Memory for measuring: the largest copy, at which the link's rate has long stopped growing. */
     private static final long PROFILING_BYTES_MAX = 64L << 20;
-
-    /**
-     * Cells of attention's grid: small ones on the CPU, whose caches are; on a GPU those that fill a block of threads.
-     */
-    private static final int CPU_CELL_TOKENS = 64;
-
-    private static final int GPU_CELL_TOKENS = 256;
 
     /** Rows of one step whose logits are wanted, unless the batch has more sequences. */
     private static final int LOGIT_ROWS = 64;
@@ -223,11 +215,10 @@ public final class Assembly implements AutoCloseable {
     }
 
     private static int cellTokens(Settings settings, Device device) {
-        return settings.cache().cellTokens()
-                .orElse(settings.cache().blockTokens()
-                        * Math.ceilDiv(
-                                device.elementType() == ElementType.F32 ? CPU_CELL_TOKENS : GPU_CELL_TOKENS,
-                                settings.cache().blockTokens()));
+        int blockTokens = settings.cache().blockTokens();
+        return settings.cache()
+                .cellTokens()
+                .orElse(blockTokens * Math.ceilDiv(device.info().cellTokens(), blockTokens));
     }
 
     private static long stagingBytes(Settings settings, Device device, CacheGeometry geometry, StepLimits limits) {

@@ -7,6 +7,7 @@ import io.weft.device.cpu.CpuOptions;
 import io.weft.device.cuda.CudaDevice;
 import io.weft.device.cuda.CudaOptions;
 import io.weft.device.cuda.CudaProbe;
+import io.weft.plan.whatif.PlanQuestion;
 import java.lang.System.Logger.Level;
 import java.lang.management.ManagementFactory;
 import java.util.Optional;
@@ -76,6 +77,7 @@ public final class Devices {
                     case F16 -> ElementType.F16;
                     case BF16 -> ElementType.BF16;
                 },
+                PlanQuestion.GPU_CELL_TOKENS,
                 settings.machine().cublasPath());
     }
 

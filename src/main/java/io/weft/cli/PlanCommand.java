@@ -42,7 +42,6 @@ final class PlanCommand implements Callable<Integer> {
     /** Of a machine about which nothing is said, and which was not measured. */
     private static final HardwarePreset HARDWARE_DEFAULT = HardwarePreset.H200;
 
-    private static final int CELL_TOKENS_DEFAULT = 256;
     private static final int ELEMENT_BYTES_DEFAULT = 2;
 
     @Option(
@@ -212,7 +211,7 @@ final class PlanCommand implements Callable<Integer> {
 
     private static int cellTokens() {
         Settings settings = Settings.current();
-        int blocks = Math.ceilDiv(CELL_TOKENS_DEFAULT, settings.cache().blockTokens());
+        int blocks = Math.ceilDiv(PlanQuestion.GPU_CELL_TOKENS, settings.cache().blockTokens());
         return settings.cache().cellTokens().orElse(settings.cache().blockTokens() * blocks);
     }
 

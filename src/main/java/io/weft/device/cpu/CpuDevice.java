@@ -30,6 +30,9 @@ import org.jspecify.annotations.Nullable;
  * loaded, which is exact.
  */
 public final class CpuDevice implements Device {
+    /** Few, as caches are small. */
+    private static final int CELL_TOKENS = 64;
+
     private final CpuOptions options;
     private final LinkDirection toDevice;
     private final LinkDirection toHost;
@@ -61,7 +64,7 @@ public final class CpuDevice implements Device {
                 : "memory as link";
         String name = "CPU (%s, %d threads, %d lanes, %s)"
                 .formatted(System.getProperty("os.arch"), options.threads(), io.weft.device.cpu.Memory.LANES, link);
-        return new DeviceInfo("cpu", name, options.deviceBudgetBytes(), options.hostBudgetBytes());
+        return new DeviceInfo("cpu", name, options.deviceBudgetBytes(), options.hostBudgetBytes(), CELL_TOKENS);
     }
 
     @Override

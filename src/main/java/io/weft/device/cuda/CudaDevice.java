@@ -119,7 +119,8 @@ public final class CudaDevice implements Device {
     public DeviceInfo info() {
         String name = "%s (%d multiprocessors, %s)"
                 .formatted(context.name(), context.multiprocessors(), options.elementType());
-        return new DeviceInfo("cuda", name, options.deviceBudgetBytes(), options.hostBudgetBytes());
+        return new DeviceInfo(
+                "cuda", name, options.deviceBudgetBytes(), options.hostBudgetBytes(), options.cellTokens());
     }
 
     @Override

@@ -43,10 +43,12 @@ public record PlanQuestion(
     public static final int LINK_GIGABYTES_PER_SECOND_MOST = 10_000;
     public static final int TERAFLOPS_MOST = 100_000;
 
-    /** Cells and blocks of the cache on a GPU, unless set. */
+    /** Cells of attention's grid on a GPU, unless set: such that one fills a block of threads. */
+    public static final int GPU_CELL_TOKENS = 256;
+
+    /** Blocks of the cache, unless set. */
     private static final int BLOCK_TOKENS = 16;
 
-    private static final int CELL_TOKENS = 256;
     private static final int ELEMENT_BYTES = 2;
 
     public PlanQuestion {
@@ -55,7 +57,7 @@ public record PlanQuestion(
 
     /** The cache of a model on a GPU, as the service cuts it unless told otherwise. */
     public static CacheGeometry usualGeometry(ModelPreset preset) {
-        return new CacheGeometry(preset.dimensions(), ELEMENT_BYTES, BLOCK_TOKENS, CELL_TOKENS);
+        return new CacheGeometry(preset.dimensions(), ELEMENT_BYTES, BLOCK_TOKENS, GPU_CELL_TOKENS);
     }
 
     /** The name users give a form. */
@@ -118,8 +120,8 @@ public record PlanQuestion(
         }
         CacheGeometry geometry = preset.map(ModelPreset::of)
                 .map(PlanQuestion::usualGeometry)
-                .orElseGet(() ->
-                        new CacheGeometry(served.geometry().dimensions(), ELEMENT_BYTES, BLOCK_TOKENS, CELL_TOKENS));
+                .orElseGet(() -> new CacheGeometry(
+                        served.geometry().dimensions(), ELEMENT_BYTES, BLOCK_TOKENS, GPU_CELL_TOKENS));
         return about(
                 geometry,
                 new Machine.Specified(HardwarePreset.of(hardware.get()).spec()));

@@ -151,6 +151,6 @@ class CudaHostTest {
     }
 
     private static CudaOptions options(int ordinal, long bytes, ElementType type) {
-        return new CudaOptions(ordinal, bytes, bytes, type, Optional.empty());
+        return new CudaOptions(ordinal, bytes, bytes, type, 64, Optional.empty());
     }
 }
