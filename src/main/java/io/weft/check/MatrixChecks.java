@@ -108,12 +108,11 @@ final class MatrixChecks {
                 String name = "linear %d rows x %s".formatted(rows, describe(suffix, linear, epilogue));
                 bench.attempt(name, () -> product(name, linear, epilogue, rows, in, product));
             }
-            int[] batches = switch (bench.extent()) {
-                case ALL -> BATCHES;
-                case AWKWARD -> AWKWARD_BATCHES;
-                case SMALL -> new int[0];
-            };
-            sameBitsInBatches(suffix, linear, epilogue, batches);
+            switch (bench.extent()) {
+                case ALL -> sameBitsInBatches(suffix, linear, epilogue, BATCHES);
+                case AWKWARD -> sameBitsInBatches(suffix, linear, epilogue, AWKWARD_BATCHES);
+                case SMALL -> {}
+            }
         }
     }
 
@@ -215,7 +214,7 @@ final class MatrixChecks {
     private void sameBitsInBatches(String suffix, Linear weights, Epilogue epilogue, int[] batches) {
         String what = "linear " + describe(suffix, weights, epilogue);
         bench.attempt(what + ": same bits", () -> {
-            int rows = Arrays.stream(batches).max().orElse(0);
+            int rows = Arrays.stream(batches).max().orElseThrow();
             tested.clear();
             DeviceBuffer in = tested.elements(bench.values(rows * weights.inFeatures(), 1));
             float[] before = bench.values(rows * weights.outFeatures(), 1);

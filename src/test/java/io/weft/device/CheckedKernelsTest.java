@@ -1,0 +1,161 @@
+package io.weft.device;
+
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.weft.device.cpu.CpuDevice;
+import io.weft.device.cpu.CpuOptions;
+import java.util.List;
+import java.util.OptionalDouble;
+import java.util.function.Consumer;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+/** Calls that are refused before anything is issued. */
+class CheckedKernelsTest {
+    private static final int ROWS = 3;
+    private static final int WIDTH = 8;
+    private static final int VOCABULARY = 5;
+
+    private final Device device = new CpuDevice(new CpuOptions(1 << 20, 1 << 20, OptionalDouble.empty(), 1));
+    private final Kernels kernels = device.kernels();
+    private final Stream stream = device.stream("refused");
+    private final DeviceBuffer large = device.allocate("large", 1 << 16);
+
+    @AfterEach
+    void close() {
+        device.close();
+    }
+
+    /** A call with a buffer that is a byte too short for so many fp32 or int32 rows. */
+    private static void refused(String name, int rows, int width, Consumer<DeviceBuffer> call) {
+        long bytes = 4L * rows * width;
+        assertThatThrownBy(() -> call.accept(new DeviceBuffer(0, bytes - 1)))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessage("%s has %d bytes, must have at least %d", name, bytes - 1, bytes);
+    }
+
+    private static RandomTensor tensor(Integer... shape) {
+        return new RandomTensor("tensor", List.of(shape), 1, 0, 1);
+    }
+
+    private Linear linear(int outFeatures, int inFeatures) {
+        return device.linear("test", List.of(tensor(outFeatures, inFeatures)), List.of());
+    }
+
+    @Test
+    void embeddingsAndNorms() {
+        Embedding table = device.embedding(tensor(VOCABULARY, WIDTH), null, 0, 1);
+        refused("tokenIds", ROWS, 1, b -> kernels.embed(stream, table, b, large, large, ROWS));
+        refused("positions", ROWS, 1, b -> kernels.embed(stream, table, large, b, large, ROWS));
+        refused("out", ROWS, WIDTH, b -> kernels.embed(stream, table, large, large, b, ROWS));
+        Norm norm = device.norm(new Norm.Kind.LayerNorm(1e-5f), tensor(WIDTH), null);
+        refused("in", ROWS, WIDTH, b -> kernels.norm(stream, norm, b, large, ROWS));
+        refused("out", ROWS, WIDTH, b -> kernels.norm(stream, norm, large, b, ROWS));
+    }
+
+    @Test
+    void products() {
+        Linear first = linear(6, WIDTH);
+        Linear second = linear(2, WIDTH);
+        Epilogue store = new Epilogue.Store();
+        refused("in", ROWS, WIDTH, b -> kernels.linear(stream, first, b, large, ROWS, store));
+        refused("out", ROWS, 6, b -> kernels.linear(stream, first, large, b, ROWS, store));
+        refused("in", ROWS, WIDTH, b -> kernels.linearPair(stream, first, second, b, large, large, ROWS));
+        refused("firstOut", ROWS, 6, b -> kernels.linearPair(stream, first, second, large, b, large, ROWS));
+        refused("secondOut", ROWS, 2, b -> kernels.linearPair(stream, first, second, large, large, b, ROWS));
+        Linear other = linear(2, WIDTH + 1);
+        assertThatThrownBy(() -> kernels.linearPair(stream, first, other, large, large, large, ROWS))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessage("inFeatures are 8 and 9, must be the same");
+    }
+
+    @Test
+    void gates() {
+        Linear weights = linear(6, WIDTH);
+        Activation relu = Activation.RELU;
+        refused("in", ROWS, WIDTH, b -> kernels.gatedLinear(stream, weights, relu, b, large, large, ROWS));
+        refused("gateUp", ROWS, 6, b -> kernels.gatedLinear(stream, weights, relu, large, b, large, ROWS));
+        refused("out", ROWS, 3, b -> kernels.gatedLinear(stream, weights, relu, large, large, b, ROWS));
+        refused("gateUp", ROWS, 2 * WIDTH, b -> kernels.gate(stream, relu, b, large, ROWS, WIDTH));
+        refused("out", ROWS, WIDTH, b -> kernels.gate(stream, relu, large, b, ROWS, WIDTH));
+    }
+
+    @Test
+    void positions() {
+        RotaryTable table = device.rotaryTable(new float[] {1, 0.1f}, 1, 10);
+        refused("values", ROWS, WIDTH, b -> kernels.rotate(stream, table, b, WIDTH, 2, 4, large, 1, ROWS));
+        refused("positions", 2, 1, b -> kernels.rotate(stream, table, large, WIDTH, 2, 4, b, 2, ROWS));
+        assertThatThrownBy(() -> kernels.rotate(stream, table, large, WIDTH, 3, 4, large, 1, ROWS))
+                .hasMessageContaining("3 heads of 4 do not fit rows of 8");
+        assertThatThrownBy(() -> kernels.rotate(stream, table, large, WIDTH, 2, 3, large, 1, ROWS))
+                .hasMessageContaining("4 rotated dimensions a head");
+    }
+
+    @Test
+    void places() {
+        AttentionShape shape = new AttentionShape(4, 2, 4, 1, 100, 1, 1);
+        RowPlaces places = new RowPlaces(large, large, large);
+        refused("queries", ROWS, 16, b -> place(shape, b, large, large, places));
+        refused("keyValues", ROWS, 16, b -> place(shape, large, b, large, places));
+        refused("activations", ROWS, WIDTH, b -> place(shape, large, large, b, places));
+        refused("positions", ROWS, 1, b -> place(shape, large, large, large, new RowPlaces(b, large, large)));
+        refused("keyValueOffsets", ROWS, 2, b -> place(shape, large, large, large, new RowPlaces(large, b, large)));
+        refused("activationOffsets", ROWS, 2, b -> place(shape, large, large, large, new RowPlaces(large, large, b)));
+    }
+
+    private void place(
+            AttentionShape shape,
+            DeviceBuffer queries,
+            DeviceBuffer keyValues,
+            DeviceBuffer activations,
+            RowPlaces places) {
+        kernels.place(stream, shape, null, queries, keyValues, activations, WIDTH, places, large, ROWS);
+    }
+
+    @Test
+    void attentionAndCopies() {
+        AttentionShape shape = new AttentionShape(4, 2, 4, 1, 100, 1, 1);
+        BlockBases bases = new BlockBases(0, 0, 0, 0);
+        refused("spans", 2, AttentionWork.SPAN_INTS, b -> kernels.attend(
+                stream,
+                shape,
+                new AttentionIndex(large, large, 1),
+                new AttentionWork(b, 2, 1, 1, 1),
+                bases,
+                large,
+                large,
+                large));
+        refused("offsets", ROWS, 2, b -> kernels.gatherRows(stream, large, 4 * WIDTH, b, large, ROWS));
+        refused("out", ROWS, WIDTH, b -> kernels.gatherRows(stream, large, 4 * WIDTH, large, b, ROWS));
+        refused("in", ROWS, WIDTH, b -> kernels.toFloat(stream, b, large, (long) ROWS * WIDTH));
+        refused("out", ROWS, WIDTH, b -> kernels.toFloat(stream, large, b, (long) ROWS * WIDTH));
+        assertThatThrownBy(() -> kernels.readHost(stream, device.allocateHost("host", 8), large))
+                .hasMessage("copy of 8 bytes to 65536 bytes");
+    }
+
+    @Test
+    void choices() {
+        TokenChoices choices = new TokenChoices(large, large);
+        refused("logits", ROWS, VOCABULARY, b -> choose(b, choices, large, large, VOCABULARY));
+        refused("scores", ROWS, VOCABULARY, b -> choose(large, choices, b, large, VOCABULARY));
+        refused("tokens", ROWS, 1, b -> choose(large, choices, large, b, VOCABULARY));
+        refused("choices", ROWS, TokenChoices.ROW_BYTES / 4, b ->
+                choose(large, new TokenChoices(b, large), large, large, VOCABULARY));
+        assertThatThrownBy(() -> choose(large, choices, large, large, 0)).hasMessageContaining("vocabulary is 0");
+    }
+
+    private void choose(
+            DeviceBuffer logits, TokenChoices choices, DeviceBuffer scores, DeviceBuffer tokens, int vocabulary) {
+        kernels.chooseTokens(stream, logits, choices, scores, tokens, ROWS, vocabulary);
+    }
+
+    @Test
+    void partsOfAMatrix() {
+        assertThatThrownBy(() -> device.linear("test", List.of(tensor(2, 3), tensor(2, 4)), List.of()))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessage("test: matrices of different widths");
+        assertThatThrownBy(() -> device.linear("test", List.of(tensor(2, 3)), List.of(tensor(3))))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessage("test: bias has 3 elements, must have 2");
+    }
+}
