@@ -165,7 +165,10 @@ public final class Assembly implements AutoCloseable {
                 Math.min(settings.batch().stepTokens(), Math.max(settings.batch().maxSequences(), LOGIT_ROWS)),
                 context);
         CacheGeometry geometry = new CacheGeometry(
-                dimensions, device.elementType().bytes(), settings.cache().blockTokens(), cellTokens(settings, device));
+                dimensions,
+                device.elementType().bytes(),
+                settings.cache().blockTokens(),
+                settings.cache().cellTokens(device.info().cellTokens()));
         ModelWeights weights = ModelWeights.load(
                 tensors, device, context, (layer, layers) -> progress.accept("layer " + layer + " of " + layers));
         BudgetTable table = new BudgetTable(device);
@@ -212,13 +215,6 @@ public final class Assembly implements AutoCloseable {
         DeviceBuffer blocks = cache.deviceMemory();
         long bytes = Math.min(PROFILING_BYTES_MAX, blocks.bytes());
         return workspace.staging().bytes() < bytes ? blocks.slice(0, bytes) : workspace.staging();
-    }
-
-    private static int cellTokens(Settings settings, Device device) {
-        int blockTokens = settings.cache().blockTokens();
-        return settings.cache()
-                .cellTokens()
-                .orElse(blockTokens * Math.ceilDiv(device.info().cellTokens(), blockTokens));
     }
 
     private static long stagingBytes(Settings settings, Device device, CacheGeometry geometry, StepLimits limits) {

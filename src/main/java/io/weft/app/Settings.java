@@ -222,6 +222,11 @@ public record Settings(
                         "a multiple of weft.block-tokens, " + blockTokens);
             }
         }
+
+        /** Tokens of a cell as set, or the blocks that hold as many as suit the device. */
+        public int cellTokens(int suitedTokens) {
+            return cellTokens.orElse(blockTokens * Math.ceilDiv(suitedTokens, blockTokens));
+        }
     }
 
     /** How much is computed at once. */

@@ -204,15 +204,13 @@ final class PlanCommand implements Callable<Integer> {
         if (hostMemory == null) {
             all.add("--host-memory was not given: 128 GB are assumed");
         }
+        Settings.Cache cache = Settings.current().cache();
         CacheGeometry geometry = new CacheGeometry(
-                dimensions, ELEMENT_BYTES_DEFAULT, Settings.current().cache().blockTokens(), cellTokens());
+                dimensions,
+                ELEMENT_BYTES_DEFAULT,
+                cache.blockTokens(),
+                cache.cellTokens(PlanQuestion.GPU_CELL_TOKENS));
         return new Known(geometry, new Machine.Specified(machine.spec()), all);
-    }
-
-    private static int cellTokens() {
-        Settings settings = Settings.current();
-        int blocks = Math.ceilDiv(PlanQuestion.GPU_CELL_TOKENS, settings.cache().blockTokens());
-        return settings.cache().cellTokens().orElse(settings.cache().blockTokens() * blocks);
     }
 
     private CacheGeometry geometry(StoredProfile stored) {
