@@ -30,6 +30,9 @@ import org.jspecify.annotations.Nullable;
  * loaded, which is exact.
  */
 public final class CpuDevice implements Device {
+    /** In {@link DeviceInfo#kind}. */
+    public static final String KIND = "cpu";
+
     /** Few, as caches are small. */
     private static final int CELL_TOKENS = 64;
 
@@ -45,6 +48,8 @@ public final class CpuDevice implements Device {
     private boolean closed;
 
     public CpuDevice(CpuOptions options) {
+        // Before a class of the kernels is linked.
+        VectorModule.add();
         this.options = options;
         this.ledger = new MemoryLedger(options.deviceBudgetBytes(), options.hostBudgetBytes());
         this.toDevice = new LinkDirection(options.linkGigabytesPerSecond());
@@ -64,7 +69,7 @@ public final class CpuDevice implements Device {
                 : "memory as link";
         String name = "CPU (%s, %d threads, %d lanes, %s)"
                 .formatted(System.getProperty("os.arch"), options.threads(), io.weft.device.cpu.Memory.LANES, link);
-        return new DeviceInfo("cpu", name, options.deviceBudgetBytes(), options.hostBudgetBytes(), CELL_TOKENS);
+        return new DeviceInfo(KIND, name, options.deviceBudgetBytes(), options.hostBudgetBytes(), CELL_TOKENS);
     }
 
     @Override
