@@ -1,6 +1,8 @@
 package io.weft.app;
 
+import io.weft.app.Settings.DeviceChoice;
 import io.weft.device.Device;
+import io.weft.device.DeviceException;
 import io.weft.device.ElementType;
 import io.weft.device.cpu.CpuDevice;
 import io.weft.device.cpu.CpuOptions;
@@ -32,7 +34,7 @@ public final class Devices {
      * Opens a device. Where the choice was left open, a line in the log says why it is not a GPU.
      *
      * @param stored how the model's weights are stored
-     * @throws io.weft.device.DeviceException if the one that was asked for is not there
+     * @throws DeviceException if the one that was asked for is not there
      */
     public static Device open(Settings settings, ElementType stored) {
         return switch (settings.machine().device()) {
@@ -44,6 +46,19 @@ public final class Devices {
                 yield missing.isPresent() ? cpu(settings) : cuda(settings, stored);
             }
         };
+    }
+
+    /**
+     * Fails early if the GPU that was asked for is not there; allocates nothing.
+     *
+     * @throws DeviceException as {@link #open} would
+     */
+    static void requireChosen(Settings settings, ElementType stored) {
+        if (settings.device() == DeviceChoice.CUDA) {
+            CudaProbe.missing(cudaOptions(settings, stored, 0)).ifPresent(reason -> {
+                throw new DeviceException(reason);
+            });
+        }
     }
 
     /** The CPU device that other devices are compared with. */

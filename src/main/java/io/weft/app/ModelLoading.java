@@ -23,7 +23,7 @@ public final class ModelLoading {
     /**
      * Begins.
      *
-     * @param mistake told if model or tokenizer cannot be opened, which shows at once
+     * @param mistake told if model, tokenizer or device cannot be opened, which shows at once
      */
     public static ModelLoading begin(Settings settings, Consumer<RuntimeException> mistake) {
         ModelLoading loading = new ModelLoading();
@@ -35,6 +35,8 @@ public final class ModelLoading {
         ModelFiles files;
         try {
             files = Assembly.open(settings);
+            Devices.requireChosen(settings, files.storedType());
+            // The server starts once it has the tokenizer.
             tokenizer.complete(Assembly.tokenizer(files));
         } catch (RuntimeException | Error e) {
             mistake.accept(e instanceof RuntimeException known ? known : new IllegalStateException(e));

@@ -6,6 +6,8 @@ import io.weft.app.ModelLoading;
 import io.weft.app.Settings;
 import java.io.PrintWriter;
 import java.util.concurrent.Callable;
+import org.eclipse.microprofile.config.Config;
+import org.eclipse.microprofile.config.ConfigProvider;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Spec;
@@ -28,9 +30,22 @@ final class ServeCommand implements Callable<Integer> {
 
     /** Serves until the process is told to stop. */
     static Integer serve(PrintWriter err) {
-        LoadingHandover.give(ModelLoading.begin(Settings.current(), mistake -> end(mistake, err)));
+        Settings settings = Settings.current();
+        requireFreePorts(settings);
+        LoadingHandover.give(ModelLoading.begin(settings, mistake -> end(mistake, err)));
         Quarkus.run();
         return 0;
+    }
+
+    /** The server would find out once the model is loaded. */
+    private static void requireFreePorts(Settings settings) {
+        Config config = ConfigProvider.getConfig();
+        String host =
+                config.getOptionalValue("quarkus.http.host", String.class).orElse("0.0.0.0");
+        int port = config.getOptionalValue("quarkus.http.port", Integer.class).orElse(8080);
+        new ListenAddress(host, port, "--port").requireFree();
+        settings.managementPort()
+                .ifPresent(management -> new ListenAddress(host, management, "weft.management-port").requireFree());
     }
 
     /** A mistake in the model ends the process before the server, which starts meanwhile, has answered anything. */

@@ -1,7 +1,10 @@
 package io.weft.cli;
 
 import io.quarkus.runtime.annotations.QuarkusMain;
+import java.util.List;
 import picocli.CommandLine;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.UnmatchedArgumentException;
 
 /** The program. Only {@code serve} starts Quarkus. */
 @QuarkusMain
@@ -18,7 +21,20 @@ public final class WeftMain {
             command.getErr().println("weft: " + oneLine(error));
             return 1;
         });
+        commandLine.setParameterExceptionHandler((error, arguments) -> {
+            CommandLine command = error.getCommandLine();
+            command.getErr()
+                    .println("weft: " + oneLine(error) + suggested(error) + " ("
+                            + command.getCommandSpec().qualifiedName() + " --help lists the flags)");
+            return command.getCommandSpec().exitCodeOnInvalidInput();
+        });
         return commandLine;
+    }
+
+    private static String suggested(ParameterException error) {
+        List<String> suggestions =
+                error instanceof UnmatchedArgumentException unmatched ? unmatched.getSuggestions() : List.of();
+        return suggestions.isEmpty() ? "" : ", did you mean " + String.join(" or ", suggestions) + "?";
     }
 
     /** What a person needs of an error that says by itself what is wrong; the class where it does not. */
