@@ -30,7 +30,7 @@ import picocli.CommandLine.Spec;
 /** {@code weft generate}: completes one prompt. */
 @Command(
         name = "generate",
-        description = "Complete a prompt on the command line.",
+        description = "Complete a prompt on the command line: prints the prompt and what the model adds to it.",
         mixinStandardHelpOptions = true,
         modelTransformer = SettingFlags.Request.class,
         sortOptions = false)
@@ -39,6 +39,9 @@ final class GenerateCommand implements Callable<Integer> {
 
     @Option(names = "--ignore-eos", description = "Go on behind the model's end token.")
     private boolean ignoreEndToken;
+
+    @Option(names = "--no-echo", description = "Print what the model adds only, without the prompt.")
+    private boolean continuationOnly;
 
     @Parameters(paramLabel = "PROMPT", description = "The text to complete.")
     private String prompt = "";
@@ -61,7 +64,14 @@ final class GenerateCommand implements Callable<Integer> {
             progress.clear();
             List<Long> arrivals = new ArrayList<>();
             TextAssembler text = new TextAssembler(tokenizer, List.of(), SpecialTokens.WITHOUT);
-            engine.generate(request(settings, tokenizer, engine.model()))
+            GenerationRequest asked = request(settings, tokenizer, engine.model());
+            if (!continuationOnly) {
+                out.print(prompt);
+                out.flush();
+                // A word that follows the prompt begins with a space, which one that begins a text has not.
+                asked.promptTokens().forEach(text::add);
+            }
+            engine.generate(asked)
                     .onItem()
                     .invoke(event -> {
                         if (event instanceof GenerationEvent.Generated(int token, var _)) {
