@@ -4,7 +4,9 @@ import io.weft.cache.KvCache;
 import io.weft.device.Device;
 import io.weft.device.Device.Allocation.Memory;
 import io.weft.device.DeviceBuffer;
+import io.weft.device.DeviceInfo;
 import io.weft.device.HostBuffer;
+import io.weft.device.cpu.CpuDevice;
 import io.weft.engine.EngineRuntime;
 import io.weft.engine.ServedModel;
 import io.weft.engine.ServedModel.SamplingDefaults;
@@ -47,6 +49,9 @@ import java.util.function.UnaryOperator;
 
 /** Device, model, cache and pipeline, put together as the settings say. */
 public final class Assembly implements AutoCloseable {
+    /** Below the profiles of this machine: those of its CPU device with a link that was slowed down. */
+    private static final String THROTTLED = "throttled";
+
     /** Memory for measuring: the largest copy, at which the link's rate has long stopped growing. */
     private static final long PROFILING_BYTES_MAX = 64L << 20;
 
@@ -194,7 +199,8 @@ public final class Assembly implements AutoCloseable {
         table.part("cache");
         progress.accept("measuring the hardware");
         ProfilingMemory memory = new ProfilingMemory(profilingMemory(workspace, cache), copies);
-        HardwareProfile profile = profiler.profile(device, weights, geometry, memory, settings.machine().profileDirectory());
+        HardwareProfile profile =
+                profiler.profile(device, weights, geometry, memory, profileDirectory(settings, device.info()));
         StepPipeline pipeline = new StepPipeline(device, weights, cache, workspace);
         return new Assembly(
                 settings,
@@ -206,6 +212,18 @@ public final class Assembly implements AutoCloseable {
                 new CostModel(profile, geometry),
                 () -> profiler.linkMeter(device, weights, geometry, memory),
                 table.toString());
+    }
+
+    /**
+     * Where the device's profile is kept. A link that was slowed down to play with is not the machine's: what is
+     * measured with it is for later runs of the kind, and not for a plan for this machine.
+     */
+    static Path profileDirectory(Settings settings, DeviceInfo device) {
+        boolean isThrottled = settings.machine().cpuLinkGigabytesPerSecond().isPresent()
+                && device.kind().equals(CpuDevice.KIND);
+        return isThrottled
+                ? settings.machine().profileDirectory().resolve(THROTTLED)
+                : settings.machine().profileDirectory();
     }
 
     /**

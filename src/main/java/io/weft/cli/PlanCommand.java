@@ -18,8 +18,11 @@ import io.weft.profile.ProfileStore.StoredProfile;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.time.ZoneId;
+import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalLong;
@@ -41,6 +44,8 @@ import picocli.CommandLine.Spec;
 final class PlanCommand implements Callable<Integer> {
     /** Of a machine about which nothing is said, and which was not measured. */
     private static final HardwarePreset HARDWARE_DEFAULT = HardwarePreset.H200;
+
+    private static final DateTimeFormatter DATE = DateTimeFormatter.ofPattern("yyyy-MM-dd HH:mm z", Locale.ROOT);
 
     private static final int ELEMENT_BYTES_DEFAULT = 2;
 
@@ -133,8 +138,12 @@ final class PlanCommand implements Callable<Integer> {
     @Spec
     private CommandSpec spec;
 
-    /** What the machine is, and what to say of that. */
-    private record Known(CacheGeometry geometry, Machine machine, List<String> remarks) {}
+    /**
+     * What the machine is, and what to say of that.
+     *
+     * @param source whence it is known, and since when
+     */
+    private record Known(CacheGeometry geometry, Machine machine, String source, List<String> remarks) {}
 
     @Override
     public Integer call() throws IOException {
@@ -159,7 +168,8 @@ final class PlanCommand implements Callable<Integer> {
             throw wrong(e.getMessage() == null ? e.toString() : e.getMessage());
         }
         PrintWriter out = spec.commandLine().getOut();
-        out.print(json ? PlanJson.text(explanation) : PlanTable.of(name(), explanation, known.remarks()));
+        out.print(
+                json ? PlanJson.text(explanation) : PlanTable.of(name(), explanation, known.source(), known.remarks()));
         out.flush();
         return 0;
     }
@@ -176,14 +186,18 @@ final class PlanCommand implements Callable<Integer> {
         if (profile != null) {
             StoredProfile stored = read(profile);
             CacheGeometry geometry = preset == null && model == null ? stored.geometry() : geometry(stored);
-            return new Known(geometry, measured(stored), List.of());
+            return new Known(geometry, measured(stored), "file " + profile + ", measured " + date(stored), List.of());
         }
         ModelDimensions dimensions = dimensions();
         if (hardware != null) {
             return specified(dimensions, HardwarePreset.of(hardware), List.of());
         }
         Optional<StoredProfile> here = new ProfileStore(Settings.current().machine().profileDirectory()).newest(dimensions);
-        return here.map(stored -> new Known(stored.geometry(), measured(stored), List.of()))
+        return here.map(stored -> new Known(
+                        stored.geometry(),
+                        measured(stored),
+                        "measured here " + date(stored) + " (weft profile measures again)",
+                        List.of()))
                 .orElseGet(() -> specified(
                         dimensions,
                         HARDWARE_DEFAULT,
@@ -210,12 +224,17 @@ final class PlanCommand implements Callable<Integer> {
                 ELEMENT_BYTES_DEFAULT,
                 cache.blockTokens(),
                 cache.cellTokens(PlanQuestion.GPU_CELL_TOKENS));
-        return new Known(geometry, new Machine.Specified(machine.spec()), all);
+        return new Known(geometry, new Machine.Specified(machine.spec()), "public figures of " + machine.label(), all);
     }
 
     private CacheGeometry geometry(StoredProfile stored) {
         CacheGeometry own = stored.geometry();
         return new CacheGeometry(dimensions(), own.elementBytes(), own.blockTokens(), own.cellTokens());
+    }
+
+    /** In the time of this machine, where people know when they did what. */
+    private static String date(StoredProfile stored) {
+        return DATE.format(stored.measuredAt().atZone(ZoneId.systemDefault()));
     }
 
     private static Machine measured(StoredProfile stored) {

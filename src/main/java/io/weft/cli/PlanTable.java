@@ -27,12 +27,14 @@ final class PlanTable {
      * The whole table.
      *
      * @param model its name
+     * @param source whence the machine is known, and since when
      * @param remarks what the plan itself does not know
      */
-    static String of(String model, PlanExplanation plan, List<String> remarks) {
+    static String of(String model, PlanExplanation plan, String source, List<String> remarks) {
         PlanTable table = new PlanTable(plan);
         table.line("%s, %,d x %,d tokens, on %s", model, plan.batch(), plan.contextTokens(), plan.hardware());
         table.line("");
+        table.named("machine", "%s", source);
         table.step();
         table.line("");
         table.memory();

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JacksonException;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
+import com.fasterxml.jackson.datatype.jsr310.JavaTimeModule;
 import io.weft.device.Device;
 import io.weft.device.DeviceInfo;
 import io.weft.model.CacheGeometry;
@@ -17,6 +18,8 @@ import java.nio.file.AtomicMoveNotSupportedException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.Comparator;
 import java.util.Optional;
 import java.util.stream.Stream;
@@ -28,11 +31,13 @@ import java.util.zip.CRC32;
  */
 public final class ProfileStore {
     /** Of the file's format and of how things are measured; a file of another version is ignored. */
-    static final int VERSION = 8;
+    static final int VERSION = 9;
 
     private static final String PREFIX = "profile-";
     private static final System.Logger LOG = System.getLogger(ProfileStore.class.getName());
     private static final ObjectMapper JSON = new ObjectMapper()
+            .registerModule(new JavaTimeModule())
+            .disable(SerializationFeature.WRITE_DATES_AS_TIMESTAMPS)
             .enable(SerializationFeature.INDENT_OUTPUT)
             .enable(DeserializationFeature.FAIL_ON_NULL_CREATOR_PROPERTIES)
             .enable(DeserializationFeature.FAIL_ON_MISSING_CREATOR_PROPERTIES);
@@ -44,6 +49,7 @@ public final class ProfileStore {
      *
      * @param version {@link #VERSION}
      * @param key what it was measured with, as text
+     * @param measuredAt when
      * @param geometry of the cache that it was measured with
      * @param deviceBytes device memory that the service had then
      * @param hostBytes host memory that the service had then
@@ -52,16 +58,18 @@ public final class ProfileStore {
     public record StoredProfile(
             int version,
             String key,
+            Instant measuredAt,
             CacheGeometry geometry,
             long deviceBytes,
             long hostBytes,
             HardwareProfile profile) {
-        /** What was measured on a device. */
+        /** What was measured on a device, just now. */
         public static StoredProfile of(Device device, CacheGeometry geometry, HardwareProfile profile) {
             DeviceInfo info = device.info();
             return new StoredProfile(
                     VERSION,
                     HardwareProfiler.key(device, geometry),
+                    Instant.now().truncatedTo(ChronoUnit.SECONDS),
                     geometry,
                     info.deviceBudgetBytes(),
                     info.hostBudgetBytes(),

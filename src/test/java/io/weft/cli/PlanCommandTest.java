@@ -18,6 +18,9 @@ import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Instant;
+import java.time.ZoneId;
+import java.time.format.DateTimeFormatter;
 import java.util.Arrays;
 import java.util.OptionalDouble;
 import java.util.stream.Stream;
@@ -179,6 +182,32 @@ class PlanCommandTest {
         assertThat(here.path("hardware").textValue()).contains("T4");
         assertThat(here.at("/memory/device_bytes").longValue()).isEqualTo(1 << 30);
         assertThat(there).isEqualTo(here);
+    }
+
+    @Test
+    void theMachineIsNamedAndSinceWhenItIsKnown() throws IOException {
+        StoredProfile now = ProfileStore.read(profile());
+        Instant measuredAt = Instant.parse("2026-02-03T04:05:06Z");
+        StoredProfile stored = new StoredProfile(
+                now.version(),
+                now.key(),
+                measuredAt,
+                now.geometry(),
+                now.deviceBytes(),
+                now.hostBytes(),
+                now.profile());
+        new ProfileStore(directory).save(stored);
+        Path file = directory.resolve("then.json");
+        ProfileStore.write(stored, file);
+        String date = DateTimeFormatter.ofPattern("yyyy-MM-dd HH:mm").format(measuredAt.atZone(ZoneId.systemDefault()));
+
+        assertThat(run("plan --preset opt-1.3b").out())
+                .containsPattern("on .*T4")
+                .containsPattern("machine +measured here " + date);
+        assertThat(run("plan --profile", file.toString()).out())
+                .containsPattern("machine +file .*then.json, measured " + date);
+        assertThat(run("plan --preset opt-1.3b --hardware l40s").out())
+                .containsPattern("machine +public figures of l40s");
     }
 
     @Test
