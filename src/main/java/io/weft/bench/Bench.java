@@ -43,6 +43,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.Random;
 import java.util.Set;
@@ -259,6 +260,8 @@ public final class Bench implements AutoCloseable {
         long started = System.nanoTime();
         prefill();
         double prefillSeconds = (System.nanoTime() - started) / 1e9;
+        // From the warm-up on: what is measured behind it may be too short to tell.
+        OthersLoad others = OthersLoad.begin();
         warmUp();
         List<Figures> counted = new ArrayList<>();
         List<ObservedStep> observed = new ArrayList<>();
@@ -280,6 +283,7 @@ public final class Bench implements AutoCloseable {
             endedNanos = System.nanoTime();
         }
         figures(untouched, counted);
+        OptionalDouble othersPercent = others.percent();
         lastObserved = Optional.of(observed.getLast());
         double totalNanos = counted.stream().mapToLong(Figures::nanos).sum();
         double stepMillis = median(counted, Figures::nanos) / 1e6;
@@ -310,6 +314,7 @@ public final class Bench implements AutoCloseable {
                 predictedMillis / stepMillis,
                 100 * (predictedMillis / stepMillis - 1),
                 boundNanos(memories) / 1e6,
+                othersPercent.isPresent() ? othersPercent.getAsDouble() : null,
                 median(counted, Figures::issueNanos) / 1e6);
     }
 

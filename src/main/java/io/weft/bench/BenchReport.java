@@ -1,9 +1,11 @@
 package io.weft.bench;
 
+import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies;
 import com.fasterxml.jackson.databind.annotation.JsonNaming;
 import io.weft.model.CacheForm;
 import io.weft.plan.whatif.PlanQuestion;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -34,8 +36,9 @@ import org.jspecify.annotations.Nullable;
  * @param predictedStepMillis median of what the simulator says of the same steps
  * @param predictedRatio prediction over measurement
  * @param deviationPercent by how much the prediction is too long, or, if negative, too short
- * @param boundMillis the linear programme's shortest step, which knows neither fill nor drain, with these forms and
- *     this device memory
+ * @param boundMillis a step that no plan is below, with these forms and this device memory: it knows neither fill nor
+ *     drain
+ * @param othersPercent of the processors' time, what others took from the warm-up to the last step; null if unknown
  * @param issueMillis median time that planning and issuing a step took on its thread
  */
 @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
@@ -60,6 +63,7 @@ public record BenchReport(
         double predictedRatio,
         double deviationPercent,
         double boundMillis,
+        @Nullable Double othersPercent,
         double issueMillis) {
 
     private static final String LEGEND = """
@@ -67,6 +71,17 @@ public record BenchReport(
             of the cached tokens that lie on the device or the host as K and V or as activations, - where that was ruled
             out. step, predicted, bound, issue: ms. off: prediction against step. link: MB a step.
             """;
+
+    private static final String BUSY = """
+            !: measured while others took up to %.0f per cent of the processors. More than %.0f make steps longer: measure
+            again on a machine that has nothing else to do.
+            """;
+
+    /** Whether others took so much of the processors that steps had to wait for one. */
+    @JsonProperty
+    public boolean busy() {
+        return othersPercent != null && othersPercent > OthersLoad.PERCENT_MOST;
+    }
 
     /** A table for people, 120 columns wide: one line a setting. */
     public static String table(List<BenchReport> reports) {
@@ -90,7 +105,13 @@ public record BenchReport(
                         "issue",
                         "×full"));
         reports.forEach(report -> table.append(report.line(fullTransferMillis(reports, report.load()))));
-        return table.append(LEGEND).toString();
+        table.append(LEGEND);
+        reports.stream()
+                .filter(BenchReport::busy)
+                .map(BenchReport::othersPercent)
+                .max(Comparator.naturalOrder())
+                .ifPresent(most -> table.append(String.format(Locale.ROOT, BUSY, most, OthersLoad.PERCENT_MOST)));
+        return table.toString();
     }
 
     private static OptionalDouble fullTransferMillis(List<BenchReport> reports, String load) {
@@ -104,7 +125,7 @@ public record BenchReport(
     private String line(OptionalDouble fullTransferMillis) {
         return String.format(
                 Locale.ROOT,
-                "%-9s %-13s %5s %4s %4s %4s %4s %8.2f %9.2f %+4.0f%% %8.2f %8.1f %8.2f %4.0f%% %6.2f %5s%n",
+                "%-9s %-13s %5s %4s %4s %4s %4s %8.2f%s%9.2f %+4.0f%% %8.2f %8.1f %8.2f %4.0f%% %6.2f %5s%n",
                 load,
                 schedule,
                 deviceCachePercent == null ? "-" : deviceCachePercent + "%",
@@ -113,6 +134,7 @@ public record BenchReport(
                 tokensPercent(CacheForm.HOST_KV),
                 tokensPercent(CacheForm.HOST_ACT),
                 stepMillisMedian,
+                busy() ? "!" : " ",
                 predictedStepMillis,
                 deviationPercent,
                 boundMillis,

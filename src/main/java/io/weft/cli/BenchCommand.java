@@ -5,9 +5,11 @@ import com.fasterxml.jackson.databind.SerializationFeature;
 import io.weft.app.Assembly;
 import io.weft.app.Settings;
 import io.weft.app.Settings.ScheduleChoice;
+import io.weft.app.Version;
 import io.weft.bench.Bench;
 import io.weft.bench.Bench.Load;
 import io.weft.bench.Bench.Setting;
+import io.weft.bench.BenchHistory;
 import io.weft.bench.BenchReport;
 import io.weft.model.CacheForm;
 import io.weft.model.ModelPreset;
@@ -21,6 +23,8 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.LocalDate;
+import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumSet;
@@ -140,6 +144,22 @@ final class BenchCommand implements Callable<Integer> {
     private Path json = Path.of("");
 
     @Option(
+            names = "--history",
+            order = 30,
+            paramLabel = "FILE",
+            description =
+                    "Add a line with the commit, the date, the device, the settings and their tokens/s to this file,"
+                            + " such as docs/benchmarks/history.jsonl.")
+    private @Nullable Path history;
+
+    @Option(
+            names = "--commit",
+            order = 31,
+            paramLabel = "ID",
+            description = "The commit that --history notes. Default: the one that was built, if the build knows it.")
+    private @Nullable String commit;
+
+    @Option(
             names = "--trace",
             order = 29,
             paramLabel = "FILE",
@@ -155,6 +175,7 @@ final class BenchCommand implements Callable<Integer> {
         choosePreset();
         requireWithin("--generate", generatedTokens, 2, 1 << 20);
         requireWithin("--warm-up", warmUpSeconds, 0, WARM_UP_SECONDS_MOST);
+        Optional<String> measuredCommit = measuredCommit();
         List<Load> chosenLoads = loads();
         List<Setting> settings =
                 chosenLoads.stream().flatMap(load -> settings(load).stream()).toList();
@@ -187,9 +208,33 @@ final class BenchCommand implements Callable<Integer> {
             }
         }
         write(trace, ChromeTrace.of(observed));
+        if (history != null && measuredCommit.isPresent() && !reports.isEmpty()) {
+            BenchHistory.append(
+                    history, BenchHistory.Run.of(measuredCommit.get(), LocalDate.now(ZoneOffset.UTC), reports));
+        }
         out.print(BenchReport.table(reports));
         out.flush();
         return reports.isEmpty() ? 1 : 0;
+    }
+
+    /** What the history notes; empty if it notes nothing. Wrong before anything is measured. */
+    private Optional<String> measuredCommit() {
+        if (history == null) {
+            if (commit != null) {
+                throw wrong("--commit is given, but --history is not");
+            }
+            return Optional.empty();
+        }
+        String chosen = Optional.ofNullable(commit)
+                .or(Version::commit)
+                .orElseThrow(() -> wrong(
+                        "--history needs the commit, and this build does not know its own: give it with --commit"));
+        try {
+            BenchHistory.requireCommit(chosen);
+        } catch (IllegalArgumentException e) {
+            throw wrong("--history: " + e.getMessage());
+        }
+        return Optional.of(chosen);
     }
 
     private List<Load> loads() {

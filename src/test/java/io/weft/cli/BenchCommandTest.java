@@ -11,6 +11,7 @@ import io.weft.app.Settings.ScheduleChoice;
 import io.weft.bench.Bench;
 import io.weft.bench.Bench.Load;
 import io.weft.bench.Bench.Setting;
+import io.weft.bench.BenchHistory;
 import io.weft.bench.BenchReport;
 import io.weft.device.Device;
 import io.weft.model.CacheForm;
@@ -269,8 +270,10 @@ class BenchCommandTest {
     @Test
     void oneRunMeasuresAllSettings() throws IOException {
         Path json = directory.resolve("bench.json");
+        Path history = directory.resolve("history.jsonl");
         Run run = run("bench --warm-up 0 --loads 1x48,2x64 --schedules full-transfer,auto --device-cache 0,50"
-                + " --forms device_kv,host_kv --forms device_kv,host_act --generate 4 --json " + json);
+                + " --forms device_kv,host_kv --forms device_kv,host_act --generate 4 --json " + json
+                + " --commit 0123abcd --history " + history);
         assertThat(run.error()).isEmpty();
         assertThat(run.status()).isZero();
         JsonNode reports = new ObjectMapper().readTree(json.toFile());
@@ -287,6 +290,12 @@ class BenchCommandTest {
                     .isEqualTo(report.get("batch").asInt() + "x"
                             + report.get("prompt_tokens").asInt());
         }
+        BenchHistory.Run noted = BenchHistory.read(history).getFirst();
+        assertThat(noted.commit()).isEqualTo("0123abcd");
+        assertThat(noted.settings().stream().map(BenchHistory.Measured::tokensPerSecond))
+                .containsExactlyElementsOf(reports.findValues("tokens_per_second").stream()
+                        .map(JsonNode::doubleValue)
+                        .toList());
         List<String> rows = run.out()
                 .lines()
                 .filter(line -> line.startsWith("1x48") || line.startsWith("2x64"))
@@ -316,11 +325,13 @@ class BenchCommandTest {
                 "--generate 1",
                 "--warm-up 601",
                 "--prompt 0",
+                "--commit 0123abcd",
+                "--history x --commit main",
             })
     void wrongFlagsAreSaidInOneLine(String flags) {
         Run run = run("bench " + flags);
         assertThat(run.status()).isEqualTo(2);
         assertThat(run.out()).isEmpty();
-        assertThat(run.error()).startsWith("--").doesNotContain("Exception");
+        assertThat(run.error()).startsWith("weft: --").hasLineCount(1).doesNotContain("Exception");
     }
 }

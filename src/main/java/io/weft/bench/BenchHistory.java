@@ -1,0 +1,157 @@
+package io.weft.bench;
+
+import com.fasterxml.jackson.annotation.JsonProperty;
+import com.fasterxml.jackson.core.JacksonException;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.PropertyNamingStrategies;
+import com.fasterxml.jackson.databind.SerializationFeature;
+import com.fasterxml.jackson.databind.annotation.JsonNaming;
+import com.fasterxml.jackson.datatype.jsr310.JavaTimeModule;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.time.LocalDate;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+
+/** What commits reached: a file with one line of JSON for each run, the oldest first. */
+public final class BenchHistory {
+    private static final Pattern COMMIT = Pattern.compile("[0-9a-f]{7,40}");
+
+    private static final ObjectMapper JSON = new ObjectMapper()
+            .registerModule(new JavaTimeModule())
+            .disable(SerializationFeature.WRITE_DATES_AS_TIMESTAMPS)
+            .enable(DeserializationFeature.FAIL_ON_MISSING_CREATOR_PROPERTIES);
+
+    private BenchHistory() {}
+
+    /**
+     * One run.
+     *
+     * @param commit that was measured, 7 to 40 hexadecimal digits
+     * @param date of the run, by UTC
+     * @param hardware the device's name
+     * @param model id
+     * @param generatedTokens of each sequence
+     * @param settings that were measured, at least one
+     */
+    @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
+    public record Run(
+            String commit,
+            LocalDate date,
+            String hardware,
+            String model,
+            int generatedTokens,
+            List<Measured> settings) {
+        public Run {
+            settings = List.copyOf(settings);
+            requireCommit(commit);
+            if (hardware.isBlank() || model.isBlank() || settings.isEmpty()) {
+                throw new IllegalArgumentException(
+                        "a run needs hardware, model and settings, but has \"%s\", \"%s\" and %d settings"
+                                .formatted(hardware, model, settings.size()));
+            }
+        }
+
+        /**
+         * A run by its reports.
+         *
+         * @param reports at least one; of one device and one model
+         */
+        public static Run of(String commit, LocalDate date, List<BenchReport> reports) {
+            BenchReport first = reports.getFirst();
+            return new Run(
+                    commit,
+                    date,
+                    first.device(),
+                    first.model(),
+                    first.generatedTokens(),
+                    reports.stream()
+                            .map(report -> new Measured(
+                                    report.load(),
+                                    report.schedule(),
+                                    report.deviceCachePercent(),
+                                    report.forms(),
+                                    report.tokensPerSecond(),
+                                    report.othersPercent()))
+                            .toList());
+        }
+    }
+
+    /**
+     * One setting of a run.
+     *
+     * @param load sequences and prompt, such as 8x1024
+     * @param schedule its label
+     * @param deviceCachePercent as in {@link BenchReport}
+     * @param forms that full blocks might have
+     * @param tokensPerSecond generated tokens over the time of the decode steps
+     * @param othersPercent as in {@link BenchReport}; null if that is not known
+     */
+    @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
+    public record Measured(
+            @JsonProperty(required = true) String load,
+            @JsonProperty(required = true) String schedule,
+            @Nullable Integer deviceCachePercent,
+            @JsonProperty(required = true) List<String> forms,
+            double tokensPerSecond,
+            @Nullable Double othersPercent) {
+        public Measured {
+            forms = List.copyOf(forms);
+            if (!(tokensPerSecond > 0) || Double.isInfinite(tokensPerSecond)) {
+                throw new IllegalArgumentException(
+                        "tokens_per_second is " + tokensPerSecond + ", must be finite and above 0");
+            }
+        }
+    }
+
+    /** @throws IllegalArgumentException if it is not a commit, such as of a build with changes that none has */
+    public static void requireCommit(String commit) {
+        if (!COMMIT.matcher(commit).matches()) {
+            throw new IllegalArgumentException("the commit is \"" + commit + "\", must be 7 to 40 hexadecimal digits");
+        }
+    }
+
+    /**
+     * Adds a line to a file, which is made if it is not there.
+     *
+     * @throws IOException if the file cannot be written, or holds something else; the message is one line
+     */
+    public static void append(Path file, Run run) throws IOException {
+        if (Files.exists(file)) {
+            read(file);
+        }
+        Files.writeString(
+                file, JSON.writeValueAsString(run) + "\n", StandardOpenOption.CREATE, StandardOpenOption.APPEND);
+    }
+
+    /**
+     * All runs of a file.
+     *
+     * @throws IOException naming the line that is none; the message is one line
+     */
+    public static List<Run> read(Path file) throws IOException {
+        List<Run> runs = new ArrayList<>();
+        for (String line : Files.readAllLines(file)) {
+            try {
+                runs.add(JSON.readValue(line, Run.class));
+            } catch (JacksonException e) {
+                throw new IOException(
+                        "%s:%d is no measured commit: %s"
+                                .formatted(
+                                        file,
+                                        runs.size() + 1,
+                                        e.getOriginalMessage()
+                                                .lines()
+                                                .findFirst()
+                                                .orElse("")),
+                        e);
+            }
+        }
+        return runs;
+    }
+}
