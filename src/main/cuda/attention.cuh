@@ -2,15 +2,16 @@
 //
 // The unit of work is a *tile*: at most 64 tokens of one cell of the fixed token grid, against 16 queries. Its partial
 // result is, for each query, m = max s, l = sum e^(s - m), acc = sum e^(s - m) v, with acc starting at 0. Partials are
-// merged into the running state one after the other, in token order. The same functions score a tile, weigh its values
-// and merge in all kernels below, so a row gets the same bits from any, whatever the number of rows, spans and
-// calls. m is kept in units of log2: s is scaled by scale * log2(e), and powers are powers of two.
+// merged into the running state one after the other, in token order. All kernels below use the same functions to score
+// a tile, weigh its values and merge, so a row gets the same bits from each of them, whatever the number of rows, spans
+// and calls. m is kept in units of log2: s is scaled by scale * log2(e), and powers are powers of two.
 //
-// K and V of a tile come to shared memory by asynchronous copies, all of them asked for before the first is needed, and
-// from there to the tensor cores by ldmatrix: few rows need the rate of device memory, and many share what was brought.
+// Asynchronous copies bring K and V of a tile to shared memory, all of them requested before the first is needed;
+// ldmatrix brings them from there to the tensor cores. Few rows need the rate of device memory, and many rows share
+// what was fetched.
 //
-// A range from token 0 on begins the attention of its rows, so the state need not be set before; the range that holds a
-// row's own position ends it, and the row's result goes to `out`.
+// A range that starts at token 0 begins the attention of its rows, so the state need not be initialised. The range that
+// holds a row's own position ends it, and writes the row's result to `out`.
 #pragma once
 
 #include "common.cuh"
@@ -20,13 +21,13 @@ namespace weft {
 constexpr int TILE_TOKENS = 64;
 constexpr int TILE_QUERIES = 16;
 constexpr int TOKEN_GROUPS = TILE_TOKENS / 8;
-// Warps of a block; they share its tiles.
+// Warps of a block, which share its tiles.
 constexpr int WARPS = 4;
 constexpr int SPAN_INTS = 5;
 // Tiles that a block of attendWhole has in shared memory.
 constexpr int WHOLE_STAGES = 3;
 
-// Everything that the launch passes; the layouts are those of AttentionIndex, AttentionWork and AttentionShape.
+// The parameters of a launch; their layouts are those of AttentionIndex, AttentionWork and AttentionShape.
 template <typename T>
 struct Call {
     const T* queries;
@@ -58,7 +59,7 @@ struct Span {
         : sequence(at[0]), firstRow(at[1]), rows(at[2]), fromToken(at[3]), toToken(at[4]) {}
 };
 
-// The tiles of a span, counted from its first token: each cell is cut into tiles anew.
+// The tiles of a span, counted from its first token. Tiles start anew at each cell.
 struct TileGrid {
     int cellTokens;
     int tilesPerCell;
@@ -103,23 +104,24 @@ __device__ __forceinline__ Sight sightOf(const Call<T>& call, const Span& span, 
     return {from > span.fromToken ? from : span.fromToken, to};
 }
 
-// K and V of a tile in shared memory: (TILE_TOKENS, PITCH) each, zeros where no token is seen and behind a head's end.
+// K and V of a tile in shared memory: (TILE_TOKENS, PITCH) each, zeros for tokens that nobody sees and after the end of
+// a head.
 template <int GROUPS>
 struct Tile {
     static constexpr int WIDTH = 32 * GROUPS;
-    // A row's pitch is an odd number of 16-byte units, so that ldmatrix meets no bank twice.
+    // A row's pitch is an odd number of 16-byte units, so ldmatrix has no bank conflicts.
     static constexpr int PITCH = WIDTH + VECTOR;
     static constexpr int ELEMENTS = TILE_TOKENS * PITCH;
     static constexpr int BYTES = 2 * 2 * ELEMENTS;
 };
 
-// Which of Call::bases an entry of the block table counts from, in its two highest bits; in the order of BlockBases.
+// Index into Call::bases, from the two highest bits of an entry of the block table; in the order of BlockBases.
 enum Base { CLOSED = 0, OPEN = 1, STAGED = 2, RECOMPUTED = 3 };
 
-// Where K and V of up to 32 tokens lie: lane t has the token first + t. Entries of the block table can be asked for long
-// before the rows are: nothing waits for them until then.
+// Where K and V of up to 32 tokens lie: lane t has the token first + t. Entries of the block table can be requested
+// long before the rows: nothing waits for them until then.
 struct TokenRows {
-    // No entry: a token that nobody sees.
+    // The entry of a token that nobody sees.
     static constexpr unsigned long long UNSEEN = ~0ull;
 
     unsigned long long entry;
@@ -134,7 +136,7 @@ struct TokenRows {
         place = token - block * call.blockTokens;
     }
 
-    // Whether copies brought all of them: then they were there before any kernel in front of this one began.
+    // Whether copies wrote all of them: then they were complete before any preceding kernel began.
     __device__ __forceinline__ bool copied() const {
         int which = static_cast<int>(entry >> 62);
         return !__any_sync(FULL_WARP, entry != UNSEEN && (which == OPEN || which == RECOMPUTED));
@@ -156,8 +158,8 @@ struct TokenRows {
     }
 };
 
-// Brings one head of TOKENS tokens, K or V as `offset` says, to shared memory; one warp does it, whose lanes have a row
-// each.
+// Brings one head of TOKENS tokens, K or V according to `offset`, to shared memory; done by one warp, with one row per
+// lane.
 template <typename T, int GROUPS, bool VECTORS, int TOKENS>
 __device__ __forceinline__ void bring(const Call<T>& call, unsigned long long rowOfLane, size_t offset, T* to) {
     static_assert(TOKENS <= 32, "a lane has one row");
@@ -238,8 +240,8 @@ __device__ __forceinline__ void multiplyKeys(const Queries<T, GROUPS, VECTORS>& 
     }
 }
 
-// Each warp of a block has the products with SHARE groups of eight tokens, and gets those of all; `room` is for
-// TOKEN_GROUPS * 32 of them.
+// Exchanges products: each warp of a block has those with SHARE groups of eight tokens, and gets those with all groups.
+// `room` holds TOKEN_GROUPS * 32 of them.
 template <int SHARE>
 __device__ __forceinline__ void exchange(const float (&products)[SHARE][4], float4* room,
                                          float (&scores)[TOKEN_GROUPS][4]) {
@@ -266,8 +268,8 @@ __device__ __forceinline__ int halvesOf(int queries, int queryTile) {
     return queries - queryTile * TILE_QUERIES > TILE_QUERIES / 2 ? 2 : 1;
 }
 
-// Tokens [start, end), of which query i of the lane's two sees sight[i]. Tokens that a query does not see weigh 0, which
-// leaves its sums as they are. With one half, none of the second eight queries exists.
+// Tokens [start, end), of which query i of the lane's two sees sight[i]. Tokens that a query does not see have weight
+// 0, which does not change its sums. With one half, none of the second eight queries exists.
 template <typename T>
 __device__ __forceinline__ void weighScores(const Call<T>& call, int start, int end, const Sight (&sight)[2],
                                             int halves, float (&scores)[TOKEN_GROUPS][4], Weights& weights) {
@@ -309,14 +311,15 @@ __device__ __forceinline__ void weighScores(const Call<T>& call, int start, int 
     }
 }
 
-// The columns d and d + 1 of a head that are a thread's, of the j-th eight that a warp has of SHARES parts.
+// The first of the two columns d and d + 1 of a thread, in the j-th group of eight columns that a warp has of SHARES
+// parts.
 template <int SHARES>
 __device__ __forceinline__ int columnOf(int j, int share) {
     return 8 * (j / 2 * 2 * SHARES + 2 * share + j % 2) + 2 * (threadIdx.x % 4);
 }
 
-// acc of a tile, eight columns at a time: take(j, {query 0 at d, d + 1, query 1 at d, d + 1}) with
-// d = columnOf<SHARES>(j, share). The columns have SHARES parts, of which this is one.
+// Computes acc of a tile, eight columns at a time: take(j, {query 0 at d, d + 1, query 1 at d, d + 1}) with d =
+// columnOf<SHARES>(j, share). The columns have SHARES parts, of which this is one.
 template <typename T, int GROUPS, int SHARES, typename Take>
 __device__ __forceinline__ void weighValues(const Weights& weights, const T* values, int share, Take take) {
     int lane = threadIdx.x % 32;
@@ -341,7 +344,7 @@ __device__ __forceinline__ void weighValues(const Weights& weights, const T* val
     }
 }
 
-// The factors of a merge of a state with a partial: state = state * before + partial * now. A partial of nothing has the
+// The factors of a merge of a state with a partial: state = state * before + partial * now. An empty partial has the
 // factors 1 and 0, exactly.
 struct Merge {
     float before;
@@ -354,7 +357,7 @@ struct Merge {
         now = exp2Fast(__fsub_rn(partialLargest, reference));
     }
 
-    // The factors that another lane has.
+    // Takes the factors from another lane.
     __device__ __forceinline__ Merge(const Merge& merge, int lane)
         : before(__shfl_sync(FULL_WARP, merge.before, lane)), now(__shfl_sync(FULL_WARP, merge.now, lane)) {}
 
@@ -409,7 +412,7 @@ struct State {
     float sum[2];
     int share;
 
-    // What an earlier call left of a span's rows; nothing where the span begins them.
+    // Loads the state that an earlier call left for a span's rows; starts empty if the span begins them.
     template <typename T>
     __device__ __forceinline__ void load(const Call<T>& call, const Span& span, int keyValueHead, const int (&query)[2],
                                          int queries, int group) {
@@ -431,7 +434,7 @@ struct State {
         }
     }
 
-    // Takes the weights of a tile, and its values.
+    // Merges a tile, given its weights, into the state.
     template <typename T>
     __device__ __forceinline__ void merge(const Weights& weights, const T* values) {
         const Merge merge[2] = {Merge(largest[0], weights.largest[0]), Merge(largest[1], weights.largest[1])};
@@ -448,14 +451,14 @@ struct State {
         });
     }
 
-    // Ends the rows whose last token the span has, and leaves the state of the others.
+    // Finishes the rows whose last token is in the span, and stores the state of the others.
     template <typename T>
     __device__ __forceinline__ void store(const Call<T>& call, const Span& span, int keyValueHead, const int (&query)[2],
                                           int queries, int group) const {
 #pragma unroll
         for (int q = 0; q < 2; q++) {
             int position = query[q] < queries ? positionOf(call, span, query[q], group) : -1;
-            // What lies before the span has ended in an earlier one.
+            // Rows before the span ended in an earlier one.
             if (position >= span.fromToken) {
                 bool ends = position < span.toToken;
                 float* state = stateRow(call, span, keyValueHead, query[q], group);
@@ -483,8 +486,8 @@ struct State {
     }
 };
 
-// Spans of many rows: a block takes 64 queries, a warp 16 of them, through all tiles that they see; tiles are brought for
-// the block, STAGES at a time, and the state stays in registers. Grid: (query tiles / WARPS, K/V heads, spans).
+// Spans of many rows: a block takes 64 queries, a warp 16 of them, through all tiles that they see. The block fetches
+// STAGES tiles at a time, and the state stays in registers. Grid: (query tiles / WARPS, K/V heads, spans).
 template <typename T, int GROUPS, bool VECTORS, int STAGES>
 __device__ __forceinline__ void attendMany(const Call<T>& call) {
     extern __shared__ __align__(16) unsigned char attentionTiles[];
@@ -499,7 +502,7 @@ __device__ __forceinline__ void attendMany(const Call<T>& call) {
     int queries = span.rows * group;
     int lane = threadIdx.x % 32;
     int warp = threadIdx.x / 32;
-    // The last rows see most, so they start first.
+    // The last rows see the most tokens, so they start first.
     int queryTile = (gridDim.x - 1 - blockIdx.x) * WARPS + warp;
     int query[2] = {queryTile * TILE_QUERIES + lane / 4, queryTile * TILE_QUERIES + lane / 4 + 8};
     const Sight sight[2] = {sightOf(call, span, query[0], queries, group),
@@ -536,7 +539,7 @@ __device__ __forceinline__ void attendMany(const Call<T>& call) {
     size_t valueOffset = keyOffset + static_cast<size_t>(call.keyValueHeads) * call.headSize;
     int lastTile = blockFrom < blockTo ? grid.tileOf(span.fromToken, blockTo - 1) : -1;
     int firstTile = blockFrom < blockTo ? grid.tileOf(span.fromToken, blockFrom) : 0;
-    // A warp brings its share of the tile's tokens.
+    // A warp fetches its share of the tile's tokens.
     auto bringTile = [&](int tile) {
         constexpr int TOKENS = TILE_TOKENS / WARPS;
         int first = warp * TOKENS;
@@ -572,7 +575,7 @@ __device__ __forceinline__ void attendMany(const Call<T>& call) {
             weighScores(call, start, end, sight, 2, scores, weights);
             running.merge(weights, keys + Tile<GROUPS>::ELEMENTS);
         }
-        // The next turn overwrites what this one read.
+        // The next iteration overwrites what this one read.
         __syncthreads();
     }
 
@@ -580,12 +583,12 @@ __device__ __forceinline__ void attendMany(const Call<T>& call) {
 }
 
 // Spans of few rows that are many or long enough to give every multiprocessor its share: one block takes a span through
-// all tiles that its queries see, STAGES at a time; its warps share the tokens of a tile, then its columns, and the state
-// stays in registers. Grid: (K/V heads * query tiles, 1, spans).
+// all tiles that its queries see, STAGES at a time; its warps share the tokens of a tile, then its columns, and the
+// state stays in registers. Grid: (K/V heads * query tiles, 1, spans).
 //
-// This kernel, and the two for few rows below, look up what they will need in the step's index arrays, which no kernel
-// since the embedding writes, before the kernel in front has ended. Nor does a kernel write closed or staged blocks, so
-// tiles of these are asked for before then, too.
+// This kernel and the two for few rows below read the step's index arrays before the preceding kernel has ended: no
+// kernel after the embedding writes them. No kernel writes closed or staged blocks either, so their tiles are also
+// requested before then.
 template <typename T, int GROUPS, int STAGES>
 __device__ __forceinline__ void attendWhole(const Call<T>& call) {
     constexpr int TOKENS = TILE_TOKENS / WARPS;
@@ -659,7 +662,7 @@ __device__ __forceinline__ void attendWhole(const Call<T>& call) {
     running.load(call, span, keyValueHead, query, queries, group);
     for (int tile = firstTile; tile <= lastTile; tile++) {
         awaitCopies<STAGES - 2>();
-        // All warps have this tile, and are done with the one whose place the next takes.
+        // All warps have this tile, and are done with the one that the next tile replaces.
         __syncthreads();
         bringNext(tile + STAGES - 1);
         const T* keys = tiles + tile % STAGES * 2 * Tile<GROUPS>::ELEMENTS;
@@ -675,8 +678,8 @@ __device__ __forceinline__ void attendWhole(const Call<T>& call) {
     running.store(call, span, keyValueHead, query, queries, group);
 }
 
-// Where the partials of a span's few rows lie: (span, K/V head, query, tile), acc (HD) each, and behind all of them m
-// and l as pairs.
+// Where the partials of a span's few rows lie: (span, K/V head, query, tile), acc (HD) each, followed by all m and l as
+// pairs.
 struct Partials {
     float* acc;
     float2* sums;
@@ -690,7 +693,7 @@ struct Partials {
 };
 
 // Spans of few rows that would leave multiprocessors idle: one block a tile, whose warps share its tokens, then its
-// columns. Neighbouring blocks take the heads of the same tokens, which lie side by side in memory. Grid: (K/V heads *
+// columns. Neighbouring blocks take the heads of the same tokens, which are adjacent in memory. Grid: (K/V heads *
 // query tiles, tiles, spans).
 template <typename T, int GROUPS, bool VECTORS>
 __device__ __forceinline__ void attendFew(const Call<T>& call, const Partials& partials) {
@@ -748,7 +751,7 @@ __device__ __forceinline__ void attendFew(const Call<T>& call, const Partials& p
     float products[SHARE][4] = {};
     multiplyKeys(fragments, keys, warp * SHARE, products);
     awaitCopies<0>();
-    // The keys have been read and the values are there; the products go where the keys were.
+    // The keys have been read and the values have arrived; the products replace the keys.
     __syncthreads();
     float scores[TOKEN_GROUPS][4];
     exchange(products, reinterpret_cast<float4*>(attentionTiles), scores);
@@ -781,7 +784,8 @@ __device__ __forceinline__ void attendFew(const Call<T>& call, const Partials& p
     });
 }
 
-// Merges the partials of attendFew into the state, tile by tile. Grid: (queries, K/V heads, spans), a thread a column.
+// Merges the partials of attendFew into the state, tile by tile. Grid: (queries, K/V heads, spans), one thread per
+// column.
 template <typename T>
 __device__ __forceinline__ void mergeFew(const Call<T>& call, const Partials& partials) {
     constexpr int AHEAD = 32;
@@ -815,7 +819,7 @@ __device__ __forceinline__ void mergeFew(const Call<T>& call, const Partials& pa
     float sum = begins ? 0.0f : state[call.headSize + 1];
     float acc = column && !begins ? state[d] : 0.0f;
     const float* columnAt = partials.acc + slot * call.headSize + d;
-    // A lane has the sums of one tile, a thread its column of all of them; both are asked for one turn ahead.
+    // A lane has the sums of one tile, a thread its column of all tiles; both are requested one iteration ahead.
     float2 nextSums;
     float nextAcc[AHEAD];
     auto ask = [&](int tile) {
@@ -835,7 +839,7 @@ __device__ __forceinline__ void mergeFew(const Call<T>& call, const Partials& pa
             partialAcc[i] = nextAcc[i];
         }
         ask(tile + AHEAD);
-        // The largest score up to each tile does not wait for sums, nor do the factors of the merges.
+        // Neither the largest score up to each tile nor the factors of the merges wait for sums.
         float upTo = sums.x;
 #pragma unroll
         for (int step = 1; step < 32; step *= 2) {
@@ -892,8 +896,8 @@ __device__ __forceinline__ void mergeFew(const Call<T>& call, const Partials& pa
         partialAcc, partialSums, partialQueries, tiles, firstTile \
     }
 
-// Head sizes up to 32 * GROUPS, in 16-byte chunks; `any` takes what is not a multiple of eight elements. Shared memory is
-// STAGES times the bytes of a tile, or one tile for few rows; the numbers are also those of KernelSet.java.
+// Head sizes up to 32 * GROUPS, in 16-byte chunks; `any` takes sizes that are no multiple of eight elements. Shared
+// memory is STAGES times the bytes of a tile, or one tile for few rows; the numbers are also those of KernelSet.java.
 #define ATTENTION_KERNELS(NAME, T, SIZE, GROUPS, VECTORS, STAGES, MANY_BLOCKS)                                        \
     extern "C" __global__ void __launch_bounds__(32 * WARPS, MANY_BLOCKS)                                             \
         attend_many_##SIZE##_##NAME(CALL_PARAMETERS(T)) {                                                             \
@@ -905,7 +909,7 @@ __device__ __forceinline__ void mergeFew(const Call<T>& call, const Partials& pa
         attendFew<T, GROUPS, VECTORS>(CALL(T), PARTIALS);                                                             \
     }
 
-// Shared memory is WHOLE_STAGES times the bytes of a tile, and room to exchange the products with one.
+// Shared memory is WHOLE_STAGES times the bytes of a tile, plus room to exchange the products with one.
 #define WHOLE_ATTENTION_KERNEL(NAME, T, SIZE, GROUPS, BLOCKS)                                                         \
     extern "C" __global__ void __launch_bounds__(32 * WARPS, BLOCKS) attend_whole_##SIZE##_##NAME(CALL_PARAMETERS(T)) { \
         attendWhole<T, GROUPS, WHOLE_STAGES>(CALL(T));                                                                \

@@ -1,5 +1,6 @@
-// What all kernels share: element types, 16-byte accesses, faults, and arithmetic whose rounding the compiler may not
-// change. A value that must have the same bits in two kernels is made of __f*_rn intrinsics, which are never fused.
+// Shared by all kernels: element types, 16-byte accesses, faults, and arithmetic whose rounding the compiler may not
+// change. A value that must have the same bits in two kernels is computed with __f*_rn intrinsics, which are never
+// fused.
 #pragma once
 
 #include <cuda_bf16.h>
@@ -90,7 +91,7 @@ __device__ __forceinline__ void store8(T* to, int count, bool vectors, const flo
     }
 }
 
-// An index outside its range. A kernel that meets one leaves the row alone and reports it to host memory, where every
+// An index outside its range. A kernel that finds one skips the row and reports the index to host memory, where every
 // event that is reached later finds it. The order is that of the messages in FaultRecord.java.
 enum FaultKind {
     TOKEN_ID = 1,
@@ -101,7 +102,7 @@ enum FaultKind {
     EDITED_TOKEN = 6,
 };
 
-// (kind and row, value) in one 16-byte store, so that a reader never sees half of a report.
+// (kind and row, value) in one 16-byte store, so a reader never sees half a report.
 __device__ __forceinline__ void report(longlong2* fault, FaultKind kind, int row, long long value) {
     *fault = make_longlong2((static_cast<long long>(row) << 8) | kind, value);
     __threadfence_system();
@@ -114,9 +115,10 @@ __device__ __forceinline__ float exp2Fast(float x) {
     return y;
 }
 
-// Kernels begin with this. It lets the next kernel of the stream be brought to the multiprocessors, which takes
-// microseconds, and then waits until those before have ended and what they wrote can be read. A kernel may touch before
-// it only what no kernel writes, and no thread may leave before it: a kernel's end stands for the end of all before.
+// Kernels begin with this call. It lets the next kernel of the stream start on the multiprocessors, which takes
+// microseconds, and then waits until the preceding kernels have ended and their writes are visible. Before this call a
+// kernel may touch only what no kernel writes, and no thread may exit: the end of a kernel implies the end of all
+// kernels before it.
 __device__ __forceinline__ void letNextKernelStart() {
 #if __CUDA_ARCH__ >= 900
     asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
@@ -164,7 +166,8 @@ __device__ __forceinline__ void loadTransposed(uint32_t (&words)[4], uint32_t ad
                  : "r"(address));
 }
 
-// 16 bytes from global to shared memory, behind the thread's other copies; zeros where nothing is to be read.
+// Copies 16 bytes from global to shared memory, after the thread's other copies; writes zeros if there is nothing to
+// read.
 __device__ __forceinline__ void copyAsync(uint32_t to, const void* from, bool exists) {
     asm volatile("cp.async.cg.shared.global.L2::256B [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(exists ? 16 : 0));
 }
@@ -173,22 +176,21 @@ __device__ __forceinline__ void commitCopies() {
     asm volatile("cp.async.commit_group;");
 }
 
-// Waits until all but the last LEFT groups of the thread's copies are there.
+// Waits until all but the last LEFT groups of the thread's copies have arrived.
 template <int LEFT>
 __device__ __forceinline__ void awaitCopies() {
     asm volatile("cp.async.wait_group %0;" ::"n"(LEFT));
 }
 
-// Waits for the first COUNT threads of the block, all whole warps; other warps have work of their own.
+// Waits for the first COUNT threads of the block, all in whole warps; the other warps do other work.
 template <int COUNT>
 __device__ __forceinline__ void syncThreads() {
     asm volatile("bar.sync 1, %0;" ::"n"(COUNT) : "memory");
 }
 
-// From here on for sm_90a alone.
+// From here on, for sm_90a only.
 //
-// Barriers in shared memory, by address. A phase ends when `count` have arrived and all bytes that were expected are
-// there.
+// Barriers in shared memory, by address. A phase ends when `count` threads and all expected bytes have arrived.
 __device__ __forceinline__ void initialiseBarrier(uint32_t barrier, int count) {
     asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(count) : "memory");
 }
@@ -197,7 +199,7 @@ __device__ __forceinline__ void showBarriersToCluster() {
     asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
 }
 
-// Arrives, and has the phase wait for bytes, too.
+// Arrives, and makes the phase wait for bytes too.
 __device__ __forceinline__ void expectBytes(uint32_t barrier, uint32_t bytes) {
     asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes) : "memory");
 }
@@ -206,8 +208,8 @@ __device__ __forceinline__ void arrive(uint32_t barrier) {
     asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
 }
 
-// Arrives at the barrier that a block of the cluster has at the same place. What it orders are reads of shared memory, so
-// a scope wider than the default, which would wait for all copies under way, is not needed.
+// Arrives at the barrier that a block of the cluster has at the same place. It orders reads of shared memory, so it
+// needs no scope wider than the default, which would wait for all copies in flight.
 __device__ __forceinline__ void arriveAt(uint32_t barrier, uint32_t rank) {
     asm volatile(
         "{\n"
@@ -232,7 +234,8 @@ __device__ __forceinline__ void awaitBarrier(uint32_t barrier, uint32_t parity) 
         : "memory");
 }
 
-// `bytes` bytes to the same place in all blocks of a cluster of BLOCKS, whose barriers at the same place are told.
+// Copies `bytes` bytes to the same place in all blocks of a cluster of BLOCKS, and signals their barriers at the same
+// place.
 template <int BLOCKS>
 __device__ __forceinline__ void copyToCluster(uint32_t to, const void* from, uint32_t bytes, uint32_t barrier) {
     uint16_t all = (1 << BLOCKS) - 1;

@@ -20,9 +20,9 @@ __device__ __forceinline__ float activate(int activation, float x) {
     }
 }
 
-// out[r] = scale * tokens[ids[r]] + positions[places[r] + positionOffset]; one block a row. It is a step's first kernel
-// behind the one that brings the index arrays, which later kernels read before they wait: so it lets them start only once
-// it has waited itself.
+// out[r] = scale * tokens[ids[r]] + positions[places[r] + positionOffset]; one block per row. It is a step's first
+// kernel after the one that brings the index arrays. Later kernels read these before they wait, so this kernel lets
+// them start only after it has waited itself.
 template <typename T>
 __device__ __forceinline__ void embed(const T* tokens, int vocabulary, const T* positions, int positionRows,
                                       int positionOffset, float scale, const int* ids, const int* places, T* out,
@@ -71,7 +71,7 @@ __device__ __forceinline__ float warpSum(float x) {
     return x;
 }
 
-// The sum over a block, the same in every thread: lanes in a tree, then warps in a tree. `warps` is of this sum alone.
+// The sum over a block, the same in every thread: lanes in a tree, then warps in a tree. No other sum uses `warps`.
 __device__ __forceinline__ float blockSum(float x, float* warps) {
     x = warpSum(x);
     if (threadIdx.x % 32 == 0) {
@@ -91,9 +91,9 @@ struct RmsNormKind {
     static constexpr bool CENTRED = false;
 };
 
-// One block a row; the block has at least width / (VECTOR * ROW_VECTORS) threads, a number that depends on the width
-// alone, and so does the order of the sums. Gain and bias are no kernel's output, so the first are asked for before the
-// kernel before has ended.
+// One block per row; the block has at least width / (VECTOR * ROW_VECTORS) threads, a number that depends on the width
+// alone, and so does the order of the sums. No kernel writes gain and bias, so the first of them are requested before
+// the preceding kernel has ended.
 template <typename T, typename Kind>
 __device__ __forceinline__ void norm(const T* in, T* out, const float* gain, const float* bias, int width,
                                      float epsilon, float gainOffset, int vectors) {
@@ -160,7 +160,7 @@ __device__ __forceinline__ void norm(const T* in, T* out, const float* gain, con
     }
 }
 
-// out[r, j] = activation(gateUp[r, j]) * gateUp[r, width + j]; eight elements a thread.
+// out[r, j] = activation(gateUp[r, j]) * gateUp[r, width + j]; eight elements per thread.
 template <typename T>
 __device__ __forceinline__ void gate(const T* gateUp, T* out, int rows, int width, int activation, int vectors) {
     int perRow = (width + VECTOR - 1) / VECTOR;
@@ -181,7 +181,7 @@ __device__ __forceinline__ void gate(const T* gateUp, T* out, int rows, int widt
     store8(out + row * width + j, width - j, vectors, x);
 }
 
-// values = activation(values), in place; eight elements a thread.
+// values = activation(values), in place; eight elements per thread.
 template <typename T>
 __device__ __forceinline__ void activateAll(T* values, long long count, int activation, int vectors) {
     long long j = (static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x) * VECTOR;
@@ -199,7 +199,7 @@ __device__ __forceinline__ void activateAll(T* values, long long count, int acti
     store8(values + j, left, whole, x);
 }
 
-// to += from, where `from` is what a product rounded; eight elements a thread.
+// to += from, where `from` is a rounded product; eight elements per thread.
 template <typename T>
 __device__ __forceinline__ void addAll(T* to, const T* from, long long count, int vectors) {
     long long j = (static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x) * VECTOR;
@@ -219,7 +219,7 @@ __device__ __forceinline__ void addAll(T* to, const T* from, long long count, in
     store8(to + j, left, whole, x);
 }
 
-// Turns up to eight elements of the first half of a head, and those of the second half that belong to them.
+// Rotates up to eight elements of the first half of a head, with their partners in the second half.
 __device__ __forceinline__ void turn(const float* cosine, const float* sine, int count, float (&a)[VECTOR],
                                      float (&b)[VECTOR]) {
 #pragma unroll
@@ -239,7 +239,7 @@ struct Rotary {
     int half;
     int positions;
 
-    // Dimension j of a head turns with dimension j + half. Turns `step` of them from `from` to `to`.
+    // Dimension j of a head is rotated with dimension j + half. Rotates `step` of them from `from` to `to`.
     template <typename T>
     __device__ __forceinline__ void turnPairs(const T* from, T* to, int j, int step, bool vectors, int position) const {
         size_t at = static_cast<size_t>(position) * half + j;
@@ -253,7 +253,7 @@ struct Rotary {
     }
 };
 
-// A thread turns eight pairs, or one where they are unaligned.
+// A thread rotates eight pairs, or one if they are unaligned.
 template <typename T>
 __device__ __forceinline__ void rotate(T* values, int rowWidth, int heads, int headSize, const Rotary& rotary,
                                        const int* positions, int rowsPerPosition, int rows, int vectors,
@@ -278,10 +278,10 @@ __device__ __forceinline__ void rotate(T* values, int rowWidth, int heads, int h
     rotary.turnPairs(head, head, inRow % perHead * step, step, vectors, position);
 }
 
-// Puts a row into the cache: turns its queries in place and its keys on their way, and copies K and V, then the
-// activation, to where the row's offsets from `base` say. A thread takes eight elements (or pairs of them, where they
-// turn) at a time, or one where they are unaligned. Positions and offsets, which no kernel since the embedding writes,
-// are read before the kernel in front has ended. Grid: (rows, parts of a row).
+// Puts a row into the cache: rotates its queries in place and its keys during the copy, and copies K and V, then the
+// activation, to the row's offsets from `base`. A thread takes eight elements (or pairs of rotated ones) at a time, or
+// one if they are unaligned. It reads positions and offsets, which no kernel after the embedding writes, before the
+// preceding kernel has ended. Grid: (rows, parts of a row).
 template <typename T>
 __device__ __forceinline__ void place(T* queries, const T* keyValues, const T* activations, int heads,
                                       int keyValueHeads, int headSize, int width, const Rotary& rotary,
@@ -351,7 +351,7 @@ __device__ __forceinline__ void place(T* queries, const T* keyValues, const T* a
     }
 }
 
-// A byte row, with accesses as wide as its alignment allows.
+// Copies a row of bytes, with accesses as wide as its alignment allows.
 __device__ __forceinline__ void copyRow(const char* from, char* to, int bytes) {
     uintptr_t alignment = reinterpret_cast<uintptr_t>(from) | reinterpret_cast<uintptr_t>(to) | bytes;
     if (alignment % 16 == 0) {

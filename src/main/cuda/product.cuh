@@ -1,21 +1,20 @@
 // Matrix products of few rows: out (M, N) = in (M, K) * W^T, W (N, K) row-major, on tensor cores with fp32 sums.
 //
-// The weights pass through shared memory once, at the rate of device memory; everything else is small beside them. Each
-// output element has one accumulator, to which mma.m16n8k16 adds sixteen products at a time from k = 0 upwards: the
-// order in which cuBLASLt's algorithms without split K add on the same tensor cores, so a row has the same bits here
-// and there. Sizes and addresses that are no multiples of 16 bytes are the work of product_any for any number of rows:
-// cuBLASLt has kernels of another order for them.
+// The weights pass through shared memory once, at the rate of device memory; everything else is small in comparison.
+// Each output element has one accumulator, to which mma.m16n8k16 adds sixteen products at a time from k = 0 upwards:
+// cuBLASLt's algorithms without split K add in the same order on the same tensor cores, so a row has the same bits with
+// both. Sizes and addresses that are no multiples of 16 bytes go to product_any for any number of rows: cuBLASLt's
+// kernels for them add in another order.
 //
-// A warp takes eight columns. What a column is, and what becomes of its sums, is what `Columns` says: those of two
-// matrices with the same input, or gates and what they let through, which stand next to each other so that one thread
-// has both.
+// A warp takes eight columns. `Columns` defines what a column is and what happens to its sums: columns of two matrices
+// with the same input, or gates and the values that they gate, which are adjacent so that one thread has both.
 //
 // Grid: (blocks, M / ROWS rounded up), with no more than COLUMNS columns a block; the columns are spread evenly.
 //
-// On Hopper two neighbouring blocks, a cluster, share what they bring of the input: from three rows on that would
-// otherwise cross from the L2 cache as often as there are blocks, and from eight on it takes longer than the weights. A
-// warp of its own copies half of the rows to both blocks, as soon as both have used what was there before. Every thread
-// says that it has: were it one for all, behind a barrier of theirs, racecheck would not see what orders their reads
+// On Hopper two neighbouring blocks, a cluster, share the input that they fetch, from three rows on. Otherwise it would
+// cross from the L2 cache once per block, which from eight rows on takes longer than the weights. A dedicated warp
+// copies half of the rows to both blocks, as soon as both have used the previous contents. Every thread signals that it
+// has: if one thread signalled for all, after a barrier of theirs, racecheck would not see what orders their reads
 // before the copies.
 #pragma once
 
@@ -27,10 +26,10 @@ namespace weft {
 constexpr int TILE_COLUMNS = 8;
 constexpr int PRODUCT_CLUSTER = 2;
 static_assert(PRODUCT_CLUSTER == 2, "a block has one other to tell");
-// Of blocks that bring the input for themselves.
+// Warps of blocks that fetch the input for themselves.
 constexpr int OWN_INPUT_WARPS = 4;
 
-// What happens to a sum: the bias is added, then as the number says. The numbers from 2 on are 2 + Activation.
+// What happens to a sum after the bias is added. The numbers from 2 on are 2 + Activation.
 enum ProductEpilogue { PRODUCT_STORE = 0, PRODUCT_ADD = 1, PRODUCT_ACTIVATE = 2 };
 
 // A matrix, its bias (or null), and where its products go.
@@ -46,8 +45,8 @@ struct Matrix {
     }
 };
 
-// The columns of one matrix, then those of another; either has its own output. What follows the bias, ReLU apart, sees
-// the rounded sum, as it does when it is a kernel of its own.
+// The columns of one matrix, then those of another; either has its own output. Except for ReLU, the operation after the
+// bias sees the rounded sum, as it does in a kernel of its own.
 template <typename T>
 struct TwoMatrices {
     Matrix<T> first;
@@ -66,7 +65,7 @@ struct TwoMatrices {
                                       : second.out + static_cast<size_t>(row) * second.columns + column - first.columns;
     }
 
-    // What an output holds to which its product is added.
+    // The value of an output to which a product is added.
     __device__ __forceinline__ float before(int row, int column) const {
         return epilogue == PRODUCT_ADD && column < count() ? Element<T>::widen(*out(row, column)) : 0.0f;
     }
@@ -93,8 +92,8 @@ struct TwoMatrices {
     }
 };
 
-// out (M, width) = activation(gate) * up, of a matrix of width gates and as many rows behind them. Column 2 j is gate j,
-// column 2 j + 1 is what it lets through; both are rounded first, as they are when the gate is a kernel of its own.
+// out (M, width) = activation(gate) * up, of a matrix of width gates followed by as many rows. Column 2 j is gate j,
+// column 2 j + 1 is the value that it gates; both are rounded first, as they are when the gate is a kernel of its own.
 template <typename T>
 struct GatedMatrix {
     Matrix<T> matrix;
@@ -120,13 +119,13 @@ struct GatedMatrix {
     }
 };
 
-// Each block brings the input for itself, along with the weights.
+// Each block fetches the input for itself, along with the weights.
 struct OwnInput {
     static constexpr bool SHARED = false;
 };
 
-// The two blocks of a cluster bring it together. Of every stage, one barrier says that the input is there, one that this
-// block's threads have used it, and one that the other block's have.
+// The two blocks of a cluster fetch the input together. Each stage has three barriers: the input has arrived, this
+// block's threads have used it, the other block's threads have used it.
 struct SharedInput {
     static constexpr bool SHARED = true;
     static constexpr int BARRIERS = 3;
@@ -141,7 +140,7 @@ struct SharedInput {
     }
 };
 
-// Which stage it is, and the parity of how often all have been.
+// The current stage, and the parity of the completed rounds of all stages.
 struct Turn {
     int stage = 0;
     uint32_t phase = 0;
@@ -156,7 +155,7 @@ struct Turn {
     }
 };
 
-// `Input` says how the rows of the input come: OwnInput or SharedInput.
+// `Input` says how the rows of the input arrive: OwnInput or SharedInput.
 template <typename T, typename Columns, typename Input, int WARPS, int ROW_TILES, int DEPTH, int STAGES, bool VECTORS>
 struct Product {
     static constexpr int THREADS = 32 * WARPS;
@@ -167,7 +166,7 @@ struct Product {
     static constexpr int STAGE_ELEMENTS = (COLUMNS + ROWS) * PITCH;
     static constexpr int STAGE_BYTES = 2 * STAGE_ELEMENTS;
     static constexpr int UNITS = DEPTH / VECTOR;
-    // Rows that all threads bring in one pass; each slice of the sums' work brings one.
+    // Rows that all threads fetch in one pass; each slice of the multiplications fetches one.
     static constexpr int PASS_ROWS = THREADS / UNITS;
     static constexpr int WEIGHT_PASSES = COLUMNS / PASS_ROWS;
     static constexpr int IN_PASSES = Input::SHARED ? 0 : ROWS / PASS_ROWS;
@@ -185,8 +184,8 @@ struct Product {
     Input input;
     const T* weightRows[WEIGHT_PASSES];
 
-    // The thread's rows of the weights; null for what is not there. Rows that do not exist leave what the stage holds:
-    // they end in outputs that are not stored.
+    // Finds the thread's rows of the weights; null for rows that do not exist. For these the stage keeps its contents:
+    // they affect only outputs that are not stored.
     __device__ __forceinline__ void findWeights() {
 #pragma unroll
         for (int pass = 0; pass < WEIGHT_PASSES; pass++) {
@@ -195,7 +194,7 @@ struct Product {
         }
     }
 
-    // Starts to bring the thread's unit of a row's elements [step * DEPTH, + DEPTH) to row `at` of a stage.
+    // Starts to fetch the thread's unit of a row's elements [step * DEPTH, + DEPTH) to row `at` of a stage.
     __device__ __forceinline__ void bring(const T* row, int step, int stage, int at) const {
         int unit = threadIdx.x % UNITS * VECTOR;
         int k = step * DEPTH + unit;
@@ -223,7 +222,8 @@ struct Product {
         }
     }
 
-    // The work of the warp that brings a shared input: each block of a cluster brings its share of the rows to all.
+    // The work of the warp that fetches a shared input: each block of a cluster copies its share of the rows to all
+    // blocks.
     __device__ __forceinline__ void bringShared() const {
         int lane = threadIdx.x % 32;
         uint32_t base = static_cast<uint32_t>(__cvta_generic_to_shared(shared + COLUMNS * PITCH));
@@ -261,7 +261,8 @@ struct Product {
         uint32_t inAt = base + 2 * ((COLUMNS + lane % 16) * PITCH + lane / 16 * 8);
         int steps = (depth + DEPTH - 1) / DEPTH;
         findWeights();
-        // The weights are there before any kernel runs, so the first of them come while the kernel before still runs.
+        // The weights exist before any kernel runs, so the first of them are fetched while the preceding kernel still
+        // runs.
 #pragma unroll
         for (int s = 0; s < STAGES - 1; s++) {
 #pragma unroll
@@ -282,7 +283,7 @@ struct Product {
             commitCopies();
         }
         float sums[ROW_TILES][4] = {};
-        // Asked for now, what the sums are added to is there when they are done.
+        // Requested now, the values to which the sums are added arrive before the sums are done.
         float before[ROW_TILES][2][2];
         auto rowOf = [&](int tile, int half) { return tile * 16 + half * 8 + lane / 4; };
 #pragma unroll
@@ -307,7 +308,7 @@ struct Product {
                 awaitBarrier(input.filled(turn.stage), turn.phase);
             }
             uint32_t offset = turn.stage * STAGE_BYTES;
-            // The next slice's fragments, and a later step's copies, are asked for between the multiplications, each of
+            // The next slice's fragments and a later step's copies are requested between the multiplications, each of
             // which waits for the sums of the one before.
             uint32_t b[2][4];
             uint32_t a[2][2][ROW_TILES][4];
@@ -328,7 +329,7 @@ struct Product {
                 if (slice + 1 < SLICES) {
                     loadSlice(slice + 1);
                 }
-                // A shared input ends with its last slice; behind it is what the stage held before.
+                // A shared input ends with its last slice; after it the stage holds older contents.
                 if (!Input::SHARED || step * DEPTH + slice * SLICE < depth) {
 #pragma unroll
                     for (int half = 0; half < 2; half++) {
@@ -433,7 +434,7 @@ __device__ __forceinline__ void clusterProduct(const T* in, const Columns& colum
     } else {
         product.run(0);
     }
-    // What a block brings arrives in the others, too: none may have left before.
+    // A block's copies arrive in the other blocks too, so none may exit before.
     awaitCluster();
 }
 
@@ -464,8 +465,8 @@ __device__ __forceinline__ void clusterProduct(const T* in, const Columns& colum
         product<T, ROW_TILES, DEPTH, STAGES, VECTORS>(in, MATRICES(T), rows, depth);                                  \
     }
 
-// Clusters, and copies to all blocks of one, are Hopper's: elsewhere the kernels must not be launched. BLOCKS is how many
-// fit a multiprocessor.
+// Only Hopper has clusters and copies to all blocks of one: elsewhere the kernels must not be launched. BLOCKS is how
+// many fit a multiprocessor.
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
 #define CLUSTER_KERNEL(WARPS, BLOCKS) \
     extern "C" __global__ void __cluster_dims__(PRODUCT_CLUSTER) __launch_bounds__(32 * WARPS + 32, BLOCKS)

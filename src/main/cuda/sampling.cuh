@@ -1,12 +1,13 @@
-// Tokens from logits: one block of 1024 threads a row, of any width up to 2^22.
+// Tokens from logits: one block of 1024 threads per row, of any width up to 2^22.
 //
-// A token's weight is e^((score - largest score) / temperature) in fp32, made by the operations of FloatMath.java, and
-// its key is the weight's bits: weights are not negative, so keys are ordered as weights are. Mass is counted in whole
-// units, 2^40 to a weight of 1. Sums of whole numbers do not depend on their order, so a token depends on its row alone
-// and is the one that TokenSampler.java chooses.
+// A token's weight is e^((score - largest score) / temperature) in fp32, computed by the operations of FloatMath.java.
+// Its key is the weight's bits: weights are not negative, so keys have the order of weights. Mass is counted in whole
+// units; a weight of 1 has 2^40. Sums of whole numbers do not depend on their order, so a token depends on its row
+// alone and is the one that TokenSampler.java chooses.
 //
 // Top-k and top-p look for the smallest key that is kept, two bits at a time from the top: a pass over the weights adds
-// up what lies at or above the three candidates. Nothing is sorted and nothing of the row is held in shared memory.
+// up those at or above each of the three candidates. Nothing is sorted, and no part of the row is held in shared
+// memory.
 #pragma once
 
 #include "common.cuh"
@@ -16,10 +17,10 @@ namespace weft {
 constexpr int SAMPLE_THREADS = 1024;
 constexpr int SAMPLE_WARPS = SAMPLE_THREADS / 32;
 
-// A share of all, in units of 2^-63.
+// The share of everything, in units of 2^-63.
 constexpr unsigned long long WHOLE = 0x7fffffffffffffffull;
 
-// As TokenChoices.java writes them.
+// The layout that TokenChoices.java writes.
 struct ChoiceRow {
     unsigned long long uniform;
     unsigned long long topP;
@@ -38,7 +39,7 @@ struct LogitEdit {
     float penalty;
 };
 
-// Which tokens are kept: all with larger keys, and of those with this one the first.
+// The tokens that are kept: all with larger keys, and the first ones with this key.
 struct Cut {
     int key;
     int ties;
@@ -92,7 +93,7 @@ __device__ __forceinline__ unsigned long long units(int key) {
     return __float2ull_rz(__fmul_rn(__int_as_float(key), 1099511627776.0f));
 }
 
-// Over a block, the same in every thread. Whole numbers, so the order does not matter.
+// The sums over a block, the same in every thread. They are whole numbers, so the order does not matter.
 template <int N>
 __device__ __forceinline__ void blockSums(unsigned long long (&x)[N], SampleMemory& shared) {
     int lane = threadIdx.x % 32;
@@ -175,7 +176,7 @@ struct MassMeasure {
     static __device__ __forceinline__ unsigned long long of(int key) { return units(key); }
 };
 
-// The fewest likeliest tokens that measure up to `wanted`, which all together do.
+// The fewest of the likeliest tokens whose measure reaches `wanted`; that of all tokens does.
 template <typename Measure>
 __device__ __forceinline__ Cut findCut(const float* weights, int width, unsigned long long wanted, SampleMemory& shared) {
     int key = 0;
@@ -209,7 +210,7 @@ __device__ __forceinline__ Cut findCut(const float* weights, int width, unsigned
     return {key, static_cast<int>((wanted - above + each - 1) / each)};
 }
 
-// The fewest likeliest of the tokens kept that hold the share `topP` of their mass.
+// The fewest of the likeliest kept tokens that hold the share `topP` of their mass.
 __device__ __forceinline__ Cut cutMass(const float* weights, int width, Cut kept, unsigned long long topP,
                                        SampleMemory& shared) {
     unsigned long long mass[1] = {};
@@ -224,7 +225,7 @@ __device__ __forceinline__ Cut cutMass(const float* weights, int width, Cut kept
 }
 
 // The first token, in id order, with which the mass of those kept exceeds its share `uniform`. Each warp adds up a
-// stretch of neighbours; the warp in whose stretch the token lies looks for it.
+// range of neighbours; the warp whose range holds the token looks for it.
 __device__ __forceinline__ void drawToken(const float* weights, int width, Cut cut, unsigned long long uniform, int* token,
                                           SampleMemory& shared) {
     int warp = threadIdx.x / 32;
@@ -251,7 +252,7 @@ __device__ __forceinline__ void drawToken(const float* weights, int width, Cut c
         shared.tokens[warp] = ties;
     }
     __syncthreads();
-    // From here a lane stands for a stretch.
+    // From here on, a lane represents a range.
     ties = shared.tokens[lane];
     int tiesLeft = cut.ties - (warpScan(ties) - ties);
     mass = shared.sums[0][lane] + max(0, min(tiesLeft, ties)) * units(cut.key);
@@ -264,7 +265,7 @@ __device__ __forceinline__ void drawToken(const float* weights, int width, Cut c
     if (warp != owner) {
         return;
     }
-    // And here for a token again.
+    // From here on, a lane represents a token again.
     for (int first = from; first < to; first += 32) {
         int key = first + lane < to ? keyOf(weights[first + lane]) : -1;
         unsigned tied = __ballot_sync(FULL_WARP, key == cut.key);
@@ -283,8 +284,8 @@ __device__ __forceinline__ void drawToken(const float* weights, int width, Cut c
     }
 }
 
-// logits (rows, width), scores (rows, width) fp32, overwritten, tokens (rows). What a thread writes to global memory
-// the block reads behind __syncthreads().
+// logits (rows, width), scores (rows, width) fp32, overwritten, tokens (rows). The block reads what a thread writes to
+// global memory after __syncthreads().
 template <typename T>
 __device__ __forceinline__ void chooseToken(const T* logits, const ChoiceRow* choices, const LogitEdit* edits,
                                             float* scores, int* tokens, int width, longlong2* fault) {
@@ -314,8 +315,8 @@ __device__ __forceinline__ void chooseToken(const T* logits, const ChoiceRow* ch
         }
         return;
     }
-    // Weights take the place of scores; a thread reads here what it writes. A largest score of -inf has a weight of 1
-    // like any other.
+    // Weights replace scores; a thread reads here what it wrote. A largest score of -inf has a weight of 1 like any
+    // other.
 #pragma unroll 4
     for (int j = threadIdx.x; j < width; j += SAMPLE_THREADS) {
         float score = values[j];

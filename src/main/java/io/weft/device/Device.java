@@ -6,12 +6,12 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * A machine with its own memory, a link to host memory, and kernels. Memory is allocated at start, within two budgets,
- * and freed when the device closes. Nothing above this package knows which device it has.
+ * and freed when the device closes. No code above this package knows which device it uses.
  */
 public interface Device extends AutoCloseable {
     DeviceInfo info();
 
-    /** Of activations and the cache. */
+    /** The element type of activations and of the cache. */
     ElementType elementType();
 
     /**
@@ -29,28 +29,28 @@ public interface Device extends AutoCloseable {
      */
     HostBuffer allocateHost(String purpose, long bytes);
 
-    /** What has been allocated, in order: for the budget that is printed at start. */
+    /** All allocations, in order, for the budget that is printed at start. */
     List<Allocation> allocations();
 
-    /** A new stream. Streams live as long as the device. */
+    /** Creates a stream. Streams live as long as the device. */
     Stream stream(String name);
 
-    /** A new event. Events live as long as the device; reuse them. */
+    /** Creates an event. Events live as long as the device; reuse them. */
     Event event(Event.Timing timing);
 
     Kernels kernels();
 
     /**
      * Captures what {@code operations} issues on {@code stream} instead of running it: kernels and copies within device
-     * memory, no events. A kernel must have run before with the same sizes, so that nothing is looked up or allocated
-     * for it.
+     * memory, no events. Each kernel must have run before with the same sizes, so that it looks up and allocates
+     * nothing during the capture.
      *
-     * @return empty if the device cannot; nothing has been issued then, and asking again is of no use
+     * @return empty if the device cannot capture; then nothing was issued, and another attempt would fail too
      */
     Optional<Graph> capture(Stream stream, Runnable operations);
 
     /**
-     * Brings a weight matrix into the device's layout.
+     * Loads a weight matrix in the device's own layout.
      *
      * @param purpose for messages
      * @param rows matrices of equal width whose rows, one after the other, are the output features
@@ -85,9 +85,9 @@ public interface Device extends AutoCloseable {
     /**
      * One allocation.
      *
-     * @param purpose what it is for
-     * @param memory where it lies
-     * @param bytes its size
+     * @param purpose purpose of the allocation
+     * @param memory the memory
+     * @param bytes size
      */
     record Allocation(String purpose, Memory memory, long bytes) {
         /** The two memories. */

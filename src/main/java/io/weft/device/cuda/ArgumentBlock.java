@@ -8,11 +8,11 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
 /**
- * The arguments of one kernel launch: eight bytes each, at addresses that stay, so that the array of their addresses is
- * written once. The driver copies the arguments during the launch. Belongs to one thread.
+ * The arguments of one kernel launch: eight bytes each at fixed addresses, so the array of their addresses is written
+ * only once. The driver copies the arguments during the launch. Belongs to one thread.
  */
 final class ArgumentBlock {
-    /** Arguments of a kernel at most. */
+    /** The most arguments of a kernel. */
     static final int SLOTS = 32;
 
     private final LaunchConfiguration configuration;
@@ -29,12 +29,12 @@ final class ArgumentBlock {
         }
     }
 
-    /** For the launch that these are the arguments of. */
+    /** The configuration of the launch with these arguments. */
     LaunchConfiguration configuration() {
         return configuration;
     }
 
-    /** Forgets the arguments of the launch before. */
+    /** Forgets the arguments of the previous launch. */
     ArgumentBlock start() {
         used = 0;
         return this;
@@ -68,7 +68,7 @@ final class ArgumentBlock {
         return slots.getAtIndex(JAVA_LONG, index);
     }
 
-    /** The array that a launch takes: the address of each argument. */
+    /** The array that a launch expects: the address of each argument. */
     MemorySegment addresses() {
         return addresses;
     }

@@ -7,17 +7,16 @@ import io.weft.device.AttentionWork;
  * How an attention call is divided into launches. None of it changes a result: a row gets the same bits from any kernel
  * and in any number of launches.
  *
- * @param fewRows rows of a span that still count as few: their queries fill one tile at most
- * @param fewQueries queries of a span of few rows for one K/V head, at most
+ * @param fewRows the most rows of a span of few rows: their queries fill one tile at most
+ * @param fewQueries the most queries of a span of few rows for one K/V head
  * @param manyQueryTiles query tiles of the largest span of many rows; 0 if there is none
  * @param tiles token tiles of the longest span
- * @param spansAtOnce spans whose partial results fit the workspace together
- * @param tilesAtOnce tiles of each of them that do
+ * @param spansAtOnce spans whose partial results fit the workspace at the same time
+ * @param tilesAtOnce tiles of each of these spans that fit at the same time
  * @param headSize elements of a head
  * @param keyValueHeads heads of K and V
  * @param hasFew whether a span of few rows is possible
- * @param spansFillDevice whether a block is best given all tiles of a span of few rows: it then needs no partial
- *     results
+ * @param spansFillDevice whether a block should take all tiles of a span of few rows, which needs no partial results
  */
 record AttentionLaunch(
         int fewRows,
@@ -38,7 +37,7 @@ record AttentionLaunch(
 
     private static final int SUMS_BYTES = 2 * Float.BYTES;
     private static final int ALIGNMENT_BYTES = 16;
-    /** Blocks of a grid in y, and in z. */
+    /** The most blocks of a grid in y, and in z. */
     private static final int BLOCKS_MOST = 65_535;
 
     static AttentionLaunch of(AttentionShape shape, AttentionWork work, long workspaceBytes, int multiprocessors) {
@@ -67,13 +66,13 @@ record AttentionLaunch(
                 (int) Math.min(Math.min(slots / spansAtOnce, tiles), BLOCKS_MOST),
                 shape.headSize(),
                 shape.keyValueHeads(),
-                // A lone span has as many rows as the largest.
+                // A lone span is the largest one.
                 !many || work.spanCount() > 1,
-                // The longest takes no multiprocessor longer than its share of all.
+                // The longest span takes a multiprocessor no longer than its share of all spans.
                 (long) work.fullSpans() * shape.keyValueHeads() >= multiprocessors);
     }
 
-    /** Tiles of the first {@code tokens} tokens of a grid: each cell is cut into tiles anew. */
+    /** Tiles of the first {@code tokens} tokens of a grid: tiles start anew at each cell. */
     static int tiles(int tokens, int cellTokens) {
         int perCell = Math.ceilDiv(cellTokens, TILE_TOKENS);
         return tokens / cellTokens * perCell + Math.ceilDiv(tokens % cellTokens, TILE_TOKENS);
@@ -88,7 +87,7 @@ record AttentionLaunch(
         return Math.ceilDiv(fewQueries, TILE_QUERIES);
     }
 
-    /** Bytes of the accumulators of one launch; their sums lie behind them. */
+    /** Bytes of the accumulators of one launch; their sums follow them. */
     long accumulatorBytes(int spans, int tilesOfEach) {
         long bytes = (long) spans * keyValueHeads * fewQueries * tilesOfEach * headSize * Float.BYTES;
         return Math.ceilDiv(bytes, (long) ALIGNMENT_BYTES) * ALIGNMENT_BYTES;

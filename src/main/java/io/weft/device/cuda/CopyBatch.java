@@ -29,7 +29,9 @@ final class CopyBatch {
     private int capacity;
     private int count;
 
-    /** @param arena holds the arrays; larger ones take the place of smaller ones as they are needed */
+    /**
+     * @param arena holds the arrays; they are replaced by larger ones when needed
+     */
     CopyBatch(Arena arena) {
         this.arena = arena;
         this.attributes = arena.allocate(ATTRIBUTES_BYTES, Integer.BYTES);
@@ -42,12 +44,12 @@ final class CopyBatch {
         this.sizes = arena.allocate(JAVA_LONG, capacity);
     }
 
-    /** Forgets the copies of the batch before. */
+    /** Forgets the copies of the previous batch. */
     void start() {
         count = 0;
     }
 
-    /** Adds a copy, unless it is of nothing. */
+    /** Adds a copy, unless it is empty. */
     void add(long to, long from, long bytes) {
         if (bytes == 0) {
             return;
@@ -68,7 +70,7 @@ final class CopyBatch {
     }
 
     /**
-     * Issues them: in one call where the driver has it, from CUDA 13 on.
+     * Issues the copies, in one call if the driver supports it (CUDA 13 or newer).
      *
      * @throws io.weft.device.DeviceException if the driver refuses one
      */

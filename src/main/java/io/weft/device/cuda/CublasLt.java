@@ -20,8 +20,8 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * cuBLASLt, versions 12 and 13, through {@code java.lang.foreign}. Numbers are those of {@code cublasLt.h}. Matrices
- * are column-major there, so that a product here is {@code outᵀ (N, M) = Wᵀᵀ (N, K) · inᵀ (K, M)}.
+ * cuBLASLt, versions 12 and 13, through {@code java.lang.foreign}. Numbers are those of {@code cublasLt.h}. Its
+ * matrices are column-major, so a product here is {@code outᵀ (N, M) = Wᵀᵀ (N, K) · inᵀ (K, M)}.
  */
 final class CublasLt {
     /** Bytes of a {@code cublasLtMatmulAlgo_t}. */
@@ -80,7 +80,10 @@ final class CublasLt {
         }
     }
 
-    /** What happens to a product, {@code cublasLtEpilogue_t}. The library's GELU has roundings of its own. */
+    /**
+     * The last operation on a product, {@code cublasLtEpilogue_t}. The library's GELU is not used: it rounds
+     * differently.
+     */
     enum Epilogue {
         STORE(1),
         RELU(2);
@@ -94,7 +97,7 @@ final class CublasLt {
             this.code = code;
         }
 
-        /** The library's number. */
+        /** The library's code. */
         int code(Bias bias) {
             return switch (bias) {
                 case ABSENT -> code;
@@ -113,7 +116,7 @@ final class CublasLt {
      * An algorithm for one shape.
      *
      * @param memory the {@code cublasLtMatmulAlgo_t}
-     * @param workspaceBytes that it needs
+     * @param workspaceBytes workspace that it needs
      */
     record Algorithm(MemorySegment memory, long workspaceBytes) {}
 
@@ -192,7 +195,7 @@ final class CublasLt {
         }
     }
 
-    /** Where the library is looked for, in order: the setting alone if there is one. */
+    /** The places to look for the library, in order: only the setting if there is one. */
     static List<String> candidates(Optional<Path> setting) {
         List<String> candidates = new ArrayList<>();
         if (setting.isPresent()) {
@@ -232,7 +235,7 @@ final class CublasLt {
         return Optional.empty();
     }
 
-    /** A call that may throw, as all method handles may. */
+    /** A call that may throw, as method handles do. */
     @FunctionalInterface
     private interface Call {
         int status(MemorySegment out) throws Throwable;
@@ -321,11 +324,11 @@ final class CublasLt {
     }
 
     /**
-     * The library's choice for a product, among the algorithms that do not split K.
+     * Asks the library for its choice among the algorithms that do not split K.
      *
      * @param alignmentBytes of all matrices
      * @param arena holds the answer
-     * @return empty if it has none
+     * @return empty if there is none
      */
     Optional<Algorithm> choose(
             long description, long a, long b, long d, long workspaceBytes, int alignmentBytes, Arena arena) {
@@ -353,7 +356,7 @@ final class CublasLt {
         }
     }
 
-    /** The same algorithm for another shape; empty if it cannot do that. */
+    /** Adapts an algorithm to another shape; empty if the algorithm does not support it. */
     Optional<Algorithm> adapt(
             Algorithm algorithm, long description, long a, long b, long d, long workspaceBytes, Arena arena) {
         MemorySegment result = arena.allocate(HEURISTIC_BYTES, Long.BYTES);
@@ -366,8 +369,8 @@ final class CublasLt {
     }
 
     /**
-     * Issues {@code D = epilogue(Aᵀ·B + bias)}. The library could add what D holds, but its algorithms round that in
-     * different ways.
+     * Issues {@code D = epilogue(Aᵀ·B + bias)}. The library could add the contents of D, but its algorithms round that
+     * in different ways.
      *
      * @return the library's status
      */

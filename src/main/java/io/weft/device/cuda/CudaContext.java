@@ -24,11 +24,11 @@ import jcuda.driver.JCudaDriver;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The GPU's primary context and what is made in it: everything that is called at start, through JCuda. Handles are
- * plain addresses. Threads that issue must be platform threads: the driver keeps the current context for each of them.
+ * The GPU's primary context and the objects in it, for the calls made at start, through JCuda. Handles are plain
+ * addresses. Threads that issue must be platform threads: the driver keeps a current context per thread.
  */
 final class CudaContext implements AutoCloseable {
-    /** Least compute capability: tensor cores with fp32 sums and bf16, asynchronous copies. */
+    /** The least compute capability: tensor cores with fp32 sums and bf16, asynchronous copies. */
     static final int CAPABILITY_LEAST = 80;
 
     private static final int NAME_BYTES = 256;
@@ -43,7 +43,7 @@ final class CudaContext implements AutoCloseable {
     private final int capability;
     private final ThreadLocal<ArgumentBlock> arguments = ThreadLocal.withInitial(() -> new ArgumentBlock(arena));
 
-    // JCuda lets a handle be seen by subclasses alone.
+    // JCuda shows a handle only to subclasses.
     private static final class StreamHandle extends CUstream {
         long address() {
             return getNativePointer();
@@ -102,7 +102,7 @@ final class CudaContext implements AutoCloseable {
         }
     }
 
-    /** Makes this the calling thread's current context. */
+    /** Makes this context the current one of the calling thread. */
     void bind() {
         if (CURRENT.get() != this) {
             check(JCudaDriver.cuCtxSetCurrent(context), "cuCtxSetCurrent");
@@ -110,17 +110,17 @@ final class CudaContext implements AutoCloseable {
         }
     }
 
-    /** The calling thread's block for the arguments of a launch. */
+    /** The calling thread's block of launch arguments. */
     ArgumentBlock arguments() {
         return arguments.get().start();
     }
 
-    /** For a few bytes that live as long as the context. */
+    /** An arena for small allocations that live as long as the context. */
     Arena arena() {
         return arena;
     }
 
-    /** Such as {@code NVIDIA H200}. */
+    /** The name of the GPU, such as {@code NVIDIA H200}. */
     String name() {
         return name(device);
     }
@@ -156,7 +156,7 @@ final class CudaContext implements AutoCloseable {
         return value[0];
     }
 
-    /** What the choice of kernels depends on. */
+    /** The properties on which the choice of kernels depends. */
     KernelSet.Gpu gpu() {
         return new KernelSet.Gpu(
                 capability,
@@ -164,7 +164,7 @@ final class CudaContext implements AutoCloseable {
                 attribute(device, CUdevice_attribute.CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN));
     }
 
-    /** Bytes of device memory that nobody has allocated. */
+    /** The free bytes of device memory. */
     long freeBytes() {
         bind();
         long[] free = new long[1];
@@ -207,7 +207,7 @@ final class CudaContext implements AutoCloseable {
 
     void free(long address) {
         bind();
-        // Freeing fails after a sticky error, when the process is about to end anyway.
+        // Freeing fails only after a sticky error, when the process is about to end anyway.
         MemoryHandle allocated = memory.remove(address);
         if (allocated != null) {
             JCudaDriver.cuMemFree(allocated);
@@ -234,7 +234,7 @@ final class CudaContext implements AutoCloseable {
         JCudaDriver.cuMemFreeHost(new HostHandle(address));
     }
 
-    /** Pins memory that the system gave. */
+    /** Pins memory that was allocated from the system. */
     void pin(String purpose, long address, long bytes) {
         bind();
         int result =
@@ -278,7 +278,7 @@ final class CudaContext implements AutoCloseable {
         return JCudaDriver.cuCtxSynchronize() == CudaErrors.SUCCESS;
     }
 
-    /** Releases the context and with it streams, events and whatever memory is left. */
+    /** Releases the context with its streams, its events and the memory that is left. */
     @Override
     public void close() {
         bind();

@@ -34,8 +34,8 @@ import org.jspecify.annotations.Nullable;
  */
 public final class CudaDevice implements Device {
     /**
-     * Scratch memory of one stream: of matrix products, and of attention's partial results. The first stream that needs
-     * it gets what was allocated at start; others get memory outside the budget, which may be full by then.
+     * Scratch memory of one stream, for matrix products and attention's partial results. The first stream that needs it
+     * gets the memory that was allocated at start. Others get memory outside the budget, which may be full by then.
      */
     static final long WORKSPACE_BYTES = 2 * MatrixProducts.WORKSPACE_BYTES;
 
@@ -56,7 +56,7 @@ public final class CudaDevice implements Device {
     private final List<PinnedMemory> largeHostMemory = new ArrayList<>();
     private final List<CudaStream> streams = new ArrayList<>();
     private final List<CudaGraph> graphs = new ArrayList<>();
-    /** Workspaces that no stream has: at first the one that the budget has room for. */
+    /** Workspaces that no stream uses: at first, the one within the budget. */
     private final Deque<DeviceBuffer> workspaces = new ArrayDeque<>();
 
     private boolean closed;
@@ -64,7 +64,7 @@ public final class CudaDevice implements Device {
     /**
      * Opens a GPU.
      *
-     * @throws DeviceException if {@link CudaProbe#missing} says why not, or the driver refuses
+     * @throws DeviceException if {@link CudaProbe#missing} has a reason, or the driver refuses
      * @throws OutOfMemoryBudgetException if the budgets do not hold workspace and transfer buffers
      */
     public CudaDevice(CudaOptions options) {
@@ -103,7 +103,7 @@ public final class CudaDevice implements Device {
     /**
      * Bytes of device memory that are free on a GPU now, for choosing a budget.
      *
-     * @throws DeviceException if {@link CudaProbe#missing} says why not
+     * @throws DeviceException if {@link CudaProbe#missing} has a reason
      */
     public static long freeDeviceBytes(CudaOptions options) {
         CudaProbe.missing(options).ifPresent(reason -> {
@@ -298,7 +298,7 @@ public final class CudaDevice implements Device {
         float[] sines = new float[elements];
         for (int position = 0; position < positions; position++) {
             for (int j = 0; j < half; j++) {
-                // The angle is rounded to fp32, as the models were trained with.
+                // The angle is rounded to fp32, as in the training of the models.
                 double angle = (float) position * inverseFrequencies[j];
                 cosines[position * half + j] = (float) (Math.cos(angle) * magnitude);
                 sines[position * half + j] = (float) (Math.sin(angle) * magnitude);
@@ -329,7 +329,7 @@ public final class CudaDevice implements Device {
         closed = true;
         streams.forEach(CudaStream::close);
         if (!context.synchronize()) {
-            // What was issued did not run; the reason is with the events behind it.
+            // Issued work did not run; the events after it have the reason.
             health.fail(new DeviceException("cuCtxSynchronize failed while the device was closed"));
         }
         watcher.close();

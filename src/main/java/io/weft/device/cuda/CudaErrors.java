@@ -4,7 +4,7 @@ import io.weft.device.DeviceException;
 import java.util.function.Supplier;
 import jcuda.driver.CUresult;
 
-/** Result codes of the driver. */
+/** Turns result codes of the driver into exceptions. */
 final class CudaErrors {
     static final int SUCCESS = CUresult.CUDA_SUCCESS;
     static final int NOT_READY = CUresult.CUDA_ERROR_NOT_READY;

@@ -29,7 +29,7 @@ final class CudaEvent implements Event {
         return handle;
     }
 
-    /** Told before each mark. */
+    /** Must be called before each mark. */
     void recordedOn(long streamHandle) {
         stream = streamHandle;
     }

@@ -9,8 +9,8 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
 /**
- * A {@code CUgraphExec}: a step's few hundred launches as one, which costs the issuing thread microseconds instead of
- * milliseconds and leaves the device shorter pauses.
+ * A {@code CUgraphExec}: issues a step's few hundred launches as one. This costs the issuing thread microseconds
+ * instead of milliseconds, and shortens the pauses of the device.
  */
 final class CudaGraph implements Graph {
     private final CudaContext context;
@@ -23,10 +23,10 @@ final class CudaGraph implements Graph {
     }
 
     /**
-     * Captures what {@code operations} issues on {@code stream}, and brings it to the device, so that memory which is
-     * short shows here and not in a launch.
+     * Captures what {@code operations} issues on {@code stream}, and uploads it to the device, so a lack of memory
+     * shows here and not in a launch.
      *
-     * @throws DeviceException if the driver cannot; the device stays well
+     * @throws DeviceException if the driver cannot capture it; the device has not failed then
      */
     static CudaGraph capture(CudaContext context, CudaStream stream, Runnable operations) {
         try (Arena arena = Arena.ofConfined()) {

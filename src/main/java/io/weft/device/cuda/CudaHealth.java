@@ -13,7 +13,7 @@ final class CudaHealth {
         failure.compareAndSet(null, error);
     }
 
-    /** The error that failed the device; null while it is well. */
+    /** The error that failed the device; null if there is none. */
     @Nullable
     DeviceException failure() {
         return failure.get();

@@ -1,11 +1,11 @@
 package io.weft.device.cuda;
 
 /**
- * A kernel that is loaded.
+ * A loaded kernel.
  *
- * @param name as in the source
+ * @param name name in the source
  * @param address the driver's handle
- * @param arguments how many it takes
- * @param sharedBytes of shared memory that a launch gives it beside its own
+ * @param arguments number of arguments
+ * @param sharedBytes bytes of shared memory that a launch adds to the kernel's own
  */
 record CudaKernel(String name, long address, int arguments, int sharedBytes) {}

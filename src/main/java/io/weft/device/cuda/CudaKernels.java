@@ -28,21 +28,21 @@ final class CudaKernels implements Kernels {
     private static final int CHOOSE_THREADS = 1024;
     private static final int NORM_THREADS_MOST = 1024;
     private static final int WARP = 32;
-    /** Vectors of a row that one thread of a norm keeps. */
+    /** The number of vectors of a row that one thread of a norm keeps. */
     private static final int NORM_ROW_VECTORS = 2;
 
     private static final int VECTOR_BYTES = 16;
-    /** One access of each thread: what waits for the link then waits once. */
+    /** One access per thread, so each thread waits for the link only once. */
     private static final int HOST_PART_BYTES = ROW_COPY_THREADS * VECTOR_BYTES;
 
-    /** Of a long row, what one block gathers. */
+    /** The part of a long row that one block gathers. */
     private static final int GATHERED_PART_BYTES = 8 * HOST_PART_BYTES;
 
     private static final float LOG2_E = 1.44269504f;
-    /** Turns no dimension. */
+    /** A table that rotates no dimension. */
     private static final CudaRotaryTable NO_ROTARY = new CudaRotaryTable(0, 0, 0, 0);
 
-    /** Has no columns. */
+    /** A matrix without columns. */
     private static final CudaLinear NO_PRODUCT = new CudaLinear(0, 0, 0, 0, 0, new CudaLinear.Descriptions(0, 0));
 
     private final CudaContext context;
@@ -122,7 +122,7 @@ final class CudaKernels implements Kernels {
     }
 
     /**
-     * Threads for a row of a norm. They depend on the width alone, since they decide the order of the sums.
+     * Threads for a row of a norm. Their number depends on the width alone, since it decides the order of the sums.
      *
      * @throws IllegalArgumentException if a block cannot hold the row
      */
@@ -165,7 +165,7 @@ final class CudaKernels implements Kernels {
         }
     }
 
-    /** Products of as many rows as the workspace holds, then added. */
+    /** Computes products of as many rows as the workspace holds, then adds them. */
     private void addProduct(CudaStream stream, CudaLinear weights, long in, long out, int rows) {
         long outBytes = bytes(1, weights.outFeatures());
         DeviceBuffer products = stream.workspace().from(MatrixProducts.WORKSPACE_BYTES);
@@ -257,7 +257,7 @@ final class CudaKernels implements Kernels {
         launchProduct(cudaStream, kernel.get(), columns, rows, arguments);
     }
 
-    /** What a product kernel makes of one input: outputs of one matrix, or of two, at an address each. */
+    /** The outputs of a product kernel for one input: those of one matrix or of two, each with its address. */
     private record Outputs(CudaLinear first, long firstOut, CudaLinear second, long secondOut) {
         int columns() {
             return first.outFeatures() + second.outFeatures();
@@ -599,12 +599,12 @@ final class CudaKernels implements Kernels {
         cudaStream.launch(kernels.chooseTokens, rows, 1, 1, CHOOSE_THREADS, arguments);
     }
 
-    /** Blocks for a thread an item. */
+    /** The number of blocks that give each item a thread. */
     static int blocks(long items) {
         return Math.toIntExact(Math.ceilDiv(items, (long) THREADS));
     }
 
-    /** 1 if rows of {@code width} elements that start at {@code addresses} are whole 16-byte vectors, else 0. */
+    /** 1 if rows of {@code width} elements starting at {@code addresses} consist of whole 16-byte vectors, else 0. */
     private static int vectors(int width, long addresses) {
         return width % KernelSet.VECTOR == 0 && addresses % VECTOR_BYTES == 0 ? 1 : 0;
     }

@@ -3,18 +3,18 @@ package io.weft.device.cuda;
 import io.weft.device.Linear;
 
 /**
- * Weights (N, K), row-major in the device's element type, and the bias behind them.
+ * Weights (N, K), row-major in the device's element type, followed by the bias.
  *
  * @param outFeatures N
  * @param inFeatures K
  * @param weights address of (N, K)
  * @param bias address of (N); 0 without a bias
- * @param bytes of both
+ * @param bytes bytes of weights and bias
  * @param descriptions the product with each of {@link CublasLt.Epilogue}, by ordinal
  */
 record CudaLinear(int outFeatures, int inFeatures, long weights, long bias, long bytes, Descriptions descriptions)
         implements Linear {
-    /** {@code cublasLtMatmulDesc_t} handles: they hold the address of the bias. */
+    /** {@code cublasLtMatmulDesc_t} handles, which hold the address of the bias. */
     record Descriptions(long store, long relu) {
         long of(CublasLt.Epilogue epilogue) {
             return switch (epilogue) {

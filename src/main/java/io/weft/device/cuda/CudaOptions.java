@@ -5,9 +5,9 @@ import java.nio.file.Path;
 import java.util.Optional;
 
 /**
- * How a CUDA device is set up.
+ * The configuration of a CUDA device.
  *
- * @param ordinal which GPU, as the driver counts them
+ * @param ordinal index of the GPU in the driver's order
  * @param deviceBudgetBytes device memory that may be allocated, weights included
  * @param hostBudgetBytes pinned host memory that may be allocated
  * @param elementType of weights, activations and the cache: {@link ElementType#F16} or {@link ElementType#BF16}

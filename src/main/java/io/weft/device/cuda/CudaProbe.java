@@ -15,14 +15,13 @@ import jcuda.driver.JCudaDriver;
 /** Whether this machine and this build can run on a GPU. */
 public final class CudaProbe {
     private static final String KERNELS = "/weft/cuda/kernels.fatbin";
-    /** Major version of the CUDA that compiled them. */
+    /** The resource with the major version of the CUDA that compiled the kernels. */
     private static final String TOOLKIT = "/weft/cuda/kernels.toolkit";
 
     private CudaProbe() {}
 
     /**
-     * The first thing that a CUDA device with these options lacks, in one line; empty if it can be opened. Allocates
-     * nothing.
+     * Says in one line what a CUDA device with these options lacks first; empty if it can be opened. Allocates nothing.
      */
     public static Optional<String> missing(CudaOptions options) {
         String system = System.getProperty("os.name") + " on " + System.getProperty("os.arch");
@@ -90,8 +89,8 @@ public final class CudaProbe {
     /**
      * Whether a driver is too old for kernels.
      *
-     * @param driver the CUDA version that it knows, as in 12080
-     * @param toolkit major version of CUDA that compiled the kernels; empty if that is not known
+     * @param driver the CUDA version of the driver, as in 12080
+     * @param toolkit major version of the CUDA that compiled the kernels; empty if unknown
      */
     static Optional<String> outdated(int driver, OptionalInt toolkit) {
         if (toolkit.isEmpty() || driver / 1000 >= toolkit.getAsInt()) {

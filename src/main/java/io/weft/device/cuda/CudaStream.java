@@ -10,7 +10,7 @@ import java.util.function.Consumer;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
-/** A CUDA stream. Once the device has failed, nothing more is issued. */
+/** A CUDA stream. It issues nothing after the device has failed. */
 final class CudaStream implements Stream {
     private final String name;
     private final CudaContext context;
@@ -23,8 +23,8 @@ final class CudaStream implements Stream {
     private volatile boolean closed;
 
     /**
-     * @param takeWorkspace where the stream of a name gets its workspace
-     * @param giveBackWorkspace where that goes in the end
+     * @param takeWorkspace provides the workspace for the stream with a given name
+     * @param giveBackWorkspace takes the workspace back
      */
     CudaStream(
             String name,
@@ -50,7 +50,7 @@ final class CudaStream implements Stream {
         return handle;
     }
 
-    /** Scratch memory of kernels: those of one stream run one after the other, so they share it. */
+    /** Scratch memory of kernels. Kernels of one stream run one after the other, so they share it. */
     DeviceBuffer workspace() {
         DeviceBuffer taken = workspace;
         if (taken == null) {
@@ -69,7 +69,7 @@ final class CudaStream implements Stream {
         }
     }
 
-    /** Whether a call is to be issued; binds the context to the thread. */
+    /** Whether calls may be issued; binds the context to the thread. */
     boolean isOpen() {
         if (closed) {
             throw new IllegalStateException("the device is closed");
@@ -78,12 +78,12 @@ final class CudaStream implements Stream {
         return !health.failed();
     }
 
-    /** Where errors of what is issued here go. */
+    /** Receives the errors of what this stream issues. */
     CudaHealth health() {
         return health;
     }
 
-    /** Runs {@code operations}; the errors of what they issue here go to {@code other}, and leave the device well. */
+    /** Runs {@code operations}; their errors on this stream go to {@code other} and do not fail the device. */
     void issueWith(CudaHealth other, Runnable operations) {
         CudaHealth ofDevice = health;
         health = other;
@@ -101,7 +101,7 @@ final class CudaStream implements Stream {
         }
     }
 
-    /** Issues a kernel with the arguments of {@code arguments}. */
+    /** Issues a kernel with {@code arguments}. */
     void launch(CudaKernel kernel, int gridX, int gridY, int gridZ, int threads, ArgumentBlock arguments) {
         if (arguments.count() != kernel.arguments()) {
             throw new IllegalArgumentException(

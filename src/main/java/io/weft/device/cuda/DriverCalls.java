@@ -68,7 +68,7 @@ final class DriverCalls {
     private static final MethodHandle DESTROY_GRAPH = handle("cuGraphDestroy", JAVA_LONG);
     private static final MethodHandle DESTROY_EXECUTABLE = handle("cuGraphExecDestroy", JAVA_LONG);
 
-    /** Other threads, which look at events, may call what they like during a capture. */
+    /** Other threads, which poll events, may make any call during a capture. */
     private static final int CAPTURE_THREAD_LOCAL = 1;
 
     private DriverCalls() {}
@@ -146,16 +146,16 @@ final class DriverCalls {
                 (int) COPY_TO_DEVICE.invokeExact(to, from, bytes, stream.handle()));
     }
 
-    /** Whether the driver has {@link #copyBatch}. */
+    /** Whether the driver supports {@link #copyBatch}. */
     static boolean copiesInBatches() {
         return COPY_BATCH.isPresent();
     }
 
     /**
-     * Copies that may run in any order among themselves.
+     * Issues copies that may run in any order among themselves.
      *
      * @param attributes one {@code CUmemcpyAttributes}, for all copies
-     * @param firstAttribute the index of the first copy that it is for
+     * @param firstAttribute the index of the first copy to which the attributes apply
      */
     static void copyBatch(
             MemorySegment destinations,

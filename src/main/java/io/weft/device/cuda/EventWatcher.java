@@ -12,11 +12,11 @@ import java.util.Set;
 import java.util.concurrent.locks.LockSupport;
 
 /**
- * Waits for events by asking: a host callback in a stream would stop the stream until Java has answered. Callbacks run
- * on one thread, in the order in which they were asked for wherever that is also the order of the marks.
+ * Waits for events by polling: a host callback in a stream would stop the stream until Java has returned. Callbacks run
+ * on one thread, in the order of their registration wherever that is also the order of the marks.
  */
 final class EventWatcher implements AutoCloseable {
-    /** Between two questions; the system makes about 60 µs of it. */
+    /** The pause between two polls; the system makes it about 60 µs. */
     private static final long PAUSE_NANOS = 10_000;
 
     private record Watched(CudaEvent event, ReachedCallback callback) {}
@@ -90,9 +90,9 @@ final class EventWatcher implements AutoCloseable {
     }
 
     /**
-     * Which events are reached. A question takes the driver's lock, which the issuing thread needs, so a stream is
-     * asked no further than its first event that is not. Streams are asked until there is nothing new: whatever led to
-     * a mark on another stream is then found with it, and is told before it.
+     * Finds the events that are reached. A query takes the driver's lock, which the issuing thread needs, so the
+     * polling of a stream stops at its first event that is not reached. It repeats over all streams until nothing new
+     * is found: so the marks that led to a mark on another stream are found with it, and called back before it.
      */
     private BitSet reached(List<Watched> waiting) {
         BitSet reached = new BitSet(waiting.size());
@@ -116,7 +116,7 @@ final class EventWatcher implements AutoCloseable {
         return reached;
     }
 
-    /** Adds what is new to {@code waiting}, blocking while there is nothing at all; false at the end. */
+    /** Adds new events to {@code waiting}, and blocks while there are none at all; false at the end. */
     private boolean takeArrivals(List<Watched> waiting) {
         synchronized (arrivals) {
             while (arrivals.isEmpty() && waiting.isEmpty()) {
@@ -126,7 +126,7 @@ final class EventWatcher implements AutoCloseable {
                 try {
                     arrivals.wait();
                 } catch (InterruptedException e) {
-                    // Nobody has a reason to; the thread ends when the device closes.
+                    // Nobody interrupts this thread; it ends when the device closes.
                 }
             }
             waiting.addAll(arrivals);
@@ -144,7 +144,7 @@ final class EventWatcher implements AutoCloseable {
         }
     }
 
-    /** Ends the thread once everything that is watched has been reached. */
+    /** Ends the thread once all watched events have been reached. */
     @Override
     public void close() {
         synchronized (arrivals) {

@@ -7,8 +7,8 @@ import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Where kernels report an index that is out of range: 16 bytes of pinned host memory, {@code (row << 8 | kind, value)};
- * kind 0 is none. Kernels do not check anything else.
+ * The place where kernels report an index that is out of range: 16 bytes of pinned host memory, {@code (row << 8 |
+ * kind, value)}; kind 0 is none. Kernels check nothing else.
  */
 final class FaultRecord {
     static final long BYTES = 2 * Long.BYTES;
@@ -23,12 +23,12 @@ final class FaultRecord {
         memory.fill((byte) 0);
     }
 
-    /** For kernels: host memory has the same address on the device. */
+    /** The address for kernels: host memory has the same address on the device. */
     long address() {
         return memory.address();
     }
 
-    /** The fault that was reported last; null if none was. */
+    /** The last reported fault; null if there is none. */
     @Nullable
     DeviceException fault() {
         long record = memory.get(JAVA_LONG, 0);

@@ -8,8 +8,9 @@ import java.util.stream.Stream;
 import jcuda.driver.JCudaDriver;
 
 /**
- * Loads JCuda's native part. Unless {@code java.library.path} has it, JCuda unpacks it into the folder for temporary
- * files under a fixed name and takes whatever already lies there, so it is given a folder of its own for that moment.
+ * Loads JCuda's native part. Unless {@code java.library.path} has it, JCuda unpacks it under a fixed name into the
+ * directory for temporary files, and uses whatever file already has that name. So JCuda gets a directory of its own for
+ * that moment.
  */
 final class JCudaLibrary {
     private static final String TEMPORARY_FOLDER = "java.io.tmpdir";
@@ -17,7 +18,7 @@ final class JCudaLibrary {
     private JCudaLibrary() {}
 
     /**
-     * Loads it, once.
+     * Loads the library once.
      *
      * @throws LinkageError if it cannot be loaded
      */
@@ -38,7 +39,7 @@ final class JCudaLibrary {
         }
     }
 
-    /** A library that is loaded stays loaded without its file. */
+    /** A loaded library does not need its file. */
     private static void delete(Path folder) {
         try (Stream<Path> files = Files.list(folder)) {
             for (Path file : files.toList()) {

@@ -6,23 +6,23 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 
-/** The kernels for one element type. The numbers are those of their arguments in {@code src/main/cuda}. */
+/** The kernels for one element type. The numbers are the counts of their arguments in {@code src/main/cuda}. */
 final class KernelSet {
     /** Largest head size. */
     static final int HEAD_SIZE_MOST = 256;
 
     private static final int ATTEND_ARGUMENTS = 19;
     private static final int PARTIALS_ARGUMENTS = 5;
-    /** Head sizes that a variant of the attention kernels ends at; they must be multiples of {@link #VECTOR}. */
+    /** The largest head size of each variant of the attention kernels; multiples of {@link #VECTOR}. */
     private static final List<Integer> HEAD_SIZES = List.of(32, 64, 96, 128, 256);
 
     /** Elements of a 16-byte access. */
     static final int VECTOR = 8;
 
-    /** Elements behind a row in shared memory, so that rows begin in other banks. */
+    /** Elements of padding after a row in shared memory, so that rows begin in different banks. */
     static final int PADDING = VECTOR;
 
-    /** Of either element type. */
+    /** The bytes of an element, for both element types. */
     static final int ELEMENT_BYTES = 2;
 
     final CudaKernel embed;
@@ -82,7 +82,7 @@ final class KernelSet {
         }
     }
 
-    /** How a kernel is found: name, number of arguments, bytes of shared memory beside its own. */
+    /** Finds a kernel by name, number of arguments, and bytes of shared memory beyond its own. */
     @FunctionalInterface
     interface Loader {
         CudaKernel load(String name, int arguments, int sharedBytes);
@@ -93,10 +93,10 @@ final class KernelSet {
     }
 
     /**
-     * What the choice of kernels depends on.
+     * The properties on which the choice of kernels depends.
      *
      * @param capability compute capability, as in 90
-     * @param multiprocessors of the GPU
+     * @param multiprocessors number of multiprocessors of the GPU
      * @param sharedBytesMost bytes of shared memory that a block can have
      */
     record Gpu(int capability, int multiprocessors, int sharedBytesMost) {}
@@ -147,11 +147,11 @@ final class KernelSet {
                 .orElse(attendAny);
     }
 
-    /** What memory accesses may rely on. */
+    /** The alignment on which memory accesses may rely. */
     enum Alignment {
-        /** All rows start at multiples of 16 bytes and are as long. */
+        /** Starts and lengths of all rows are multiples of 16 bytes. */
         VECTORS,
-        /** Elements alone are aligned. */
+        /** Only elements are aligned. */
         ELEMENTS
     }
 }

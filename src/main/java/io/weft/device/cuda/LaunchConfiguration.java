@@ -7,12 +7,12 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
 /**
- * A {@code CUlaunchConfig} with one attribute, by which a kernel may come to the multiprocessors while the one before
- * it on the stream still runs; our kernels wait for its end themselves. From compute capability 9.0 on. Belongs to one
- * thread.
+ * A {@code CUlaunchConfig} with one attribute, which lets a kernel start on the multiprocessors while the one before it
+ * on the stream still runs. Our kernels wait for that one's end themselves. From compute capability 9.0 on. Belongs to
+ * one thread.
  */
 final class LaunchConfiguration {
-    /** Least compute capability that knows the attribute. */
+    /** The least compute capability with this attribute. */
     static final int CAPABILITY_LEAST = 90;
 
     // CUlaunchConfig: grid (3 ints), block (3 ints), shared bytes (int), stream, attributes, number of attributes (int)

@@ -9,13 +9,13 @@ import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
- * {@code out (M, N) = in (M, K) · Wᵀ} by cuBLASLt without split K: every output element is then summed over k in the
- * order in which the tensor cores take it, which is the same for all of the library's algorithms. Algorithms are chosen
- * for multiples of {@value #ROWS_APART} rows: with the choice for the next power of two, a product of rows a little
- * above the one before takes up to twice as long. Layouts and algorithm of a shape are looked up once.
+ * {@code out (M, N) = in (M, K) · Wᵀ} by cuBLASLt without split K. Every output element is then summed over k in the
+ * order of the tensor cores, which is the same for all of the library's algorithms. Algorithms are chosen for multiples
+ * of {@value #ROWS_APART} rows: with the choice for the next power of two, a product with slightly more rows than a
+ * power of two takes up to twice as long. Layouts and algorithm of a shape are looked up once.
  */
 final class MatrixProducts {
-    /** Of the preallocated memory, as the library recommends for Hopper. */
+    /** The size of the preallocated memory, as the library recommends for Hopper. */
     static final long WORKSPACE_BYTES = 32L << 20;
 
     /**
@@ -24,10 +24,10 @@ final class MatrixProducts {
      */
     private static final int CHOICE_ROWS_LEAST = 128;
 
-    /** A block of the cache has as many tokens, so that recomputation gets the very choice for its rows. */
+    /** The tokens of a cache block, so recomputation gets the choice for its exact number of rows. */
     private static final int ROWS_APART = 16;
 
-    /** What the fastest algorithms ask of all addresses and row lengths. */
+    /** The alignment of addresses and row lengths that the fastest algorithms require. */
     private static final int ALIGNMENT_BYTES = 16;
 
     private final CublasLt cublas;
@@ -35,12 +35,12 @@ final class MatrixProducts {
     private final int elementBytes;
     private final Arena arena;
     private final Map<Shape, Plan> plans = new ConcurrentHashMap<>();
-    /** By the rows that they were chosen for: products of up to {@value #ROWS_APART} numbers of rows share one. */
+    /** Index: the rows for which they were chosen. Up to {@value #ROWS_APART} numbers of rows share one. */
     private final Map<Shape, CublasLt.Algorithm> choices = new ConcurrentHashMap<>();
 
     private final Map<Extents, Long> layouts = new ConcurrentHashMap<>();
 
-    /** What a plan depends on. */
+    /** The properties on which a plan depends. */
     private record Shape(int n, int k, int rows, CublasLt.Epilogue epilogue, CublasLt.Bias bias) {
         Shape withRows(int other) {
             return new Shape(n, k, other, epilogue, bias);
@@ -69,7 +69,7 @@ final class MatrixProducts {
                 cublas.describe(CublasLt.Epilogue.STORE, bias), cublas.describe(CublasLt.Epilogue.RELU, bias));
     }
 
-    /** Whether sizes and addresses are multiples of 16 bytes: for others the library adds in other orders. */
+    /** Whether sizes and addresses are multiples of 16 bytes: otherwise the library adds in other orders. */
     boolean isAligned(CudaLinear weights, long in, long out) {
         long bytes = (long) (weights.inFeatures() | weights.outFeatures()) * elementBytes;
         return (bytes | in | out) % ALIGNMENT_BYTES == 0;
@@ -156,7 +156,7 @@ final class MatrixProducts {
                                         shape.bias())));
     }
 
-    /** The number of rows that the algorithm for {@code rows} rows is chosen for. */
+    /** The number of rows for which the algorithm for {@code rows} rows is chosen. */
     static int choiceRows(int rows) {
         return Math.max(Math.ceilDiv(rows, ROWS_APART) * ROWS_APART, CHOICE_ROWS_LEAST);
     }

@@ -14,14 +14,14 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 
 /**
- * Page-locked host memory in one piece, pinned in slabs of at most 1 GiB by several threads: pinning takes 0.4 s a GiB
- * and thread. Slabs end at multiples of 1 GiB in the address space, so that a copy can tell from its address alone
- * where it must be cut: the driver copies within one slab at a time.
+ * Page-locked host memory in one piece, pinned in slabs of at most 1 GiB by several threads: pinning takes 0.4 s per
+ * GiB and thread. Slabs end at multiples of 1 GiB in the address space, so the address of a copy alone tells where it
+ * must be cut: the driver copies within one slab at a time.
  */
 final class PinnedMemory {
     static final long SLAB_BYTES = 1L << 30;
 
-    /** Threads that pin; the driver gains little from more. */
+    /** The most threads that pin; the driver gains little from more. */
     private static final int THREADS_MOST = 8;
 
     private static final int PROTECTION_READ_WRITE = 3;
@@ -101,7 +101,7 @@ final class PinnedMemory {
             for (Slab slab : slabs) {
                 pinning.add(executor.submit(() -> {
                     context.pin(purpose, slab.address(), slab.bytes());
-                    // Known here, a slab is unpinned even if whoever waits is interrupted.
+                    // A slab that is noted here is unpinned even if the waiting thread is interrupted.
                     pinned.add(slab);
                 }));
             }
@@ -143,7 +143,7 @@ final class PinnedMemory {
         return address;
     }
 
-    /** Unpins and gives the memory back. */
+    /** Unpins and frees the memory. */
     void free() {
         pinned.forEach(slab -> context.unpin(slab.address()));
         try {

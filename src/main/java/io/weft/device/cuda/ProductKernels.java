@@ -4,11 +4,11 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * The kernels for matrix products of few rows, and which of them is for which sizes. All add in the library's order: a
- * row has the same bits from any of them.
+ * The kernels for matrix products of few rows, and the choice among them by size. All add in the library's order, so a
+ * row has the same bits with each of them.
  */
 final class ProductKernels {
-    /** Columns that a warp takes: a block has a multiple of them. */
+    /** Columns of a warp; a block has a multiple of them. */
     static final int TILE_COLUMNS = 8;
 
     private static final int WARP = 32;
@@ -16,17 +16,19 @@ final class ProductKernels {
     private static final int GATED_ARGUMENTS = 8;
     private static final int FEW_ROWS = 16;
     private static final int CLUSTER_BLOCKS = 2;
-    /** Inputs that blocks share are a multiple of so many elements long. */
+    /** The length of inputs that blocks share is a multiple of this. */
     private static final int CLUSTER_DEPTH_STEP = 32;
-    /** Hopper's: only its machine code has clusters, and copies to all of their blocks. */
+    /** Hopper: only its machine code has clusters, and copies to all of their blocks. */
     private static final int CLUSTER_CAPABILITY = 90;
-    /** From here on what the blocks read of the input holds up the weights, unless they share it. */
+    /** From this number of rows on, reading the input slows down the weights unless blocks share it. */
     private static final int CLUSTER_ROWS_LEAST = 3;
-    /** Rows up to which blocks that share nothing are no slower than the library, for outputs of many columns. */
+    /**
+     * The most rows for which blocks that share nothing are no slower than the library, for outputs of many columns.
+     */
     private static final int ROWS_MOST_WIDE = 8;
-    /** Columns of the narrowest tiles with which the library reaches the rate of device memory. */
+    /** The columns of the narrowest tiles with which the library reaches the rate of device memory. */
     private static final int WIDE_TILE_COLUMNS = 64;
-    /** A grid fills the device if no more than one in so many multiprocessors is left without a block. */
+    /** A grid fills the device if at most one in this many multiprocessors has no block. */
     private static final int FULL_PARTS = 8;
 
     private final int multiprocessors;
@@ -40,11 +42,11 @@ final class ProductKernels {
     /**
      * A kernel.
      *
-     * @param kernel as the driver knows it
-     * @param rows of a block's part of the output
-     * @param warps that multiply; each takes {@value #TILE_COLUMNS} columns
-     * @param cluster blocks that share their input, by a warp of its own if there are several
-     * @param blocksAtOnce that a multiprocessor has room for
+     * @param kernel the loaded kernel
+     * @param rows rows of a block's part of the output
+     * @param warps warps that multiply; each takes {@value #TILE_COLUMNS} columns
+     * @param cluster blocks that share their input; if there are several, a dedicated warp fetches it
+     * @param blocksAtOnce blocks for which a multiprocessor has room
      */
     record Product(CudaKernel kernel, int rows, int warps, int cluster, int blocksAtOnce) {
         int threads() {
@@ -52,7 +54,8 @@ final class ProductKernels {
         }
 
         /**
-         * Blocks for so many columns. Rather than leave a multiprocessor with fewer blocks than others, they take less.
+         * The number of blocks for so many columns. Blocks take fewer columns rather than leave a multiprocessor with
+         * fewer blocks than others.
          */
         int blocks(int columns, int multiprocessors) {
             int tiles = Math.ceilDiv(columns, TILE_COLUMNS);
@@ -65,18 +68,18 @@ final class ProductKernels {
             return blocks / cluster * cluster;
         }
 
-        /** Whether a block a multiprocessor is enough. */
+        /** Whether one block per multiprocessor is enough. */
         boolean isNarrow(int columns, int multiprocessors) {
             return Math.ceilDiv(columns, warps * TILE_COLUMNS) <= wholeClusters(multiprocessors);
         }
 
-        /** Whether all blocks run at once, and leave few multiprocessors less to do than others. */
+        /** Whether all blocks run at once, and few multiprocessors have less to do than others. */
         boolean fills(int columns, int multiprocessors) {
             int most = wholeClusters(multiprocessors) * blocksAtOnce * warps * TILE_COLUMNS;
             return columns <= most && (long) columns * FULL_PARTS >= (long) most * (FULL_PARTS - 1);
         }
 
-        /** Tiles that the busiest multiprocessor takes, one round of blocks after the other. */
+        /** The tiles of the busiest multiprocessor, over all rounds of blocks. */
         private int tilesOfBusiest(int columns, int multiprocessors) {
             int blocks = blocks(columns, multiprocessors);
             int rounds = Math.ceilDiv(blocks, multiprocessors * blocksAtOnce);
@@ -101,7 +104,7 @@ final class ProductKernels {
                 : List.of();
     }
 
-    /** By rising numbers of warps. */
+    /** Loads the kernels, in ascending order of warps. */
     private static List<Product> loadShared(KernelSet.Loader loader, String size, String type, int arguments) {
         return List.of(
                 load(loader, size + "_by_4_" + type, arguments, FEW_ROWS, 4, CLUSTER_BLOCKS, 256, 4, 2),
@@ -112,7 +115,7 @@ final class ProductKernels {
 
     /**
      * @param depth elements of a row that a stage holds
-     * @param stages in shared memory
+     * @param stages number of stages in shared memory
      */
     private static Product load(
             KernelSet.Loader loader,
@@ -169,7 +172,7 @@ final class ProductKernels {
         return rows <= (wide ? ROWS_MOST_WIDE : FEW_ROWS);
     }
 
-    /** Where blocks would come in rounds, or leave multiprocessors idle, the library is faster. */
+    /** If blocks would run in rounds, or leave multiprocessors idle, the library is faster. */
     private Optional<Product> filling(int columns) {
         for (Product kernel : shared32) {
             if (kernel.isNarrow(columns, multiprocessors) || kernel.fills(columns, multiprocessors)) {
@@ -180,9 +183,9 @@ final class ProductKernels {
     }
 
     /**
-     * The one with least warps of which a multiprocessor needs one block; else the one that spreads the columns most
-     * evenly, of equals the widest, which reads the input least. Asked for every product, so it does no more than
-     * compare.
+     * Chooses the kernel with the fewest warps of which a multiprocessor needs only one block. Otherwise chooses the
+     * one that spreads the columns most evenly, and among equals the widest, which reads the input least. It runs for
+     * every product, so it only compares.
      */
     private Product best(List<Product> kernels, int columns) {
         Product best = kernels.getFirst();

@@ -9,8 +9,8 @@ import java.lang.foreign.MemorySegment;
 
 /** A {@code CUDA_MEMCPY2D} within device memory. */
 final class RowCopy {
-    // For the source, then for the destination: x (bytes), y, type of memory (int), host, device, array, pitch (bytes);
-    // then bytes of a row and rows.
+    // The layout, for the source and then for the destination: x (bytes), y, type of memory (int), host, device, array,
+    // pitch (bytes); then bytes of a row and rows.
     private static final long BYTES = 128;
     private static final long FROM_TYPE_AT = 16;
     private static final long FROM_ADDRESS_AT = 32;
@@ -24,7 +24,7 @@ final class RowCopy {
 
     private RowCopy() {}
 
-    /** The structure for a copy of equally many and long rows; the driver reads it during the call. */
+    /** The structure for a copy between rows of equal number and length; the driver reads it during the call. */
     static MemorySegment of(DeviceRows from, DeviceRows to, Arena arena) {
         MemorySegment copy = arena.allocate(BYTES, Long.BYTES);
         copy.set(JAVA_INT, FROM_TYPE_AT, DEVICE_MEMORY);

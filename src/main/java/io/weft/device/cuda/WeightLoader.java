@@ -11,15 +11,15 @@ import java.lang.foreign.ValueLayout;
 import java.util.stream.IntStream;
 
 /**
- * Brings weights into device memory: through two pinned buffers, so that one is filled while the other crosses the
- * link, and converted on the device where the file has another element type.
+ * Loads weights into device memory through two pinned buffers: one is filled while the other crosses the link. If the
+ * file has another element type, the device converts the weights.
  */
 final class WeightLoader {
-    /** Of one buffer. */
+    /** The size of one buffer. */
     static final long BUFFER_BYTES = 16L << 20;
 
     private static final int BUFFERS = 2;
-    /** What one thread copies at a time. */
+    /** The bytes that one thread copies at a time. */
     private static final long PIECE_BYTES = 2L << 20;
 
     private static final int THREADS = 256;
@@ -41,9 +41,9 @@ final class WeightLoader {
 
     /**
      * @param pinned {@link #buffersBytes} of host memory
-     * @param unconverted as much device memory
-     * @param firstFree an event of its own
-     * @param secondFree another
+     * @param unconverted the same amount of device memory
+     * @param firstFree an event that nobody else uses
+     * @param secondFree another such event
      */
     WeightLoader(
             CudaContext context,
@@ -106,7 +106,7 @@ final class WeightLoader {
         }
     }
 
-    /** Writes fp32 values as they are. */
+    /** Writes fp32 values without conversion. */
     void loadFloats(float[] values, long to) {
         for (int done = 0; done < values.length; ) {
             int part = (int) Math.min(BUFFER_BYTES / Float.BYTES, values.length - done);
@@ -118,7 +118,7 @@ final class WeightLoader {
         }
     }
 
-    /** The other buffer, once it has been read. */
+    /** The other buffer, after its last contents have been read. */
     private HostBuffer nextBuffer(long bytes) {
         turn = (turn + 1) % BUFFERS;
         free[turn].join();
@@ -145,7 +145,7 @@ final class WeightLoader {
         }
     }
 
-    /** The kernels go on in steps of the grid, so a few blocks serve any count. */
+    /** Kernels stride by the size of the grid, so a few blocks serve any count. */
     private static int blocks(long count) {
         return (int) Math.min(BLOCKS_MOST, Math.ceilDiv(count, (long) THREADS));
     }
