@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Draws the measured timeline of one decode step, from the trace that `weft bench --trace FILE` writes, as SVG.
+"""Draws the measured timeline of a decode step as SVG, from a trace of `weft bench --trace FILE`.
 
     python3 timeline.py TRACE.json [--layers FIRST-LAST] > timeline.svg
 
-The picture has two lanes, the link to the device and compute, over the time in which the given layers (counted from 0,
-by default all) are attended to. It needs nothing but Python 3.
+The picture has two lanes, the link to the device and compute. It covers the time in which compute works on the given
+layers, which count from 1; by default all. Numbers in the lanes are chunks. It needs only Python 3.
 """
 
 import argparse
@@ -18,7 +18,7 @@ RIGHT = 16
 LANE_HEIGHT = 44
 LINK_TOP = 76
 COMPUTE_TOP = LINK_TOP + LANE_HEIGHT + 34
-AXIS_TOP = COMPUTE_TOP + LANE_HEIGHT + 34
+AXIS_TOP = COMPUTE_TOP + LANE_HEIGHT + 16
 HEIGHT = AXIS_TOP + 76
 
 # Process and threads of the trace's events.
@@ -31,7 +31,7 @@ KINDS = {
     "keys-values": ("#4f8fdb", "K and V cross the link"),
     "recompute": ("#c8751a", "K and V are recomputed from activations"),
     "attend": ("#2f9e6e", "attention to a chunk"),
-    "rest": ("#8d7cc4", "the rest of the layer: projections, feed-forward network"),
+    "rest": ("#8d7cc4", "the rest: projections, feed-forward network"),
 }
 
 
@@ -59,7 +59,7 @@ def span(stages, layers):
     """Start and end, in microseconds, of what compute does for the layers."""
     inside = [event for event in stages if event["tid"] == COMPUTE and event["args"].get("layer") in layers]
     if not inside:
-        raise ValueError("the step has no layers %d to %d" % (layers[0], layers[-1]))
+        raise ValueError("the step has no layers %d to %d" % (layers[0] + 1, layers[-1] + 1))
     return inside[0]["ts"], max(event["ts"] + event["dur"] for event in inside)
 
 
@@ -110,8 +110,9 @@ def svg(stages, first, last):
                 left, top, max(width - gap, 0.6), LANE_HEIGHT, KINDS[kind(event["name"])][0],
                 escape(description(event)), event["dur"] / 1e3))
             if width > 24 and "chunk" in event["args"]:
-                out.append('<text class="inside" x="%.1f" y="%d">%d</text>'
-                           % (left + width / 2, top + LANE_HEIGHT / 2 + 4, event["args"]["chunk"] + 1))
+                words = "chunk " if width > 70 else ""
+                out.append('<text class="inside" x="%.1f" y="%d">%s%d</text>'
+                           % (left + width / 2, top + LANE_HEIGHT / 2 + 4, words, event["args"]["chunk"] + 1))
         busy[tid] = 100 * micros / (end - start)
         out.append('<text class="lane" x="14" y="%d">%s</text>' % (top + 19, name))
         out.append('<text class="small" x="14" y="%d">%.0f %% busy</text>' % (top + 35, busy[tid]))
@@ -125,8 +126,9 @@ def svg(stages, first, last):
         out.append('<text class="small middle" x="%.1f" y="%d">%g%s</text>'
                    % (place, AXIS_TOP + 18, round(at * step, 6), " ms" if at == 0 else ""))
         at += 1
-    legend(out)
-    out.append('<text x="14" y="26" class="lane">One decode step, measured: layers %d to %d</text>' % (first + 1, last + 1))
+    legend(out, [name for name in KINDS if any(kind(event["name"]) == name for event in stages)])
+    out.append('<text x="14" y="26" class="lane">One decode step, measured: layers %d to %d</text>'
+               % (first + 1, last + 1))
     out.append("</svg>")
     return "\n".join(out) + "\n"
 
@@ -158,26 +160,24 @@ def brackets(out, stages, tid, top, x, start, end):
                        % ((left + right) / 2, top - 11, layer + 1))
 
 
-def legend(out):
-    rows = [["activations", "keys-values", "recompute"], ["attend", "rest"]]
-    for row, kinds in enumerate(rows):
-        at = LEFT
-        for name in kinds:
-            colour, words = KINDS[name]
-            out.append('<rect x="%d" y="%d" width="11" height="11" fill="%s"/>' % (at, AXIS_TOP + 33 + 20 * row, colour))
-            out.append('<text class="small" x="%d" y="%d">%s</text>' % (at + 16, AXIS_TOP + 42 + 20 * row, escape(words)))
-            at += 46 + int(6.1 * len(words))
+def legend(out, names):
+    """The colours of the kinds that the step has, in rows of three."""
+    for place, name in enumerate(names):
+        colour, words = KINDS[name]
+        at, top = LEFT + 280 * (place % 3), AXIS_TOP + 33 + 20 * (place // 3)
+        out.append('<rect x="%d" y="%d" width="11" height="11" fill="%s"/>' % (at, top, colour))
+        out.append('<text class="small" x="%d" y="%d">%s</text>' % (at + 16, top + 9, escape(words)))
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("trace", help="a file of weft bench --trace")
-    parser.add_argument("--layers", help="the first and the last layer to draw, from 0, such as 2-4")
+    parser.add_argument("--layers", help="the first and the last layer to draw, counted from 1, such as 11-13")
     options = parser.parse_args()
     with open(options.trace, encoding="utf-8") as file:
         stages = measured_stages(json.load(file))
     if options.layers:
-        first, last = (int(part) for part in options.layers.split("-"))
+        first, last = (int(part) - 1 for part in options.layers.split("-"))
     else:
         first, last = 0, max(event["args"].get("layer", 0) for event in stages)
     sys.stdout.write(svg(stages, first, last))

@@ -12,8 +12,8 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 /**
- * Lines of prose have at most 120 columns: those of Markdown files, and comments in Java and CUDA code. Tables, code and
- * what has no space to break at may be longer.
+ * Lines of prose in Markdown files and in comments of Java and CUDA code have at most 120 columns. Tables, code and
+ * lines without a space to break at may be longer.
  */
 class ProseTest {
     private static final int COLUMNS_MAX = 120;
@@ -52,7 +52,8 @@ class ProseTest {
 
     @Test
     void columnsAreCharactersAndNotBytes() {
-        assertThat(wideProse("page.md", List.of("µ ".repeat(60), "µ ".repeat(61)))).hasSize(1);
+        assertThat(wideProse("page.md", List.of("µ ".repeat(60), "µ ".repeat(61))))
+                .hasSize(1);
     }
 
     @Test
@@ -61,17 +62,19 @@ class ProseTest {
                 "| " + "cell ".repeat(30) + " |", "```sh", "option ".repeat(30), "```", "- https://" + "a".repeat(120));
 
         assertThat(wideProse("page.md", lines)).isEmpty();
-        assertThat(wideProse("page.md", List.of("```", "```", "words ".repeat(21)))).hasSize(1);
+        assertThat(wideProse("page.md", List.of("```", "```", "words ".repeat(21))))
+                .hasSize(1);
     }
 
     @Test
     void aWideCommentIsNamed() {
         String words = "words ".repeat(21);
 
-        assertThat(wideComments("A.java", List.of("// " + words, "    /** " + words, "     * " + words, "int a; // " + words)))
-                .hasSize(4);
-        assertThat(wideComments("A.java", List.of("String text = \"" + words + "\";", "// https://" + "a".repeat(120))))
-                .isEmpty();
+        List<String> comments = List.of("// " + words, "/** " + words, " * " + words, "int a; // " + words);
+        assertThat(wideComments("A.java", comments)).hasSize(4);
+
+        List<String> others = List.of("String text = \"" + words + "\";", "// https://" + "a".repeat(120));
+        assertThat(wideComments("A.java", others)).isEmpty();
     }
 
     /** Lines of Markdown outside of tables and fences that are too long and could be broken. */

@@ -10,8 +10,8 @@ package io.weft.device;
  * @param scale factor on q·k, usually 1/√HD
  * @param window tokens a query sees at most, itself included; {@link Integer#MAX_VALUE} without a sliding window
  * @param blockTokens tokens of a cache block
- * @param cellTokens tokens of a cell of the fixed grid to which partial results belong; a multiple of {@code
- *     blockTokens}
+ * @param cellTokens tokens of a cell of the fixed grid to which partial results belong; a multiple of
+ *     {@code blockTokens}
  */
 public record AttentionShape(
         int heads, int keyValueHeads, int headSize, float scale, int window, int blockTokens, int cellTokens) {

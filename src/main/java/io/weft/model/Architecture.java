@@ -10,8 +10,8 @@ import java.util.function.IntFunction;
 
 /**
  * A model family's computation as a description that one pipeline runs: pre-norm attention and feed-forward with
- * residual connections. To add a family, write one {@link ModelFamily} that makes such a description from a {@code
- * config.json}.
+ * residual connections. To add a family, write one {@link ModelFamily} that makes such a description from a
+ * {@code config.json}.
  *
  * @param dimensions sizes
  * @param embedding token and learned position tables

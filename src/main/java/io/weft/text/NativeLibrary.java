@@ -23,9 +23,7 @@ import java.util.Properties;
 final class NativeLibrary {
     private NativeLibrary() {}
 
-    /**
-     * @throws TokenizerException if there is no library for this machine, or no place to unpack it
-     */
+    /** @throws TokenizerException if there is no library for this machine, or no place to unpack it */
     static void load() {
         // DJL's lock, since several loaders may have this class: see loadByDjl.
         synchronized (TokenizersLibrary.LIB) {

@@ -29,9 +29,7 @@ final class CopyBatch {
     private int capacity;
     private int count;
 
-    /**
-     * @param arena holds the arrays; they are replaced by larger ones when needed
-     */
+    /** @param arena holds the arrays; they are replaced by larger ones when needed */
     CopyBatch(Arena arena) {
         this.arena = arena;
         this.attributes = arena.allocate(ATTRIBUTES_BYTES, Integer.BYTES);

@@ -61,9 +61,7 @@ final class Lexer {
         this.source = source;
     }
 
-    /**
-     * @throws TemplateException if the source is no template
-     */
+    /** @throws TemplateException if the source is no template */
     static List<Token> tokens(String source) {
         String lines = source.replaceAll("\\r\\n?", "\n");
         return new Lexer(lines.endsWith("\n") ? lines.substring(0, lines.length() - 1) : lines).run();

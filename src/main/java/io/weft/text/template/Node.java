@@ -19,9 +19,7 @@ sealed interface Node {
 
     record Case(Expression condition, List<Statement> body) {}
 
-    /**
-     * @param wanted the condition that an item must meet to take part in the loop
-     */
+    /** @param wanted the condition that an item must meet to take part in the loop */
     record For(
             int line,
             List<String> targets,
@@ -74,9 +72,7 @@ sealed interface Node {
             Optional<Expression> step)
             implements Expression {}
 
-    /**
-     * @param function the callee; for a filter or a test, its name and the value to which it applies
-     */
+    /** @param function the callee; for a filter or a test, its name and the value to which it applies */
     record Call(int line, Expression function, List<Expression> arguments, Map<String, Expression> named)
             implements Expression {}
 

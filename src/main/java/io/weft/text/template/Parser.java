@@ -28,9 +28,7 @@ final class Parser {
         this.tokens = tokens;
     }
 
-    /**
-     * @throws TemplateException if the source is no template
-     */
+    /** @throws TemplateException if the source is no template */
     static List<Statement> parse(String source) {
         var parser = new Parser(Lexer.tokens(source));
         List<Statement> statements = parser.body(List.of());

@@ -23,9 +23,7 @@ public final class Template {
     /** A part of a template's output, not empty, that has one origin. */
     public record Part(String text, Origin origin) {}
 
-    /**
-     * @throws TemplateException with the line, if the source is no template
-     */
+    /** @throws TemplateException with the line, if the source is no template */
     public static Template parse(String source) {
         try {
             return new Template(Parser.parse(source));
