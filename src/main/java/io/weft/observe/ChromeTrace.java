@@ -15,11 +15,12 @@ import java.util.stream.Stream;
 
 /**
  * Timelines in the trace event format, which Perfetto and Chrome read: a process of measured stages and two of
- * predicted ones, in each a thread for every lane. A prediction stands where its step began; one that is longer than
- * the step was would overlap the next, which no thread may, so they take turns. Times are microseconds.
+ * predicted ones, in each a thread for every lane. A prediction starts where its step began. Predictions alternate
+ * between two processes: one that is longer than its step would overlap the next, which a thread must not. Times are in
+ * microseconds.
  *
  * @param traceEvents all events
- * @param displayTimeUnit of the viewer
+ * @param displayTimeUnit unit of the viewer
  */
 public record ChromeTrace(List<Event> traceEvents, String displayTimeUnit) {
     private static final int MEASURED = 1;
@@ -33,11 +34,11 @@ public record ChromeTrace(List<Event> traceEvents, String displayTimeUnit) {
     /**
      * An event.
      *
-     * @param name of a stage; of what is named in a metadata event
+     * @param name name of a stage or a metadata event
      * @param ph {@code X} for a stage, {@code M} for metadata
-     * @param ts start, microseconds since the first of all stages began: viewers leave out what is before 0
+     * @param ts start, in microseconds after the start of the earliest stage: viewers omit events before 0
      * @param dur microseconds
-     * @param pid 1 for measured, 2 for predicted steps of even numbers, 3 of odd ones
+     * @param pid 1 for measured steps, 2 for predictions of even steps, 3 of odd ones
      * @param tid the lane, from 0
      * @param args figures of the stage, or a name
      */
@@ -47,7 +48,7 @@ public record ChromeTrace(List<Event> traceEvents, String displayTimeUnit) {
         }
     }
 
-    /** A trace of some steps, in the order of time. */
+    /** The trace of some steps, which are in the order of time. */
     public static ChromeTrace of(List<ObservedStep> steps) {
         List<Event> events = new ArrayList<>();
         name(events, MEASURED, "measured");
@@ -68,7 +69,10 @@ public record ChromeTrace(List<Event> traceEvents, String displayTimeUnit) {
         return new ChromeTrace(events, "ms");
     }
 
-    /** When the first stage of a step began, by measurement or prediction: before the step, if that one was ahead. */
+    /**
+     * When the first stage of a step began, by measurement or prediction: before the step, if that stage was issued
+     * ahead.
+     */
     private static Instant firstBegun(ObservedStep step) {
         long nanos = Stream.of(step.measured(), step.predicted())
                 .flatMap(timeline -> timeline.stages().stream())
@@ -105,7 +109,7 @@ public record ChromeTrace(List<Event> traceEvents, String displayTimeUnit) {
         }
     }
 
-    /** What a stage's time depends on. */
+    /** The figures on which a stage's time depends. */
     static Map<String, Long> figures(Stage stage) {
         return switch (stage) {
             case Stage.Upload upload -> Map.of();

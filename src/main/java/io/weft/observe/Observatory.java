@@ -25,18 +25,21 @@ import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Is told of every step. One in {@value #STEPS_PER_SAMPLE} is timed, all of them while somebody looks at the timelines;
- * a timed step is compared with its prediction, and the profile follows.
+ * Receives every step. One step in {@value #STEPS_PER_SAMPLE} is timed, and every step while somebody looks at the
+ * timelines. A timed step is compared with its prediction, and the profile follows.
  */
 public final class Observatory {
     /** Steps whose timelines are kept. */
     public static final int STEPS_KEPT = 64;
 
-    /** Stages whose timings are kept: what bounds the memory, for long contexts have thousands in a step. */
+    /**
+     * The most stages whose timings are kept. This bounds the memory, since steps of long contexts have thousands of
+     * stages.
+     */
     static final int STAGES_KEPT = 100_000;
 
     private static final int STEPS_PER_SAMPLE = 16;
-    /** How long somebody is taken to be looking. */
+    /** How long a request for timelines counts as somebody looking. */
     private static final long WATCH_NANOS = Duration.ofMinutes(1).toNanos();
 
     private static final System.Logger LOG = System.getLogger(Observatory.class.getName());
@@ -55,11 +58,11 @@ public final class Observatory {
     private final Deque<ObservedStep> kept = new ArrayDeque<>();
 
     /**
-     * What is observed.
+     * The observed service.
      *
      * @param plan the plan in force, with the profile as it was measured
-     * @param adaptation the profile as it seems to be
-     * @param replan told the profile when a deviation lasts
+     * @param adaptation the profile that follows the steps
+     * @param replan receives the profile when a deviation lasts
      */
     private record Service(WhatIf plan, ProfileAdaptation adaptation, Consumer<HardwareProfile> replan) {
         Service withAdaptation(ProfileAdaptation other) {
@@ -71,7 +74,7 @@ public final class Observatory {
         }
     }
 
-    /** An answer, which takes a while for long contexts. */
+    /** A cached explanation: computing it takes a while for long contexts. */
     private record Explained(WhatIf plan, PlanExplanation explanation) {}
 
     /** Compares steps on virtual threads. */
@@ -80,8 +83,8 @@ public final class Observatory {
     }
 
     /**
-     * @param background where steps are compared with their predictions
-     * @param clockNanos for the end of watching
+     * @param background runs the comparisons of steps with their predictions
+     * @param clockNanos clock that ends the watching
      */
     Observatory(Executor background, LongSupplier clockNanos) {
         this.background = background;
@@ -91,14 +94,15 @@ public final class Observatory {
     /**
      * Begins, once a model is loaded.
      *
-     * @param plan what is served, for its largest batch; with the measured profile
-     * @param replan told a new profile when steps have deviated from the prediction for long; on a thread of its own
+     * @param plan the plan of the service for its largest batch, with the measured profile
+     * @param replan receives a new profile, on a background thread, when steps have deviated from their predictions for
+     *     long
      */
     public void begin(WhatIf plan, Consumer<HardwareProfile> replan) {
         service.set(new Service(plan, ProfileAdaptation.of(plan.profile()), replan));
     }
 
-    /** The plan in force, with the profile that it was made with; empty while no model is loaded. */
+    /** The plan in force, with its profile; empty while no model is loaded. */
     public Optional<WhatIf> inForce() {
         return Optional.ofNullable(service.get()).map(Service::plan);
     }
@@ -115,7 +119,7 @@ public final class Observatory {
         });
     }
 
-    /** The profile as steps let it seem; empty while no model is loaded. */
+    /** The profile that follows the steps; empty while no model is loaded. */
     public Optional<ProfileAdaptation> adaptation() {
         return Optional.ofNullable(service.get()).map(Service::adaptation);
     }
@@ -132,7 +136,7 @@ public final class Observatory {
         return service.get() != null && (isWatched || totals.steps() % STEPS_PER_SAMPLE == 0);
     }
 
-    /** Takes in a step; what takes long happens in the background, for one step at a time. */
+    /** Records a step. Slow work happens in the background, for one step at a time. */
     public void stepped(StepPlan plan, long nanos, Optional<Timeline> measured) {
         Service current = service.get();
         if (current == null) {
@@ -142,7 +146,7 @@ public final class Observatory {
         long linkBytes = plan.linkInBytes();
         totals = totals.plus(nanos, linkBytes, plan.takenUpBytes(), tokens);
         long number = totals.steps();
-        // A comparison that takes longer than a step must not queue up behind the next ones.
+        // Comparisons that take longer than a step must not pile up.
         if (measured.isPresent() && comparing.tryAcquire()) {
             Instant now = Instant.now();
             background.execute(() -> {
@@ -213,7 +217,7 @@ public final class Observatory {
         }
     }
 
-    /** The last steps that were timed, oldest first; from now on, for a minute, every step is. */
+    /** The last steps that were timed, oldest first. From now on, every step is timed for a minute. */
     public List<ObservedStep> watch() {
         watchedNanos = clockNanos.getAsLong();
         return steps();

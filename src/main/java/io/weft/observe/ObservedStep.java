@@ -7,15 +7,15 @@ import java.time.Instant;
 /**
  * A step that was timed.
  *
- * @param number counted from the start of the service, from 1
- * @param endedAt when its logits were on the host
- * @param sequences in its batch
- * @param rows new tokens of its batch
+ * @param number number of the step since the start of the service, from 1
+ * @param endedAt when the logits were on the host
+ * @param sequences sequences in the batch
+ * @param rows new tokens of the batch
  * @param linkBytes of cached tokens that crossed to the device
- * @param tokens cached ones, by what was done with them
- * @param wallNanos from planning to logits on the host
- * @param predicted the simulator's timeline, by the profile at that time
- * @param measured the same stages
+ * @param tokens cached tokens, by how they were used
+ * @param wallNanos time from planning to logits on the host
+ * @param predicted the simulator's timeline, with the profile of that time
+ * @param measured the measured timeline of the same stages
  */
 public record ObservedStep(
         long number,

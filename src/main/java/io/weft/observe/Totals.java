@@ -5,14 +5,14 @@ import io.weft.plan.step.StepTokens;
 /**
  * Sums over all steps since the start.
  *
- * @param steps how many
- * @param wallNanos of all
+ * @param steps number of steps
+ * @param wallNanos time of all steps
  * @param linkBytes of cached tokens that crossed to the device
- * @param takenUpBytes of blocks that were copied to the device for later steps
- * @param tokens cached ones, counted anew in every step
+ * @param takenUpBytes bytes of blocks that were copied to the device for later steps
+ * @param tokens cached tokens, counted anew in every step
  */
 public record Totals(long steps, long wallNanos, long linkBytes, long takenUpBytes, StepTokens tokens) {
-    /** Before the first step. */
+    /** The sums before the first step. */
     public static final Totals NONE = new Totals(0, 0, 0, 0, StepTokens.NONE);
 
     Totals plus(long nanos, long bytes, long upBytes, StepTokens more) {

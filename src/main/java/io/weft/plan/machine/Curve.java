@@ -6,8 +6,8 @@ import java.util.List;
 import java.util.function.LongToDoubleFunction;
 
 /**
- * What a piece of work of some size costs, as measured at a few sizes: straight lines between the points, the first
- * point's cost below it (that is what starting costs), and the last point's rate beyond it. Never falls.
+ * The cost of work by its size, measured at a few sizes. Linear between the points; the first point's cost below it,
+ * which is the cost of starting; the last point's rate beyond it. Never falls.
  *
  * @param points by ascending size
  */
@@ -16,7 +16,7 @@ public record Curve(List<Point> points) {
      * One measurement.
      *
      * @param size bytes, tokens, rows or pairs, at least 1
-     * @param nanos what that took
+     * @param nanos its duration
      */
     public record Point(long size, double nanos) {
         public Point {
@@ -44,8 +44,8 @@ public record Curve(List<Point> points) {
     }
 
     /**
-     * A curve through measurements in any order. More work never takes less time: where a measurement says so, it is
-     * noise, and the costs of the larger sizes hold for the smaller ones (the running minimum from above).
+     * A curve through measurements in any order. More work never takes less time: a measurement that says so is noise,
+     * and the cost of the larger size then holds for the smaller one (the running minimum from above).
      */
     public static Curve measured(List<Point> measurements) {
         List<Point> descending = new ArrayList<>(measurements);
@@ -63,7 +63,7 @@ public record Curve(List<Point> points) {
         return new Curve(points);
     }
 
-    /** A fixed cost and a rate: exact at every size from 1 to {@code sizeMax}. */
+    /** The curve of a fixed cost and a rate, exact at every size from 1 to {@code sizeMax}. */
     public static Curve linear(double fixedNanos, double nanosPerUnit, long sizeMax) {
         Point first = new Point(1, fixedNanos + nanosPerUnit);
         return sizeMax <= 1
@@ -71,7 +71,7 @@ public record Curve(List<Point> points) {
                 : new Curve(List.of(first, new Point(sizeMax, fixedNanos + nanosPerUnit * sizeMax)));
     }
 
-    /** A formula, at the powers of two up to {@code sizeMax}. It must not fall. */
+    /** The curve of a formula at the powers of two up to {@code sizeMax}. The formula must not fall. */
     public static Curve of(long sizeMax, LongToDoubleFunction nanos) {
         List<Point> points = new ArrayList<>();
         for (long size = 1; size <= sizeMax && size > 0; size *= 2) {
@@ -80,7 +80,7 @@ public record Curve(List<Point> points) {
         return new Curve(points);
     }
 
-    /** What {@code size} costs; nothing costs nothing. */
+    /** The cost of {@code size}; 0 for a size of 0. */
     public double nanos(long size) {
         if (size <= 0) {
             return 0;
@@ -103,12 +103,12 @@ public record Curve(List<Point> points) {
         return from.nanos() + part * (to.nanos() - from.nanos());
     }
 
-    /** What one unit costs at least, done in pieces of up to {@code sizeMost}; nothing if there is no such piece. */
+    /** The least cost of one unit, in pieces of up to {@code sizeMost}; 0 if there is no such piece. */
     public double leastNanosPerUnit(long sizeMost) {
         if (sizeMost <= 0) {
             return 0;
         }
-        // Along a straight line the cost of a unit only rises or only falls: it is least at one of its ends.
+        // Between two points the cost of a unit only rises or only falls, so it is least at one of them.
         double least = nanos(sizeMost) / sizeMost;
         for (Point point : points) {
             if (point.size() < sizeMost) {
@@ -124,7 +124,7 @@ public record Curve(List<Point> points) {
         return 1e9 * last.size() / Math.max(last.nanos(), 1e-3);
     }
 
-    /** The same work, {@code factor} times as slow. */
+    /** The curve of the same work, {@code factor} times as slow. */
     public Curve times(double factor) {
         return new Curve(points.stream()
                 .map(point -> new Point(point.size(), point.nanos() * factor))

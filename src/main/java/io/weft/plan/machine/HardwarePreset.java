@@ -5,8 +5,8 @@ import java.util.List;
 
 /**
  * Machines by public figures: the makers' data sheets for memory, its bandwidth and dense 16-bit products, and for the
- * link what copies from page-locked memory usually reach (12.5 GB/s of PCIe 3 x16, 25 of PCIe 4, 55 of PCIe 5). They
- * are for planning; measure a machine that is at hand.
+ * link, the usual rate of copies from page-locked memory (12.5 GB/s of PCIe 3 x16, 25 of PCIe 4, 55 of PCIe 5). They
+ * are for planning; if you have the machine, measure it.
  */
 public enum HardwarePreset {
     A100_40G("a100-40g", "A100 40 GB, PCIe 4", 25e9, 312e12, 1555e9, 40),
@@ -37,7 +37,7 @@ public enum HardwarePreset {
                 memoryGigabytes * 1_000_000_000L);
     }
 
-    /** The name users give it. */
+    /** The name that users type. */
     public String label() {
         return label;
     }
@@ -46,13 +46,13 @@ public enum HardwarePreset {
         return spec;
     }
 
-    /** All names. */
+    /** The names of all presets. */
     public static List<String> labels() {
         return Arrays.stream(values()).map(HardwarePreset::label).toList();
     }
 
     /**
-     * The preset of a name.
+     * The preset with this name.
      *
      * @throws IllegalArgumentException naming the known ones
      */

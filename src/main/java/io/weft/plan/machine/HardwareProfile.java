@@ -1,34 +1,34 @@
 package io.weft.plan.machine;
 
 /**
- * What a machine needs for the stages of one model: measured by {@code profile}, or put together from public figures.
+ * How long a machine takes for the stages of one model: measured by {@code profile}, or computed from public figures.
  * Curves are in nanoseconds.
  *
- * @param device which machine, for people
+ * @param device name of the machine, for people
  * @param linkIn bytes of one piece of many that cross from the host to the device in one call
  * @param linkOut bytes of one copy from the device to the host
  * @param deviceCopy bytes that are gathered within device memory at once
  * @param embed rows
  * @param project rows: norm, Q, K, V, rotary positions and scatter of one layer
- * @param keyValues tokens: K and V of one layer from activations, rotary positions included, and what other stages take
- *     longer because of it
- * @param attentionReads tokens that single rows attend to, each reading its own K and V, in one layer: decoding of
+ * @param keyValues tokens: K and V of one layer from activations, with rotary positions, and the time that other stages
+ *     lose by it
+ * @param attentionReads tokens to which single rows attend, each reading its own K and V, in one layer: decoding of
  *     several sequences
- * @param loneReads tokens that one row attends to: the only sequence of a step may keep a device less busy
- * @param shortSequenceNanos what each sequence beyond one in {@value #SEQUENCE_TOKENS} tokens adds to
- *     {@code attentionReads}
+ * @param loneReads tokens to which the row of a lone sequence attends: it may keep a device less busy
+ * @param shortSequenceNanos time that each sequence beyond one in {@value #SEQUENCE_TOKENS} tokens adds to {@code
+ *     attentionReads}
  * @param attentionPairs pairs of a row and a token that it sees, with many rows for each token read: prefill
  * @param feedForward rows: output projection and feed-forward network of one layer
  * @param head rows: final norm, logits and the likeliest token
- * @param launchNanos that issuing one stage takes; no stage starts before it and all in front of it were issued
- * @param handoffNanos from the end of a stage to the start of one on another lane that waits for it
- * @param pauseNanos from the end of a step to the start of the next: whoever waits for the end is told, and issues
- * @param stageNanos that a stage of kernels takes more in a step than the curves say: it begins once the one before it
- *     on its lane has ended
- * @param linkContentionFactor how many times as long project, attention and feed-forward stages take while the link is
- *     at work
- * @param graphGain rows: what a stage of them takes less in a captured graph, where the next begins beside it, than the
- *     curves say
+ * @param launchNanos time to issue one stage; no stage starts before it and all earlier ones were issued
+ * @param handoffNanos time from the end of a stage to the start of a stage on another lane that waits for it
+ * @param pauseNanos time from the end of a step to the start of the next: a thread learns of the end, and issues
+ * @param stageNanos time that a stage of kernels takes in a step beyond its curve: it begins only after the one before
+ *     it on its lane has ended
+ * @param linkContentionFactor factor on the time of project, attention and feed-forward stages while the link is at
+ *     work
+ * @param graphGain rows: how much less than its curve a stage takes in a captured graph, where the next stage begins
+ *     before it ends
  */
 public record HardwareProfile(
         String device,
@@ -50,7 +50,7 @@ public record HardwareProfile(
         double stageNanos,
         double linkContentionFactor,
         Curve graphGain) {
-    /** Tokens of one of several sequences in {@code attentionReads}. */
+    /** The tokens of each sequence in the measurement of {@code attentionReads}. */
     public static final int SEQUENCE_TOKENS = 1024;
 
     public HardwareProfile {
@@ -71,7 +71,7 @@ public record HardwareProfile(
         }
     }
 
-    /** The link's rate to the device, for the largest copies that were measured. */
+    /** The link's rate to the device, for the largest measured copies. */
     public double linkBytesPerSecond() {
         return linkIn.unitsPerSecond();
     }
@@ -100,7 +100,7 @@ public record HardwareProfile(
                 graphGain);
     }
 
-    /** The same machine with slower or faster kernels: they take {@code factor} times as long. */
+    /** The same machine with kernels that take {@code factor} times as long. */
     public HardwareProfile withComputeTimes(double factor) {
         return new HardwareProfile(
                 device,

@@ -8,10 +8,10 @@ import io.weft.model.ModelDimensions.FeedForwardKind;
 /**
  * A machine by the figures of its data sheet, for planning without measuring.
  *
- * @param name for people
- * @param linkBytesPerSecond what large copies from page-locked memory reach, each way
+ * @param name name for people
+ * @param linkBytesPerSecond rate of large copies from page-locked memory, each way
  * @param flopsPerSecond dense 16-bit matrix products with 32-bit sums
- * @param memoryBytesPerSecond of device memory
+ * @param memoryBytesPerSecond bandwidth of device memory
  * @param deviceMemoryBytes device memory
  */
 public record HardwareSpec(
@@ -20,27 +20,27 @@ public record HardwareSpec(
         double flopsPerSecond,
         double memoryBytesPerSecond,
         long deviceMemoryBytes) {
-    /** Of the peak, what matrix products of a step reach: 0.78 to 0.84 was measured on an H200 for K and V. */
+    /** The part of the peak that matrix products of a step reach: 0.78 to 0.84 was measured on an H200 for K and V. */
     private static final double PRODUCT_EFFICIENCY = 0.75;
 
-    /** Of the peak, what attention of many rows reaches. */
+    /** The part of the peak that attention of many rows reaches. */
     private static final double ATTENTION_EFFICIENCY = 0.4;
 
-    /** Of the memory's bandwidth, what reading weights and K and V reaches. */
+    /** The part of the memory's bandwidth that reading weights and K and V reaches. */
     private static final double MEMORY_EFFICIENCY = 0.85;
 
-    /** What starting a copy costs: an H200 copies 64 KiB at 14.7 GB/s and 16 MiB at 54.8 GB/s. */
+    /** The cost of starting a copy: an H200 copies 64 KiB at 14.7 GB/s and 16 MiB at 54.8 GB/s. */
     private static final double COPY_NANOS = 3_200;
 
-    /** The shortest kernel, back to back. */
+    /** The time of the shortest kernel, back to back. */
     private static final double KERNEL_NANOS = 3_000;
 
     private static final double LAUNCH_NANOS = 4_000;
     private static final double HANDOFF_NANOS = 2_000;
-    /** Two threads that wake each other, and the next plan. */
+    /** The time for two threads to wake each other, and for the next plan. */
     private static final double PAUSE_NANOS = 100_000;
 
-    /** Not known without measuring. */
+    /** The gain of graphs is not known without measuring. */
     private static final double GRAPH_GAIN_NANOS = 0;
 
     private static final long SIZE_MAX = 1L << 40;
@@ -70,8 +70,8 @@ public record HardwareSpec(
     }
 
     /**
-     * The profile that these figures amount to for a model. A kernel takes the longer of computing and reading memory
-     * (the roofline model, Williams et al. 2009), and a fixed time to start.
+     * The profile of a model according to these figures. A kernel takes the longer of its times for computing and for
+     * reading memory (the roofline model, Williams et al. 2009), plus a fixed time to start.
      */
     public HardwareProfile profile(CacheGeometry geometry) {
         ModelDimensions dimensions = geometry.dimensions();
@@ -110,7 +110,7 @@ public record HardwareSpec(
         return 1e9 * bytes / (memoryBytesPerSecond * MEMORY_EFFICIENCY);
     }
 
-    /** Rows through matrices of {@code weights} elements in all, in some kernels. */
+    /** The curve of rows through matrices of {@code weights} elements in all, in {@code kernels} kernels. */
     private Curve products(int kernels, long weights, int elementBytes) {
         return Curve.of(
                 ROWS_MAX,

@@ -2,28 +2,28 @@ package io.weft.plan.machine;
 
 import io.weft.model.CacheGeometry;
 
-/** A machine that a question is about. */
+/** The machine of a question. */
 public sealed interface Machine {
-    /** Host memory of a machine that is known by its data sheet, unless it is given: not part of the data sheet. */
+    /** The default host memory of a machine that is known by its data sheet, which does not list any. */
     long USUAL_HOST_BYTES = 128_000_000_000L;
 
-    /** Device memory. */
+    /** The bytes of device memory. */
     long deviceBytes();
 
-    /** Host memory for the cache. */
+    /** The bytes of host memory for the cache. */
     long hostBytes();
 
     /**
-     * What it takes for the stages of a model.
+     * The times of the machine for the stages of a model.
      *
-     * @throws IllegalArgumentException if nothing is known of it
+     * @throws IllegalArgumentException if the machine was measured with another model
      */
     HardwareProfile profile(CacheGeometry geometry);
 
     /**
-     * A machine by its data sheet, for any model.
+     * A machine known by its data sheet, for any model.
      *
-     * @param spec the figures
+     * @param spec figures of the data sheet
      */
     record Specified(HardwareSpec spec) implements Machine {
         @Override
@@ -43,10 +43,10 @@ public sealed interface Machine {
     }
 
     /**
-     * A machine that was measured, with one model.
+     * A machine that was measured with one model.
      *
-     * @param geometry of the cache that it was measured with
-     * @param profile what was measured
+     * @param geometry geometry of the cache in the measurement
+     * @param profile the measurement
      * @param deviceBytes device memory
      * @param hostBytes host memory for the cache
      */

@@ -1,4 +1,4 @@
-/** What is known of a machine: curves that were measured, and presets from public figures. */
+/** What is known of a machine: measured curves, and presets from public figures. */
 @NullMarked
 package io.weft.plan.machine;
 

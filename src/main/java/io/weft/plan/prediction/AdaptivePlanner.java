@@ -12,18 +12,21 @@ import java.util.Map;
 /**
  * Plans each step with the chunk size that is the {@linkplain ChunkSizes#fastest fastest} for steps of its kind: large
  * chunks for one long sequence, small ones for a large batch. The first step of a kind is simulated with every
- * candidate, which takes some milliseconds; what came of it is remembered. Belongs to the thread that plans.
+ * candidate, which takes some milliseconds; the result is kept. Belongs to the thread that plans.
  */
 public final class AdaptivePlanner implements Planner {
-    /** Kinds that are remembered: each of the three figures has about ten values that matter, few come together. */
+    /**
+     * The most kinds that are kept: each of the three figures has about ten relevant values, and few combinations
+     * occur.
+     */
     private static final int KINDS_MOST = 64;
 
     private final StepPlanner expected;
     private final CostModel costs;
-    /** The kind that was met longest ago first. */
+    /** The least recently used kind comes first. */
     private final Map<Kind, StepPlanner> fastest = new LinkedHashMap<>(16, 0.75f, true);
 
-    /** Steps whose figures have equally many binary digits are of one kind. */
+    /** Steps whose figures have the same numbers of binary digits are of one kind. */
     private record Kind(int sequenceDigits, int rowDigits, int stagedBlockDigits) {
         static Kind of(StepShape shape, int stagedBlocks) {
             return new Kind(digits(shape.sequences().size()), digits(shape.rows()), digits(stagedBlocks));
@@ -34,7 +37,9 @@ public final class AdaptivePlanner implements Planner {
         }
     }
 
-    /** @param expected plans steps of the load that is expected, and what has nothing to stage */
+    /**
+     * @param expected plans steps of the expected load, and steps with nothing to stage
+     */
     public AdaptivePlanner(StepPlanner expected, CostModel costs) {
         this.expected = expected;
         this.costs = costs;

@@ -6,26 +6,26 @@ import io.weft.plan.step.StepShape;
 import java.util.List;
 import java.util.stream.IntStream;
 
-/** Chooses the size of chunks: large ones for the copies' and kernels' rates, small ones for the overlap. */
+/** Chooses the size of chunks: large ones for the rates of copies and kernels, small ones for the overlap. */
 public final class ChunkSizes {
-    /** Chunk sizes that are tried, in cells; between two of them the step's time hardly changes. */
+    /** The chunk sizes to try, in cells; between two of them the step's time hardly changes. */
     private static final List<Integer> CANDIDATE_CELLS =
             List.of(1, 2, 3, 4, 6, 8, 12, 16, 20, 24, 28, 32, 40, 48, 64, 96, 128, 192, 256);
 
-    /** A layer in more chunks than this gains nothing in overlap, and costs planning. */
+    /** More chunks per layer gain no overlap, and cost planning. */
     private static final int CHUNKS_MOST = 64;
 
-    /** Steps are as good as equal if one takes this many times as long as the other. */
+    /** Steps count as equal if one takes at most this many times as long as the other. */
     private static final double ABOUT = 1.01;
 
     private ChunkSizes() {}
 
     /**
-     * The largest chunk size whose predicted step is about as short as the shortest. Where the link is what a step
-     * waits for, many sizes are predicted alike; large chunks then leave the compute lane more time to spare, since
-     * products of more rows are faster, and there is less to start and to hand over.
+     * The largest chunk size whose predicted step is about as short as the shortest. If a step waits for the link, many
+     * sizes have about the same prediction. Large chunks then leave the compute lane more time to spare: products of
+     * more rows are faster, and there are fewer starts and hand-offs.
      *
-     * @param planner its {@code chunkTokens} is not used
+     * @param planner the planner to adapt; its {@code chunkTokens} is not used
      * @param shape a typical step, which fills no blocks
      * @return {@code planner} with that chunk size
      */
@@ -46,7 +46,7 @@ public final class ChunkSizes {
 
     /**
      * The mean over steps that begin their transfers ahead and steps that start from rest, which want smaller chunks:
-     * these come behind steps in which one of the sequences has filled a block.
+     * the latter follow steps in which a sequence has filled a block.
      */
     static double expectedNanos(StepPlan plan, CostModel costs) {
         double fills = 1.0 / costs.geometry().blockTokens();

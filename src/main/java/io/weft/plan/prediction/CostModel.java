@@ -9,20 +9,20 @@ import io.weft.plan.step.Stage;
 import io.weft.plan.step.StepPlan;
 
 /**
- * What each stage costs on a machine.
+ * The cost of each stage on a machine.
  *
- * @param profile of machine and model
+ * @param profile profile of machine and model
  * @param geometry of the cache
  */
 public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
-    /** Project, attend, feed forward. */
+    /** The stages of a layer: project, attend, feed forward. */
     public static final int STAGES_OF_A_LAYER = 3;
 
-    /** How long the kernels or copies of a stage take by the curves, that is not apart from each other. */
+    /** The time of a stage's kernels or copies according to the curves, which were measured in a row. */
     public long nanos(Stage stage) {
         return Math.round(
                 switch (stage) {
-                    // One small kernel for a few kilobytes, as is an embedding.
+                    // One small kernel for a few kilobytes, like an embedding.
                     case Stage.Upload upload -> profile.embed().nanos(1);
                     case Stage.Embed embed -> profile.embed().nanos(embed.rows());
                     case Stage.Transfer transfer -> copies(profile.linkIn(), transfer.bytes(), transfer.copies());
@@ -53,24 +53,24 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
         return profile.attentionReads().nanos(tokens) + moreSequences * profile.shortSequenceNanos();
     }
 
-    /** Link time of a token's content in one layer, in copies of {@code copyTokens} tokens. */
+    /** The link time of a token's content in one layer, in copies of {@code copyTokens} tokens. */
     public double linkNanosPerToken(Content content, long copyTokens) {
         return profile.linkIn().nanos(copyTokens * geometry.tokenLayerBytes(content)) / copyTokens;
     }
 
-    /** Recomputation of a token's K and V in one layer, {@code chunkTokens} at a time. */
+    /** The time to recompute a token's K and V in one layer, {@code chunkTokens} at a time. */
     public double recomputeNanosPerToken(long chunkTokens) {
         return profile.keyValues().nanos(chunkTokens) / chunkTokens;
     }
 
-    /** Gathering a token's activations that lie on the device, in one layer, {@code chunkTokens} at a time. */
+    /** The time to gather a token's activations on the device in one layer, {@code chunkTokens} at a time. */
     public double gatherNanosPerToken(long chunkTokens) {
         return profile.deviceCopy().nanos(chunkTokens * geometry.tokenLayerBytes(Content.ACTIVATION)) / chunkTokens;
     }
 
     /**
-     * Compute that a decode step needs in any case, C0: one new token for each sequence with its index arrays, and
-     * attention to all tokens.
+     * The compute time that a decode step needs in any case, C0: one new token for each sequence with its index arrays,
+     * and attention to all tokens.
      *
      * @param contextTokens cached tokens of all sequences together
      */
@@ -78,7 +78,7 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
         return baseNanos(sequences, layerNanos(sequences, contextTokens));
     }
 
-    /** The same of a step for which the link is at work. */
+    /** {@link #baseNanos} for a step during which the link is at work. */
     public double baseNanosBesideLink(int sequences, long contextTokens) {
         double layer = profile.linkContentionFactor() * layerNanos(sequences, contextTokens);
         return baseNanos(sequences, layer + STAGES_OF_A_LAYER * profile.stageNanos());
@@ -105,13 +105,13 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
         return copies == 0 ? 0 : copies * curve.nanos(Math.ceilDiv(bytes, copies));
     }
 
-    /** How long a step takes, from the end of the one before. */
+    /** The time of a step, from the end of the one before. */
     public long stepNanos(StepPlan plan) {
         StepSimulator simulator = simulator(plan);
         return simulator.lanes(plan).totalNanos() - graphGainNanos(plan) + simulator.pauseNanos();
     }
 
-    /** How much shorter a step is as a captured graph than stage by stage; 0 if it is not one. */
+    /** The time that a step gains as a captured graph over stage by stage; 0 if it does not run as a graph. */
     public long graphGainNanos(StepPlan plan) {
         if (!plan.isResidentDecode()) {
             return 0;
@@ -122,7 +122,7 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
             Stage stage = planned.stage();
             if (stage.computesRows()) {
                 long nanos = nanos(stage);
-                // A short stage has no more to gain than it takes.
+                // A stage cannot gain more than its time.
                 gainNanos += issuedNanos(stage, 1) - nanos + Math.min(stageGainNanos, (double) nanos);
             }
         }
@@ -130,9 +130,9 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
     }
 
     /**
-     * How long a stage takes that is issued by itself.
+     * The time of a stage that is issued by itself.
      *
-     * @param linkContentionFactor how many times as long project, attention and feed-forward stages take; 1 if nothing
+     * @param linkContentionFactor factor on the time of project, attention and feed-forward stages; 1 if nothing
      *     crosses the link
      */
     public long issuedNanos(Stage stage, double linkContentionFactor) {
@@ -140,7 +140,7 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
         return switch (stage) {
             case Stage.Project _, Stage.Attend _, Stage.FeedForward _ ->
                 Math.round(nanos * linkContentionFactor + profile.stageNanos());
-            // As they were measured, the link was at work or made no difference.
+            // In the measurement, the link was at work or made no difference.
             case Stage.Recompute _, Stage.Gather _ -> Math.round(nanos + profile.stageNanos());
             case Stage.Upload _,
                     Stage.Embed _,
@@ -153,7 +153,7 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
         };
     }
 
-    /** A simulator with these costs of the stages of a plan, issued one by one. */
+    /** A simulator of a plan with these costs, for stages that are issued one by one. */
     public StepSimulator simulator(StepPlan plan) {
         double linkContentionFactor = plan.linkInBytes() > 0 ? profile.linkContentionFactor() : 1;
         return new StepSimulator(

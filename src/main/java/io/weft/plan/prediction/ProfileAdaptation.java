@@ -6,38 +6,38 @@ import java.time.Duration;
 import java.util.Optional;
 
 /**
- * A profile that follows what steps are measured to take: a slower link, a device that others use as well. Each step
- * moves the factors by a part of what it deviates, so that one odd step hardly matters.
+ * A profile that follows the measured times of steps: a slower link, a device that others use as well. Each step moves
+ * the factors by a part of its deviation, so one odd step hardly matters.
  *
- * @param base as measured at the start
- * @param now how many times as long things take now
- * @param planned the same when it was last planned with
+ * @param base the profile measured at the start
+ * @param now the current factors
+ * @param planned the factors in force, with which Weft plans
  * @param deviation for how long {@code now} has been far from {@code planned}
  */
 public record ProfileAdaptation(HardwareProfile base, Factors now, Factors planned, Streak deviation) {
-    /** A deviation that is worth telling. */
+    /** The least deviation that is reported. */
     public static final double NOTABLE = 0.15;
 
-    /** Timed steps that a deviation must last to be told. */
+    /** The timed steps for which a deviation must last to be reported. */
     private static final int LASTING_STEPS = 20;
 
-    /** Time that it must last: for some seconds behind a start, code is being compiled beside the kernels. */
+    /** The time for which it must last: for some seconds after a start, code is compiled while kernels run. */
     public static final Duration LASTING = Duration.ofSeconds(10);
 
-    /** Part of a step's deviation, in the logarithm, that is believed at once. */
+    /** The part of a step's deviation, in the logarithm, by which a factor moves at once. */
     private static final double DAMPING = 0.1;
 
-    /** One step does not say more than this. */
+    /** The largest deviation that one step can show. */
     private static final double RATIO_MOST = 4;
 
-    /** A lane that is busy for less of a step says too little. */
+    /** A lane that is busy for a smaller part of a step is not compared. */
     private static final double BUSY_LEAST = 0.02;
 
     /**
-     * How many times as long things take as measured at the start.
+     * Factors on the times measured at the start.
      *
-     * @param link the link
-     * @param compute kernels
+     * @param link factor of the link
+     * @param compute factor of kernels
      */
     public record Factors(double link, double compute) {
         private static final Factors ONE = new Factors(1, 1);
@@ -48,11 +48,11 @@ public record ProfileAdaptation(HardwareProfile base, Factors now, Factors plann
     }
 
     /**
-     * Steps in a row that deviated.
+     * Consecutive steps that deviated.
      *
-     * @param steps how many, up to what is enough
-     * @param sinceNanos when the first of them was
-     * @param isLasting whether they have been enough, for long enough
+     * @param steps number of steps, up to the number that suffices
+     * @param sinceNanos time of the first of them
+     * @param isLasting whether there are enough of them over a long enough time
      */
     public record Streak(int steps, long sinceNanos, boolean isLasting) {
         private static final Streak NONE = new Streak(0, 0, false);
@@ -64,30 +64,30 @@ public record ProfileAdaptation(HardwareProfile base, Factors now, Factors plann
         }
     }
 
-    /** A profile that nothing is known against. */
+    /** The adaptation of a profile before any step. */
     public static ProfileAdaptation of(HardwareProfile base) {
         return new ProfileAdaptation(base, Factors.ONE, Factors.ONE, Streak.NONE);
     }
 
     /**
-     * A deviation that lasts.
+     * A lasting deviation.
      *
-     * @param lane which deviates most from what was planned with
-     * @param factor how many times as long it takes as measured at the start
+     * @param lane the lane that deviates most from the factors in force
+     * @param factor factor on its times measured at the start
      */
     public record Deviation(Lane lane, double factor) {}
 
-    /** The profile as it seems to be now. */
+    /** The profile with the current factors. */
     public HardwareProfile profile() {
         return base.withLinkTimes(now.link).withComputeTimes(now.compute);
     }
 
     /**
-     * Takes a step into account.
+     * Adapts to a step.
      *
-     * @param predicted with {@link #profile}
+     * @param predicted the prediction with {@link #profile}
      * @param measured the same stages
-     * @param nowNanos when it ended, by any clock that is always the same
+     * @param nowNanos when the step ended, by a clock that is the same for all calls
      */
     public ProfileAdaptation observe(Timeline predicted, Timeline measured, long nowNanos) {
         Factors next = new Factors(
@@ -97,7 +97,7 @@ public record ProfileAdaptation(HardwareProfile base, Factors now, Factors plann
         return new ProfileAdaptation(base, next, planned, streak);
     }
 
-    /** The same once {@link #profile} has been planned with. */
+    /** This adaptation with {@link #profile} in force. */
     public ProfileAdaptation plannedFor() {
         return new ProfileAdaptation(base, now, now, Streak.NONE);
     }
@@ -115,7 +115,7 @@ public record ProfileAdaptation(HardwareProfile base, Factors now, Factors plann
         return factor > 1 + NOTABLE || factor < 1 / (1 + NOTABLE);
     }
 
-    /** A deviation that has lasted: then it is time to tell, and to plan anew. */
+    /** A deviation that has lasted long enough to report it and to plan anew. */
     public Optional<Deviation> lasting() {
         if (!deviation.isLasting) {
             return Optional.empty();

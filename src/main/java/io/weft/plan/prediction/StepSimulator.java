@@ -10,12 +10,13 @@ import java.util.function.ToLongFunction;
 
 /**
  * Plays a stage list on its lanes. A stage starts when the one before it on its lane has ended, when those that it
- * waits for have ended (and, since they are on other lanes, their end has been noticed), and when it has been issued.
+ * waits for have ended (and its lane has noticed their end, since they are on other lanes), and when it has been
+ * issued.
  *
- * @param costs how long a stage takes
- * @param launchNanos that issuing a stage takes; stages are issued in order by one thread
- * @param handoffNanos from the end of a stage to the start of one on another lane that waits for it
- * @param pauseNanos from the end of a step to the start of the next
+ * @param costs time of a stage
+ * @param launchNanos time to issue a stage; one thread issues stages in order
+ * @param handoffNanos time from the end of a stage to the start of a stage on another lane that waits for it
+ * @param pauseNanos time from the end of a step to the start of the next
  */
 public record StepSimulator(ToLongFunction<Stage> costs, long launchNanos, long handoffNanos, long pauseNanos) {
     public StepSimulator {
@@ -27,14 +28,14 @@ public record StepSimulator(ToLongFunction<Stage> costs, long launchNanos, long 
     }
 
     /**
-     * The predicted timeline of a plan: of one step among many, if such a step begins the transfers of the next
-     * {@linkplain StepPlan#ahead ahead}; these then have times before the step's start.
+     * The predicted timeline of a plan. If such steps begin the transfers of the next {@linkplain StepPlan#ahead
+     * ahead}, it is that of one step among many, and these transfers have times before the step's start.
      */
     public Timeline play(StepPlan plan) {
         return run(plan).timeline();
     }
 
-    /** What the predicted timeline of a plan comes to. */
+    /** The summary of the predicted timeline of a plan. */
     public LaneTimes lanes(StepPlan plan) {
         return run(plan).lanes();
     }
@@ -64,7 +65,7 @@ public record StepSimulator(ToLongFunction<Stage> costs, long launchNanos, long 
         private static final long NOT_YET = Long.MIN_VALUE;
 
         private final List<PlannedStage> stages;
-        /** By lane: when its last stage so far ends. */
+        /** Index: lane. The end of its last stage so far. */
         private final long[] freeNanos = new long[Lane.values().length];
         /** By stage. */
         private final long[] startNanos;
@@ -78,7 +79,7 @@ public record StepSimulator(ToLongFunction<Stage> costs, long launchNanos, long 
             Arrays.fill(endNanos, NOT_YET);
         }
 
-        /** Has transfers follow a step like this one, which are those of its next, before it starts itself. */
+        /** Runs, before this step starts, the transfers that {@code step}, a step like this one, issued ahead. */
         void begin(List<StepPlan.Ahead> transfers, Run step) {
             long startOfNext = step.advance() + pauseNanos;
             long linkFreeNanos = step.freeNanos[Lane.LINK_IN.ordinal()] - startOfNext;
@@ -110,7 +111,7 @@ public record StepSimulator(ToLongFunction<Stage> costs, long launchNanos, long 
             return new Timeline(List.of(timings), lanes);
         }
 
-        /** Runs all stages that have not begun; says when the last one ends. */
+        /** Runs all stages that have not begun; returns the end of the last one. */
         private long advance() {
             long total = 0;
             for (int i = 0; i < endNanos.length; i++) {

@@ -5,10 +5,10 @@ import java.util.Comparator;
 import java.util.List;
 
 /**
- * A step in time, predicted or measured.
+ * The predicted or measured timeline of a step.
  *
- * @param stages in the order of the plan
- * @param lanes what they come to
+ * @param stages times of the stages, in the order of the plan
+ * @param lanes summary
  */
 public record Timeline(List<StageTiming> stages, LaneTimes lanes) {
     public Timeline {
@@ -26,19 +26,19 @@ public record Timeline(List<StageTiming> stages, LaneTimes lanes) {
         return new Timeline(stages, LaneTimes.of(total, busyNanos));
     }
 
-    /** The timeline of stages as they completed, which is another order than that of the plan. */
+    /** The timeline of stages in the order of completion, which may differ from that of the plan. */
     public static Timeline inPlanOrder(List<StageTiming> stages) {
         return of(stages.stream()
                 .sorted(Comparator.comparingInt(timing -> timing.planned().index()))
                 .toList());
     }
 
-    /** When the last stage ends. */
+    /** The end of the last stage. */
     public long totalNanos() {
         return lanes.totalNanos();
     }
 
-    /** Time in which the stages of a lane ran. */
+    /** The time during which the stages of a lane ran. */
     public long busyNanos(Lane lane) {
         return lanes.busyNanos(lane);
     }

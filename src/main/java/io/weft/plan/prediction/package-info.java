@@ -1,6 +1,6 @@
 /**
- * How long a step takes: the cost of a stage, the simulation of a step, the chunk size that this recommends, and how
- * predictions follow what is measured.
+ * How long a step takes: the cost of a stage, the simulation of a step, the best chunk size, and the adaptation of
+ * predictions to measurements.
  */
 @NullMarked
 package io.weft.plan.prediction;

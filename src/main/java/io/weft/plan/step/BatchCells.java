@@ -8,9 +8,9 @@ import java.util.function.Predicate;
 
 /**
  * The cells of a batch, one sequence after the other, and the ways to cut that row of cells into chunks. A chunk is
- * always a run of neighbouring cells, so that within a chunk a sequence has one range, its ranges ascend from chunk to
+ * always a run of neighbouring cells, so a sequence has one range within a chunk, its ranges ascend from chunk to
  * chunk, and no cell is ever divided. A cell that is wholly on the device as K and V needs no slot and therefore never
- * starts a chunk: it joins the one at hand.
+ * starts a chunk: it joins the current one.
  */
 public final class BatchCells {
     private final CacheGeometry geometry;
@@ -26,13 +26,13 @@ public final class BatchCells {
     /**
      * A cell of the token grid, of one sequence.
      *
-     * @param toToken behind its last token; the last cell of a sequence may be short
+     * @param toToken index after its last token; the last cell of a sequence may be short
      * @param recomputedBlocks closed blocks stored as activations
      * @param hostKeyValueBlocks closed blocks stored as K and V on the host
      */
     private record Cell(int sequence, int fromToken, int toToken, int recomputedBlocks, int hostKeyValueBlocks) {}
 
-    /** What of the cells needs a slot. */
+    /** The parts of the cells that need a slot. */
     StagedCells staged() {
         return new StagedCells(
                 geometry,
@@ -75,7 +75,7 @@ public final class BatchCells {
         return new Cell(sequence, fromToken, toToken, recomputed, hostKeyValue);
     }
 
-    /** Forms of the closed blocks in a range; what lies behind them is on the device as K and V. */
+    /** The forms of the closed blocks in a range; tokens after them are on the device as K and V. */
     private List<CacheForm> closedForms(SequenceShape sequenceShape, int fromToken, int toToken) {
         int closed = sequenceShape.closed().size();
         int from = Math.min(fromToken / geometry.blockTokens(), closed);

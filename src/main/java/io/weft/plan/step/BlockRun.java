@@ -5,6 +5,6 @@ package io.weft.plan.step;
  *
  * @param sequence index in the step's batch
  * @param firstBlock index in the sequence
- * @param blocks how many
+ * @param blocks number of blocks
  */
 public record BlockRun(int sequence, int firstBlock, int blocks) {}

@@ -9,8 +9,8 @@ import java.util.List;
  * @param hostActivations blocks whose activations cross the link
  * @param deviceActivations blocks whose activations are gathered from device memory
  * @param hostKeyValues blocks whose K and V cross the link
- * @param ranges what the step's rows attend to once the chunk is there; they also cover blocks that lie on the device
- *     as K and V
+ * @param ranges tokens to which the step's rows attend once the chunk has arrived, including blocks that lie on the
+ *     device as K and V
  */
 public record Chunk(
         List<BlockRun> hostActivations,
@@ -24,24 +24,26 @@ public record Chunk(
         ranges = List.copyOf(ranges);
     }
 
-    /** Whether it needs a staging slot. */
+    /** Whether the chunk needs a staging slot. */
     public boolean isStaged() {
         return !(hostActivations.isEmpty() && deviceActivations.isEmpty() && hostKeyValues.isEmpty());
     }
 
-    /** Whether its slot is filled with the same blocks, in the same places; new tokens lie in no slot. */
+    /**
+     * Whether its slot holds the same blocks in the same places as that of {@code other}; new tokens lie in no slot.
+     */
     boolean isStagedLike(Chunk other) {
         return hostActivations.equals(other.hostActivations)
                 && deviceActivations.equals(other.deviceActivations)
                 && hostKeyValues.equals(other.hostKeyValues);
     }
 
-    /** Blocks to recompute. */
+    /** The number of blocks to recompute. */
     public int recomputedBlocks() {
         return blocks(hostActivations) + blocks(deviceActivations);
     }
 
-    /** Blocks of some runs. */
+    /** The number of blocks in some runs. */
     public static int blocks(List<BlockRun> runs) {
         int blocks = 0;
         for (BlockRun run : runs) {

@@ -1,11 +1,11 @@
 package io.weft.plan.step;
 
 /**
- * What a step's plan needs to know of what comes out.
+ * The outputs of a step, as far as its plan depends on them.
  *
- * @param rows whose logits are computed
- * @param tokens rows of these that a token is chosen for
- * @param logits rows of these whose logits go to the host; a row may be both
+ * @param rows number of rows whose logits are computed
+ * @param tokens number of these rows for which a token is chosen
+ * @param logits number of these rows whose logits go to the host; a row may count for both
  */
 public record HeadShape(int rows, int tokens, int logits) {
     public HeadShape {

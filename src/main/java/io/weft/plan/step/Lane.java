@@ -2,7 +2,7 @@ package io.weft.plan.step;
 
 import java.util.Locale;
 
-/** What works on a stage; the stages of a lane run in order. */
+/** The unit that works on a stage. The stages of a lane run in order. */
 public enum Lane {
     /** Host to device. */
     LINK_IN,
@@ -10,7 +10,7 @@ public enum Lane {
     /** Device to host. */
     LINK_OUT;
 
-    /** The name people give it. */
+    /** The name of the lane in texts for people. */
     public String label() {
         return name().toLowerCase(Locale.ROOT).replace('_', ' ');
     }

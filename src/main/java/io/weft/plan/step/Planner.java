@@ -10,6 +10,6 @@ public interface Planner {
      */
     StepPlan plan(StepShape shape);
 
-    /** Staged tokens of a chunk, at most, in steps of the load that is expected. */
+    /** The most staged tokens of a chunk, in steps of the expected load. */
     int chunkTokens();
 }

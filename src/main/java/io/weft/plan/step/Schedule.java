@@ -11,8 +11,8 @@ public enum Schedule {
     /** All K and V cross the link. */
     FULL_TRANSFER("full-transfer"),
     /**
-     * The KVPR paper's: the activations of the first tokens of a layer cross, then K and V of the others while the
-     * first are recomputed.
+     * The schedule of the KVPR paper: the activations of a layer's first tokens cross, then K and V of the others cross
+     * while the first are recomputed.
      */
     KVPR("kvpr"),
     /** Activations and K and V cross in chunks, recomputed chunk by chunk; the link runs ahead into the next layers. */

@@ -4,10 +4,10 @@ import io.weft.model.CacheForm;
 import java.util.List;
 
 /**
- * What a step's plan needs to know of one sequence.
+ * One sequence of a step, as far as its plan depends on it.
  *
  * @param closed forms of its full blocks, in token order
- * @param openTokens cached tokens behind the full blocks; they lie in open blocks on the device
+ * @param openTokens cached tokens after the full blocks; they lie in open blocks on the device
  * @param newTokens tokens that this step runs: 1 when decoding, more in prefill
  * @param closing forms of the blocks that the new tokens fill, in token order
  * @param takenUp forms, all on the host, of the full blocks that are copied to the device for later steps
@@ -31,12 +31,12 @@ public record SequenceShape(
         this(closed, openTokens, newTokens, closing, List.of());
     }
 
-    /** Tokens cached before the step. */
+    /** The cached tokens before the step. */
     public int cachedTokens(int blockTokens) {
         return closed.size() * blockTokens + openTokens;
     }
 
-    /** Tokens behind the step: what the last new token sees. */
+    /** The tokens after the step, which are those that the last new token sees. */
     public int totalTokens(int blockTokens) {
         return cachedTokens(blockTokens) + newTokens;
     }

@@ -2,7 +2,7 @@ package io.weft.plan.step;
 
 import io.weft.model.CacheForm.Content;
 
-/** One piece of a step's work, with the figures that its cost depends on. */
+/** One piece of a step's work, with the figures on which its cost depends. */
 public sealed interface Stage {
     /** What works on it. */
     default Lane lane() {
@@ -23,7 +23,7 @@ public sealed interface Stage {
         };
     }
 
-    /** The name people give it. */
+    /** The name of the stage in texts for people. */
     default String label() {
         return switch (this) {
             case Upload upload -> "upload";
@@ -46,7 +46,7 @@ public sealed interface Stage {
         };
     }
 
-    /** Whether it is kernels over the step's rows, all on the compute lane. */
+    /** Whether the stage consists of kernels over the step's rows, all on the compute lane. */
     default boolean computesRows() {
         return switch (this) {
             case Embed embed -> true;
@@ -66,8 +66,8 @@ public sealed interface Stage {
     }
 
     /**
-     * The step's index arrays go to the device. A kernel reads them, so that they need not queue behind the transfers
-     * that the step before began.
+     * The step's index arrays go to the device. A kernel reads them, so they need not queue after the transfers that
+     * the step before began.
      */
     record Upload() implements Stage {}
 
@@ -78,7 +78,7 @@ public sealed interface Stage {
      * A chunk's activations, or its K and V, cross the link into the chunk's staging slot.
      *
      * @param bytes that cross
-     * @param copies pieces of the one call: blocks that are neighbours in host memory are one
+     * @param copies pieces of the call: blocks that are neighbours in host memory form one piece
      */
     record Transfer(int layer, int chunk, Content content, long bytes, int copies) implements Stage {}
 
@@ -94,9 +94,9 @@ public sealed interface Stage {
     /**
      * The rows attend to a chunk's ranges.
      *
-     * @param rowTokens pairs of a row and a token that it sees
-     * @param tokens tokens whose K and V are read, each counted once a sequence
-     * @param sequences whose tokens they are
+     * @param rowTokens number of pairs of a row and a token that it sees
+     * @param tokens tokens whose K and V are read, each counted once per sequence
+     * @param sequences number of sequences with these tokens
      */
     record Attend(int layer, int chunk, long rowTokens, long tokens, int sequences) implements Stage {}
 
@@ -106,8 +106,8 @@ public sealed interface Stage {
     /**
      * Blocks that the step fills and that stay on the device are copied, in all layers, to where full blocks live.
      *
-     * @param bytes that are copied
-     * @param copies one a block
+     * @param bytes bytes that are copied
+     * @param copies one copy per block
      */
     record StoreOnDevice(long bytes, int copies) implements Stage {}
 
@@ -127,7 +127,7 @@ public sealed interface Stage {
      * @param logitBytes bytes of logits
      */
     record Download(long tokenBytes, long logitBytes) implements Stage {
-        /** All bytes that cross. */
+        /** All bytes that cross the link. */
         public long bytes() {
             return tokenBytes + logitBytes;
         }

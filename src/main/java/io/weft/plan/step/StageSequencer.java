@@ -10,23 +10,19 @@ import java.util.List;
 /**
  * Puts the stages of a step in order of issue and joins the lanes.
  *
- * <p>The staged chunks of all layers, in order, are the <em>uses</em> of the slots: use u takes slot u mod n of n. What
- * keeps a slot from being overwritten too early:
+ * <p>The staged chunks of all layers, in order, are the <em>uses</em> of the slots: use u takes slot u mod n of n. Three rules keep a slot from being overwritten too early:
  *
  * <ul>
  *   <li>Everything that reads a slot or the workspace ({@link Stage.Recompute}, {@link Stage.Attend}), and the
  *       {@link Stage.Gather} that writes one, is on the compute lane, use by use: gather, recompute, attend. So when
  *       the attention of use u is complete, slot u mod n is free, and so is the workspace.
- *   <li>The first transfer of use u + n waits for the attention of use u; its second one follows it on its lane. It is
- *       issued right behind that attention, hence before anything of a later use, and the link lane goes through the
- *       uses in order: no transfer ever waits for a stage that waits for it.
+ *   <li>The first transfer of use u + n waits for the attention of use u; its second one follows it on its lane. It is issued right after that attention, hence before any stage of a later use, and the link lane goes through the uses in order. So no transfer ever waits for a stage that waits for it.
  *   <li>A gather of use u + n needs no wait: it follows the attention of use u on its own lane. It and the transfers of
  *       its use write disjoint parts of the slot.
  * </ul>
  *
  * Blocks that the step fills are read by the link out (or copied) from the open blocks, which live until the step is
- * over, so nothing waits for that. On the device they are copied behind everything else, one copy a block: then the
- * stages of a step that needs no link are the same whether it fills blocks or not.
+ * over, so nothing waits for that. On the device they are copied after all other stages, with one copy per block. So the stages of a step that needs no link are the same whether it fills blocks or not.
  */
 final class StageSequencer {
     private final CacheGeometry geometry;
@@ -50,7 +46,7 @@ final class StageSequencer {
         this.figures = chunks.stream().map(this::figures).toList();
     }
 
-    /** What the stages of a chunk cost, which is the same in every layer. */
+    /** The figures of a chunk's stages, which are the same in every layer. */
     private record Figures(
             long activationBytes,
             int activationCopies,
@@ -81,7 +77,7 @@ final class StageSequencer {
                 chunk.ranges().size());
     }
 
-    /** The transfers of a use, each none or one. */
+    /** The transfers of a use: none or one for each content. */
     private record Arrivals(List<Integer> activations, List<Integer> keyValues) {}
 
     List<PlannedStage> stages() {
@@ -110,7 +106,7 @@ final class StageSequencer {
         return stages;
     }
 
-    /** Behind all transfers, so that the step's own come first. */
+    /** After all transfers, so that the step's own come first. */
     private void promote() {
         int blocks = 0;
         long bytes = 0;
@@ -121,7 +117,7 @@ final class StageSequencer {
             }
         }
         if (blocks > 0) {
-            // On the host a layer's blocks are neighbours, on the device a block's layers.
+            // On the host the blocks of a layer are neighbours, on the device the layers of a block.
             add(new Stage.Promote(bytes, blocks * geometry.dimensions().layers()), List.of());
         }
     }
@@ -129,7 +125,7 @@ final class StageSequencer {
     private void layer(int layer, Closing onHost) {
         int project = add(new Stage.Project(layer, shape.rows()), List.of());
         if (onHost.blocks() > 0) {
-            // An open block holds both contents, so the contents wanted of neighbouring blocks are not neighbours.
+            // An open block holds both contents, so one content of neighbouring blocks is not contiguous.
             add(new Stage.WriteOut(layer, onHost.bytes(), onHost.blocks()), List.of(project));
         }
         for (int chunk = 0; chunk < chunks.size(); chunk++) {
@@ -183,7 +179,7 @@ final class StageSequencer {
                 + rowsOfAll * (range.toToken() - range.fromToken());
     }
 
-    /** Where one chunk needs a slot, all do. */
+    /** If one chunk needs a slot, all do. */
     private void transfer(int use) {
         int layer = use / chunks.size();
         int chunk = use % chunks.size();
@@ -220,7 +216,7 @@ final class StageSequencer {
         return Chunk.blocks(runs) * geometry.blockLayerBytes(content);
     }
 
-    /** Blocks that the step fills and that go to one memory: the same in every layer. */
+    /** The blocks that the step fills and that go to one memory; the same in every layer. */
     private record Closing(int blocks, long bytes) {}
 
     private Closing closing(Place place) {

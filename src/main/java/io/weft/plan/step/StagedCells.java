@@ -4,7 +4,7 @@ import io.weft.model.CacheGeometry;
 import java.util.ArrayList;
 import java.util.List;
 
-/** A row of cells, by what of them needs a staging slot, and the ways to cut that row into chunks. */
+/** A row of cells, with their parts that need a staging slot, and the ways to cut that row into chunks. */
 public final class StagedCells {
     private final CacheGeometry geometry;
     private final int[] recomputedBlocks;
@@ -22,12 +22,12 @@ public final class StagedCells {
     }
 
     /**
-     * One way to cut.
+     * One way to cut the row.
      *
      * @param starts index of the first cell of each chunk
      * @param stagedChunks chunks that need a slot
-     * @param slotBytes of the largest slot
-     * @param workspaceBytes of the largest workspace
+     * @param slotBytes bytes of the largest slot
+     * @param workspaceBytes bytes of the largest workspace
      */
     public record Cut(List<Integer> starts, int stagedChunks, long slotBytes, long workspaceBytes) {
         /** Staging memory with this many slots. */
@@ -44,7 +44,7 @@ public final class StagedCells {
         return recomputedBlocks[cell] + hostKeyValueBlocks[cell];
     }
 
-    /** Tokens that need a slot, all in all. */
+    /** The number of all tokens that need a slot. */
     long stagedTokens() {
         long blocks = 0;
         for (int cell = 0; cell < cells(); cell++) {

@@ -12,7 +12,10 @@ import io.weft.model.CacheGeometry;
  * @param workspaceBytes size of the workspace
  */
 public record StagingLayout(int slots, long slotBytes, long workspaceBytes) {
-    /** Slots that are taken: one that arrives, one that is worked on, and two for stages of unequal length. */
+    /**
+     * The usual number of slots: one for the arriving chunk, one for the chunk at work, and two for stages of unequal
+     * length.
+     */
     public static final int SLOTS_USUAL = 4;
 
     private static final long BYTES_USUAL_MOST = 1L << 30;
@@ -28,31 +31,31 @@ public record StagingLayout(int slots, long slotBytes, long workspaceBytes) {
     }
 
     /**
-     * Staging memory that is taken if nothing is set: for every slot the K and V of a layer, so that no layer of a
-     * small load need be cut, but at most a GiB, since long contexts cross in more chunks, not in larger ones, and a
-     * quarter of the device's memory.
+     * The default staging memory: for every slot the K and V of a layer, so that no layer of a small load need be cut.
+     * At most 1 GiB, since long contexts cross in more chunks, not in larger ones, and at most a quarter of the
+     * device's memory.
      */
     public static long usualBytes(CacheGeometry geometry, int batch, int contextTokens, long deviceBytes) {
         long layerBytes = (long) SLOTS_USUAL * batch * contextTokens * geometry.tokenLayerBytes(Content.KEY_VALUE);
         return Math.min(Math.min(layerBytes, BYTES_USUAL_MOST), deviceBytes / 4);
     }
 
-    /** Where a slot starts. */
+    /** The offset of a slot. */
     public long slotOffset(int slot) {
         return slot * slotBytes;
     }
 
-    /** Where the workspace starts. */
+    /** The offset of the workspace. */
     public long workspaceOffset() {
         return slots * slotBytes;
     }
 
-    /** All of it. */
+    /** The size of the staging memory. */
     public long totalBytes() {
         return workspaceOffset() + workspaceBytes;
     }
 
-    /** Where the K and V of a chunk start inside its slot. */
+    /** The offset of a chunk's K and V inside its slot. */
     public static long keyValueOffset(CacheGeometry geometry, Chunk chunk) {
         return keyValueOffset(geometry, chunk.recomputedBlocks());
     }
@@ -77,7 +80,7 @@ public record StagingLayout(int slots, long slotBytes, long workspaceBytes) {
         return align(recomputedBlocks * geometry.blockLayerBytes(Content.ACTIVATION));
     }
 
-    /** Bytes of the workspace that a chunk's recomputation fills, aligned. */
+    /** The bytes of workspace that a chunk's recomputation needs, aligned. */
     static long workspaceBytes(CacheGeometry geometry, int recomputedBlocks) {
         return align(recomputedBlocks * geometry.blockLayerBytes(Content.KEY_VALUE));
     }

@@ -4,10 +4,10 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * A step as the pipeline issues it and the simulator plays it.
+ * A planned step, which the pipeline issues and the simulator plays.
  *
- * @param schedule how it was planned
- * @param shape what was planned
+ * @param schedule schedule of the plan
+ * @param shape shape of the step
  * @param chunks the chunks of every layer, in the order of attention: a sequence's ranges ascend, and together cover
  *     its tokens once; each needs a slot, unless there is only one
  * @param staging how staging memory is divided
@@ -27,8 +27,8 @@ public record StepPlan(
     /**
      * A transfer for the next step.
      *
-     * @param transfer in its place, which is the same in the next step's plan
-     * @param slotFreeAfter the stage of this step that is the last to read the slot
+     * @param transfer the transfer, whose place is the same in the next step's plan
+     * @param slotFreeAfter index of the last stage of this step that reads the slot
      */
     public record Ahead(PlannedStage transfer, int slotFreeAfter) {}
 
@@ -45,7 +45,7 @@ public record StepPlan(
         return layer * chunks.size() + chunk;
     }
 
-    /** The first slot of a next step that {@linkplain #continues continues} this one: turns go on. */
+    /** The first slot of a next step that {@linkplain #continues continues} this one: the ring goes on. */
     public int nextFirstSlot(int firstSlot) {
         return (firstSlot + attends().size()) % staging.slots();
     }
@@ -64,9 +64,9 @@ public record StepPlan(
     }
 
     /**
-     * The transfers that the next step begins with if it runs the same sequences, in order: they need not wait until
-     * this step has ended and the next is planned. None if this step changes which blocks are brought, because it fills
-     * some or takes some up.
+     * The first transfers of the next step, in order, if it runs the same sequences. They need not wait until this step
+     * has ended and the next is planned. None if this step changes the blocks to transfer, because it fills or promotes
+     * some.
      */
     public List<Ahead> ahead() {
         boolean sameBlocks = shape.sequences().stream()
@@ -87,8 +87,8 @@ public record StepPlan(
     }
 
     /**
-     * Whether a step of this plan, over the sequences of the step before, begins with the transfers that {@code before}
-     * has {@link #ahead}.
+     * Whether a step of this plan, over the sequences of the step before, begins with the transfers that are {@link
+     * #ahead} in {@code before}.
      */
     public boolean continues(StepPlan before) {
         if (!staging.equals(before.staging) || chunks.size() != before.chunks.size()) {
@@ -102,10 +102,7 @@ public record StepPlan(
         return true;
     }
 
-    /**
-     * Whether the step decodes, one row a sequence, with nothing to bring, to recompute or to write out between its
-     * stages.
-     */
+    /** Whether the step decodes one row per sequence, with nothing to transfer, recompute or write out. */
     public boolean isResidentDecode() {
         return shape.rows() == shape.sequences().size()
                 && chunks.stream().noneMatch(Chunk::isStaged)

@@ -5,17 +5,17 @@ import java.util.List;
 
 /**
  * Turns the shape of a step into its plan. Any mix of forms can be planned under any schedule; the schedule decides how
- * what is on the host is brought, never whether.
+ * the contents of the host reach attention, never whether.
  *
- * <p>{@link Schedule#KVPR} takes a layer as one chunk in one slot, or, where staging memory is too small for that, as
- * few as fit. The others cut a layer into chunks of {@code chunkTokens} and let the link run ahead through the slots;
- * when memory is short the chunks shrink first, and only at one cell a chunk the slots.
+ * <p>{@link Schedule#KVPR} takes a layer as one chunk in one slot, or as the fewest chunks that fit the staging memory.
+ * The others cut a layer into chunks of {@code chunkTokens} and let the link run ahead through the slots; when memory
+ * is short the chunks shrink first, and the slots only once a chunk is one cell.
  *
  * @param geometry of the cache
- * @param schedule how cached tokens are brought
+ * @param schedule how cached tokens reach attention
  * @param stagingBytes staging memory: slots and workspace together
- * @param chunkTokens tokens that need staging in one chunk, at most; but a cell is never cut
- * @param slots staging slots, at most
+ * @param chunkTokens the most staged tokens of a chunk; but a cell is never cut
+ * @param slots the most staging slots
  */
 public record StepPlanner(CacheGeometry geometry, Schedule schedule, long stagingBytes, int chunkTokens, int slots)
         implements Planner {
@@ -56,14 +56,14 @@ public record StepPlanner(CacheGeometry geometry, Schedule schedule, long stagin
         }
     }
 
-    /** How the cells of a step are cut into chunks. */
+    /** Cuts the cells of a step into chunks. */
     public StagedCells.Cut cut(StagedCells cells) {
         return evened(cells, largestCut(cells));
     }
 
     /**
-     * The largest chunks, up to the wanted ones, with which the wanted slots fit; if not even the smallest chunks leave
-     * room for those, with the slots that do fit.
+     * The cut into the largest chunks, up to the wanted size, with which the wanted slots fit; if not even the smallest
+     * chunks leave room for these, with the slots that do fit.
      */
     private StagedCells.Cut largestCut(StagedCells cells) {
         StagedCells.Cut largest = cells.cut(wantedChunkTokens());
@@ -92,7 +92,10 @@ public record StepPlanner(CacheGeometry geometry, Schedule schedule, long stagin
         return best;
     }
 
-    /** As many chunks, but of about equal size: a short last one would take a slot and a copy for itself. */
+    /**
+     * A cut into the same number of chunks of about equal size: a short last one would take a slot and a copy for
+     * itself.
+     */
     private StagedCells.Cut evened(StagedCells cells, StagedCells.Cut cut) {
         long chunks = Math.max(1, cut.stagedChunks());
         for (long tokens = Math.ceilDiv(cells.stagedTokens(), chunks);
@@ -108,7 +111,7 @@ public record StepPlanner(CacheGeometry geometry, Schedule schedule, long stagin
         return cut;
     }
 
-    /** Slots that are useful and fit. */
+    /** The number of useful slots that fit. */
     private int slots(StagedCells.Cut cut) {
         if (cut.stagedChunks() == 0) {
             return 0;
@@ -117,7 +120,7 @@ public record StepPlanner(CacheGeometry geometry, Schedule schedule, long stagin
         return (int) Math.min(usefulSlots(cut), fitting);
     }
 
-    /** Slots that are wanted, and used at all. */
+    /** The number of wanted slots that would be used. */
     private int usefulSlots(StagedCells.Cut cut) {
         long uses = (long) geometry.dimensions().layers() * cut.stagedChunks();
         return (int) Math.min(wantedSlots(), uses);

@@ -3,10 +3,10 @@ package io.weft.plan.step;
 import java.util.List;
 
 /**
- * What a step's plan needs to know of the batch.
+ * The batch of a step, as far as its plan depends on it.
  *
  * @param sequences in batch order; the rows of the step are their new tokens, one sequence after the other
- * @param head what comes out
+ * @param head the outputs
  */
 public record StepShape(List<SequenceShape> sequences, HeadShape head) {
     public StepShape {
@@ -16,7 +16,7 @@ public record StepShape(List<SequenceShape> sequences, HeadShape head) {
         }
     }
 
-    /** Rows of the step: new tokens of all sequences. */
+    /** The rows of the step: the new tokens of all sequences. */
     public int rows() {
         return sequences.stream().mapToInt(SequenceShape::newTokens).sum();
     }

@@ -1,17 +1,17 @@
 package io.weft.plan.step;
 
 /**
- * Cached tokens of a step, by what it does with them in every layer.
+ * The cached tokens of a step, by how it uses them in every layer.
  *
- * @param resident K and V lie on the device
- * @param transferred K and V cross the link
- * @param recomputed K and V are computed from activations, wherever those lie
+ * @param resident tokens whose K and V lie on the device
+ * @param transferred tokens whose K and V cross the link
+ * @param recomputed tokens whose K and V are computed from activations, wherever those lie
  */
 public record StepTokens(long resident, long transferred, long recomputed) {
     /** No tokens. */
     public static final StepTokens NONE = new StepTokens(0, 0, 0);
 
-    /** Those of a step. */
+    /** The tokens of a step. */
     public static StepTokens of(StepShape shape, int blockTokens) {
         long resident = 0;
         long transferred = 0;
@@ -29,7 +29,7 @@ public record StepTokens(long resident, long transferred, long recomputed) {
         return new StepTokens(resident, transferred, recomputed);
     }
 
-    /** Those of both. */
+    /** The sum of both. */
     public StepTokens plus(StepTokens more) {
         return new StepTokens(resident + more.resident, transferred + more.transferred, recomputed + more.recomputed);
     }

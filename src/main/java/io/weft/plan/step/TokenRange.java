@@ -1,12 +1,12 @@
 package io.weft.plan.step;
 
 /**
- * Tokens of one sequence that its new rows attend to together.
+ * A range of tokens of one sequence to which its new rows attend together.
  *
  * @param sequence index in the step's batch
  * @param fromToken first token; a multiple of the cell
- * @param toToken behind the last token; a multiple of the cell, or the number of all tokens of the sequence, new ones
- *     included
+ * @param toToken index after the last token; a multiple of the cell, or the number of all tokens of the sequence, new
+ *     ones included
  */
 public record TokenRange(int sequence, int fromToken, int toToken) {
     public TokenRange {
