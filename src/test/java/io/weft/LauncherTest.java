@@ -161,11 +161,11 @@ class LauncherTest {
     @Test
     void aBuildNotesItsCommitAndWhetherSourcesHaveChanged() throws Exception {
         Path script = home.resolve("src/main/build/commit.sh");
-        writeProgram(script, Files.readString(Path.of("src/main/build/commit.sh")));
+        Script.write(script, Files.readString(Path.of("src/main/build/commit.sh")));
         Path commit = home.resolve("target/commit");
         Path git = folder.resolve("bin/git");
         Map<String, String> path = Map.of("PATH", git.getParent() + ":" + System.getenv("PATH"));
-        writeProgram(git, "#!/bin/sh\ncase $3 in rev-parse) echo 0123abcd ;; esac\n");
+        Script.write(git, "#!/bin/sh\ncase $3 in rev-parse) echo 0123abcd ;; esac\n");
 
         assertThat(launch(script, path, commit.toString()).status()).isZero();
         assertThat(commit).as("outside a clone").doesNotExist();
@@ -174,11 +174,11 @@ class LauncherTest {
         launch(script, path, commit.toString());
         assertThat(commit).hasContent("0123abcd");
 
-        writeProgram(git, "#!/bin/sh\ncase $3 in rev-parse) echo 0123abcd ;; *) echo ' M pom.xml' ;; esac\n");
+        Script.write(git, "#!/bin/sh\ncase $3 in rev-parse) echo 0123abcd ;; *) echo ' M pom.xml' ;; esac\n");
         launch(script, path, commit.toString());
         assertThat(commit).hasContent("0123abcd-changed");
 
-        writeProgram(git, "#!/bin/sh\nexit 128\n");
+        Script.write(git, "#!/bin/sh\nexit 128\n");
         assertThat(launch(script, path, commit.toString()).status()).isZero();
         assertThat(commit).as("where git does not answer").doesNotExist();
     }
@@ -192,7 +192,7 @@ class LauncherTest {
         List<String> command = new ArrayList<>(List.of(launcher.toString()));
         command.addAll(List.of(arguments));
         Map<String, String> all = new HashMap<>(environment);
-        all.put("PATH", System.getenv("PATH"));
+        all.putIfAbsent("PATH", System.getenv("PATH"));
         all.put("WEFT_JAVA_HOME", jdk.toString());
         return Script.run(folder, all, "", command.toArray(String[]::new));
     }

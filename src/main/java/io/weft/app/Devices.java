@@ -54,7 +54,7 @@ public final class Devices {
      * @throws DeviceException as {@link #open} would
      */
     static void requireChosen(Settings settings, ElementType stored) {
-        if (settings.device() == DeviceChoice.CUDA) {
+        if (settings.machine().device() == DeviceChoice.CUDA) {
             CudaProbe.missing(cudaOptions(settings, stored, 0)).ifPresent(reason -> {
                 throw new DeviceException(reason);
             });

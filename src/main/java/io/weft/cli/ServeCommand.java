@@ -6,8 +6,6 @@ import io.weft.app.ModelLoading;
 import io.weft.app.Settings;
 import java.io.PrintWriter;
 import java.util.concurrent.Callable;
-import org.eclipse.microprofile.config.Config;
-import org.eclipse.microprofile.config.ConfigProvider;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Spec;
@@ -39,13 +37,10 @@ final class ServeCommand implements Callable<Integer> {
 
     /** The server would find out once the model is loaded. */
     private static void requireFreePorts(Settings settings) {
-        Config config = ConfigProvider.getConfig();
-        String host =
-                config.getOptionalValue("quarkus.http.host", String.class).orElse("0.0.0.0");
-        int port = config.getOptionalValue("quarkus.http.port", Integer.class).orElse(8080);
-        new ListenAddress(host, port, "--port").requireFree();
-        settings.managementPort()
-                .ifPresent(management -> new ListenAddress(host, management, "weft.management-port").requireFree());
+        Settings.Server server = settings.server();
+        new ListenAddress(server.host(), server.port(), "--port").requireFree();
+        server.managementPort()
+                .ifPresent(port -> new ListenAddress(server.host(), port, "weft.management-port").requireFree());
     }
 
     /** A mistake in the model ends the process before the server, which starts meanwhile, has answered anything. */

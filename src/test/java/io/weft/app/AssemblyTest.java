@@ -57,7 +57,7 @@ class AssemblyTest {
     void theSettingOfTheCpuDevicesLinkConcernsNoOtherDevice() {
         Settings throttled = settings(Map.of("weft.cpu.link-gbps", "0.5"));
 
-        assertThat(Assembly.profileDirectory(throttled, new DeviceInfo("cuda", "a GPU", 1, 1)))
+        assertThat(Assembly.profileDirectory(throttled, new DeviceInfo("cuda", "a GPU", 1, 1, 256)))
                 .isEqualTo(directory);
     }
 }
