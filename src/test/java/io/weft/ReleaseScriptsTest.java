@@ -48,7 +48,8 @@ class ReleaseScriptsTest {
         pack(folder.resolve("one/chart"), "one.tgz", "UTC");
         pack(folder.resolve("two/chart"), "two.tgz", "UTC");
 
-        assertThat(Files.mismatch(folder.resolve("one.tgz"), folder.resolve("two.tgz"))).isNotNegative();
+        assertThat(Files.mismatch(folder.resolve("one.tgz"), folder.resolve("two.tgz")))
+                .isNotNegative();
     }
 
     @Test
