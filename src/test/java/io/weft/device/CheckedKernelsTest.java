@@ -116,15 +116,19 @@ class CheckedKernelsTest {
     void attentionAndCopies() {
         AttentionShape shape = new AttentionShape(4, 2, 4, 1, 100, 1, 1);
         BlockBases bases = new BlockBases(0, 0, 0, 0);
-        refused("spans", 2, AttentionWork.SPAN_INTS, b -> kernels.attend(
-                stream,
-                shape,
-                new AttentionIndex(large, large, 1),
-                new AttentionWork(b, 2, 1, 1, 1),
-                bases,
-                large,
-                large,
-                large));
+        refused(
+                "spans",
+                2,
+                AttentionWork.SPAN_INTS,
+                b -> kernels.attend(
+                        stream,
+                        shape,
+                        new AttentionIndex(large, large, 1),
+                        new AttentionWork(b, 2, 1, 1, 1),
+                        bases,
+                        large,
+                        large,
+                        large));
         refused("offsets", ROWS, 2, b -> kernels.gatherRows(stream, large, 4 * WIDTH, b, large, ROWS));
         refused("out", ROWS, WIDTH, b -> kernels.gatherRows(stream, large, 4 * WIDTH, large, b, ROWS));
         refused("in", ROWS, WIDTH, b -> kernels.toFloat(stream, b, large, (long) ROWS * WIDTH));
@@ -139,8 +143,11 @@ class CheckedKernelsTest {
         refused("logits", ROWS, VOCABULARY, b -> choose(b, choices, large, large, VOCABULARY));
         refused("scores", ROWS, VOCABULARY, b -> choose(large, choices, b, large, VOCABULARY));
         refused("tokens", ROWS, 1, b -> choose(large, choices, large, b, VOCABULARY));
-        refused("choices", ROWS, TokenChoices.ROW_BYTES / 4, b ->
-                choose(large, new TokenChoices(b, large), large, large, VOCABULARY));
+        refused(
+                "choices",
+                ROWS,
+                TokenChoices.ROW_BYTES / 4,
+                b -> choose(large, new TokenChoices(b, large), large, large, VOCABULARY));
         assertThatThrownBy(() -> choose(large, choices, large, large, 0)).hasMessageContaining("vocabulary is 0");
     }
 
