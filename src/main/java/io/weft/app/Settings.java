@@ -36,6 +36,7 @@ public record Settings(
         Server server,
         OptionalLong cacheTokens) {
 
+    @SuppressWarnings("UnusedVariable") // only annotations read it
     private static final int TOKENS_MOST = 1 << 24;
 
     /** The records that hold them, in the order of flags and tables. */
@@ -380,6 +381,7 @@ public record Settings(
                     means = "Time without a step or an idle tick after which the service counts as dead.")
             Duration livenessStall) {
 
+        @SuppressWarnings("UnusedVariable") // only annotations read it
         private static final int PORT_MOST = 65_535;
 
         public Server {
