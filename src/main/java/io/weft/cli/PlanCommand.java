@@ -192,7 +192,8 @@ final class PlanCommand implements Callable<Integer> {
         if (hardware != null) {
             return specified(dimensions, HardwarePreset.of(hardware), List.of());
         }
-        Optional<StoredProfile> here = new ProfileStore(Settings.current().machine().profileDirectory()).newest(dimensions);
+        Optional<StoredProfile> here =
+                new ProfileStore(Settings.current().machine().profileDirectory()).newest(dimensions);
         return here.map(stored -> new Known(
                         stored.geometry(),
                         measured(stored),

@@ -26,8 +26,6 @@ import io.weft.profile.ProfileStore;
 import io.weft.profile.ProfileStore.StoredProfile;
 import io.weft.profile.ProfilingMemory;
 import java.io.IOException;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -47,7 +45,6 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import picocli.CommandLine;
 
 /** {@code weft bench} on the CPU device with the demo model. What steps take is not looked at. */
 class BenchCommandTest {
@@ -256,22 +253,11 @@ class BenchCommandTest {
                 .isEmpty();
     }
 
-    private record Run(int status, String out, String error) {}
-
-    private static Run run(String line) {
-        StringWriter out = new StringWriter();
-        StringWriter error = new StringWriter();
-        CommandLine command = WeftMain.commandLine();
-        command.setOut(new PrintWriter(out));
-        command.setErr(new PrintWriter(error));
-        return new Run(command.execute(line.split(" ")), out.toString(), error.toString());
-    }
-
     @Test
     void oneRunMeasuresAllSettings() throws IOException {
         Path json = directory.resolve("bench.json");
         Path history = directory.resolve("history.jsonl");
-        Run run = run("bench --warm-up 0 --loads 1x48,2x64 --schedules full-transfer,auto --device-cache 0,50"
+        CommandRun run = CommandRun.run("bench --warm-up 0 --loads 1x48,2x64 --schedules full-transfer,auto --device-cache 0,50"
                 + " --forms device_kv,host_kv --forms device_kv,host_act --generate 4 --json " + json
                 + " --commit 0123abcd --history " + history);
         assertThat(run.error()).isEmpty();
@@ -329,7 +315,7 @@ class BenchCommandTest {
                 "--history x --commit main",
             })
     void wrongFlagsAreSaidInOneLine(String flags) {
-        Run run = run("bench " + flags);
+        CommandRun run = CommandRun.run("bench " + flags);
         assertThat(run.status()).isEqualTo(2);
         assertThat(run.out()).isEmpty();
         assertThat(run.error()).startsWith("weft: --").hasLineCount(1).doesNotContain("Exception");

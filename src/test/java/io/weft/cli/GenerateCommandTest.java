@@ -2,16 +2,12 @@ package io.weft.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.nio.file.Path;
 import java.util.Map;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import picocli.CommandLine;
 
 /** {@code weft generate} on the CPU device with the demo model. */
 class GenerateCommandTest {
@@ -40,22 +36,17 @@ class GenerateCommandTest {
         System.clearProperty("weft.profile-directory");
     }
 
-    private static String generated(String... flags) {
-        StringWriter out = new StringWriter();
-        CommandLine command = WeftMain.commandLine();
-        command.setOut(new PrintWriter(out));
-        command.setErr(new PrintWriter(new StringWriter()));
-        assertThat(command.execute(Stream.concat(Stream.of("generate", PROMPT), Stream.of(flags))
-                        .toArray(String[]::new)))
-                .isZero();
-        return out.toString();
+    private static String generated(String... more) {
+        CommandRun run = CommandRun.run("generate", more);
+        assertThat(run.status()).as(run.error()).isZero();
+        return run.out();
     }
 
     @Test
     void thePromptStandsBeforeTheContinuationUnlessItIsNotWanted() {
-        String continuation = generated("--no-echo");
+        String continuation = generated("--no-echo", PROMPT);
 
         assertThat(continuation).isNotBlank().doesNotContain(PROMPT);
-        assertThat(generated()).isEqualTo(PROMPT + continuation);
+        assertThat(generated(PROMPT)).isEqualTo(PROMPT + continuation);
     }
 }

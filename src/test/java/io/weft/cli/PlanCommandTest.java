@@ -14,14 +14,11 @@ import io.weft.plan.whatif.PlanQuestion;
 import io.weft.profile.ProfileStore;
 import io.weft.profile.ProfileStore.StoredProfile;
 import java.io.IOException;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.time.ZoneId;
 import java.time.format.DateTimeFormatter;
-import java.util.Arrays;
 import java.util.OptionalDouble;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
@@ -31,7 +28,6 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import picocli.CommandLine;
 
 /** {@code weft plan} and {@code weft profile --load}, as people type them; no device is started. */
 class PlanCommandTest {
@@ -50,21 +46,8 @@ class PlanCommandTest {
         System.clearProperty("weft.profile-directory");
     }
 
-    private record Run(int status, String out, String error) {}
-
-    private static Run run(String line, String... more) {
-        StringWriter out = new StringWriter();
-        StringWriter error = new StringWriter();
-        CommandLine command = WeftMain.commandLine();
-        command.setOut(new PrintWriter(out));
-        command.setErr(new PrintWriter(error));
-        int status = command.execute(Stream.concat(Arrays.stream(line.split(" ")), Arrays.stream(more))
-                .toArray(String[]::new));
-        return new Run(status, out.toString(), error.toString());
-    }
-
     private static JsonNode json(String line, String... more) throws IOException {
-        Run run = run(line.replaceFirst("plan ", "plan --json "), more);
+        CommandRun run = CommandRun.run(line.replaceFirst("plan ", "plan --json "), more);
         assertThat(run.error()).isEmpty();
         assertThat(run.status()).isZero();
         return new ObjectMapper().readTree(run.out());
@@ -81,7 +64,7 @@ class PlanCommandTest {
 
     @Test
     void theTableSaysWhatTheIssueAsks() {
-        Run run = run("plan --preset opt-30b --batch 16 --context 4096 --hardware a100-40g --gpu-memory 80GB");
+        CommandRun run = CommandRun.run("plan --preset opt-30b --batch 16 --context 4096 --hardware a100-40g --gpu-memory 80GB");
 
         assertThat(run.error()).isEmpty();
         assertThat(run.status()).isZero();
@@ -161,7 +144,7 @@ class PlanCommandTest {
 
     @Test
     void whatDoesNotFitSaysWhatIsMissing() {
-        Run run = run("plan --preset opt-13b --batch 64 --context 2048 --hardware h100 --host-memory 1GB");
+        CommandRun run = CommandRun.run("plan --preset opt-13b --batch 64 --context 2048 --hardware h100 --host-memory 1GB");
 
         assertThat(run.status()).isZero();
         assertThat(run.out()).contains("does not fit", "more device memory", "more host memory", "lacks");
@@ -171,7 +154,7 @@ class PlanCommandTest {
     void aMeasuredMachineIsUsedWhereThereIsOne() throws IOException {
         assertThat(json("plan --preset opt-1.3b").path("measured").booleanValue())
                 .isFalse();
-        assertThat(run("plan --preset opt-1.3b").out()).contains("none was measured here", "h200");
+        assertThat(CommandRun.run("plan --preset opt-1.3b").out()).contains("none was measured here", "h200");
         StoredProfile stored = ProfileStore.read(profile());
         new ProfileStore(directory).save(stored);
 
@@ -201,12 +184,12 @@ class PlanCommandTest {
         ProfileStore.write(stored, file);
         String date = DateTimeFormatter.ofPattern("yyyy-MM-dd HH:mm").format(measuredAt.atZone(ZoneId.systemDefault()));
 
-        assertThat(run("plan --preset opt-1.3b").out())
+        assertThat(CommandRun.run("plan --preset opt-1.3b").out())
                 .containsPattern("on .*T4")
                 .containsPattern("machine +measured here " + date);
-        assertThat(run("plan --profile", file.toString()).out())
+        assertThat(CommandRun.run("plan --profile", file.toString()).out())
                 .containsPattern("machine +file .*then.json, measured " + date);
-        assertThat(run("plan --preset opt-1.3b --hardware l40s").out())
+        assertThat(CommandRun.run("plan --preset opt-1.3b --hardware l40s").out())
                 .containsPattern("machine +public figures of l40s");
     }
 
@@ -241,7 +224,7 @@ class PlanCommandTest {
                 "--hardware t4 --profile x | --hardware is \"t4\", but --profile is given, too"
             })
     void mistakesAreNamed(String flags, String message) {
-        Run run = run("plan " + flags);
+        CommandRun run = CommandRun.run("plan " + flags);
 
         assertThat(run.status()).isEqualTo(2);
         assertThat(run.out()).isEmpty();
@@ -252,9 +235,9 @@ class PlanCommandTest {
     void aProfileSaysNothingOfAnotherModelOrOfPeakRates() throws IOException {
         String file = profile().toString();
 
-        assertThat(run("plan --preset opt-13b --profile", file).error())
+        assertThat(CommandRun.run("plan --preset opt-13b --profile", file).error())
                 .contains("measured with another model", "name hardware");
-        assertThat(run("plan --tflops 100 --profile", file).error()).contains("tflops is given");
+        assertThat(CommandRun.run("plan --tflops 100 --profile", file).error()).contains("tflops is given");
     }
 
     @ParameterizedTest
@@ -264,7 +247,7 @@ class PlanCommandTest {
 
         for (String name :
                 new String[] {file.toString(), directory.resolve("none.json").toString()}) {
-            Run run = run(command, name);
+            CommandRun run = CommandRun.run(command, name);
             assertThat(run.status()).isEqualTo(1);
             assertThat(run.error()).startsWith("weft: ").contains(name).hasLineCount(1);
         }
@@ -274,7 +257,7 @@ class PlanCommandTest {
     void aProfileIsPlottedAndSavedAgain() throws IOException {
         Path file = profile();
         Path copy = directory.resolve("copy.json");
-        Run run = run("profile --load", file.toString(), "--save", copy.toString());
+        CommandRun run = CommandRun.run("profile --load", file.toString(), "--save", copy.toString());
 
         assertThat(run.status()).isZero();
         assertThat(run.out())

@@ -2,8 +2,6 @@ package io.weft.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.util.List;
@@ -12,21 +10,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import picocli.CommandLine;
 
 /** What every command does with a mistake: one line, and nothing behind it. */
 class WeftMainTest {
-    private record Run(int status, String out, String error) {}
-
-    private static Run run(String line) {
-        StringWriter out = new StringWriter();
-        StringWriter error = new StringWriter();
-        CommandLine command = WeftMain.commandLine();
-        command.setOut(new PrintWriter(out));
-        command.setErr(new PrintWriter(error));
-        return new Run(command.execute(line.split(" ")), out.toString(), error.toString());
-    }
-
     /** Flags are settings, and settings are system properties. */
     @AfterEach
     void forget() {
@@ -47,7 +33,7 @@ class WeftMainTest {
                 "selftest --quickly | weft: Unknown option: '--quickly' | weft selftest --help",
             })
     void aWrongFlagIsOneLineThatSaysWhereToLook(String line, String mistake, String help) {
-        Run run = run(line);
+        CommandRun run = CommandRun.run(line);
 
         assertThat(run.status()).isEqualTo(2);
         assertThat(run.out()).isEmpty();
@@ -58,7 +44,7 @@ class WeftMainTest {
     @ValueSource(strings = {"serve ", ""})
     void aTakenPortIsOneLineBeforeTheModelLoads(String command) throws Exception {
         try (ServerSocket taken = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-            Run run = run(command + "--host 127.0.0.1 --port " + taken.getLocalPort());
+            CommandRun run = CommandRun.run(command + "--host 127.0.0.1 --port " + taken.getLocalPort());
 
             assertThat(run.status()).isEqualTo(1);
             assertThat(run.out()).isEmpty();
@@ -71,7 +57,7 @@ class WeftMainTest {
     void aTakenPortForProbesIsNamedByItsSetting() throws Exception {
         try (ServerSocket taken = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
             System.setProperty("weft.management-port", "" + taken.getLocalPort());
-            Run run = run("serve --host 127.0.0.1 --port 0");
+            CommandRun run = CommandRun.run("serve --host 127.0.0.1 --port 0");
 
             assertThat(run.status()).isEqualTo(1);
             assertThat(run.error())
@@ -83,7 +69,7 @@ class WeftMainTest {
     @Test
     void anAddressThatIsNotOfThisMachineIsNamed() {
         // Reserved for documentation: no machine has it.
-        Run run = run("serve --host 192.0.2.1 --port 8080");
+        CommandRun run = CommandRun.run("serve --host 192.0.2.1 --port 8080");
 
         assertThat(run.status()).isEqualTo(1);
         assertThat(run.error())
