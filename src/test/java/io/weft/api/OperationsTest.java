@@ -19,6 +19,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
 import java.util.function.BooleanSupplier;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -45,6 +46,11 @@ class OperationsTest {
     @BeforeEach
     void connect() {
         api = new ApiClient(root);
+    }
+
+    @AfterEach
+    void letStepsRun() {
+        service.letStepsRun();
     }
 
     static void await(String what, BooleanSupplier condition) throws InterruptedException {

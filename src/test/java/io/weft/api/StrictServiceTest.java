@@ -13,6 +13,7 @@ import java.net.http.HttpResponse;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.MethodOrderer;
 import org.junit.jupiter.api.Order;
@@ -41,6 +42,11 @@ class StrictServiceTest {
     @BeforeEach
     void connect() {
         api = new ApiClient(root);
+    }
+
+    @AfterEach
+    void letStepsRun() {
+        service.letStepsRun();
     }
 
     @ParameterizedTest

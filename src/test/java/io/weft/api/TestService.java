@@ -86,7 +86,8 @@ public class TestService {
         this.settings = new ApiSettings(
                 MODEL_ID,
                 apiKey,
-                defaults.livenessStall(),
+                // A test may hold the steps.
+                OperationsTest.HANG,
                 OptionalInt.empty(),
                 OptionalDouble.empty(),
                 OptionalLong.empty(),

@@ -101,7 +101,7 @@ class HardwareProfilerTest {
         return profiler.measure(machine, weights, geometry, memory);
     }
 
-    /** What goes ahead would else write over the index arrays of what is measured behind it. */
+    /** What goes ahead would else write over the index arrays of what is measured after it. */
     @ParameterizedTest
     @ValueSource(ints = {16, 64, 128})
     void whatRunsAheadOfOtherWorkHasMemoryOfItsOwn(int tokens) {
