@@ -19,8 +19,8 @@ import java.util.stream.Stream;
 
 /**
  * A time that no decode step of a load is below, wherever its tokens lie and however they are cut into chunks: what its
- * busiest lane has to do, at the best rate that any size of copy or kernel has. It is the least of three, because a step
- * pays for what it does and for nothing else:
+ * busiest lane has to do, at the best rate that any size of copy or kernel has. It is the least of three, because a
+ * step pays for what it does and for nothing else:
  *
  * <ul>
  *   <li>all tokens are K and V on the device: one graph, without stages that are issued one by one;

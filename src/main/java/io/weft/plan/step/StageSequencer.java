@@ -10,19 +10,23 @@ import java.util.List;
 /**
  * Puts the stages of a step in order of issue and joins the lanes.
  *
- * <p>The staged chunks of all layers, in order, are the <em>uses</em> of the slots: use u takes slot u mod n of n. Three rules keep a slot from being overwritten too early:
+ * <p>The staged chunks of all layers, in order, are the <em>uses</em> of the slots: use u takes slot u mod n of n. Three
+ * rules keep a slot from being overwritten too early:
  *
  * <ul>
  *   <li>Everything that reads a slot or the workspace ({@link Stage.Recompute}, {@link Stage.Attend}), and the
  *       {@link Stage.Gather} that writes one, is on the compute lane, use by use: gather, recompute, attend. So when
  *       the attention of use u is complete, slot u mod n is free, and so is the workspace.
- *   <li>The first transfer of use u + n waits for the attention of use u; its second one follows it on its lane. It is issued right after that attention, hence before any stage of a later use, and the link lane goes through the uses in order. So no transfer ever waits for a stage that waits for it.
+ *   <li>The first transfer of use u + n waits for the attention of use u; its second one follows it on its lane. It is
+ *       issued right after that attention, hence before any stage of a later use, and the link lane goes through the
+ *       uses in order. So no transfer ever waits for a stage that waits for it.
  *   <li>A gather of use u + n needs no wait: it follows the attention of use u on its own lane. It and the transfers of
  *       its use write disjoint parts of the slot.
  * </ul>
  *
  * Blocks that the step fills are read by the link out (or copied) from the open blocks, which live until the step is
- * over, so nothing waits for that. On the device they are copied after all other stages, with one copy per block. So the stages of a step that needs no link are the same whether it fills blocks or not.
+ * over, so nothing waits for that. On the device they are copied after all other stages, with one copy per block. So the
+ * stages of a step that needs no link are the same whether it fills blocks or not.
  */
 final class StageSequencer {
     private final CacheGeometry geometry;
