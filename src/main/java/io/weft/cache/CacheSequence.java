@@ -41,7 +41,7 @@ public final class CacheSequence implements AutoCloseable {
      * A copy that the next step makes.
      *
      * @param block index of the block
-     * @param the block's home
+     * @param from the block's home
      * @param to device memory for the copy
      */
     public record Arrival(int block, BlockHome.OnHost from, BlockHome.OnDevice to) {}
