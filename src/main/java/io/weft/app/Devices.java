@@ -63,8 +63,11 @@ public final class Devices {
 
     /** The CPU device that other devices are compared with. */
     public static Device reference(Settings settings) {
-        return new CpuDevice(
-                new CpuOptions(REFERENCE_BYTES, REFERENCE_BYTES, OptionalDouble.empty(), settings.machine().kernelThreads()));
+        return new CpuDevice(new CpuOptions(
+                REFERENCE_BYTES,
+                REFERENCE_BYTES,
+                OptionalDouble.empty(),
+                settings.machine().kernelThreads()));
     }
 
     private static Device cpu(Settings settings) {

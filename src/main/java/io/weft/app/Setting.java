@@ -13,6 +13,12 @@ import java.lang.annotation.Target;
 @Retention(RetentionPolicy.RUNTIME)
 @Target(ElementType.RECORD_COMPONENT)
 public @interface Setting {
+    /** A bound of counts of tokens: more than any model has. */
+    int TOKENS_MOST = 1 << 24;
+
+    /** The highest port. */
+    int PORT_MOST = 65_535;
+
     /** Key in a properties file; the environment has {@code WEFT_MODEL} for {@code weft.model}. */
     String key();
 

@@ -74,7 +74,9 @@ public final class SettingReader {
             requireUnset(setting);
         }
         Optional<String> text = set.or(() -> Optional.of(setting.fallback()).filter(value -> !value.isEmpty()));
-        return held(component.getType(), text.map(value -> parse(component, setting.key(), value)).orElse(null));
+        return held(
+                component.getType(),
+                text.map(value -> parse(component, setting.key(), value)).orElse(null));
     }
 
     private void requireUnset(Setting secret) {
@@ -114,9 +116,10 @@ public final class SettingReader {
         Optional<?> value = switch (setting.kind()) {
             case TEXT, SECRET -> Optional.of(text);
             case PATH -> Optional.of(path(text));
-            case CHOICE -> labelled(component.getType())
-                    .filter(constant -> constant.label().equals(text))
-                    .findFirst();
+            case CHOICE ->
+                labelled(component.getType())
+                        .filter(constant -> constant.label().equals(text))
+                        .findFirst();
             case SIZE -> boxed(size(text));
             case WHOLE -> whole(text).filter(number -> number >= setting.least() && number <= setting.most());
             case DECIMAL -> decimal(text).filter(number -> number >= setting.least() && number <= setting.most());

@@ -36,12 +36,9 @@ public record Settings(
         Server server,
         OptionalLong cacheTokens) {
 
-    @SuppressWarnings("UnusedVariable") // only annotations read it
-    private static final int TOKENS_MOST = 1 << 24;
-
     /** The records that hold them, in the order of flags and tables. */
-    public static final List<Class<? extends Record>> GROUPS = List.of(
-            Model.class, Machine.class, Cache.class, Batch.class, RequestDefaults.class, Server.class);
+    public static final List<Class<? extends Record>> GROUPS =
+            List.of(Model.class, Machine.class, Cache.class, Batch.class, RequestDefaults.class, Server.class);
 
     /** All settings, in the order of flags and tables. */
     public static List<RecordComponent> all() {
@@ -145,8 +142,9 @@ public record Settings(
                     unset = "unlimited",
                     flag = "--link-gbps",
                     label = "RATE",
-                    means = "Bandwidth of the CPU device's link between host and device memory, 10^9 bytes a second each"
-                            + " way.")
+                    means =
+                            "Bandwidth of the CPU device's link between host and device memory, 10^9 bytes a second each"
+                                    + " way.")
             OptionalDouble cpuLinkGigabytesPerSecond,
 
             @Setting(
@@ -199,7 +197,7 @@ public record Settings(
                     key = "weft.cell-tokens",
                     kind = Kind.WHOLE,
                     least = 1,
-                    most = TOKENS_MOST,
+                    most = Setting.TOKENS_MOST,
                     use = Use.SPECIAL,
                     unset = "the device's own choice",
                     means = "Tokens of a cell of attention's grid: whole blocks.")
@@ -209,7 +207,7 @@ public record Settings(
                     key = "weft.chunk-tokens",
                     kind = Kind.WHOLE,
                     least = 1,
-                    most = TOKENS_MOST,
+                    most = Setting.TOKENS_MOST,
                     use = Use.SPECIAL,
                     unset = "chosen for each kind of step",
                     means = "Tokens of a chunk.")
@@ -237,7 +235,7 @@ public record Settings(
                     key = "weft.max-context-tokens",
                     kind = Kind.WHOLE,
                     least = 1,
-                    most = TOKENS_MOST,
+                    most = Setting.TOKENS_MOST,
                     unset = "the model's",
                     means = "Limit of prompt and completion together.")
             OptionalInt contextTokens,
@@ -285,7 +283,7 @@ public record Settings(
                     key = "weft.request.max-tokens",
                     kind = Kind.WHOLE,
                     least = 1,
-                    most = TOKENS_MOST,
+                    most = Setting.TOKENS_MOST,
                     use = Use.SPECIAL,
                     unset = "16 for a completion, the rest of the context for a chat; 128 for weft generate",
                     flag = "--max-tokens",
@@ -323,7 +321,7 @@ public record Settings(
                     key = "quarkus.http.port",
                     kind = Kind.WHOLE,
                     least = 0,
-                    most = PORT_MOST,
+                    most = Setting.PORT_MOST,
                     fallback = "8080",
                     flag = "--port",
                     label = "N",
@@ -352,7 +350,7 @@ public record Settings(
                     key = "weft.management-port",
                     kind = Kind.WHOLE,
                     least = 1,
-                    most = PORT_MOST,
+                    most = Setting.PORT_MOST,
                     unset = "none: they share the port",
                     means = "Second port, for probes and metrics.")
             OptionalInt managementPort,
@@ -380,9 +378,6 @@ public record Settings(
                     fallback = "60s",
                     means = "Time without a step or an idle tick after which the service counts as dead.")
             Duration livenessStall) {
-
-        @SuppressWarnings("UnusedVariable") // only annotations read it
-        private static final int PORT_MOST = 65_535;
 
         public Server {
             if (managementPort.isPresent() && managementPort.getAsInt() == port) {

@@ -33,7 +33,9 @@ abstract class SettingFlags implements IModelTransformer {
     /** Of a command that also answers a request. */
     static final class Request extends SettingFlags {
         Request() {
-            super(Settings.GROUPS.stream().filter(group -> group != Settings.Server.class).toList());
+            super(Settings.GROUPS.stream()
+                    .filter(group -> group != Settings.Server.class)
+                    .toList());
         }
     }
 

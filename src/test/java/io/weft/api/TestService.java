@@ -35,6 +35,7 @@ import jakarta.enterprise.event.Observes;
 import jakarta.enterprise.inject.Alternative;
 import jakarta.enterprise.inject.Produces;
 import jakarta.inject.Singleton;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.EnumSet;
 import java.util.List;
@@ -82,7 +83,6 @@ public class TestService {
             @ConfigProperty(name = "weft.test.gate", defaultValue = "OPEN") Gate gate)
             throws InterruptedException {
         this.source = ModelSource.parse(model);
-        ApiSettings defaults = ApiSettings.of(MODEL_ID);
         this.settings = new ApiSettings(
                 MODEL_ID,
                 apiKey,

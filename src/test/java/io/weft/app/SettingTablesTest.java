@@ -72,8 +72,7 @@ class SettingTablesTest {
         StringBuilder table = new StringBuilder(row("setting", "flag", "default", "what") + "|---|---|---|---|\n");
         settings().stream()
                 .filter(setting -> setting.use() == Use.EVERYDAY)
-                .map(setting ->
-                        row(code(setting.key()), code(setting.flag()), otherwise(setting), setting.means()))
+                .map(setting -> row(code(setting.key()), code(setting.flag()), otherwise(setting), setting.means()))
                 .forEach(table::append);
         return table.toString();
     }
@@ -132,7 +131,9 @@ class SettingTablesTest {
         for (Setting setting : settings()) {
             assertThat(setting.fallback() + setting.unset()).as(setting.key()).isNotEmpty();
             assertThat(setting.means()).as(setting.key()).endsWith(".");
-            assertThat(setting.label().isEmpty()).as(setting.key()).isEqualTo(setting.flag().isEmpty());
+            assertThat(setting.label().isEmpty())
+                    .as(setting.key())
+                    .isEqualTo(setting.flag().isEmpty());
         }
     }
 
@@ -201,12 +202,16 @@ class SettingTablesTest {
                     assertThat(bounds.path("maximum").doubleValue()).as(key).isLessThanOrEqualTo(setting.most());
                 }
                 case DECIMAL_ABOVE -> {
-                    assertThat(bounds.path("exclusiveMinimum").doubleValue()).as(key).isEqualTo(setting.least());
+                    assertThat(bounds.path("exclusiveMinimum").doubleValue())
+                            .as(key)
+                            .isEqualTo(setting.least());
                     assertThat(bounds.path("maximum").doubleValue()).as(key).isEqualTo(setting.most());
                 }
                 case CHOICE -> assertThat(bounds.path("enum")).as(key).isNotEmpty();
-                case DURATION -> assertThat(bounds.path("minimum").longValue()).as(key).isPositive();
-                case TEXT, SECRET, PATH, SIZE -> assertThat(bounds.isObject()).as(key).isTrue();
+                case DURATION ->
+                    assertThat(bounds.path("minimum").longValue()).as(key).isPositive();
+                case TEXT, SECRET, PATH, SIZE ->
+                    assertThat(bounds.isObject()).as(key).isTrue();
             }
         });
     }

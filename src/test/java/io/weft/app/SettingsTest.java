@@ -44,7 +44,8 @@ class SettingsTest {
         "2Ti, 2199023255552"
     })
     void readsSizes(String text, long bytes) {
-        assertThat(read(Map.of("weft.host-memory", text)).machine().hostMemoryBytes()).hasValue(bytes);
+        assertThat(read(Map.of("weft.host-memory", text)).machine().hostMemoryBytes())
+                .hasValue(bytes);
     }
 
     @ParameterizedTest
@@ -102,7 +103,8 @@ class SettingsTest {
     @Test
     void aSettingMayDependOnAnother() {
         assertThat(read(Map.of()).batch().stepTokens()).isEqualTo(512);
-        assertThat(read(Map.of("weft.max-sequences", "600")).batch().stepTokens()).isEqualTo(600);
+        assertThat(read(Map.of("weft.max-sequences", "600")).batch().stepTokens())
+                .isEqualTo(600);
         assertThatThrownBy(() -> read(Map.of("weft.max-sequences", "600", "weft.max-batch-tokens", "599")))
                 .isInstanceOf(SettingException.class)
                 .hasMessage("weft.max-batch-tokens is \"599\", must be a whole number from 600 to 1048576");
@@ -116,7 +118,8 @@ class SettingsTest {
 
         assertThat(known.batch()).isEqualTo(new Settings.Batch(OptionalInt.of(50), 100, OptionalInt.of(100)));
         assertThat(known.cacheTokens()).hasValue(4000);
-        assertThat(known.forBatch(8, OptionalInt.empty(), OptionalLong.empty()).model()).isEqualTo(settings.model());
+        assertThat(known.forBatch(8, OptionalInt.empty(), OptionalLong.empty()).model())
+                .isEqualTo(settings.model());
     }
 
     /** As a shell would; an environment has no shell. */

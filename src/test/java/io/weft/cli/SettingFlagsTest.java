@@ -29,9 +29,10 @@ class SettingFlagsTest {
     @Test
     void aServiceTakesEachFlagWithOrWithoutItsCommand() {
         for (CommandLine command : List.of(WeftMain.commandLine(), subcommand("serve"))) {
-            assertThat(FLAGGED).allSatisfy(setting -> assertThat(command.getCommandSpec().findOption(setting.flag()))
-                    .as(setting.flag())
-                    .isNotNull());
+            assertThat(FLAGGED)
+                    .allSatisfy(setting -> assertThat(command.getCommandSpec().findOption(setting.flag()))
+                            .as(setting.flag())
+                            .isNotNull());
         }
     }
 
@@ -40,7 +41,8 @@ class SettingFlagsTest {
         assertThat(subcommand("generate").getCommandSpec().findOption("--port")).isNull();
         assertThat(subcommand("generate").getCommandSpec().findOption("--seed")).isNotNull();
         assertThat(subcommand("bench").getCommandSpec().findOption("--seed")).isNull();
-        assertThat(subcommand("bench").getCommandSpec().findOption("--link-gbps")).isNotNull();
+        assertThat(subcommand("bench").getCommandSpec().findOption("--link-gbps"))
+                .isNotNull();
     }
 
     private static CommandLine subcommand(String name) {
@@ -68,9 +70,7 @@ class SettingFlagsTest {
             """)
     void aWrongValueNamesTheFlag(String arguments, String message) {
         StringWriter err = new StringWriter();
-        int status = WeftMain.commandLine()
-                .setErr(new PrintWriter(err))
-                .execute(arguments.split(" "));
+        int status = WeftMain.commandLine().setErr(new PrintWriter(err)).execute(arguments.split(" "));
 
         assertThat(status).isEqualTo(CommandLine.ExitCode.USAGE);
         assertThat(err.toString().lines()).contains(message);
@@ -78,11 +78,13 @@ class SettingFlagsTest {
 
     @Test
     void theHelpSaysWhatTheSettingDoesAndItsDefault() {
-        String help = subcommand("serve").getUsageMessage(CommandLine.Help.Ansi.OFF).replaceAll("\\s+", " ");
+        String help =
+                subcommand("serve").getUsageMessage(CommandLine.Help.Ansi.OFF).replaceAll("\\s+", " ");
 
         assertThat(help)
                 .contains("--port=N Port to listen on. Default: 8080.")
-                .contains("--device=auto|cpu|cuda Device to run on. Default: auto: CUDA if there is a GPU, else the CPU.")
+                .contains(
+                        "--device=auto|cpu|cuda Device to run on. Default: auto: CUDA if there is a GPU, else the CPU.")
                 .contains("Default: 90 % of the free GPU memory; on the CPU 25 % of the memory.");
     }
 }

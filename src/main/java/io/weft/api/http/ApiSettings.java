@@ -36,9 +36,6 @@ public record ApiSettings(
     /** Limit of choices unless set. */
     public static final int DEFAULT_MAX_CHOICES = 128;
 
-    /** Time without a tick unless set. */
-    public static final Duration DEFAULT_LIVENESS_STALL = Duration.ofSeconds(60);
-
     public ApiSettings {
         if (servedModelName.isBlank()) {
             throw new IllegalArgumentException("served model name is blank");
@@ -55,19 +52,5 @@ public record ApiSettings(
         if (maxChoices < 1) {
             throw new IllegalArgumentException("choices are " + maxChoices + " at most, must be at least 1");
         }
-    }
-
-    /** The settings of a service that leaves all open. */
-    public static ApiSettings of(String servedModelName) {
-        return new ApiSettings(
-                servedModelName,
-                Optional.empty(),
-                DEFAULT_LIVENESS_STALL,
-                OptionalInt.empty(),
-                OptionalDouble.empty(),
-                OptionalLong.empty(),
-                OptionalInt.empty(),
-                DEFAULT_MAX_BODY_BYTES,
-                DEFAULT_MAX_CHOICES);
     }
 }

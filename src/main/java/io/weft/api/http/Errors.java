@@ -155,8 +155,7 @@ public final class Errors {
             case InvalidFormatException format -> wrongValue(format);
             // All other mismatches have a value (JsonRules): this is what follows a body that was read.
             case MismatchedInputException trailing
-            when trailing.getPath().isEmpty() ->
-                malformed("There is more after its end", trailing.getLocation());
+            when trailing.getPath().isEmpty() -> malformed("There is more after its end", trailing.getLocation());
             case JsonMappingException mapping -> unreadable(field(mapping.getPath()));
             case JsonProcessingException syntax ->
                 malformed(firstLine(syntax.getOriginalMessage()), syntax.getLocation());
@@ -166,8 +165,7 @@ public final class Errors {
     private static ApiError wrongValue(InvalidFormatException failure) {
         String field = field(failure.getPath());
         return invalid(
-                field,
-                "%s is %s, must be %s.".formatted(subject(field), shown(failure.getValue()), expected(failure)));
+                field, "%s is %s, must be %s.".formatted(subject(field), shown(failure.getValue()), expected(failure)));
     }
 
     private static ApiError unreadable(String field) {

@@ -40,9 +40,9 @@ class ApiDocumentTest {
     void namesEachField(Class<?> request) throws IOException {
         String document = Files.readString(Path.of("docs/api.md"));
 
-        assertThat(fields(request)).isNotEmpty().allSatisfy(field -> assertThat(document)
-                .as(field)
-                .contains("`" + field + "`"));
+        assertThat(fields(request))
+                .isNotEmpty()
+                .allSatisfy(field -> assertThat(document).as(field).contains("`" + field + "`"));
     }
 
     @Test
@@ -50,6 +50,7 @@ class ApiDocumentTest {
         String document = Files.readString(Path.of("docs/api.md"));
         String section = document.substring(document.indexOf("## Refused"), document.indexOf("## Ignored"));
 
-        assertThat(fields(UnsupportedFields.class)).allSatisfy(field -> assertThat(section).contains("`" + field + "`"));
+        assertThat(fields(UnsupportedFields.class))
+                .allSatisfy(field -> assertThat(section).contains("`" + field + "`"));
     }
 }
