@@ -167,11 +167,11 @@ class LauncherTest {
         Map<String, String> path = Map.of("PATH", git.getParent() + ":" + System.getenv("PATH"));
         Script.write(git, "#!/bin/sh\ncase $3 in rev-parse) echo 0123abcd ;; esac\n");
 
-        assertThat(launch(script, path, commit.toString()).status()).isZero();
+        assertThat(Script.run(folder, path, "", script.toString(), commit.toString()).status()).isZero();
         assertThat(commit).as("outside a clone").doesNotExist();
 
         Files.createDirectory(home.resolve(".git"));
-        launch(script, path, commit.toString());
+        Script.run(folder, path, "", script.toString(), commit.toString());
         assertThat(commit).hasContent("0123abcd");
 
         Script.write(git, "#!/bin/sh\ncase $3 in rev-parse) echo 0123abcd ;; *) echo ' M pom.xml' ;; esac\n");
