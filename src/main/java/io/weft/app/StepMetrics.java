@@ -26,7 +26,7 @@ final class StepMetrics {
                 .baseUnit("bytes")
                 .register(registry);
         FunctionCounter.builder(
-                        "weft.moved.bytes", observatory, one -> one.totals().takenUpBytes())
+                        "weft.moved.bytes", observatory, one -> one.totals().promotedBytes())
                 .description("Full blocks that were copied to spare device memory for later steps")
                 .baseUnit("bytes")
                 .register(registry);

@@ -144,7 +144,7 @@ public final class Observatory {
         }
         StepTokens tokens = StepTokens.of(plan.shape(), current.plan().blockTokens());
         long linkBytes = plan.linkInBytes();
-        totals = totals.plus(nanos, linkBytes, plan.takenUpBytes(), tokens);
+        totals = totals.plus(nanos, linkBytes, plan.promotedBytes(), tokens);
         long number = totals.steps();
         // Comparisons that take longer than a step must not pile up.
         if (measured.isPresent() && comparing.tryAcquire()) {

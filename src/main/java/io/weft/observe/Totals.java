@@ -8,14 +8,14 @@ import io.weft.plan.step.StepTokens;
  * @param steps number of steps
  * @param wallNanos time of all steps
  * @param linkBytes of cached tokens that crossed to the device
- * @param takenUpBytes bytes of blocks that were copied to the device for later steps
+ * @param promotedBytes bytes of blocks that were copied to the device for later steps
  * @param tokens cached tokens, counted anew in every step
  */
-public record Totals(long steps, long wallNanos, long linkBytes, long takenUpBytes, StepTokens tokens) {
+public record Totals(long steps, long wallNanos, long linkBytes, long promotedBytes, StepTokens tokens) {
     /** The sums before the first step. */
     public static final Totals NONE = new Totals(0, 0, 0, 0, StepTokens.NONE);
 
     Totals plus(long nanos, long bytes, long upBytes, StepTokens more) {
-        return new Totals(steps + 1, wallNanos + nanos, linkBytes + bytes, takenUpBytes + upBytes, tokens.plus(more));
+        return new Totals(steps + 1, wallNanos + nanos, linkBytes + bytes, promotedBytes + upBytes, tokens.plus(more));
     }
 }

@@ -452,7 +452,7 @@ class BatchingEngineTest {
         engine.close();
         // The first has eleven blocks of the device; each becomes a copy of one of the second's, once.
         assertThat(keyValueBlocks(
-                        plans.stream().mapToLong(StepPlan::takenUpBytes).sum()))
+                        plans.stream().mapToLong(StepPlan::promotedBytes).sum()))
                 .isEqualTo(11);
         assertThat(StepTokens.of(plans.getLast().shape(), 16).resident()).isGreaterThanOrEqualTo(176);
     }
@@ -475,7 +475,7 @@ class BatchingEngineTest {
         start(64);
 
         endsOf(requests, 1 + random.nextInt(20), expected);
-        assertThat(plans.stream().mapToLong(StepPlan::takenUpBytes).sum()).isPositive();
+        assertThat(plans.stream().mapToLong(StepPlan::promotedBytes).sum()).isPositive();
     }
 
     @Test
@@ -495,7 +495,7 @@ class BatchingEngineTest {
 
         // When the last comes, all homes on the host are taken, and all of the device by copies.
         assertThat(endsOf(requests, 60, expected)).containsExactly(2, 0, 1);
-        assertThat(plans.stream().mapToLong(StepPlan::takenUpBytes).sum()).isPositive();
+        assertThat(plans.stream().mapToLong(StepPlan::promotedBytes).sum()).isPositive();
     }
 
     @Test

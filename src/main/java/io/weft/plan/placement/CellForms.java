@@ -10,12 +10,12 @@ import io.weft.plan.step.StagedCells;
 import java.util.Arrays;
 
 /**
- * The cells of a decode step of equal sequences, one sequence after the other, as {@link BatchCells} has them, and what
- * a run of them costs as a chunk of one layer: known without planning the step.
+ * The cells of a decode step of equal sequences, one sequence after the other, in the order of {@link BatchCells}, and
+ * the cost of a run of them as a chunk of one layer, without planning the step.
  */
 final class CellForms {
     private final CacheGeometry geometry;
-    /** Of a sequence, with the new one. */
+    /** The tokens of a sequence, with the new one. */
     private final int tokens;
 
     private final int cellsPerSequence;
@@ -28,7 +28,7 @@ final class CellForms {
 
     /**
      * @param sequences of equal length
-     * @param row forms of all blocks, one sequence after the other
+     * @param row the forms of all blocks, one sequence after the other
      */
     CellForms(CacheGeometry geometry, int sequences, CacheForm[] row) {
         this.geometry = geometry;
@@ -54,14 +54,14 @@ final class CellForms {
         return hostKeyValues.length;
     }
 
-    /** What of the cells needs a slot. */
+    /** The parts of the cells that need a slot. */
     StagedCells staged() {
         int[] recomputed = new int[cells()];
         Arrays.setAll(recomputed, cell -> hostActivations[cell] + deviceActivations[cell]);
         return new StagedCells(geometry, recomputed, hostKeyValues);
     }
 
-    /** Link time of some cells in one layer. */
+    /** The link time of some cells in one layer. */
     double linkNanos(CostModel costs, int from, int to) {
         return transferNanos(costs, Content.ACTIVATION, hostActivations, from, to)
                 + transferNanos(costs, Content.KEY_VALUE, hostKeyValues, from, to);
@@ -81,7 +81,7 @@ final class CellForms {
     }
 
     /**
-     * Compute of attending to some cells in one layer, recomputation included.
+     * The compute time to attend to some cells in one layer, with recomputation.
      *
      * @param linkContentionFactor see {@link CostModel#issuedNanos}
      */

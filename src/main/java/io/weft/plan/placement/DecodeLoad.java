@@ -1,10 +1,10 @@
 package io.weft.plan.placement;
 
 /**
- * What a typical decode step holds.
+ * A typical decode step.
  *
- * @param sequences in the step
- * @param contextTokens cached tokens of each
+ * @param sequences number of sequences in the step
+ * @param contextTokens cached tokens of each sequence
  * @param chunkTokens staged tokens of a chunk
  */
 public record DecodeLoad(int sequences, int contextTokens, int chunkTokens) {
@@ -16,12 +16,12 @@ public record DecodeLoad(int sequences, int contextTokens, int chunkTokens) {
         }
     }
 
-    /** Cached tokens of all sequences. */
+    /** The cached tokens of all sequences. */
     public long totalTokens() {
         return (long) sequences * contextTokens;
     }
 
-    /** Tokens of one copy: of one sequence, in one chunk. */
+    /** The tokens of one copy, which are those of one sequence in one chunk. */
     public int copyTokens() {
         return Math.min(contextTokens, chunkTokens);
     }

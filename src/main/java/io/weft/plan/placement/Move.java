@@ -4,13 +4,13 @@ import io.weft.model.CacheForm;
 import io.weft.plan.step.BlockRun;
 import java.util.List;
 
-/** A change of place of some blocks of a running sequence, between two steps. */
+/** Moves some blocks of a running sequence to other places, between two steps. */
 public sealed interface Move {
-    /** Whose blocks. */
+    /** The index of the sequence. */
     int sequence();
 
     /**
-     * Full blocks that are read from the host are copied to the device. Their homes stay: giving the copies back takes
+     * Copies full blocks that are read from the host to the device. Their homes stay, so giving the copies back takes
      * no time.
      *
      * @param blocks in token order
@@ -23,11 +23,11 @@ public sealed interface Move {
     }
 
     /**
-     * Blocks that are not full yet give their homes on the device up for others, which takes no time either.
+     * Replaces the homes on the device of blocks that are not full yet, which takes no time either.
      *
-     * @param sequence whose
+     * @param sequence index of the sequence
      * @param blocks in token order
-     * @param form of their new homes
+     * @param form form of the new homes
      */
     record Rehome(int sequence, List<Integer> blocks, CacheForm form) implements Move {
         public Rehome {

@@ -18,22 +18,22 @@ import java.util.Set;
 import java.util.stream.IntStream;
 
 /**
- * Which blocks of running sequences change their place between two steps.
+ * Decides which blocks of running sequences change their place between two steps.
  *
  * <p>A byte of device memory saves a byte over the link in every step, whatever block it holds. So exchanging blocks of
- * one sequence for those of another never pays; using memory that holds nothing does: memory that is free, and homes of
- * blocks that will not be full for long. A full block is copied there if the step gets shorter by so much that the
- * steps that its sequence may still run save {@value #GAIN_FACTOR} times the time of the copy. As blocks only ever get
- * copied, and homes only ever leave the device, nothing moves to and fro.
+ * one sequence for those of another never pays, but using memory that holds nothing does: free memory, and homes of
+ * blocks that will not be full for long. A full block is copied there if the steps that its sequence may still run save
+ * at least {@value #GAIN_FACTOR} times the time of the copy. Blocks are only ever copied to the device and homes only
+ * ever leave it, so nothing moves back and forth.
  *
- * @param costs of stages
+ * @param costs costs of stages
  * @param chunkTokens staged tokens of a chunk
  */
 public record MovePlanner(CostModel costs, int chunkTokens) {
-    /** Sequences end before they have all the tokens that they may have, and steps deviate from predictions. */
+    /** A margin: sequences may end early, and steps deviate from predictions. */
     static final int GAIN_FACTOR = 4;
 
-    /** Copies of a step take this part of its time: what the link is kept from for others is hardly noticed. */
+    /** The most of a step's time that its copies may take, so that other users of the link hardly notice. */
     static final double STEP_SHARE = 0.125;
 
     public MovePlanner {
@@ -45,10 +45,10 @@ public record MovePlanner(CostModel costs, int chunkTokens) {
     /**
      * A sequence that decodes.
      *
-     * @param forms of all blocks that it may come to fill, in token order: of full ones those in which they are read,
-     *     of the others those of their homes
-     * @param tokens that are cached
-     * @param stepsLeft that it may still run
+     * @param forms of all blocks that it may ever fill, in token order: for full blocks the forms in which they are
+     *     read, for others those of their homes
+     * @param tokens number of cached tokens
+     * @param stepsLeft steps that it may still run
      */
     public record Running(List<CacheForm> forms, int tokens, int stepsLeft) {
         public Running {
@@ -61,10 +61,10 @@ public record MovePlanner(CostModel costs, int chunkTokens) {
     }
 
     /**
-     * The moves before the next step; homes are given up before copies take their memory.
+     * The moves before the next step, in order: homes are given up before copies take their memory.
      *
-     * @param freeDeviceBytes device memory for full blocks that holds nothing
-     * @param freeHostBytes host memory that is left for homes
+     * @param freeDeviceBytes free device memory for full blocks
+     * @param freeHostBytes free host memory for homes
      */
     public List<Move> moves(List<Running> sequences, long freeDeviceBytes, long freeHostBytes) {
         if (sequences.isEmpty()) {
@@ -89,17 +89,20 @@ public record MovePlanner(CostModel costs, int chunkTokens) {
                 sequence.tokens() / geometry().blockTokens(), sequence.forms().size());
     }
 
-    /** Time of a block's copies: one a layer, since a block's layers are neighbours on the device, not on the host. */
+    /**
+     * The time of a block's copies: one per layer, since a block's layers are neighbours on the device but not on the
+     * host.
+     */
     private double copyNanos(Content content) {
         return geometry().dimensions().layers()
                 * costs.profile().linkIn().nanos(geometry().blockLayerBytes(content));
     }
 
     /**
-     * What running sequences give up so that a waiting one fits: of blocks that are not full yet, homes for K and V on
-     * the device become homes for activations. None if that is not enough.
+     * The moves that let a waiting sequence fit: for blocks that are not full yet, homes for K and V on the device
+     * become homes for activations. None if that is not enough.
      *
-     * @param missingBytes memory that the waiting sequence is short of
+     * @param missingBytes memory that the waiting sequence lacks
      */
     public List<Move> makeRoom(List<Running> sequences, long missingBytes) {
         long bytesOfBlock =
@@ -125,13 +128,13 @@ public record MovePlanner(CostModel costs, int chunkTokens) {
         return missing > 0 ? List.of() : moves;
     }
 
-    /** What the step at hand takes of the lanes, and what moves change of that. */
+    /** The lane times of the current step, and their change by moves. */
     private final class Decision {
         private final List<Running> sequences;
         private final Map<CacheForm, Route> routes = new EnumMap<>(CacheForm.class);
         private final List<Move> homes = new ArrayList<>();
         private final List<Move> copies = new ArrayList<>();
-        /** Forms of blocks that may still be copied. */
+        /** The forms of blocks that may still be copied. */
         private final Set<CacheForm> candidates = EnumSet.of(CacheForm.HOST_KV, CacheForm.HOST_ACT);
 
         private final double copyNanosMost;
@@ -151,7 +154,7 @@ public record MovePlanner(CostModel costs, int chunkTokens) {
             for (CacheForm form : CacheForm.values()) {
                 routes.put(form, Route.of(form, costs, copyTokens, Math.clamp(tokens, 1, chunkTokens)));
             }
-            // Where nothing crosses the link nothing moves.
+            // If nothing crosses the link, nothing moves.
             computeNanos = costs.baseNanosBesideLink(sequences.size(), tokens);
             for (CacheForm form : CacheForm.values()) {
                 linkNanos += fullBlocks(form) * nanos(form, Lane.LINK_IN);
@@ -180,14 +183,14 @@ public record MovePlanner(CostModel costs, int chunkTokens) {
             return blocks;
         }
 
-        /** Time that a block takes of a lane in a step. */
+        /** The time that a block takes of a lane in a step. */
         private double nanos(CacheForm form, Lane lane) {
             return geometry().blockTokens()
                     * Objects.requireNonNull(routes.get(form)).nanos(lane);
         }
 
         /**
-         * Copies blocks from the first that is read from the host on, so that those that are left stay neighbours
+         * Copies blocks, starting with the first that is read from the host, so that the remaining ones stay neighbours
          * there.
          */
         void promote(int index) {
@@ -205,7 +208,7 @@ public record MovePlanner(CostModel costs, int chunkTokens) {
             }
         }
 
-        /** Once a form is refused it always will be: gains, time and memory only get less, and so do the steps left. */
+        /** A form that is refused once is always refused: gains, time, memory and the steps left only decrease. */
         private boolean takes(CacheForm form, int stepsLeft) {
             if (!candidates.contains(form)) {
                 return false;
@@ -216,7 +219,7 @@ public record MovePlanner(CostModel costs, int chunkTokens) {
             double savedNanos = Math.max(linkNanos, computeNanos) - Math.max(linkAfter, computeAfter);
             double blockNanos = copyNanos(form.content());
             boolean pays = savedNanos > 0 && savedNanos * stepsLeft >= GAIN_FACTOR * blockNanos;
-            // One block a step is always allowed: some have more layers than others have blocks.
+            // One block per step is always allowed, however long the copies of its layers take.
             boolean isTimely = copyNanos == 0 || copyNanos + blockNanos <= copyNanosMost;
             long bytes = geometry().blockBytes(form.content());
             if (!pays || !isTimely || !hasMemory(bytes, GAIN_FACTOR * blockNanos / savedNanos)) {
@@ -230,7 +233,7 @@ public record MovePlanner(CostModel costs, int chunkTokens) {
             return true;
         }
 
-        /** Whether memory is free, perhaps because blocks that are not full for some steps have given it up. */
+        /** Whether memory is free, perhaps after blocks that will not be full for some steps have given it up. */
         private boolean hasMemory(long bytes, double steps) {
             if (freeDeviceBytes < bytes && !homesAreGivenUp) {
                 homesAreGivenUp = true;
@@ -239,7 +242,10 @@ public record MovePlanner(CostModel costs, int chunkTokens) {
             return freeDeviceBytes >= bytes;
         }
 
-        /** Homes on the device of blocks that are not full for that many steps, as many as full blocks could use. */
+        /**
+         * Gives up homes on the device of blocks that will not be full for that many steps, as many as full blocks
+         * could use.
+         */
         private void giveUpHomes(double steps) {
             long wantedBytes = 0;
             for (Content content : Content.values()) {
@@ -255,7 +261,9 @@ public record MovePlanner(CostModel costs, int chunkTokens) {
             }
         }
 
-        /** Chooses what new homes on the host hold: what keeps the busier lane less busy once the blocks are full. */
+        /**
+         * Chooses the contents of new homes on the host: those that load the busier lane less once the blocks are full.
+         */
         private final class Homes {
             private double fullLinkNanos;
             private double fullComputeNanos;
@@ -265,7 +273,7 @@ public record MovePlanner(CostModel costs, int chunkTokens) {
                 this.fullComputeNanos = fullComputeNanos;
             }
 
-            /** Bytes that are given up on the device, by blocks from {@code first} on. */
+            /** Gives up homes of blocks from {@code first} on; returns the bytes that become free on the device. */
             long giveUp(int index, int first, long wantedBytes) {
                 List<CacheForm> forms = sequences.get(index).forms();
                 Map<CacheForm, List<Integer>> blocks = new EnumMap<>(CacheForm.class);

@@ -5,12 +5,12 @@ import java.util.EnumMap;
 import java.util.Map;
 
 /**
- * What the cache holds when a sequence is admitted.
+ * The contents of the cache when a sequence is admitted.
  *
- * @param sequences that run
- * @param tokensByForm tokens that are placed, or have a place, in each form
- * @param freeDeviceBytes device memory that is left for full blocks
- * @param freeHostBytes host memory that is left for full blocks
+ * @param sequences number of running sequences
+ * @param tokensByForm tokens in each form, including tokens to come that have a home
+ * @param freeDeviceBytes free device memory for full blocks
+ * @param freeHostBytes free host memory for full blocks
  */
 public record Occupancy(int sequences, Map<CacheForm, Long> tokensByForm, long freeDeviceBytes, long freeHostBytes) {
     public Occupancy {
@@ -22,12 +22,12 @@ public record Occupancy(int sequences, Map<CacheForm, Long> tokensByForm, long f
         }
     }
 
-    /** Nothing runs. */
+    /** The occupancy without any sequence. */
     public static Occupancy none(long freeDeviceBytes, long freeHostBytes) {
         return new Occupancy(0, new EnumMap<>(CacheForm.class), freeDeviceBytes, freeHostBytes);
     }
 
-    /** All tokens. */
+    /** The number of all tokens. */
     public long tokens() {
         return tokensByForm.values().stream().mapToLong(tokens -> tokens).sum();
     }

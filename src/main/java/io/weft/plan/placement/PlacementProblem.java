@@ -22,7 +22,7 @@ import java.util.Map;
  *
  * @param routes to choose from
  * @param tokens to place
- * @param baseNanos time that a step takes of each lane in any case: computing the new tokens, streamed weights
+ * @param baseNanos time that a step takes of each lane in any case, for the new tokens and streamed weights
  * @param deviceBudgetBytes device memory for full blocks
  * @param hostBudgetBytes host memory for full blocks
  */
@@ -66,7 +66,7 @@ public record PlacementProblem(
             double hostBudgetBytes) {
         List<Route> routes = new ArrayList<>();
         for (CacheForm form : CacheForm.values()) {
-            // Elsewhere an activation takes more of everything.
+            // Otherwise an activation takes more of every resource.
             boolean useful =
                     form.content() == Content.KEY_VALUE || costs.geometry().activationsAreSmaller();
             if (forms.contains(form) && useful) {
@@ -89,8 +89,7 @@ public record PlacementProblem(
     }
 
     /**
-     * The problem of one more sequence, whose steps it shares with the ones that are there: what those take of the
-     * lanes is fixed.
+     * The problem of one more sequence. It shares its steps with the running ones, whose lane times are fixed.
      *
      * @param tokens of the new sequence
      * @param chunkTokens staged tokens of a chunk
@@ -128,7 +127,7 @@ public record PlacementProblem(
         return (double) tokens * costs.geometry().tokenBytes(Content.KEY_VALUE);
     }
 
-    /** Time of a step in which {@code tokens.get(i)} tokens take route i. */
+    /** The time of a step in which {@code tokens.get(i)} tokens take route i. */
     public double stepNanos(List<Double> tokens) {
         double longest = 0;
         for (Lane lane : Lane.values()) {
@@ -137,7 +136,7 @@ public record PlacementProblem(
         return longest;
     }
 
-    /** Time that such a step takes of one lane. */
+    /** The time that such a step takes of one lane. */
     public double laneNanos(Lane lane, List<Double> tokens) {
         double nanos = baseNanos.getOrDefault(lane, 0.0);
         for (int i = 0; i < routes.size(); i++) {

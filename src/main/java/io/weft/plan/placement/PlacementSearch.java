@@ -33,42 +33,42 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Simulated decode steps of equal sequences, and the shortest of a fixed family of them: so many 64ths of the tokens on
- * the device, so many eighths of those as activations, so many 64ths of the rest as activations; half as many parts of
- * few tokens.
+ * Simulates decode steps of equal sequences, and finds the shortest of a fixed family of them. A member has some 64ths
+ * of the tokens on the device, some eighths of those as activations, and some 64ths of the rest as activations; with
+ * few tokens there are half as many parts.
  *
  * <p>The family depends neither on the machine nor on its memory, and the search ends with its shortest step. So a
  * faster link, a faster device or more memory never makes the shortest step longer, as long as it makes no member's
- * step longer. From rest no step gets longer when a stage gets shorter. One that begins with transfers ahead could: the
- * link has less of the time of the step before then. No case of that is known.
+ * step longer. From rest no step gets longer when a stage gets shorter. A step that begins with transfers ahead could,
+ * since the step before then gives the link less time. No such case is known.
  *
- * <p>A member is only planned while its busier lane, at the best rates, would be done before the best step so far, and
- * only simulated while that lane would be with the copies and recomputations that were planned.
+ * <p>A member is planned only while its busier lane, at the best rates, would finish before the best step so far. It is
+ * simulated only while that lane would still do so with the planned copies and recomputations.
  *
- * <p>Blocks are larger than those of the cache, so that a step has a few hundred of them however many tokens there are.
+ * <p>Blocks are larger than those of the cache, so a step has a few hundred of them, however many tokens there are.
  */
 public final class PlacementSearch {
     private static final int GRID = 64;
     private static final int DEVICE_ACTIVATION_GRID = 8;
     /**
-     * With so few tokens, copies and kernels take as long as starting them, so that many members are about as fast and
-     * have to be looked at: half as many parts then, by the question and not by the machine.
+     * With so few tokens, starting copies and kernels dominates their time, so many members are about as fast and must
+     * be considered. Then there are half as many parts; this depends on the question, not on the machine.
      */
     private static final int FEW_TOKENS = 8192;
 
     private static final int SIMULATED_BLOCKS = 256;
-    /** A layer in about this many chunks loses little to fill and drain, and little to the start of copies. */
+    /** With about this many chunks, a layer loses little to fill and drain, and little to the start of copies. */
     private static final int CHUNKS = 16;
 
     private static final int CHUNK_TOKENS_MOST = 8192;
-    /** Smaller chunks lose more to the start of copies, so half as many are the least. */
+    /** Smaller chunks lose more to the start of copies, so there may be as few as half as many. */
     private static final int CHUNK_TOKENS_LEAST = 1024;
 
     private static final long AMPLE_STAGING_BYTES = 1L << 50;
     private static final CacheForm[] FORMS = CacheForm.values();
 
     private final CostModel costs;
-    /** With larger blocks than {@code costs.geometry()}. */
+    /** A geometry with larger blocks than {@code costs.geometry()}. */
     private final CacheGeometry coarse;
 
     private final int batch;
@@ -79,17 +79,17 @@ public final class PlacementSearch {
     private final int grid;
     /** Parts of the tokens on the device, as activations or not. */
     private final int deviceActivationGrid;
-    /** Of a layer, about. */
+    /** The approximate number of chunks of a layer. */
     private final int chunks;
 
     private final long streamedWeightBytes;
     private final double streamedNanos;
-    /** Compute of a step without attention and what it attends to, with nothing on the link and beside it. */
+    /** The compute time of a step without attention and recomputation, with an idle link and with a busy one. */
     private final double bareNanos;
 
     private final double bareNanosBesideLink;
 
-    /** By form: bytes of a block in all layers. */
+    /** Index: form. Bytes of a block in all layers. */
     private final double[] blockBytes = new double[FORMS.length];
     /** Simulations of chunked steps so far, by blocks of each form. */
     private final Map<List<Integer>, Simulated> known = new HashMap<>();
@@ -136,14 +136,14 @@ public final class PlacementSearch {
     /**
      * A simulated step.
      *
-     * @param schedule of the step
-     * @param tokens in each form that occurs
-     * @param times of the step's lanes, without streamed weights
-     * @param nanos of the step, from the end of the one before; the link has work in between, too. Streamed weights
-     *     fill what the link has left, and cross before anything else in the first layer
+     * @param schedule schedule of the step
+     * @param tokens tokens in each form that occurs
+     * @param times lane times of the step, without streamed weights
+     * @param nanos time of the step, from the end of the one before; the link works in between too. Streamed weights
+     *     fill the link's idle time, and cross before anything else in the first layer
      */
     public record Simulated(Schedule schedule, Map<CacheForm, Long> tokens, LaneTimes times, long nanos) {
-        /** The same step, of at least this duration. */
+        /** This step with a time of at least {@code least}. */
         public Simulated notBelow(double least) {
             return new Simulated(schedule, tokens, times, Math.max(nanos, (long) Math.ceil(least)));
         }
@@ -175,12 +175,15 @@ public final class PlacementSearch {
                 .nanos();
     }
 
-    /** Tokens of a chunk. */
+    /** The tokens of a chunk. */
     public int chunkTokens() {
         return wholeCells(Math.min(totalTokens() / chunks, CHUNK_TOKENS_MOST));
     }
 
-    /** So many chunks however much there is to bring: that keeps a simulation short, and overlaps as well. */
+    /**
+     * The number of chunks does not depend on the amount to transfer: that keeps simulations short, and the overlap is
+     * as good.
+     */
     public int simulatedChunkTokens() {
         return wholeCells(totalTokens() / chunks);
     }
@@ -194,7 +197,7 @@ public final class PlacementSearch {
         return (long) batch * contextTokens;
     }
 
-    /** Tokens of all blocks, and the new ones. */
+    /** The tokens of all blocks, and the new ones. */
     private long attendedTokens() {
         return (long) blocks() * blockTokens + batch;
     }
@@ -203,7 +206,7 @@ public final class PlacementSearch {
         return batch * blocksPerSequence;
     }
 
-    /** All K and V on the device. */
+    /** The step with all K and V on the device. */
     public Simulated resident() {
         if (resident == null) {
             resident = all(Schedule.RESIDENT, CacheForm.DEVICE_KV);
@@ -211,7 +214,7 @@ public final class PlacementSearch {
         return resident;
     }
 
-    /** All K and V on the host. */
+    /** The step with all K and V on the host. */
     public Simulated fullTransfer() {
         return all(Schedule.FULL_TRANSFER, CacheForm.HOST_KV);
     }
@@ -222,7 +225,7 @@ public final class PlacementSearch {
         return simulate(schedule, counts, Collections.nCopies(blocks(), form));
     }
 
-    /** The paper's schedule with its best split: the first tokens of each sequence as activations. */
+    /** The step of the paper's schedule with its best split: the first tokens of each sequence are activations. */
     public Simulated kvpr() {
         if (kvpr == null) {
             kvpr = split();
@@ -252,7 +255,7 @@ public final class PlacementSearch {
         return simulate(Schedule.KVPR, counts, forms);
     }
 
-    /** A placement that the linear programme found, to whole blocks. */
+    /** The step of a solution of the linear programme, rounded to whole blocks. */
     public Simulated placed(Map<CacheForm, Double> tokens) {
         Counts counts = new Counts();
         int left = blocks();
@@ -300,27 +303,26 @@ public final class PlacementSearch {
     /**
      * A member of the family.
      *
-     * @param counts its blocks
-     * @param leastNanos a time that its step cannot be shorter than. Of equals, the one that brings least is most often
-     *     fastest
-     * @param hostShare 64ths of its blocks on the host that are activations
-     * @param hostShareStep to the next member that is worth looking at: 1 or -1
-     * @param isPlanned whether {@code leastNanos} is that of the chunks it is cut into, not that of the best rates
+     * @param counts numbers of its blocks
+     * @param leastNanos a lower bound on its step. Of equals, the one that transfers least is most often fastest
+     * @param hostShare the 64ths of its blocks on the host that are activations
+     * @param hostShareStep step to the next member to consider: 1 or -1
+     * @param isPlanned whether {@code leastNanos} counts its actual chunks instead of the best rates
      */
     private record Candidate(
             Counts counts, double leastNanos, double hostBytes, int hostShare, int hostShareStep, boolean isPlanned) {
-        /** The same member, once it is known how it is cut into chunks. */
+        /** This member with the bound of its actual chunks. */
         Candidate planned(double nanos) {
             return new Candidate(counts, Math.max(leastNanos, nanos), hostBytes, hostShare, hostShareStep, true);
         }
     }
 
     /**
-     * Members of the family that are possible, the most promising first.
+     * The possible members of the family, the most promising first.
      *
      * <p>With more of the host's blocks as activations the link has less to do and the compute lane more. So for each
-     * choice on the device the bound falls up to where the lanes cross, and rises from there: only the two members
-     * beside the crossing are made at once, and further ones when those have been looked at.
+     * choice on the device the bound falls until the lanes cross, and rises after that. Only the two members next to
+     * the crossing are made at first, and further ones once those have been considered.
      */
     private final class Family {
         private final Set<CacheForm> forms;
@@ -336,7 +338,9 @@ public final class PlacementSearch {
             this.hostBytes = hostBytes;
         }
 
-        /** The two best members for each choice of blocks on the device; with few blocks, many choices are the same. */
+        /**
+         * Adds the two best members for each choice of blocks on the device; with few blocks, many choices are equal.
+         */
         void addBest(Collection<Candidate> to) {
             int blocksBefore = -1;
             for (int onDevice = 0; onDevice <= grid; onDevice++) {
@@ -372,7 +376,7 @@ public final class PlacementSearch {
             add(least, above, 1, to);
         }
 
-        /** The member behind one that was looked at. */
+        /** Adds the member after one that was considered. */
         void addNext(Candidate candidate, Collection<Candidate> to) {
             int share = candidate.hostShare();
             int activations = candidate.counts().of(CacheForm.HOST_ACT);
@@ -384,7 +388,7 @@ public final class PlacementSearch {
             add(candidate.counts(), share, candidate.hostShareStep(), to);
         }
 
-        /** The first possible member in a direction. */
+        /** Adds the first possible member in a direction. */
         private void add(Counts device, int from, int step, Collection<Candidate> to) {
             for (int share = from; share >= 0 && share <= hostShares; share += step) {
                 Counts counts = counts(device, share);
@@ -411,8 +415,8 @@ public final class PlacementSearch {
     }
 
     /**
-     * A time that the step of a member cannot be shorter than: that of its lanes, with the chunks that it is cut into.
-     * A layer's chunks are those of every layer, so this takes a small part of a simulation.
+     * A lower bound on the step of a member: its lane times with its actual chunks. All layers have the same chunks, so
+     * this takes a small part of the time of a simulation.
      */
     private double leastNanos(Counts counts) {
         if (counts.of(CacheForm.DEVICE_KV) == blocks()) {
@@ -441,7 +445,7 @@ public final class PlacementSearch {
         List<SequenceShape> sequences = new ArrayList<>();
         for (int i = 0; i < batch; i++) {
             List<CacheForm> closed = forms.subList(i * blocksPerSequence, (i + 1) * blocksPerSequence);
-            // A block of one token is filled by the step's own token.
+            // The step's own token fills a block of one token.
             List<CacheForm> closing = blockTokens == 1 ? List.of(closed.getLast()) : List.of();
             sequences.add(new SequenceShape(closed, 0, 1, closing));
         }
@@ -455,8 +459,8 @@ public final class PlacementSearch {
     }
 
     /**
-     * The time of the lanes if every copy and every recomputation had the rate of the largest ones. The compute lane
-     * also waits between two steps.
+     * The lane times if every copy and every recomputation had the rate of the largest ones. The compute lane also
+     * waits between two steps.
      */
     private final class LowerBound {
         /** By form. */
@@ -468,7 +472,7 @@ public final class PlacementSearch {
 
         LowerBound() {
             HardwareProfile profile = costs.profile();
-            // Chunks of one sequence have no short ones.
+            // Chunks of a lone sequence contain no short sequences.
             Curve reads = batch == 1 ? profile.loneReads() : profile.attentionReads();
             attentionNanos = Math.max(
                     reads.nanos(attendedTokens()), profile.attentionPairs().nanos(attendedTokens()));
@@ -498,7 +502,7 @@ public final class PlacementSearch {
         }
 
         double nanos(Counts counts) {
-            // The only member that runs as a graph.
+            // This is the only member that runs as a graph.
             if (counts.of(CacheForm.DEVICE_KV) == blocks()) {
                 return (double) resident().nanos();
             }
@@ -506,7 +510,7 @@ public final class PlacementSearch {
         }
     }
 
-    /** How many blocks have each form. */
+    /** The number of blocks in each form. */
     private final class Counts {
         private final int[] blocks = new int[CacheForm.values().length];
 
@@ -519,7 +523,7 @@ public final class PlacementSearch {
             set(CacheForm.HOST_ACT, hostActivations);
         }
 
-        /** By form, for comparison. */
+        /** The numbers by form, for comparison. */
         List<Integer> parts() {
             return Arrays.stream(blocks).boxed().toList();
         }
@@ -563,7 +567,7 @@ public final class PlacementSearch {
             return usesLink() ? bareNanosBesideLink : bareNanos;
         }
 
-        /** Sum over the forms of what a block of each takes. */
+        /** The sum over the forms of a value per block. */
         double times(double[] perBlock) {
             double sum = 0;
             for (int form = 0; form < blocks.length; form++) {
@@ -572,7 +576,7 @@ public final class PlacementSearch {
             return sum;
         }
 
-        /** Tokens in each form; together all tokens of the batch. */
+        /** The tokens in each form; together they are all tokens of the batch. */
         Map<CacheForm, Long> tokens() {
             Map<CacheForm, Long> tokens = new EnumMap<>(CacheForm.class);
             long before = 0;
@@ -586,7 +590,9 @@ public final class PlacementSearch {
             return tokens;
         }
 
-        /** All blocks in one row, every form as evenly spread as its count allows: the one that lags most is next. */
+        /**
+         * All blocks in one row, with every form spread as evenly as its count allows: the form that lags most is next.
+         */
         CacheForm[] row() {
             int all = blocks();
             int[] given = new int[blocks.length];

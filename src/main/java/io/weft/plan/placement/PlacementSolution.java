@@ -11,35 +11,35 @@ public sealed interface PlacementSolution {
     /**
      * A shortest step.
      *
-     * @param problem that was solved
-     * @param tokens that take each route, in the order of the problem's routes
+     * @param problem the problem
+     * @param tokens on each route, in the order of the problem's routes
      */
     record Placed(PlacementProblem problem, List<Double> tokens) implements PlacementSolution {
         public Placed {
             tokens = List.copyOf(tokens);
         }
 
-        /** How long the step takes. */
+        /** The time of the step. */
         public double stepNanos() {
             return problem.stepNanos(tokens);
         }
 
-        /** Time that it takes of a lane. */
+        /** The time that the step takes of a lane. */
         public double laneNanos(Lane lane) {
             return problem.laneNanos(lane, tokens);
         }
 
-        /** Device memory that is used for full blocks. */
+        /** The bytes of device memory that full blocks use. */
         public double deviceBytes() {
             return problem.deviceBytes(tokens);
         }
 
-        /** Host memory that is used for full blocks. */
+        /** The bytes of host memory that full blocks use. */
         public double hostBytes() {
             return problem.hostBytes(tokens);
         }
 
-        /** Tokens by form; forms without tokens are there with 0. */
+        /** The tokens by form; forms without tokens have 0. */
         public Map<CacheForm, Double> tokensByForm() {
             Map<CacheForm, Double> byForm = new EnumMap<>(CacheForm.class);
             for (CacheForm form : CacheForm.values()) {
@@ -55,9 +55,9 @@ public sealed interface PlacementSolution {
     /**
      * The tokens do not fit.
      *
-     * @param problem that was to be solved
-     * @param missingTokens how many at least are left without memory
-     * @param shortages each would be enough to make all fit: empty for a memory that no route may use
+     * @param problem the problem
+     * @param missingTokens the least number of tokens without memory
+     * @param shortages each alone would make everything fit; no entry for a memory that no route may use
      */
     record DoesNotFit(PlacementProblem problem, double missingTokens, List<Shortage> shortages)
             implements PlacementSolution {
@@ -69,8 +69,8 @@ public sealed interface PlacementSolution {
     /**
      * More of one memory that would make all tokens fit.
      *
-     * @param memory which
-     * @param missingBytes how much more, the other budget staying as it is
+     * @param memory the memory
+     * @param missingBytes how much more, with the other budget unchanged
      */
     record Shortage(CacheForm.Place memory, double missingBytes) {}
 }

@@ -14,18 +14,18 @@ import java.util.function.ToDoubleFunction;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Solves placement problems exactly, by looking at every corner. With n routes the unknowns are x_1 … x_n and t; a
- * linear programme that has a solution has one where n + 1 constraints are equalities (Σ x = tokens is always one).
- * There are about ten constraints, so there are a few hundred corners. Among the fastest corners the one with the least
- * host memory wins, then the least device memory.
+ * Solves placement problems exactly, by checking every corner. With n routes the unknowns are x_1 … x_n and t; a linear
+ * programme that has a solution has one where n + 1 constraints are equalities (Σ x = tokens is always one). About ten
+ * constraints make a few hundred corners. Among the fastest corners the one with the least host memory wins, then the
+ * least device memory.
  */
 public final class PlacementSolver {
-    /** Of quantities that are scaled to be around 1. */
+    /** The tolerance of quantities that are scaled to about 1. */
     private static final double TOLERANCE = 1e-9;
 
     private final PlacementProblem problem;
     private final int routes;
-    /** Tokens and times in the programme are multiples of these. */
+    /** The units of tokens and times in the programme. */
     private final double tokenScale;
 
     private final double nanosScale;
@@ -42,7 +42,7 @@ public final class PlacementSolver {
         this.nanosScale = longest == 0 ? 1 : longest;
     }
 
-    /** The shortest step. */
+    /** Finds the shortest step. */
     public PlacementSolution solve() {
         double[] least = new double[routes];
         double[] most = new double[routes];
@@ -50,7 +50,9 @@ public final class PlacementSolver {
         return result(best(least, most));
     }
 
-    /** The shortest step with a whole number of tokens on every route: branch and bound over {@link #solve}. */
+    /**
+     * Finds the shortest step with a whole number of tokens on every route, by branch and bound over {@link #solve}.
+     */
     public PlacementSolution solveWhole() {
         double[] least = new double[routes];
         double[] most = new double[routes];
@@ -73,7 +75,7 @@ public final class PlacementSolver {
     /** A feasible point. */
     private record Corner(List<Double> tokens, double nanos, double hostBytes, double deviceBytes) {}
 
-    /** Faster, or with less host memory, or with less device memory. */
+    /** Whether a corner is faster, or as fast with less host memory, or else with less device memory. */
     private static boolean isBetter(Corner corner, @Nullable Corner than) {
         if (than == null) {
             return true;
@@ -84,7 +86,7 @@ public final class PlacementSolver {
         return nanos < 0 || (nanos == 0 && (hostBytes < 0 || (hostBytes == 0 && deviceBytes < 0)));
     }
 
-    /** What differs by rounding is equal. */
+    /** Compares; values that differ only by rounding are equal. */
     private static int compare(double one, double other) {
         boolean isEqual = Math.abs(one - other) <= 1e-7 * Math.max(Math.abs(one), Math.abs(other));
         return isEqual ? 0 : Double.compare(one, other);
@@ -160,7 +162,7 @@ public final class PlacementSolver {
             above[i] = -1;
             above[routes + 1] = -least[i] / tokenScale;
             constraints.add(above);
-            // That no route has more than all tokens follows from the sum.
+            // The sum already implies that no route has more than all tokens.
             if (most[i] < problem.tokens()) {
                 double[] below = new double[routes + 2];
                 below[i] = 1;
@@ -250,7 +252,7 @@ public final class PlacementSolver {
         return true;
     }
 
-    /** The next choice of some of {@code of} things, in lexicographic order; null behind the last. */
+    /** The next choice of some of {@code of} things, in lexicographic order; null after the last. */
     private static int @Nullable [] next(int[] chosen, int of) {
         int[] next = chosen.clone();
         for (int i = next.length - 1; i >= 0; i--) {
@@ -278,7 +280,7 @@ public final class PlacementSolver {
         return new DoesNotFit(problem, problem.tokens() - onDevice - onHost, shortages);
     }
 
-    /** Whole tokens that a memory can hold. */
+    /** The number of whole tokens that a memory can hold. */
     private double capacity(Place place) {
         OptionalDouble bytes = leastBytes(place);
         return bytes.isPresent() ? Math.floor(budgetBytes(place) / bytes.getAsDouble()) : 0;

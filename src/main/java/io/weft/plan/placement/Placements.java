@@ -25,13 +25,13 @@ import java.util.stream.DoubleStream;
  *       L·T·s·c), least where the two are equal, s = (L·T·k − C0) / (L·T·(k + c − x)), within 0 and 1.
  * </ul>
  *
- * Nothing is recomputed where activations are not smaller than K and V.
+ * Nothing is recomputed if activations are not smaller than K and V.
  *
- * @param costs of stages
- * @param load what steps are expected to hold
+ * @param costs costs of stages
+ * @param load the expected steps
  */
 public record Placements(CostModel costs, DecodeLoad load) {
-    /** Where blocks go when a schedule is asked for. */
+    /** The policy of a schedule that was requested explicitly. */
     public PlacementPolicy policy(Schedule schedule) {
         return switch (schedule) {
             case RESIDENT -> (block, promptTokens) -> List.of(CacheForm.DEVICE_KV);
@@ -41,17 +41,17 @@ public record Placements(CostModel costs, DecodeLoad load) {
         };
     }
 
-    /** Where blocks go when nothing is asked for: on the device while there is room, else as {@code chunked} has it. */
+    /** The policy without a requested schedule: on the device while there is room, else like {@code chunked}. */
     public PlacementPolicy automatic() {
         return spread(List.of(CacheForm.DEVICE_KV), activationShare());
     }
 
     /**
-     * Where the blocks of one more sequence go, with what the cache holds now: the solution of the
-     * {@linkplain PlacementProblem#admission placement problem}. Spare device memory is used from the first token;
-     * where it is short, some of it may hold activations, so that more tokens need not cross the link.
+     * The policy for one more sequence, given the current contents of the cache: the solution of the {@linkplain
+     * PlacementProblem#admission placement problem}. It uses spare device memory from the first token on. If that
+     * memory is short, some of it may hold activations, so that more tokens need not cross the link.
      *
-     * @param tokens that the sequence may come to have, at least 1
+     * @param tokens the most tokens that the sequence may have, at least 1
      */
     public PlacementPolicy admission(Occupancy occupancy, int tokens) {
         PlacementProblem problem = PlacementProblem.admission(costs, occupancy, tokens, load.chunkTokens());
@@ -62,16 +62,16 @@ public record Placements(CostModel costs, DecodeLoad load) {
     }
 
     /**
-     * Where blocks go when all sequences of the load are placed together, as a solution of the
-     * {@linkplain PlacementProblem#decode placement problem} has it.
+     * The policy that places all sequences of the load together, by a solution of the {@linkplain
+     * PlacementProblem#decode placement problem}.
      */
     public PlacementPolicy together(Placed placed) {
         return spread(placed.tokensByForm(), load.contextTokens());
     }
 
     /**
-     * Forms in the proportions of {@code tokens}: the blocks on the device first, so that its memory is in use as early
-     * as can be; contents evenly spread.
+     * Forms in the proportions of {@code tokens}: blocks on the device come first, so that its memory is used as early
+     * as possible; contents are spread evenly.
      *
      * @param sequenceTokens tokens of one sequence
      */
@@ -93,14 +93,14 @@ public record Placements(CostModel costs, DecodeLoad load) {
         };
     }
 
-    /** Whole tokens: what rounding has left of a form is none. */
+    /** The tokens of a form, without remainders of rounding. */
     private static double tokens(Map<CacheForm, Double> byForm, CacheForm form) {
         return Math.rint(byForm.getOrDefault(form, 0.0));
     }
 
     /**
-     * The share of tokens that {@code chunked} keeps as activations on the host, 0 to 1: the balanced one, unless what
-     * that gains over a single content is less than the second transfer of each chunk costs.
+     * The share of tokens that {@code chunked} keeps as activations on the host, 0 to 1: the balanced one, unless its
+     * gain over a single content is less than the cost of the second transfer of each chunk.
      */
     public double activationShare() {
         CacheGeometry geometry = costs.geometry();
@@ -115,7 +115,7 @@ public record Placements(CostModel costs, DecodeLoad load) {
         double base = costs.baseNanosBesideLink(load.sequences(), load.totalTokens())
                 / geometry.dimensions().layers();
         double share = balancedShare(activation, keyValue, recompute, base, load.totalTokens());
-        // In a chunk with both contents another transfer has to start, and the compute lane to notice its end.
+        // A chunk with both contents needs another transfer to start, and the compute lane to notice its end.
         double transferNanos =
                 costs.profile().linkIn().nanos(1) + costs.profile().handoffNanos();
         double mixedNanos = Math.ceilDiv(load.totalTokens(), Math.max(1, chunkTokens)) * transferNanos;
@@ -205,7 +205,9 @@ public record Placements(CostModel costs, DecodeLoad load) {
         };
     }
 
-    /** Some forms first, then a share of the blocks as activations on the host and the others as K and V. */
+    /**
+     * Tries some forms first, then stores a share of the blocks as activations on the host and the others as K and V.
+     */
     private static PlacementPolicy spread(List<CacheForm> first, double share) {
         List<CacheForm> activation = append(first, CacheForm.HOST_ACT);
         List<CacheForm> keyValue = append(first, CacheForm.HOST_KV);
@@ -219,8 +221,8 @@ public record Placements(CostModel costs, DecodeLoad load) {
     }
 
     /**
-     * Spreads a share evenly, as Bresenham's line does: of the first n blocks, n·share are activations, rounded, for
-     * every n. Rounded down, many short sequences would together have far less than their share.
+     * Spreads a share evenly, like Bresenham's line: for every n, n·share of the first n blocks, rounded, are
+     * activations. Rounding down would leave many short sequences together far below their share.
      */
     static boolean isActivation(int block, double share) {
         return Math.round((block + 1) * share) > Math.round(block * share);

@@ -8,12 +8,12 @@ import java.util.Map;
 
 /**
  * A way for a cached token to be stored and used: a column of the placement problem. A {@linkplain CacheForm form} says
- * what is stored and where; the route adds what a step does with it, lane by lane.
+ * what is stored, and where; the route adds the work of a step, lane by lane.
  *
- * @param form what is stored
+ * @param form stored form
  * @param deviceBytes of one token in device memory, all layers
  * @param hostBytes of one token in host memory, all layers
- * @param laneNanos time that one token takes of each lane in a step, all layers; none for lanes that are absent
+ * @param laneNanos time that one token takes of each lane in a step, all layers; 0 for absent lanes
  */
 public record Route(CacheForm form, double deviceBytes, double hostBytes, Map<Lane, Double> laneNanos) {
     public Route {
@@ -29,13 +29,13 @@ public record Route(CacheForm form, double deviceBytes, double hostBytes, Map<La
         }
     }
 
-    /** Time that one token takes of a lane. */
+    /** The time that one token takes of a lane. */
     public double nanos(Lane lane) {
         return laneNanos.getOrDefault(lane, 0.0);
     }
 
     /**
-     * How a form is used by a decode step: what is on the host crosses the link, activations are recomputed.
+     * The route of a form in a decode step: contents of the host cross the link, activations are recomputed.
      *
      * @param copyTokens tokens of one copy
      * @param chunkTokens tokens of one recomputation

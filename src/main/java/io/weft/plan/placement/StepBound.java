@@ -25,14 +25,14 @@ import java.util.stream.Stream;
  * <ul>
  *   <li>all tokens are K and V on the device: one graph, without stages that are issued one by one;
  *   <li>nothing crosses the link, but some tokens are activations: each stage waits for the one before it;
- *   <li>something crosses the link, and slows down the kernels beside it.
+ *   <li>something crosses the link, and slows down the kernels that run meanwhile.
  * </ul>
  *
  * The last two are {@linkplain PlacementProblem placement problems}.
  *
- * @param costs of stages
- * @param sequences in the step
- * @param contextTokens cached tokens of each
+ * @param costs costs of stages
+ * @param sequences number of sequences in the step
+ * @param contextTokens cached tokens of each sequence
  * @param forms that may be used
  * @param streamedWeightBytes weights that cross the link in every step
  * @param deviceBudgetBytes device memory for full blocks
@@ -55,7 +55,7 @@ public record StepBound(
         Set<CacheForm> onDevice = EnumSet.noneOf(CacheForm.class);
         Set<CacheForm> all = EnumSet.noneOf(CacheForm.class);
         for (CacheForm form : forms) {
-            // Elsewhere an activation takes more of everything.
+            // Otherwise an activation takes more of every resource.
             if (form.content() == Content.KEY_VALUE || geometry().activationsAreSmaller()) {
                 all.add(form);
                 if (form.place() == Place.DEVICE) {
@@ -80,7 +80,7 @@ public record StepBound(
         return OptionalDouble.of(Math.max(linkBaseNanos(), ofAllLayers(layer, this::inGraph)));
     }
 
-    /** What a stage takes at least where the next begins beside it. */
+    /** The least time of a stage if the next one begins before it ends. */
     private double inGraph(double nanos) {
         return Math.max(0, nanos - profile().graphGain().nanos(sequences));
     }
@@ -117,7 +117,7 @@ public record StepBound(
                 + stage.applyAsDouble(profile().head().nanos(sequences));
     }
 
-    /** Attention to all tokens in one layer, in chunks of any size, which may be of one sequence each. */
+    /** The time of attention to all tokens in one layer, in chunks of any size, each perhaps of a single sequence. */
     private double attentionNanos() {
         double lone = profile().loneReads().leastNanosPerUnit(tokens());
         double reads = sequences == 1

@@ -10,14 +10,14 @@ import java.util.List;
  * @param openTokens cached tokens after the full blocks; they lie in open blocks on the device
  * @param newTokens tokens that this step runs: 1 when decoding, more in prefill
  * @param closing forms of the blocks that the new tokens fill, in token order
- * @param takenUp forms, all on the host, of the full blocks that are copied to the device for later steps
+ * @param promoted forms, all on the host, of the full blocks that are copied to the device for later steps
  */
 public record SequenceShape(
-        List<CacheForm> closed, int openTokens, int newTokens, List<CacheForm> closing, List<CacheForm> takenUp) {
+        List<CacheForm> closed, int openTokens, int newTokens, List<CacheForm> closing, List<CacheForm> promoted) {
     public SequenceShape {
         closed = List.copyOf(closed);
         closing = List.copyOf(closing);
-        takenUp = List.copyOf(takenUp);
+        promoted = List.copyOf(promoted);
         if (openTokens < 0) {
             throw new IllegalArgumentException("openTokens is " + openTokens + ", must not be negative");
         }

@@ -115,7 +115,7 @@ final class StageSequencer {
         int blocks = 0;
         long bytes = 0;
         for (SequenceShape sequence : shape.sequences()) {
-            for (CacheForm form : sequence.takenUp()) {
+            for (CacheForm form : sequence.promoted()) {
                 blocks++;
                 bytes += geometry.blockBytes(form.content());
             }

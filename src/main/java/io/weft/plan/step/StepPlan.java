@@ -71,7 +71,7 @@ public record StepPlan(
     public List<Ahead> ahead() {
         boolean sameBlocks = shape.sequences().stream()
                 .allMatch(sequence ->
-                        sequence.closing().isEmpty() && sequence.takenUp().isEmpty());
+                        sequence.closing().isEmpty() && sequence.promoted().isEmpty());
         if (!sameBlocks) {
             return List.of();
         }
@@ -118,7 +118,7 @@ public record StepPlan(
     }
 
     /** Bytes of blocks that are copied to the device for later steps. */
-    public long takenUpBytes() {
+    public long promotedBytes() {
         return stages.stream()
                 .map(PlannedStage::stage)
                 .mapToLong(stage -> stage instanceof Stage.Promote promote ? promote.bytes() : 0)

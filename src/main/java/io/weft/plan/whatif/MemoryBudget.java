@@ -5,15 +5,15 @@ import io.weft.model.ModelDimensions;
 import io.weft.model.ModelDimensions.FeedForwardKind;
 
 /**
- * What memory is used for. Where the weights do not fit, as much of them as possible stays on the device, beside room
- * for two layers, and the rest would have to cross the link in every step.
+ * The uses of memory. If the weights do not fit, as much of them as possible stays on the device, next to room for two
+ * layers, and the rest would have to cross the link in every step.
  *
  * @param deviceBytes all device memory
- * @param weightsBytes of it: matrices and tables, or what fits of them
+ * @param weightsBytes of it: matrices and tables, or the part that fits
  * @param streamedWeightBytes weights that lie on the host and cross the link in every step
  * @param workspaceBytes of it: activations, index arrays, logits and scores of the largest step
- * @param stagingBytes of it: chunks on their way
- * @param openBlockBytes of it: blocks that are not full
+ * @param stagingBytes of it: chunks in transfer
+ * @param openBlockBytes of it: blocks that are not full yet
  * @param hostBytes all host memory
  * @param hostWorkspaceBytes of it: index arrays, logits and tokens
  */
@@ -28,7 +28,7 @@ public record MemoryBudget(
         long hostWorkspaceBytes) {
 
     /**
-     * The largest step that memory is set aside for.
+     * The largest step for which memory is reserved.
      *
      * @param sequences in a batch
      * @param rows new tokens of a batch
@@ -39,7 +39,7 @@ public record MemoryBudget(
         private static final int ROWS_LEAST = 512;
         private static final int LOGIT_ROWS_LEAST = 64;
 
-        /** What the service sets aside for batches of {@code sequences}. */
+        /** The limits that the service reserves memory for, with batches of {@code sequences}. */
         public static Limits usual(int sequences, int contextTokens) {
             return new Limits(
                     sequences, Math.max(ROWS_LEAST, sequences), Math.max(LOGIT_ROWS_LEAST, sequences), contextTokens);
@@ -70,12 +70,12 @@ public record MemoryBudget(
                 indexBytes + floatLogitBytes + tokenBytes);
     }
 
-    /** Room that streaming weights would take: one layer at work, the next on its way. */
+    /** The room that streaming weights would take: one layer at work, and the next in transfer. */
     static long streamingRoomBytes(CacheGeometry geometry) {
         return 2 * geometry.dimensions().weightsPerLayer() * geometry.elementBytes();
     }
 
-    /** Elements of all matrices, the embedding and the head, which has memory of its own even where it is tied. */
+    /** The elements of all matrices, the embedding and the head, which has memory of its own even if it is tied. */
     private static long weightElements(ModelDimensions dimensions) {
         return dimensions.layers() * dimensions.weightsPerLayer()
                 + 2L * dimensions.vocabularySize() * dimensions.hiddenSize();
@@ -84,14 +84,14 @@ public record MemoryBudget(
     private static long workspaceBytes(CacheGeometry geometry, Limits limits, long indexBytes, long floatLogitBytes) {
         ModelDimensions dimensions = geometry.dimensions();
         boolean gated = dimensions.feedForward() == FeedForwardKind.GATED;
-        // Residual stream, two norms; queries, attention; K and V; feed-forward, which a gate needs three times.
+        // Residual stream and two norms; queries and attention; K and V; feed-forward, three times with a gate.
         long rowElements = 3L * dimensions.hiddenSize()
                 + 2L * dimensions.queryWidth()
                 + dimensions.keyValueWidth()
                 + (gated ? 3L : 1L) * dimensions.feedForwardSize();
         long stateBytes = (long) dimensions.heads() * (dimensions.headSize() + 2) * Float.BYTES;
         long logitRowElements = (long) dimensions.hiddenSize() + dimensions.vocabularySize();
-        // Scores that a token is chosen from, and the token.
+        // The scores from which a token is chosen, and the token.
         long sequenceBytes = (dimensions.vocabularySize() + 1L) * Float.BYTES;
         return limits.rows() * (rowElements * geometry.elementBytes() + stateBytes)
                 + limits.logitRows() * logitRowElements * geometry.elementBytes()
@@ -100,7 +100,7 @@ public record MemoryBudget(
                 + indexBytes;
     }
 
-    /** Positions, offsets, block tables, spans, what is gathered, and how tokens are chosen. */
+    /** Positions, offsets, block tables, spans, places of gathered activations, and how tokens are chosen. */
     private static long indexBytes(CacheGeometry geometry, Limits limits) {
         long alignment = 16;
         long blocks = geometry.blocks(limits.contextTokens());
@@ -123,12 +123,12 @@ public record MemoryBudget(
                 + 8 * alignment;
     }
 
-    /** Device memory that is left for full blocks; negative if the rest alone does not fit. */
+    /** The device memory left for full blocks; negative if the rest alone does not fit. */
     public long deviceCacheBytes() {
         return deviceBytes - weightsBytes - workspaceBytes - stagingBytes - openBlockBytes;
     }
 
-    /** Host memory that is left for full blocks; negative if the rest alone does not fit. */
+    /** The host memory left for full blocks; negative if the rest alone does not fit. */
     public long hostCacheBytes() {
         return hostBytes - hostWorkspaceBytes - streamedWeightBytes;
     }

@@ -7,30 +7,30 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * What a plan does and why, for people and programmes: plain values, units in the names.
+ * What a plan does and why, for people and programs: plain values with units in their names.
  *
  * @param hardware the machine
  * @param measured whether its figures were measured, or taken from a data sheet
  * @param batch sequences
- * @param contextTokens of each
- * @param fits whether all of it fits the memory, so that it can be served; if not, {@code shortages} says what is
- *     missing. Where only weights are missing, the other figures are those of a step that streams them; else there are
+ * @param contextTokens cached tokens of each sequence
+ * @param fits whether everything fits the memory, so that it can be served; if not, {@code shortages} says what is
+ *     missing. If only weights do not fit, the other figures are those of a step that streams them; otherwise there are
  *     none
- * @param shortages each of them would make it fit; all together where none alone would, which a note says
- * @param notes what a reader should know, a sentence each
- * @param memory what memory is used for
- * @param schedule how cached tokens are brought
+ * @param shortages each alone would make it fit; if none alone would, all together, which a note says
+ * @param notes sentences for the reader
+ * @param memory the uses of memory
+ * @param schedule how cached tokens reach attention
  * @param tokensByForm cached tokens in each form, {@code device_kv} and so on
  * @param chunkTokens tokens of a chunk
  * @param linkBytesPerStep that cross to the device: cached tokens, and weights that do not fit
- * @param recomputeFlopsPerStep operations of recomputing K and V
+ * @param recomputeFlopsPerStep floating-point operations to recompute K and V
  * @param predictedStepMillis by the simulator
- * @param boundMillis no placement can be faster: the solution of the linear programme
+ * @param boundMillis lower bound on the step of any placement, by the linear programme
  * @param tokensPerSecond of all sequences
  * @param boundBy {@code link}, {@code compute}, {@code device_memory} or {@code host_memory}
  * @param linkBusyRatio share of the step in which the link works
  * @param computeBusyRatio share of the step in which the device computes
- * @param alternatives what else there is
+ * @param alternatives other placements
  * @param largestContext tokens of each of {@code batch} sequences that fit
  * @param largestBatch sequences of {@code contextTokens} tokens that fit
  */
@@ -60,7 +60,7 @@ public record PlanExplanation(
     public PlanExplanation {
         shortages = List.copyOf(shortages);
         notes = List.copyOf(notes);
-        // In the order of the forms, for those who read it.
+        // In the order of the forms, for readers.
         tokensByForm = Collections.unmodifiableMap(new LinkedHashMap<>(tokensByForm));
         alternatives = List.copyOf(alternatives);
     }
@@ -71,11 +71,11 @@ public record PlanExplanation(
      * @param deviceBytes all device memory
      * @param weightsBytes weights on the device
      * @param streamedWeightBytes weights that do not fit there
-     * @param deviceCacheBytes device memory that is left for the cache
-     * @param deviceCacheUsedBytes what the plan uses of it
+     * @param deviceCacheBytes device memory left for the cache
+     * @param deviceCacheUsedBytes bytes of it that the plan uses
      * @param hostBytes all host memory
-     * @param hostCacheBytes host memory that is left for the cache
-     * @param hostCacheUsedBytes what the plan uses of it
+     * @param hostCacheBytes host memory left for the cache
+     * @param hostCacheUsedBytes bytes of it that the plan uses
      */
     public record MemoryParts(
             long deviceBytes,
@@ -100,10 +100,10 @@ public record PlanExplanation(
     public record MissingMemory(String memory, long missingBytes) {}
 
     /**
-     * Another way to place and bring the cache.
+     * Another way to place and transfer the cache.
      *
      * @param name a schedule
-     * @param description what it does
+     * @param description description for people
      * @param fits whether it fits the memory
      * @param missingBytes if not, how much memory it lacks
      * @param predictedStepMillis by the simulator, whether it fits or not

@@ -32,19 +32,19 @@ import java.util.function.IntPredicate;
 import java.util.function.LongPredicate;
 
 /**
- * What would happen: decode steps of a model on a machine that need not be there.
+ * Predicts decode steps of a model on a machine that need not exist.
  *
  * <p>The prediction is the shortest simulated step of a fixed family of placements, so a faster link, a faster device
  * or more memory never makes it worse.
  *
- * @param profile of machine and model
+ * @param profile profile of machine and model
  * @param measured whether the profile was measured
  * @param geometry of the cache
  * @param batch sequences
  * @param contextTokens cached tokens of each
  * @param deviceBytes device memory for everything
  * @param hostBytes host memory
- * @param stagingBytes of device memory, for chunks on their way
+ * @param stagingBytes bytes of device memory for chunks in transfer
  * @param forms that may be used
  */
 public record WhatIf(
@@ -57,14 +57,14 @@ public record WhatIf(
         long hostBytes,
         long stagingBytes,
         Set<CacheForm> forms) {
-    /** Bounds that keep an answer quick and small. */
+    /** Bounds that keep answers quick and small. */
     public static final int BATCH_MOST = 1024;
 
     public static final int CONTEXT_MOST = 1 << 22;
 
     private static final long MEMORY_BYTES_MOST = 1L << 50;
 
-    /** A host budget is said to bind if a step would be faster without it by more than this share. */
+    /** A host budget binds if a step would be faster without it by more than this share. */
     private static final double NOTABLE = 0.001;
 
     public WhatIf {
@@ -85,22 +85,22 @@ public record WhatIf(
         }
     }
 
-    /** The same question of a machine that takes other times. */
+    /** The same question for a machine with other times. */
     public WhatIf withProfile(HardwareProfile other) {
         return new WhatIf(other, measured, geometry, batch, contextTokens, deviceBytes, hostBytes, stagingBytes, forms);
     }
 
-    /** What stages cost. */
+    /** The costs of stages. */
     public CostModel costs() {
         return new CostModel(profile, geometry);
     }
 
-    /** Tokens of a block of the cache. */
+    /** The tokens of a cache block. */
     public int blockTokens() {
         return geometry.blockTokens();
     }
 
-    /** Answers. */
+    /** Answers the question. */
     public PlanExplanation explain() {
         MemoryBudget budget = budget(batch, contextTokens);
         PlacementSearch search = search(budget);
@@ -153,8 +153,8 @@ public record WhatIf(
 
     private Simulated best(PlacementSearch search, MemoryBudget budget, Placed bound, double boundNanos) {
         Simulated best = search.fastest(forms, budget.deviceCacheBytes(), budget.hostCacheBytes())
-                // The family is too coarse where nearly all memory is needed. In whole blocks, the device may then hold
-                // more than it has room for, which would make the step too short.
+                // The family is too coarse if nearly all memory is needed. Rounded to whole blocks, the device may then
+                // hold more than fits, which would make the step too short.
                 .orElseGet(() -> search.placed(bound.tokensByForm()).notBelow(boundNanos));
         Simulated kvpr = search.kvpr();
         boolean kvprIsPossible =
@@ -222,7 +222,7 @@ public record WhatIf(
                 (double) Math.max(0, budget.hostCacheBytes()));
     }
 
-    /** How much more of each memory alone would do, or, if neither would, of both together. */
+    /** How much more of each memory alone would suffice, or of both together if neither would. */
     private List<MissingMemory> missing() {
         List<MissingMemory> missing = new ArrayList<>();
         least(more -> holdsWith(deviceBytes + more, hostBytes), MEMORY_BYTES_MOST - deviceBytes)
@@ -245,7 +245,7 @@ public record WhatIf(
 
     /** Whether weights and cache would fit other memory. */
     private boolean holdsWith(long device, long host) {
-        // What is a quarter of too little memory grows with it.
+        // Staging that is a quarter of too little memory grows with it.
         long staging = stagingBytes < deviceBytes / 4
                 ? stagingBytes
                 : Math.max(stagingBytes, StagingLayout.usualBytes(geometry, batch, contextTokens, device));
@@ -253,7 +253,7 @@ public record WhatIf(
         return other.budget(batch, contextTokens).streamedWeightBytes() == 0 && other.fits(batch, contextTokens);
     }
 
-    /** The least amount with which something is so, as it is with all larger ones; empty if not even with the most. */
+    /** The least amount that meets a condition, which all larger ones meet too; empty if not even the largest does. */
     private static OptionalLong least(LongPredicate isSo, long most) {
         if (!isSo.test(most)) {
             return OptionalLong.empty();
@@ -271,7 +271,7 @@ public record WhatIf(
         return OptionalLong.of(enough);
     }
 
-    /** Without streaming, there is no need for the room of two layers. */
+    /** Without streaming, the room of two layers is not needed. */
     private long missingWeightBytes(MemoryBudget budget) {
         return budget.streamedWeightBytes() == 0
                 ? 0
@@ -346,7 +346,7 @@ public record WhatIf(
         return useful;
     }
 
-    /** The largest number that is good, 0 if not even 1 is; smaller ones are good, too. */
+    /** The largest good number, 0 if not even 1 is good; all smaller numbers are good too. */
     private static int largest(int most, IntPredicate isGood) {
         int good = 0;
         int bad = most + 1;

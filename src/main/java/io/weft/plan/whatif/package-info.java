@@ -1,4 +1,4 @@
-/** Answers for a machine and a load that need not be there, with the reasons. */
+/** Answers about a machine and a load that need not exist, with the reasons. */
 @NullMarked
 package io.weft.plan.whatif;
 

@@ -61,11 +61,11 @@ public final class Shapes {
         int open = random.nextInt(geometry.blockTokens());
         int fresh = random.nextBoolean() ? 1 : 1 + random.nextInt(3 * geometry.cellTokens());
         List<CacheForm> forms = forms(random, palette, closed);
-        List<CacheForm> takenUp = forms.stream()
+        List<CacheForm> promoted = forms.stream()
                 .filter(form -> form.place() == CacheForm.Place.HOST && random.nextInt(8) == 0)
                 .toList();
         return new SequenceShape(
-                forms, open, fresh, forms(random, palette, (open + fresh) / geometry.blockTokens()), takenUp);
+                forms, open, fresh, forms(random, palette, (open + fresh) / geometry.blockTokens()), promoted);
     }
 
     /** Forms come in runs, as placement makes them, or wholly mixed. */

@@ -271,12 +271,12 @@ class StepPlannerTest {
         long bytes = 0;
         int blocks = 0;
         for (SequenceShape sequence : c.shape().sequences()) {
-            for (CacheForm form : sequence.takenUp()) {
+            for (CacheForm form : sequence.promoted()) {
                 bytes += c.geometry().blockBytes(form.content());
                 blocks++;
             }
         }
-        assertThat(c.plan().takenUpBytes()).isEqualTo(bytes);
+        assertThat(c.plan().promotedBytes()).isEqualTo(bytes);
         if (blocks > 0) {
             int layers = c.geometry().dimensions().layers();
             assertThat(c.plan().stages().getLast().stage()).isEqualTo(new Stage.Promote(bytes, blocks * layers));
