@@ -140,7 +140,7 @@ final class EventWatcher implements AutoCloseable {
             callback.reached(health.failure());
         } catch (RuntimeException e) {
             System.getLogger(EventWatcher.class.getName())
-                    .log(System.Logger.Level.ERROR, "a callback behind an event failed", e);
+                    .log(System.Logger.Level.ERROR, "a callback of an event failed", e);
         }
     }
 

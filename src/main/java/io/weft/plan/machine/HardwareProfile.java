@@ -15,8 +15,8 @@ package io.weft.plan.machine;
  * @param attentionReads tokens to which single rows attend, each reading its own K and V, in one layer: decoding of
  *     several sequences
  * @param loneReads tokens to which the row of a lone sequence attends: it may keep a device less busy
- * @param shortSequenceNanos time that each sequence beyond one in {@value #SEQUENCE_TOKENS} tokens adds to {@code
- *     attentionReads}
+ * @param shortSequenceNanos time that each sequence beyond one in {@value #SEQUENCE_TOKENS} tokens adds to
+ *     {@code attentionReads}
  * @param attentionPairs pairs of a row and a token that it sees, with many rows for each token read: prefill
  * @param feedForward rows: output projection and feed-forward network of one layer
  * @param head rows: final norm, logits and the likeliest token

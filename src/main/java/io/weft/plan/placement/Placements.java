@@ -47,9 +47,9 @@ public record Placements(CostModel costs, DecodeLoad load) {
     }
 
     /**
-     * The policy for one more sequence, given the current contents of the cache: the solution of the {@linkplain
-     * PlacementProblem#admission placement problem}. It uses spare device memory from the first token on. If that
-     * memory is short, some of it may hold activations, so that more tokens need not cross the link.
+     * The policy for one more sequence, given the current contents of the cache: the solution of the
+     * {@linkplain PlacementProblem#admission placement problem}. It uses spare device memory from the first token on.
+     * If that memory is short, some of it may hold activations, so that more tokens need not cross the link.
      *
      * @param tokens the most tokens that the sequence may have, at least 1
      */
@@ -62,8 +62,8 @@ public record Placements(CostModel costs, DecodeLoad load) {
     }
 
     /**
-     * The policy that places all sequences of the load together, by a solution of the {@linkplain
-     * PlacementProblem#decode placement problem}.
+     * The policy that places all sequences of the load together, by a solution of the
+     * {@linkplain PlacementProblem#decode placement problem}.
      */
     public PlacementPolicy together(Placed placed) {
         return spread(placed.tokensByForm(), load.contextTokens());

@@ -89,7 +89,8 @@ public record StepBound(
         if (usable.isEmpty()) {
             return OptionalDouble.empty();
         }
-        double layer = profile().project().nanos(sequences) + profile().feedForward().nanos(sequences) + attentionNanos();
+        double layer =
+                profile().project().nanos(sequences) + profile().feedForward().nanos(sequences) + attentionNanos();
         double stages = CostModel.STAGES_OF_A_LAYER * profile().stageNanos();
         double compute = ofAllLayers(linkContentionFactor * layer + stages, nanos -> nanos);
         List<Route> routes = new ArrayList<>();
@@ -137,10 +138,7 @@ public record StepBound(
             case HOST -> {
                 double byteNanos = profile().linkIn().leastNanosPerUnit(contextTokens * layerBytes);
                 yield new Route(
-                        form,
-                        0,
-                        bytes,
-                        Map.of(Lane.LINK_IN, layers * layerBytes * byteNanos, Lane.COMPUTE, recompute));
+                        form, 0, bytes, Map.of(Lane.LINK_IN, layers * layerBytes * byteNanos, Lane.COMPUTE, recompute));
             }
             case DEVICE -> {
                 double byteNanos = profile().deviceCopy().leastNanosPerUnit(tokens() * layerBytes);

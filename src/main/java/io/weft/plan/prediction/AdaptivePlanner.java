@@ -37,9 +37,7 @@ public final class AdaptivePlanner implements Planner {
         }
     }
 
-    /**
-     * @param expected plans steps of the expected load, and steps with nothing to stage
-     */
+    /** @param expected plans steps of the expected load, and steps with nothing to stage */
     public AdaptivePlanner(StepPlanner expected, CostModel costs) {
         this.expected = expected;
         this.costs = costs;

@@ -17,9 +17,7 @@ public record LaneTimes(long totalNanos, Map<Lane, Long> busyNanos) {
         busyNanos = Map.copyOf(busyNanos);
     }
 
-    /**
-     * @param busyNanos index: ordinal of the lane
-     */
+    /** @param busyNanos index: ordinal of the lane */
     static LaneTimes of(long totalNanos, long[] busyNanos) {
         Map<Lane, Long> busy = new EnumMap<>(Lane.class);
         for (Lane lane : Lane.values()) {

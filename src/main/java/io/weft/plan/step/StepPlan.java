@@ -87,8 +87,8 @@ public record StepPlan(
     }
 
     /**
-     * Whether a step of this plan, over the sequences of the step before, begins with the transfers that are {@link
-     * #ahead} in {@code before}.
+     * Whether a step of this plan, over the sequences of the step before, begins with the transfers that are
+     * {@link #ahead} in {@code before}.
      */
     public boolean continues(StepPlan before) {
         if (!staging.equals(before.staging) || chunks.size() != before.chunks.size()) {

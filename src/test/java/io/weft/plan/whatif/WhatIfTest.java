@@ -8,8 +8,8 @@ import com.sun.management.ThreadMXBean;
 import io.weft.model.CacheForm;
 import io.weft.model.CacheGeometry;
 import io.weft.model.ModelPreset;
-import io.weft.plan.machine.HardwarePreset;
 import io.weft.plan.machine.Curve;
+import io.weft.plan.machine.HardwarePreset;
 import io.weft.plan.machine.HardwareProfile;
 import io.weft.plan.machine.HardwareSpec;
 import io.weft.plan.machine.Machine;
@@ -154,8 +154,7 @@ class WhatIfTest {
         int fitting = 0;
         for (int i = 0; i < 40; i++) {
             Question question = Question.random(random);
-            HardwareProfile profile =
-                    Profiles.withHandoffs(question.spec().profile(question.geometry()), random);
+            HardwareProfile profile = Profiles.withHandoffs(question.spec().profile(question.geometry()), random);
             PlanExplanation plan = question.whatIf(profile, someForms(random)).explain();
             fitting += plan.fits() ? 1 : 0;
             assertThat(plan.predictedStepMillis())
@@ -176,8 +175,7 @@ class WhatIfTest {
     void aResidentPlanPaysForNoHandOffs() {
         Question question = OPT.withDeviceBytes(141 * GIGABYTE);
         HardwareProfile plain = question.spec().profile(question.geometry());
-        HardwareProfile waiting =
-                Profiles.inSteps(plain, 0, 11_000, 1.5, Curve.linear(11_000, 0, 1L << 24));
+        HardwareProfile waiting = Profiles.inSteps(plain, 0, 11_000, 1.5, Curve.linear(11_000, 0, 1L << 24));
         PlanExplanation plan = question.whatIf(waiting, ALL).explain();
         assertThat(plan.schedule()).contains(Schedule.CHUNKED.label());
         assertThat(plan.linkBytesPerStep()).isZero();
