@@ -19,14 +19,14 @@ import java.util.Set;
 import java.util.stream.Collectors;
 
 /**
- * A {@link WhatIf} in a user's words. What is left open is as the machine has it.
+ * A {@link WhatIf} in a user's words. Missing values are those of the machine.
  *
  * @param batch sequences
  * @param contextTokens cached tokens of each
  * @param deviceBytes device memory for everything
  * @param hostBytes host memory
- * @param linkBytesPerSecond of large copies, each way
- * @param flopsPerSecond of dense matrix products: only for a machine that is known by its data sheet
+ * @param linkBytesPerSecond rate of large copies, each way
+ * @param flopsPerSecond rate of dense matrix products; only for a machine that is known by its data sheet
  * @param forms that may be used, by label; all if empty
  */
 public record PlanQuestion(
@@ -37,7 +37,7 @@ public record PlanQuestion(
         OptionalDouble linkBytesPerSecond,
         OptionalDouble flopsPerSecond,
         List<String> forms) {
-    /** Bounds of what may be asked. */
+    /** Bounds of a question. */
     public static final long MEMORY_BYTES_MOST = 1L << 50;
 
     public static final int LINK_GIGABYTES_PER_SECOND_MOST = 10_000;
@@ -55,20 +55,20 @@ public record PlanQuestion(
         forms = List.copyOf(forms);
     }
 
-    /** The cache of a model on a GPU, as the service cuts it unless told otherwise. */
+    /** The default geometry of a model's cache on a GPU, the same as the service's. */
     public static CacheGeometry usualGeometry(ModelPreset preset) {
         return new CacheGeometry(preset.dimensions(), ELEMENT_BYTES, BLOCK_TOKENS, GPU_CELL_TOKENS);
     }
 
-    /** The name users give a form. */
+    /** The name of a form that users type. */
     public static String label(CacheForm form) {
         return form.name().toLowerCase(Locale.ROOT);
     }
 
     /**
-     * The forms of some names.
+     * The forms with some names.
      *
-     * @throws IllegalArgumentException naming the first that is none
+     * @throws IllegalArgumentException naming the first unknown name
      */
     public static Set<CacheForm> forms(List<String> labels) {
         return labels.stream()
@@ -76,7 +76,7 @@ public record PlanQuestion(
                 .collect(Collectors.toCollection(() -> EnumSet.noneOf(CacheForm.class)));
     }
 
-    /** All names of forms. */
+    /** The names of all forms. */
     public static List<String> formLabels() {
         return Arrays.stream(CacheForm.values()).map(PlanQuestion::label).toList();
     }
