@@ -4,15 +4,15 @@ import io.weft.plan.step.HeadShape;
 import java.util.List;
 
 /**
- * Where rows stand among those that the head computes: first the ones whose logits go to the host, last the ones that a
- * token is chosen for, those that are both between. So either kind is one stretch.
+ * The order of the rows that the head computes: first those whose logits go to the host, last those for which a token
+ * is chosen, and between them those that are both. So each kind is one contiguous range.
  */
 final class HeadRows {
     private final List<StepSequence> sequences;
     private final HeadShape shape;
-    /** By sequence: of its first row. */
+    /** Index: sequence. The place of its first row. */
     private final int[] first;
-    /** By sequence: of its last row. */
+    /** Index: sequence. The place of its last row. */
     private final int[] last;
 
     HeadRows(StepBatch batch) {
@@ -41,12 +41,12 @@ final class HeadRows {
         return shape;
     }
 
-    /** Where row {@code row} of those of a sequence stands. */
+    /** The place of row {@code row} of a sequence. */
     int row(int sequence, int row) {
         return row == sequences.get(sequence).headRows() - 1 ? last[sequence] : first[sequence] + row;
     }
 
-    /** The same among the rows whose logits go to the host. */
+    /** The place of a row among those whose logits go to the host. */
     int logits(int sequence, int row) {
         int wanted = sequences.get(sequence).logitRows();
         if (row < 0 || row >= wanted) {
@@ -55,7 +55,7 @@ final class HeadRows {
         return row(sequence, row);
     }
 
-    /** Where the token of a sequence stands among the chosen ones. */
+    /** The place of a sequence's token among the chosen ones. */
     int token(int sequence) {
         if (sequences.get(sequence).choice().isEmpty()) {
             throw new IllegalArgumentException("no token is chosen for sequence " + sequence);

@@ -3,8 +3,8 @@ package io.weft.pipeline;
 import io.weft.plan.prediction.StageTiming;
 
 /**
- * A stage has run.
+ * Reports that a stage has run.
  *
- * @param timing which, and when
+ * @param timing the stage and its times
  */
 public record StageCompleted(StageTiming timing) {}

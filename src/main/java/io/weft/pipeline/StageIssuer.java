@@ -70,14 +70,14 @@ final class StageIssuer {
     }
 
     /**
-     * What the stages of one step share.
+     * Shared by the stages of one step.
      *
-     * @param batch what runs
-     * @param plan how
-     * @param arrays its index arrays on the device
+     * @param batch sequences of the step
+     * @param plan plan of the step
+     * @param arrays index arrays on the device
      * @param staging memory that {@code plan.staging()} divides
-     * @param firstSlot the slot that it uses first
-     * @param sources where chunks come from, one entry a chunk
+     * @param firstSlot the first slot that the step uses
+     * @param sources sources of the chunks, one entry per chunk
      */
     record StepContext(
             StepBatch batch,
@@ -94,7 +94,7 @@ final class StageIssuer {
             return new StepContext(batch, plan, arrays, staging, firstSlot, sources);
         }
 
-        /** The same for a step that continues this one. */
+        /** The context of a step that continues this one. */
         StepContext next() {
             return new StepContext(batch, plan, arrays, staging, plan.nextFirstSlot(firstSlot), sources);
         }
@@ -118,7 +118,7 @@ final class StageIssuer {
         }
     }
 
-    /** Where a chunk's blocks on the host lie, in the order of the chunk. */
+    /** The places of a chunk's blocks on the host, in the order of the chunk. */
     private record Sources(List<HostBlocks> activations, List<HostBlocks> keyValues) {}
 
     /** Blocks that are neighbours in host memory, in every layer. */
@@ -276,7 +276,7 @@ final class StageIssuer {
         }
     }
 
-    /** What happens to an open block that the step fills. */
+    /** Handles an open block that the step fills. */
     private interface ClosingBlock {
         void close(BlockHome home, DeviceBuffer open);
     }
@@ -311,7 +311,7 @@ final class StageIssuer {
                 workspace.hostLogits().slice(0, stage.logitBytes()));
     }
 
-    /** The open blocks in one layer: offsets in the index count from its start. */
+    /** The open blocks in one layer; offsets in the index count from its start. */
     private DeviceBuffer openLayer(int layer) {
         return cache.openMemory().from(layer * geometry.openLayerBytes());
     }
@@ -322,7 +322,7 @@ final class StageIssuer {
                 layer * geometry.openLayerBytes() + contentOffset(content), geometry.blockLayerBytes(content));
     }
 
-    /** Where a content starts in a layer of an open block. */
+    /** The offset of a content in a layer of an open block. */
     private long contentOffset(Content content) {
         return switch (content) {
             case KEY_VALUE -> 0;

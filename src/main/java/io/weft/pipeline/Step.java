@@ -14,7 +14,9 @@ public final class Step {
     private final Multi<StageCompleted> stages;
     private final Uni<StepResult> result;
 
-    /** @param issue issues the step: given the observers of its stages and where its result goes */
+    /**
+     * @param issue issues the step, given the observers of its stages and the future of its result
+     */
     Step(BiConsumer<List<MultiEmitter<? super StageCompleted>>, CompletableFuture<StepResult>> issue) {
         this.stages = Multi.createFrom().emitter(observers::add);
         this.result = Uni.createFrom()
@@ -28,10 +30,10 @@ public final class Step {
     }
 
     /**
-     * The stages as they complete, in completion order, one item a stage, bound to the pair of events around it.
-     * Subscribe before {@link #result}: a step without observers times nothing but the transfers that it begins for the
-     * next, which may be observed; and it may run as a graph. Items arrive on threads of the device, one at a time; the
-     * buffer is bounded by the number of stages.
+     * The stages in the order of completion: one item per stage, bound to the pair of events around it. Subscribe
+     * before {@link #result}: a step without observers may run as a graph, and times only the transfers that it begins
+     * for the next step, which may be observed. Items arrive on threads of the device, one at a time; the buffer is
+     * bounded by the number of stages.
      */
     public Multi<StageCompleted> stages() {
         return stages;

@@ -7,7 +7,7 @@ import io.weft.plan.step.StepShape;
 import java.util.List;
 
 /**
- * What a step runs. Its rows are the new tokens, one sequence after the other.
+ * The batch of a step. Its rows are the new tokens, one sequence after the other.
  *
  * @param sequences at least one
  */
@@ -16,7 +16,7 @@ public record StepBatch(List<StepSequence> sequences) {
         sequences = List.copyOf(sequences);
     }
 
-    /** Rows of the step. */
+    /** The number of rows of the step. */
     public int rows() {
         return sequences.stream()
                 .mapToInt(sequence -> sequence.newTokens().size())
@@ -28,7 +28,7 @@ public record StepBatch(List<StepSequence> sequences) {
         return sequences.stream().map(StepSequence::cache).toList();
     }
 
-    /** What comes out. */
+    /** The outputs of the step. */
     public HeadShape head() {
         int rows = 0;
         int tokens = 0;
@@ -41,7 +41,7 @@ public record StepBatch(List<StepSequence> sequences) {
         return new HeadShape(rows, tokens, logits);
     }
 
-    /** Edits of logits, of all choices. */
+    /** The number of edits of logits in all choices. */
     int edits() {
         return sequences.stream()
                 .flatMap(sequence -> sequence.choice().stream())
@@ -49,7 +49,7 @@ public record StepBatch(List<StepSequence> sequences) {
                 .sum();
     }
 
-    /** What the planner needs to know. */
+    /** The shape of the step, for the planner. */
     public StepShape shape() {
         return new StepShape(sequences.stream().map(StepBatch::shapeOf).toList(), head());
     }

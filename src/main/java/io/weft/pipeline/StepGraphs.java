@@ -13,16 +13,16 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The compute lanes of decode steps as graphs. A step whose cache lies on the device as K and V launches the same
- * kernels on the same memory as the one before, until a table or a launch is rounded up, or its batch changes; what
- * does differ stands in its index arrays.
+ * kernels on the same memory as the one before, until a table or a launch is rounded up, or its batch changes; only the
+ * contents of its index arrays differ.
  */
 final class StepGraphs {
-    /** For a batch that grows and shrinks. */
+    /** Enough for a batch that grows and shrinks. */
     private static final int GRAPHS_MOST = 8;
 
     private final Device device;
     private final StageIssuer issuer;
-    /** The one that was not used for longest comes first. */
+    /** The least recently used graph comes first. */
     private final LinkedHashMap<Launches, Graph> graphs = new LinkedHashMap<>(2 * GRAPHS_MOST, 0.75f, true);
 
     private @Nullable Launches last;
@@ -34,25 +34,25 @@ final class StepGraphs {
     }
 
     /**
-     * What the launches of a step depend on, beside what is the same in all steps: two steps with equal ones launch the
-     * same.
+     * The properties on which the launches of a step depend, besides those that all steps share: two steps with equal
+     * ones launch the same.
      *
-     * @param arrays places and sizes of the index arrays, hence rows, spans, and columns of the block table
-     * @param head which of its rows give logits and tokens
-     * @param staging where the workspace of recomputed tokens would be
+     * @param arrays places and sizes of the index arrays, and hence rows, spans and columns of the block table
+     * @param head rows that give logits and tokens
+     * @param staging place of the workspace of recomputed tokens
      */
     private record Launches(StepIndex.Arrays arrays, HeadShape head, StagingLayout staging) {}
 
-    /** How many are kept. */
+    /** The number of graphs that are kept. */
     int count() {
         return graphs.size();
     }
 
     /**
-     * The graph for the {@linkplain Stage#computesRows stages of rows} of a step; empty if these are to be issued one
-     * by one. In a resident decode step they follow each other. A graph is captured when the launches come for the
-     * second time in a row: some never come again, and what a kernel's first launch looks up has then been found. The
-     * step before has ended.
+     * The graph for the {@linkplain Stage#computesRows stages of rows} of a step; empty if they must be issued one by
+     * one. In a resident decode step they follow each other. A graph is captured when the same launches occur for the
+     * second time in a row: some never occur again, and the first launch of a kernel looks things up. The step before
+     * must have ended.
      */
     Optional<Graph> of(StageIssuer.StepContext step, Stream stream) {
         if (refused || !step.plan().isResidentDecode()) {

@@ -25,14 +25,17 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The index arrays of a step: which token stands where, which block lies where, who attends to what, how tokens are
+ * The index arrays of a step: the positions of tokens, the places of blocks, the spans of attention, and how tokens are
  * chosen. They are written on the host, cross the link at the start of the step, and serve all layers.
  */
 final class StepIndex {
     static final int ALIGNMENT_BYTES = 16;
-    /** The block table is so many blocks longer at a time, so that what lies behind it seldom moves. */
+    /** The block table grows by this many blocks at a time, so that the arrays after it seldom move. */
     private static final int TABLE_BLOCKS = 64;
-    /** Likewise the attention of a chunk that is alone in a step is launched for so many tokens more at a time. */
+    /**
+     * Likewise, the attention of a step's only chunk is launched for a number of tokens that grows by this many at a
+     * time.
+     */
     private static final int LAUNCH_TOKENS = 256;
 
     private final KvCache cache;
@@ -52,12 +55,12 @@ final class StepIndex {
      * The arrays of one step, on the device.
      *
      * @param tokenIds (rows) int32
-     * @param places where rows stand and go, from the open blocks' base of the layer
-     * @param headRows (head rows) int64: where in the hidden state the rows are that the head computes, bytes, in the
-     *     order of {@link HeadRows}
+     * @param places positions of rows, and their places counted from the layer's base of open blocks
+     * @param headRows (head rows) int64: offsets in the hidden state, in bytes, of the rows that the head computes, in
+     *     the order of {@link HeadRows}
      * @param choices how tokens are chosen, in the same order
-     * @param attention for the attention kernel
-     * @param chunks one entry a chunk
+     * @param attention index arrays of the attention kernel
+     * @param chunks one entry per chunk
      */
     record Arrays(
             DeviceBuffer tokenIds,
@@ -70,9 +73,10 @@ final class StepIndex {
     /**
      * The arrays of one chunk.
      *
-     * @param work who attends to what
+     * @param work spans of attention
      * @param blockPositions (recomputed blocks) int32: position of each block's first token
-     * @param gathered (blocks) int64: where the blocks to gather are, bytes from the device's blocks in the first layer
+     * @param gathered (blocks) int64: offsets of the blocks to gather, in bytes from the device's blocks in the first
+     *     layer
      */
     record ChunkArrays(AttentionWork work, DeviceBuffer blockPositions, DeviceBuffer gathered) {}
 
@@ -122,7 +126,7 @@ final class StepIndex {
                 chunks);
     }
 
-    /** Sends what was written to the device. */
+    /** Sends the written arrays to the device. */
     void upload(Kernels kernels, Stream stream) {
         kernels.readHost(stream, host.slice(0, usedBytes), device.slice(0, usedBytes));
     }
@@ -141,8 +145,8 @@ final class StepIndex {
     }
 
     /**
-     * Writes {@code rows} and, last of all, as many edits as there are in this step; they have what is left of the
-     * memory, which is the same in every step that is laid out alike.
+     * Writes {@code rows} and, after everything else, the edits of this step. These have the rest of the memory, which
+     * is the same in every step with the same layout.
      */
     private DeviceBuffer writeChoices(StepBatch batch, HeadRows head, Section rows) {
         DeviceBuffer left = device.from(usedBytes);
@@ -196,7 +200,7 @@ final class StepIndex {
         return new AttentionIndex(positions, table.onDevice(), columns);
     }
 
-    /** Columns of a table for {@code blocks} blocks. */
+    /** The columns of a table for {@code blocks} blocks. */
     static int tableBlocks(int blocks) {
         return Math.ceilDiv(blocks, TABLE_BLOCKS) * TABLE_BLOCKS;
     }

@@ -9,7 +9,7 @@ package io.weft.pipeline;
  * @param contextTokens tokens of a sequence
  */
 public record StepLimits(int sequences, int rows, int logitRows, int contextTokens) {
-    /** Tokens that edits of a sequence's logits may name beside its own. */
+    /** The most tokens outside a sequence that edits of its logits may name. */
     public static final int BIASED_TOKENS = 1024;
 
     public StepLimits {
@@ -20,17 +20,17 @@ public record StepLimits(int sequences, int rows, int logitRows, int contextToke
         }
     }
 
-    /** The same for fewer or shorter sequences. */
+    /** These limits for fewer or shorter sequences. */
     public StepLimits withLoad(int sequences, int contextTokens) {
         return new StepLimits(sequences, rows, logitRows, contextTokens);
     }
 
-    /** Open blocks that a step may need at once: one a sequence, and those that prompts fill. */
+    /** The most open blocks that a step may need at once: one per sequence, and those that prompts fill. */
     public int openBlocks(int blockTokens) {
         return 2 * sequences + Math.ceilDiv(rows, blockTokens);
     }
 
-    /** Edits of a sequence's logits. */
+    /** The most edits of a sequence's logits. */
     public int edits(int vocabularySize) {
         return Math.min(vocabularySize, contextTokens + BIASED_TOKENS);
     }

@@ -27,10 +27,10 @@ import java.util.function.IntPredicate;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Issues steps: one stream a lane, events where the plan says that a stage waits for one of another lane. Behind a step
- * it issues the transfers that {@linkplain StepPlan#ahead begin} the next one, if that brings the same blocks: then the
- * link does not wait for the end of the step, for its tokens, and for the next plan. If the next step turns out to be
- * another, they were in vain.
+ * Issues steps, with one stream per lane, and with events where the plan says that a stage waits for one of another
+ * lane. After a step it issues the transfers that {@linkplain StepPlan#ahead begin} the next one, in case that one
+ * transfers the same blocks. So the link does not wait for the end of the step, for its tokens, and for the next plan.
+ * If the next step is a different one, these transfers were in vain.
  */
 public final class StepPipeline {
     private final StepIndex index;
@@ -42,7 +42,9 @@ public final class StepPipeline {
     private final EventPool marks;
     private final EventPool timedMarks;
     private final Event idle;
-    /** Marks of transfers that were issued ahead: those of this step, which observers may ask, and of the next. */
+    /**
+     * Marks of transfers that were issued ahead: those of this step, which observers may query, and those of the next.
+     */
     private EventPool aheadMarks;
 
     private EventPool nextAheadMarks;
@@ -68,33 +70,34 @@ public final class StepPipeline {
     /**
      * Transfers that were issued for the next step.
      *
-     * @param expected the next step if it is like the one before
-     * @param last their last mark
+     * @param expected the next step, if it is like the one before
+     * @param last the mark after the last of them
      */
     private record Ahead(StageIssuer.StepContext expected, Event last) {
-        /** Whether a step begins with them: it reads the same full blocks, which never change. */
+        /** Whether a step begins with these transfers, because it reads the same full blocks, which never change. */
         boolean begin(StepBatch batch, StepPlan plan) {
             return plan.continues(expected.plan())
                     && batch.caches().equals(expected.batch().caches());
         }
     }
 
-    /** Graphs of steps that are kept at present. */
+    /** The number of graphs of steps that are kept at present. */
     public int graphs() {
         return graphs.count();
     }
 
-    /** The largest step. */
+    /** The limits of a step. */
     public StepLimits limits() {
         return workspace.limits();
     }
 
     /**
-     * A step over {@code batch} as {@code plan} says. The cached sequences must be
-     * {@linkplain io.weft.cache.CacheSequence#open opened} for their new tokens, and are to be
-     * {@linkplain io.weft.cache.CacheSequence#commit committed} once the result is there.
+     * A step that runs {@code plan} over {@code batch}. The cached sequences must be {@linkplain
+     * io.weft.cache.CacheSequence#open opened} for their new tokens, and are to be {@linkplain
+     * io.weft.cache.CacheSequence#commit committed} once the result has arrived.
      *
-     * @throws IllegalArgumentException if the batch exceeds the limits, or the plan needs more staging than there is
+     * @throws IllegalArgumentException if the batch exceeds the limits, or the plan needs more staging memory than
+     *     there is
      */
     public Step step(StepBatch batch, StepPlan plan) {
         StepLimits limits = workspace.limits();
@@ -179,8 +182,8 @@ public final class StepPipeline {
 
     /**
      * The first slot of a step that begins with the transfers that were issued ahead; empty if there are none, or if
-     * they are of no use to it. Its own transfers follow them on their lane, and what works on those follows these; but
-     * a gather, and the recomputation behind it, must wait until the slots are left alone.
+     * the step cannot use them. Its own transfers follow them on their lane, and the work on these follows in turn. But
+     * a gather, and the recomputation after it, must wait until nothing writes to the slots.
      */
     private OptionalInt takeAhead(StepBatch batch, StepPlan plan) {
         Ahead issued = ahead;
@@ -221,7 +224,7 @@ public final class StepPipeline {
         return pool.get(2 * stage + 1);
     }
 
-    /** The stages that a graph holds follow each other on one lane: the graph takes the place of the first. */
+    /** The stages of a graph follow each other on one lane, so the graph replaces the first of them. */
     private void issue(Stage stage, Stream stream, StageIssuer.StepContext context, Optional<Graph> graph) {
         if (graph.isEmpty() || !stage.computesRows()) {
             issuer.issue(stage, stream, context);
@@ -230,7 +233,7 @@ public final class StepPipeline {
         }
     }
 
-    /** Marks the point where all lanes have done everything. */
+    /** Marks the point at which all lanes have finished. */
     private void recordIdle(int firstFreeMark) {
         Stream last = stream(Lane.LINK_OUT);
         int mark = firstFreeMark;
@@ -246,7 +249,7 @@ public final class StepPipeline {
         return Objects.requireNonNull(streams.get(lane));
     }
 
-    /** Events by stage index, reused by every step. */
+    /** Events, indexed by stage and reused by every step. */
     private static final class EventPool {
         private final Device device;
         private final Event.Timing timing;
@@ -270,7 +273,7 @@ public final class StepPipeline {
         private final List<MultiEmitter<? super StageCompleted>> observers;
         private final AtomicInteger stagesLeft;
         private final Event origin;
-        /** Reached when all that the step before began has ended. */
+        /** Reached when everything that the step before began has ended. */
         private final Event allBegun;
 
         StageObservation(StepPlan plan, List<MultiEmitter<? super StageCompleted>> observers) {
@@ -280,13 +283,13 @@ public final class StepPipeline {
             this.allBegun = endMark(timedMarks, plan.stages().size());
             stream(Lane.COMPUTE).record(origin);
             for (Lane other : List.of(Lane.LINK_IN, Lane.LINK_OUT)) {
-                // So that whoever asks for the time since the origin is answered.
+                // So that the time since the origin is defined.
                 stream(other).await(origin);
             }
             stream(Lane.LINK_IN).record(allBegun);
         }
 
-        /** The step before began it. */
+        /** The step before began this stage. */
         void began(PlannedStage planned) {
             tellWhen(allBegun, planned, aheadMarks);
         }
@@ -311,7 +314,7 @@ public final class StepPipeline {
             });
         }
 
-        /** Whoever waits for all stages must not wait for one that cannot be told. */
+        /** An observer that waits for all stages must not wait for one that cannot be reported. */
         private void tell(PlannedStage planned, EventPool pool) {
             try {
                 long start = startMark(pool, planned.index()).nanosSince(origin);

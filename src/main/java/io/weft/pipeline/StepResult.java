@@ -3,7 +3,7 @@ package io.weft.pipeline;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
-/** What a step made of its sequences, which are counted in the batch's order; valid until the next step is issued. */
+/** The result of a step. Sequences count in the batch's order. Valid until the next step is issued. */
 public final class StepResult {
     private final HeadRows rows;
     private final MemorySegment tokens;
@@ -22,16 +22,16 @@ public final class StepResult {
     }
 
     /**
-     * The token that was chosen for a sequence.
+     * The token chosen for a sequence.
      *
-     * @throws IllegalArgumentException if none was to be
+     * @throws IllegalArgumentException if the batch asked for none
      */
     public int token(int sequence) {
         return tokens.getAtIndex(ValueLayout.JAVA_INT, rows.token(sequence));
     }
 
     /**
-     * Copies the logits of row {@code row} of those that a sequence asked for, as the model made them.
+     * Copies the model's logits of row {@code row} among those that a sequence asked for.
      *
      * @throws IndexOutOfBoundsException if it asked for fewer
      */

@@ -8,8 +8,8 @@ import java.util.Optional;
  * One sequence's part in a step.
  *
  * @param cache its cached tokens; {@linkplain CacheSequence#open opened} for the new ones
- * @param newTokens token ids to run, at the positions behind the cached ones
- * @param logits rows whose logits are wanted on the host
+ * @param newTokens token ids to run, at the positions after the cached ones
+ * @param logits rows whose logits go to the host
  * @param choice how a token is chosen from the last row; empty if none is
  */
 public record StepSequence(
@@ -21,26 +21,26 @@ public record StepSequence(
         }
     }
 
-    /** How many of its last rows have their logits wanted on the host. */
+    /** The number of its last rows whose logits go to the host. */
     public int logitRows() {
         return logits.count(newTokens.size());
     }
 
-    /** How many of its last rows have logits at all. */
+    /** The number of its last rows with logits at all. */
     public int headRows() {
         return Math.max(logitRows(), choice.isPresent() ? 1 : 0);
     }
 
-    /** Which of a sequence's new rows have their logits wanted on the host. */
+    /** The new rows of a sequence whose logits go to the host. */
     public enum LogitRows {
         /** None. */
         NONE,
-        /** The last one, to score what is chosen. */
+        /** The last one, to score the chosen token. */
         LAST,
         /** All, to score the prompt. */
         ALL;
 
-        /** How many of {@code rows} rows. */
+        /** The number of rows with logits, of {@code rows} rows. */
         public int count(int rows) {
             return switch (this) {
                 case NONE -> 0;

@@ -5,14 +5,14 @@ import java.lang.foreign.MemorySegment;
 import java.util.List;
 
 /**
- * How the token behind a sequence is chosen, see {@link io.weft.device.Kernels#chooseTokens}.
+ * How to choose the token after a sequence, see {@link io.weft.device.Kernels#chooseTokens}.
  *
- * @param edits of logits, at most one a token
- * @param temperature that edited logits are divided by, above 0
- * @param topK the likeliest tokens that are kept; 1 takes the likeliest
- * @param topP of these the fewest that reach this share of their probability, in (0, 1]
- * @param minP of these all that have at least this times the largest probability, in [0, 1]
- * @param uniform what the token is drawn with: a number of 63 random bits
+ * @param edits of logits, at most one per token
+ * @param temperature divisor of edited logits, above 0
+ * @param topK how many of the likeliest tokens are kept; 1 takes the likeliest
+ * @param topP keeps the fewest of these that reach this share of their probability, in (0, 1]
+ * @param minP keeps those of these with at least this fraction of the largest probability, in [0, 1]
+ * @param uniform random number of 63 bits with which the token is drawn
  */
 public record TokenChoice(List<LogitEdit> edits, double temperature, int topK, double topP, double minP, long uniform) {
     public TokenChoice {
@@ -20,10 +20,10 @@ public record TokenChoice(List<LogitEdit> edits, double temperature, int topK, d
     }
 
     /**
-     * What is done to one logit: the bias is added; what is then positive is divided by the repetition penalty,
-     * anything else multiplied by it; the penalty is subtracted.
+     * The change of one logit: the bias is added; a positive result is divided by the repetition penalty, any other is
+     * multiplied by it; the penalty is subtracted.
      *
-     * @param token whose logit
+     * @param token the token
      */
     public record LogitEdit(int token, float bias, float repetitionPenalty, float penalty) {}
 

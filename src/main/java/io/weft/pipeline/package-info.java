@@ -3,8 +3,8 @@
  * waiting on the host.
  *
  * <p>{@link io.weft.pipeline.StepPipeline} holds the streams and the workspace, {@link io.weft.pipeline.Step} is one
- * step as Mutiny types, {@link io.weft.pipeline.StepGraphs} has the steps that are launched as a whole. One thread
- * issues steps, one after the other. Never here: a decision; what is not in the plan does not happen.
+ * step as Mutiny types, {@link io.weft.pipeline.StepGraphs} keeps the steps that are launched as a whole. One thread
+ * issues steps, one after the other. Never here: decisions; only the plan is run.
  */
 @NullMarked
 package io.weft.pipeline;
