@@ -17,12 +17,12 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
-/** Knows the machine's profile: reads the one that was kept, or measures and keeps it. */
+/** Provides the machine's profile: reads a stored one, or measures it and stores it. */
 @ApplicationScoped
 public class HardwareProfiler {
     private static final System.Logger LOG = System.getLogger(HardwareProfiler.class.getName());
     private static final Duration PATIENT_WARM_UP_MOST = Duration.ofSeconds(15);
-    /** Where profiles are kept that were measured while somebody waited for the service. */
+    /** The directory of profiles that were measured while somebody waited for the service. */
     private static final String FROM_START = "start";
 
     private final Effort effort;
@@ -36,16 +36,17 @@ public class HardwareProfiler {
     }
 
     /**
-     * For a service that starts.
+     * A profiler for a service that starts.
      *
-     * @param quiet returns when nothing else starts any more: it would take the processors and the compiler from
-     *     kernels
+     * @param quiet returns once nothing else is starting, which would take processors and the compiler from kernels
      */
     public HardwareProfiler(Runnable quiet) {
         this(Effort.START, Kept.USED, quiet, HostClock.SYSTEM);
     }
 
-    /** @param warmUpMost time that may be spent on running kernels until they no longer get faster */
+    /**
+     * @param warmUpMost the most time to run kernels until they no longer become faster
+     */
     public HardwareProfiler(Duration warmUpMost) {
         this(Effort.patient(warmUpMost), Kept.USED, () -> {}, HostClock.SYSTEM);
     }
@@ -57,28 +58,28 @@ public class HardwareProfiler {
         this.clock = clock;
     }
 
-    /** One that measures whatever has been kept, and keeps the result. */
+    /** A profiler that measures even if there is a stored profile, and stores the result. */
     public static HardwareProfiler anew() {
         return new HardwareProfiler(Effort.patient(PATIENT_WARM_UP_MOST), Kept.REPLACED, () -> {}, HostClock.SYSTEM);
     }
 
-    /** Whether a start matters more than the last percent of a prediction, which adapts to the steps anyway. */
+    /** Whether a quick start matters more than the last percent of a prediction, which adapts to the steps anyway. */
     private boolean isStart() {
         return effort.equals(Effort.START);
     }
 
-    /** What becomes of a profile that was kept. */
+    /** How to treat a stored profile. */
     enum Kept {
         USED,
         REPLACED
     }
 
     /**
-     * Finds the profile of a device and a model, and makes it the one in force.
+     * Reads or measures the profile of a device and a model, and puts it in force.
      *
      * @param weights loaded onto {@code device}
-     * @param memory overwritten if it has to be measured
-     * @param directory where profiles are kept
+     * @param memory memory that is overwritten if it has to measure
+     * @param directory directory of stored profiles
      */
     public HardwareProfile profile(
             Device device, ModelWeights weights, CacheGeometry geometry, ProfilingMemory memory, Path directory) {
@@ -100,7 +101,7 @@ public class HardwareProfiler {
         return profile;
     }
 
-    /** Measures, whatever has been kept, and makes the result the profile in force. */
+    /** Measures even if there is a stored profile, and puts the result in force. */
     public Measurement measure(Device device, ModelWeights weights, CacheGeometry geometry, ProfilingMemory memory) {
         quiet.run();
         long started = clock.nanos();
@@ -117,7 +118,7 @@ public class HardwareProfiler {
     }
 
     /**
-     * Gives a known profile the link as it is then: who else uses it makes it slower at times.
+     * A function that gives a known profile the current rate of the link, which other users slow down at times.
      *
      * @param memory overwritten each time
      */
@@ -132,12 +133,15 @@ public class HardwareProfiler {
         return Optional.ofNullable(current);
     }
 
-    /** Puts another profile in force, such as one that follows what steps were measured to take. */
+    /** Puts another profile in force, such as one that follows the measured steps. */
     public void replace(HardwareProfile profile) {
         current = profile;
     }
 
-    /** What a profile depends on. A device's name tells machines with other processors, threads or links apart. */
+    /**
+     * The properties on which a profile depends. A device's name distinguishes machines with different processors,
+     * threads or links.
+     */
     public static String key(Device device, CacheGeometry geometry) {
         DeviceInfo info = device.info();
         return "%s | %s | %s | %s".formatted(info.kind(), info.name(), device.elementType(), geometry);

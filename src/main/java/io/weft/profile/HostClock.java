@@ -5,9 +5,9 @@ import java.lang.management.ManagementFactory;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 
-/** What time it is for the thread that measures, and how much of it just-in-time compilers had. */
+/** The clock of the measuring thread, and the time that just-in-time compilers have used. */
 interface HostClock {
-    /** This machine's. */
+    /** The clock of this machine. */
     HostClock SYSTEM = new HostClock() {
         @Override
         public long nanos() {
@@ -27,6 +27,6 @@ interface HostClock {
     /** Nanoseconds since some point in time, as of {@link System#nanoTime}. */
     long nanos();
 
-    /** For how long compilers have worked so far; 0 where there is none. */
+    /** How long compilers have worked so far; 0 if there are none. */
     long compilingNanos();
 }

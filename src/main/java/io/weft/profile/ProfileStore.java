@@ -26,11 +26,11 @@ import java.util.stream.Stream;
 import java.util.zip.CRC32;
 
 /**
- * Profiles as JSON files in a directory, one for each key. A file that cannot be read is as good as none: what it holds
+ * Profiles as JSON files in a directory, one for each key. A file that cannot be read counts as missing: its contents
  * can be measured again.
  */
 public final class ProfileStore {
-    /** Of the file's format and of how things are measured; a file of another version is ignored. */
+    /** The version of the file's format and of the measurement; files of other versions are ignored. */
     static final int VERSION = 9;
 
     private static final String PREFIX = "profile-";
@@ -45,14 +45,14 @@ public final class ProfileStore {
     private final Path directory;
 
     /**
-     * What a file holds.
+     * The contents of a file.
      *
      * @param version {@link #VERSION}
-     * @param key what it was measured with, as text
+     * @param key the properties on which the profile depends, as text
      * @param measuredAt when
-     * @param geometry of the cache that it was measured with
-     * @param deviceBytes device memory that the service had then
-     * @param hostBytes host memory that the service had then
+     * @param geometry geometry of the cache in the measurement
+     * @param deviceBytes device memory of the service at that time
+     * @param hostBytes host memory of the service at that time
      * @param profile what was measured
      */
     public record StoredProfile(
@@ -81,14 +81,14 @@ public final class ProfileStore {
         this.directory = directory;
     }
 
-    /** The file of a key. */
+    /** The file for a key. */
     Path file(String key) {
         CRC32 checksum = new CRC32();
         checksum.update(key.getBytes(StandardCharsets.UTF_8));
         return directory.resolve(PREFIX + "%08x.json".formatted(checksum.getValue()));
     }
 
-    /** The profile that was stored for a key; empty, with a line in the log, if it cannot be used. */
+    /** The stored profile for a key; empty, with a line in the log, if it cannot be used. */
     public Optional<HardwareProfile> load(String key) {
         Path file = file(key);
         if (!Files.isRegularFile(file)) {
@@ -106,7 +106,7 @@ public final class ProfileStore {
         return Optional.empty();
     }
 
-    /** The profile of a model that was stored last, of whichever device; files that cannot be read are passed over. */
+    /** The last stored profile of a model, of any device; skips files that cannot be read. */
     public Optional<StoredProfile> newest(ModelDimensions dimensions) {
         if (!Files.isDirectory(directory)) {
             return Optional.empty();
@@ -135,7 +135,7 @@ public final class ProfileStore {
         }
     }
 
-    /** Stores a profile; if that fails, says so in the log. */
+    /** Stores a profile; logs a failure. */
     public void save(StoredProfile profile) {
         try {
             Files.createDirectories(directory);
@@ -170,7 +170,7 @@ public final class ProfileStore {
         }
     }
 
-    /** Writes a profile: the file is either the old or the new one, whatever happens. */
+    /** Writes a profile atomically: whatever happens, the file is either the old or the new one. */
     public static void write(StoredProfile stored, Path file) throws IOException {
         Path parent = file.toAbsolutePath().getParent();
         Path temporary = Files.createTempFile(parent, ".profile-", ".json");

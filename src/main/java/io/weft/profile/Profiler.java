@@ -30,8 +30,8 @@ import java.util.function.UnaryOperator;
 import java.util.stream.LongStream;
 
 /**
- * Measures a {@link HardwareProfile} on a device, with the model's own weights. A size is measured as long as it fits
- * the memory at hand and does not take too long; the curves go on from there at the last rate.
+ * Measures a {@link HardwareProfile} on a device, with the model's own weights. It measures sizes as long as they fit
+ * the available memory and do not take too long; beyond that, curves continue at the last rate.
  */
 public final class Profiler {
     private static final List<Long> COPY_BYTES =
@@ -41,8 +41,8 @@ public final class Profiler {
     private static final List<Integer> TOKENS = List.of(16, 64, 128, 256, 512, 1024, 4096, 16_384);
     private static final List<Integer> ATTENDED_TOKENS = List.of(16, 64, 256, 1024, 4096, 16_384, 32_768, 65_536);
     /**
-     * Recomputed tokens, if there is time. A matrix product is done in waves of tiles: on an H100 896 tokens of D 4096
-     * take 40 % longer than 768, so that no line between 512 and 1024 holds.
+     * The numbers of recomputed tokens to measure, if there is time. Matrix products run in waves of tiles: on an H100,
+     * 896 tokens of D 4096 take 40 % longer than 768, so no line between 512 and 1024 holds.
      */
     private static final List<Integer> RECOMPUTED_TOKENS = List.of(
             16, 64, 128, 192, 256, 384, 512, 640, 768, 896, 1024, 1152, 1280, 1408, 1536, 1664, 1792, 1920, 2048, 2560,
@@ -50,39 +50,42 @@ public final class Profiler {
 
     private static final List<Integer> HEAD_ROWS = List.of(1, 2, 4, 8, 32, 64, 256);
     private static final int PREFILL_ROWS = 64;
-    /** Kernels wait for a just-in-time compiler that is at work for more than this part of the time. */
+    /** Kernels are not steady while a just-in-time compiler works for more than this part of the time. */
     private static final double COMPILING_RATIO = 0.3;
-    /** A kernel that is compiled only later takes less than this part of what was measured, often a hundredth. */
+    /**
+     * A kernel that was compiled after its measurement takes less than this part of the measured time, often a
+     * hundredth.
+     */
     private static final double COMPILED_SINCE_RATIO = 1.0 / 16;
-    /** Nothing is said by less: on a busy machine a single one may be over before a kernel is compiled. */
+    /** Fewer passes prove nothing: on a busy machine a single one may be over before a kernel is compiled. */
     private static final int STEADY_PASSES = 5;
 
-    /** A size that would take longer is not measured. */
+    /** Sizes that would take longer are not measured. */
     private static final double LONGEST_NANOS = 5e6;
 
-    /** A GPU at full load lowers its clock until its mean power of about a second is what it may be. */
+    /** A GPU at full load lowers its clock until its mean power over about a second is within its limit. */
     private static final Duration HEATING_UP = Duration.ofSeconds(3);
 
     private static final int BATCH_MOST = 16;
-    /** Kernels that take less are not the ones that keep a GPU at full load. */
+    /** Shorter kernels do not keep a GPU at full load. */
     private static final double ROW_KERNEL_NANOS_LEAST = 100_000;
-    /** Part of a row that goes ahead of a single kernel, */
+    /** The part of a row that runs before a single kernel, */
     private static final int AHEAD_PART = 10;
-    /** but no more of them than hide the issuing: they heat. */
+    /** but no more than needed to hide the issuing, since the load heats the GPU. */
     private static final double AHEAD_NANOS_MOST = 1e6;
-    /** Recomputed tokens that may go ahead: they leave most of the memory to what is measured. */
+    /** The numbers of recomputed tokens that may run before a measurement: they leave most of the memory to it. */
     private static final List<Integer> AHEAD_TOKENS = List.of(16, 64, 128, 256, 512, 1024);
-    /** Idle for so long, a lane sleeps. */
+    /** A lane that is idle for this long sleeps. */
     private static final double IDLE_NANOS = 1e6;
 
-    /** The layers of a graph. */
+    /** The number of layers in a measured graph. */
     private static final int GRAPH_LAYERS = 8;
 
     private static final int GRAPH_ROWS_MOST = 1 << 20;
-    /** Sequences of a layer, if there is enough memory. */
+    /** The number of sequences of a layer, if there is enough memory. */
     private static final int SEQUENCES_MOST = 8;
 
-    /** So few that the clock stays as the load has made it. */
+    /** So few layers that the clock stays as the load has left it. */
     private static final int LAYERS_APART = 2;
 
     private static final int SHORT_SEQUENCES = 64;
@@ -104,7 +107,7 @@ public final class Profiler {
     /**
      * @param weights loaded onto {@code device}
      * @param geometry of the cache
-     * @param memory overwritten
+     * @param memory memory that is overwritten
      * @param clock of the calling thread
      */
     Profiler(
@@ -128,14 +131,14 @@ public final class Profiler {
     /**
      * How long to measure.
      *
-     * @param warmUpMost time that may be spent on running kernels before anything is timed
-     * @param steady kernels are steady once for so long none has got faster and little was compiled
-     * @param fasterRatio share of what a kernel took before, from which on it has got faster
-     * @param enoughNanos enough of one measurement, if it had its runs
-     * @param rowNanos length of the rows that long work is measured in
+     * @param warmUpMost the most time to run kernels before anything is timed
+     * @param steady kernels are steady once none has become faster and little was compiled for this long
+     * @param fasterRatio a kernel has become faster if it takes at most this share of its former time
+     * @param enoughNanos the time after which a measurement with its least number of runs ends
+     * @param rowNanos length of the rows in which long work is measured
      */
     record Effort(Duration warmUpMost, Duration steady, double fasterRatio, double enoughNanos, double rowNanos) {
-        /** Somebody waits. On two processors, kernels of the CPU device are compiled within two seconds. */
+        /** For a service that starts. On two processors, kernels of the CPU device are compiled within two seconds. */
         static final Effort START = new Effort(Duration.ofMillis(2500), Duration.ofMillis(200), 0.5, 4e6, 1.5e6);
 
         /** A GPU at full load lowers its clock within tens of milliseconds. */
@@ -143,18 +146,18 @@ public final class Profiler {
 
         private static final double BATCH_NANOS_LEAST = 0.5e6;
         private static final int BATCHES_OF_A_ROW = 25;
-        /** Of the time for warming up, at most this part is taken by one row. */
+        /** One row takes at most this part of the time for warming up. */
         private static final int ROW_PART = 100;
 
-        /** The last percent of a prediction matters. */
+        /** For measurements in which the last percent of a prediction matters. */
         static Effort patient(Duration warmUpMost) {
             double rowNanos = Math.min(ROW_NANOS, (double) warmUpMost.toNanos() / ROW_PART);
             return new Effort(warmUpMost, Duration.ofSeconds(1), 0.8, 8e6, rowNanos);
         }
 
         /**
-         * Short work is issued in a row until it takes about this long, or often enough: one run hides the start of the
-         * next, and the first one's, some 20 µs behind other work, is a small part of them all.
+         * Short work is issued in a row until it takes about this long, or has run often enough: one run hides the
+         * start of the next, and the start of the first, some 20 µs after other work, is a small part of the total.
          */
         double batchNanos() {
             return Math.max(BATCH_NANOS_LEAST, rowNanos / BATCHES_OF_A_ROW);
@@ -166,10 +169,10 @@ public final class Profiler {
     }
 
     /**
-     * What was measured.
+     * The result of measuring.
      *
-     * @param profile the figures
-     * @param isSteady whether kernels had stopped getting faster; if not, the machine is faster than the figures say
+     * @param profile the measured profile
+     * @param isSteady whether kernels had stopped becoming faster; if not, the machine is faster than the profile says
      */
     public record Measurement(HardwareProfile profile, boolean isSteady) {}
 
@@ -183,15 +186,15 @@ public final class Profiler {
     }
 
     /**
-     * How many times as long as in a known profile the link takes now, by its largest copies.
+     * The factor of the link's current time over that of a known profile, for its largest copies.
      *
-     * @param known to the device
+     * @param known curve of the link to the device
      */
     double linkTimes(Curve known) {
         try {
             Curve.Point largest = known.points().getLast();
             int bytes = (int) Math.min(largest.size(), Math.min(scratch.hostBytes(), scratch.deviceBytes()));
-            // A call for each would cost a hundredth of so large a copy.
+            // One call per copy would cost a hundredth of the copy's time.
             int pieces = Math.clamp(scratch.deviceBytes() / bytes, 1, BATCH_MOST);
             double nanos = pieces * known.nanos(bytes);
             int calls = (int) Math.max(1, effort.rowNanos() / nanos);
@@ -210,7 +213,7 @@ public final class Profiler {
         long blockBytes = geometry.blockLayerBytes(Content.ACTIVATION);
         Kernel gather = new Kernel(GATHERED_BLOCKS, blocks -> blocks * blockBytes, probe::gather);
         Kernel attentionReads = new Kernel(ATTENDED_TOKENS, tokens -> tokens, probe::attentionReads);
-        // Whoever waits does without: it would add a tenth to what is measured.
+        // A service that starts skips these: they would add a tenth to the time of measuring.
         List<Integer> longer = ATTENDED_TOKENS.stream()
                 .filter(tokens -> effort.hasFullRows() && tokens > HardwareProfile.SEQUENCE_TOKENS)
                 .toList();
@@ -231,11 +234,11 @@ public final class Profiler {
         double aheadNanos = effort.rowNanos() / AHEAD_PART;
         Kernel shorter = new Kernel(AHEAD_TOKENS, tokens -> tokens, probe::keyValues);
         Curve.Point largest = largest(Curve.measured(measure(shorter, watch::nanos)), aheadNanos);
-        // What is measured behind it has its arrays in place before it runs.
+        // The work that is measured after it has its arrays in place before it runs.
         Work before = probe.keptKeyValues(Math.toIntExact(largest.size()));
         Load ahead = new Load(before, besideTheLink(before, largest.nanos(), linkIn), largest.nanos());
         int aheadRuns = ahead.runs(Math.min(AHEAD_NANOS_MOST, aheadNanos));
-        // Issued behind other work, kernels run as in a step: without waiting for the thread that issues them.
+        // Issued after other work, kernels run as in a step: without waiting for the thread that issues them.
         ToDoubleFunction<Work> behind = work -> watch.medianNanosBehind(aheadRuns, ahead.work(), batch(work), work);
         Curve gathering = Curve.measured(measure(gather, behind));
         Curve embedding = Curve.measured(measure(embed, behind));
@@ -243,7 +246,7 @@ public final class Profiler {
         List<Curve.Point> reads = measure(attentionReads, behind);
         List<Curve.Point> lone = lone(reads, measure(loneReads, behind));
         Curve reading = Curve.measured(reads);
-        // Whoever waits does without these, too.
+        // A service that starts skips these too.
         int sequences = effort.hasFullRows() ? sequencesThatFit() : 1;
         double shortSequenceNanos = effort.hasFullRows() ? shortSequenceNanos(reading, behind) : 0;
         Curve multiplying = Curve.measured(measure(attentionPairs, behind));
@@ -287,7 +290,7 @@ public final class Profiler {
         return new Measurement(profile, steady && lasting);
     }
 
-    /** Up to the tokens of one of several sequences, several are one. */
+    /** Up to the tokens of one of several sequences, the curve of several is that of a lone one. */
     private static List<Curve.Point> lone(List<Curve.Point> ofSeveral, List<Curve.Point> longer) {
         if (longer.isEmpty()) {
             return ofSeveral;
@@ -299,11 +302,11 @@ public final class Profiler {
     }
 
     /**
-     * Whether a kernel has not got faster since it was measured. On a busy machine a compiler may have had little to do
+     * Whether a kernel has not become faster since it was measured. On a busy machine a compiler may have done little
      * for a while because it had no processor.
      */
     private boolean isAsSlow(Kernel kernel, Curve measured) {
-        // The largest size, which other work on the machine disturbs least.
+        // Other work on the machine disturbs the largest size least.
         Curve.Point largest = measured.points().getLast();
         int size = kernel.sizes().stream()
                 .filter(candidate -> kernel.amount().applyAsLong(candidate) == largest.size())
@@ -313,7 +316,7 @@ public final class Profiler {
         return watch.medianNanosInARow(1, work) >= COMPILED_SINCE_RATIO * largest.nanos();
     }
 
-    /** The same copies at two times: who else uses the link makes it slower, never faster. */
+    /** The faster of two measurements of the same copies: other users of the link make it slower, never faster. */
     private static List<Curve.Point> faster(List<Curve.Point> once, List<Curve.Point> again) {
         List<Curve.Point> points = new ArrayList<>();
         for (int i = 0; i < Math.min(once.size(), again.size()); i++) {
@@ -323,18 +326,19 @@ public final class Profiler {
     }
 
     /**
-     * Something to measure at several sizes.
+     * A kernel to measure at several sizes.
      *
      * @param sizes ascending
-     * @param amount what a size stands for in the curve
-     * @param work for a size, or none if there is not enough memory for it; for the first size there always is
+     * @param amount the size in the curve for a measured size
+     * @param work the work for a size, or none if there is not enough memory; there always is for the first size
      */
     private record Kernel(List<Integer> sizes, IntToLongFunction amount, IntFunction<List<Work>> work) {}
 
     /**
-     * Runs all kernels in turn until for a while none has got faster, as clocks rise, and the just-in-time compiler has
-     * had little to do: until its turn comes, a kernel of the CPU device takes 100 times as long, and that may be the
-     * same for a second. It is the very calls that are measured later, since other sizes may be other code.
+     * Runs all kernels in turn until for a while none has become faster, as clocks rise, and the just-in-time compiler
+     * has had little to do. Until it is compiled, a kernel of the CPU device takes 100 times as long, perhaps at a
+     * constant rate for a second. Warming up makes the very calls that are measured later, since other sizes may run
+     * other code.
      */
     private boolean warmUp(List<Kernel> kernels) {
         long started = clock.nanos();
@@ -367,40 +371,40 @@ public final class Profiler {
         return false;
     }
 
-    /** How often to issue short work, so that one run hides the start of the next. */
+    /** The number of times to issue short work, so that one run hides the start of the next. */
     private int batch(Work work) {
         return Math.clamp((long) (effort.batchNanos() / Math.max(watch.nanos(work), 1)), 1, BATCH_MOST);
     }
 
     /**
-     * A recomputation that goes ahead of what is measured.
+     * A recomputation that runs before a measurement.
      *
-     * @param work that takes {@code nanos}
-     * @param besideLink the same, with copies on the link that take about as long
+     * @param work work that takes {@code nanos}
+     * @param besideLink the same work, with copies on the link that take about as long
      */
     private record Load(Work work, Work besideLink, double nanos) {
-        /** Runs that take at least so long. */
+        /** The number of runs that take at least {@code wantedNanos}. */
         int runs(double wantedNanos) {
             return (int) Math.ceil(wantedNanos / nanos);
         }
     }
 
     /**
-     * What a step is like.
+     * The conditions in a step.
      *
-     * @param recomputation with what other stages take longer because of it
-     * @param stageNanos that a stage takes more than the curves say
-     * @param linkContentionFactor how many times as long other stages take beside a link at work
+     * @param recomputation curve of recomputation, with the time that other stages lose by it
+     * @param stageNanos time that a stage takes beyond its curve
+     * @param linkContentionFactor factor on the time of other stages while the link is at work
      */
     private record InSteps(Curve recomputation, double stageNanos, double linkContentionFactor) {}
 
     /**
-     * Measures recomputation beside a busy link and at the clock of a load that goes on: behind as much of a load,
-     * without rests. A clock that its power holds down slows the other stages of a layer as well: that, too, is what
-     * recomputing costs. Whoever waits has it measured beside the link alone.
+     * Measures recomputation during transfers and at the clock of a sustained load: after a load of the same length,
+     * without rests. A clock that is limited by power slows the other stages of a layer as well, and that is a cost of
+     * recomputation. A service that starts measures only with the busy link.
      *
-     * @param sequences of a layer whose other stages take {@code layerNanos} by their curves
-     * @param ahead of which {@code aheadRuns} are not yet a load that goes on
+     * @param sequences number of sequences of a layer whose other stages take {@code layerNanos} by their curves
+     * @param ahead a load of which {@code aheadRuns} runs are not yet a sustained load
      */
     private InSteps inSteps(
             Kernel recompute, int sequences, double layerNanos, Load ahead, int aheadRuns, Curve linkIn) {
@@ -413,7 +417,7 @@ public final class Profiler {
         Event end = device.event(Event.Timing.UNTIMED);
         Consumer<Stream> apart = stream -> stream.record(end);
         UnaryOperator<Work> besideLink = work -> besideTheLink(work, layerNanos, linkIn);
-        // A CPU that reads more than its caches hold is slower than the curves say: not because stages are apart.
+        // A CPU that reads more than its caches hold is slower than its curves, but not because stages are apart.
         double togetherNanos = Math.max(
                 layerNanos, othersNanos(layerNanos, sequences, aheadRuns, ahead.work(), _ -> {}, work -> work));
         double apartNanos = othersNanos(togetherNanos, sequences, aheadRuns, ahead.work(), apart, work -> work);
@@ -436,11 +440,11 @@ public final class Profiler {
     }
 
     /**
-     * The stages of a layer that do not recompute, behind other work.
+     * The time of the stages of a layer that do not recompute, after other work.
      *
-     * @param otherwiseNanos what they are said to take if there is not enough memory
-     * @param between done behind each stage
-     * @param beside adds what runs beside a layer
+     * @param otherwiseNanos the result if there is not enough memory
+     * @param between work after each stage
+     * @param beside adds work that runs during a layer
      */
     private double othersNanos(
             double otherwiseNanos,
@@ -460,13 +464,13 @@ public final class Profiler {
         return watch.medianNanosBehind(runs, before, LAYERS_APART, beside.apply(layer));
     }
 
-    /** How often to issue work that is to keep a GPU at full load. */
+    /** The number of times to issue work that keeps a GPU at full load. */
     private int rowOf(Work work) {
         double single = watch.nanos(work);
         return single < ROW_KERNEL_NANOS_LEAST ? batch(work) : (int) Math.max(1, effort.rowNanos() / single);
     }
 
-    /** The same, with copies on the link that take about as long; alone if it is short. */
+    /** The same work, with copies on the link that take about as long; without them if it is short. */
     private Work besideTheLink(Work work, Curve linkIn) {
         double single = watch.nanos(work);
         return single < ROW_KERNEL_NANOS_LEAST ? work : besideTheLink(work, single, linkIn);
@@ -486,7 +490,7 @@ public final class Profiler {
         };
     }
 
-    /** The largest size that does not take longer, or else the smallest. */
+    /** The largest size that takes at most {@code nanosMost}, or else the smallest. */
     private static Curve.Point largest(Curve curve, double nanosMost) {
         return curve.points().reversed().stream()
                 .filter(point -> point.nanos() <= nanosMost)
@@ -513,13 +517,13 @@ public final class Profiler {
         return points;
     }
 
-    /** Some copies of one size. */
+    /** Makes work of some copies of one size. */
     @FunctionalInterface
     private interface Copies {
         Work of(int bytes, int count);
     }
 
-    /** In one call, as the pieces of a chunk. */
+    /** Copies in one call, like the pieces of a chunk. */
     private Work copiesIn(int bytes, int count) {
         List<HostBuffer> from = Collections.nCopies(count, scratch.host(bytes));
         DeviceBuffer to = scratch.device((long) count * bytes);
@@ -536,8 +540,8 @@ public final class Profiler {
     }
 
     /**
-     * A small copy never has a better rate than a large one. Where it seems so, it passed through before the link's
-     * limit was felt (the CPU device's link lets short bursts through).
+     * A small copy never has a better rate than a large one. If it seems so, it passed before the link's limit took
+     * effect (the CPU device's link lets short bursts through).
      */
     private static Curve linkCurve(List<Curve.Point> measured) {
         List<Curve.Point> points = new ArrayList<>();
@@ -570,7 +574,7 @@ public final class Profiler {
         return size > last.size() && last.nanos() / last.size() * size <= LONGEST_NANOS;
     }
 
-    /** Time of the calling thread for a stage: a layer of one row is issued as three. */
+    /** The calling thread's time for a stage: a layer of one row is issued as three. */
     private double launchNanos() {
         List<IntFunction<List<Work>>> layer = List.of(probe::project, probe::attentionReads, probe::feedForward);
         // One after the other, since they share the memory.
@@ -580,11 +584,11 @@ public final class Profiler {
                 .orElseThrow();
     }
 
-    /** Over rows: {@link #graphGainNanos} of one, and of several, from where on it is the same. */
+    /** The curve of {@link #graphGainNanos} over rows: measured for one row and for several, and constant beyond. */
     private Curve graphGain(int rows, int aheadRuns, Load ahead, ToDoubleFunction<Work> behind) {
         double oneRowNanos = graphGainNanos(1, aheadRuns, ahead, behind);
         double rowsNanos = rows == 1 ? oneRowNanos : graphGainNanos(rows, aheadRuns, ahead, behind);
-        // Less with more rows would be noise.
+        // A smaller gain with more rows would be noise.
         double mostNanos = Math.max(oneRowNanos, rowsNanos);
         return new Curve(List.of(
                 new Curve.Point(1, oneRowNanos),
@@ -592,7 +596,7 @@ public final class Profiler {
                 new Curve.Point(GRAPH_ROWS_MOST, mostNanos)));
     }
 
-    /** Sequences of a layer for which there is enough memory; at least 1. */
+    /** The number of sequences of a layer for which there is enough memory; at least 1. */
     private int sequencesThatFit() {
         int sequences = SEQUENCES_MOST;
         while (sequences > 1
@@ -603,15 +607,15 @@ public final class Profiler {
     }
 
     /**
-     * What a stage of a layer takes less than the curves say where layers are one graph: there its kernels are brought
-     * faster, and the first of them begin beside the stage before. 0 where the device has no graphs.
+     * How much less than its curve a stage of a layer takes in a graph: its kernels start faster there, and the first
+     * of them begin before the previous stage ends. 0 if the device has no graphs.
      */
     private double graphGainNanos(int rows, int aheadRuns, Load ahead, ToDoubleFunction<Work> behind) {
         List<Work> layer = probe.decode(rows, HardwareProfile.SEQUENCE_TOKENS);
         if (layer.isEmpty()) {
             return 0;
         }
-        // Nothing is looked up while a graph is captured.
+        // Run once, since a capture must not look anything up.
         layer.forEach(watch::nanos);
         Optional<Graph> captured = device.capture(compute, () -> {
             for (int i = 0; i < GRAPH_LAYERS; i++) {
@@ -635,7 +639,7 @@ public final class Profiler {
         return Math.max(0, (stagesNanos - graphNanos / GRAPH_LAYERS) / CostModel.STAGES_OF_A_LAYER);
     }
 
-    /** What a sequence adds to attention where many of them have few tokens. */
+    /** The time that each of many short sequences adds to attention. */
     private double shortSequenceNanos(Curve reading, ToDoubleFunction<Work> behind) {
         int sequences = SHORT_SEQUENCES;
         while (probe.attentionReads(sequences, SHORT_TOKENS).isEmpty()) {
@@ -666,8 +670,8 @@ public final class Profiler {
     }
 
     /**
-     * From the end of work on one stream to what has waited for it on another, and long enough to be asleep: so lanes
-     * wait in a step.
+     * The time from the end of work on one stream to the start of work on another that has waited for it long enough to
+     * be asleep, as lanes wait in a step.
      */
     private double handoffNanos(Load load) {
         Stream other = device.stream("profile-handoff");
@@ -683,7 +687,10 @@ public final class Profiler {
         });
     }
 
-    /** From the end of work to the start of what is issued by a thread that has waited for it: so steps follow. */
+    /**
+     * The time from the end of work to the start of work that is issued by a thread that has waited for it, as steps
+     * follow each other.
+     */
     private double pauseNanos(Load load) {
         Event end = device.event(Event.Timing.TIMED);
         Event next = device.event(Event.Timing.TIMED);
@@ -699,7 +706,7 @@ public final class Profiler {
         });
     }
 
-    /** Long enough for whoever waits to be asleep. */
+    /** Keeps a stream busy for long enough that whoever waits is asleep. */
     private void keepBusy(Load load) {
         for (int i = 0; i < load.runs(IDLE_NANOS); i++) {
             load.besideLink().issue(compute, i);

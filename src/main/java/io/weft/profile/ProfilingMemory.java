@@ -5,13 +5,13 @@ import io.weft.device.HostBuffer;
 
 /**
  * Memory that measuring may overwrite. The more there is, the larger the sizes that are measured; it is not needed
- * afterwards, so staging memory and the host's cache do well.
+ * afterwards, so staging memory and the host's cache can serve.
  *
  * @param device device memory
  * @param host host memory that the link reaches
  */
 public record ProfilingMemory(DeviceBuffer device, HostBuffer host) {
-    /** Enough to fill device memory with a pattern and to write index arrays. */
+    /** The least host memory: enough to fill device memory with a pattern and to write index arrays. */
     static final long HOST_BYTES_LEAST = 64 << 10;
 
     public ProfilingMemory {

@@ -11,19 +11,24 @@ import java.lang.foreign.ValueLayout;
 import java.util.Optional;
 import java.util.SplittableRandom;
 
-/** The memory of a measurement: each takes parts of it anew. */
+/** The memory of measurements; each divides it anew. */
 final class Scratch {
     private static final long ALIGNMENT_BYTES = 256;
-    /** So much before it repeats: a GPU that multiplies the same rows again and again runs cooler and faster, too. */
+    /**
+     * The length of noise before it repeats: a GPU that multiplies the same rows again and again runs cooler and
+     * faster.
+     */
     private static final long NOISE_BYTES_MOST = 4L << 20;
-    /** The end of device memory is kept for copies that arrive while something else is measured: this part of it, */
+    /**
+     * The end of device memory is reserved for copies that arrive while something else is measured: this part of it,
+     */
     private static final int ARRIVALS_PART = 8;
-    /** but no more than several times what a GPU's cache holds. */
+    /** but no more than several times the size of a GPU's cache. */
     private static final long ARRIVALS_BYTES_MAX = 256L << 20;
-    /** A copy gains nothing from being larger. */
+    /** Larger copies are no faster. */
     private static final long ARRIVAL_BYTES_MAX = 16L << 20;
     /**
-     * Index arrays of work that other work is measured behind stay as they are: this part of device memory is zeros,
+     * Work that runs before a measurement needs index arrays that do not change: this part of device memory is zeros,
      */
     private static final int ZEROS_PART = 16;
     /** but no more than such arrays need. */
@@ -32,9 +37,9 @@ final class Scratch {
     private final Device device;
     private final ProfilingMemory memory;
     private final Stream stream;
-    /** Where the last copy arrived. */
+    /** The place of the last copy that arrived. */
     private long arrived;
-    /** Memory from the start that no division gets. */
+    /** Bytes from the start that no division gets. */
     private long keptBytes;
 
     Scratch(Device device, ProfilingMemory memory, Stream stream) {
@@ -43,7 +48,7 @@ final class Scratch {
         this.stream = stream;
     }
 
-    /** Device memory but for {@link #arrivals} and {@link #zeros}. */
+    /** The bytes of device memory except for {@link #arrivals} and {@link #zeros}. */
     long deviceBytes() {
         return memory.device().bytes() - arrivalsBytes() - zerosBytes();
     }
@@ -53,7 +58,7 @@ final class Scratch {
         return part / ALIGNMENT_BYTES * ALIGNMENT_BYTES;
     }
 
-    /** Device memory that holds zeros; empty if there is not so much. */
+    /** Device memory that holds zeros; empty if there is not enough. */
     Optional<DeviceBuffer> zeros(long bytes) {
         return bytes <= zerosBytes()
                 ? Optional.of(memory.device().slice(deviceBytes() + arrivalsBytes(), bytes))
@@ -65,12 +70,12 @@ final class Scratch {
         return part / ALIGNMENT_BYTES * ALIGNMENT_BYTES;
     }
 
-    /** Bytes of a copy that may arrive while something else is measured. */
+    /** The bytes of a copy that may arrive while something else is measured. */
     long arrivalBytes() {
         return Math.min(ARRIVAL_BYTES_MAX, Math.min(hostBytes(), arrivalsBytes()));
     }
 
-    /** Where such a copy arrives: memory that nothing else uses, behind what arrived before. */
+    /** The place for such a copy: memory that nothing else uses, after the copy before. */
     DeviceBuffer arrivals(long bytes) {
         arrived = arrived + 2 * bytes <= arrivalsBytes() ? arrived + bytes : 0;
         return memory.device().slice(deviceBytes() + arrived, bytes);
@@ -91,8 +96,8 @@ final class Scratch {
     }
 
     /**
-     * Fills device memory with numbers of ordinary size: a GPU that multiplies zeros runs cooler and faster than one at
-     * work, and a CPU slows down on denormal ones.
+     * Fills device memory with numbers of ordinary size: a GPU that multiplies zeros runs cooler and faster than usual,
+     * and a CPU slows down on denormal numbers.
      */
     void fillWithNoise() {
         HostBuffer noise = host(Math.min(NOISE_BYTES_MOST, hostBytes()));
@@ -147,17 +152,17 @@ final class Scratch {
         done.join();
     }
 
-    /** A division of device memory, but for what is {@linkplain #keep kept}. All divisions have the same parts. */
+    /** A division of device memory, except for {@linkplain #keep kept} parts. All divisions use the same memory. */
     Division divide() {
         return new Division();
     }
 
-    /** Later divisions leave out the parts of this one: for work that runs beside other work. */
+    /** Later divisions leave out the parts of this one, for work that runs at the same time as other work. */
     void keep(Division division) {
         keptBytes = division.usedBytes;
     }
 
-    /** Nothing is kept any more. */
+    /** Keeps no parts any more. */
     void keepNothing() {
         keptBytes = 0;
     }
@@ -179,7 +184,7 @@ final class Scratch {
             return fits;
         }
 
-        /** Bytes behind the last part. */
+        /** The bytes after the last part. */
         long restBytes() {
             return Math.max(0, deviceBytes() - usedBytes);
         }

@@ -7,8 +7,8 @@ import java.util.Arrays;
 import java.util.function.IntToDoubleFunction;
 
 /**
- * Times work on a stream by events around it, so that what counts is the device's time and not the caller's. Takes the
- * median of a few runs.
+ * Times work on a stream by events around it, so it measures the device's time and not the caller's. Takes the median
+ * of a few runs.
  */
 final class Stopwatch {
     private static final int RUNS_LEAST = 3;
@@ -19,7 +19,9 @@ final class Stopwatch {
     private final Event start;
     private final Event end;
 
-    /** @param enoughNanos enough of one measurement, if it had its runs */
+    /**
+     * @param enoughNanos the time after which a measurement with its least number of runs ends
+     */
     Stopwatch(Device device, Stream stream, double enoughNanos) {
         this.stream = stream;
         this.enoughNanos = enoughNanos;
@@ -27,16 +29,18 @@ final class Stopwatch {
         this.end = device.event(Event.Timing.TIMED);
     }
 
-    /** Something to time. */
+    /** Work to time. */
     @FunctionalInterface
     interface Work {
-        /** @param repeat how often it was issued before: consecutive runs may take other weights */
+        /**
+         * @param repeat how often it was issued before: consecutive runs may use different weights
+         */
         void issue(Stream stream, int repeat);
     }
 
     /**
-     * Nanoseconds of one issue of {@code work} behind another, of {@code batch} that are issued in a row. One more goes
-     * ahead untimed: what was idle may be faster at first.
+     * The time of one of {@code batch} issues of {@code work} in a row. One more runs first, untimed: a device that was
+     * idle may be faster at first.
      */
     double medianNanosInARow(int batch, Work work) {
         return medianNanos(repeat -> {
@@ -46,7 +50,7 @@ final class Stopwatch {
                 / batch;
     }
 
-    /** Nanoseconds of one of {@code batch} issues of {@code work}, behind {@code before} issues of other work. */
+    /** The time of one of {@code batch} issues of {@code work}, after {@code before} issues of other work. */
     double medianNanosBehind(int before, Work other, int batch, Work work) {
         return medianNanos(repeat -> {
                     for (int i = 0; i < before; i++) {
@@ -70,7 +74,7 @@ final class Stopwatch {
         return count % 2 == 1 ? runs[count / 2] : (runs[count / 2 - 1] + runs[count / 2]) / 2;
     }
 
-    /** Nanoseconds of one run. */
+    /** The time of one run, in nanoseconds. */
     double nanos(Work work) {
         return runNanos(1, 0, work);
     }
