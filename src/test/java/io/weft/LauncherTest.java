@@ -175,11 +175,11 @@ class LauncherTest {
         assertThat(commit).hasContent("0123abcd");
 
         Script.write(git, "#!/bin/sh\ncase $3 in rev-parse) echo 0123abcd ;; *) echo ' M pom.xml' ;; esac\n");
-        launch(script, path, commit.toString());
+        Script.run(folder, path, "", script.toString(), commit.toString());
         assertThat(commit).hasContent("0123abcd-changed");
 
         Script.write(git, "#!/bin/sh\nexit 128\n");
-        assertThat(launch(script, path, commit.toString()).status()).isZero();
+        assertThat(Script.run(folder, path, "", script.toString(), commit.toString()).status()).isZero();
         assertThat(commit).as("where git does not answer").doesNotExist();
     }
 
