@@ -167,7 +167,9 @@ class LauncherTest {
         Map<String, String> path = Map.of("PATH", git.getParent() + ":" + System.getenv("PATH"));
         Script.write(git, "#!/bin/sh\ncase $3 in rev-parse) echo 0123abcd ;; esac\n");
 
-        assertThat(Script.run(folder, path, "", script.toString(), commit.toString()).status()).isZero();
+        assertThat(Script.run(folder, path, "", script.toString(), commit.toString())
+                        .status())
+                .isZero();
         assertThat(commit).as("outside a clone").doesNotExist();
 
         Files.createDirectory(home.resolve(".git"));
@@ -179,7 +181,9 @@ class LauncherTest {
         assertThat(commit).hasContent("0123abcd-changed");
 
         Script.write(git, "#!/bin/sh\nexit 128\n");
-        assertThat(Script.run(folder, path, "", script.toString(), commit.toString()).status()).isZero();
+        assertThat(Script.run(folder, path, "", script.toString(), commit.toString())
+                        .status())
+                .isZero();
         assertThat(commit).as("where git does not answer").doesNotExist();
     }
 

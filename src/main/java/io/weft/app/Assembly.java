@@ -163,11 +163,13 @@ public final class Assembly implements AutoCloseable {
             HardwareProfiler profiler,
             Consumer<String> progress) {
         ModelDimensions dimensions = tensors.architecture().dimensions();
-        int context = Math.min(settings.batch().contextTokens().orElse(dimensions.maxPositions()), dimensions.maxPositions());
+        int context =
+                Math.min(settings.batch().contextTokens().orElse(dimensions.maxPositions()), dimensions.maxPositions());
         StepLimits limits = new StepLimits(
                 settings.batch().maxSequences(),
                 settings.batch().stepTokens(),
-                Math.min(settings.batch().stepTokens(), Math.max(settings.batch().maxSequences(), LOGIT_ROWS)),
+                Math.min(
+                        settings.batch().stepTokens(), Math.max(settings.batch().maxSequences(), LOGIT_ROWS)),
                 context);
         CacheGeometry geometry = new CacheGeometry(
                 dimensions,
@@ -236,7 +238,8 @@ public final class Assembly implements AutoCloseable {
     }
 
     private static long stagingBytes(Settings settings, Device device, CacheGeometry geometry, StepLimits limits) {
-        return settings.cache().stagingBytes()
+        return settings.cache()
+                .stagingBytes()
                 .orElse(StagingLayout.usualBytes(
                         geometry,
                         limits.sequences(),
@@ -274,7 +277,8 @@ public final class Assembly implements AutoCloseable {
 
     /** The model's name in the API. */
     static String servedName(Settings settings) {
-        return settings.model().servedName().orElseGet(() -> switch (ModelSource.parse(settings.model().source())) {
+        return settings.model().servedName().orElseGet(() -> switch (ModelSource.parse(
+                settings.model().source())) {
             case ModelSource.Demo demo -> "demo";
             case ModelSource.Random(ModelPreset preset) -> preset.label();
             case ModelSource.Directory(Path path) ->
@@ -364,7 +368,11 @@ public final class Assembly implements AutoCloseable {
         long stagingBytes =
                 Math.min(workspace.staging().bytes(), stagingBytes(settings, device, cache.geometry(), load));
         return new PlanningOptions(
-                        choice.schedule(), load.sequences(), load.contextTokens(), stagingBytes, settings.cache().chunkTokens())
+                        choice.schedule(),
+                        load.sequences(),
+                        load.contextTokens(),
+                        stagingBytes,
+                        settings.cache().chunkTokens())
                 .planning(current);
     }
 

@@ -221,10 +221,7 @@ final class PlanCommand implements Callable<Integer> {
         }
         Settings.Cache cache = Settings.current().cache();
         CacheGeometry geometry = new CacheGeometry(
-                dimensions,
-                ELEMENT_BYTES_DEFAULT,
-                cache.blockTokens(),
-                cache.cellTokens(PlanQuestion.GPU_CELL_TOKENS));
+                dimensions, ELEMENT_BYTES_DEFAULT, cache.blockTokens(), cache.cellTokens(PlanQuestion.GPU_CELL_TOKENS));
         return new Known(geometry, new Machine.Specified(machine.spec()), "public figures of " + machine.label(), all);
     }
 

@@ -14,9 +14,7 @@ public final class Step {
     private final Multi<StageCompleted> stages;
     private final Uni<StepResult> result;
 
-    /**
-     * @param issue issues the step, given the observers of its stages and the future of its result
-     */
+    /** @param issue issues the step, given the observers of its stages and the future of its result */
     Step(BiConsumer<List<MultiEmitter<? super StageCompleted>>, CompletableFuture<StepResult>> issue) {
         this.stages = Multi.createFrom().emitter(observers::add);
         this.result = Uni.createFrom()

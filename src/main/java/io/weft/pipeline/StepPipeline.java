@@ -92,9 +92,9 @@ public final class StepPipeline {
     }
 
     /**
-     * A step that runs {@code plan} over {@code batch}. The cached sequences must be {@linkplain
-     * io.weft.cache.CacheSequence#open opened} for their new tokens, and are to be {@linkplain
-     * io.weft.cache.CacheSequence#commit committed} once the result has arrived.
+     * A step that runs {@code plan} over {@code batch}. The cached sequences must be
+     * {@linkplain io.weft.cache.CacheSequence#open opened} for their new tokens, and are to be
+     * {@linkplain io.weft.cache.CacheSequence#commit committed} once the result has arrived.
      *
      * @throws IllegalArgumentException if the batch exceeds the limits, or the plan needs more staging memory than
      *     there is

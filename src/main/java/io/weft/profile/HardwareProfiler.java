@@ -44,9 +44,7 @@ public class HardwareProfiler {
         this(Effort.START, Kept.USED, quiet, HostClock.SYSTEM);
     }
 
-    /**
-     * @param warmUpMost the most time to run kernels until they no longer become faster
-     */
+    /** @param warmUpMost the most time to run kernels until they no longer become faster */
     public HardwareProfiler(Duration warmUpMost) {
         this(Effort.patient(warmUpMost), Kept.USED, () -> {}, HostClock.SYSTEM);
     }

@@ -19,9 +19,7 @@ final class Stopwatch {
     private final Event start;
     private final Event end;
 
-    /**
-     * @param enoughNanos the time after which a measurement with its least number of runs ends
-     */
+    /** @param enoughNanos the time after which a measurement with its least number of runs ends */
     Stopwatch(Device device, Stream stream, double enoughNanos) {
         this.stream = stream;
         this.enoughNanos = enoughNanos;
@@ -32,9 +30,7 @@ final class Stopwatch {
     /** Work to time. */
     @FunctionalInterface
     interface Work {
-        /**
-         * @param repeat how often it was issued before: consecutive runs may use different weights
-         */
+        /** @param repeat how often it was issued before: consecutive runs may use different weights */
         void issue(Stream stream, int repeat);
     }
 

@@ -257,9 +257,10 @@ class BenchCommandTest {
     void oneRunMeasuresAllSettings() throws IOException {
         Path json = directory.resolve("bench.json");
         Path history = directory.resolve("history.jsonl");
-        CommandRun run = CommandRun.run("bench --warm-up 0 --loads 1x48,2x64 --schedules full-transfer,auto --device-cache 0,50"
-                + " --forms device_kv,host_kv --forms device_kv,host_act --generate 4 --json " + json
-                + " --commit 0123abcd --history " + history);
+        CommandRun run =
+                CommandRun.run("bench --warm-up 0 --loads 1x48,2x64 --schedules full-transfer,auto --device-cache 0,50"
+                        + " --forms device_kv,host_kv --forms device_kv,host_act --generate 4 --json " + json
+                        + " --commit 0123abcd --history " + history);
         assertThat(run.error()).isEmpty();
         assertThat(run.status()).isZero();
         JsonNode reports = new ObjectMapper().readTree(json.toFile());

@@ -20,7 +20,6 @@ import java.time.Instant;
 import java.time.ZoneId;
 import java.time.format.DateTimeFormatter;
 import java.util.OptionalDouble;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -64,7 +63,8 @@ class PlanCommandTest {
 
     @Test
     void theTableSaysWhatTheIssueAsks() {
-        CommandRun run = CommandRun.run("plan --preset opt-30b --batch 16 --context 4096 --hardware a100-40g --gpu-memory 80GB");
+        CommandRun run =
+                CommandRun.run("plan --preset opt-30b --batch 16 --context 4096 --hardware a100-40g --gpu-memory 80GB");
 
         assertThat(run.error()).isEmpty();
         assertThat(run.status()).isZero();
@@ -144,7 +144,8 @@ class PlanCommandTest {
 
     @Test
     void whatDoesNotFitSaysWhatIsMissing() {
-        CommandRun run = CommandRun.run("plan --preset opt-13b --batch 64 --context 2048 --hardware h100 --host-memory 1GB");
+        CommandRun run =
+                CommandRun.run("plan --preset opt-13b --batch 64 --context 2048 --hardware h100 --host-memory 1GB");
 
         assertThat(run.status()).isZero();
         assertThat(run.out()).contains("does not fit", "more device memory", "more host memory", "lacks");

@@ -10,8 +10,8 @@ import java.util.List;
 /**
  * Puts the stages of a step in order of issue and joins the lanes.
  *
- * <p>The staged chunks of all layers, in order, are the <em>uses</em> of the slots: use u takes slot u mod n of n. Three
- * rules keep a slot from being overwritten too early:
+ * <p>The staged chunks of all layers, in order, are the <em>uses</em> of the slots: use u takes slot u mod n of n.
+ * Three rules keep a slot from being overwritten too early:
  *
  * <ul>
  *   <li>Everything that reads a slot or the workspace ({@link Stage.Recompute}, {@link Stage.Attend}), and the
@@ -25,8 +25,8 @@ import java.util.List;
  * </ul>
  *
  * Blocks that the step fills are read by the link out (or copied) from the open blocks, which live until the step is
- * over, so nothing waits for that. On the device they are copied after all other stages, with one copy per block. So the
- * stages of a step that needs no link are the same whether it fills blocks or not.
+ * over, so nothing waits for that. On the device they are copied after all other stages, with one copy per block. So
+ * the stages of a step that needs no link are the same whether it fills blocks or not.
  */
 final class StageSequencer {
     private final CacheGeometry geometry;
