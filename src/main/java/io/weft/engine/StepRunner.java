@@ -36,7 +36,11 @@ final class StepRunner {
     /** What a request has in a step. */
     private record Part(ActiveRequest request, StepSequence sequence) {}
 
-    /** Runs one step. @param running admitted requests, of which at least one has something to run */
+    /**
+     * Runs one step.
+     *
+     * @param running admitted requests, of which at least one has something to run
+     */
     void step(List<ActiveRequest> running) {
         List<Part> parts = compose(running, pipeline.limits());
         StepBatch batch = new StepBatch(parts.stream().map(Part::sequence).toList());
