@@ -40,7 +40,6 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -207,11 +206,11 @@ class HardwareProfilerTest {
     }
 
     /** As long as kernels get faster, or a compiler is at work, the machine will be faster than what is measured. */
-    @ParameterizedTest
-    @CsvSource({"START, 0.15", "PATIENT, 2"})
-    void kernelsThatStillGetFasterAreNotSteady(String effort, double halvedEverySeconds) {
-        machine.setSlowness(seconds -> 1000 * Math.pow(0.5, seconds / halvedEverySeconds));
-        HardwareProfiler profiler = effort.equals("START") ? starting() : patient();
+    @Test
+    void kernelsThatStillGetFasterAreNotSteady() {
+        machine.setSlowness(seconds -> Math.pow(0.5, seconds / 2));
+        HardwareProfiler profiler =
+                new HardwareProfiler(Effort.patient(Duration.ofSeconds(15)), Kept.USED, () -> {}, machine);
         assertThat(measure(profiler).isSteady()).isFalse();
     }
 
