@@ -24,7 +24,10 @@ import java.util.Optional;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
-/** A request from the queue to its end. All but {@link #cancel} belongs to the engine's thread once it is admitted. */
+/**
+ * A request from the queue to its end. Once it is admitted, only the engine's thread calls anything but
+ * {@link #cancel}.
+ */
 final class ActiveRequest {
     private final GenerationRequest request;
     private final Set<Integer> endTokens;
@@ -49,7 +52,7 @@ final class ActiveRequest {
         this.sampler = new Sampler(request.sampling(), request.promptTokens());
     }
 
-    /** Tokens it may come to hold. */
+    /** The most tokens that the request may hold. */
     int maxTokens() {
         return request.promptTokens().size() + request.maxNewTokens();
     }
@@ -58,7 +61,7 @@ final class ActiveRequest {
         return request.promptTokens().size();
     }
 
-    /** Nobody listens any more. */
+    /** Cancels the request, since nobody listens any more. */
     void cancel() {
         cancelled = true;
     }
@@ -75,19 +78,19 @@ final class ActiveRequest {
         cache = sequence;
     }
 
-    /** Adds the tokens of its homes, which it may not have filled yet. */
+    /** Adds the tokens of its homes by form, including homes that are not filled yet. */
     void occupy(Map<CacheForm, Long> tokensByForm) {
         for (CacheForm form : cache().forms()) {
             tokensByForm.merge(form, (long) cache().blockTokens(), Long::sum);
         }
     }
 
-    /** What moving its blocks is decided by. */
+    /** The request in the form that decides on moving its blocks. */
     MovePlanner.Running placed() {
         return new MovePlanner.Running(cache().forms(), cache().tokens(), request.maxNewTokens() - completionTokens);
     }
 
-    /** Moves some of its blocks, as far as there is room. */
+    /** Moves some of its blocks, as far as memory allows. */
     void move(Move move) {
         switch (move) {
             case Move.Promote(BlockRun blocks) -> cache().promote(blocks.firstBlock(), blocks.blocks());
@@ -111,7 +114,9 @@ final class ActiveRequest {
         return Math.max(0, promptTokens() - cache().tokens());
     }
 
-    /** Its part in the next step, with at most {@code rows} rows; of these at most {@code logitRows} have logits. */
+    /**
+     * The request's part in the next step: at most {@code rows} rows, of which at most {@code logitRows} have logits.
+     */
     StepSequence next(int rows, int logitRows) {
         if (!begun) {
             begun = true;
@@ -129,7 +134,7 @@ final class ActiveRequest {
         return opened(request.promptTokens().subList(done, done + newTokens), scored);
     }
 
-    /** @param scored rows of the prompt that are scored */
+    /** @param scored the rows of the prompt that are scored */
     private StepSequence opened(List<Integer> tokens, LogitRows scored) {
         boolean generates = tokens.size() >= promptTokensLeft() && request.maxNewTokens() > 0;
         boolean scoresToken = generates && request.logprobs().isPresent() && scored == LogitRows.NONE;
@@ -141,7 +146,7 @@ final class ActiveRequest {
                 generates ? Optional.of(sampler.next()) : Optional.empty());
     }
 
-    /** Takes what a step made of its part, which is number {@code sequence} of the batch. */
+    /** Takes the result of a step for its part, which has index {@code sequence} in the batch. */
     void advance(StepSequence part, StepResult result, int sequence) {
         int firstPosition = cache().tokens();
         int rows = part.newTokens().size();
@@ -202,7 +207,7 @@ final class ActiveRequest {
         events.fail(cause);
     }
 
-    /** Frees its cache; no step may be running. */
+    /** Frees the request's cache; no step may be running. */
     void free() {
         if (cache != null) {
             cache.close();

@@ -20,21 +20,21 @@ import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Which request gets a place in the cache, and where its blocks go: when it is admitted, when running sequences make
+ * Decides which request gets a place in the cache, and where its blocks go: at admission, when running sequences make
  * room for another, and between two steps.
  *
- * <p>Queue and batch are the engine's; what is kept here is the request that was refused last. All but
+ * <p>Queue and batch belong to the engine; this class keeps only the request that was refused last. Everything except
  * {@link #refusedLast} runs on the engine's thread.
  */
 final class AdmissionControl {
     private final KvCache cache;
     private final Supplier<Planning> planning;
 
-    /** Guarded by the engine's lock, which {@link #decide} and {@link #refusedLast} are called under. */
+    /** Guarded by the engine's lock, which callers of {@link #decide} and {@link #refusedLast} hold. */
     private @Nullable Refusal lastRefusal;
 
     /**
-     * @param cache that sequences are admitted to
+     * @param cache the cache of the sequences
      * @param planning the planning in force
      */
     AdmissionControl(KvCache cache, Supplier<Planning> planning) {
@@ -42,19 +42,19 @@ final class AdmissionControl {
         this.planning = planning;
     }
 
-    /** What becomes of a request. */
+    /** The decision on a request. */
     sealed interface Decision {
-        /** It has a home for every block that it may ever fill. */
+        /** The request has a home for every block that it may ever fill. */
         record Admitted(CacheSequence cache) implements Decision {}
 
-        /** It does not fit beside those that run. */
+        /** The request does not fit next to the running ones. */
         record Waits() implements Decision {}
 
-        /** It does not fit an empty cache. */
+        /** The request does not even fit an empty cache. */
         record NeverFits(Reason.CacheTooSmall reason) implements Decision {}
     }
 
-    /** @param usage of the cache without copies, with which the request did not fit */
+    /** @param usage usage of the cache, without copies, when the request did not fit */
     private record Refusal(ActiveRequest request, CacheUsage usage) {}
 
     /** Whether this request is the one that was refused last. */
@@ -63,8 +63,8 @@ final class AdmissionControl {
     }
 
     /**
-     * Decides on the request that has waited longest. One that was refused need not be tried again until the cache's
-     * usage has changed.
+     * Decides on the request that has waited longest. A refused request is not tried again until the cache's usage has
+     * changed.
      *
      * @param running the sequences in the cache
      */
@@ -94,7 +94,7 @@ final class AdmissionControl {
         return cache.usage().withoutCopies();
     }
 
-    /** Finds homes in memory that is free, else in memory of copies, which are given back. */
+    /** Finds homes in free memory, else in the memory of copies, which are given back. */
     private Optional<CacheSequence> place(ActiveRequest request, List<ActiveRequest> running) {
         if (missingBytes(request, usageWithoutCopies()) > 0 && !makeRoom(request, running)) {
             return Optional.empty();
@@ -112,7 +112,7 @@ final class AdmissionControl {
         return cache.admit(request.maxTokens(), block -> policy.forms(block, request.promptTokens()));
     }
 
-    /** What a request is short of for its blocks in their smallest form; not positive if it may fit. */
+    /** The bytes that a request lacks for its blocks in their smallest form; not positive if it may fit. */
     private long missingBytes(ActiveRequest request, CacheUsage usage) {
         CacheGeometry geometry = cache.geometry();
         long blockBytes = Math.min(geometry.blockBytes(Content.KEY_VALUE), geometry.blockBytes(Content.ACTIVATION));
@@ -121,7 +121,7 @@ final class AdmissionControl {
                 - usage.host().freeBytes();
     }
 
-    /** Whether running sequences have given up enough. */
+    /** Makes room; returns whether running sequences have given up enough. */
     private boolean makeRoom(ActiveRequest request, List<ActiveRequest> running) {
         Optional<MovePlanner> planner = planning.get().moves();
         if (planner.isEmpty()) {
@@ -134,7 +134,7 @@ final class AdmissionControl {
         return !moves.isEmpty();
     }
 
-    /** Lets blocks of decoding sequences move where that pays. Called between two steps. */
+    /** Moves blocks of decoding sequences where that pays. Called between two steps. */
     void moveBlocks(List<ActiveRequest> running) {
         planning.get().moves().ifPresent(planner -> moveBlocks(running, planner));
     }
@@ -161,12 +161,12 @@ final class AdmissionControl {
         return planning.get().admission().policy(occupancy, Math.max(1, request.maxTokens()));
     }
 
-    /** Shares of tokens become whole blocks: of every form perhaps one more than its share. */
+    /** Rounding shares of tokens to whole blocks may add one block of every form. */
     private long spareBytes() {
         return 2 * cache.geometry().blockBytes(Content.KEY_VALUE);
     }
 
-    /** Says which memory a request does not fit, in an empty cache. */
+    /** The memory into which a request does not fit, even in an empty cache. */
     private Reason.CacheTooSmall tooSmall(ActiveRequest request) {
         CacheUsage usage = cache.usage();
         PlacementPolicy policy = policy(request, List.of(), usage);

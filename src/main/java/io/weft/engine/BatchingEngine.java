@@ -19,12 +19,12 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 
 /**
- * Continuous batching: requests join and leave between steps. This is the engine's life, from loading to its end, and
- * the queue; {@link AdmissionControl} says who joins, {@link StepRunner} runs the steps.
+ * Continuous batching: requests join and leave between steps. This class has the engine's life cycle, from loading to
+ * its end, and the queue. {@link AdmissionControl} decides who joins, and {@link StepRunner} runs the steps.
  *
  * <p>One thread, the engine's, loads the model, admits requests and runs steps. One lock guards what other threads see:
- * phase, queue and batch. Only the engine's thread changes the batch, so that it reads the batch without the lock; no
- * step runs under it.
+ * phase, queue and batch. Only the engine's thread changes the batch, so that thread reads it without the lock. No step
+ * runs under the lock.
  */
 public final class BatchingEngine implements Engine, AutoCloseable {
     private static final Duration IDLE_TICK = Duration.ofSeconds(1);
@@ -40,15 +40,15 @@ public final class BatchingEngine implements Engine, AutoCloseable {
     private final Deque<ActiveRequest> waiting = new ArrayDeque<>();
     /** Guarded by {@link #lock}. */
     private Phase phase = new Phase.Loading("starting");
-    /** Changed by the engine's thread alone, under {@link #lock}; others read it under the lock. */
+    /** Only the engine's thread changes it, under {@link #lock}; others read it under the lock. */
     private final List<ActiveRequest> running = new ArrayList<>();
 
     private volatile long lastTickNanos = System.nanoTime();
 
-    /** Loads what the engine runs on, on the engine's thread. */
+    /** Loads the engine's runtime, on the engine's thread. */
     @FunctionalInterface
     public interface Loader {
-        /** @param phase told what is being done, for people */
+        /** @param phase receives the current activity, for people */
         EngineRuntime load(Consumer<String> phase) throws Exception;
     }
 
@@ -68,7 +68,7 @@ public final class BatchingEngine implements Engine, AutoCloseable {
     /**
      * Starts the engine's thread, which loads the model.
      *
-     * @param queueLimit requests that may wait beside those that run
+     * @param queueLimit the most requests that may wait, in addition to those that run
      */
     public BatchingEngine(Loader loader, int queueLimit) {
         if (queueLimit < 1) {
@@ -138,8 +138,8 @@ public final class BatchingEngine implements Engine, AutoCloseable {
     }
 
     /**
-     * Requests that may still come: those that are to wait, and those that will run once the step at hand has ended. A
-     * free seat is none while the cache has no room for the next request.
+     * The number of requests that may still come: those that will wait, and those that will run after the current step.
+     * A free seat does not count while the cache has no room for the next request.
      */
     private int room(Phase.Serving serving) {
         boolean cacheIsFull = serving.admission().refusedLast(waiting.peekFirst());
@@ -211,7 +211,7 @@ public final class BatchingEngine implements Engine, AutoCloseable {
         }
     }
 
-    /** Refuses new requests and waits until those that are running or queued are done, at most {@code timeout}. */
+    /** Refuses new requests and waits until those that are running or queued are done, for at most {@code timeout}. */
     public void drain(Duration timeout) throws InterruptedException {
         lock.lockInterruptibly();
         try {
@@ -227,7 +227,7 @@ public final class BatchingEngine implements Engine, AutoCloseable {
         }
     }
 
-    /** Stops after the step at hand, fails what is left with 503 and frees all memory. */
+    /** Stops after the current step, fails the remaining requests with 503 and frees all memory. */
     @Override
     public void close() {
         lock.lock();
@@ -262,7 +262,7 @@ public final class BatchingEngine implements Engine, AutoCloseable {
             }
             failAll(new RequestRejectedException(new Reason.Unavailable("shutting down", RETRY_AFTER)));
         } catch (Exception | Error e) {
-            // Whatever ends this thread, nobody may wait for it: memory, too, may run out.
+            // Whatever ends this thread, even a lack of memory, nobody may be left waiting for it.
             String cause = e.getMessage() == null ? e.toString() : e.getMessage();
             enter(new Phase.Failed(cause));
             failAll(new EngineFailedException(cause, e));
@@ -273,7 +273,7 @@ public final class BatchingEngine implements Engine, AutoCloseable {
         enter(new Phase.Loading(what));
     }
 
-    /** Changes the phase unless the engine was stopped meanwhile. */
+    /** Changes the phase, unless the engine was stopped meanwhile. */
     private boolean enter(Phase next) {
         lock.lock();
         try {
@@ -313,8 +313,8 @@ public final class BatchingEngine implements Engine, AutoCloseable {
     }
 
     /**
-     * Drops what was cancelled, admits what fits, and waits a while if there is nothing to do; false once the engine is
-     * stopped.
+     * Drops cancelled requests, admits those that fit, and waits a while if there is nothing to do; false once the
+     * engine is stopped.
      */
     private boolean prepare(AdmissionControl admission, int seats) throws InterruptedException {
         Map<ActiveRequest, Reason> hopeless = new LinkedHashMap<>();
@@ -343,7 +343,7 @@ public final class BatchingEngine implements Engine, AutoCloseable {
     }
 
     private void dropEnded() {
-        // One may have been cancelled before it was queued.
+        // A request may have been cancelled before it was queued.
         waiting.removeIf(ActiveRequest::isCancelled);
         running.removeIf(request -> {
             if (request.isCancelled() && !request.isFinished()) {
@@ -354,9 +354,9 @@ public final class BatchingEngine implements Engine, AutoCloseable {
     }
 
     /**
-     * Admits in order of arrival, as long as there are seats and room.
+     * Admits in order of arrival, while there are seats and room.
      *
-     * @param hopeless takes those that would not even fit an empty cache
+     * @param hopeless collects requests that would not even fit an empty cache
      */
     private void admit(AdmissionControl admission, int seats, Map<ActiveRequest, Reason> hopeless) {
         boolean hasRoom = true;

@@ -4,22 +4,22 @@ import io.weft.model.CacheForm;
 import java.util.List;
 
 /**
- * Cached tokens by what a step does with them; together all of a sequence's.
+ * Cached tokens by how a step uses them; together they are all cached tokens of a sequence.
  *
- * @param resident K and V lie on the device
- * @param transferred K and V cross the link
- * @param recomputed K and V are computed from activations, wherever those lie
+ * @param resident tokens whose K and V lie on the device
+ * @param transferred tokens whose K and V cross the link
+ * @param recomputed tokens whose K and V are computed from activations, wherever those lie
  */
 public record CachedTokens(long resident, long transferred, long recomputed) {
     /** No tokens. */
     public static final CachedTokens NONE = new CachedTokens(0, 0, 0);
 
-    /** Those of both. */
+    /** The sum of both. */
     public CachedTokens plus(CachedTokens more) {
         return new CachedTokens(resident + more.resident, transferred + more.transferred, recomputed + more.recomputed);
     }
 
-    /** Where the blocks of one sequence are put once they are full, as it was admitted. */
+    /** The homes that one sequence got at admission for its full blocks. */
     public static final class Homes {
         private final int blockTokens;
         private final List<CacheForm> forms;
@@ -29,7 +29,9 @@ public record CachedTokens(long resident, long transferred, long recomputed) {
             this.forms = List.copyOf(forms);
         }
 
-        /** The sequence once it has {@code tokens} tokens: those behind the last full block are on the device. */
+        /**
+         * The sequence's tokens once it has {@code tokens} of them: those after the last full block are on the device.
+         */
         public CachedTokens at(int tokens) {
             int full = Math.min(tokens / blockTokens, forms.size());
             long resident = tokens - (long) full * blockTokens;

@@ -6,8 +6,8 @@ import io.smallrye.mutiny.Multi;
 public interface Engine {
     /**
      * Generates tokens. The request is queued on subscription; cancelling the subscription takes it out of the batch
-     * within one step and frees its cache. Events wait for demand in a queue that holds all a request can produce, so a
-     * slow reader never holds up the batch.
+     * within one step and frees its cache. Events wait for demand in a queue that holds everything a request can
+     * produce, so a slow reader never blocks the batch.
      *
      * @return {@link GenerationEvent.Admitted}, {@link GenerationEvent.PromptScored} if asked for, a
      *     {@link GenerationEvent.Generated} for each token, then one {@link GenerationEvent.Finished}; fails with
@@ -16,11 +16,11 @@ public interface Engine {
      */
     Multi<GenerationEvent> generate(GenerationRequest request);
 
-    /** What the engine is doing. */
+    /** The state of the engine. */
     EngineStatus status();
 
     /**
-     * The model that it serves.
+     * The model that the engine serves.
      *
      * @throws IllegalStateException while the engine is {@linkplain EngineStatus.Starting starting} or if it failed to
      *     start

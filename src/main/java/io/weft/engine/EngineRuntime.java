@@ -10,12 +10,12 @@ import java.util.function.Supplier;
 /**
  * A loaded model, ready to run steps.
  *
- * @param model what it is
- * @param cache of its sequences
+ * @param model description of the model
+ * @param cache cache of the sequences
  * @param pipeline runs steps
- * @param planning the planning in force; asked for between two steps
- * @param observer told of every step
- * @param resources closed, with all memory, when the engine stops
+ * @param planning supplies the planning in force, between two steps
+ * @param observer receives every step
+ * @param resources resources with all memory, closed when the engine stops
  */
 public record EngineRuntime(
         ServedModel model,
@@ -25,7 +25,7 @@ public record EngineRuntime(
         StepObserver observer,
         Runnable resources)
         implements AutoCloseable {
-    /** Always plans the same way, and is observed by nobody. */
+    /** A runtime with fixed planning and without an observer. */
     public EngineRuntime(
             ServedModel model,
             KvCache cache,

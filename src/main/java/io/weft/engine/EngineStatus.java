@@ -2,29 +2,29 @@ package io.weft.engine;
 
 import java.time.Duration;
 
-/** What an engine is doing. */
+/** The state of an engine. */
 public sealed interface EngineStatus {
     /**
-     * The model loads, memory is pinned, the hardware is measured.
+     * The engine loads the model, pins memory and measures the hardware.
      *
-     * @param phase what is being done, for people
+     * @param phase the current activity, for people
      */
     record Starting(String phase) implements EngineStatus {}
 
     /**
-     * Requests are served.
+     * The engine serves requests.
      *
      * @param running requests in the batch
      * @param waiting requests in the queue
-     * @param seats requests that may be in the batch
-     * @param queueLimit requests the queue takes beside them
-     * @param room requests that would be taken now
-     * @param sinceLastTick time since the step loop last went round; it also ticks when idle
+     * @param seats the most requests in the batch
+     * @param queueLimit the most requests in the queue
+     * @param room requests that would be accepted now
+     * @param sinceLastTick time since the last tick of the step loop, which also ticks when idle
      */
     record Serving(int running, int waiting, int seats, int queueLimit, int room, Duration sinceLastTick)
             implements EngineStatus {}
 
-    /** Running requests are finished, new ones are refused. */
+    /** The engine finishes running requests and refuses new ones. */
     record Draining(int running, Duration sinceLastTick) implements EngineStatus {}
 
     /**

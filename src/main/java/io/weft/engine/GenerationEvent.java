@@ -4,18 +4,19 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 
-/** What a request produces, in order. */
+/** An event of a request. Events arrive in order. */
 public sealed interface GenerationEvent {
     /**
      * The request left the queue for the batch; always the first event.
      *
-     * @param queued time that it waited
-     * @param homes where its cached tokens are put
+     * @param queued time in the queue
+     * @param homes homes of its cached tokens
      */
     record Admitted(Duration queued, CachedTokens.Homes homes) implements GenerationEvent {}
 
     /**
-     * Log-probabilities of the prompt's tokens, each given those before it; the first token has none and is left out.
+     * Log-probabilities of the prompt's tokens, each given the tokens before it; the first token has none and is left
+     * out.
      *
      * @param scores one entry for each prompt token but the first
      */
@@ -37,7 +38,7 @@ public sealed interface GenerationEvent {
      * The end.
      *
      * @param reason why
-     * @param usage tokens that were counted
+     * @param usage tokens of the request
      */
     record Finished(FinishReason reason, Usage usage) implements GenerationEvent {}
 
@@ -53,7 +54,7 @@ public sealed interface GenerationEvent {
      * Tokens of a request.
      *
      * @param promptTokens tokens of the prompt
-     * @param completionTokens tokens generated, an end token included
+     * @param completionTokens generated tokens, including an end token
      */
     record Usage(int promptTokens, int completionTokens) {}
 
@@ -70,6 +71,6 @@ public sealed interface GenerationEvent {
         }
     }
 
-    /** A token that might have been chosen. */
+    /** A token that could have been chosen. */
     record Alternative(int token, float logprob) {}
 }

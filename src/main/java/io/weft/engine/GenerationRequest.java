@@ -4,11 +4,11 @@ import java.util.List;
 import java.util.OptionalInt;
 
 /**
- * What to generate.
+ * A request to generate tokens.
  *
  * @param promptTokens at least one token id
- * @param maxNewTokens completion tokens at most; 0 only scores the prompt
- * @param sampling how tokens are chosen
+ * @param maxNewTokens the most completion tokens; 0 only scores the prompt
+ * @param sampling parameters that choose tokens
  * @param endTokens whether the model's end tokens end the completion
  * @param logprobs number of alternatives to report with each generated token, 0 to {@link #MAX_LOGPROBS}; empty for no
  *     log-probabilities
@@ -21,10 +21,10 @@ public record GenerationRequest(
         EndTokens endTokens,
         OptionalInt logprobs,
         OptionalInt promptLogprobs) {
-    /** The most alternatives that may be asked for. */
+    /** The most alternatives that a request may ask for. */
     public static final int MAX_LOGPROBS = 20;
 
-    /** What an end token does. */
+    /** The effect of an end token. */
     public enum EndTokens {
         STOP,
         IGNORE

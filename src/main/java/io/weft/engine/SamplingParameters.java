@@ -7,8 +7,8 @@ import java.util.Map;
  * How a token is chosen. Applied in this order: bias, penalties, temperature, top-k, top-p, min-p.
  *
  * @param temperature 0 takes the most likely token; otherwise logits are divided by it
- * @param topP smallest set of most likely tokens whose probabilities reach this; in (0, 1]
- * @param topK most likely tokens that are kept; 0 keeps all
+ * @param topP keeps the smallest set of most likely tokens whose probabilities reach this; in (0, 1]
+ * @param topK number of most likely tokens to keep; 0 keeps all
  * @param minP tokens below this times the largest probability are dropped; in [0, 1]
  * @param presencePenalty subtracted from the logit of every token that was generated; in [−2, 2]
  * @param frequencyPenalty subtracted once for each time it was generated; in [−2, 2]
@@ -27,7 +27,7 @@ public record SamplingParameters(
         double repetitionPenalty,
         Map<Integer, Double> logitBias,
         long seed) {
-    /** The most tokens that may be biased. */
+    /** The most tokens that a request may bias. */
     public static final int LOGIT_BIASES_MOST = StepLimits.BIASED_TOKENS;
 
     public SamplingParameters {
@@ -46,7 +46,7 @@ public record SamplingParameters(
         logitBias.forEach((token, bias) -> requireWithin("logit_bias of token " + token, bias, -100, 100));
     }
 
-    /** The most likely token, always. */
+    /** Parameters that always choose the most likely token. */
     public static SamplingParameters greedy() {
         return new SamplingParameters(0, 1, 0, 0, 0, 0, 1, Map.of(), 0);
     }

@@ -6,12 +6,12 @@ import java.util.Set;
 /**
  * The model that an engine serves.
  *
- * @param id name in the API
- * @param created when it was loaded
- * @param contextTokens tokens that prompt and completion may have together
- * @param vocabularySize token ids are below this
+ * @param id name of the model in the API
+ * @param created when the model was loaded
+ * @param contextTokens the most tokens of prompt and completion together
+ * @param vocabularySize number of token ids
  * @param endTokens token ids that end a completion
- * @param defaults sampling settings for what a request leaves open
+ * @param defaults sampling settings that a request does not give
  */
 public record ServedModel(
         String id,
@@ -25,7 +25,7 @@ public record ServedModel(
     }
 
     /**
-     * Settings for what a request leaves open, from {@code generation_config.json}; 1, 1 and 0 where that is silent.
+     * Sampling settings that a request does not give, from {@code generation_config.json}; 1, 1 and 0 if that has none.
      *
      * @param temperature 0 means greedy
      * @param topP probability mass that is kept

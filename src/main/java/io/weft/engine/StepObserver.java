@@ -4,9 +4,9 @@ import io.weft.plan.prediction.Timeline;
 import io.weft.plan.step.StepPlan;
 import java.util.Optional;
 
-/** Told of every step, on the engine's thread between two steps: what takes long belongs elsewhere. */
+/** Receives every step, on the engine's thread between two steps, so slow work belongs elsewhere. */
 public interface StepObserver {
-    /** Tells nobody, and times nothing. */
+    /** An observer that ignores steps and times nothing. */
     StepObserver NONE = new StepObserver() {
         @Override
         public boolean timesNextStep() {
@@ -17,15 +17,15 @@ public interface StepObserver {
         public void stepped(StepPlan plan, long nanos, Optional<Timeline> measured) {}
     };
 
-    /** Whether the stages of the next step are to be timed: a step that is not records no timing events. */
+    /** Whether to time the stages of the next step; a step that is not timed records no timing events. */
     boolean timesNextStep();
 
     /**
      * A step has run.
      *
-     * @param plan what ran
-     * @param nanos from planning to logits on the host
-     * @param measured when each stage ran, in the order of the plan; there if it was asked for
+     * @param plan plan of the step
+     * @param nanos time from planning to logits on the host
+     * @param measured the timeline in the order of the plan; present if it was requested
      */
     void stepped(StepPlan plan, long nanos, Optional<Timeline> measured);
 }

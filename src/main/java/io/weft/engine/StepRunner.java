@@ -18,8 +18,8 @@ import java.util.concurrent.CompletableFuture;
 import java.util.function.Supplier;
 
 /**
- * Runs steps: composes one, plans it, waits for its tokens, hands them to their requests, and tells the observer. Keeps
- * nothing from one step to the next; runs on the engine's thread.
+ * Runs steps: composes a step, plans it, waits for its tokens, hands these to their requests, and notifies the
+ * observer. Keeps no state between steps; runs on the engine's thread.
  */
 final class StepRunner {
     private final StepPipeline pipeline;
@@ -33,14 +33,10 @@ final class StepRunner {
         this.observer = observer;
     }
 
-    /** What a request has in a step. */
+    /** A request and its part of a step. */
     private record Part(ActiveRequest request, StepSequence sequence) {}
 
-    /**
-     * Runs one step.
-     *
-     * @param running admitted requests, of which at least one has something to run
-     */
+    /** Runs one step. @param running admitted requests, at least one of which has tokens to run */
     void step(List<ActiveRequest> running) {
         List<Part> parts = compose(running, pipeline.limits());
         StepBatch batch = new StepBatch(parts.stream().map(Part::sequence).toList());
@@ -54,7 +50,7 @@ final class StepRunner {
         for (int i = 0; i < parts.size(); i++) {
             parts.get(i).request().advance(parts.get(i).sequence(), result, i);
         }
-        // The tokens are out. The next step uses the same events again, so that these must have been read.
+        // The tokens are out. The next step reuses the events, so they must be read before.
         observer.stepped(plan, nanos, timings.map(CompletableFuture::join).map(Timeline::inPlanOrder));
     }
 
@@ -62,7 +58,7 @@ final class StepRunner {
         return step.stages().map(StageCompleted::timing).collect().asList().subscribeAsCompletionStage();
     }
 
-    /** One row for every decoding request, then pieces of prompts, oldest first, with the rows that are left. */
+    /** One row for every decoding request, then pieces of prompts, oldest first, in the rows that are left. */
     private static List<Part> compose(List<ActiveRequest> running, StepLimits limits) {
         List<Part> parts = new ArrayList<>();
         int rows = limits.rows();

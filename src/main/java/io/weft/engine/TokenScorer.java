@@ -5,14 +5,14 @@ import io.weft.engine.GenerationEvent.TokenScore;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Log-probabilities: {@code logits − log Σ e^logits}. */
+/** Computes log-probabilities: {@code logits − log Σ e^logits}. */
 final class TokenScorer {
     private TokenScorer() {}
 
     /**
      * Scores a token.
      *
-     * @param logits (vocabulary), as the model made them
+     * @param logits (vocabulary), unchanged from the model
      * @param alternatives how many of the likeliest tokens to report
      */
     static TokenScore score(float[] logits, int token, int alternatives) {
@@ -32,7 +32,7 @@ final class TokenScorer {
         return new TokenScore(token, (float) (logits[token] - logSum), best);
     }
 
-    /** The {@code count} largest, best first, ties by id; insertion, since count is small. */
+    /** The {@code count} largest, best first, ties by id. By insertion, since count is small. */
     private static int[] likeliest(float[] logits, int count) {
         int[] best = new int[Math.min(count, logits.length)];
         int filled = 0;
