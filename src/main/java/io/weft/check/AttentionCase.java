@@ -14,7 +14,7 @@ import java.util.SplittableRandom;
 import java.util.stream.IntStream;
 
 /**
- * Sequences of unequal length whose blocks lie scattered behind all four bases, with NaN after each sequence's last
+ * Sequences of unequal length whose blocks are scattered over all four bases, with NaN after each sequence's last
  * token. The last rows of a sequence attend to all of it.
  */
 final class AttentionCase {
@@ -22,7 +22,7 @@ final class AttentionCase {
     private final List<Part> parts;
     private final int[] positions;
     private final int blocksPerSequence;
-    /** Which of the blocks of (sequence, block) comes at which place behind which base. */
+    /** The base and place of each block, by (sequence, block). */
     private final long[] places;
 
     private final int blocksPerBase;
@@ -32,8 +32,8 @@ final class AttentionCase {
     /**
      * One sequence.
      *
-     * @param tokens all of it, the rows included
-     * @param rows its last tokens
+     * @param tokens all tokens, the rows included
+     * @param rows number of last tokens that are rows
      * @param firstRow of the case
      */
     private record Part(int tokens, int rows, int firstRow) {}
@@ -41,23 +41,23 @@ final class AttentionCase {
     /** A span: see {@link AttentionWork}. */
     private record Span(int sequence, int firstRow, int rows, int fromToken, int toToken) {}
 
-    /** How the same work is divided among calls and spans. */
+    /** Ways to divide the same work among calls and spans. */
     enum Division {
-        /** One call, one span a sequence. */
+        /** One call, with one span per sequence. */
         WHOLE,
-        /** A call for each cell of the grid. */
+        /** One call for each cell of the grid. */
         CALL_PER_CELL,
-        /** One call, a span for each row. */
+        /** One call, with one span for each row. */
         SPAN_PER_ROW,
-        /** A call for each sequence. */
+        /** One call for each sequence. */
         CALL_PER_SEQUENCE
     }
 
     /**
      * @param tokens of each sequence
      * @param rows of each sequence
-     * @param seed of the values and the places of the blocks
-     * @param rounded brings a value to what both devices can hold
+     * @param seed seed of the values and of the places of the blocks
+     * @param rounded rounds a value to one that both devices can hold
      */
     AttentionCase(AttentionShape shape, int[] tokens, int[] rows, long seed, Rounding rounded) {
         this.shape = shape;
@@ -89,7 +89,7 @@ final class AttentionCase {
         }
     }
 
-    /** Brings a value to the nearest that is wanted. */
+    /** Rounds a value to the nearest allowed one. */
     @FunctionalInterface
     interface Rounding {
         float round(float value);
@@ -127,8 +127,8 @@ final class AttentionCase {
     }
 
     /**
-     * The formula: {@code Σ softmax(scale · q·k)·v} over the tokens that a row sees. A score's error makes a weight's,
-     * so sizes grow with the terms of the scores.
+     * The formula: {@code Σ softmax(scale · q·k)·v} over the tokens that a row sees. An error of a score causes one of
+     * a weight, so sizes grow with the terms of the scores.
      *
      * @return (rows, H·HD)
      */
@@ -180,12 +180,12 @@ final class AttentionCase {
         }
     }
 
-    /** Tokens of the longest sequence. */
+    /** The tokens of the longest sequence. */
     int tokensMost() {
         return parts.stream().mapToInt(Part::tokens).max().orElse(0);
     }
 
-    /** Runs it on a device. @return (rows, H·HD) */
+    /** Runs the case on a device. @return (rows, H·HD) */
     float[] run(Workbench bench, Division division) {
         bench.clear();
         long blockBytes = (long) shape.blockTokens() * shape.keyValueWidth() * bench.elementBytes();

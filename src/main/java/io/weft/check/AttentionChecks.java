@@ -6,7 +6,9 @@ import java.util.List;
 import java.util.Locale;
 import java.util.SplittableRandom;
 
-/** Attention: against the formula, and bits that do not depend on how rows and tokens are divided among calls. */
+/**
+ * Checks attention against its formula, and that its bits do not depend on how rows and tokens are divided among calls.
+ */
 final class AttentionChecks {
     private static final int NO_WINDOW = Integer.MAX_VALUE;
 
@@ -109,8 +111,8 @@ final class AttentionChecks {
     }
 
     /**
-     * The result is stored, and weights may be, too. A score's error counts twice, in a weight and in the sum of all; a
-     * cell of one token merges as often as there are tokens.
+     * The result is stored, and weights may be too. An error of a score counts twice, in a weight and in the sum of all
+     * weights. Cells of one token merge once per token.
      */
     private double bound(AttentionShape shape, int tokens) {
         return 2 * RoundingErrors.stored(bench.type())

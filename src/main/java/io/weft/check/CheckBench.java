@@ -11,7 +11,7 @@ import java.util.List;
 import java.util.SplittableRandom;
 import java.util.function.Consumer;
 
-/** What the checks of all families share: the device, inputs that it holds exactly, and where results go. */
+/** Shared by the checks of all families: the device, inputs that it holds exactly, and the destination of results. */
 final class CheckBench {
     private static final int[] ALL_ROWS = {1, 7, 33, 257};
     /** One row, and tiles of 4 and 6 with 0, 1 and 4 rows over. */
@@ -40,7 +40,7 @@ final class CheckBench {
         return tested.device();
     }
 
-    /** Of the tested device. */
+    /** The element type of the tested device. */
     ElementType type() {
         return type;
     }
@@ -49,7 +49,7 @@ final class CheckBench {
         return extent;
     }
 
-    /** Rows of a call, one after the other. */
+    /** The numbers of rows to try. */
     int[] rowCounts() {
         return switch (extent) {
             case ALL -> ALL_ROWS;
@@ -58,7 +58,7 @@ final class CheckBench {
         };
     }
 
-    /** A check that throws has failed; the others may still be told. */
+    /** Runs a check. One that throws has failed; the others still run. */
     void attempt(String name, Runnable check) {
         try {
             check.run();
@@ -67,20 +67,20 @@ final class CheckBench {
         }
     }
 
-    /** Something that is or is not. */
+    /** Checks a condition. */
     void holds(String name, boolean condition) {
         count(name, condition ? 0 : 1);
     }
 
-    /** How many are wrong: none may be. */
+    /** Checks that nothing is wrong. */
     void count(String name, int wrong) {
         results.accept(new CheckResult(name, wrong, 0));
     }
 
     /**
-     * Against a reference.
+     * Checks values against a reference.
      *
-     * @param bound relative to the sizes of the expected values
+     * @param bound bound of the error, relative to the sizes of the expected values
      */
     void within(String name, double bound, Expected expected, float[] actual) {
         results.accept(new CheckResult(name, expected.error(actual, type), bound));
@@ -136,12 +136,12 @@ final class CheckBench {
         return order;
     }
 
-    /** A tensor as a file would hold it, in the tested device's element type. */
+    /** A tensor in the format of a file, in the tested device's element type. */
     Tensor tensor(Arena arena, String name, List<Integer> shape, float[] values) {
         return tensor(arena, name, type, shape, values);
     }
 
-    /** A tensor as a file would hold it, in an element type of the file's. */
+    /** A tensor in the format of a file, in an element type of files. */
     static Tensor tensor(Arena arena, String name, ElementType fileType, List<Integer> shape, float[] values) {
         MemorySegment data = arena.allocate((long) values.length * fileType.bytes(), Float.BYTES);
         for (int i = 0; i < values.length; i++) {
@@ -150,7 +150,7 @@ final class CheckBench {
         return new TensorView(name, fileType, shape, data);
     }
 
-    /** What the tested device holds of a tensor: the nearest number of each. */
+    /** The elements of a tensor on the tested device: the nearest number of each. */
     float[] elements(Tensor tensor) {
         float[] elements = new float[Math.toIntExact(tensor.elements())];
         for (int i = 0; i < elements.length; i++) {

@@ -3,9 +3,9 @@ package io.weft.check;
 import java.util.Locale;
 
 /**
- * One check.
+ * The result of one check.
  *
- * @param name kernel, sizes, and what is compared
+ * @param name kernel, sizes and comparison
  * @param error the largest error, or how many elements differ; NaN if an element was not written
  * @param bound the largest error that passes
  */

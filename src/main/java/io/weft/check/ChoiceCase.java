@@ -10,7 +10,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
 
-/** Logits that tokens are chosen from in many ways. */
+/** Logits from which tokens are chosen in many ways. */
 final class ChoiceCase {
     private static final int EDITS_MOST = 40;
     private static final int BAD_ROWS_EVERY = 5;
@@ -26,7 +26,7 @@ final class ChoiceCase {
     /**
      * A random case. Every other row has few different logits, so that cuts fall among equals.
      *
-     * @param scale of the logits, which {@code type} holds exactly
+     * @param scale scale of the logits, which {@code type} holds exactly
      */
     ChoiceCase(int rowCount, int vocabulary, double scale, ElementType type, SplittableRandom random) {
         this.logits = new float[rowCount * vocabulary];
@@ -89,7 +89,7 @@ final class ChoiceCase {
         return bench.readInts(tokens);
     }
 
-    /** Of the tokens of all rows, how many are not what {@link ChoiceReference} allows. */
+    /** The number of rows whose token {@link ChoiceReference} does not allow. */
     int implausible(int[] tokens) {
         int wrong = 0;
         for (int i = 0; i < rows.size(); i++) {

@@ -3,9 +3,9 @@ package io.weft.check;
 import java.util.List;
 
 /**
- * Choices of tokens. Weights come from the same operations on every device and sums are of whole numbers, so devices
- * choose the same tokens; and those are such that the formula chooses them. Rounded logits have many equals, and every
- * fifth row has what no model should make.
+ * Checks choices of tokens. Weights come from the same operations on every device, and sums are of whole numbers, so
+ * all devices choose the same tokens, and the formula allows them. Rounded logits contain many equal ones, and every
+ * fifth row contains values that no model should produce.
  */
 final class ChoiceChecks {
     private static final double[] SCALES = {0.5, 20};

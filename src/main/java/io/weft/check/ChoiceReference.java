@@ -6,15 +6,15 @@ import java.util.List;
 import java.util.stream.IntStream;
 
 /**
- * Which tokens of one row a device may choose, in double precision: sort everything, cut, add up. A device's weights
- * are in fp32, so near a cut it may keep a token or not; such tokens are <em>open</em>, and the mass of those kept then
- * lies between two bounds.
+ * Determines the tokens of one row that a device may choose, in double precision: sort everything, cut, add up. A
+ * device's weights are in fp32, so near a cut it may keep a token or not; such tokens are <em>open</em>, and the mass
+ * of those kept then lies between two bounds.
  */
 final class ChoiceReference {
-    /** Of an fp32 exponential, relative to it. */
+    /** The relative error of an fp32 exponential. */
     private static final double EXPONENTIAL = 0x1p-22;
 
-    /** What is left of a weight below this is less than a unit of mass. */
+    /** Weights below this are less than a unit of mass. */
     private static final double EXPONENT_LEAST = -87;
 
     private static final double UNIT = 0x1p-40;
@@ -29,14 +29,14 @@ final class ChoiceReference {
     private final Row row;
     private final float[] scores;
     private final double[] weights;
-    /** Of each weight, relative to it. */
+    /** The relative error of each weight. */
     private final double[] errors;
 
     private final Kept[] kept;
 
     /**
      * @param logits (vocabulary)
-     * @param edits of this row alone
+     * @param edits edits of this row
      */
     ChoiceReference(float[] logits, Row row, List<Edit> edits) {
         this.row = row;
@@ -54,7 +54,7 @@ final class ChoiceReference {
         cut();
     }
 
-    /** The score is fp32 by definition, so there is nothing to tolerate. */
+    /** The score is fp32 by definition, so it needs no tolerance. */
     private static float[] scores(float[] logits, List<Edit> edits) {
         float[] scores = new float[logits.length];
         for (int token = 0; token < scores.length; token++) {
@@ -84,7 +84,7 @@ final class ChoiceReference {
         return best;
     }
 
-    /** Decides of each token whether it is kept. */
+    /** Decides for each token whether it is kept. */
     private void cut() {
         List<Integer> ranked = IntStream.range(0, scores.length)
                 .boxed()
@@ -103,7 +103,7 @@ final class ChoiceReference {
         kept[ranked.getFirst()] = Kept.YES;
     }
 
-    /** Equal scores have equal weights; of unequal ones that are close, either may rank first. */
+    /** Equal scores have equal weights; among unequal but close ones, either may rank first. */
     private void cutByCount(List<Integer> ranked) {
         int count = Math.min(row.topK(), ranked.size());
         int last = ranked.get(count - 1);
@@ -139,7 +139,7 @@ final class ChoiceReference {
         }
     }
 
-    /** Bounds of the mass of some tokens. */
+    /** Bounds on the mass of some tokens. */
     private final class Mass {
         private double least;
         private double most;

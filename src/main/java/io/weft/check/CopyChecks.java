@@ -9,7 +9,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
-/** What moves numbers and leaves them as they are: copies by streams, and by kernels. */
+/** Checks operations that move numbers without changing them: copies by streams and by kernels. */
 final class CopyChecks {
     private final CheckBench bench;
     private final Workbench tested;

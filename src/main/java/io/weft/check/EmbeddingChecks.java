@@ -10,7 +10,7 @@ import java.util.List;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
-/** Weights on the device, which an embedding shows as they are, and embeddings. */
+/** Checks embeddings, and through them weights on the device, which an embedding shows unchanged. */
 final class EmbeddingChecks {
     private static final int VOCABULARY = 101;
     private static final int PLACES = 61;

@@ -3,8 +3,8 @@ package io.weft.check;
 import io.weft.device.ElementType;
 
 /**
- * What a kernel should give, in double precision: values, and for each the <em>size</em> of the terms that it is made
- * of. Terms that cancel leave their rounding errors, so errors are relative to the size and not to the value.
+ * The expected result of a kernel, in double precision: values, and for each value the <em>size</em> of its terms.
+ * Terms that cancel leave their rounding errors, so errors are relative to the size and not to the value.
  */
 final class Expected {
     private final double[] values;

@@ -1,8 +1,8 @@
 package io.weft.check;
 
-/** How much is checked. */
+/** The extent of the checks. */
 public enum Extent {
-    /** Everything, the sizes of real models included, at which a GPU takes other kernels. */
+    /** Everything, including the sizes of real models, at which a GPU uses other kernels. */
     ALL,
     /** Each kernel at sizes that fill no vector, tile or block: for a device that has one kernel for every size. */
     AWKWARD,

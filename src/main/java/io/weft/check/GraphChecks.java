@@ -12,7 +12,7 @@ import java.lang.foreign.Arena;
 import java.util.List;
 import java.util.Optional;
 
-/** What is launched as a graph has the bits of what is issued call by call, with whatever its memory holds. */
+/** Checks that graphs have the same bits as their calls one by one, whatever their memory holds. */
 final class GraphChecks {
     private static final int WIDTH = 1024;
 

@@ -5,7 +5,7 @@ import java.util.function.Consumer;
 
 /**
  * Runs every kernel of a device, family by family: against the {@linkplain Reference formulas in double precision}, on
- * inputs that the device holds exactly, and against itself where bits must not depend on how work is divided.
+ * inputs that the device holds exactly, and against itself if bits must not depend on how work is divided.
  */
 public final class KernelChecks {
     private KernelChecks() {}
@@ -13,10 +13,10 @@ public final class KernelChecks {
     /**
      * Runs all checks. Takes 192 MiB of device and host memory of each device, and some for weights.
      *
-     * @param reference a device that chooses the tokens which the tested one must choose
-     * @param tested may be of the same kind
-     * @param extent how many sizes
-     * @param results told of each check as it is done
+     * @param reference a device that must choose the same tokens as the tested one
+     * @param tested the device to check; may be of the same kind
+     * @param extent the sizes to check
+     * @param results receives the result of each check
      */
     public static void run(Device reference, Device tested, Extent extent, Consumer<CheckResult> results) {
         CheckBench bench = new CheckBench(tested, extent, results);

@@ -30,7 +30,7 @@ import java.util.function.IntConsumer;
 
 /**
  * Times a device's kernels and copies at the sizes of 7-billion-parameter models, on random data that no cache holds.
- * For people who look at kernels; plans stand on {@code profile}.
+ * For people who optimise kernels; plans use {@code profile}.
  */
 public final class KernelTimings {
     private static final int WIDTH = 4096;
@@ -47,9 +47,11 @@ public final class KernelTimings {
     private static final int WARM_UPS = 3;
     private static final int REPEATS = 15;
     private static final int BATCH_COPIES = 16;
-    /** Works between two events. */
+    /** The number of works between two events. */
     private static final int WORKS = 8;
-    /** Copies within device memory, a quarter of a millisecond each, that the works are issued behind. */
+    /**
+     * The number of copies within device memory, of a quarter of a millisecond each, that are issued before the works.
+     */
     private static final int DELAYS = 3;
 
     private final Device device;
@@ -69,11 +71,11 @@ public final class KernelTimings {
     /**
      * One timing.
      *
-     * @param name what ran
+     * @param name name of the work
      * @param nanos median on the device
      * @param issueNanos median that the calling thread spent on issuing it
-     * @param bytes that it must read and write at least; 0 if that is not its limit
-     * @param operations floating-point operations; 0 if that is not its limit
+     * @param bytes the least bytes that it must read and write; 0 if they are not its limit
+     * @param operations floating-point operations; 0 if they are not its limit
      */
     public record Timing(String name, long nanos, long issueNanos, long bytes, long operations) {
         @Override
@@ -105,7 +107,7 @@ public final class KernelTimings {
     /**
      * Times everything. Takes about 2.8 GB of device memory and 256 MiB of host memory.
      *
-     * @param results told of each timing as it is taken
+     * @param results receives each timing
      */
     public static void run(Device device, Consumer<Timing> results) {
         KernelTimings timings = new KernelTimings(device, results);
@@ -158,7 +160,7 @@ public final class KernelTimings {
      * Issues works while the stream is busy with something else, so that they run without waiting for the calling
      * thread.
      *
-     * @param work issues the work; told how often it has run before
+     * @param work issues the work, given how often it has run before
      */
     private void time(String name, long bytes, long operations, IntConsumer work) {
         long[] nanos = new long[REPEATS];

@@ -11,12 +11,15 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
 
-/** Matrix products with what follows them: against the formula, and bits that do not depend on the number of rows. */
+/**
+ * Checks matrix products and the operations after them: against their formulas, and that their bits do not depend on
+ * the number of rows.
+ */
 final class MatrixChecks {
-    /** Rows of a batch of which each must have the bits that it has alone. */
+    /** The rows of batches in which each row must have the same bits as alone. */
     private static final int[] BATCHES = {7, 16, 33, 64, 65, 257};
 
-    /** Tiles of 4 and 6 rows, and what they leave. */
+    /** Tiles of 4 and 6 rows, with remainders. */
     private static final int[] AWKWARD_BATCHES = {4, 6, 10, 13, 25};
 
     private static final int LARGE_FEATURES = 1024;
@@ -24,12 +27,12 @@ final class MatrixChecks {
     /** Columns that a GPU spreads over its multiprocessors in different ways. */
     private static final int[] WIDTHS = {1032, 5120, 6136, 8192, 12_288, 16_392};
 
-    /** No multiple of what a kernel brings at a time. */
+    /** No multiple of the elements that a kernel fetches at a time. */
     private static final int WIDTHS_IN_FEATURES = 1568;
 
     private static final int[] WIDTHS_ROWS = {3, 16, 17, 31, 32};
 
-    /** Rows as in recomputation, a little above those that fill a GPU evenly. */
+    /** Numbers of rows as in recomputation, slightly above those that fill a GPU evenly. */
     private static final int[] MANY_ROWS = {528, 1040, 2064};
 
     private static final int MANY_ROWS_FEATURES = 2048;
@@ -62,7 +65,7 @@ final class MatrixChecks {
         productsInOneCall();
     }
 
-    /** Weights on the device, and what they were made of. */
+    /** Weights on the device, and their source. */
     private record Matrix(Linear linear, Tensor weights, Tensor bias) {}
 
     private record Size(int outFeatures, int inFeatures) {}
@@ -130,14 +133,14 @@ final class MatrixChecks {
         bench.within(name, bound(linear), expected, tested.read(out));
     }
 
-    /** What follows a product may be a kernel of its own, and then reads what was rounded once. */
+    /** The operation after a product may be a kernel of its own, and then reads rounded values. */
     private double bound(Linear linear) {
         return 2 * RoundingErrors.stored(bench.type())
                 + RoundingErrors.sum(linear.inFeatures() + 1)
                 + RoundingErrors.FUNCTION;
     }
 
-    /** Sizes of real models, where a device may choose other kernels. */
+    /** Sizes of real models, for which a device may choose other kernels. */
     private void largeProducts() {
         for (int inFeatures : new int[] {4096, 11_008}) {
             Linear weights = bench.device()
@@ -152,7 +155,7 @@ final class MatrixChecks {
         }
     }
 
-    /** Outputs of any width, for as many rows as are still few. */
+    /** Outputs of any width, for all numbers of rows that count as few. */
     private void widths() {
         for (int outFeatures : WIDTHS) {
             Linear weights =
@@ -163,7 +166,7 @@ final class MatrixChecks {
         }
     }
 
-    /** Rows at once have the bits that they have in pieces. */
+    /** Rows have the same bits at once and in pieces. */
     private void manyRows() {
         int k = 4096;
         RandomTensor matrix = new RandomTensor("weights", List.of(MANY_ROWS_FEATURES, k), 1, 0, 0.05f);
@@ -252,7 +255,7 @@ final class MatrixChecks {
 
     private static final int[] PAIR_ROWS = {1, 7, 16, 33};
 
-    /** Products, and a gate, in one call have the bits that they have one by one. */
+    /** Products and a gate have the same bits in one call and one by one. */
     private void productsInOneCall() {
         for (PairSize size : SMALL_PAIRS) {
             Matrix first = random(1, size.first(), size.inFeatures());

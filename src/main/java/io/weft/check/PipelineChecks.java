@@ -34,7 +34,7 @@ import java.util.function.Function;
 import java.util.function.IntFunction;
 import java.util.stream.IntStream;
 
-/** One small model on a device, as a whole: what a reference computes, and the same bits whatever the plan. */
+/** Checks one small model on a device as a whole: against a reference, and for the same bits under every plan. */
 public final class PipelineChecks {
     private static final int BATCH = 32;
     private static final int PROMPT_TOKENS = 97;
@@ -50,7 +50,7 @@ public final class PipelineChecks {
     private static final int PIECE_TOKENS = 64;
     private static final long POOL_BYTES = 256L << 20;
     private static final long STAGING_BYTES = 32L << 20;
-    /** Of logits against fp32, with weights, activations and cache in 16 bits. */
+    /** The tolerance of logits against fp32, with weights, activations and cache in 16 bits. */
     private static final double LOGITS_TOLERANCE = 2e-2;
 
     private static final StepLimits LIMITS = new StepLimits(BATCH + 1, 256, 128, CONTEXT_TOKENS);
@@ -64,8 +64,8 @@ public final class PipelineChecks {
     private long wrongTokens;
 
     /**
-     * @param name of the model, for the results
-     * @param blockTokens tokens of a cache block; 1 lets a split stand between any two tokens
+     * @param name name of the model in the results
+     * @param blockTokens tokens of a cache block; 1 allows a split between any two tokens
      * @param cellTokens tokens of a cell
      */
     public PipelineChecks(
@@ -86,7 +86,7 @@ public final class PipelineChecks {
         this.pipeline = new StepPipeline(device, weights, cache, workspace);
     }
 
-    /** Logits and likeliest tokens behind the prompts of a {@code golden.json}. */
+    /** Checks logits and likeliest tokens after the prompts of a {@code golden.json}. */
     public void reference(Path golden) throws IOException {
         for (JsonNode prompt : new ObjectMapper().readTree(golden.toFile()).path("prompts")) {
             List<Integer> tokens = integers(prompt.path("input_ids"));
@@ -102,7 +102,7 @@ public final class PipelineChecks {
                 error = Math.max(error, Math.abs(last[i] - expected));
                 largest = Math.max(largest, Math.abs(expected));
             }
-            result("logits behind %d tokens".formatted(tokens.size()), error / largest, LOGITS_TOLERANCE);
+            result("logits after %d tokens".formatted(tokens.size()), error / largest, LOGITS_TOLERANCE);
             List<Integer> likeliest = integers(prompt.path("all_argmax"));
             long wrong = 0;
             for (int i = 0; i < rows.size(); i++) {
@@ -110,11 +110,11 @@ public final class PipelineChecks {
                     wrong++;
                 }
             }
-            count("likeliest tokens behind each of %d".formatted(tokens.size()), wrong);
+            count("likeliest tokens after each of %d".formatted(tokens.size()), wrong);
         }
     }
 
-    /** Whether another token is so far ahead that the tolerance cannot be why. */
+    /** Whether another token is so far ahead that the tolerance cannot explain it. */
     private static boolean differs(float[] logits, int expected, double margin) {
         return logits[likeliest(logits)] - logits[expected] > margin;
     }
@@ -129,7 +129,7 @@ public final class PipelineChecks {
         return best;
     }
 
-    /** The same bits for every schedule, split and mix, and for a sequence alone and among others. */
+    /** Checks for the same bits with every schedule, split and mix, and for a sequence alone and among others. */
     public void sameBits() {
         graphs();
         List<Integer> prompt = prompt(PROMPT_TOKENS, 1);
@@ -157,7 +157,7 @@ public final class PipelineChecks {
                         + usage.host().usedBytes());
     }
 
-    /** The same bits resident and with all forms mixed. */
+    /** Checks for the same bits resident and with all forms mixed. */
     public void sameBitsMixed() {
         List<Integer> prompt = prompt(PROMPT_TOKENS, 1);
         mixed(Schedule.CHUNKED, prompt, alone(Schedule.RESIDENT, prompt, block -> CacheForm.DEVICE_KV));
@@ -169,7 +169,9 @@ public final class PipelineChecks {
                 different(alone(schedule, prompt, PipelineChecks::mixed), resident));
     }
 
-    /** The same bits from steps that run as graphs, and from observed ones, which are issued stage by stage. */
+    /**
+     * Checks for the same bits from steps that run as graphs, and from observed ones, which are issued stage by stage.
+     */
     private void graphs() {
         for (int sequences : new int[] {1, 3, BATCH}) {
             List<float[]> stageByStage = longRun(sequences, this::observedStep);
@@ -204,7 +206,7 @@ public final class PipelineChecks {
         results.accept(new CheckResult(name + ": " + what, error, bound));
     }
 
-    /** Nothing may differ. */
+    /** Reports differences; there must be none. */
     private void count(String what, long wrong) {
         result(what, (double) wrong, 0);
     }
@@ -311,7 +313,7 @@ public final class PipelineChecks {
         return rows;
     }
 
-    /** Rows whose bits differ. */
+    /** The number of rows whose bits differ. */
     private static long different(List<float[]> rows, List<float[]> expected) {
         return IntStream.range(0, expected.size())
                 .filter(i -> !Arrays.equals(rows.get(i), expected.get(i)))

@@ -7,7 +7,7 @@ import io.weft.device.Tensor;
 import java.lang.foreign.Arena;
 import java.util.List;
 
-/** Norms and gates, which treat each row by itself. */
+/** Checks norms and gates, which treat each row by itself. */
 final class PointwiseChecks {
     private static final double GATE_LARGEST = 4;
 

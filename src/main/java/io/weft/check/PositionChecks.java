@@ -8,9 +8,9 @@ import java.util.List;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
-/** Rotary positions, by themselves and on the way into the cache. */
+/** Checks rotary positions, by themselves and on the way into the cache. */
 final class PositionChecks {
-    /** Of a rotary table. */
+    /** The number of positions of a rotary table. */
     private static final int POSITIONS = 400;
 
     private static final float MAGNITUDE = 1.1f;
@@ -89,7 +89,7 @@ final class PositionChecks {
                 tested.read(values));
     }
 
-    /** New rows go to scattered places, with and without rotary positions; queries turn where they are. */
+    /** New rows go to scattered places, with and without rotary positions; queries are rotated in place. */
     private void places() {
         for (PlaceSize size : List.of(
                 new PlaceSize(4, 4, 64, 64, 256),
@@ -173,7 +173,7 @@ final class PositionChecks {
         return Reference.rotated(rows, width, heads, size.headSize(), frequencies, MAGNITUDE, positions);
     }
 
-    /** The V of rows of K and V. */
+    /** The V part of rows of K and V. */
     private static float[] values(float[] rows, int width) {
         int half = width / 2;
         float[] values = new float[rows.length / 2];

@@ -6,8 +6,8 @@ import java.util.Arrays;
 import java.util.stream.IntStream;
 
 /**
- * The kernels' formulas as {@link io.weft.device.Kernels} and its records state them, in double precision and in the
- * simplest order. It shares no code with a device.
+ * The formulas of the kernels, as stated by {@link io.weft.device.Kernels} and its records, in double precision and in
+ * the simplest order. It shares no code with a device.
  */
 final class Reference {
     private static final double SQRT_PI = Math.sqrt(Math.PI);
@@ -42,7 +42,7 @@ final class Reference {
         return out;
     }
 
-    /** {@code before + y} for the first values of y, as many as there are before. */
+    /** {@code before + y} for as many first values of y as {@code before} has. */
     static Expected added(float[] before, Expected y) {
         Expected out = new Expected(before.length);
         for (int i = 0; i < before.length; i++) {
@@ -64,7 +64,7 @@ final class Reference {
      * {@code activation(gate) · up} for the first rows of {@code gateUp}.
      *
      * @param gateUp (rows, 2·width)
-     * @return (rows, width); sizes are what an error of gate or up of its own size does to the result
+     * @return (rows, width); a size is the effect on the result of an error in gate or up of its own size
      */
     static Expected gated(Activation activation, Expected gateUp, int rows, int width) {
         Expected out = new Expected(rows * width);
@@ -160,8 +160,8 @@ final class Reference {
     }
 
     /**
-     * Turns dimension j of a head with dimension {@code j + n} by {@code position · frequencies[j]}, for the n
-     * frequencies, in the heads at the start of each row; everything else stays.
+     * Rotates dimension j of a head with dimension {@code j + n} by {@code position · frequencies[j]}, for the n
+     * frequencies, in the heads at the start of each row; everything else is unchanged.
      *
      * @param rows (rows, width)
      * @param positions (rows)
@@ -175,7 +175,7 @@ final class Reference {
                 for (int j = 0; j < half; j++) {
                     int first = row * width + head * headSize + j;
                     int second = first + half;
-                    // The angle is an fp32 product, as the models were trained with.
+                    // The angle is an fp32 product, as in the training of the models.
                     double angle = (float) positions[row] * frequencies[j];
                     double cosine = magnitude * Math.cos(angle);
                     double sine = magnitude * Math.sin(angle);

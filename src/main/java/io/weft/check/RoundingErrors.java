@@ -2,36 +2,36 @@ package io.weft.check;
 
 import io.weft.device.ElementType;
 
-/** How far a kernel's arithmetic may be from its formula, relative to the size of the terms. */
+/** Bounds on the deviation of a kernel's arithmetic from its formula, relative to the size of the terms. */
 final class RoundingErrors {
-    /** Of one fp32 operation. */
+    /** The error of one fp32 operation. */
     static final double FP32 = 0x1p-24;
 
-    /** Roundings of an exponential, an error function or a hyperbolic tangent, and of what is made of it. */
+    /** The errors of an exponential, an error function or a hyperbolic tangent, and of the operations on it. */
     static final double FUNCTION = 8 * FP32;
 
-    /** The steepest that an activation gets: GELU, at √2. */
+    /** The steepest slope of an activation: GELU, at √2. */
     static final double ACTIVATION_SLOPE = 1.13;
 
-    /** Standard deviations that the sum of random roundings may be off by. */
+    /** The standard deviations by which the sum of random roundings may be off. */
     private static final int DEVIATIONS = 4;
 
     private RoundingErrors() {}
 
-    /** Of a value that is stored. */
+    /** The error of a stored value. */
     static double stored(ElementType type) {
         return epsilon(type) / 2;
     }
 
     /**
-     * Of an fp32 sum, relative to the sum of its terms' sizes: as many roundings as terms, which add up like a random
-     * walk (Higham and Mary 2019).
+     * The error of an fp32 sum, relative to the sum of its terms' sizes: as many roundings as terms, which add up like
+     * a random walk (Higham and Mary 2019).
      */
     static double sum(int terms) {
         return DEVIATIONS * Math.sqrt(terms) * FP32;
     }
 
-    /** Distance from 1 to the next number of an element type. */
+    /** The distance from 1 to the next number of an element type. */
     private static double epsilon(ElementType type) {
         return switch (type) {
             case F32 -> 0x1p-23;
@@ -40,7 +40,7 @@ final class RoundingErrors {
         };
     }
 
-    /** Below this, numbers of an element type lie evenly: a rounding is then relative to it. */
+    /** Numbers of an element type below this are evenly spaced, so a rounding is relative to it. */
     static double leastNormal(ElementType type) {
         return switch (type) {
             case F32, BF16 -> Float.MIN_NORMAL;

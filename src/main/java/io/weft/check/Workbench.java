@@ -10,7 +10,7 @@ import io.weft.device.Stream;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
-/** One device with memory to try things in: values go in and come out as fp32, whatever its element type. */
+/** One device with memory for experiments: values go in and come out as fp32, whatever its element type. */
 final class Workbench {
     static final long MEMORY_BYTES = 192L << 20;
 
@@ -52,7 +52,7 @@ final class Workbench {
         return device.elementType().bytes();
     }
 
-    /** Waits for everything issued and gives all memory back. */
+    /** Waits for everything issued and frees all memory. */
     void clear() {
         finish();
         usedBytes = 0;
@@ -63,7 +63,7 @@ final class Workbench {
         done.join();
     }
 
-    /** Memory that holds NaN in every element type, so that what is not written shows. */
+    /** Memory that holds NaN in every element type, so that elements that were not written show. */
     DeviceBuffer poisoned(long bytes) {
         long offset = usedBytes;
         usedBytes = Math.ceilDiv(offset + bytes, ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
@@ -113,7 +113,7 @@ final class Workbench {
         return buffer;
     }
 
-    /** Everything in a buffer of elements, widened. */
+    /** All elements of a buffer, widened. */
     float[] read(DeviceBuffer buffer) {
         HostBuffer host = fetch(buffer);
         float[] values = new float[Math.toIntExact(buffer.bytes() / elementBytes())];
@@ -155,7 +155,7 @@ final class Workbench {
         };
     }
 
-    /** Round to nearest, ties to even. */
+    /** Rounds to nearest, ties to even. */
     private static short toBf16(float value) {
         int bits = Float.floatToRawIntBits(value);
         if (Float.isNaN(value)) {
@@ -165,7 +165,7 @@ final class Workbench {
         return (short) ((bits + rounding) >>> BF16_SHIFT);
     }
 
-    /** The nearest number that an element type has. */
+    /** The nearest number of an element type. */
     static float round(ElementType type, float value) {
         return switch (type) {
             case F32 -> value;
