@@ -59,11 +59,11 @@ public final class Bench implements AutoCloseable {
     private static final long PROMPT_SEED = 1;
 
     /**
-     * What to run.
+     * The load to run.
      *
      * @param batch sequences
-     * @param promptTokens of each
-     * @param generatedTokens of each
+     * @param promptTokens prompt tokens of each sequence
+     * @param generatedTokens tokens to generate for each sequence
      */
     public record Load(int batch, int promptTokens, int generatedTokens) {
         public Load {
@@ -74,12 +74,12 @@ public final class Bench implements AutoCloseable {
             }
         }
 
-        /** Tokens that a sequence comes to have. */
+        /** The final tokens of a sequence. */
         public int contextTokens() {
             return promptTokens + generatedTokens;
         }
 
-        /** Tokens that all of them come to have. */
+        /** The final tokens of all sequences. */
         public long totalTokens() {
             return (long) batch * contextTokens();
         }
@@ -91,19 +91,19 @@ public final class Bench implements AutoCloseable {
     }
 
     /**
-     * How a load is planned.
+     * A load and the way to plan it.
      *
-     * @param schedule of the steps
-     * @param deviceCachePercent device memory for full blocks, in per cent of what K and V of the load take; all that
-     *     is there if empty
-     * @param forms that full blocks may have
+     * @param schedule schedule of the steps
+     * @param deviceCachePercent device memory for full blocks, in per cent of what K and V of the load take; empty for
+     *     all there is
+     * @param forms forms that full blocks may have
      */
     public record Setting(Load load, ScheduleChoice schedule, OptionalInt deviceCachePercent, Set<CacheForm> forms) {
         public Setting {
             forms = Set.copyOf(forms);
         }
 
-        /** A schedule that leaves nothing open. */
+        /** A setting with all memory and all forms. */
         public static Setting of(Load load, ScheduleChoice schedule) {
             return new Setting(load, schedule, OptionalInt.empty(), schedule.forms());
         }
@@ -112,24 +112,24 @@ public final class Bench implements AutoCloseable {
     /**
      * One decode step.
      *
-     * @param nanos from the end of the step before to tokens on the host
-     * @param issueNanos that planning and issuing took
-     * @param plan that it ran
-     * @param observed with its stages' times and what the simulator says; empty for a step without observers
+     * @param nanos time from the end of the step before to tokens on the host
+     * @param issueNanos time of planning and issuing
+     * @param plan plan of the step
+     * @param observed the times of its stages, measured and simulated; empty for a step without observers
      */
     private record Measured(long nanos, long issueNanos, StepPlan plan, Optional<ObservedStep> observed) {}
 
     /**
-     * What is kept of a step.
+     * The figures that are kept of a step.
      *
-     * @param nanos from the end of the step before to tokens on the host
-     * @param issueNanos that planning and issuing took
-     * @param linkBytes of cached tokens to the device
-     * @param predictedNanos what the simulator says
+     * @param nanos time from the end of the step before to tokens on the host
+     * @param issueNanos time of planning and issuing
+     * @param linkBytes bytes of cached tokens to the device
+     * @param predictedNanos time by the simulator
      */
     private record Figures(long nanos, long issueNanos, long linkBytes, long predictedNanos) {}
 
-    /** One step in so many is observed. The one behind it waits for what observing takes, and is not counted. */
+    /** One step in this many is observed. The one after it waits for the work of observing, and is not counted. */
     private static final int STEPS_PER_OBSERVED = 4;
 
     private static final Supplier<Optional<Timeline>> UNOBSERVED = Optional::empty;
@@ -147,10 +147,9 @@ public final class Bench implements AutoCloseable {
     private Optional<ObservedStep> lastObserved = Optional.empty();
 
     /**
-     * @param costs what stages cost: planned and predicted with
-     * @param warmUp for how long to decode before the first step that is measured: until the code that issues steps is
-     *     compiled
-     * @param progress told what is being done, for people
+     * @param costs the costs of stages, for planning and prediction
+     * @param warmUp how long to decode before the first measured step, until the code that issues steps is compiled
+     * @param progress receives the current activity, for people
      */
     public Bench(Assembly assembly, CostModel costs, Setting setting, Duration warmUp, Consumer<String> progress) {
         this.assembly = assembly;
@@ -165,7 +164,7 @@ public final class Bench implements AutoCloseable {
         this.lastTokens = new int[load.batch()];
     }
 
-    /** Where the tokens should lie, all sequences placed together, with the forms and the memory of the setting. */
+    /** The placement of all sequences together, with the forms and the memory of the setting. */
     private PlacementSolution placements() {
         CacheUsage usage = runtime.cache().usage();
         CacheGeometry geometry = runtime.cache().geometry();
@@ -181,10 +180,10 @@ public final class Bench implements AutoCloseable {
         return new PlacementSolver(problem).solve();
     }
 
-    /** What the step in the middle holds in full blocks. */
+    /** The load of full blocks in the middle step. */
     private DecodeLoad halfway() {
         int blockTokens = runtime.cache().geometry().blockTokens();
-        // The first decode step finds the prompt, the last all but two of the tokens.
+        // The first decode step finds the prompt cached, the last one all but two of the tokens.
         int cachedTokens = load.promptTokens() + (load.generatedTokens() - 2) / 2;
         return new DecodeLoad(
                 load.batch(),
@@ -192,7 +191,7 @@ public final class Bench implements AutoCloseable {
                 planning.planner().chunkTokens());
     }
 
-    /** Homes for all sequences; false if there is no room. */
+    /** Finds homes for all sequences; false if there is no room. */
     private boolean admit(Placed together) {
         PlacementPolicy placement = placement(together);
         for (int i = 0; i < load.batch(); i++) {
@@ -229,7 +228,7 @@ public final class Bench implements AutoCloseable {
         };
     }
 
-    /** That it does not fit, for people. */
+    /** Says that the load does not fit, for people. */
     public String tooLarge() {
         return "%s %s, %d tokens a sequence, does not fit the model's context of %d tokens or the cache (%s) with %s"
                 .formatted(
@@ -241,7 +240,7 @@ public final class Bench implements AutoCloseable {
                         setting.forms());
     }
 
-    /** A time that no step can be shorter than with the forms of the setting and these memories. */
+    /** A lower bound on a step with the forms of the setting and these memories. */
     private double boundNanos(PlacementProblem memories) {
         return new StepBound(
                         costs,
@@ -260,7 +259,7 @@ public final class Bench implements AutoCloseable {
         long started = System.nanoTime();
         prefill();
         double prefillSeconds = (System.nanoTime() - started) / 1e9;
-        // From the warm-up on: what is measured behind it may be too short to tell.
+        // Starts with the warm-up: the measured steps alone may be too short to tell.
         OthersLoad others = OthersLoad.begin();
         warmUp();
         List<Figures> counted = new ArrayList<>();
@@ -271,7 +270,7 @@ public final class Bench implements AutoCloseable {
         for (int i = 0; i < steps; i++) {
             int place = i % STEPS_PER_OBSERVED;
             Measured step = decode(endedNanos, place == 0 ? this::observed : one -> UNOBSERVED);
-            // A few steps have to do with what there is.
+            // A run of few steps uses all that there are.
             if (place > 1 || steps < STEPS_PER_OBSERVED) {
                 untouched.add(step);
             }
@@ -319,7 +318,7 @@ public final class Bench implements AutoCloseable {
     }
 
     /**
-     * Takes the figures of some steps, and lets go of their plans. Simulating takes time, so nothing is measured then.
+     * Takes the figures of some steps, and drops their plans. Simulating takes time, so nothing is measured meanwhile.
      */
     private void figures(List<Measured> steps, List<Figures> figures) {
         for (Measured step : steps) {
@@ -329,7 +328,7 @@ public final class Bench implements AutoCloseable {
         steps.clear();
     }
 
-    /** Where the tokens of full blocks lie. */
+    /** The tokens of full blocks, by form. */
     private Map<String, Long> tokensByForm() {
         Map<String, Long> tokens = new LinkedHashMap<>();
         for (CacheForm form : CacheForm.values()) {
@@ -349,7 +348,7 @@ public final class Bench implements AutoCloseable {
         return sorted.length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
     }
 
-    /** Prompts in batch order, as many rows a step as the limits allow. */
+    /** Runs the prompts in batch order, with as many rows per step as the limits allow. */
     private void prefill() {
         StepLimits limits = runtime.pipeline().limits();
         Random random = new Random(PROMPT_SEED);
@@ -391,7 +390,7 @@ public final class Bench implements AutoCloseable {
         return new StepSequence(sequences.get(sequence), tokens, LogitRows.NONE, choice);
     }
 
-    /** Subscribes to a step's stages; when they ran once it has. */
+    /** Subscribes to a step's stages; supplies their times after the step. */
     private Supplier<Optional<Timeline>> observed(Step step) {
         CompletableFuture<List<StageTiming>> timings =
                 step.stages().map(StageCompleted::timing).collect().asList().subscribeAsCompletionStage();
@@ -403,7 +402,7 @@ public final class Bench implements AutoCloseable {
         return lastObserved;
     }
 
-    /** Decodes the same tokens again and again: a step whose tokens are not committed leaves the cache as it was. */
+    /** Decodes the same tokens again and again: a step whose tokens are not committed does not change the cache. */
     private void warmUp() {
         long startedNanos = System.nanoTime();
         while (System.nanoTime() - startedNanos < warmUp.toNanos()) {
@@ -418,7 +417,7 @@ public final class Bench implements AutoCloseable {
                 .toList());
     }
 
-    /** @param startedNanos when the step before had ended */
+    /** @param startedNanos end of the step before */
     private Measured decode(long startedNanos, Function<Step, Supplier<Optional<Timeline>>> observation) {
         StepBatch batch = decodeBatch();
         long issueStartedNanos = System.nanoTime();

@@ -18,7 +18,7 @@ import java.util.List;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
-/** What commits reached: a file with one line of JSON for each run, the oldest first. */
+/** The history of measured commits: a file with one line of JSON for each run, oldest first. */
 public final class BenchHistory {
     private static final Pattern COMMIT = Pattern.compile("[0-9a-f]{7,40}");
 
@@ -32,12 +32,12 @@ public final class BenchHistory {
     /**
      * One run.
      *
-     * @param commit that was measured, 7 to 40 hexadecimal digits
-     * @param date of the run, by UTC
+     * @param commit measured commit, 7 to 40 hexadecimal digits
+     * @param date date of the run in UTC
      * @param hardware the device's name
      * @param model id
-     * @param generatedTokens of each sequence
-     * @param settings that were measured, at least one
+     * @param generatedTokens generated tokens of each sequence
+     * @param settings measured settings, at least one
      */
     @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
     public record Run(
@@ -58,9 +58,9 @@ public final class BenchHistory {
         }
 
         /**
-         * A run by its reports.
+         * The run of some reports.
          *
-         * @param reports at least one; of one device and one model
+         * @param reports at least one report; all of one device and one model
          */
         public static Run of(String commit, LocalDate date, List<BenchReport> reports) {
             BenchReport first = reports.getFirst();
@@ -86,11 +86,11 @@ public final class BenchHistory {
      * One setting of a run.
      *
      * @param load sequences and prompt, such as 8x1024
-     * @param schedule its label
+     * @param schedule label of the schedule
      * @param deviceCachePercent as in {@link BenchReport}
-     * @param forms that full blocks might have
+     * @param forms forms that full blocks might have
      * @param tokensPerSecond generated tokens over the time of the decode steps
-     * @param othersPercent as in {@link BenchReport}; null if that is not known
+     * @param othersPercent as in {@link BenchReport}; null if unknown
      */
     @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
     public record Measured(
@@ -109,7 +109,7 @@ public final class BenchHistory {
         }
     }
 
-    /** @throws IllegalArgumentException if it is not a commit, such as of a build with changes that none has */
+    /** @throws IllegalArgumentException if it is not a commit, as for a build with uncommitted changes */
     public static void requireCommit(String commit) {
         if (!COMMIT.matcher(commit).matches()) {
             throw new IllegalArgumentException("the commit is \"" + commit + "\", must be 7 to 40 hexadecimal digits");
@@ -117,9 +117,9 @@ public final class BenchHistory {
     }
 
     /**
-     * Adds a line to a file, which is made if it is not there.
+     * Appends a line to a file, and creates the file if it does not exist.
      *
-     * @throws IOException if the file cannot be written, or holds something else; the message is one line
+     * @throws IOException if the file cannot be written, or has other contents; the message is one line
      */
     public static void append(Path file, Run run) throws IOException {
         if (Files.exists(file)) {
@@ -130,9 +130,9 @@ public final class BenchHistory {
     }
 
     /**
-     * All runs of a file.
+     * Reads all runs of a file.
      *
-     * @throws IOException naming the line that is none; the message is one line
+     * @throws IOException naming the first invalid line; the message is one line
      */
     public static List<Run> read(Path file) throws IOException {
         List<Run> runs = new ArrayList<>();

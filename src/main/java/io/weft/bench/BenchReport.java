@@ -13,9 +13,9 @@ import java.util.OptionalDouble;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What {@code bench} measured for one setting.
+ * The measurements of {@code bench} for one setting.
  *
- * @param schedule its label
+ * @param schedule label of the schedule
  * @param model id
  * @param device name
  * @param load sequences and prompt, such as 8x1024
@@ -24,22 +24,22 @@ import org.jspecify.annotations.Nullable;
  * @param generatedTokens of each sequence
  * @param deviceCachePercent device memory for full blocks, in per cent of what K and V of the load take; null if it was
  *     not restricted
- * @param forms that full blocks may have
- * @param tokensByForm where the tokens of full blocks lay in the end
- * @param linkBytesPerSecond that the link to the device gave before the prompts, in its largest copies
- * @param prefillSeconds until the prompts were cached
+ * @param forms forms that full blocks may have
+ * @param tokensByForm tokens of full blocks by form, at the end
+ * @param linkBytesPerSecond rate of the link to the device before the prompts, in its largest copies
+ * @param prefillSeconds time until the prompts were cached
  * @param stepMillisMedian median of the decode steps, from tokens on the host to the next ones there
  * @param tokensPerSecond generated tokens over the time of the decode steps
  * @param linkBytesPerStep bytes of cached tokens to the device in a step, mean
- * @param linkBusyRatio share of the step in which the link to the device was busy, median of the observed steps; those
- *     stages count that the step before began
- * @param predictedStepMillis median of what the simulator says of the same steps
+ * @param linkBusyRatio share of the step in which the link to the device was busy, median of the observed steps;
+ *     includes stages that the step before began
+ * @param predictedStepMillis median of the simulated times of the same steps
  * @param predictedRatio prediction over measurement
- * @param deviationPercent by how much the prediction is too long, or, if negative, too short
+ * @param deviationPercent how much the prediction is too long, or, if negative, too short
  * @param boundMillis a step that no plan is below, with these forms and this device memory: it knows neither fill nor
  *     drain
  * @param othersPercent of the processors' time, what others took from the warm-up to the last step; null if unknown
- * @param issueMillis median time that planning and issuing a step took on its thread
+ * @param issueMillis median time of the thread that plans and issues a step
  */
 @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
 public record BenchReport(
@@ -83,7 +83,7 @@ public record BenchReport(
         return othersPercent != null && othersPercent > OthersLoad.PERCENT_MOST;
     }
 
-    /** A table for people, 120 columns wide: one line a setting. */
+    /** A table for people, 120 columns wide, with one line per setting. */
     public static String table(List<BenchReport> reports) {
         StringBuilder table = new StringBuilder();
         table.append("%-9s %-13s %5s %4s %4s %4s %4s %8s %9s %5s %8s %8s %8s %5s %6s %5s%n"

@@ -5,21 +5,21 @@ import java.lang.management.ManagementFactory;
 import java.util.OptionalDouble;
 
 /**
- * How much of the processors others took from the moment this was made: what the system was busy with, less what this
- * process was. In a container that has processors of its own, of those.
+ * The share of the processors that other processes have used since this object was created: the system's busy time
+ * minus that of this process. In a container with its own processors, it is the share of those.
  */
 final class OthersLoad {
-    /** More than this is told beside a figure: steps whose kernels wait for a processor are not the machine's. */
+    /** The most load without a mark on the figure: steps whose kernels wait for a processor do not show the machine. */
     static final double PERCENT_MOST = 10;
 
-    /** What is read of the machine. */
+    /** The readings of the machine. */
     interface Processors {
         int count();
 
-        /** Share of their time in which they were busy since this was last asked, 0 to 1; negative if unknown. */
+        /** The share of time in which the processors were busy since the last call, 0 to 1; negative if unknown. */
         double busyShare();
 
-        /** Time that this process had, of all of them together; negative if unknown. */
+        /** The time of all processors together that this process has used; negative if unknown. */
         long ownNanos();
 
         long nowNanos();
@@ -44,7 +44,7 @@ final class OthersLoad {
         return new OthersLoad(processors);
     }
 
-    /** Per cent of the processors' time, 0 to 100, asked once; empty where the system does not say. */
+    /** The share in per cent, 0 to 100; call it once. Empty if the system does not report it. */
     OptionalDouble percent() {
         double busy = processors.busyShare();
         long ownNanos = processors.ownNanos();
@@ -55,7 +55,7 @@ final class OthersLoad {
         return OptionalDouble.of(100 * Math.clamp(busy - (ownNanos - ownNanosBefore) / allNanos, 0.0, 1.0));
     }
 
-    /** This one. */
+    /** This machine. */
     private record Machine(OperatingSystemMXBean system) implements Processors {
         @Override
         public int count() {

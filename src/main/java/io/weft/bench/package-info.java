@@ -1,5 +1,5 @@
 /**
- * Measured decode steps of each schedule, beside what the simulator predicts for them.
+ * Measures decode steps of each schedule, next to the simulator's predictions.
  *
  * <p>Never here: flags and tables, which belong to {@code cli}.
  */
