@@ -47,15 +47,15 @@ import java.util.function.Consumer;
 import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
 
-/** Device, model, cache and pipeline, put together as the settings say. */
+/** Device, model, cache and pipeline, assembled according to the settings. */
 public final class Assembly implements AutoCloseable {
-    /** Below the profiles of this machine: those of its CPU device with a link that was slowed down. */
+    /** The subdirectory for profiles of the CPU device with a throttled link. */
     private static final String THROTTLED = "throttled";
 
-    /** Memory for measuring: the largest copy, at which the link's rate has long stopped growing. */
+    /** The most memory for measuring, which is the largest copy; the link's rate stops growing long before. */
     private static final long PROFILING_BYTES_MAX = 64L << 20;
 
-    /** Rows of one step whose logits are wanted, unless the batch has more sequences. */
+    /** The most rows of a step with logits, unless the batch has more sequences. */
     private static final int LOGIT_ROWS = 64;
 
     private final Settings settings;
@@ -112,7 +112,7 @@ public final class Assembly implements AutoCloseable {
     /**
      * Opens the tokenizer of a model.
      *
-     * @throws ModelLoadException if it has ids that the weights do not have, which would index past the embedding
+     * @throws ModelLoadException if it has ids beyond those of the weights, which would index past the embedding
      * @throws io.weft.text.TokenizerException naming file and cause
      */
     public static Tokenizer tokenizer(ModelFiles files) {
@@ -131,15 +131,15 @@ public final class Assembly implements AutoCloseable {
     /**
      * Loads the model onto the device and takes memory for the cache.
      *
-     * @param profiler finds out what the machine can do
-     * @param progress told what is being done, for people
+     * @param profiler provides the machine's profile
+     * @param progress receives the current activity, for people
      */
     public static Assembly load(Settings settings, HardwareProfiler profiler, Consumer<String> progress) {
         progress.accept("opening model " + settings.model().source());
         return load(settings, tensors(settings), profiler, progress);
     }
 
-    /** The same for a model that is open; it is closed with what is returned, or if loading fails. */
+    /** Loads an open model. The model is closed with the result, or if loading fails. */
     public static Assembly load(
             Settings settings, ModelTensors tensors, HardwareProfiler profiler, Consumer<String> progress) {
         try {
@@ -217,8 +217,8 @@ public final class Assembly implements AutoCloseable {
     }
 
     /**
-     * Where the device's profile is kept. A link that was slowed down to play with is not the machine's: what is
-     * measured with it is for later runs of the kind, and not for a plan for this machine.
+     * The directory of the device's profile. A throttled link is not the machine's link: its measurements are for later
+     * runs of that kind, not for a plan for this machine.
      */
     static Path profileDirectory(Settings settings, DeviceInfo device) {
         boolean isThrottled = settings.machine().cpuLinkGigabytesPerSecond().isPresent()
@@ -229,7 +229,8 @@ public final class Assembly implements AutoCloseable {
     }
 
     /**
-     * Memory that is not in use yet: more than a processor's cache holds, where kernels would be faster than in a step.
+     * Memory that is not in use yet: more than a processor's cache holds, in which kernels would be faster than in a
+     * step.
      */
     private static DeviceBuffer profilingMemory(Workspace workspace, KvCache cache) {
         DeviceBuffer blocks = cache.deviceMemory();
@@ -286,12 +287,12 @@ public final class Assembly implements AutoCloseable {
         });
     }
 
-    /** What memory is used for: a table for people. */
+    /** The uses of memory, as a table for people. */
     public String budget() {
         return budget;
     }
 
-    /** Host memory that the device was given: pinned, where there is a real link. */
+    /** The bytes of host memory of the device, which are pinned if there is a real link. */
     long pinnedBytes() {
         return used(device, Memory.HOST);
     }
@@ -300,34 +301,34 @@ public final class Assembly implements AutoCloseable {
         return device.info().name();
     }
 
-    /** What the machine can do, as it was found at the start. */
+    /** The machine's profile from the start. */
     public StoredProfile profile() {
         return StoredProfile.of(device, cache.geometry(), costs.profile());
     }
 
-    /** What stages cost, as it was found at the start. */
+    /** The costs of stages by the profile from the start. */
     public CostModel costs() {
         return costs;
     }
 
     /**
-     * What stages cost, as it was found at the start but for the link, which is measured each time. Nothing may be in
-     * the cache then: its memory is overwritten.
+     * The costs of stages by the profile from the start, but with the link measured anew each time. The cache must be
+     * empty then: its memory is overwritten.
      */
     public Supplier<CostModel> costsWithLinkNow() {
         UnaryOperator<HardwareProfile> meter = linkMeter.get();
         return () -> new CostModel(meter.apply(costs.profile()), cache.geometry());
     }
 
-    /** What an engine runs on, under a schedule; closing it closes this. */
+    /** The runtime of an engine under a schedule; closing it closes this assembly. */
     public EngineRuntime runtime(Settings.ScheduleChoice choice) {
         return runtime(choice, costs, workspace.limits());
     }
 
     /**
-     * The same, planned for a smaller load than the memory would allow: as it is by a service that is set up for it.
+     * The runtime planned for a smaller load than memory allows, as by a service that is set up for that load.
      *
-     * @param current what stages cost
+     * @param current the costs of stages
      * @param load within {@link #limits()}
      */
     public EngineRuntime runtime(Settings.ScheduleChoice choice, CostModel current, StepLimits load) {
@@ -335,12 +336,12 @@ public final class Assembly implements AutoCloseable {
         return runtime(() -> planning, StepObserver.NONE);
     }
 
-    /** The largest step. */
+    /** The limits of a step. */
     public StepLimits limits() {
         return workspace.limits();
     }
 
-    /** The same, observed: where steps deviate from their prediction for long, it plans anew. */
+    /** The observed runtime: it plans anew if steps deviate from their predictions for long. */
     public EngineRuntime runtime(Settings.ScheduleChoice choice, Observatory observatory) {
         AtomicReference<Planning> planning = new AtomicReference<>(planning(choice, costs, workspace.limits()));
         observatory.begin(
@@ -376,7 +377,7 @@ public final class Assembly implements AutoCloseable {
                 .planning(current);
     }
 
-    /** Full batches of full contexts. */
+    /** The plan for full batches of full contexts. */
     private WhatIf whatIf(Settings.ScheduleChoice choice) {
         StepLimits limits = workspace.limits();
         return new WhatIf(
@@ -397,7 +398,7 @@ public final class Assembly implements AutoCloseable {
         tensors.close();
     }
 
-    /** Sums up what is allocated, part by part. */
+    /** Sums up allocations by part. */
     private static final class BudgetTable {
         private final Device device;
         private final StringBuilder lines = new StringBuilder();
@@ -410,7 +411,7 @@ public final class Assembly implements AutoCloseable {
             line("budget", device.info().deviceBudgetBytes(), device.info().hostBudgetBytes());
         }
 
-        /** What was allocated since the part before. */
+        /** Ends a part, which has the allocations since the part before. */
         void part(String name) {
             long deviceNow = used(device, Memory.DEVICE);
             long hostNow = used(device, Memory.HOST);

@@ -8,13 +8,13 @@ import java.util.Optional;
 import java.util.function.Function;
 import java.util.function.Supplier;
 
-/** How full the cache is, by tier: what an endpoint picker and an alert look at. 0 while the model loads. */
+/** Metrics of the cache's usage by tier, for endpoint pickers and alerts. 0 while the model loads. */
 final class CacheMetrics {
     private CacheMetrics() {}
 
-    /** @param usage asked for by the registry's threads, so a guess; empty while there is no cache */
+    /** @param usage called by the registry's threads, so approximate; empty while there is no cache */
     static void register(MeterRegistry registry, Supplier<Optional<CacheUsage>> usage) {
-        // Copies are no reason to wait or to call somebody.
+        // Copies are no reason for requests to wait or for an alert.
         register(registry, "device", usage, one -> one.withoutCopies().device());
         register(registry, "host", usage, CacheUsage::host);
     }

@@ -15,15 +15,15 @@ import java.lang.management.ManagementFactory;
 import java.util.Optional;
 import java.util.OptionalDouble;
 
-/** Opens the device that the settings ask for. */
+/** Opens the device that the settings choose. */
 public final class Devices {
-    /** Part of the machine's memory that is taken without a setting; on the CPU device for each of its two arenas. */
+    /** The default part of the machine's memory to use; on the CPU device, for each of its two arenas. */
     private static final double HOST_MEMORY_SHARE = 0.25;
 
-    /** Part of the free memory of a GPU that is taken without a setting. */
+    /** The default part of a GPU's free memory to use. */
     private static final double GPU_MEMORY_SHARE = 0.9;
 
-    /** Each of the two arenas of the reference. */
+    /** The size of each of the two arenas of the reference. */
     private static final long REFERENCE_BYTES = 2L << 30;
 
     private static final System.Logger LOG = System.getLogger(Devices.class.getName());
@@ -31,10 +31,10 @@ public final class Devices {
     private Devices() {}
 
     /**
-     * Opens a device. Where the choice was left open, a line in the log says why it is not a GPU.
+     * Opens a device. If the choice was left open, a line in the log says why it is not a GPU.
      *
-     * @param stored how the model's weights are stored
-     * @throws DeviceException if the one that was asked for is not there
+     * @param stored the element type of the stored weights
+     * @throws DeviceException if the requested device does not exist
      */
     public static Device open(Settings settings, ElementType stored) {
         return switch (settings.machine().device()) {
@@ -49,7 +49,7 @@ public final class Devices {
     }
 
     /**
-     * Fails early if the GPU that was asked for is not there; allocates nothing.
+     * Fails early if the requested GPU does not exist; allocates nothing.
      *
      * @throws DeviceException as {@link #open} would
      */
@@ -61,7 +61,7 @@ public final class Devices {
         }
     }
 
-    /** The CPU device that other devices are compared with. */
+    /** The CPU device to which other devices are compared. */
     public static Device reference(Settings settings) {
         return new CpuDevice(new CpuOptions(
                 REFERENCE_BYTES,
@@ -99,7 +99,7 @@ public final class Devices {
                 settings.machine().cublasPath());
     }
 
-    /** Of the machine, or of the container that limits it. */
+    /** The memory of the machine, or of the container that limits it. */
     private static long physicalMemoryBytes() {
         return ManagementFactory.getPlatformMXBean(com.sun.management.OperatingSystemMXBean.class)
                 .getTotalMemorySize();

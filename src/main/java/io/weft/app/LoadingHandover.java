@@ -6,11 +6,11 @@ import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Hands a model that a command has begun to load to the container that the command then starts.
+ * Hands a model that a command has begun to load over to the container that the command then starts.
  *
- * <p>The only static state, and it is empty once handed over. Quarkus leaves no other way: {@code Quarkus.run} takes a
- * class and strings and makes every object itself, and loading must begin before there is a container, since it takes
- * as long as starting one.
+ * <p>This is the only static state, and it is empty after the handover. Quarkus leaves no other way:
+ * {@code Quarkus.run} takes a class and strings and creates all objects itself. Loading must begin before there is a
+ * container, since it takes as long as starting one.
  */
 @Singleton
 public final class LoadingHandover {
@@ -18,12 +18,12 @@ public final class LoadingHandover {
 
     LoadingHandover() {}
 
-    /** The container that starts next takes this model. */
+    /** Gives a model to the container that starts next. */
     public static void give(ModelLoading loading) {
         BEGUN.set(loading);
     }
 
-    /** What a command has begun; where there was no command, loading begins now. */
+    /** Takes the model that a command has begun to load; without one, loading begins now. */
     @Produces
     @Singleton
     ModelLoading take() {

@@ -8,8 +8,8 @@ import java.util.concurrent.ExecutionException;
 import java.util.function.Consumer;
 
 /**
- * A model that is being loaded on a thread of its own: that takes as long as starting the server, and needs nothing of
- * it. Only measuring the hardware waits until the server has started, for kernels are slow beside it.
+ * A model that loads on a thread of its own: loading takes as long as starting the server, and does not need it. Only
+ * measuring the hardware waits until the server has started, since kernels are slow meanwhile.
  */
 public final class ModelLoading {
     private final CompletableFuture<Void> serverStarted = new CompletableFuture<>();
@@ -51,12 +51,12 @@ public final class ModelLoading {
         }
     }
 
-    /** From now on the hardware may be measured. */
+    /** Allows measuring the hardware from now on. */
     void serverStarted() {
         serverStarted.complete(null);
     }
 
-    /** The model's tokenizer, which is there soon; fails as opening it did. */
+    /** The model's tokenizer, which is available soon; fails if opening it failed. */
     Tokenizer tokenizer() {
         return tokenizer.join();
     }
@@ -64,8 +64,8 @@ public final class ModelLoading {
     /**
      * Waits for the model.
      *
-     * @param measured is given the profile that was measured
-     * @param progress told how far it is
+     * @param measured receives the measured profile
+     * @param progress receives the progress
      */
     Assembly await(HardwareProfiler measured, Consumer<String> progress) throws Exception {
         listener = progress;

@@ -26,13 +26,13 @@ import java.util.function.Consumer;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
-/** The parts of the running service, and their life: what the API is given. */
+/** The parts of the running service that the API uses, and their life cycle. */
 @Singleton
 final class Service {
     private static final Logger LOG = Logger.getLogger(Service.class);
 
     private static final Duration PROGRESS_PAUSE = Duration.ofSeconds(3);
-    /** Of the time that the server waits for running requests, what they have; in the rest they get their answer. */
+    /** The part of the drain timeout that running requests have; in the rest they get their answer. */
     private static final double DRAIN_PART = 0.9;
 
     private final Settings settings;
@@ -42,7 +42,7 @@ final class Service {
 
     private final Observatory observatory = new Observatory();
 
-    /** Empty while the model loads. */
+    /** Null while the model loads. */
     private volatile @Nullable KvCache cache;
 
     private volatile long pinnedBytes;
@@ -67,7 +67,7 @@ final class Service {
         StepMetrics.register(metrics, observatory, () -> pinnedBytes);
     }
 
-    /** Long work says every few seconds how far it is, short work nothing. */
+    /** Reports the progress of long work every few seconds, and nothing of short work. */
     private static Consumer<String> paced(Consumer<String> log) {
         AtomicLong lastNanos = new AtomicLong(System.nanoTime());
         return what -> {
@@ -79,7 +79,7 @@ final class Service {
         };
     }
 
-    /** Creating the service starts it; a model that cannot be loaded stops the process. */
+    /** Starts the service. A model that cannot be loaded stops the process. */
     void start(@Observes StartupEvent event) {
         loading.serverStarted();
         Thread.ofVirtual().name("weft-start").start(() -> {
@@ -101,13 +101,13 @@ final class Service {
                 / 1000.0;
     }
 
-    /** New requests are refused and readiness turns red, before the server waits for running ones. */
+    /** Refuses new requests and turns readiness red, before the server waits for running ones. */
     void drain(@Observes ShutdownDelayInitiatedEvent event) throws InterruptedException {
         engine.drain(Duration.ZERO);
         Thread.ofPlatform().name("weft-drain").daemon().start(this::endWhatIsLate);
     }
 
-    /** Requests that do not end in time are told so while the server can still answer. */
+    /** Ends late requests with an error while the server can still answer. */
     private void endWhatIsLate() {
         try {
             engine.drain(Duration.ofNanos(
@@ -118,7 +118,7 @@ final class Service {
         }
     }
 
-    /** By now the server has let running requests end, or has run out of patience. */
+    /** Stops the engine, after running requests have ended or the server has stopped waiting for them. */
     void stop(@Observes ShutdownEvent event) {
         engine.close();
         tokenizer.close();

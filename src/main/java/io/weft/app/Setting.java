@@ -6,9 +6,9 @@ import java.lang.annotation.RetentionPolicy;
 import java.lang.annotation.Target;
 
 /**
- * A setting. It stands on the component of one of the records of {@link Settings} that holds the value, and is all that
- * is said of it: what reads the settings, the flags of the commands and the tables of the documentation are made from
- * these, and a test compares the chart with them.
+ * A setting. It annotates the component of a record of {@link Settings} that holds the value, and is the only
+ * description of it: the reader of settings, the flags of the commands and the tables of the documentation derive from
+ * it, and a test compares the chart with it.
  */
 @Retention(RetentionPolicy.RUNTIME)
 @Target(ElementType.RECORD_COMPONENT)
@@ -19,40 +19,40 @@ public @interface Setting {
     /** The highest port. */
     int PORT_MOST = 65_535;
 
-    /** Key in a properties file; the environment has {@code WEFT_MODEL} for {@code weft.model}. */
+    /** The key in a properties file; the environment variable of {@code weft.model} is {@code WEFT_MODEL}. */
     String key();
 
-    /** What a value looks like. */
+    /** The form of a value. */
     Kind kind();
 
-    /** What the value is for: a sentence. */
+    /** The purpose of the value, in one sentence. */
     String means();
 
-    /** Value that is read where none is set; for a component that may be empty there is none. */
+    /** The default value; none for a component that may be empty. */
     String fallback() default "";
 
-    /** What happens where none is set: what {@link #fallback} comes to, or what is done instead of one. */
+    /** The effect without a value, for people: that of {@link #fallback}, or what happens instead. */
     String unset() default "";
 
-    /** Flag of the commands that take the record's settings; none if empty. */
+    /** The flag of the commands with the record's settings; none if empty. */
     String flag() default "";
 
-    /** What stands for the value in the flag's help. */
+    /** The placeholder of the value in the flag's help. */
     String label() default "";
 
-    /** Least value of a number. */
+    /** The least value of a number. */
     double least() default Double.NEGATIVE_INFINITY;
 
-    /** Largest value of a number. */
+    /** The largest value of a number. */
     double most() default Double.POSITIVE_INFINITY;
 
-    /** Who has a use for it. */
+    /** The audience of the setting. */
     Use use() default Use.EVERYDAY;
 
-    /** What values look like. */
+    /** The form of values. */
     enum Kind {
         TEXT,
-        /** A text that protects something: nobody means none by an empty one. */
+        /** A text that protects something, for which an empty value is an error. */
         SECRET,
         PATH,
         /** One of an enum's constants, by label. */
@@ -67,11 +67,11 @@ public @interface Setting {
         DURATION
     }
 
-    /** Who has a use for a setting. */
+    /** The audience of a setting. */
     enum Use {
-        /** Anybody; the README lists it. */
+        /** Everybody; the README lists it. */
         EVERYDAY,
-        /** Who knows how Weft works inside, or has a special machine. */
+        /** People who know how Weft works inside, or have a special machine. */
         SPECIAL
     }
 }

@@ -22,9 +22,9 @@ import java.util.stream.Stream;
 import org.eclipse.microprofile.config.Config;
 import org.jspecify.annotations.Nullable;
 
-/** Reads records of settings, with errors that a person can act on. */
+/** Reads records of settings, with errors on which a person can act. */
 public final class SettingReader {
-    /** What a size must look like. */
+    /** The allowed form of a size. */
     public static final String SIZE_ALLOWED = "a size such as 24GB, 512MiB or a number of bytes";
 
     private static final Pattern SIZE = Pattern.compile("(\\d+(?:\\.\\d+)?)\\s*([kmgt]?)(i?)b?");
@@ -40,7 +40,7 @@ public final class SettingReader {
     /**
      * Reads a record each of whose components is a {@link Setting}.
      *
-     * @throws SettingException for the first value that is wrong
+     * @throws SettingException for the first wrong value
      */
     <R extends Record> R read(Class<R> type) {
         RecordComponent[] components = type.getRecordComponents();
@@ -59,7 +59,7 @@ public final class SettingReader {
         }
     }
 
-    /** What is said of a component. */
+    /** The description of a component. */
     public static Setting setting(RecordComponent component) {
         return Objects.requireNonNull(
                 component.getAnnotation(Setting.class), () -> component.getName() + " is no setting");
@@ -86,7 +86,7 @@ public final class SettingReader {
         }
     }
 
-    /** A value as a component of a type holds it. */
+    /** Converts a value for a component of a type. */
     private static Object held(Class<?> type, @Nullable Object value) {
         if (type == Optional.class) {
             return Optional.ofNullable(value);
@@ -107,8 +107,8 @@ public final class SettingReader {
     /**
      * Reads the value of one setting.
      *
-     * @param component that would hold it
-     * @param name by which whoever gave the value knows the setting
+     * @param component the component that would hold the value
+     * @param name the name of the setting for whoever gave the value
      * @throws SettingException if the value is not allowed
      */
     public static Object parse(RecordComponent component, String name, String text) {
@@ -132,7 +132,7 @@ public final class SettingReader {
         return value.orElseThrow(() -> new SettingException(name, text, allowed(component)));
     }
 
-    /** What a value must be. */
+    /** The allowed values. */
     public static String allowed(RecordComponent component) {
         Setting setting = setting(component);
         return switch (setting.kind()) {
@@ -164,7 +164,7 @@ public final class SettingReader {
         return number.isPresent() ? Optional.of(number.getAsLong()) : Optional.empty();
     }
 
-    /** Bytes, as settings of {@link Kind#SIZE} have them; empty if it is no size. */
+    /** The bytes of a setting of {@link Kind#SIZE}; empty if the text is no size. */
     public static OptionalLong size(String text) {
         Matcher size = SIZE.matcher(text.strip().toLowerCase(Locale.ROOT));
         if (!size.matches()) {

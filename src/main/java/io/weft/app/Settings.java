@@ -22,10 +22,9 @@ import org.eclipse.microprofile.config.ConfigProvider;
 
 /**
  * The settings: from the command line, the environment or {@code application.properties}. Each is a component of one of
- * the records below, with a {@link Setting} that says all of it. To add one is to add a component.
+ * the records below, with a {@link Setting} that describes it. To add a setting, add a component.
  *
- * @param cacheTokens tokens of all sequences together, where that is known to be less than full contexts of all; no
- *     setting
+ * @param cacheTokens tokens of all sequences together, if known to be less than full contexts of all; not a setting
  */
 public record Settings(
         Model model,
@@ -36,7 +35,7 @@ public record Settings(
         Server server,
         OptionalLong cacheTokens) {
 
-    /** The records that hold them, in the order of flags and tables. */
+    /** The records of settings, in the order of flags and tables. */
     public static final List<Class<? extends Record>> GROUPS =
             List.of(Model.class, Machine.class, Cache.class, Batch.class, RequestDefaults.class, Server.class);
 
@@ -47,7 +46,7 @@ public record Settings(
                 .toList();
     }
 
-    /** What is served. */
+    /** The model to serve. */
     @RegisterForReflection
     public record Model(
             @Setting(
@@ -67,7 +66,7 @@ public record Settings(
                     means = "Name of the model in the API.")
             Optional<String> servedName) {}
 
-    /** What it runs on. */
+    /** The device and its memory. */
     @RegisterForReflection
     public record Machine(
             @Setting(
@@ -155,13 +154,13 @@ public record Settings(
                     means = "Folder of measured profiles.")
             Path profileDirectory) {
 
-        /** Threads of the CPU device's kernels, as set or as there are processors. */
+        /** The threads of the CPU device's kernels; the number of processors by default. */
         public int kernelThreads() {
             return cpuThreads.orElseGet(() -> Runtime.getRuntime().availableProcessors());
         }
     }
 
-    /** How the cache is divided, and how cached tokens are brought to the attention. */
+    /** The division of the cache, and the way in which cached tokens reach attention. */
     @RegisterForReflection
     public record Cache(
             @Setting(
@@ -228,7 +227,7 @@ public record Settings(
         }
     }
 
-    /** How much is computed at once. */
+    /** The limits of a batch. */
     @RegisterForReflection
     public record Batch(
             @Setting(
@@ -270,13 +269,13 @@ public record Settings(
             }
         }
 
-        /** New tokens of a step, at most: one for each sequence, at least. */
+        /** The most new tokens of a step: at least one for each sequence. */
         public int stepTokens() {
             return maxBatchTokens.orElse(Math.max(BATCH_TOKENS_USUAL, maxSequences));
         }
     }
 
-    /** What a request gets that does not say. */
+    /** Defaults of requests. */
     @RegisterForReflection
     public record RequestDefaults(
             @Setting(
@@ -313,10 +312,10 @@ public record Settings(
                     means = "Seed where a request does not say.")
             OptionalLong seed) {}
 
-    /** Who may ask, and what becomes of those who have to wait. */
+    /** Access to the server, and the queue. */
     @RegisterForReflection
     public record Server(
-            // Quarkus reads these two; but its complaints are forty lines long.
+            // Quarkus reads these two, but its error messages are forty lines long.
             @Setting(
                     key = "quarkus.http.port",
                     kind = Kind.WHOLE,
@@ -381,7 +380,7 @@ public record Settings(
 
         public Server {
             if (managementPort.isPresent() && managementPort.getAsInt() == port) {
-                // The server would open it first, and be open when the other fails.
+                // The server would open this port first, and it would be open when the other one fails.
                 throw new SettingException(
                         "weft.management-port",
                         "" + managementPort.getAsInt(),
@@ -390,12 +389,12 @@ public record Settings(
         }
     }
 
-    /** A choice by name. */
+    /** A choice with a name. */
     interface Labelled {
         String label();
     }
 
-    /** Which device to run on. */
+    /** The device to run on. */
     public enum DeviceChoice implements Labelled {
         AUTO,
         CPU,
@@ -407,9 +406,9 @@ public record Settings(
         }
     }
 
-    /** What a GPU computes with. */
+    /** The element type of a GPU. */
     public enum ElementChoice implements Labelled {
-        /** bf16 where the model is stored so, else fp16. */
+        /** bf16 if the model is stored in it, else fp16. */
         AUTO,
         F16,
         BF16;
@@ -420,7 +419,7 @@ public record Settings(
         }
     }
 
-    /** How cached tokens are brought to the attention. */
+    /** The way in which cached tokens reach attention. */
     public enum ScheduleChoice implements Labelled {
         AUTO(Optional.empty()),
         RESIDENT(Optional.of(Schedule.RESIDENT)),
@@ -434,7 +433,7 @@ public record Settings(
             this.schedule = schedule;
         }
 
-        /** The schedule that was asked for; empty leaves it to the planner. */
+        /** The requested schedule; empty leaves the choice to the planner. */
         public Optional<Schedule> schedule() {
             return schedule;
         }
@@ -458,7 +457,7 @@ public record Settings(
     /**
      * Reads and checks all settings.
      *
-     * @throws SettingException for the first that is wrong
+     * @throws SettingException for the first wrong setting
      */
     public static Settings read(Config config) {
         SettingReader reader = new SettingReader(config);
@@ -473,11 +472,11 @@ public record Settings(
     }
 
     /**
-     * The same for batches of known size.
+     * These settings for batches of known size.
      *
-     * @param sequences of the largest batch
-     * @param tokens of the longest sequence; as many as the model allows if empty
-     * @param allTokens of all sequences of a batch together, at most; full contexts if empty
+     * @param sequences sequences of the largest batch
+     * @param tokens tokens of the longest sequence; empty for as many as the model allows
+     * @param allTokens the most tokens of all sequences of a batch together; empty for full contexts
      */
     public Settings forBatch(int sequences, OptionalInt tokens, OptionalLong allTokens) {
         Batch known = new Batch(tokens, sequences, OptionalInt.of(Math.max(batch.stepTokens(), sequences)));

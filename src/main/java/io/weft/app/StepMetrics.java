@@ -14,7 +14,7 @@ import java.util.function.LongSupplier;
 import java.util.function.ToDoubleFunction;
 import java.util.function.ToLongFunction;
 
-/** What steps do. Ratios and the comparison with the prediction are those of the last step that was timed. */
+/** Metrics of steps. Ratios and the comparison with the prediction are those of the last timed step. */
 final class StepMetrics {
     private StepMetrics() {}
 

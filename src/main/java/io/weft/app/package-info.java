@@ -1,8 +1,8 @@
 /**
- * The composition root: settings, and device, model, cache, pipeline and planner put together as these say.
+ * The composition root: the settings, and device, model, cache, pipeline and planner assembled according to them.
  *
- * <p>{@link io.weft.app.Assembly} does so for every command; {@link io.weft.app.Service} is what CDI adds for a server.
- * Never here: what decides, computes or talks to people.
+ * <p>{@link io.weft.app.Assembly} does so for every command; {@link io.weft.app.Service} adds CDI for a server. Never
+ * here: code that decides, computes or talks to people.
  */
 @NullMarked
 package io.weft.app;
