@@ -54,7 +54,7 @@ import picocli.CommandLine.Spec;
         modelTransformer = SettingFlags.Engine.class,
         sortOptions = false)
 final class BenchCommand implements Callable<Integer> {
-    /** A benchmark may wait for kernels that no longer get faster. */
+    /** A benchmark may wait until kernels no longer become faster. */
     private static final Duration PROFILING_TIME = Duration.ofSeconds(15);
 
     private static final int BATCH_DEFAULT = 4;
@@ -192,7 +192,7 @@ final class BenchCommand implements Callable<Integer> {
             out.print(assembly.budget());
             Supplier<CostModel> costs = assembly.costsWithLinkNow();
             for (Setting setting : settings) {
-                // Predictions are made with the link that there is: on a shared one, that changes within a minute.
+                // Predictions use the current rate of the link, which on a shared link changes within a minute.
                 try (Bench bench =
                         new Bench(assembly, costs.get(), setting, Duration.ofSeconds(warmUpSeconds), progress::show)) {
                     Optional<BenchReport> report = bench.run();
@@ -203,7 +203,7 @@ final class BenchCommand implements Callable<Integer> {
                         out.println("left out: " + bench.tooLarge());
                     }
                 }
-                // A long run that is stopped leaves what it has measured.
+                // A long run that is stopped leaves its measurements.
                 write(json, reports);
             }
         }

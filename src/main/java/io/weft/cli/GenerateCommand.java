@@ -37,7 +37,7 @@ import picocli.CommandLine.Spec;
 final class GenerateCommand implements Callable<Integer> {
     private static final int MAX_TOKENS_DEFAULT = 128;
 
-    @Option(names = "--ignore-eos", description = "Go on behind the model's end token.")
+    @Option(names = "--ignore-eos", description = "Go on after the model's end token.")
     private boolean ignoreEndToken;
 
     @Option(names = "--no-echo", description = "Print what the model adds only, without the prompt.")
@@ -120,7 +120,7 @@ final class GenerateCommand implements Callable<Integer> {
             spec.commandLine()
                     .getErr()
                     .printf(
-                            "%d tokens, %.0f tokens/s behind the first%n",
+                            "%d tokens, %.0f tokens/s after the first%n",
                             arrivals.size(), (arrivals.size() - 1) / seconds);
             spec.commandLine().getErr().flush();
         }

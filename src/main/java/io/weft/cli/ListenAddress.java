@@ -9,17 +9,17 @@ import java.net.Socket;
 import java.net.UnknownHostException;
 
 /**
- * Where a server is to listen.
+ * The address on which a server listens.
  *
  * @param host address or name; 0.0.0.0 for all addresses of the machine
- * @param port 0 for any that is free
- * @param setting what chooses another port, for people
+ * @param port 0 for any free port
+ * @param setting the setting that chooses another port, for people
  */
 record ListenAddress(String host, int port, String setting) {
     private static final int CONNECT_MILLIS = 500;
 
     /**
-     * Finds out early whether the server will be able to listen. It opens the port itself, a little later.
+     * Checks early whether the server will be able to listen; the server itself opens the port a little later.
      *
      * @throws UncheckedIOException if not; the message is one line
      */
@@ -29,7 +29,7 @@ record ListenAddress(String host, int port, String setting) {
             if (address.isUnresolved()) {
                 throw new UnknownHostException("no such host");
             }
-            // As the server does: connections of a process that has ended do not keep the port.
+            // Like the server: connections of a process that has ended do not block the port.
             socket.setReuseAddress(true);
             socket.bind(address);
         } catch (IOException e) {

@@ -42,7 +42,7 @@ import picocli.CommandLine.Spec;
         mixinStandardHelpOptions = true,
         sortOptions = false)
 final class PlanCommand implements Callable<Integer> {
-    /** Of a machine about which nothing is said, and which was not measured. */
+    /** The machine if none is named and this one was not measured. */
     private static final HardwarePreset HARDWARE_DEFAULT = HardwarePreset.H200;
 
     private static final DateTimeFormatter DATE = DateTimeFormatter.ofPattern("yyyy-MM-dd HH:mm z", Locale.ROOT);
@@ -139,7 +139,7 @@ final class PlanCommand implements Callable<Integer> {
     private CommandSpec spec;
 
     /**
-     * What the machine is, and what to say of that.
+     * The machine, and remarks on it.
      *
      * @param source whence it is known, and since when
      */

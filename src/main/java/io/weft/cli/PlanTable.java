@@ -26,9 +26,9 @@ final class PlanTable {
     /**
      * The whole table.
      *
-     * @param model its name
+     * @param model name of the model
      * @param source whence the machine is known, and since when
-     * @param remarks what the plan itself does not know
+     * @param remarks remarks beyond those of the plan
      */
     static String of(String model, PlanExplanation plan, String source, List<String> remarks) {
         PlanTable table = new PlanTable(plan);
@@ -182,7 +182,7 @@ final class PlanTable {
         return String.format(Locale.ROOT, perSecond < 100 ? "%.1f" : "%,.0f", perSecond);
     }
 
-    /** Powers of ten, as links and memory are sold. */
+    /** In powers of ten, in which links and memory are sold. */
     static String bytes(long bytes) {
         return scaled((double) bytes, "", "k", "M", "G", "T", "P") + "B";
     }

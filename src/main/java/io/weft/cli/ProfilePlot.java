@@ -57,7 +57,7 @@ final class ProfilePlot {
                 "issuing a stage takes %.1f us, handing over to another lane %.1f us, the pause between two steps %.1f us",
                 profile.launchNanos() / 1e3, profile.handoffNanos() / 1e3, profile.pauseNanos() / 1e3);
         plot.line(
-                "a stage takes %.1f us more apart from others, and %.2f times as long beside the link",
+                "a stage takes %.1f us more on its own, and %.2f times as long while the link is busy",
                 profile.stageNanos() / 1e3, profile.linkContentionFactor());
         plot.line(
                 "attention takes %.2f us more for each sequence beyond one in %d tokens",
@@ -91,7 +91,7 @@ final class ProfilePlot {
         line("");
     }
 
-    /** Units a second; a measurement of nothing is taken for a nanosecond. */
+    /** The units per second; a measurement of 0 counts as a nanosecond. */
     private static double rate(Point point) {
         return 1e9 * point.size() / Math.max(1, point.nanos());
     }

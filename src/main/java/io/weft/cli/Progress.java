@@ -4,7 +4,7 @@ import java.io.Console;
 import java.io.PrintWriter;
 import java.util.Optional;
 
-/** Shows what is being done: in place on a terminal, and not at all where nobody watches. */
+/** Shows the current activity: in place on a terminal, and not at all if nobody watches. */
 final class Progress implements AutoCloseable {
     private static final String CLEAR_LINE = "\r\u001B[K";
 

@@ -56,7 +56,7 @@ final class SelftestCommand implements Callable<Integer> {
     private CommandSpec spec;
 
     private int checks;
-    /** Repeated at the end, where they are seen. */
+    /** Failed checks are repeated at the end, where people see them. */
     private final List<CheckResult> failed = new ArrayList<>();
 
     @Override

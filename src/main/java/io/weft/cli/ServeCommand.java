@@ -26,7 +26,7 @@ final class ServeCommand implements Callable<Integer> {
         return serve(spec.commandLine().getErr());
     }
 
-    /** Serves until the process is told to stop. */
+    /** Serves until the process is asked to stop. */
     static Integer serve(PrintWriter err) {
         Settings settings = Settings.current();
         requireFreePorts(settings);
@@ -43,7 +43,7 @@ final class ServeCommand implements Callable<Integer> {
                 .ifPresent(port -> new ListenAddress(server.host(), port, "weft.management-port").requireFree());
     }
 
-    /** A mistake in the model ends the process before the server, which starts meanwhile, has answered anything. */
+    /** An error in the model ends the process before the server, which starts meanwhile, answers anything. */
     private static void end(RuntimeException mistake, PrintWriter err) {
         err.println("weft: " + WeftMain.oneLine(mistake));
         err.flush();

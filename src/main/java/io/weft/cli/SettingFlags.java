@@ -12,10 +12,7 @@ import picocli.CommandLine.Model.ISetter;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParameterException;
 
-/**
- * Flags that stand for settings, made of what {@link Setting} says of these. A flag wins over the environment and the
- * properties file.
- */
+/** The flags of settings, derived from {@link Setting}. A flag wins over the environment and the properties file. */
 abstract class SettingFlags implements IModelTransformer {
     private final List<Class<? extends Record>> groups;
 
@@ -23,14 +20,14 @@ abstract class SettingFlags implements IModelTransformer {
         this.groups = groups;
     }
 
-    /** Of a command that runs a model. */
+    /** The flags of a command that runs a model. */
     static final class Engine extends SettingFlags {
         Engine() {
             super(List.of(Settings.Model.class, Settings.Machine.class, Settings.Cache.class, Settings.Batch.class));
         }
     }
 
-    /** Of a command that also answers a request. */
+    /** The flags of a command that also answers a request. */
     static final class Request extends SettingFlags {
         Request() {
             super(Settings.GROUPS.stream()
@@ -39,7 +36,7 @@ abstract class SettingFlags implements IModelTransformer {
         }
     }
 
-    /** Of a command that serves. */
+    /** The flags of a command that serves. */
     static final class Service extends SettingFlags {
         Service() {
             super(Settings.GROUPS);
@@ -81,8 +78,8 @@ abstract class SettingFlags implements IModelTransformer {
     }
 
     /**
-     * Checks a flag's value and sets it. Here the flag can be named; what reads the settings later knows keys alone. A
-     * blank value is none.
+     * Checks a flag's value and sets it. Errors name the flag here; the reader of settings knows only keys. A blank
+     * value counts as none.
      */
     private record Setter(CommandSpec command, RecordComponent component) implements ISetter {
         @Override
@@ -106,7 +103,7 @@ abstract class SettingFlags implements IModelTransformer {
         }
     }
 
-    /** A flag is a setting under another name: what reads the settings needs no other source. */
+    /** A flag is a setting under another name, so the reader of settings needs no other source. */
     static void set(String key, String value) {
         System.setProperty(key, value);
     }

@@ -37,7 +37,7 @@ public final class WeftMain {
         return suggestions.isEmpty() ? "" : ", did you mean " + String.join(" or ", suggestions) + "?";
     }
 
-    /** What a person needs of an error that says by itself what is wrong; the class where it does not. */
+    /** The message of an error, for people; its class if there is no message. */
     static String oneLine(Throwable error) {
         String message = error.getMessage();
         return message == null || message.isBlank()
