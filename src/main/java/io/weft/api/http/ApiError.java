@@ -11,14 +11,14 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What went wrong, as clients see it.
+ * An error, as clients see it.
  *
  * @param status HTTP status
- * @param type kind of error
- * @param message names field, value and limit
- * @param param the field, if it is one field's fault
- * @param code for programs
- * @param retryAfter when to try again
+ * @param type type of the error
+ * @param message message that names field, value and limit
+ * @param param the field at fault, if there is exactly one
+ * @param code code for programs
+ * @param retryAfter time after which to try again
  */
 public record ApiError(
         int status,
@@ -31,7 +31,7 @@ public record ApiError(
     private static final String UNAVAILABLE = "service_unavailable_error";
     private static final Duration RETRY_AFTER = Duration.ofSeconds(1);
 
-    /** The body. */
+    /** The body of the response. */
     public Map<String, Object> body() {
         Map<String, @Nullable Object> error = new LinkedHashMap<>();
         error.put("message", message);
@@ -49,7 +49,7 @@ public record ApiError(
         return new ApiError(status, INVALID_REQUEST, message, param, code, Optional.empty());
     }
 
-    /** A field's value cannot be served. */
+    /** The error for a field's value that cannot be served. */
     public static ApiError badField(String field, String message) {
         return invalid(400, message, field, null);
     }
@@ -66,7 +66,7 @@ public record ApiError(
         return invalid(413, "The body is larger than %,d bytes.".formatted(limitBytes), null, "body_too_large");
     }
 
-    /** A text that need not be made into tokens to see that it does not fit. */
+    /** The error for a text that is too long for the context even without tokenizing it. */
     public static ApiError promptTooLong(String name, int leastTokens, int contextTokens) {
         return invalid(
                 400,
@@ -104,7 +104,7 @@ public record ApiError(
                 Optional.of(RETRY_AFTER));
     }
 
-    /** Why there is no model to serve. */
+    /** The error while no model is served. */
     static ApiError unavailable(EngineStatus status) {
         String message = switch (status) {
             case EngineStatus.Starting(String phase) -> "The service is starting (" + phase + "); try again later.";
@@ -115,7 +115,7 @@ public record ApiError(
         return new ApiError(503, UNAVAILABLE, message, null, "unavailable", Optional.of(RETRY_AFTER));
     }
 
-    /** A model is served by an engine that nobody observes. */
+    /** The error for a model whose engine nobody observes. */
     public static ApiError unobserved() {
         return new ApiError(
                 503,

@@ -9,16 +9,16 @@ import java.util.OptionalLong;
 /**
  * Settings of the API.
  *
- * @param servedModelName name of the model that requests must give, if they give one
- * @param apiKey key that clients must send as {@code Authorization: Bearer}; none is asked for if empty
+ * @param servedModelName name of the model, which requests must use if they name one
+ * @param apiKey key that clients must send as {@code Authorization: Bearer}; empty for no key
  * @param livenessStall time without a tick of the step loop after which the service is dead
- * @param defaultMaxTokens completion tokens of a request that does not say; if empty 16 for completions and the rest of
- *     the context for chats
- * @param defaultTemperature of a request that does not say; the model's if empty
- * @param defaultSeed of a request that does not say; a new one for each request if empty
- * @param managementPort second port for probes and metrics; none if empty
+ * @param defaultMaxTokens default completion tokens of a request; if empty, 16 for completions and the rest of the
+ *     context for chats
+ * @param defaultTemperature default temperature of a request; if empty, the model's
+ * @param defaultSeed default seed of a request; if empty, a new one for each request
+ * @param managementPort second port for probes and metrics; empty for none
  * @param maxBodyBytes bytes of a request's body
- * @param maxChoices completions that one request may ask for: prompts times {@code n}
+ * @param maxChoices the most completions of one request: prompts times {@code n}
  */
 public record ApiSettings(
         String servedModelName,
@@ -30,10 +30,10 @@ public record ApiSettings(
         OptionalInt managementPort,
         long maxBodyBytes,
         int maxChoices) {
-    /** Limit of bodies unless set. */
+    /** The default limit of bodies. */
     public static final long DEFAULT_MAX_BODY_BYTES = 16L << 20;
 
-    /** Limit of choices unless set. */
+    /** The default limit of choices. */
     public static final int DEFAULT_MAX_CHOICES = 128;
 
     public ApiSettings {

@@ -5,7 +5,7 @@ import jakarta.ws.rs.container.ContainerRequestContext;
 import jakarta.ws.rs.core.HttpHeaders;
 import org.jboss.resteasy.reactive.server.ServerRequestFilter;
 
-/** Refuses a Content-Type that is sent, but blank: the platform fails on it where it looks for a method. */
+/** Refuses a blank Content-Type, on which the platform fails when it looks for a method. */
 class ContentTypes {
     @ServerRequestFilter(preMatching = true)
     public void requireContentType(ContainerRequestContext request) {

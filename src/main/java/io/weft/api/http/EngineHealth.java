@@ -15,7 +15,7 @@ import org.eclipse.microprofile.health.Startup;
 
 /**
  * Health of the engine. Started: it has served. Ready: it serves and its queue has room. Live: it has not failed and
- * its step loop goes round; never a matter of the queue.
+ * its step loop runs, whatever the queue.
  */
 @Singleton
 class EngineHealth {

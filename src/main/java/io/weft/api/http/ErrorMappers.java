@@ -10,7 +10,7 @@ import jakarta.ws.rs.core.MediaType;
 import jakarta.ws.rs.core.Response;
 import org.jboss.resteasy.reactive.server.ServerExceptionMapper;
 
-/** Every error has the same body. Named one by one is what the platform would answer itself otherwise. */
+/** Gives every error the same body. Errors that the platform would otherwise answer itself are listed one by one. */
 class ErrorMappers {
     @ServerExceptionMapper
     Response anything(Throwable failure, RoutingContext routing) {
@@ -43,7 +43,7 @@ class ErrorMappers {
         }
         if (error.status() == Response.Status.REQUEST_ENTITY_TOO_LARGE.getStatusCode()
                 && routing.request().version() != HttpVersion.HTTP_2) {
-            // The rest of the body is not read, so no other request can follow it.
+            // The rest of the body is not read, so no other request can follow on the connection.
             response.header("Connection", "close");
         }
         return response.build();

@@ -27,7 +27,7 @@ import java.util.stream.Collectors;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
-/** Says in a client's words what went wrong: fields by their JSON names, no names of classes. */
+/** Describes failures in a client's words: fields by their JSON names, no names of classes. */
 public final class Errors {
     private static final Logger LOG = Logger.getLogger(Errors.class);
     private static final int VIOLATIONS_MOST = 5;
@@ -40,7 +40,7 @@ public final class Errors {
 
     private Errors() {}
 
-    /** What a failure means to a client. One that is ours is logged, with the request's id. */
+    /** The error of a failure for the client. Failures of Weft itself are logged with the request's id. */
     public static ApiError of(Throwable failure, String requestId) {
         return switch (failure) {
             case ApiException api -> api.error();

@@ -9,7 +9,7 @@ import java.nio.charset.StandardCharsets;
 
 /**
  * Objects as server-sent events. Frames are {@code data: {json}}, with the space that several clients insist on, and an
- * empty line; each leaves by itself, once the one before has left. The last is {@code data: [DONE]}.
+ * empty line; each is sent on its own, after the one before. The last is {@code data: [DONE]}.
  */
 public final class EventStream {
     private static final byte[] DATA = ascii("data: ");
@@ -21,7 +21,7 @@ public final class EventStream {
     private final String requestId;
     private boolean started;
 
-    /** @param requestId for the log */
+    /** @param requestId id of the request in the log */
     public EventStream(ObjectMapper json, String requestId) {
         this.json = json;
         this.requestId = requestId;
@@ -31,7 +31,9 @@ public final class EventStream {
         return text.getBytes(StandardCharsets.US_ASCII);
     }
 
-    /** Fails as {@code objects} do before the first frame; after it the failure is a frame. To be subscribed once. */
+    /**
+     * Before the first frame it fails as {@code objects} do; after it a failure becomes a frame. Subscribe only once.
+     */
     public Multi<byte[]> frames(Multi<Object> objects) {
         return objects.onItem()
                 .transform(this::dataFrame)

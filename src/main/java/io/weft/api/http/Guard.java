@@ -14,14 +14,14 @@ import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import org.jspecify.annotations.Nullable;
 
-/** Asks for the API key and limits the body, before it is read. */
+/** Checks the API key and limits the body before it is read. */
 @Provider
 @Guarded
 @Priority(Priorities.AUTHENTICATION)
 class Guard implements ContainerRequestFilter {
     private static final String SCHEME = "Bearer ";
 
-    /** Asked for late: REST makes its filters before the service starts, in a native image while that is built. */
+    /** Resolved late: REST creates its filters before the service starts, for a native image even at build time. */
     private final Instance<ApiSettings> settings;
 
     Guard(Instance<ApiSettings> settings) {
@@ -51,7 +51,7 @@ class Guard implements ContainerRequestFilter {
         }
     }
 
-    /** Fails once more than its limit is read; a body in chunks does not say its length before. */
+    /** Fails once more than its limit is read; a chunked body does not announce its length. */
     private static final class LimitedStream extends FilterInputStream {
         private final long limitBytes;
         private long readBytes;

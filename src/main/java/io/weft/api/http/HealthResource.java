@@ -10,7 +10,7 @@ import jakarta.ws.rs.core.MediaType;
 import jakarta.ws.rs.core.Response;
 import org.eclipse.microprofile.openapi.annotations.Operation;
 
-/** {@code GET /health}: readiness, where other servers have it. */
+/** {@code GET /health}: readiness, at the path that other servers use. */
 @Path("/health")
 class HealthResource {
     private final SmallRyeHealthReporter health;

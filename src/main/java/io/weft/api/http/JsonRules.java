@@ -27,7 +27,7 @@ import jakarta.inject.Singleton;
 import java.io.IOException;
 import java.util.Set;
 
-/** JSON is read as it is written: no number for a string, no string for a number. Unknown fields are ignored. */
+/** Reads JSON strictly: no number for a string, no string for a number. Unknown fields are ignored. */
 @Singleton
 class JsonRules implements ObjectMapperCustomizer {
     private static final Set<Class<?>> SCALARS =

@@ -21,13 +21,13 @@ import org.eclipse.microprofile.config.inject.ConfigProperty;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A second port for probes and Prometheus alone, under the paths that they have on the first one. It can be kept from
- * those who may use the API, asks for no key, and still answers while the first port drains.
+ * A second port only for probes and Prometheus, with the same paths as on the first one. It can be hidden from users of
+ * the API, needs no key, and still answers while the first port drains.
  */
 @Singleton
 @SuppressWarnings("deprecation") // Quarkus has the registry of Prometheus' older client
 class ManagementPort {
-    /** Runs after all others: whoever watches a process that stops sees it stop. */
+    /** Runs after all others, so that a watcher of a stopping process sees it stop. */
     private static final int LAST = Integer.MAX_VALUE;
 
     private static final String METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
@@ -58,15 +58,15 @@ class ManagementPort {
         }
     }
 
-    /** Port that is listened on; 0 for none. */
+    /** The port in use; 0 for none. */
     int port() {
         return server == null ? 0 : server.actualPort();
     }
 
     /**
-     * Listens.
+     * Starts to listen.
      *
-     * @param port 0 for any that is free
+     * @param port 0 for any free port
      */
     void listen(int port) {
         try {

@@ -6,7 +6,7 @@ import io.weft.engine.ServedModel;
 import jakarta.inject.Singleton;
 import org.jspecify.annotations.Nullable;
 
-/** The models that requests may name: the one that is served. */
+/** The models that requests may name, which is only the served one. */
 @Singleton
 public class ModelDirectory {
     private final Engine engine;
@@ -18,10 +18,10 @@ public class ModelDirectory {
     }
 
     /**
-     * The model that is served.
+     * The served model.
      *
-     * @param name that a request gives, if it gives one
-     * @throws ApiException 404 for another model, 503 if none is served now
+     * @param name name in the request, if it has one
+     * @throws ApiException 404 for another model, 503 while none is served
      */
     public ServedModel model(@Nullable String name) {
         if (name != null && !name.equals(settings.servedModelName())) {
@@ -32,9 +32,9 @@ public class ModelDirectory {
     }
 
     /**
-     * How many requests run and wait, and how many may.
+     * The numbers and limits of running and waiting requests.
      *
-     * @throws ApiException 503 if no model is served now
+     * @throws ApiException 503 while no model is served
      */
     public EngineStatus.Serving serving() {
         EngineStatus status = engine.status();

@@ -9,14 +9,14 @@ import java.util.UUID;
 import java.util.regex.Pattern;
 
 /**
- * What comes before all routing: every response bears its request's id, doubled slashes are single ones, and
- * {@code /metrics} is where other servers have {@code /q/metrics}.
+ * Runs before all routing: gives every response its request's id, replaces doubled slashes by single ones, and serves
+ * {@code /q/metrics} also as {@code /metrics}, where other servers have it.
  */
 @Singleton
 public class RequestEdge {
     private static final String REQUEST_ID = "x-request-id";
     private static final Pattern SLASHES = Pattern.compile("/{2,}");
-    /** What may stand in a log line and a header. */
+    /** The characters allowed in a log line and a header. */
     private static final Pattern ACCEPTED_ID = Pattern.compile("[\\w.:/+=-]{1,128}");
 
     private static final int FIRST = 1000;
@@ -42,7 +42,7 @@ public class RequestEdge {
         return single.equals("/metrics") ? "/q/metrics" : single;
     }
 
-    /** The client's id of a request, or one that was made for it. */
+    /** The client's id of a request, or a generated one. */
     public static String requestId(RoutingContext routing) {
         String known = routing.get(REQUEST_ID);
         if (known != null) {

@@ -1,6 +1,6 @@
 /**
- * What every path needs: errors and their bodies, rules of JSON, server-sent events, the API key, limits, probes, the
- * management port, and the model that requests may name. Never here: anything that one API alone has.
+ * Shared by all paths: errors and their bodies, rules of JSON, server-sent events, the API key, limits, probes, the
+ * management port, and the model that requests may name. Never here: anything that only one API needs.
  *
  * <p>{@link io.weft.api.http.RequestEdge} and the management port accept requests on an event loop and never block it;
  * errors are made, events framed and probes and metrics computed on worker threads.

@@ -96,12 +96,12 @@ class ApiMetrics {
         return engine.status() instanceof EngineStatus.Serving serving ? serving.waiting() : 0;
     }
 
-    /** A request goes to the engine. */
+    /** Starts to measure a request that goes to the engine. */
     Meter submitted(int tokens) {
         return new Meter(tokens);
     }
 
-    /** Measures one request. Ends once, with whatever comes first. */
+    /** Measures one request. Ends once, with the first of several possible ends. */
     final class Meter {
         private final int tokens;
         private final long startedNanos = System.nanoTime();
@@ -118,7 +118,7 @@ class ApiMetrics {
             queueTime.record(queued);
         }
 
-        /** A token came. */
+        /** A token arrived. */
         synchronized void token() {
             long now = System.nanoTime();
             if (generated == 0) {
@@ -139,7 +139,7 @@ class ApiMetrics {
                     });
         }
 
-        /** A request that was rejected was none. */
+        /** A rejected request does not count. */
         void failed(Throwable cause) {
             if (!(cause instanceof RequestRejectedException)) {
                 end(Outcome.ERROR);

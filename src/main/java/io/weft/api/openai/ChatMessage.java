@@ -16,14 +16,14 @@ import org.jspecify.annotations.Nullable;
  * A message of a chat.
  *
  * @param content a string, a list of text parts, or null
- * @param further what else it has, for the template
+ * @param further other fields, for the template
  */
 record ChatMessage(
         @NotEmpty String role,
         @Nullable @Schema(implementation = Object.class) JsonNode content,
         @JsonAnySetter @Nullable Map<String, Object> further) {
 
-    /** The conversation as a template reads it. */
+    /** The conversation in the form that templates read. */
     static List<Map<String, Object>> conversation(List<ChatMessage> messages) {
         List<Map<String, Object>> conversation = new ArrayList<>(messages.size());
         for (int i = 0; i < messages.size(); i++) {

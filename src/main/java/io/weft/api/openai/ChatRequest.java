@@ -69,7 +69,7 @@ record ChatRequest(
         }
     }
 
-    /** The conversation as a template reads it. */
+    /** The conversation in the form that templates read. */
     List<Map<String, Object>> conversation() {
         return ChatMessage.conversation(messages);
     }
@@ -78,7 +78,7 @@ record ChatRequest(
         return chatTemplateKwargs == null ? Map.of() : chatTemplateKwargs;
     }
 
-    /** Alternatives to report with each token. */
+    /** The number of alternatives to report with each token. */
     OptionalInt alternatives() {
         return Boolean.TRUE.equals(logprobs)
                 ? OptionalInt.of(topLogprobs == null ? 0 : topLogprobs)

@@ -12,9 +12,9 @@ import org.eclipse.microprofile.openapi.annotations.media.Schema;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Answer of {@code /v1/chat/completions}, whole or a chunk of a stream.
+ * Response of {@code /v1/chat/completions}: whole, or a chunk of a stream.
  *
- * @param usage left out if null; a stream that tells it at its end has JSON's null before
+ * @param usage omitted if null; a stream that reports it at its end has JSON's null before
  */
 @RegisterForReflection
 @JsonNaming(SnakeCaseStrategy.class)
@@ -31,10 +31,10 @@ record ChatResponse(
         JsonNode usage) {
 
     /**
-     * A choice, or what came of it.
+     * A choice, or its new part.
      *
-     * @param message of a whole answer
-     * @param delta of a chunk
+     * @param message message in a whole response
+     * @param delta new part in a chunk
      */
     @JsonNaming(SnakeCaseStrategy.class)
     record Part(
@@ -52,7 +52,7 @@ record ChatResponse(
             @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable
             List<Integer> tokenIds) {}
 
-    /** What the assistant says; in a delta what is new. */
+    /** The assistant's message; in a delta, its new part. */
     @JsonInclude(JsonInclude.Include.NON_NULL)
     record Message(@Nullable String role, @Nullable String content) {}
 
@@ -62,11 +62,11 @@ record ChatResponse(
     /**
      * Log-probability of a token.
      *
-     * @param bytes of its text in UTF-8, which may be part of a character
+     * @param bytes bytes of its text in UTF-8, perhaps part of a character
      */
     @JsonNaming(SnakeCaseStrategy.class)
     record TokenLogprob(String token, float logprob, List<Integer> bytes, List<Alternative> topLogprobs) {}
 
-    /** A token that might have been chosen. */
+    /** A token that could have been chosen. */
     record Alternative(String token, float logprob, List<Integer> bytes) {}
 }

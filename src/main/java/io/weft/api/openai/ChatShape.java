@@ -8,14 +8,14 @@ import java.util.List;
 import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 
-/** Answers of {@code /v1/chat/completions}. */
+/** Shapes responses of {@code /v1/chat/completions}. */
 final class ChatShape implements ResponseShape {
     private static final String ROLE = "assistant";
 
     private final Head head;
     private final ChatRequest request;
     private final TokenNames names;
-    /** Choices of which a chunk went out. */
+    /** The choices of which a chunk was sent. */
     private final BitSet opened = new BitSet();
 
     ChatShape(Head head, ChatRequest request, TokenNames names) {

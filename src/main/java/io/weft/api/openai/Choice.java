@@ -8,10 +8,10 @@ import java.util.Optional;
 /**
  * One of the completions that a request asks for.
  *
- * @param index in the response
- * @param request for the engine
- * @param echo the prompt's text if it is to be repeated
- * @param stops strings that end it
+ * @param index index in the response
+ * @param request request to the engine
+ * @param echo the prompt's text, if the response repeats it
+ * @param stops strings that end the choice
  * @param shown whether special tokens are shown in its text
  */
 record Choice(int index, GenerationRequest request, Optional<String> echo, List<String> stops, SpecialTokens shown) {}

@@ -5,7 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/** Collects what a choice comes to. */
+/** Collects the result of a choice. */
 final class ChoiceResult {
     private final Choice choice;
     private final StringBuilder text = new StringBuilder();

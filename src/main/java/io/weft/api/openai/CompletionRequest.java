@@ -50,7 +50,7 @@ record CompletionRequest(
         return Boolean.FALSE.equals(addSpecialTokens) ? SpecialTokens.WITHOUT : SpecialTokens.WITH;
     }
 
-    /** Whether the echo has the prompt's special tokens: those that are added to a text are not in it. */
+    /** Whether the echo shows the prompt's special tokens; those that were added to a text are not shown. */
     SpecialTokens echoedTokens() {
         return switch (prompt) {
             case PromptInput.Texts texts -> SpecialTokens.WITHOUT;
@@ -58,12 +58,12 @@ record CompletionRequest(
         };
     }
 
-    /** Alternatives to report with each token. */
+    /** The number of alternatives to report with each token. */
     OptionalInt alternatives() {
         return GenerationFields.optional(logprobs);
     }
 
-    /** Alternatives to find for each token of the prompt: what is asked for by itself or to be echoed. */
+    /** The number of alternatives to find for each token of the prompt, requested for themselves or for the echo. */
     OptionalInt promptAlternatives() {
         if (!echoes() || logprobs == null) {
             return GenerationFields.optional(fields.promptLogprobs());

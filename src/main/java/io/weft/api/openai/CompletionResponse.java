@@ -12,9 +12,9 @@ import org.eclipse.microprofile.openapi.annotations.media.Schema;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Answer of {@code /v1/completions}, whole or a chunk of a stream.
+ * Response of {@code /v1/completions}: whole, or a chunk of a stream.
  *
- * @param usage left out if null; a stream that tells it at its end has JSON's null before
+ * @param usage omitted if null; a stream that reports it at its end has JSON's null before
  */
 @RegisterForReflection
 @JsonNaming(SnakeCaseStrategy.class)
@@ -28,7 +28,7 @@ record CompletionResponse(
         @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable @Schema(implementation = Usage.class)
         JsonNode usage) {
 
-    /** A choice, or what came of it. */
+    /** A choice, or its new part. */
     @JsonNaming(SnakeCaseStrategy.class)
     record Part(
             int index,
@@ -48,7 +48,7 @@ record CompletionResponse(
     /**
      * Log-probabilities, one entry for each token in each list.
      *
-     * @param textOffset characters before the token
+     * @param textOffset number of characters before each token
      */
     @JsonNaming(SnakeCaseStrategy.class)
     record Logprobs(
@@ -57,7 +57,7 @@ record CompletionResponse(
             List<@Nullable Map<String, Float>> topLogprobs,
             List<Integer> textOffset) {
 
-        /** Those of the tokens that follow are put behind these. */
+        /** Appends those of the tokens that follow. */
         Logprobs then(Logprobs next) {
             return new Logprobs(
                     both(tokens, next.tokens),
@@ -76,7 +76,7 @@ record CompletionResponse(
     /**
      * Log-probability of a token of the prompt.
      *
-     * @param rank 1 for the likeliest; null if it is not among those that were asked for
+     * @param rank 1 for the likeliest; null if the token is not among the requested ones
      */
     @JsonNaming(SnakeCaseStrategy.class)
     record PromptLogprob(float logprob, @Nullable Integer rank, String decodedToken) {}

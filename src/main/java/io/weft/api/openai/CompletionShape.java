@@ -10,16 +10,16 @@ import java.util.Map;
 import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 
-/** Answers of {@code /v1/completions}. */
+/** Shapes responses of {@code /v1/completions}. */
 final class CompletionShape implements ResponseShape {
     private static final String OBJECT = "text_completion";
 
     private final Head head;
     private final CompletionRequest request;
     private final TokenNames names;
-    /** Choices of which a chunk went out. */
+    /** The choices of which a chunk was sent. */
     private final BitSet opened = new BitSet();
-    /** Characters of a choice's tokens so far. */
+    /** The characters of a choice's tokens so far. */
     private final Map<Integer, Integer> offsets = new HashMap<>();
 
     CompletionShape(Head head, CompletionRequest request, TokenNames names) {
@@ -42,7 +42,7 @@ final class CompletionShape implements ResponseShape {
         };
     }
 
-    /** The first chunk of a choice brings what is to be repeated of its prompt. */
+    /** The first chunk of a choice contains the echo of its prompt. */
     private CompletionResponse chunk(
             Choice choice,
             String text,
@@ -95,14 +95,14 @@ final class CompletionShape implements ResponseShape {
                         token.choice().shown());
     }
 
-    /** Counts a choice's next tokens; the characters before them. */
+    /** Counts a choice's next tokens; returns the number of characters before them. */
     private int advance(Choice choice, List<Integer> tokens, SpecialTokens shown) {
         int offset = offsets.getOrDefault(choice.index(), 0);
         offsets.put(choice.index(), offset + names.characters(tokens, shown));
         return offset;
     }
 
-    /** The prompt may have been scored with more alternatives than are to be echoed. */
+    /** The prompt may have been scored with more alternatives than the echo shows. */
     private List<TokenScore> limited(List<TokenScore> scores) {
         int most = request.alternatives().orElseThrow();
         return scores.stream()

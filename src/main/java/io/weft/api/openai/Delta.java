@@ -7,35 +7,35 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 
-/** What one of a response's choices comes to, in order. */
+/** A part of the result of a response's choice. Parts arrive in order. */
 sealed interface Delta {
-    /** Which choice. */
+    /** The choice. */
     Choice choice();
 
-    /** The prompt's tokens but the first were scored. */
+    /** All tokens of the prompt except the first were scored. */
     record PromptScored(Choice choice, List<TokenScore> scores) implements Delta {}
 
     /**
      * A token.
      *
-     * @param text that is certain now; may be empty, and belong to earlier tokens
+     * @param text newly certain text; may be empty, and belong to earlier tokens
      */
     record Token(Choice choice, String text, int token, Optional<TokenScore> score) implements Delta {}
 
     /**
      * The end.
      *
-     * @param text that was held back
-     * @param reason why; a stop string counts as an end token does
-     * @param cached where its tokens were cached
+     * @param text text that was held back
+     * @param reason the reason; a stop string counts like an end token
+     * @param cached where the tokens were cached
      */
     record End(Choice choice, String text, FinishReason reason, CachedTokens cached) implements Delta {
-        /** Why, in the API's words. */
+        /** The reason in the API's words. */
         String finishReason() {
             return reason.name().toLowerCase(Locale.ROOT);
         }
     }
 
-    /** Nothing follows. Only there to end a stream before the engine does. */
+    /** Nothing follows. It ends a stream before the engine does. */
     record Closed(Choice choice) implements Delta {}
 }

@@ -28,7 +28,7 @@ import java.util.OptionalLong;
 import java.util.concurrent.ThreadLocalRandom;
 import org.jspecify.annotations.Nullable;
 
-/** What completions and chats have in common. Null means default. */
+/** The fields that completions and chats share. Null means the default. */
 @JsonNaming(SnakeCaseStrategy.class)
 record GenerationFields(
         @Nullable String model,
@@ -67,22 +67,22 @@ record GenerationFields(
 
         @Nullable WeftOptions weft) {
 
-    /** What other servers do not have. */
+    /** Options that other servers do not have. */
     record WeftOptions(@Nullable Boolean explain) {}
 
-    /** What a stream tells besides text. */
+    /** Options of a stream. */
     @JsonNaming(SnakeCaseStrategy.class)
     record StreamOptions(
             @Nullable Boolean includeUsage, @Nullable Boolean continuousUsageStats) {}
 
-    /** Where a stream tells the tokens that were used. */
+    /** Where a stream reports the used tokens. */
     enum UsageReports {
         NONE,
         AT_END,
         ON_EVERY_CHUNK
     }
 
-    /** Checks what concerns two fields at once. */
+    /** Checks rules that concern two fields. */
     void check() {
         if (streamOptions != null && !streams()) {
             throw ApiError.badField("stream_options", "stream_options is given, but stream is not true.")
@@ -99,7 +99,7 @@ record GenerationFields(
     /**
      * Checks that a request does not ask for too many choices, or for more than can ever run and wait.
      *
-     * @param most choices of a request
+     * @param most choices the most choices of a request
      */
     void requireChoices(int prompts, int most, EngineStatus.Serving serving) {
         long choices = (long) prompts * choicesPerPrompt();
@@ -118,11 +118,11 @@ record GenerationFields(
     }
 
     /**
-     * Checks that a prompt may fit the context, before it is made into tokens: of the largest bodies that takes longer
-     * than all else.
+     * Checks that a prompt may fit the context, before it is tokenized, which takes most of the time for the largest
+     * bodies.
      *
      * @param name of the prompt
-     * @param leastTokens that it has
+     * @param leastTokens lower bound of its tokens
      */
     static void requireRoom(String name, int leastTokens, ServedModel model) {
         if (leastTokens > model.contextTokens()) {
@@ -131,7 +131,7 @@ record GenerationFields(
         }
     }
 
-    /** Whether usage tells where tokens were cached. */
+    /** Whether usage reports where tokens were cached. */
     boolean explains() {
         return weft != null && Boolean.TRUE.equals(weft.explain());
     }
@@ -169,7 +169,7 @@ record GenerationFields(
         return Boolean.TRUE.equals(returnTokenIds);
     }
 
-    /** The limit of completion tokens that was asked for. */
+    /** The requested limit of completion tokens. */
     OptionalLong askedTokens() {
         if (maxCompletionTokens != null) {
             return OptionalLong.of(maxCompletionTokens);
@@ -178,10 +178,10 @@ record GenerationFields(
     }
 
     /**
-     * The limit of completion tokens: what was asked for, else what is set, else {@code fallback}; the last two never
-     * beyond the context.
+     * The limit of completion tokens: the requested one, else {@code set}, else {@code fallback}; the last two never
+     * exceed the context.
      *
-     * @throws RequestRejectedException for more than the engine can be asked for; it refuses by itself what is beyond
+     * @throws RequestRejectedException for more than the engine can represent; the engine itself refuses what exceeds
      *     the context
      */
     int newTokens(int promptTokens, int contextTokens, OptionalInt set, int fallback) {
@@ -196,7 +196,7 @@ record GenerationFields(
         return (int) asked.getAsLong();
     }
 
-    /** A seed for the first choice; those that follow count up. */
+    /** The seed of the first choice; later choices count up. */
     long firstSeed(ApiSettings settings) {
         if (seed != null) {
             return seed;

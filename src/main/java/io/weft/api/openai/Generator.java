@@ -27,7 +27,7 @@ class Generator {
         this.metrics = metrics;
     }
 
-    /** What all choices come to, as it comes. Cancelling it cancels all of them. */
+    /** The results of all choices, as they arrive. Cancelling it cancels all choices. */
     Multi<Delta> generate(List<Choice> choices) {
         List<Multi<Delta>> streams = choices.stream().map(this::generate).toList();
         return streams.size() == 1
@@ -38,7 +38,7 @@ class Generator {
     private Multi<Delta> generate(Choice choice) {
         return Multi.createFrom().deferred(() -> {
             Run run = new Run(choice);
-            // Events leave on the engine's thread, which has better to do than text.
+            // Events arrive on the engine's thread, which must not spend time on text.
             return engine.generate(choice.request())
                     .emitOn(Infrastructure.getDefaultExecutor())
                     .onFailure()
@@ -96,7 +96,7 @@ class Generator {
             };
         }
 
-        /** The last token that was generated is not cached: no step has run it. */
+        /** The last generated token is not cached: no step has run it. */
         private CachedTokens cached() {
             int tokens = choice.request().promptTokens().size() + Math.max(0, generatedTokens - 1);
             return homes == null ? CachedTokens.NONE : homes.at(tokens);

@@ -12,7 +12,7 @@ import jakarta.ws.rs.core.MediaType;
 import java.util.List;
 import org.eclipse.microprofile.openapi.annotations.Operation;
 
-/** {@code GET /v1/models}: the model that is served. */
+/** {@code GET /v1/models}: the served model. */
 @Path("/v1/models")
 @Produces(MediaType.APPLICATION_JSON)
 @Guarded
@@ -23,7 +23,7 @@ class ModelsResource {
         this.models = models;
     }
 
-    /** Models of the service: one. */
+    /** The models of the service; there is one. */
     record Models(String object, List<Model> data) {}
 
     /** A model. */
@@ -40,7 +40,7 @@ class ModelsResource {
         return new Models("list", List.of(Model.of(models.model(null))));
     }
 
-    /** A name may have slashes. */
+    /** A name may contain slashes. */
     @GET
     @Operation(summary = "Describe a model")
     @Path("/{id:.+}")

@@ -15,25 +15,25 @@ import java.util.List;
 import java.util.stream.IntStream;
 import org.eclipse.microprofile.openapi.annotations.media.Schema;
 
-/** Prompts of a request: one or several, as texts or as token ids. */
+/** The prompts of a request: one or several, as texts or as token ids. */
 @JsonDeserialize(using = PromptInput.Reader.class)
 @Schema(
         description = "A text, several texts, a list of token ids, or several such lists",
         oneOf = {String.class, String[].class, int[].class, int[][].class})
 sealed interface PromptInput {
-    /** How many. */
+    /** The number of prompts. */
     int count();
 
-    /** Tokens of a prompt. */
+    /** The tokens of a prompt. */
     List<Integer> tokens(int prompt, Tokenizer tokenizer, SpecialTokens added);
 
-    /** Tokens that a prompt has at least, told without tokenising it; 0 for one that is tokens already. */
+    /** A lower bound of a prompt's tokens that needs no tokenizing; 0 for a prompt of tokens. */
     int leastTokens(int prompt, Tokenizer tokenizer);
 
-    /** Text of a prompt. */
+    /** The text of a prompt. */
     String text(int prompt, Tokenizer tokenizer, SpecialTokens shown);
 
-    /** Prompts that are yet to be tokenised. */
+    /** Prompts that must be tokenized. */
     record Texts(List<String> texts) implements PromptInput {
         @Override
         public int count() {

@@ -11,7 +11,7 @@ import java.util.List;
 import org.jboss.resteasy.reactive.RestMulti;
 import org.jspecify.annotations.Nullable;
 
-/** Answers with what choices come to: as one JSON object, or as server-sent events. */
+/** Sends the results of choices: as one JSON object, or as server-sent events. */
 @Singleton
 class Responder {
     private final Generator generator;
@@ -23,10 +23,10 @@ class Responder {
     }
 
     /**
-     * Runs the choices and answers. Nothing is sent before the first token, so that an error until then has its status.
+     * Runs the choices and answers. Nothing is sent before the first token, so an error until then has its status.
      *
      * @param promptTokens tokens of all prompts
-     * @param requestId for the log
+     * @param requestId id of the request in the log
      */
     RestMulti<byte[]> answer(
             GenerationFields fields, ResponseShape shape, List<Choice> choices, int promptTokens, String requestId) {

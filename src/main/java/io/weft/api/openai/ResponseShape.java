@@ -6,26 +6,26 @@ import java.util.List;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 
-/** Makes JSON objects of what choices come to, for one response. One thread at a time. */
+/** Turns the results of choices into JSON objects, for one response. One thread at a time. */
 interface ResponseShape {
-    /** Chunks of a stream, perhaps none; {@code usage} is left out if null. */
+    /** The chunks of a stream for a delta, perhaps none; {@code usage} is omitted if null. */
     List<Object> chunks(Delta delta, @Nullable JsonNode usage);
 
     /** The last chunk of a stream, without choices. */
     Object usageChunk(JsonNode usage);
 
-    /** The whole answer. */
+    /** The whole response. */
     Object whole(List<ChoiceResult> results, JsonNode usage);
 
     /**
-     * What all chunks of a response begin with.
+     * The fields with which all chunks of a response begin.
      *
-     * @param id of the response
+     * @param id id of the response
      * @param created seconds since 1970
      * @param model name of the model
      */
     record Head(String id, long created, String model) {
-        /** That of a new response. */
+        /** The head of a new response. */
         static Head anew(String idPrefix, ServedModel model) {
             return new Head(
                     idPrefix + UUID.randomUUID().toString().replace("-", ""),

@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
 
 /** Shows scored tokens as the API does. */
 record TokenNames(Tokenizer tokenizer) {
-    /** What stands for −∞, which JSON does not have. */
+    /** The value that represents −∞, which JSON does not have. */
     private static final float LEAST_LOGPROB = -9999;
 
     static float finite(float logprob) {
@@ -21,10 +21,10 @@ record TokenNames(Tokenizer tokenizer) {
     }
 
     /**
-     * Log-probabilities of tokens that follow each other.
+     * The log-probabilities of consecutive tokens.
      *
      * @param first a token before all others that has no score, if there is one
-     * @param offset characters before the first
+     * @param offset number of characters before the first token
      * @param shown whether the text has the special ones among them
      */
     CompletionResponse.Logprobs logprobs(
@@ -51,14 +51,14 @@ record TokenNames(Tokenizer tokenizer) {
         return new CompletionResponse.Logprobs(tokens, logprobs, alternatives, offsets);
     }
 
-    /** Characters that tokens take in a text. */
+    /** The number of characters of tokens in a text. */
     int characters(List<Integer> tokens, SpecialTokens shown) {
         return tokens.stream()
                 .mapToInt(token -> tokenizer.characters(token, shown))
                 .sum();
     }
 
-    /** Best first; the token itself too. */
+    /** The alternatives, best first, with the token itself. */
     private Map<String, Float> alternatives(TokenScore score) {
         Map<String, Float> alternatives = new LinkedHashMap<>();
         for (Alternative alternative : score.alternatives()) {
@@ -89,7 +89,7 @@ record TokenNames(Tokenizer tokenizer) {
         return bytes;
     }
 
-    /** Log-probabilities of a prompt by token id; the first token has none. */
+    /** The log-probabilities of a prompt by token id; the first token has none. */
     List<@Nullable Map<String, PromptLogprob>> promptLogprobs(List<TokenScore> scores, int alternatives) {
         List<@Nullable Map<String, PromptLogprob>> all = new ArrayList<>();
         all.add(null);

@@ -29,7 +29,7 @@ import org.jspecify.annotations.Nullable;
 @Consumes(MediaType.APPLICATION_JSON)
 @Guarded
 class TokensResource {
-    /** Who counts tokens may have more than fit the context; the largest bodies take longer than all else. */
+    /** Clients that count tokens may send more than fits the context, but the largest bodies would take too long. */
     private static final int CONTEXTS_MOST = 4;
 
     private final ModelDirectory models;

@@ -8,8 +8,8 @@ import org.eclipse.microprofile.openapi.annotations.media.Schema;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What other servers hear and this one does not, in completions and chats, though it would change the text: who asks
- * for it must not take the answer for what was asked. Null is left out.
+ * Fields of completions and chats that other servers support and Weft does not, although they would change the text: a
+ * client that sends one must not mistake the response for what it asked for. Null means absent.
  */
 @JsonNaming(SnakeCaseStrategy.class)
 record UnsupportedFields(
@@ -24,7 +24,7 @@ record UnsupportedFields(
         @Nullable @Schema(hidden = true) JsonNode badWords,
         @Nullable @Schema(hidden = true) JsonNode includeStopStrInOutput) {
 
-    /** Checks that each is left out or off. */
+    /** Checks that each field is absent or off. */
     void check() {
         checkFormat();
         requireOff("guided_json", guidedJson);
@@ -52,7 +52,7 @@ record UnsupportedFields(
         }
     }
 
-    /** Checks that a field is left out or has a value that asks for nothing: null, false, 0, or an empty one. */
+    /** Checks that a field is absent or has a value that asks for nothing: null, false, 0, or an empty one. */
     static void requireOff(String field, @Nullable JsonNode value) {
         if (value != null && !isOff(value)) {
             throw ApiError.badField(

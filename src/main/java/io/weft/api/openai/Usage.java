@@ -9,9 +9,9 @@ import io.weft.engine.CachedTokens;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Tokens of a response; a prompt counts once, however many choices it has.
+ * The tokens of a response; a prompt counts once, however many choices it has.
  *
- * @param weft on request, where all choices' tokens were cached
+ * @param weft where the tokens of all choices were cached, if requested
  */
 @RegisterForReflection
 @JsonNaming(SnakeCaseStrategy.class)
@@ -20,7 +20,7 @@ record Usage(
         int completionTokens,
 
         @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable Explained weft) {
-    /** Cached tokens of all choices by what the steps did with them. */
+    /** The cached tokens of all choices, by how the steps used them. */
     @RegisterForReflection
     @JsonNaming(SnakeCaseStrategy.class)
     record Explained(long residentTokens, long transferredTokens, long recomputedTokens) {
@@ -37,7 +37,7 @@ record Usage(
         private CachedTokens cached = CachedTokens.NONE;
 
         /**
-         * @param fields what the usage is to tell
+         * @param fields the fields that select what usage reports
          * @param promptTokens tokens of all prompts
          */
         Tally(GenerationFields fields, int promptTokens) {

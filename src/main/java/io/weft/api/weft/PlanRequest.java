@@ -21,9 +21,9 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Body of {@code POST /weft/v1/plan}. What is left out or null is as the service has it.
+ * Body of {@code POST /weft/v1/plan}. An absent or null value is that of the service.
  *
- * @param further fields that do not exist: here a misspelt one would be answered with a wrong figure
+ * @param further unknown fields, which are refused: a misspelt one would lead to a wrong figure
  */
 @JsonNaming(SnakeCaseStrategy.class)
 record PlanRequest(
@@ -48,7 +48,7 @@ record PlanRequest(
 
         @Nullable @Size(max = 4) List<@NotNull String> forms,
         @JsonAnySetter @Nullable Map<String, Object> further) {
-    /** Bounds that keep an answer below 50 ms. */
+    /** Bounds that keep the time of an answer below 50 ms. */
     static final int BATCH_MOST = 128;
 
     static final int CONTEXT_TOKENS_MOST = 131_072;
@@ -56,7 +56,7 @@ record PlanRequest(
 
     private static final Set<String> FIELDS = Set.of("preset", "hardware", "batch", "tflops", "forms");
 
-    /** The question, beside what is served. */
+    /** The question, with missing values from the served model. */
     WhatIf about(WhatIf served) {
         requireKnownFields();
         int sequences = batch == null ? Math.min(served.batch(), BATCH_MOST) : batch;
@@ -91,7 +91,7 @@ record PlanRequest(
         }
     }
 
-    /** A question that contradicts itself. */
+    /** The error for a question that contradicts itself. */
     static ApiError wrong(IllegalArgumentException failure) {
         String message = failure.getMessage() == null ? failure.toString() : failure.getMessage();
         String field = message.split(" ", 2)[0];

@@ -30,7 +30,7 @@ import org.jspecify.annotations.Nullable;
 @Produces(MediaType.APPLICATION_JSON)
 @Guarded
 class PlanResource {
-    /** Steps with all their stages in an answer, unless asked for more. */
+    /** The default number of steps in an answer, each with all its stages. */
     private static final int STEPS_DEFAULT = 4;
 
     private final ModelDirectory models;
@@ -118,7 +118,7 @@ class PlanResource {
         return steps.subList(Math.max(0, steps.size() - most), steps.size());
     }
 
-    /** What there is once a model is served; 503 before. */
+    /** A value that exists once a model is served; 503 before. */
     private <T> T served(Supplier<Optional<T>> what) {
         models.model(null);
         return what.get().orElseThrow(() -> ApiError.unobserved().exception());

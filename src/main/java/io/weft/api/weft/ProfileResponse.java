@@ -5,13 +5,13 @@ import com.fasterxml.jackson.databind.annotation.JsonNaming;
 import io.weft.plan.machine.HardwareProfile;
 
 /**
- * What is known of the machine.
+ * The profile of the machine.
  *
- * @param device its name
- * @param linkBytesPerSecond of the largest copies that were measured
- * @param linkFactor how many times as long as measured the link takes now
- * @param computeFactor how many times as long as measured kernels take now
- * @param profile what was measured at the start
+ * @param device name of the device
+ * @param linkBytesPerSecond rate of the largest measured copies
+ * @param linkFactor factor of the link's current times over the measured ones
+ * @param computeFactor factor of the kernels' current times over the measured ones
+ * @param profile the profile measured at the start
  */
 @JsonNaming(SnakeCaseStrategy.class)
 record ProfileResponse(

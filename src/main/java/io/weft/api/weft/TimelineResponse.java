@@ -11,9 +11,9 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The last steps that were timed.
+ * The last timed steps.
  *
- * @param steps oldest first
+ * @param steps steps, oldest first
  */
 @RegisterForReflection
 record TimelineResponse(List<Step> steps) {

@@ -1,6 +1,6 @@
 /**
  * Weft's own API under {@code /weft/v1}: the plan in force, other plans, the profile, and timelines of steps. Never
- * here: what decides; this only asks {@code plan} and {@code observe}.
+ * here: decisions; this package only asks {@code plan} and {@code observe}.
  *
  * <p>Answers are computed on worker threads: a plan may take tens of milliseconds.
  */
