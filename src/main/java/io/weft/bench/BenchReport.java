@@ -72,11 +72,6 @@ public record BenchReport(
             out. step, predicted, bound, issue: ms. off: prediction against step. link: MB a step.
             """;
 
-    private static final String BUSY = """
-            !: measured while others took up to %.0f per cent of the processors. More than %.0f make steps longer: measure
-            again on a machine that has nothing else to do.
-            """;
-
     /** Whether others took so much of the processors that steps had to wait for one. */
     @JsonProperty
     public boolean busy() {
@@ -110,7 +105,10 @@ public record BenchReport(
                 .filter(BenchReport::busy)
                 .map(BenchReport::othersPercent)
                 .max(Comparator.naturalOrder())
-                .ifPresent(most -> table.append(String.format(Locale.ROOT, BUSY, most, OthersLoad.PERCENT_MOST)));
+                .ifPresent(most -> table.append(String.format(Locale.ROOT, """
+            !: measured while others took up to %.0f per cent of the processors. More than %.0f make steps longer: measure
+            again on a machine that has nothing else to do.
+            """, most, OthersLoad.PERCENT_MOST)));
         return table.toString();
     }
 

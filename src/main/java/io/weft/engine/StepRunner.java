@@ -36,7 +36,11 @@ final class StepRunner {
     /** A request and its part of a step. */
     private record Part(ActiveRequest request, StepSequence sequence) {}
 
-    /** Runs one step. @param running admitted requests, at least one of which has tokens to run */
+    /**
+     * Runs one step.
+     *
+     * @param running admitted requests, at least one of which has tokens to run
+     */
     void step(List<ActiveRequest> running) {
         List<Part> parts = compose(running, pipeline.limits());
         StepBatch batch = new StepBatch(parts.stream().map(Part::sequence).toList());
