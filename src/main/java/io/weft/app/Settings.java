@@ -167,10 +167,10 @@ public record Settings(
                     key = "weft.schedule",
                     kind = Kind.CHOICE,
                     fallback = "auto",
-                    unset = "what fits stays on the device, the rest is brought in chunks",
+                    unset = "what fits stays on the device, the rest crosses the link in chunks",
                     flag = "--schedule",
                     label = "NAME",
-                    means = "How cached tokens are brought to the attention: auto, resident, full-transfer, kvpr or"
+                    means = "How cached tokens reach attention: auto, resident, full-transfer, kvpr or"
                             + " chunked.")
             ScheduleChoice schedule,
 
