@@ -185,7 +185,11 @@ final class AttentionCase {
         return parts.stream().mapToInt(Part::tokens).max().orElse(0);
     }
 
-    /** Runs the case on a device. @return (rows, H·HD) */
+    /**
+     * Runs the case on a device.
+     *
+     * @return (rows, H·HD)
+     */
     float[] run(Workbench bench, Division division) {
         bench.clear();
         long blockBytes = (long) shape.blockTokens() * shape.keyValueWidth() * bench.elementBytes();
