@@ -3,10 +3,10 @@ package io.weft.device;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Checks the sizes of each call before a device's own kernels issue it, so that these need not. What depends on the
- * contents of device memory, such as token ids and offsets, a device checks where it reads it.
+ * Checks the sizes of each call before a device's own kernels issue it, so the device need not. The device itself
+ * checks values in device memory, such as token ids and offsets, when it reads them.
  *
- * @param elementType of the device
+ * @param elementType element type of the device
  * @param kernels the device's own, called with buffers that are large enough
  */
 public record CheckedKernels(ElementType elementType, Kernels kernels) implements Kernels {

@@ -3,16 +3,16 @@ package io.weft.device;
 import java.util.List;
 
 /**
- * The sizes of a {@link Linear} that is put together from parts.
+ * The sizes of a {@link Linear} that consists of parts.
  *
  * @param outFeatures rows of all parts
- * @param inFeatures columns of each
+ * @param inFeatures columns of each part
  */
 public record LinearShape(int outFeatures, int inFeatures) {
     /**
-     * The shape of what {@link Device#linear} is given.
+     * The shape of the arguments of {@link Device#linear}.
      *
-     * @throws IllegalArgumentException if parts are of different widths, or the bias is not as long as they are high
+     * @throws IllegalArgumentException if parts differ in width, or the bias has not one element per row
      */
     public static LinearShape of(String purpose, List<? extends Tensor> rows, List<? extends Tensor> bias) {
         int inFeatures = rows.getFirst().columns();

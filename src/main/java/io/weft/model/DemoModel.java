@@ -10,7 +10,7 @@ import java.util.List;
 final class DemoModel {
     private static final String FOLDER = "/models/demo/";
     /** A directory with the model, for a jar without it: the portable bundle keeps the model next to itself. */
-    private static final String BESIDE = "weft.demo-model";
+    private static final String UNPACKED = "weft.demo-model";
 
     private static final List<String> FILES = List.of(
             "config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json");
@@ -18,9 +18,9 @@ final class DemoModel {
     private DemoModel() {}
 
     static Path unpack() {
-        Path beside = Path.of(System.getProperty(BESIDE, ""));
-        if (Files.isRegularFile(beside.resolve(FILES.getFirst()))) {
-            return beside;
+        Path unpacked = Path.of(System.getProperty(UNPACKED, ""));
+        if (Files.isRegularFile(unpacked.resolve(FILES.getFirst()))) {
+            return unpacked;
         }
         try {
             Path directory = Files.createTempDirectory("weft-demo-");
@@ -28,7 +28,7 @@ final class DemoModel {
                 try (InputStream in = DemoModel.class.getResourceAsStream(FOLDER + file)) {
                     if (in == null) {
                         throw new ModelLoadException("the built-in model lacks " + file
-                                + ": unpack weft-demo-model.tar.gz beside the bundle");
+                                + ": unpack weft-demo-model.tar.gz next to the bundle");
                     }
                     Files.copy(in, directory.resolve(file));
                 }
@@ -40,7 +40,7 @@ final class DemoModel {
     }
 
     static void delete(Path directory) {
-        if (directory.equals(Path.of(System.getProperty(BESIDE, "")))) {
+        if (directory.equals(Path.of(System.getProperty(UNPACKED, "")))) {
             return;
         }
         try {

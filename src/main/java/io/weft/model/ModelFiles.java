@@ -168,7 +168,8 @@ public final class ModelFiles implements ModelTensors {
         for (Map.Entry<String, JsonNode> entry : json(index).path("weight_map").properties()) {
             String shard = entry.getValue().asText();
             if (!Path.of(shard).equals(Path.of(shard).getFileName())) {
-                throw new ModelLoadException(index, "names the shard \"" + shard + "\", which is not a file beside it");
+                throw new ModelLoadException(
+                        index, "names the shard \"" + shard + "\", which is not a file next to it");
             }
             Safetensors file = shards.computeIfAbsent(shard, name -> {
                 if (!Files.isRegularFile(directory.resolve(name))) {

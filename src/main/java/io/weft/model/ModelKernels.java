@@ -15,10 +15,10 @@ import io.weft.model.Architecture.FeedForward;
 
 /**
  * The kernels of a model's stages, in the order in which they are launched. A step runs them on its workspace and a
- * measurement on scratch memory, so that what is predicted is what runs.
+ * measurement on scratch memory, so predictions are for the kernels that run.
  *
- * <p>Buffers are row-major in the device's element type where nothing else is said. Sizes are checked by
- * {@link Kernels}; every method issues its work and returns.
+ * <p>Unless stated otherwise, buffers are row-major in the device's element type. {@link Kernels} checks sizes. Every
+ * method issues its work and returns.
  */
 public final class ModelKernels {
     private static final Epilogue STORE = new Epilogue.Store();
@@ -73,8 +73,8 @@ public final class ModelKernels {
     /**
      * Norm, Q, K and V of the new tokens, and their positions; K, V and activations go to their places.
      *
-     * @param places of the rows
-     * @param open what the offsets of {@code places} count from: the open blocks of the layer
+     * @param places places of the rows
+     * @param open base of the offsets of {@code places}: the open blocks of the layer
      */
     public void project(
             Stream stream, int layer, ProjectBuffers buffers, RowPlaces places, DeviceBuffer open, int rows) {
@@ -133,7 +133,7 @@ public final class ModelKernels {
      * Memory of {@link #attend}.
      *
      * @param queries (rows, H·HD), with their positions; read
-     * @param state (rows, H, HD + 2) fp32: of the calls of a layer
+     * @param state (rows, H, HD + 2) fp32: the running state across the calls of a layer
      * @param out (rows, H·HD)
      */
     public record AttendBuffers(DeviceBuffer queries, DeviceBuffer state, DeviceBuffer out) {}
@@ -147,8 +147,8 @@ public final class ModelKernels {
     /**
      * Memory of {@link #feedForward}.
      *
-     * @param attention (rows, H·HD): what {@link #attend} made, read
-     * @param hidden (rows, D): the residual stream, added to
+     * @param attention (rows, H·HD): the output of {@link #attend}, read
+     * @param hidden (rows, D): the residual stream, to which the result is added
      * @param normed (rows, D): input of the feed-forward network
      * @param gateUp (rows, 2F): room for a gated network's first product; not used without a gate
      * @param inner (rows, F): input of the last product
@@ -211,7 +211,7 @@ public final class ModelKernels {
      * @param logits (rows, V)
      * @param floatLogits (rows, V) fp32, for logits that leave the device; may be the same memory as {@code logits} on
      *     an fp32 device
-     * @param scores (tokens, V) fp32: what tokens are chosen from
+     * @param scores (tokens, V) fp32: the scores from which tokens are chosen
      * @param tokens (tokens) int32
      */
     public record HeadBuffers(
@@ -223,17 +223,17 @@ public final class ModelKernels {
             DeviceBuffer tokens) {}
 
     /**
-     * What {@link #head} does.
+     * The work of {@link #head}.
      *
-     * @param offsets (rows) int64: where the rows lie in the residual stream, in bytes
+     * @param offsets (rows) int64: offsets of the rows in the residual stream, in bytes
      * @param choices how the tokens are chosen
-     * @param rows whose logits are computed
-     * @param tokens rows that a token is chosen for: the last of these
-     * @param logits rows whose logits leave the device: the first of these
+     * @param rows number of rows whose logits are computed
+     * @param tokens number of rows for which a token is chosen: the last of these
+     * @param logits number of rows whose logits leave the device: the first of these
      */
     public record HeadWork(DeviceBuffer offsets, TokenChoices choices, int rows, int tokens, int logits) {}
 
-    /** Final norm, logits, and tokens chosen by these. */
+    /** Final norm, logits, and the choice of tokens from these. */
     public void head(Stream stream, HeadBuffers buffers, HeadWork work) {
         int rowBytes = dimensions.hiddenSize() * geometry.elementBytes();
         int vocabulary = dimensions.vocabularySize();

@@ -25,7 +25,7 @@ import io.weft.model.ModelDimensions.FeedForwardKind;
  * @param attention (rows, H·HD)
  * @param state (rows, H, HD + 2) fp32: running attention
  * @param feedForwardIn (rows, F or 2F)
- * @param feedForwardInner (rows, F): behind the gate; the same memory as {@code feedForwardIn} without a gate
+ * @param feedForwardInner (rows, F): after the gate; the same memory as {@code feedForwardIn} without a gate
  * @param headIn (logit rows, D)
  * @param logits (logit rows, V)
  * @param floatLogits (logit rows, V) fp32; the same memory as {@code logits} on an fp32 device

@@ -30,9 +30,9 @@ import java.util.Optional;
 import java.util.stream.LongStream;
 
 /**
- * The kernels of a step's stages on scratch memory. Consecutive runs take the weights of consecutive layers, as a step
- * does, so that no layer's weights stay in a processor's cache. Each method gives one piece of work, {@link #decode}
- * one for each stage, or none if it does not fit the memory.
+ * The kernels of a step's stages on scratch memory. Consecutive runs use the weights of consecutive layers, as a step
+ * does, so that no layer's weights stay in a processor's cache. Each method returns one piece of work ({@link #decode}
+ * one for each stage), or none if it does not fit the memory.
  */
 final class LayerProbe {
     private final Kernels kernels;
@@ -42,7 +42,7 @@ final class LayerProbe {
     private final AttentionShape attention;
     private final Scratch scratch;
     private final int elementBytes;
-    /** Where K and V are read next: a processor's cache would hold those that were just read. */
+    /** The place of the next K and V to read: a processor's cache would hold those that were just read. */
     private long readBytes;
 
     LayerProbe(Device device, ModelWeights weights, CacheGeometry geometry, Scratch scratch) {
@@ -99,12 +99,12 @@ final class LayerProbe {
         return List.of((stream, repeat) -> model.project(stream, layer(repeat), buffers, places, open, rows));
     }
 
-    /** Recomputation of {@code tokens} tokens, up to whole blocks. */
+    /** Recomputation of {@code tokens} tokens, rounded up to whole blocks. */
     List<Work> keyValues(int tokens) {
         return keyValues(scratch.divide(), tokens);
     }
 
-    /** The same in memory that other work leaves alone until the scratch memory keeps nothing any more. */
+    /** Recomputation in memory that other work does not touch while the scratch memory keeps it. */
     Work keptKeyValues(int tokens) {
         Scratch.Division division = scratch.divide();
         Work work = keyValues(division, tokens).getFirst();
@@ -141,7 +141,7 @@ final class LayerProbe {
         return List.of((stream, repeat) -> kernels.gatherRows(stream, from, blockBytes, offsets, to, blocks));
     }
 
-    /** Attention of single rows to {@code tokens} tokens in all. */
+    /** Attention of single rows to {@code tokens} tokens in total. */
     List<Work> attentionReads(int tokens) {
         int sequences = Math.ceilDiv(tokens, HardwareProfile.SEQUENCE_TOKENS);
         return attentionReads(sequences, tokens / sequences);
@@ -157,7 +157,7 @@ final class LayerProbe {
         return attend(scratch.divide(), 1, tokens, Math.min(rows, tokens));
     }
 
-    /** Pairs that {@link #attentionPairs} works on: the last row sees all tokens, the one before one less. */
+    /** The pairs of {@link #attentionPairs}: the last row sees all tokens, each row before it one less. */
     static long pairs(int tokens, int rows) {
         long seen = Math.min(rows, tokens);
         return seen * tokens - seen * (seen - 1) / 2;
@@ -210,14 +210,14 @@ final class LayerProbe {
     }
 
     /**
-     * Project, attend and feed forward of a layer that decodes a row of each of some sequences, each with
-     * {@code tokens} cached tokens. Unlike other work they do not share memory.
+     * Project, attend and feed forward of a layer that decodes one row of each of some sequences, each with
+     * {@code tokens} cached tokens. Unlike other work, they do not share memory.
      */
     List<Work> decode(int sequences, int tokens) {
         Scratch.Division division = scratch.divide();
         List<Work> stages = new ArrayList<>(project(division, sequences));
         List<Work> feedForward = feedForward(division, sequences);
-        // The last to take memory: its K and V have in turn what is left.
+        // The last to take memory: its K and V rotate through the rest.
         stages.addAll(attend(division, sequences, tokens, 1));
         stages.addAll(feedForward);
         return division.fits() ? stages : List.of();
@@ -236,7 +236,7 @@ final class LayerProbe {
         return List.of((stream, repeat) -> model.feedForward(stream, layer(repeat), buffers, rows));
     }
 
-    /** With the likeliest token of each row. */
+    /** The head, with the likeliest token of each row. */
     List<Work> head(int rows) {
         Scratch.Division division = scratch.divide();
         int vocabulary = dimensions.vocabularySize();
@@ -251,7 +251,7 @@ final class LayerProbe {
             return List.of();
         }
         scratch.upload(offsets(rows, (long) dimensions.hiddenSize() * elementBytes), offsets);
-        // With top-k 1, top-p does not matter; but 1 is stored as what would be NaN to other work on this memory.
+        // With top-k 1, top-p does not matter, but the stored form of 1 would be NaN to other work on this memory.
         TokenChoices.Row likeliest = new TokenChoices.Row(0, 0, 1, 1, 0.5, 0, 0);
         scratch.upload(TokenChoices.rowArray(Collections.nCopies(rows, likeliest)), choices);
         // No logits leave the device.
@@ -260,7 +260,7 @@ final class LayerProbe {
         return List.of((stream, repeat) -> model.head(stream, buffers, work));
     }
 
-    /** Of rows that stand one after the other. */
+    /** The offsets of contiguous rows. */
     private static MemorySegment offsets(int rows, long rowBytes) {
         return MemorySegment.ofArray(
                 LongStream.range(0, rows).map(row -> row * rowBytes).toArray());

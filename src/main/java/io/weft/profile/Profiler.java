@@ -239,23 +239,23 @@ public final class Profiler {
         Load ahead = new Load(before, besideTheLink(before, largest.nanos(), linkIn), largest.nanos());
         int aheadRuns = ahead.runs(Math.min(AHEAD_NANOS_MOST, aheadNanos));
         // Issued after other work, kernels run as in a step: without waiting for the thread that issues them.
-        ToDoubleFunction<Work> behind = work -> watch.medianNanosBehind(aheadRuns, ahead.work(), batch(work), work);
-        Curve gathering = Curve.measured(measure(gather, behind));
-        Curve embedding = Curve.measured(measure(embed, behind));
-        Curve projection = Curve.measured(measure(project, behind));
-        List<Curve.Point> reads = measure(attentionReads, behind);
-        List<Curve.Point> lone = lone(reads, measure(loneReads, behind));
+        ToDoubleFunction<Work> afterLoad = work -> watch.medianNanosAfter(aheadRuns, ahead.work(), batch(work), work);
+        Curve gathering = Curve.measured(measure(gather, afterLoad));
+        Curve embedding = Curve.measured(measure(embed, afterLoad));
+        Curve projection = Curve.measured(measure(project, afterLoad));
+        List<Curve.Point> reads = measure(attentionReads, afterLoad);
+        List<Curve.Point> lone = lone(reads, measure(loneReads, afterLoad));
         Curve reading = Curve.measured(reads);
         // A service that starts skips these too.
         int sequences = effort.hasFullRows() ? sequencesThatFit() : 1;
-        double shortSequenceNanos = effort.hasFullRows() ? shortSequenceNanos(reading, behind) : 0;
-        Curve multiplying = Curve.measured(measure(attentionPairs, behind));
-        Curve feedForwardCurve = Curve.measured(measure(feedForward, behind));
-        Curve choosing = Curve.measured(measure(head, behind));
+        double shortSequenceNanos = effort.hasFullRows() ? shortSequenceNanos(reading, afterLoad) : 0;
+        Curve multiplying = Curve.measured(measure(attentionPairs, afterLoad));
+        Curve feedForwardCurve = Curve.measured(measure(feedForward, afterLoad));
+        Curve choosing = Curve.measured(measure(head, afterLoad));
         double launch = launchNanos();
         double handoff = handoffNanos(ahead);
         double pause = pauseNanos(ahead);
-        Curve graphGain = graphGain(sequences, aheadRuns, ahead, behind);
+        Curve graphGain = graphGain(sequences, aheadRuns, ahead, afterLoad);
         double layerNanos = projection.nanos(sequences)
                 + reading.nanos((long) sequences * HardwareProfile.SEQUENCE_TOKENS)
                 + feedForwardCurve.nanos(sequences);
@@ -426,10 +426,10 @@ public final class Profiler {
         int runs = ahead.runs(effort.rowNanos());
         long started = clock.nanos();
         while (clock.nanos() - started < HEATING_UP.toNanos()) {
-            watch.medianNanosBehind(runs, load, 1, ahead.work());
+            watch.medianNanosAfter(runs, load, 1, ahead.work());
         }
         Curve alone = Curve.measured(measure(
-                recompute, work -> watch.medianNanosBehind(runs, load, rowOf(work), besideTheLink(work, linkIn))));
+                recompute, work -> watch.medianNanosAfter(runs, load, rowOf(work), besideTheLink(work, linkIn))));
         double underLoadNanos = othersNanos(besideLinkNanos, sequences, runs, load, apart, besideLink);
         double lostNanos = Math.max(0, underLoadNanos - besideLinkNanos);
         double startsNanos = Math.max(0, apartNanos - togetherNanos);
@@ -461,7 +461,7 @@ public final class Profiler {
             stage.issue(stream, repeat);
             between.accept(stream);
         });
-        return watch.medianNanosBehind(runs, before, LAYERS_APART, beside.apply(layer));
+        return watch.medianNanosAfter(runs, before, LAYERS_APART, beside.apply(layer));
     }
 
     /** The number of times to issue work that keeps a GPU at full load. */
@@ -585,9 +585,9 @@ public final class Profiler {
     }
 
     /** The curve of {@link #graphGainNanos} over rows: measured for one row and for several, and constant beyond. */
-    private Curve graphGain(int rows, int aheadRuns, Load ahead, ToDoubleFunction<Work> behind) {
-        double oneRowNanos = graphGainNanos(1, aheadRuns, ahead, behind);
-        double rowsNanos = rows == 1 ? oneRowNanos : graphGainNanos(rows, aheadRuns, ahead, behind);
+    private Curve graphGain(int rows, int aheadRuns, Load ahead, ToDoubleFunction<Work> afterLoad) {
+        double oneRowNanos = graphGainNanos(1, aheadRuns, ahead, afterLoad);
+        double rowsNanos = rows == 1 ? oneRowNanos : graphGainNanos(rows, aheadRuns, ahead, afterLoad);
         // A smaller gain with more rows would be noise.
         double mostNanos = Math.max(oneRowNanos, rowsNanos);
         return new Curve(List.of(
@@ -610,7 +610,7 @@ public final class Profiler {
      * How much less than its curve a stage of a layer takes in a graph: its kernels start faster there, and the first
      * of them begin before the previous stage ends. 0 if the device has no graphs.
      */
-    private double graphGainNanos(int rows, int aheadRuns, Load ahead, ToDoubleFunction<Work> behind) {
+    private double graphGainNanos(int rows, int aheadRuns, Load ahead, ToDoubleFunction<Work> afterLoad) {
         List<Work> layer = probe.decode(rows, HardwareProfile.SEQUENCE_TOKENS);
         if (layer.isEmpty()) {
             return 0;
@@ -629,18 +629,18 @@ public final class Profiler {
         }
         double graphNanos;
         try (Graph graph = captured.get()) {
-            graphNanos = watch.medianNanosBehind(aheadRuns, ahead.work(), 1, (stream, repeat) -> graph.launch(stream));
+            graphNanos = watch.medianNanosAfter(aheadRuns, ahead.work(), 1, (stream, repeat) -> graph.launch(stream));
         }
         // One after the other, since they share the memory.
-        double stagesNanos = behind.applyAsDouble(probe.project(rows).getFirst())
-                + behind.applyAsDouble(probe.attentionReads(rows, HardwareProfile.SEQUENCE_TOKENS)
+        double stagesNanos = afterLoad.applyAsDouble(probe.project(rows).getFirst())
+                + afterLoad.applyAsDouble(probe.attentionReads(rows, HardwareProfile.SEQUENCE_TOKENS)
                         .getFirst())
-                + behind.applyAsDouble(probe.feedForward(rows).getFirst());
+                + afterLoad.applyAsDouble(probe.feedForward(rows).getFirst());
         return Math.max(0, (stagesNanos - graphNanos / GRAPH_LAYERS) / CostModel.STAGES_OF_A_LAYER);
     }
 
     /** The time that each of many short sequences adds to attention. */
-    private double shortSequenceNanos(Curve reading, ToDoubleFunction<Work> behind) {
+    private double shortSequenceNanos(Curve reading, ToDoubleFunction<Work> afterLoad) {
         int sequences = SHORT_SEQUENCES;
         while (probe.attentionReads(sequences, SHORT_TOKENS).isEmpty()) {
             sequences /= 2;
@@ -651,7 +651,7 @@ public final class Profiler {
         int tokens = sequences * SHORT_TOKENS;
         double moreSequences = sequences - Math.max(1, (double) tokens / HardwareProfile.SEQUENCE_TOKENS);
         Work attention = probe.attentionReads(sequences, SHORT_TOKENS).getFirst();
-        return Math.max(0, behind.applyAsDouble(attention) - reading.nanos(tokens)) / moreSequences;
+        return Math.max(0, afterLoad.applyAsDouble(attention) - reading.nanos(tokens)) / moreSequences;
     }
 
     private double issueNanos(Work work) {

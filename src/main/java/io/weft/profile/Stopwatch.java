@@ -47,7 +47,7 @@ final class Stopwatch {
     }
 
     /** The time of one of {@code batch} issues of {@code work}, after {@code before} issues of other work. */
-    double medianNanosBehind(int before, Work other, int batch, Work work) {
+    double medianNanosAfter(int before, Work other, int batch, Work work) {
         return medianNanos(repeat -> {
                     for (int i = 0; i < before; i++) {
                         other.issue(stream, repeat * before + i);

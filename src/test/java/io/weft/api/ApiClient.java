@@ -77,7 +77,7 @@ record ApiClient(URI root, HttpClient http) {
                 .toList();
     }
 
-    /** What the engine says of itself in a health response; other checks may stand beside it. */
+    /** The engine's own check in a health response; there may be other checks next to it. */
     static JsonNode engineHealth(String body) {
         for (JsonNode check : json(body).path("checks")) {
             if (check.path("name").asText().equals("engine")) {

@@ -11,7 +11,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What every command does with a mistake: one line, and nothing behind it. */
+/** What every command prints for a mistake: one line, and nothing after it. */
 class WeftMainTest {
     /** Flags are settings, and settings are system properties. */
     @AfterEach

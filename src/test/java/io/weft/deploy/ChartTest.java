@@ -206,7 +206,7 @@ class ChartTest {
                         .at("/metadata/annotations")
                         .path("helm.sh/resource-policy")
                         .asText())
-                .as("a release that goes leaves the model behind")
+                .as("removing a release keeps the model")
                 .isEqualTo("keep");
     }
 

@@ -25,8 +25,8 @@ record Golden(List<Prompt> prompts) {
      * A prompt.
      *
      * @param inputIds tokens
-     * @param lastLogits behind the last one
-     * @param allArgmax the likeliest token behind each one
+     * @param lastLogits logits after the last one
+     * @param allArgmax the likeliest token after each one
      * @param greedy the next tokens, each the likeliest
      */
     record Prompt(

@@ -246,7 +246,7 @@ class SameBitsTest {
         }
     }
 
-    /** The logits behind the prompt and behind some fixed tokens more. */
+    /** The logits after the prompt and after some more fixed tokens. */
     private static List<float[]> logits(ModelRun run, Way way, List<Integer> prompt, IntFunction<CacheForm> forms) {
         try (CacheSequence sequence = run.admit(prompt.size() + DECODED, forms)) {
             List<float[]> all = new ArrayList<>(run.prefill(way, sequence, prompt, 64, LogitRows.LAST));

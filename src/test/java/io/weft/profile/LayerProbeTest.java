@@ -72,7 +72,7 @@ class LayerProbeTest {
         }
     }
 
-    /** Kernels of a step that decodes one token, behind one chunk of activations from the host. */
+    /** Kernels of a step that decodes one token, after one chunk of activations from the host. */
     private List<List<Object>> decodeStep(Device device, ModelWeights weights, CacheGeometry geometry) {
         StepLimits limits = new StepLimits(1, CACHED_TOKENS, 1, CONTEXT_TOKENS);
         Workspace workspace = Workspace.allocate(device, weights.architecture(), geometry, limits, 1 << 20);

@@ -3,9 +3,9 @@ package io.weft.device.cpu;
 import io.weft.device.DeviceException;
 
 /**
- * The JDK's module of vector operations. It incubates, so a JVM leaves it out unless told otherwise, and one that is
- * told by {@code --add-modules} says so in a warning at each start. This adds it to a JVM that runs, as the JDK itself
- * adds the module of an agent; the manifest of the program's jar exports the package of that call.
+ * The JDK's module of vector operations. It is an incubator module, so a JVM omits it by default, and
+ * {@code --add-modules} causes a warning at each start. This class adds it to the running JVM, as the JDK itself adds
+ * the module of an agent. The manifest of the program's jar exports the package of that call.
  */
 final class VectorModule {
     static final String NAME = "jdk.incubator.vector";
@@ -13,7 +13,7 @@ final class VectorModule {
     private VectorModule() {}
 
     /**
-     * Makes the module's classes visible, if they are not.
+     * Makes the module's classes visible, unless they already are.
      *
      * @throws DeviceException if this JVM cannot do that
      */

@@ -96,20 +96,20 @@ final class EventWatcher implements AutoCloseable {
      */
     private BitSet reached(List<Watched> waiting) {
         BitSet reached = new BitSet(waiting.size());
-        Set<Long> behind = new HashSet<>();
+        Set<Long> pending = new HashSet<>();
         int before;
         do {
             before = reached.cardinality();
-            behind.clear();
+            pending.clear();
             for (int i = reached.nextClearBit(0); i < waiting.size(); i = reached.nextClearBit(i + 1)) {
                 CudaEvent event = waiting.get(i).event();
-                if (behind.contains(event.stream())) {
+                if (pending.contains(event.stream())) {
                     continue;
                 }
                 if (health.failed() || isReached(event)) {
                     reached.set(i);
                 } else {
-                    behind.add(event.stream());
+                    pending.add(event.stream());
                 }
             }
         } while (reached.cardinality() > before);

@@ -583,9 +583,9 @@ public final class PlacementSearch {
             int upTo = 0;
             for (CacheForm form : CacheForm.values()) {
                 upTo += of(form);
-                long behind = Math.round(upTo * tokensPerBlock());
-                tokens.put(form, behind - before);
-                before = behind;
+                long placed = Math.round(upTo * tokensPerBlock());
+                tokens.put(form, placed - before);
+                before = placed;
             }
             return tokens;
         }

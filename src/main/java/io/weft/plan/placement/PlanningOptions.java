@@ -19,14 +19,14 @@ import java.util.OptionalInt;
 import java.util.stream.IntStream;
 
 /**
- * What is to be planned for. With what stages cost, it becomes a {@link Planning}; with other costs, another one.
+ * The options of a {@link Planning}, which also depends on the costs of stages.
  *
- * @param schedule that steps follow; if empty, what fits stays on the device, the rest is brought in chunks, and blocks
- *     move while sequences run
- * @param sequences of a full batch, at least 1
- * @param contextTokens of a full context, at least 1
+ * @param schedule schedule of the steps; if empty, what fits stays on the device, the rest crosses in chunks, and
+ *     blocks move while sequences run
+ * @param sequences sequences of a full batch, at least 1
+ * @param contextTokens tokens of a full context, at least 1
  * @param stagingBytes staging memory
- * @param chunkTokens staged tokens of a chunk, at most; if empty, what is fastest for each step
+ * @param chunkTokens the most staged tokens of a chunk; if empty, the fastest for each step
  */
 public record PlanningOptions(
         Optional<Schedule> schedule, int sequences, int contextTokens, long stagingBytes, OptionalInt chunkTokens) {
@@ -37,7 +37,7 @@ public record PlanningOptions(
         }
     }
 
-    /** How steps are planned and sequences placed, with what stages cost now. */
+    /** The planning with the current costs of stages. */
     public Planning planning(CostModel costs) {
         StepPlanner planner = chunkTokens.isPresent() ? planner(costs, chunkTokens.getAsInt()) : fastest(costs);
         Placements placements = placements(costs, planner.chunkTokens());
@@ -48,7 +48,7 @@ public record PlanningOptions(
                         steps, placements::admission, Optional.of(new MovePlanner(costs, planner.chunkTokens())));
     }
 
-    /** With the chunks that are fastest for a full batch of full contexts. */
+    /** A planner with the fastest chunks for a full batch of full contexts. */
     private StepPlanner fastest(CostModel costs) {
         int cellTokens = costs.geometry().cellTokens();
         PlacementPolicy policy = policy(placements(costs, cellTokens));
@@ -68,10 +68,10 @@ public record PlanningOptions(
         return schedule.map(placements::policy).orElseGet(placements::automatic);
     }
 
-    /** All sequences decode, with full contexts; nothing has found room on the device. */
+    /** A step in which all sequences decode with full contexts, and no full block is on the device. */
     private StepShape fullStep(CacheGeometry geometry, PlacementPolicy policy) {
         int blocks = (contextTokens - 1) / geometry.blockTokens();
-        // The new token is the first of an open block, which it fills where that is all a block has.
+        // The new token is the first of an open block, and fills it if a block has only one token.
         int closing = 1 / geometry.blockTokens();
         List<CacheForm> forms = IntStream.range(0, blocks + closing)
                 .mapToObj(block -> policy.forms(block, contextTokens).getLast())

@@ -62,7 +62,7 @@ class KernelSetTest {
     private static final Pattern PRODUCT = Pattern.compile(
             " (CLUSTER_)?(PRODUCT|GATED)_KERNEL\\(NAME, T, ([a-z0-9_, ]*[0-9])(?:, (?:true|false))?\\)");
 
-    /** Less than the kernels take would be accesses behind the memory of a block. */
+    /** Less than the kernels take would be accesses past the memory of a block. */
     @Test
     void productKernelsHaveTheMemoryOfTheirStages() throws IOException {
         Map<String, Integer> inSource = new HashMap<>();

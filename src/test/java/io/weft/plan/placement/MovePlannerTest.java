@@ -41,7 +41,7 @@ class MovePlannerTest {
             return sequences.get(sequence).tokens() / geometry().blockTokens();
         }
 
-        /** The same behind the moves. */
+        /** The load after the moves. */
         Case moved(List<Move> moves) {
             List<List<CacheForm>> forms = new ArrayList<>();
             sequences.forEach(sequence -> forms.add(new ArrayList<>(sequence.forms())));

@@ -48,7 +48,8 @@ class PlacementProblemTest {
     }
 
     /**
-     * Kernels are slower beside a link at work, which it is unless K and V of all tokens fit the device, to the byte.
+     * Kernels are slower while the link is at work, which it is unless K and V of all tokens fit the device, to the
+     * byte.
      */
     @Test
     void theLinkIsAtWorkUnlessAllStaysOnTheDevice() {

@@ -191,7 +191,7 @@ class StepSimulatorTest {
         assertThat(simulator.lanes(plan)).isEqualTo(step.lanes());
         assertThat(step.totalNanos()).isLessThanOrEqualTo(fromRest.totalNanos());
         assertThat(step.totalNanos()).isGreaterThanOrEqualTo(step.busyNanos(Lane.COMPUTE));
-        // With what the link still does behind the step, it is busy for no more than the time between two steps.
+        // With the link's remaining work after the step, it is busy for no more than the time between two steps.
         long before = fromRest.totalNanos() + simulator.pauseNanos();
         for (StepPlan.Ahead ahead : plan.ahead()) {
             StageTiming begun = step.stages().get(ahead.transfer().index());

@@ -54,7 +54,7 @@ final class SlotRaces {
         for (Lane lane : Lane.values()) {
             lanes.put(lane, new ArrayList<>());
         }
-        // In order of issue: the second step's first transfers come behind the first step.
+        // In order of issue: the second step's first transfers come after the first step.
         plan.stages().forEach(planned -> lanes.get(planned.stage().lane()).add(new Work(0, planned)));
         List<PlannedStage> ahead =
                 plan.ahead().stream().map(StepPlan.Ahead::transfer).toList();
