@@ -170,8 +170,7 @@ public record Settings(
                     unset = "what fits stays on the device, the rest crosses the link in chunks",
                     flag = "--schedule",
                     label = "NAME",
-                    means = "How cached tokens reach attention: auto, resident, full-transfer, kvpr or"
-                            + " chunked.")
+                    means = "How cached tokens reach attention: auto, resident, full-transfer, kvpr or" + " chunked.")
             ScheduleChoice schedule,
 
             @Setting(
