@@ -73,7 +73,7 @@ class SettingFlagsTest {
         int status = WeftMain.commandLine().setErr(new PrintWriter(err)).execute(arguments.split(" "));
 
         assertThat(status).isEqualTo(CommandLine.ExitCode.USAGE);
-        assertThat(err.toString().lines()).contains(message);
+        assertThat(err.toString().lines()).containsExactly(message + " (weft serve --help lists the flags)");
     }
 
     @Test
