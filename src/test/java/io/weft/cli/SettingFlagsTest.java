@@ -73,7 +73,11 @@ class SettingFlagsTest {
         int status = WeftMain.commandLine().setErr(new PrintWriter(err)).execute(arguments.split(" "));
 
         assertThat(status).isEqualTo(CommandLine.ExitCode.USAGE);
-        assertThat(err.toString().lines()).containsExactly(message + " (weft serve --help lists the flags)");
+        assertThat(err.toString().lines())
+                .singleElement()
+                .asString()
+                .startsWith("weft: " + message + " (weft ")
+                .endsWith("--help lists the flags)");
     }
 
     @Test
