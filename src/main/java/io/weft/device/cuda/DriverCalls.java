@@ -28,7 +28,7 @@ final class DriverCalls {
     private static final Linker LINKER = Linker.nativeLinker();
     private static final SymbolLookup DRIVER = SymbolLookup.libraryLookup(LIBRARY, Arena.global());
 
-    private static final MethodHandle LAUNCH_KERNEL = handle(
+    private static final MethodHandle LAUNCH_KERNEL = driverCall(
             "cuLaunchKernel",
             JAVA_LONG,
             JAVA_INT,
@@ -42,38 +42,38 @@ final class DriverCalls {
             ADDRESS,
             ADDRESS);
     private static final MethodHandle LAUNCH_CONFIGURED =
-            handle("cuLaunchKernelEx", ADDRESS, JAVA_LONG, ADDRESS, ADDRESS);
+            driverCall("cuLaunchKernelEx", ADDRESS, JAVA_LONG, ADDRESS, ADDRESS);
     private static final MethodHandle COPY_TO_DEVICE =
-            handle("cuMemcpyHtoDAsync_v2", JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG);
+            driverCall("cuMemcpyHtoDAsync_v2", JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG);
     private static final Optional<MethodHandle> COPY_BATCH = DRIVER.find("cuMemcpyBatchAsync_v2")
             .map(function -> LINKER.downcallHandle(
                     function,
                     FunctionDescriptor.of(
                             JAVA_INT, ADDRESS, ADDRESS, ADDRESS, JAVA_LONG, ADDRESS, ADDRESS, JAVA_LONG, JAVA_LONG)));
     private static final MethodHandle COPY_TO_HOST =
-            handle("cuMemcpyDtoHAsync_v2", JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG);
+            driverCall("cuMemcpyDtoHAsync_v2", JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG);
     private static final MethodHandle COPY_ON_DEVICE =
-            handle("cuMemcpyDtoDAsync_v2", JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG);
-    private static final MethodHandle COPY_ROWS = handle("cuMemcpy2DAsync_v2", ADDRESS, JAVA_LONG);
-    private static final MethodHandle RECORD = handle("cuEventRecord", JAVA_LONG, JAVA_LONG);
-    private static final MethodHandle WAIT = handle("cuStreamWaitEvent", JAVA_LONG, JAVA_LONG, JAVA_INT);
-    private static final MethodHandle QUERY = handle("cuEventQuery", JAVA_LONG);
-    private static final MethodHandle ELAPSED = handle("cuEventElapsedTime", ADDRESS, JAVA_LONG, JAVA_LONG);
-    private static final MethodHandle BEGIN_CAPTURE = handle("cuStreamBeginCapture_v2", JAVA_LONG, JAVA_INT);
-    private static final MethodHandle END_CAPTURE = handle("cuStreamEndCapture", JAVA_LONG, ADDRESS);
+            driverCall("cuMemcpyDtoDAsync_v2", JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG);
+    private static final MethodHandle COPY_ROWS = driverCall("cuMemcpy2DAsync_v2", ADDRESS, JAVA_LONG);
+    private static final MethodHandle RECORD = driverCall("cuEventRecord", JAVA_LONG, JAVA_LONG);
+    private static final MethodHandle WAIT = driverCall("cuStreamWaitEvent", JAVA_LONG, JAVA_LONG, JAVA_INT);
+    private static final MethodHandle QUERY = driverCall("cuEventQuery", JAVA_LONG);
+    private static final MethodHandle ELAPSED = driverCall("cuEventElapsedTime", ADDRESS, JAVA_LONG, JAVA_LONG);
+    private static final MethodHandle BEGIN_CAPTURE = driverCall("cuStreamBeginCapture_v2", JAVA_LONG, JAVA_INT);
+    private static final MethodHandle END_CAPTURE = driverCall("cuStreamEndCapture", JAVA_LONG, ADDRESS);
     private static final MethodHandle INSTANTIATE =
-            handle("cuGraphInstantiateWithFlags", ADDRESS, JAVA_LONG, JAVA_LONG);
-    private static final MethodHandle UPLOAD = handle("cuGraphUpload", JAVA_LONG, JAVA_LONG);
-    private static final MethodHandle LAUNCH_GRAPH = handle("cuGraphLaunch", JAVA_LONG, JAVA_LONG);
-    private static final MethodHandle DESTROY_GRAPH = handle("cuGraphDestroy", JAVA_LONG);
-    private static final MethodHandle DESTROY_EXECUTABLE = handle("cuGraphExecDestroy", JAVA_LONG);
+            driverCall("cuGraphInstantiateWithFlags", ADDRESS, JAVA_LONG, JAVA_LONG);
+    private static final MethodHandle UPLOAD = driverCall("cuGraphUpload", JAVA_LONG, JAVA_LONG);
+    private static final MethodHandle LAUNCH_GRAPH = driverCall("cuGraphLaunch", JAVA_LONG, JAVA_LONG);
+    private static final MethodHandle DESTROY_GRAPH = driverCall("cuGraphDestroy", JAVA_LONG);
+    private static final MethodHandle DESTROY_EXECUTABLE = driverCall("cuGraphExecDestroy", JAVA_LONG);
 
     /** Other threads, which poll events, may make any call during a capture. */
     private static final int CAPTURE_THREAD_LOCAL = 1;
 
     private DriverCalls() {}
 
-    private static MethodHandle handle(String name, MemoryLayout... arguments) {
+    private static MethodHandle driverCall(String name, MemoryLayout... arguments) {
         return LINKER.downcallHandle(DRIVER.findOrThrow(name), FunctionDescriptor.of(JAVA_INT, arguments));
     }
 
