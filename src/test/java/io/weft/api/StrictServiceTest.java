@@ -29,7 +29,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 @TestMethodOrder(MethodOrderer.OrderAnnotation.class)
 class StrictServiceTest {
     private static final String[] KEY = {"Authorization", "Bearer " + ServiceProfile.Strict.KEY};
-    private static final String LONG = "{\"prompt\":[5],\"max_tokens\":500,\"ignore_eos\":true,\"stream\":true}";
+    /** Of more steps than {@link #aFullQueue} needs until the queue is full. */
+    private static final String LONG = "{\"prompt\":[5],\"max_tokens\":40,\"ignore_eos\":true,\"stream\":true}";
 
     @TestHTTPResource("/")
     URI root;
@@ -176,7 +177,7 @@ class StrictServiceTest {
         assertThat(live.statusCode()).isEqualTo(200);
         service.letStepsRun();
         for (CompletableFuture<HttpResponse<String>> response : admitted) {
-            assertThat(ApiClient.chunks(response.join().body())).hasSize(501);
+            assertThat(ApiClient.chunks(response.join().body())).hasSize(41);
         }
     }
 
