@@ -66,4 +66,12 @@ public record CacheGeometry(ModelDimensions dimensions, int elementBytes, int bl
     public boolean activationsAreSmaller() {
         return dimensions.hiddenSize() < dimensions.keyValueWidth();
     }
+
+    /**
+     * Whether it can pay to store blocks in this form. Where activations are not smaller than K and V, they take more
+     * of every resource.
+     */
+    public boolean isUseful(CacheForm form) {
+        return form.content() == Content.KEY_VALUE || activationsAreSmaller();
+    }
 }

@@ -66,10 +66,7 @@ public record PlacementProblem(
             double hostBudgetBytes) {
         List<Route> routes = new ArrayList<>();
         for (CacheForm form : CacheForm.values()) {
-            // Otherwise an activation takes more of every resource.
-            boolean useful =
-                    form.content() == Content.KEY_VALUE || costs.geometry().activationsAreSmaller();
-            if (forms.contains(form) && useful) {
+            if (forms.contains(form) && costs.geometry().isUseful(form)) {
                 routes.add(Route.of(form, costs, load.copyTokens(), Math.min(load.chunkTokens(), load.totalTokens())));
             }
         }
@@ -111,7 +108,7 @@ public record PlacementProblem(
         }
         List<Route> routes = new ArrayList<>();
         for (CacheForm form : CacheForm.values()) {
-            if (form.content() == Content.KEY_VALUE || costs.geometry().activationsAreSmaller()) {
+            if (costs.geometry().isUseful(form)) {
                 routes.add(Route.of(form, costs, copyTokens, recomputed));
             }
         }

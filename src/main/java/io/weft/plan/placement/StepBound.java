@@ -7,7 +7,6 @@ import io.weft.model.CacheGeometry;
 import io.weft.plan.machine.HardwareProfile;
 import io.weft.plan.prediction.CostModel;
 import io.weft.plan.step.Lane;
-import io.weft.plan.step.Stage;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
@@ -55,8 +54,7 @@ public record StepBound(
         Set<CacheForm> onDevice = EnumSet.noneOf(CacheForm.class);
         Set<CacheForm> all = EnumSet.noneOf(CacheForm.class);
         for (CacheForm form : forms) {
-            // Otherwise an activation takes more of every resource.
-            if (form.content() == Content.KEY_VALUE || geometry().activationsAreSmaller()) {
+            if (geometry().isUseful(form)) {
                 all.add(form);
                 if (form.place() == Place.DEVICE) {
                     onDevice.add(form);
@@ -77,7 +75,7 @@ public record StepBound(
         double layer = inGraph(profile().project().nanos(sequences))
                 + inGraph(profile().feedForward().nanos(sequences))
                 + inGraph(costs.attentionNanos(tokens(), tokens(), sequences));
-        return OptionalDouble.of(Math.max(linkBaseNanos(), ofAllLayers(layer, this::inGraph)));
+        return OptionalDouble.of(Math.max(linkBaseNanos(), costs.baseNanos(sequences, layer, this::inGraph)));
     }
 
     /** The least time of a stage if the next one begins before it ends. */
@@ -92,11 +90,12 @@ public record StepBound(
         double layer =
                 profile().project().nanos(sequences) + profile().feedForward().nanos(sequences) + attentionNanos();
         double stages = CostModel.STAGES_OF_A_LAYER * profile().stageNanos();
-        double compute = ofAllLayers(linkContentionFactor * layer + stages, nanos -> nanos);
+        double compute =
+                costs.baseNanos(sequences, linkContentionFactor * layer + stages, DoubleUnaryOperator.identity());
         List<Route> routes = new ArrayList<>();
         for (CacheForm form : CacheForm.values()) {
             if (usable.contains(form)) {
-                routes.add(route(form));
+                routes.add(Route.of(form, geometry(), bestTimes()));
             }
         }
         PlacementProblem problem = new PlacementProblem(
@@ -111,13 +110,6 @@ public record StepBound(
                 .orElseGet(OptionalDouble::empty);
     }
 
-    private double ofAllLayers(double layerNanos, DoubleUnaryOperator stage) {
-        return geometry().dimensions().layers() * layerNanos
-                + costs.nanos(new Stage.Upload())
-                + stage.applyAsDouble(profile().embed().nanos(sequences))
-                + stage.applyAsDouble(profile().head().nanos(sequences));
-    }
-
     /** The time of attention to all tokens in one layer, in chunks of any size, each perhaps of a single sequence. */
     private double attentionNanos() {
         double lone = profile().loneReads().leastNanosPerUnit(tokens());
@@ -127,23 +119,25 @@ public record StepBound(
         return tokens() * Math.max(reads, profile().attentionPairs().leastNanosPerUnit(tokens()));
     }
 
-    private Route route(CacheForm form) {
-        Content content = form.content();
+    /** Times at the best rate that any size of copy or kernel has. */
+    private Route.TokenTimes bestTimes() {
         int layers = geometry().dimensions().layers();
-        long layerBytes = geometry().tokenLayerBytes(content);
-        double bytes = geometry().tokenBytes(content);
-        double recompute =
-                content == Content.ACTIVATION ? layers * profile().keyValues().leastNanosPerUnit(tokens()) : 0;
-        return switch (form.place()) {
-            case HOST -> {
-                double byteNanos = profile().linkIn().leastNanosPerUnit(contextTokens * layerBytes);
-                yield new Route(
-                        form, 0, bytes, Map.of(Lane.LINK_IN, layers * layerBytes * byteNanos, Lane.COMPUTE, recompute));
+        return new Route.TokenTimes() {
+            @Override
+            public double linkNanos(Content content) {
+                long layerBytes = geometry().tokenLayerBytes(content);
+                return layers * layerBytes * profile().linkIn().leastNanosPerUnit(contextTokens * layerBytes);
             }
-            case DEVICE -> {
-                double byteNanos = profile().deviceCopy().leastNanosPerUnit(tokens() * layerBytes);
-                double gather = content == Content.ACTIVATION ? layers * layerBytes * byteNanos : 0;
-                yield new Route(form, bytes, 0, Map.of(Lane.COMPUTE, recompute + gather));
+
+            @Override
+            public double recomputeNanos() {
+                return layers * profile().keyValues().leastNanosPerUnit(tokens());
+            }
+
+            @Override
+            public double gatherNanos() {
+                long layerBytes = geometry().tokenLayerBytes(Content.ACTIVATION);
+                return layers * layerBytes * profile().deviceCopy().leastNanosPerUnit(tokens() * layerBytes);
             }
         };
     }

@@ -7,6 +7,7 @@ import io.weft.plan.machine.HardwareProfile;
 import io.weft.plan.step.PlannedStage;
 import io.weft.plan.step.Stage;
 import io.weft.plan.step.StepPlan;
+import java.util.function.DoubleUnaryOperator;
 
 /**
  * The cost of each stage on a machine.
@@ -91,10 +92,20 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
     }
 
     private double baseNanos(int sequences, double layerNanos) {
+        return baseNanos(sequences, layerNanos, DoubleUnaryOperator.identity());
+    }
+
+    /**
+     * The same for a known layer.
+     *
+     * @param layerNanos project, attention and feed-forward stages of one layer
+     * @param stage makes the time of another stage of the rows of what it takes by itself
+     */
+    public double baseNanos(int sequences, double layerNanos, DoubleUnaryOperator stage) {
         return geometry.dimensions().layers() * layerNanos
                 + nanos(new Stage.Upload())
-                + profile.embed().nanos(sequences)
-                + profile.head().nanos(sequences);
+                + stage.applyAsDouble(profile.embed().nanos(sequences))
+                + stage.applyAsDouble(profile.head().nanos(sequences));
     }
 
     private double copyOut(long bytes) {

@@ -25,7 +25,7 @@ import java.util.Optional;
  * @param linkBytesPerStep that cross to the device: cached tokens, and weights that do not fit
  * @param recomputeFlopsPerStep floating-point operations to recompute K and V
  * @param predictedStepMillis by the simulator
- * @param boundMillis lower bound on the step of any placement, by the linear programme
+ * @param boundMillis lower bound on the step of any placement, see {@link io.weft.plan.placement.StepBound}
  * @param tokensPerSecond of all sequences
  * @param boundBy {@code link}, {@code compute}, {@code device_memory} or {@code host_memory}
  * @param linkBusyRatio share of the step in which the link works

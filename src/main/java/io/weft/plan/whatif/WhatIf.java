@@ -339,7 +339,7 @@ public record WhatIf(
     private Set<CacheForm> usefulForms() {
         Set<CacheForm> useful = EnumSet.noneOf(CacheForm.class);
         for (CacheForm form : forms) {
-            if (form.content() == Content.KEY_VALUE || geometry.activationsAreSmaller()) {
+            if (geometry.isUseful(form)) {
                 useful.add(form);
             }
         }
