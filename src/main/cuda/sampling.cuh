@@ -20,6 +20,9 @@ constexpr int SAMPLE_WARPS = SAMPLE_THREADS / 32;
 // The share of everything, in units of 2^-63.
 constexpr unsigned long long WHOLE = 0x7fffffffffffffffull;
 
+// The token of a row with a NaN among its logits, as in TokenChoices.java.
+constexpr int NO_TOKEN = -1;
+
 // The layout that TokenChoices.java writes.
 struct ChoiceRow {
     unsigned long long uniform;
@@ -57,7 +60,7 @@ struct SampleMemory {
 
 __device__ __forceinline__ float boundedScore(float x) {
     constexpr float MOST = 3.402823466e38f;
-    return isnan(x) ? NEGATIVE_INFINITY : fminf(fmaxf(x, -MOST), MOST);
+    return fminf(fmaxf(x, -MOST), MOST);
 }
 
 __device__ __forceinline__ float editedScore(float logit, const LogitEdit& edit) {
@@ -293,11 +296,19 @@ __device__ __forceinline__ void chooseToken(const T* logits, const ChoiceRow* ch
     const ChoiceRow choice = choices[blockIdx.x];
     const T* row = logits + static_cast<size_t>(blockIdx.x) * width;
     float* values = scores + static_cast<size_t>(blockIdx.x) * width;
+    bool notANumber = false;
 #pragma unroll 4
     for (int j = threadIdx.x; j < width; j += SAMPLE_THREADS) {
-        values[j] = boundedScore(Element<T>::widen(row[j]));
+        float logit = Element<T>::widen(row[j]);
+        notANumber |= isnan(logit);
+        values[j] = boundedScore(logit);
     }
-    __syncthreads();
+    if (__syncthreads_or(notANumber)) {
+        if (threadIdx.x == 0) {
+            tokens[blockIdx.x] = NO_TOKEN;
+        }
+        return;
+    }
     for (int i = threadIdx.x; i < choice.edits; i += SAMPLE_THREADS) {
         const LogitEdit edit = edits[choice.firstEdit + i];
         if (edit.token < 0 || edit.token >= width) {
@@ -315,8 +326,7 @@ __device__ __forceinline__ void chooseToken(const T* logits, const ChoiceRow* ch
         }
         return;
     }
-    // Weights replace scores; a thread reads here what it wrote. A largest score of -inf has a weight of 1 like any
-    // other.
+    // Weights replace scores; a thread reads here what it wrote.
 #pragma unroll 4
     for (int j = threadIdx.x; j < width; j += SAMPLE_THREADS) {
         float score = values[j];

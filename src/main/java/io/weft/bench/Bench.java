@@ -454,7 +454,7 @@ public final class Bench implements AutoCloseable {
             StepSequence part = batch.sequences().get(i);
             part.cache().commit(part.newTokens().size());
             if (part.choice().isPresent()) {
-                lastTokens[members.get(i)] = result.token(i);
+                lastTokens[members.get(i)] = result.token(i).orElseThrow();
             }
         }
     }

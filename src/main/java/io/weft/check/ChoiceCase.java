@@ -14,9 +14,7 @@ import java.util.SplittableRandom;
 final class ChoiceCase {
     private static final int EDITS_MOST = 40;
     private static final int BAD_ROWS_EVERY = 5;
-    private static final float[] BAD = {
-        Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY, Float.NaN, Float.NEGATIVE_INFINITY
-    };
+    private static final float[] INFINITE = {Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY};
 
     private final float[] logits;
     private final int vocabulary;
@@ -40,7 +38,10 @@ final class ChoiceCase {
             if (row % BAD_ROWS_EVERY == BAD_ROWS_EVERY - 1) {
                 int bad = 1 + random.nextInt(2 * vocabulary);
                 for (int i = 0; i < bad; i++) {
-                    logits[row * vocabulary + random.nextInt(vocabulary)] = BAD[random.nextInt(BAD.length)];
+                    logits[row * vocabulary + random.nextInt(vocabulary)] = INFINITE[random.nextInt(INFINITE.length)];
+                }
+                if (random.nextBoolean()) {
+                    logits[row * vocabulary + random.nextInt(vocabulary)] = Float.NaN;
                 }
             }
             int editCount = random.nextInt(Math.min(vocabulary, EDITS_MOST) + 1);

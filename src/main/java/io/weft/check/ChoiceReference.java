@@ -1,5 +1,6 @@
 package io.weft.check;
 
+import io.weft.device.TokenChoices;
 import io.weft.device.TokenChoices.Edit;
 import io.weft.device.TokenChoices.Row;
 import java.util.List;
@@ -27,6 +28,7 @@ final class ChoiceReference {
     }
 
     private final Row row;
+    private final boolean hasNaN;
     private final float[] scores;
     private final double[] weights;
     /** The relative error of each weight. */
@@ -40,6 +42,7 @@ final class ChoiceReference {
      */
     ChoiceReference(float[] logits, Row row, List<Edit> edits) {
         this.row = row;
+        this.hasNaN = IntStream.range(0, logits.length).anyMatch(token -> Float.isNaN(logits[token]));
         this.scores = scores(logits, edits);
         this.weights = new double[scores.length];
         this.errors = new double[scores.length];
@@ -69,9 +72,7 @@ final class ChoiceReference {
     }
 
     private static float bounded(float score) {
-        return Float.isNaN(score)
-                ? Float.NEGATIVE_INFINITY
-                : Math.max(-Float.MAX_VALUE, Math.min(Float.MAX_VALUE, score));
+        return Math.max(-Float.MAX_VALUE, Math.min(Float.MAX_VALUE, score));
     }
 
     private int likeliest() {
@@ -160,6 +161,9 @@ final class ChoiceReference {
 
     /** Whether a device may have chosen a token. */
     boolean mayChoose(int chosen) {
+        if (hasNaN) {
+            return chosen == TokenChoices.NO_TOKEN;
+        }
         if (chosen < 0 || chosen >= scores.length) {
             return false;
         }

@@ -27,6 +27,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
@@ -254,7 +255,7 @@ public final class PipelineChecks {
             for (int row = 0; row < part.logitRows(); row++) {
                 rows.add(result.logits(i, row));
             }
-            if (part.choice().isPresent() && result.token(i) != likeliest(rows.getLast())) {
+            if (part.choice().isPresent() && !result.token(i).equals(OptionalInt.of(likeliest(rows.getLast())))) {
                 wrongTokens++;
             }
         }

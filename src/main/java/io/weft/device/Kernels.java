@@ -158,8 +158,9 @@ public interface Kernels {
      * Chooses a token for each row, so that only token ids leave the device.
      *
      * <ol>
-     *   <li>A <em>score</em> is the logit in fp32, edited where {@code choices} says so. NaN counts as −∞, and
-     *       infinities as the largest and the least number, so that a NaN is chosen only if all are.
+     *   <li>A row with a NaN among its logits has no token: it gets {@link TokenChoices#NO_TOKEN}.
+     *   <li>A <em>score</em> is the logit in fp32, edited where {@code choices} says so. Infinities count as the
+     *       largest and the least number.
      *   <li>Top-k 1 takes the smallest id among the largest scores.
      *   <li>Otherwise a token's <em>weight</em> is {@code e^((score − largest score) / temperature)} in fp32. Tokens
      *       are ranked by weight, then by id, and cut off by top-k, top-p and min-p; the likeliest always stays.

@@ -16,6 +16,8 @@ public record TokenChoices(DeviceBuffer rows, DeviceBuffer edits) {
     public static final int ROW_BYTES = 40;
     /** Bytes of an edit. */
     public static final int EDIT_BYTES = 16;
+    /** The token of a row with a NaN among its logits. */
+    public static final int NO_TOKEN = -1;
     /** The most columns of a row of logits: the sum of that many weights of 2⁴⁰ units fits 63 bits. */
     public static final int VOCABULARY_MOST = 1 << 22;
 

@@ -1,7 +1,9 @@
 package io.weft.pipeline;
 
+import io.weft.device.TokenChoices;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.OptionalInt;
 
 /** The result of a step. Sequences count in the batch's order. Valid until the next step is issued. */
 public final class StepResult {
@@ -24,10 +26,12 @@ public final class StepResult {
     /**
      * The token chosen for a sequence.
      *
+     * @return empty if there is a NaN among the logits
      * @throws IllegalArgumentException if the batch asked for none
      */
-    public int token(int sequence) {
-        return tokens.getAtIndex(ValueLayout.JAVA_INT, rows.token(sequence));
+    public OptionalInt token(int sequence) {
+        int token = tokens.getAtIndex(ValueLayout.JAVA_INT, rows.token(sequence));
+        return token == TokenChoices.NO_TOKEN ? OptionalInt.empty() : OptionalInt.of(token);
     }
 
     /**

@@ -205,7 +205,7 @@ class SameBitsTest {
         List<float[]> all = new ArrayList<>();
         for (int i = 0; i < members.size(); i++) {
             all.add(result.logits(i, 0));
-            all.add(new float[] {result.token(i)});
+            all.add(new float[] {result.token(i).orElseThrow()});
         }
         return all;
     }

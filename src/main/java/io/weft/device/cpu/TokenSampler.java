@@ -45,7 +45,10 @@ final class TokenSampler {
 
     /** @param choice address of a {@link TokenChoices.Row} */
     int choose(long logits, long choice, DeviceBuffer edits) {
-        score(
+        if (!score(logits)) {
+            return TokenChoices.NO_TOKEN;
+        }
+        edit(
                 logits,
                 getInt(choice + TokenChoices.Row.FIRST_EDIT_AT),
                 getInt(choice + TokenChoices.Row.EDITS_AT),
@@ -80,11 +83,19 @@ final class TokenSampler {
         return (long) (Float.intBitsToFloat(key) * WEIGHT_UNITS);
     }
 
-    private void score(long logits, int firstEdit, int editCount, DeviceBuffer edits) {
+    /** Scores tokens without edits; false if there is a NaN. */
+    private boolean score(long logits) {
+        boolean numbers = true;
         for (int token = 0; token < width; token++) {
             long at = (long) token * Float.BYTES;
-            setFloat(values + at, bounded(getFloat(logits + at)));
+            float logit = getFloat(logits + at);
+            numbers &= !Float.isNaN(logit);
+            setFloat(values + at, bounded(logit));
         }
+        return numbers;
+    }
+
+    private void edit(long logits, int firstEdit, int editCount, DeviceBuffer edits) {
         long edit = edits.slice((long) firstEdit * TokenChoices.EDIT_BYTES, (long) editCount * TokenChoices.EDIT_BYTES)
                 .address();
         for (int i = 0; i < editCount; i++, edit += TokenChoices.EDIT_BYTES) {
@@ -101,9 +112,7 @@ final class TokenSampler {
     }
 
     private static float bounded(float score) {
-        return Float.isNaN(score)
-                ? Float.NEGATIVE_INFINITY
-                : Math.max(-Float.MAX_VALUE, Math.min(Float.MAX_VALUE, score));
+        return Math.max(-Float.MAX_VALUE, Math.min(Float.MAX_VALUE, score));
     }
 
     /** The smallest id among the largest scores. */
@@ -117,7 +126,7 @@ final class TokenSampler {
         return best;
     }
 
-    /** Turns scores into weights. A largest score of −∞ has a weight of 1 like any other. */
+    /** Turns scores into weights. */
     private void weigh(float largest, float inverseTemperature) {
         int token = 0;
         for (; token + Memory.LANES <= width; token += Memory.LANES) {

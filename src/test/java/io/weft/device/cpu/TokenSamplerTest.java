@@ -279,27 +279,41 @@ class TokenSamplerTest {
         assertThat(choose(logits, row(1e30, 9, 1, 0, ALL))).isEqualTo(3);
     }
 
+    /** One NaN is enough: whatever made it made the others too. */
     @Test
-    void badLogitsAreChosenLast() {
+    void aRowWithANaNHasNoToken() {
         float nan = Float.NaN;
+        for (int topK : new int[] {1, 2, 9}) {
+            for (double topP : new double[] {0.5, 1}) {
+                Row row = row(1, topK, topP, 0, ALL / 2);
+                assertThat(choose(new float[] {nan, 1, 3}, row)).isEqualTo(TokenChoices.NO_TOKEN);
+                assertThat(choose(new float[] {1, 3, nan}, row)).isEqualTo(TokenChoices.NO_TOKEN);
+                assertThat(choose(new float[] {nan, nan}, row)).isEqualTo(TokenChoices.NO_TOKEN);
+            }
+        }
+        Edit bias = new Edit(0, 100, 0, 1);
+        assertThat(choose(new float[] {nan, 1}, new Row(0, 1, 1, 9, 1, 0, ALL), bias))
+                .isEqualTo(TokenChoices.NO_TOKEN);
+    }
+
+    @Test
+    void infinitiesAreTheLargestAndTheLeastNumber() {
         float infinity = Float.POSITIVE_INFINITY;
         for (int topK : new int[] {1, 2, 9}) {
             for (double topP : new double[] {0.5, 1}) {
                 for (long uniform : new long[] {0, ALL / 2, ALL}) {
                     Row row = row(1, topK, topP, 0, uniform);
-                    assertThat(choose(new float[] {nan, 1, nan}, row)).isEqualTo(1);
-                    assertThat(choose(new float[] {nan, -infinity, nan}, row)).isEqualTo(1);
-                    assertThat(choose(new float[] {nan, -infinity, -3e38f}, row))
+                    assertThat(choose(new float[] {-infinity, 1, -infinity}, row))
+                            .isEqualTo(1);
+                    assertThat(choose(new float[] {-infinity, -infinity, -3e38f}, row))
                             .isEqualTo(2);
-                    assertThat(choose(new float[] {3, infinity, nan}, row)).isEqualTo(1);
-                    assertThat(choose(new float[] {nan, nan}, row)).isBetween(0, 1);
+                    assertThat(choose(new float[] {3, infinity, -infinity}, row))
+                            .isEqualTo(1);
                     assertThat(choose(new float[] {infinity, 5, infinity}, row)).isNotEqualTo(1);
                 }
             }
         }
         Edit bias = new Edit(0, 100, 0, 1);
-        assertThat(choose(new float[] {nan, 1}, new Row(0, 1, 1, 9, 1, 0, ALL), bias))
-                .isEqualTo(1);
         assertThat(choose(new float[] {5, 1}, new Row(0, 1, 1, 9, 1, 0, ALL), bias))
                 .isZero();
     }
