@@ -133,10 +133,10 @@ WEFT_DEVICE_MEMORY: {{ . | quote }}
 {{- with .Values.cache.stagingBytes }}
 WEFT_STAGING_MEMORY: {{ . | quote }}
 {{- end }}
-{{- if not (kindIs "invalid" .Values.settings.livenessStallSeconds) }}
-WEFT_LIVENESS_STALL: {{ printf "%ds" (int64 .Values.settings.livenessStallSeconds) | quote }}
+{{- if not (kindIs "invalid" .Values.settings.stepTimeoutSeconds) }}
+WEFT_STEP_TIMEOUT: {{ printf "%ds" (int64 .Values.settings.stepTimeoutSeconds) | quote }}
 {{- end }}
-{{- $settings := omit .Values.settings "livenessStallSeconds" }}
+{{- $settings := omit .Values.settings "stepTimeoutSeconds" }}
 {{- range $key := keys $settings | sortAlpha }}
 {{- $value := get $settings $key }}
 {{- if not (kindIs "invalid" $value) }}

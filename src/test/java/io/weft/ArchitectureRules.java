@@ -104,7 +104,9 @@ record ArchitectureRules(String root) {
                             "plan.whatif",
                             "observe")),
             Map.entry("api.http", Set.of("engine", "text", "plan.machine", "plan.whatif")),
-            Map.entry("engine", Set.of("plan.step", "plan.prediction", "plan.placement", "pipeline", "cache", "model")),
+            Map.entry(
+                    "engine",
+                    Set.of("plan.step", "plan.prediction", "plan.placement", "pipeline", "cache", "model", "device")),
             Map.entry("text", Set.of()),
             Map.entry("plan", Set.of()),
             Map.entry("plan.whatif", Set.of("plan.placement", "plan.prediction", "plan.step", "plan.machine", "model")),

@@ -10,6 +10,7 @@ import io.weft.cache.KvCache;
 import io.weft.engine.BatchingEngine;
 import io.weft.engine.Engine;
 import io.weft.engine.EngineFailedException;
+import io.weft.engine.EngineOptions;
 import io.weft.engine.EngineRuntime;
 import io.weft.observe.Observatory;
 import io.weft.profile.HardwareProfiler;
@@ -62,7 +63,10 @@ final class Service {
                     pinnedBytes = assembly.pinnedBytes();
                     return runtime;
                 },
-                settings.server().queueLimit());
+                new EngineOptions(
+                        settings.server().queueLimit(),
+                        settings.server().scheduling().scheduling(),
+                        settings.server().stepTimeout()));
         CacheMetrics.register(metrics, () -> Optional.ofNullable(cache).map(KvCache::usage));
         StepMetrics.register(metrics, observatory, () -> pinnedBytes);
     }
@@ -148,7 +152,6 @@ final class Service {
         return new ApiSettings(
                 Assembly.servedName(settings),
                 settings.server().apiKey(),
-                settings.server().livenessStall(),
                 settings.requests().maxTokens(),
                 settings.requests().temperature(),
                 settings.requests().seed(),

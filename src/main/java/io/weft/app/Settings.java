@@ -3,6 +3,7 @@ package io.weft.app;
 import io.quarkus.runtime.annotations.RegisterForReflection;
 import io.weft.app.Setting.Kind;
 import io.weft.app.Setting.Use;
+import io.weft.engine.EngineOptions;
 import io.weft.model.CacheForm;
 import io.weft.plan.step.Schedule;
 import java.lang.reflect.RecordComponent;
@@ -370,12 +371,22 @@ public record Settings(
             Duration drainTimeout,
 
             @Setting(
-                    key = "weft.liveness-stall",
+                    key = "weft.scheduling",
+                    kind = Kind.CHOICE,
+                    use = Use.SPECIAL,
+                    fallback = "fair",
+                    means = "Which request runs next: fair, in turns of the clients; or priority, the lowest `priority`"
+                            + " first, then in turns.")
+            SchedulingChoice scheduling,
+
+            @Setting(
+                    key = "weft.step-timeout",
                     kind = Kind.DURATION,
                     use = Use.SPECIAL,
                     fallback = "60s",
-                    means = "Time without a step or an idle tick after which the service counts as dead.")
-            Duration livenessStall) {
+                    means = "A step that takes longer than this, and than 20 times its prediction, counts as hung: the"
+                            + " service fails.")
+            Duration stepTimeout) {
 
         public Server {
             if (managementPort.isPresent() && managementPort.getAsInt() == port) {
@@ -411,6 +422,25 @@ public record Settings(
         AUTO,
         F16,
         BF16;
+
+        @Override
+        public String label() {
+            return name().toLowerCase(Locale.ROOT);
+        }
+    }
+
+    /** Which request runs next. */
+    public enum SchedulingChoice implements Labelled {
+        FAIR,
+        PRIORITY;
+
+        /** The choice, for the engine. */
+        public EngineOptions.Scheduling scheduling() {
+            return switch (this) {
+                case FAIR -> EngineOptions.Scheduling.FAIR;
+                case PRIORITY -> EngineOptions.Scheduling.PRIORITY;
+            };
+        }
 
         @Override
         public String label() {

@@ -3,6 +3,7 @@ package io.weft.cli;
 import io.weft.app.Assembly;
 import io.weft.app.Settings;
 import io.weft.engine.BatchingEngine;
+import io.weft.engine.EngineOptions;
 import io.weft.engine.GenerationEvent;
 import io.weft.engine.GenerationRequest;
 import io.weft.engine.GenerationRequest.EndTokens;
@@ -59,7 +60,7 @@ final class GenerateCommand implements Callable<Integer> {
                 BatchingEngine engine = new BatchingEngine(
                         phase -> Assembly.load(settings, files, new HardwareProfiler(), phase.andThen(progress::show))
                                 .runtime(settings.cache().schedule()),
-                        1)) {
+                        EngineOptions.queueing(1))) {
             engine.awaitServing();
             progress.clear();
             List<Long> arrivals = new ArrayList<>();

@@ -9,6 +9,7 @@ import io.weft.engine.GenerationEvent.Generated;
 import io.weft.engine.GenerationEvent.PromptScored;
 import io.weft.engine.GenerationEvent.TokenScore;
 import io.weft.engine.GenerationEvent.Usage;
+import io.weft.engine.RequestRejectedException.Reason;
 import io.weft.model.CacheForm;
 import io.weft.pipeline.StepResult;
 import io.weft.pipeline.StepSequence;
@@ -16,6 +17,7 @@ import io.weft.pipeline.StepSequence.LogitRows;
 import io.weft.plan.placement.Move;
 import io.weft.plan.placement.MovePlanner;
 import io.weft.plan.step.BlockRun;
+import java.lang.System.Logger.Level;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -29,21 +31,27 @@ import org.jspecify.annotations.Nullable;
  * {@link #cancel}.
  */
 final class ActiveRequest {
+    private static final System.Logger LOG = System.getLogger(ActiveRequest.class.getName());
+
     private final GenerationRequest request;
     private final Set<Integer> endTokens;
     private final MultiEmitter<? super GenerationEvent> events;
     private final Sampler sampler;
     private final List<TokenScore> promptScores = new ArrayList<>();
-    private final long queuedSinceNanos = System.nanoTime();
+    private final long queuedSinceNanos;
     private @Nullable CacheSequence cache;
     private boolean begun;
     private volatile boolean cancelled;
     private boolean finished;
     private int lastToken;
     private int completionTokens;
+    private long usedTokens;
 
-    ActiveRequest(GenerationRequest request, ServedModel model, MultiEmitter<? super GenerationEvent> events) {
+    /** @param nowNanos time of its arrival */
+    ActiveRequest(
+            GenerationRequest request, ServedModel model, MultiEmitter<? super GenerationEvent> events, long nowNanos) {
         this.request = request;
+        this.queuedSinceNanos = nowNanos;
         this.endTokens = switch (request.endTokens()) {
             case STOP -> model.endTokens();
             case IGNORE -> Set.of();
@@ -59,6 +67,31 @@ final class ActiveRequest {
 
     int promptTokens() {
         return request.promptTokens().size();
+    }
+
+    /** The name of the client. */
+    String client() {
+        return request.terms().client();
+    }
+
+    /** The lower runs first. */
+    int priority() {
+        return request.terms().priority();
+    }
+
+    /** Why the request ends now, if its time is over. */
+    Optional<Reason> timedOut(long nowNanos) {
+        return request.terms()
+                .timeout()
+                .filter(timeout -> nowNanos - queuedSinceNanos > timeout.toNanos())
+                .map(timeout -> new Reason.TimedOut(timeout, completionTokens));
+    }
+
+    /** What the request has used since this was last asked: a generated token counts as two of the prompt. */
+    long takeUsedTokens() {
+        long used = usedTokens;
+        usedTokens = 0;
+        return used;
     }
 
     /** Cancels the request, since nobody listens any more. */
@@ -116,12 +149,14 @@ final class ActiveRequest {
 
     /**
      * The request's part in the next step: at most {@code rows} rows, of which at most {@code logitRows} have logits.
+     *
+     * @param nowNanos start of the step
      */
-    StepSequence next(int rows, int logitRows) {
+    StepSequence next(int rows, int logitRows, long nowNanos) {
         if (!begun) {
             begun = true;
             events.emit(new Admitted(
-                    Duration.ofNanos(System.nanoTime() - queuedSinceNanos),
+                    Duration.ofNanos(nowNanos - queuedSinceNanos),
                     new CachedTokens.Homes(cache().blockTokens(), cache().forms())));
         }
         if (isDecoding()) {
@@ -151,6 +186,7 @@ final class ActiveRequest {
         int firstPosition = cache().tokens();
         int rows = part.newTokens().size();
         cache().commit(rows);
+        usedTokens += rows;
         if (part.logits() == LogitRows.ALL) {
             scorePrompt(result, sequence, firstPosition, rows);
         }
@@ -172,14 +208,20 @@ final class ActiveRequest {
         int alternatives = request.promptLogprobs().orElseThrow();
         for (int i = 0; i < rows && firstPosition + i + 1 < promptTokens(); i++) {
             int next = request.promptTokens().get(firstPosition + i + 1);
-            promptScores.add(TokenScorer.score(result.logits(sequence, i), next, alternatives));
+            TokenScore score = TokenScorer.score(result.logits(sequence, i), next, alternatives);
+            if (Float.isNaN(score.logprob())) {
+                throw new NonFiniteLogitsException(firstPosition + i);
+            }
+            promptScores.add(score);
         }
     }
 
     private void generate(StepSequence part, StepResult result, int sequence) {
-        lastToken = result.token(sequence);
+        int position = promptTokens() + completionTokens - 1;
+        lastToken = result.token(sequence).orElseThrow(() -> new NonFiniteLogitsException(position));
         sampler.remember(lastToken);
         completionTokens++;
+        usedTokens++;
         Optional<TokenScore> score = Optional.empty();
         if (request.logprobs().isPresent()) {
             float[] logits = result.logits(sequence, part.logitRows() - 1);
@@ -201,10 +243,20 @@ final class ActiveRequest {
         events.complete();
     }
 
+    /** Fails the request; no step may be running. */
     void fail(Throwable cause) {
-        finished = true;
         free();
-        events.fail(cause);
+        abandon(cause);
+    }
+
+    /** Fails the request, but leaves its cache to a step that may never end. */
+    void abandon(Throwable cause) {
+        finished = true;
+        try {
+            events.fail(cause);
+        } catch (RuntimeException e) {
+            LOG.log(Level.ERROR, "a listener of a request failed", e);
+        }
     }
 
     /** Frees the request's cache; no step may be running. */

@@ -12,6 +12,7 @@ import io.weft.plan.placement.MovePlanner;
 import io.weft.plan.placement.Occupancy;
 import io.weft.plan.placement.PlacementPolicy;
 import io.weft.plan.placement.Planning;
+import java.lang.System.Logger.Level;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
@@ -27,6 +28,8 @@ import org.jspecify.annotations.Nullable;
  * {@link #refusedLast} runs on the engine's thread.
  */
 final class AdmissionControl {
+    private static final System.Logger LOG = System.getLogger(AdmissionControl.class.getName());
+
     private final KvCache cache;
     private final Supplier<Planning> planning;
 
@@ -57,9 +60,9 @@ final class AdmissionControl {
     /** @param usage usage of the cache, without copies, when the request did not fit */
     private record Refusal(ActiveRequest request, CacheUsage usage) {}
 
-    /** Whether this request is the one that was refused last. */
-    boolean refusedLast(@Nullable ActiveRequest request) {
-        return lastRefusal != null && lastRefusal.request() == request;
+    /** The request that was refused last; it may have ended since. */
+    Optional<ActiveRequest> refusedLast() {
+        return Optional.ofNullable(lastRefusal).map(Refusal::request);
     }
 
     /**
@@ -136,7 +139,12 @@ final class AdmissionControl {
 
     /** Moves blocks of decoding sequences where that pays. Called between two steps. */
     void moveBlocks(List<ActiveRequest> running) {
-        planning.get().moves().ifPresent(planner -> moveBlocks(running, planner));
+        try {
+            planning.get().moves().ifPresent(planner -> moveBlocks(running, planner));
+        } catch (RuntimeException e) {
+            // Moves only save time. The cache changes block by block, so what was not moved stays where it is.
+            LOG.log(Level.ERROR, "blocks were not moved", e);
+        }
     }
 
     private void moveBlocks(List<ActiveRequest> running, MovePlanner planner) {

@@ -6,10 +6,10 @@ import io.smallrye.mutiny.subscription.MultiEmitter;
 import io.weft.cache.CacheSequence;
 import io.weft.engine.AdmissionControl.Decision;
 import io.weft.engine.RequestRejectedException.Reason;
+import io.weft.pipeline.StepLimits;
+import java.lang.System.Logger.Level;
 import java.time.Duration;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Deque;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -17,6 +17,7 @@ import java.util.Optional;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
+import java.util.function.LongSupplier;
 
 /**
  * Continuous batching: requests join and leave between steps. This class has the engine's life cycle, from loading to
@@ -30,20 +31,24 @@ public final class BatchingEngine implements Engine, AutoCloseable {
     private static final Duration IDLE_TICK = Duration.ofSeconds(1);
     private static final Duration RETRY_AFTER = Duration.ofSeconds(1);
 
+    private static final System.Logger LOG = System.getLogger(BatchingEngine.class.getName());
+
     private final Loader loader;
-    private final int queueLimit;
+    private final EngineOptions options;
+    private final LongSupplier clockNanos;
+    private final Watchdog watchdog;
     private final Thread thread;
 
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition changed = lock.newCondition();
     /** Guarded by {@link #lock}. */
-    private final Deque<ActiveRequest> waiting = new ArrayDeque<>();
+    private final WaitingQueue waiting = new WaitingQueue();
     /** Guarded by {@link #lock}. */
     private Phase phase = new Phase.Loading("starting");
     /** Only the engine's thread changes it, under {@link #lock}; others read it under the lock. */
     private final List<ActiveRequest> running = new ArrayList<>();
 
-    private volatile long lastTickNanos = System.nanoTime();
+    private volatile long lastTickNanos;
 
     /** Loads the engine's runtime, on the engine's thread. */
     @FunctionalInterface
@@ -55,27 +60,31 @@ public final class BatchingEngine implements Engine, AutoCloseable {
     private sealed interface Phase {
         record Loading(String what) implements Phase {}
 
-        /** @param seats requests that may run at once */
-        record Serving(ServedModel model, int seats, AdmissionControl admission) implements Phase {}
+        /**
+         * @param seats requests that may run at once
+         * @param stepRows new tokens of a step
+         */
+        record Serving(ServedModel model, int seats, int stepRows, AdmissionControl admission) implements Phase {}
 
         record Draining(ServedModel model) implements Phase {}
 
         record Stopped() implements Phase {}
 
-        record Failed(String cause) implements Phase {}
+        record Failed(String cause, EngineStatus.Fault fault) implements Phase {}
     }
 
-    /**
-     * Starts the engine's thread, which loads the model.
-     *
-     * @param queueLimit the most requests that may wait, in addition to those that run
-     */
-    public BatchingEngine(Loader loader, int queueLimit) {
-        if (queueLimit < 1) {
-            throw new IllegalArgumentException("queue limit is " + queueLimit + ", must be at least 1");
-        }
+    /** Starts the engine's thread, which loads the model. */
+    public BatchingEngine(Loader loader, EngineOptions options) {
+        this(loader, options, System::nanoTime);
+    }
+
+    /** @param clockNanos the clock of timeouts */
+    BatchingEngine(Loader loader, EngineOptions options, LongSupplier clockNanos) {
         this.loader = loader;
-        this.queueLimit = queueLimit;
+        this.options = options;
+        this.clockNanos = clockNanos;
+        this.lastTickNanos = clockNanos.getAsLong();
+        this.watchdog = new Watchdog(options.stepTimeout(), clockNanos, this::hangs);
         this.thread = Thread.ofPlatform().name("weft-engine").daemon().start(this::run);
     }
 
@@ -85,20 +94,28 @@ public final class BatchingEngine implements Engine, AutoCloseable {
     }
 
     private void submit(GenerationRequest request, MultiEmitter<? super GenerationEvent> emitter) {
+        Optional<ActiveRequest> displaced = Optional.empty();
+        Optional<Reason> refusal;
         lock.lock();
         try {
-            Optional<Reason> refusal = refusal(request);
-            if (refusal.isPresent()) {
-                emitter.fail(new RequestRejectedException(refusal.get()));
-                return;
+            refusal = refusal(request);
+            if (refusal.isPresent() && refusal.get() instanceof Reason.QueueFull) {
+                displaced = waiting.displacedBy(request.terms().client());
+                displaced.ifPresent(waiting::remove);
+                refusal = displaced.isPresent() ? Optional.empty() : refusal;
             }
-            ActiveRequest active = new ActiveRequest(request, model(), emitter);
-            emitter.onTermination(() -> cancel(active));
-            waiting.addLast(active);
-            changed.signalAll();
+            if (refusal.isEmpty()) {
+                ActiveRequest active = new ActiveRequest(request, model(), emitter, clockNanos.getAsLong());
+                emitter.onTermination(() -> cancel(active));
+                waiting.add(active);
+                changed.signalAll();
+            }
         } finally {
             lock.unlock();
         }
+        refusal.ifPresent(reason -> emitter.fail(new RequestRejectedException(reason)));
+        displaced.ifPresent(other ->
+                other.fail(new RequestRejectedException(new Reason.Displaced(options.queueLimit(), RETRY_AFTER))));
     }
 
     private void cancel(ActiveRequest request) {
@@ -134,7 +151,13 @@ public final class BatchingEngine implements Engine, AutoCloseable {
         if (unknown.isPresent()) {
             return unknown;
         }
-        return room(serving) > 0 ? Optional.empty() : Optional.of(new Reason.QueueFull(queueLimit, RETRY_AFTER));
+        int priority = request.terms().priority();
+        if (priority != 0 && options.scheduling() == EngineOptions.Scheduling.FAIR) {
+            return Optional.of(new Reason.NoPriorities(priority));
+        }
+        return room(serving) > 0
+                ? Optional.empty()
+                : Optional.of(new Reason.QueueFull(options.queueLimit(), RETRY_AFTER));
     }
 
     /**
@@ -142,9 +165,10 @@ public final class BatchingEngine implements Engine, AutoCloseable {
      * A free seat does not count while the cache has no room for the next request.
      */
     private int room(Phase.Serving serving) {
-        boolean cacheIsFull = serving.admission().refusedLast(waiting.peekFirst());
+        boolean cacheIsFull =
+                serving.admission().refusedLast().filter(waiting::contains).isPresent();
         int free = cacheIsFull ? 0 : Math.max(0, serving.seats() - running.size());
-        return Math.max(0, queueLimit + free - waiting.size());
+        return Math.max(0, options.queueLimit() + free - waiting.size());
     }
 
     private static Optional<Reason> unknownToken(String field, Iterable<Integer> tokens, ServedModel model) {
@@ -160,16 +184,21 @@ public final class BatchingEngine implements Engine, AutoCloseable {
     public EngineStatus status() {
         lock.lock();
         try {
-            Duration sinceLastTick = Duration.ofNanos(System.nanoTime() - lastTickNanos);
+            Duration sinceLastTick = Duration.ofNanos(clockNanos.getAsLong() - lastTickNanos);
             return switch (phase) {
                 case Phase.Loading(String what) -> new EngineStatus.Starting(what);
                 case Phase.Serving serving ->
                     new EngineStatus.Serving(
-                            running.size(), waiting.size(), serving.seats(), queueLimit, room(serving), sinceLastTick);
+                            running.size(),
+                            waiting.size(),
+                            serving.seats(),
+                            options.queueLimit(),
+                            room(serving),
+                            sinceLastTick);
                 case Phase.Draining draining ->
                     new EngineStatus.Draining(running.size() + waiting.size(), sinceLastTick);
                 case Phase.Stopped stopped -> new EngineStatus.Draining(0, sinceLastTick);
-                case Phase.Failed(String cause) -> new EngineStatus.Failed(cause);
+                case Phase.Failed(String cause, EngineStatus.Fault fault) -> new EngineStatus.Failed(cause, fault);
             };
         } finally {
             lock.unlock();
@@ -185,7 +214,7 @@ public final class BatchingEngine implements Engine, AutoCloseable {
                 case Phase.Draining(ServedModel model) -> model;
                 case Phase.Loading loading -> throw new IllegalStateException("the model is loading");
                 case Phase.Stopped stopped -> throw new IllegalStateException("the engine has stopped");
-                case Phase.Failed(String cause) -> throw new IllegalStateException(cause);
+                case Phase.Failed failed -> throw new IllegalStateException(failed.cause());
             };
         } finally {
             lock.unlock();
@@ -203,8 +232,8 @@ public final class BatchingEngine implements Engine, AutoCloseable {
             while (phase instanceof Phase.Loading) {
                 changed.await();
             }
-            if (phase instanceof Phase.Failed(String cause)) {
-                throw new EngineFailedException(cause, null);
+            if (phase instanceof Phase.Failed failed) {
+                throw new EngineFailedException(failed.cause(), null);
             }
         } finally {
             lock.unlock();
@@ -227,17 +256,25 @@ public final class BatchingEngine implements Engine, AutoCloseable {
         }
     }
 
-    /** Stops after the current step, fails the remaining requests with 503 and frees all memory. */
+    /**
+     * Stops after the current step, fails the remaining requests with 503 and frees all memory. If a step hangs, there
+     * is nothing to wait for: its memory goes with the process.
+     */
     @Override
     public void close() {
+        boolean hangs;
         lock.lock();
         try {
             if (!(phase instanceof Phase.Failed)) {
                 phase = new Phase.Stopped();
             }
+            hangs = phase instanceof Phase.Failed failed && failed.fault() == EngineStatus.Fault.HANG;
             changed.signalAll();
         } finally {
             lock.unlock();
+        }
+        if (hangs) {
+            return;
         }
         boolean interrupted = false;
         while (thread.isAlive()) {
@@ -255,82 +292,110 @@ public final class BatchingEngine implements Engine, AutoCloseable {
     private void run() {
         try (EngineRuntime runtime = loader.load(this::loading)) {
             AdmissionControl admission = new AdmissionControl(runtime.cache(), runtime.planning());
-            StepRunner steps = new StepRunner(runtime.pipeline(), runtime.planning(), runtime.observer());
-            int seats = runtime.pipeline().limits().sequences();
-            if (enter(new Phase.Serving(runtime.model(), seats, admission))) {
-                serve(admission, steps, seats);
+            StepRunner steps =
+                    new StepRunner(runtime.pipeline(), runtime.planning(), runtime.observer(), watchdog, clockNanos);
+            StepLimits limits = runtime.pipeline().limits();
+            Phase.Serving serving = new Phase.Serving(runtime.model(), limits.sequences(), limits.rows(), admission);
+            if (enter(serving)) {
+                serve(serving, steps);
             }
             failAll(new RequestRejectedException(new Reason.Unavailable("shutting down", RETRY_AFTER)));
         } catch (Exception | Error e) {
             // Whatever ends this thread, even a lack of memory, nobody may be left waiting for it.
             String cause = e.getMessage() == null ? e.toString() : e.getMessage();
-            enter(new Phase.Failed(cause));
+            enter(new Phase.Failed(cause, fault()));
             failAll(new EngineFailedException(cause, e));
+        } finally {
+            watchdog.close();
         }
+    }
+
+    /** Whose fault it is that the engine's thread ends now. */
+    private EngineStatus.Fault fault() {
+        lock.lock();
+        try {
+            return phase instanceof Phase.Loading ? EngineStatus.Fault.START : EngineStatus.Fault.DEVICE;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Gives up a step that hangs, on the watchdog's thread; the engine's thread may never return from it. */
+    private void hangs(String where) {
+        String cause = "a step hangs, at " + where;
+        LOG.log(Level.ERROR, "{0}: the service cannot go on and ends all requests", cause);
+        enter(new Phase.Failed(cause, EngineStatus.Fault.HANG));
+        EngineFailedException failure = new EngineFailedException(cause, null);
+        takeAll().forEach(request -> request.abandon(failure));
     }
 
     private void loading(String what) {
         enter(new Phase.Loading(what));
     }
 
-    /** Changes the phase, unless the engine was stopped meanwhile. */
+    /** Changes the phase, unless the engine was stopped or given up meanwhile. */
     private boolean enter(Phase next) {
         lock.lock();
         try {
-            boolean stopped = phase instanceof Phase.Stopped;
-            if (!stopped) {
+            boolean ended = phase instanceof Phase.Stopped || phase instanceof Phase.Failed;
+            if (!ended) {
                 phase = next;
                 changed.signalAll();
             }
-            return !stopped;
+            return !ended;
         } finally {
             lock.unlock();
         }
     }
 
     private void failAll(Throwable cause) {
-        List<ActiveRequest> left = new ArrayList<>();
+        takeAll().forEach(request -> request.fail(cause));
+    }
+
+    private List<ActiveRequest> takeAll() {
         lock.lock();
         try {
-            left.addAll(running);
-            left.addAll(waiting);
+            List<ActiveRequest> all = new ArrayList<>(running);
+            all.addAll(waiting.all());
+            running.forEach(waiting::end);
+            waiting.all().forEach(waiting::remove);
             running.clear();
-            waiting.clear();
             changed.signalAll();
+            return all;
         } finally {
             lock.unlock();
         }
-        left.forEach(request -> request.fail(cause));
     }
 
-    private void serve(AdmissionControl admission, StepRunner steps, int seats) throws InterruptedException {
-        while (prepare(admission, seats)) {
+    private void serve(Phase.Serving serving, StepRunner steps) throws InterruptedException {
+        while (prepare(serving)) {
             if (!running.isEmpty()) {
-                admission.moveBlocks(running);
+                serving.admission().moveBlocks(running);
                 steps.step(running);
             }
         }
     }
 
     /**
-     * Drops cancelled requests, admits those that fit, and waits a while if there is nothing to do; false once the
-     * engine is stopped.
+     * Drops requests that have ended, admits those that fit, and waits a while if there is nothing to do; false once
+     * the engine is stopped.
      */
-    private boolean prepare(AdmissionControl admission, int seats) throws InterruptedException {
-        Map<ActiveRequest, Reason> hopeless = new LinkedHashMap<>();
+    private boolean prepare(Phase.Serving serving) throws InterruptedException {
+        Map<ActiveRequest, Throwable> ended = new LinkedHashMap<>();
         lock.lock();
         try {
-            lastTickNanos = System.nanoTime();
-            dropEnded();
-            admit(admission, seats, hopeless);
-            if (running.isEmpty() && hopeless.isEmpty()) {
+            lastTickNanos = clockNanos.getAsLong();
+            waiting.count(running);
+            dropEnded(ended);
+            admit(serving, ended);
+            if (running.isEmpty() && ended.isEmpty()) {
                 changed.signalAll();
                 awaitWork();
             }
             return !(phase instanceof Phase.Stopped);
         } finally {
             lock.unlock();
-            hopeless.forEach((request, reason) -> request.fail(new RequestRejectedException(reason)));
+            ended.forEach(ActiveRequest::fail);
         }
     }
 
@@ -342,34 +407,111 @@ public final class BatchingEngine implements Engine, AutoCloseable {
         }
     }
 
-    private void dropEnded() {
-        // A request may have been cancelled before it was queued.
-        waiting.removeIf(ActiveRequest::isCancelled);
-        running.removeIf(request -> {
-            if (request.isCancelled() && !request.isFinished()) {
-                request.free();
+    /** @param ended collects requests whose time is over */
+    private void dropEnded(Map<ActiveRequest, Throwable> ended) {
+        for (ActiveRequest request : waiting.all()) {
+            // A request may have been cancelled before it was queued.
+            if (request.isCancelled()) {
+                waiting.remove(request);
+            } else {
+                request.timedOut(lastTickNanos).ifPresent(reason -> {
+                    waiting.remove(request);
+                    ended.put(request, new RequestRejectedException(reason));
+                });
             }
-            return request.isCancelled() || request.isFinished();
+        }
+        running.removeIf(request -> {
+            if (request.isFinished()) {
+                waiting.end(request);
+                return true;
+            }
+            Optional<Reason> timedOut = request.timedOut(lastTickNanos);
+            timedOut.ifPresent(reason -> ended.put(request, new RequestRejectedException(reason)));
+            if (request.isCancelled() || timedOut.isPresent()) {
+                request.free();
+                waiting.end(request);
+                return true;
+            }
+            return false;
         });
     }
 
     /**
-     * Admits in order of arrival, while there are seats and room.
+     * Admits in turn, while there are seats and room.
      *
-     * @param hopeless collects requests that would not even fit an empty cache
+     * @param ended collects requests that cannot run
      */
-    private void admit(AdmissionControl admission, int seats, Map<ActiveRequest, Reason> hopeless) {
-        boolean hasRoom = true;
-        while (hasRoom && !waiting.isEmpty() && running.size() < seats) {
-            ActiveRequest request = waiting.getFirst();
+    private void admit(Phase.Serving serving, Map<ActiveRequest, Throwable> ended) {
+        while (running.size() < serving.seats()) {
+            Prompts prompts = Prompts.of(running, serving.stepRows());
+            // What waits for memory keeps its turn, else it might wait for ever.
+            Optional<ActiveRequest> next = serving.admission()
+                    .refusedLast()
+                    .filter(request -> waiting.contains(request) && prompts.admit(request))
+                    .or(() -> waiting.next(prompts::admit));
+            if (next.isEmpty() || !admit(next.get(), serving.admission(), ended)) {
+                return;
+            }
+        }
+    }
+
+    /** Whether others may follow. */
+    private boolean admit(ActiveRequest request, AdmissionControl admission, Map<ActiveRequest, Throwable> ended) {
+        try {
             switch (admission.decide(request, running)) {
                 case Decision.Admitted(CacheSequence cache) -> {
                     request.admit(cache);
-                    running.add(waiting.removeFirst());
+                    waiting.begin(request);
+                    running.add(request);
                 }
-                case Decision.NeverFits(Reason.CacheTooSmall reason) -> hopeless.put(waiting.removeFirst(), reason);
-                case Decision.Waits waits -> hasRoom = false;
+                case Decision.NeverFits(Reason.CacheTooSmall reason) -> {
+                    waiting.remove(request);
+                    ended.put(request, new RequestRejectedException(reason));
+                }
+                case Decision.Waits waits -> {
+                    return false;
+                }
             }
+        } catch (RuntimeException e) {
+            waiting.remove(request);
+            ended.put(request, e);
+        }
+        return true;
+    }
+
+    /**
+     * The prompts that are on their way through the steps. Two long ones at most, so that seats are left for short
+     * ones; short ones as long as they fit one step together.
+     *
+     * @param stepRows new tokens of a step
+     * @param longOnes prompts of which more is left than half of a step
+     * @param shortTokens tokens left of the others
+     */
+    private record Prompts(int stepRows, int longOnes, long shortTokens) {
+        private static final int LONG_ONES_MOST = 2;
+
+        static Prompts of(List<ActiveRequest> running, int stepRows) {
+            int longOnes = 0;
+            long shortTokens = 0;
+            for (ActiveRequest request : running) {
+                int left = request.promptTokensLeft();
+                if (isLong(left, stepRows)) {
+                    longOnes++;
+                } else {
+                    shortTokens += left;
+                }
+            }
+            return new Prompts(stepRows, longOnes, shortTokens);
+        }
+
+        private static boolean isLong(int tokens, int stepRows) {
+            return tokens > stepRows / 2;
+        }
+
+        boolean admit(ActiveRequest request) {
+            return isLong(request.promptTokens(), stepRows)
+                    ? longOnes < LONG_ONES_MOST
+                    : shortTokens + request.promptTokens() <= stepRows;
         }
     }
 }

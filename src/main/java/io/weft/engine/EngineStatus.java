@@ -31,6 +31,17 @@ public sealed interface EngineStatus {
      * The engine cannot serve, and will not recover.
      *
      * @param cause one line
+     * @param fault what went wrong
      */
-    record Failed(String cause) implements EngineStatus {}
+    record Failed(String cause, Fault fault) implements EngineStatus {}
+
+    /** What made an engine fail. */
+    enum Fault {
+        /** It did not start. */
+        START,
+        /** The device failed, or the memory of the process did not suffice. */
+        DEVICE,
+        /** A step hangs. */
+        HANG
+    }
 }

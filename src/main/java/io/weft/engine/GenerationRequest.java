@@ -13,6 +13,7 @@ import java.util.OptionalInt;
  * @param logprobs number of alternatives to report with each generated token, 0 to {@link #MAX_LOGPROBS}; empty for no
  *     log-probabilities
  * @param promptLogprobs the same for the prompt's tokens
+ * @param terms whose request it is, and how long it may take
  */
 public record GenerationRequest(
         List<Integer> promptTokens,
@@ -20,7 +21,8 @@ public record GenerationRequest(
         SamplingParameters sampling,
         EndTokens endTokens,
         OptionalInt logprobs,
-        OptionalInt promptLogprobs) {
+        OptionalInt promptLogprobs,
+        RequestTerms terms) {
     /** The most alternatives that a request may ask for. */
     public static final int MAX_LOGPROBS = 20;
 
@@ -28,6 +30,17 @@ public record GenerationRequest(
     public enum EndTokens {
         STOP,
         IGNORE
+    }
+
+    /** A request with the usual terms. */
+    public GenerationRequest(
+            List<Integer> promptTokens,
+            int maxNewTokens,
+            SamplingParameters sampling,
+            EndTokens endTokens,
+            OptionalInt logprobs,
+            OptionalInt promptLogprobs) {
+        this(promptTokens, maxNewTokens, sampling, endTokens, logprobs, promptLogprobs, RequestTerms.USUAL);
     }
 
     public GenerationRequest {

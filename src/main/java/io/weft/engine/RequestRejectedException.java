@@ -1,5 +1,6 @@
 package io.weft.engine;
 
+import java.math.BigDecimal;
 import java.math.BigInteger;
 import java.time.Duration;
 
@@ -54,11 +55,41 @@ public final class RequestRejectedException extends RuntimeException {
             }
         }
 
-        /** The queue is full. */
+        /** The queue is full, and no other client has more requests in it. */
         record QueueFull(int limit, Duration retryAfter) implements Reason {
             @Override
             public String message() {
                 return "The queue is full (%d requests); try again later.".formatted(limit);
+            }
+        }
+
+        /** The queue was full when another client came, which has fewer requests in it. */
+        record Displaced(int limit, Duration retryAfter) implements Reason {
+            @Override
+            public String message() {
+                return "The queue is full (%d requests), and most of them are yours; try again later.".formatted(limit);
+            }
+        }
+
+        /** The request's own time is over. */
+        record TimedOut(Duration timeout, int completionTokens) implements Reason {
+            @Override
+            public String message() {
+                return "The request's timeout of %s s is over, after %d tokens."
+                        .formatted(
+                                BigDecimal.valueOf(timeout.toMillis(), 3)
+                                        .stripTrailingZeros()
+                                        .toPlainString(),
+                                completionTokens);
+            }
+        }
+
+        /** A priority where there is none. */
+        record NoPriorities(int priority) implements Reason {
+            @Override
+            public String message() {
+                return "priority is %d, must be left out or 0: the service runs requests in turns of their clients (weft.scheduling)."
+                        .formatted(priority);
             }
         }
 

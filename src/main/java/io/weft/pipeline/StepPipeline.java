@@ -33,6 +33,9 @@ import org.jspecify.annotations.Nullable;
  * If the next step is a different one, these transfers were in vain.
  */
 public final class StepPipeline {
+    /** The lanes for whose end the last one waits. */
+    private static final List<Lane> BEFORE_THE_LAST = List.of(Lane.LINK_IN, Lane.COMPUTE);
+
     private final StepIndex index;
     private final StageIssuer issuer;
     private final StepGraphs graphs;
@@ -49,6 +52,8 @@ public final class StepPipeline {
 
     private EventPool nextAheadMarks;
     private @Nullable Ahead ahead;
+    /** What was issued last, for the thread that asks where a step stands. */
+    private volatile @Nullable Issued issued;
 
     /** @param workspace allocated for the same weights and geometry */
     public StepPipeline(Device device, ModelWeights weights, KvCache cache, Workspace workspace) {
@@ -79,6 +84,64 @@ public final class StepPipeline {
             return plan.continues(expected.plan())
                     && batch.caches().equals(expected.batch().caches());
         }
+    }
+
+    /**
+     * The step that was issued last. The events of its stages are reused, so those from {@code count} on still show the
+     * step before.
+     */
+    private static final class Issued {
+        private final StepPlan plan;
+        private final BitSet marked;
+        /** The stages that have been issued. */
+        private volatile int count;
+
+        Issued(StepPlan plan, BitSet marked) {
+            this.plan = plan;
+            this.marked = marked;
+        }
+    }
+
+    /**
+     * Where the step that was issued last stands, for people: the first stage of a lane that has not ended. Not every
+     * stage has a mark, so it may also be one of those just before it. Any thread may ask.
+     */
+    public String standing() {
+        Issued step = issued;
+        if (step == null) {
+            return "no step was issued";
+        }
+        int count = step.count;
+        List<PlannedStage> stages = step.plan.stages();
+        for (int i = step.marked.nextSetBit(0); i >= 0 && i < count; i = step.marked.nextSetBit(i + 1)) {
+            if (!marks.isReached(i)) {
+                return describe(stages.get(i));
+            }
+        }
+        if (count < stages.size()) {
+            return "issuing " + describe(stages.get(count));
+        }
+        for (Lane lane : BEFORE_THE_LAST) {
+            if (!marks.isReached(laneMark(stages.size(), lane))) {
+                return "up to " + describe(lastOf(stages, lane));
+            }
+        }
+        return "up to " + describe(lastOf(stages, Lane.LINK_OUT));
+    }
+
+    private static String describe(PlannedStage planned) {
+        Stage stage = planned.stage();
+        String layer =
+                stage.inLayer().isPresent() ? " of layer " + stage.inLayer().getAsInt() : "";
+        return "\"" + stage.label() + "\"" + layer + " on the lane \""
+                + stage.lane().label() + "\"";
+    }
+
+    private static PlannedStage lastOf(List<PlannedStage> stages, Lane lane) {
+        return stages.reversed().stream()
+                .filter(planned -> planned.stage().lane() == lane)
+                .findFirst()
+                .orElse(stages.getLast());
     }
 
     /** The number of graphs of steps that are kept at present. */
@@ -138,6 +201,8 @@ public final class StepPipeline {
         BitSet awaited = new BitSet(plan.stages().size());
         plan.stages().forEach(planned -> planned.after().forEach(awaited::set));
         next.forEach(transfer -> awaited.set(transfer.slotFreeAfter()));
+        Issued current = new Issued(plan, awaited);
+        issued = current;
         @Nullable StageObservation observation = observers.isEmpty() ? null : new StageObservation(plan, observers);
         IntPredicate begun = stage -> continued.isPresent()
                 && plan.isFirstOfSlot(plan.stages().get(stage).stage());
@@ -146,6 +211,7 @@ public final class StepPipeline {
                 if (observation != null) {
                     observation.began(planned);
                 }
+                current.count = planned.index() + 1;
                 continue;
             }
             Stream stream = stream(planned.stage().lane());
@@ -162,6 +228,7 @@ public final class StepPipeline {
             if (observation != null) {
                 observation.ends(planned, stream);
             }
+            current.count = planned.index() + 1;
         }
         recordIdle(plan.stages().size());
         idle.onReached(error -> {
@@ -234,15 +301,19 @@ public final class StepPipeline {
     }
 
     /** Marks the point at which all lanes have finished. */
-    private void recordIdle(int firstFreeMark) {
+    private void recordIdle(int stages) {
         Stream last = stream(Lane.LINK_OUT);
-        int mark = firstFreeMark;
-        for (Lane lane : List.of(Lane.LINK_IN, Lane.COMPUTE)) {
-            Event done = marks.get(mark++);
+        for (Lane lane : BEFORE_THE_LAST) {
+            Event done = marks.get(laneMark(stages, lane));
             stream(lane).record(done);
             last.await(done);
         }
         last.record(idle);
+    }
+
+    /** The mark at the end of a lane follows those of the stages. */
+    private static int laneMark(int stages, Lane lane) {
+        return stages + BEFORE_THE_LAST.indexOf(lane);
     }
 
     private Stream stream(Lane lane) {
@@ -265,6 +336,11 @@ public final class StepPipeline {
                 events.add(device.event(timing));
             }
             return events.get(index);
+        }
+
+        /** Whether an event is reached that was recorded. Any thread may ask. */
+        boolean isReached(int index) {
+            return index >= events.size() || events.get(index).isReached();
         }
     }
 

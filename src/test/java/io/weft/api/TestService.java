@@ -8,6 +8,7 @@ import io.weft.device.cpu.CpuDevice;
 import io.weft.device.cpu.CpuOptions;
 import io.weft.engine.BatchingEngine;
 import io.weft.engine.Engine;
+import io.weft.engine.EngineOptions;
 import io.weft.engine.EngineRuntime;
 import io.weft.engine.ServedModel;
 import io.weft.engine.ServedModel.SamplingDefaults;
@@ -85,15 +86,16 @@ public class TestService {
         this.settings = new ApiSettings(
                 MODEL_ID,
                 apiKey,
-                // A test may hold the steps.
-                OperationsTest.HANG,
                 OptionalInt.empty(),
                 OptionalDouble.empty(),
                 OptionalLong.empty(),
                 OptionalInt.empty(),
                 maxBodyBytes,
                 16);
-        this.engine = new BatchingEngine(phase -> load(), queueLimit);
+        this.engine = new BatchingEngine(
+                phase -> load(),
+                // A test may hold the steps.
+                new EngineOptions(queueLimit, EngineOptions.Scheduling.FAIR, OperationsTest.HANG));
         if (gate == Gate.OPEN) {
             openGate();
             engine.awaitServing();

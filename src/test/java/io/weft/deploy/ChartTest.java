@@ -382,7 +382,7 @@ class ChartTest {
                   requestMaxTokens: 9
                   requestTemperature: 0
                   requestSeed: 1234567
-                  livenessStallSeconds: 10
+                  stepTimeoutSeconds: 10
                 """);
 
         assertThat(texts(objects.environment()))
@@ -399,7 +399,7 @@ class ChartTest {
                 .containsEntry("WEFT_REQUEST_MAX_TOKENS", "9")
                 .containsEntry("WEFT_REQUEST_TEMPERATURE", "0")
                 .containsEntry("WEFT_REQUEST_SEED", "1234567")
-                .containsEntry("WEFT_LIVENESS_STALL", "10s");
+                .containsEntry("WEFT_STEP_TIMEOUT", "10s");
     }
 
     /** Large numbers are floating-point ones to Helm; none may come out as 1e+06. */

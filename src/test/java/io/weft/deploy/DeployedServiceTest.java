@@ -59,7 +59,7 @@ class DeployedServiceTest {
               requestMaxTokens: 24
               requestTemperature: 0
               requestSeed: 7
-              livenessStallSeconds: 600
+              stepTimeoutSeconds: 600
             """;
 
     @TestHTTPResource

@@ -34,6 +34,7 @@ import io.weft.plan.placement.DecodeLoad;
 import io.weft.plan.placement.MovePlanner;
 import io.weft.plan.placement.Placements;
 import io.weft.plan.placement.Planning;
+import io.weft.plan.placement.Planning.Prediction;
 import io.weft.plan.prediction.CostModel;
 import io.weft.plan.prediction.StageTiming;
 import io.weft.plan.prediction.Timeline;
@@ -87,7 +88,7 @@ class BatchingEngineTest {
     private BatchingEngine engine;
 
     private BatchingEngine start(int queueLimit) throws InterruptedException {
-        engine = new BatchingEngine(this::load, queueLimit);
+        engine = new BatchingEngine(this::load, EngineOptions.queueing(queueLimit));
         engine.awaitServing();
         return engine;
     }
@@ -136,6 +137,7 @@ class BatchingEngineTest {
         Placements placements = new Placements(costs, new DecodeLoad(4, CONTEXT_TOKENS, 64));
         return new Planning(
                 planner(geometry, Schedule.CHUNKED, 64),
+                Prediction.of(costs),
                 placements::admission,
                 Optional.of(new MovePlanner(costs, 64)));
     }
@@ -365,7 +367,10 @@ class BatchingEngineTest {
     private static Planning moving(CacheGeometry geometry, Planning.Admission admission) {
         CostModel costs = new CostModel(Profiles.machine(1, 1, 0.001), geometry);
         return new Planning(
-                planner(geometry, Schedule.CHUNKED, 64), admission, Optional.of(new MovePlanner(costs, 64)));
+                planner(geometry, Schedule.CHUNKED, 64),
+                Prediction.of(costs),
+                admission,
+                Optional.of(new MovePlanner(costs, 64)));
     }
 
     /** Tokens of each request when each is alone and nothing moves. */
@@ -855,7 +860,7 @@ class BatchingEngineTest {
                 phase -> {
                     throw new OutOfMemoryError("no room for the model");
                 },
-                4);
+                EngineOptions.queueing(4));
         assertThatThrownBy(engine::awaitServing)
                 .isInstanceOf(EngineFailedException.class)
                 .hasMessageContaining("no room for the model");
@@ -870,7 +875,7 @@ class BatchingEngineTest {
                     go.await();
                     throw new IllegalStateException("no such weights");
                 },
-                1);
+                EngineOptions.queueing(1));
         while (!engine.status().equals(new EngineStatus.Starting("layer 1 of 2"))) {
             Thread.onSpinWait();
         }
@@ -879,7 +884,7 @@ class BatchingEngineTest {
         assertThatThrownBy(engine::awaitServing)
                 .isInstanceOf(EngineFailedException.class)
                 .hasMessage("no such weights");
-        assertThat(engine.status()).isEqualTo(new EngineStatus.Failed("no such weights"));
+        assertThat(engine.status()).isEqualTo(new EngineStatus.Failed("no such weights", EngineStatus.Fault.START));
         assertThat(rejection(greedy(prompt(1), 1))).isInstanceOf(Reason.Unavailable.class);
     }
 }

@@ -2,6 +2,7 @@ package io.weft.api.http;
 
 import io.weft.engine.EngineFailedException;
 import io.weft.engine.EngineStatus;
+import io.weft.engine.NonFiniteLogitsException;
 import io.weft.engine.RequestRejectedException;
 import io.weft.engine.RequestRejectedException.Reason;
 import java.time.Duration;
@@ -98,17 +99,27 @@ public record ApiError(
         return new ApiError(
                 503,
                 UNAVAILABLE,
-                "The device failed: " + failure.getMessage(),
+                "The service is out of order: " + failure.getMessage(),
                 null,
                 "engine_failed",
                 Optional.of(RETRY_AFTER));
+    }
+
+    static ApiError nonFinite(NonFiniteLogitsException failure) {
+        return new ApiError(
+                503,
+                "server_error",
+                "The request failed: " + failure.getMessage() + ".",
+                null,
+                "non_finite_logits",
+                Optional.empty());
     }
 
     /** The error while no model is served. */
     static ApiError unavailable(EngineStatus status) {
         String message = switch (status) {
             case EngineStatus.Starting(String phase) -> "The service is starting (" + phase + "); try again later.";
-            case EngineStatus.Failed(String cause) -> "The service is out of order: " + cause;
+            case EngineStatus.Failed failed -> "The service is out of order: " + failed.cause();
             case EngineStatus.Draining draining -> "The service is shutting down; try again later.";
             case EngineStatus.Serving serving -> "The service is starting; try again later.";
         };
@@ -139,6 +150,16 @@ public record ApiError(
                         null,
                         "queue_full",
                         Optional.of(reason.retryAfter()));
+            case Reason.Displaced reason ->
+                new ApiError(
+                        429,
+                        "rate_limit_error",
+                        reason.message(),
+                        null,
+                        "queue_full",
+                        Optional.of(reason.retryAfter()));
+            case Reason.TimedOut reason -> invalid(408, reason.message(), "timeout", "timeout");
+            case Reason.NoPriorities reason -> badField("priority", reason.message());
             case Reason.Unavailable reason ->
                 new ApiError(503, UNAVAILABLE, reason.message(), null, "unavailable", Optional.of(reason.retryAfter()));
         };

@@ -1,6 +1,5 @@
 package io.weft.api.http;
 
-import java.time.Duration;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
@@ -11,7 +10,6 @@ import java.util.OptionalLong;
  *
  * @param servedModelName name of the model, which requests must use if they name one
  * @param apiKey key that clients must send as {@code Authorization: Bearer}; empty for no key
- * @param livenessStall time without a tick of the step loop after which the service is dead
  * @param defaultMaxTokens default completion tokens of a request; if empty, 16 for completions and the rest of the
  *     context for chats
  * @param defaultTemperature default temperature of a request; if empty, the model's
@@ -23,7 +21,6 @@ import java.util.OptionalLong;
 public record ApiSettings(
         String servedModelName,
         Optional<String> apiKey,
-        Duration livenessStall,
         OptionalInt defaultMaxTokens,
         OptionalDouble defaultTemperature,
         OptionalLong defaultSeed,
@@ -42,9 +39,6 @@ public record ApiSettings(
         }
         if (apiKey.isPresent() && apiKey.get().isBlank()) {
             throw new IllegalArgumentException("API key is blank");
-        }
-        if (!livenessStall.isPositive()) {
-            throw new IllegalArgumentException("liveness stall is " + livenessStall + ", must be above 0");
         }
         if (maxBodyBytes < 1) {
             throw new IllegalArgumentException("body limit is " + maxBodyBytes + " bytes, must be at least 1");

@@ -4,7 +4,7 @@ import io.weft.engine.Engine;
 import io.weft.engine.EngineStatus;
 import jakarta.enterprise.inject.Produces;
 import jakarta.inject.Singleton;
-import java.time.Duration;
+import java.util.Locale;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.eclipse.microprofile.health.HealthCheck;
 import org.eclipse.microprofile.health.HealthCheckResponse;
@@ -14,20 +14,18 @@ import org.eclipse.microprofile.health.Readiness;
 import org.eclipse.microprofile.health.Startup;
 
 /**
- * Health of the engine. Started: it has served. Ready: it serves and its queue has room. Live: it has not failed and
- * its step loop runs, whatever the queue.
+ * Health of the engine. Started: it has served. Ready: it serves and its queue has room. Live: it has not failed, which
+ * includes that no step hangs, whatever the queue.
  */
 @Singleton
 class EngineHealth {
     private static final String NAME = "engine";
 
     private final Engine engine;
-    private final ApiSettings settings;
     private final AtomicBoolean hasServed = new AtomicBoolean();
 
-    EngineHealth(Engine engine, ApiSettings settings) {
+    EngineHealth(Engine engine) {
         this.engine = engine;
-        this.settings = settings;
     }
 
     @Produces
@@ -70,16 +68,12 @@ class EngineHealth {
     private HealthCheckResponse liveNow() {
         EngineStatus status = engine.status();
         boolean live = switch (status) {
-            case EngineStatus.Serving serving -> ticks(serving.sinceLastTick());
-            case EngineStatus.Draining draining -> draining.running() == 0 || ticks(draining.sinceLastTick());
+            case EngineStatus.Serving serving -> true;
+            case EngineStatus.Draining draining -> true;
             case EngineStatus.Starting starting -> true;
             case EngineStatus.Failed failed -> false;
         };
         return describe(status).status(live).build();
-    }
-
-    private boolean ticks(Duration sinceLastTick) {
-        return sinceLastTick.compareTo(settings.livenessStall()) <= 0;
     }
 
     private static HealthCheckResponseBuilder describe(EngineStatus status) {
@@ -98,8 +92,10 @@ class EngineHealth {
                         .withData("running", draining.running())
                         .withData(
                                 "sinceLastTickMillis", draining.sinceLastTick().toMillis());
-            case EngineStatus.Failed(String cause) ->
-                response.withData("state", "failed").withData("cause", cause);
+            case EngineStatus.Failed(String cause, EngineStatus.Fault fault) ->
+                response.withData("state", "failed")
+                        .withData("fault", fault.name().toLowerCase(Locale.ROOT))
+                        .withData("cause", cause);
         };
     }
 }

@@ -9,6 +9,7 @@ import com.fasterxml.jackson.databind.JsonMappingException;
 import com.fasterxml.jackson.databind.exc.InvalidFormatException;
 import com.fasterxml.jackson.databind.exc.MismatchedInputException;
 import io.weft.engine.EngineFailedException;
+import io.weft.engine.NonFiniteLogitsException;
 import io.weft.engine.RequestRejectedException;
 import io.weft.text.ChatTemplateException;
 import jakarta.validation.ConstraintViolation;
@@ -49,6 +50,7 @@ public final class Errors {
                 LOG.errorf(engineFailure, "request %s: the engine failed", requestId);
                 yield ApiError.engineFailed(engineFailure);
             }
+            case NonFiniteLogitsException nonFinite -> ApiError.nonFinite(nonFinite);
             case ChatTemplateException template -> ApiError.badField("messages", firstLine(template.getMessage()));
             case ConstraintViolationException violations -> violations(violations);
             // What fails while JSON is read comes wrapped: the limit on bodies, say.

@@ -2,6 +2,7 @@ package io.weft.plan.placement;
 
 import io.weft.model.CacheForm;
 import io.weft.model.CacheGeometry;
+import io.weft.plan.placement.Planning.Prediction;
 import io.weft.plan.prediction.AdaptivePlanner;
 import io.weft.plan.prediction.ChunkSizes;
 import io.weft.plan.prediction.CostModel;
@@ -42,10 +43,13 @@ public record PlanningOptions(
         StepPlanner planner = chunkTokens.isPresent() ? planner(costs, chunkTokens.getAsInt()) : fastest(costs);
         Placements placements = placements(costs, planner.chunkTokens());
         Planner steps = chunkTokens.isPresent() ? planner : new AdaptivePlanner(planner, costs);
-        return schedule.isPresent()
-                ? Planning.fixed(steps, policy(placements))
-                : new Planning(
-                        steps, placements::admission, Optional.of(new MovePlanner(costs, planner.chunkTokens())));
+        Prediction prediction = Prediction.of(costs);
+        if (schedule.isPresent()) {
+            PlacementPolicy policy = policy(placements);
+            return new Planning(steps, prediction, (occupancy, tokens) -> policy, Optional.empty());
+        }
+        return new Planning(
+                steps, prediction, placements::admission, Optional.of(new MovePlanner(costs, planner.chunkTokens())));
     }
 
     /** A planner with the fastest chunks for a full batch of full contexts. */

@@ -1,6 +1,7 @@
 package io.weft.plan.step;
 
 import io.weft.model.CacheForm.Content;
+import java.util.OptionalInt;
 
 /** One piece of a step's work, with the figures on which its cost depends. */
 public sealed interface Stage {
@@ -43,6 +44,25 @@ public sealed interface Stage {
             case Promote promote -> "promote";
             case Head head -> "head";
             case Download download -> "download";
+        };
+    }
+
+    /** The layer that the stage belongs to; empty for one of all layers or of none. */
+    default OptionalInt inLayer() {
+        return switch (this) {
+            case Transfer transfer -> OptionalInt.of(transfer.layer());
+            case Gather gather -> OptionalInt.of(gather.layer());
+            case Project project -> OptionalInt.of(project.layer());
+            case Recompute recompute -> OptionalInt.of(recompute.layer());
+            case Attend attend -> OptionalInt.of(attend.layer());
+            case FeedForward feedForward -> OptionalInt.of(feedForward.layer());
+            case WriteOut writeOut -> OptionalInt.of(writeOut.layer());
+            case Upload upload -> OptionalInt.empty();
+            case Embed embed -> OptionalInt.empty();
+            case StoreOnDevice store -> OptionalInt.empty();
+            case Promote promote -> OptionalInt.empty();
+            case Head head -> OptionalInt.empty();
+            case Download download -> OptionalInt.empty();
         };
     }
 

@@ -1,0 +1,22 @@
+package io.weft.engine;
+
+import java.time.Duration;
+import java.util.Optional;
+
+/**
+ * Whose request it is, and how long it may take. Nothing here changes the text.
+ *
+ * @param client name of the client; clients take turns
+ * @param priority the lower runs first, under {@link EngineOptions.Scheduling#PRIORITY}; 0 is usual
+ * @param timeout time from its arrival to its last token; empty for any
+ */
+public record RequestTerms(String client, int priority, Optional<Duration> timeout) {
+    /** The terms of a request of which nothing is known. */
+    public static final RequestTerms USUAL = new RequestTerms("", 0, Optional.empty());
+
+    public RequestTerms {
+        if (timeout.isPresent() && !timeout.get().isPositive()) {
+            throw new IllegalArgumentException("timeout is " + timeout.get() + ", must be above 0");
+        }
+    }
+}

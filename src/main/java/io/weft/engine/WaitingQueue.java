@@ -1,0 +1,168 @@
+package io.weft.engine;
+
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.SequencedSet;
+import java.util.function.Predicate;
+
+/**
+ * The requests that wait, and whose turn it is. The lowest priority goes first, and of several clients the one that has
+ * used the fewest tokens. So a client that asks for much waits for itself and not for others: the virtual token counter
+ * of <a href="https://arxiv.org/abs/2401.00588">Fairness in Serving Large Language Models</a>. A client's own requests
+ * go in turns, the shortest prompt and then the oldest: a short one soon overtakes many long ones, and none waits for
+ * ever.
+ *
+ * <p>Guarded by the engine's lock.
+ */
+final class WaitingQueue {
+    /** Clients with waiting or running requests, by name. */
+    private final Map<String, Client> clients = new LinkedHashMap<>();
+
+    private int size;
+    /** What the client that has used least has used; a new client does not begin below it. */
+    private long leastUsedTokens;
+
+    private enum Turn {
+        SHORTEST,
+        OLDEST
+    }
+
+    private static final class Client {
+        private final SequencedSet<ActiveRequest> waiting = new LinkedHashSet<>();
+        private int running;
+        private long usedTokens;
+        private Turn turn = Turn.SHORTEST;
+
+        Client(long usedTokens) {
+            this.usedTokens = usedTokens;
+        }
+
+        Optional<ActiveRequest> next(Predicate<ActiveRequest> mayRun) {
+            return switch (turn) {
+                case SHORTEST ->
+                    waiting.stream().filter(mayRun).min(Comparator.comparingInt(ActiveRequest::promptTokens));
+                case OLDEST -> waiting.stream().filter(mayRun).findFirst();
+            };
+        }
+    }
+
+    int size() {
+        return size;
+    }
+
+    boolean isEmpty() {
+        return size == 0;
+    }
+
+    /** All waiting requests. */
+    List<ActiveRequest> all() {
+        List<ActiveRequest> all = new ArrayList<>(size);
+        clients.values().forEach(client -> all.addAll(client.waiting));
+        return all;
+    }
+
+    boolean contains(ActiveRequest request) {
+        Client client = clients.get(request.client());
+        return client != null && client.waiting.contains(request);
+    }
+
+    /** Adds a request at the end. */
+    void add(ActiveRequest request) {
+        clients.computeIfAbsent(request.client(), name -> new Client(leastUsedTokens))
+                .waiting
+                .addLast(request);
+        size++;
+    }
+
+    /** Takes a request out that ends without having run. */
+    void remove(ActiveRequest request) {
+        Client client = clients.get(request.client());
+        if (client != null && client.waiting.remove(request)) {
+            size--;
+            forget(request.client(), client);
+        }
+    }
+
+    /**
+     * The request whose turn it is, among those that may run now.
+     *
+     * @return empty if none may
+     */
+    Optional<ActiveRequest> next(Predicate<ActiveRequest> mayRun) {
+        int priority = clients.values().stream()
+                .flatMap(client -> client.waiting.stream())
+                .filter(mayRun)
+                .mapToInt(ActiveRequest::priority)
+                .min()
+                .orElse(0);
+        Predicate<ActiveRequest> isFirst = request -> request.priority() == priority && mayRun.test(request);
+        return clients.values().stream()
+                .filter(client -> client.waiting.stream().anyMatch(isFirst))
+                .min(Comparator.comparingLong(client -> client.usedTokens))
+                .flatMap(client -> client.next(isFirst));
+    }
+
+    /** A waiting request begins to run. */
+    void begin(ActiveRequest request) {
+        Client client = client(request);
+        client.waiting.remove(request);
+        size--;
+        client.running++;
+        client.turn = switch (client.turn) {
+            case SHORTEST -> Turn.OLDEST;
+            case OLDEST -> Turn.SHORTEST;
+        };
+    }
+
+    /** A running request has ended. */
+    void end(ActiveRequest request) {
+        Client client = client(request);
+        client.running--;
+        forget(request.client(), client);
+    }
+
+    /** Counts what running requests have used since the last time. */
+    void count(Collection<ActiveRequest> running) {
+        for (ActiveRequest request : running) {
+            client(request).usedTokens += request.takeUsedTokens();
+        }
+        leastUsedTokens = Math.max(
+                leastUsedTokens,
+                clients.values().stream()
+                        .mapToLong(client -> client.usedTokens)
+                        .min()
+                        .orElse(0));
+    }
+
+    /**
+     * The request that makes place for one of another client in a full queue: the last of the client with the most
+     * waiting requests.
+     *
+     * @return empty if no client has more than the newcomer would have
+     */
+    Optional<ActiveRequest> displacedBy(String newcomer) {
+        Client own = clients.get(newcomer);
+        int ownWaiting = own == null ? 0 : own.waiting.size();
+        return clients.values().stream()
+                .max(Comparator.comparingInt(client -> client.waiting.size()))
+                .filter(client -> client.waiting.size() > ownWaiting + 1)
+                .map(client -> client.waiting.getLast());
+    }
+
+    private Client client(ActiveRequest request) {
+        return Objects.requireNonNull(clients.get(request.client()));
+    }
+
+    private void forget(String name, Client client) {
+        if (client.running == 0 && client.waiting.isEmpty()) {
+            clients.remove(name);
+        }
+    }
+}
