@@ -24,7 +24,7 @@ mkdir -p "$work/demo"
 # Jars uncompressed, without what another system or another device would need.
 "$jdk/bin/java" "$here/Repack.java" "$bundle/app" "$timestamp" models/demo/ native/lib/linux-aarch64/ \
     native/lib/osx-aarch64/ native/lib/win-x86_64/ lib/libJNvPTXCompiler- lib/libJNvJitLink-
-cp "$here/weft" "$bundle/weft"
+cp "$here/weft" "$here/../jvm.options" "$bundle/"
 chmod +x "$bundle/weft"
 
 "$here/../release/pack.sh" "$bundle" "$out/weft-portable.tar.xz" "$timestamp"

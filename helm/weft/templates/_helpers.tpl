@@ -153,7 +153,7 @@ WEFT_STEP_TIMEOUT: {{ printf "%ds" (int64 .Values.settings.stepTimeoutSeconds) |
 {{- define "weft.javaOptions" -}}
 {{- $heap := include "weft.mebibytes" .Values.memory.heap -}}
 {{- $direct := include "weft.mebibytes" .Values.memory.direct -}}
-{{- $options := list (printf "-Xms%sm" $heap) (printf "-Xmx%sm" $heap) (printf "-XX:MaxDirectMemorySize=%sm" $direct) "-XX:+ExitOnOutOfMemoryError" -}}
+{{- $options := list (printf "-Xms%sm" $heap) (printf "-Xmx%sm" $heap) (printf "-XX:MaxDirectMemorySize=%sm" $direct) -}}
 {{- concat $options .Values.javaOptions | join " " -}}
 {{- end -}}
 

@@ -11,7 +11,7 @@ modules=java.base,java.compiler,java.instrument,java.logging,java.management,jav
 mkdir -p "$target/target" "$target/tools"
 jlink --add-modules "$modules" --strip-java-debug-attributes --no-header-files --no-man-pages --compress zip-6 --output "$target/java"
 cp "$build/weft" "$build/LICENSE" "$target/"
-cp "$build/tools/jdk.sh" "$target/tools/"
+cp "$build/tools/jdk.sh" "$build/tools/jvm.options" "$target/tools/"
 cp -r "$build/target/quarkus-app" "$target/target/"
 "$(dirname "$0")/unpack-natives.sh" "$target/target/quarkus-app" "$target/native"
 # Readable by whatever user a platform runs it as.

@@ -3,13 +3,19 @@ package io.weft;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.weft.Script.Outcome;
+import io.weft.app.FatalErrors;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.jar.Attributes;
+import java.util.jar.JarOutputStream;
+import java.util.jar.Manifest;
+import java.util.zip.ZipEntry;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -32,6 +38,7 @@ class LauncherTest {
         jar = home.resolve("target/quarkus-app/quarkus-run.jar");
         Script.write(home.resolve("weft"), Files.readString(Path.of("weft")));
         Script.write(home.resolve("tools/jdk.sh"), Files.readString(Path.of("tools/jdk.sh")));
+        Files.copy(Path.of("tools/jvm.options"), home.resolve("tools/jvm.options"));
         jdk = Script.writeJdk(folder.resolve("jdk"), "25.0.3");
     }
 
@@ -44,7 +51,7 @@ class LauncherTest {
         assertThat(outcome.status()).isZero();
         assertThat(outcome.errors()).isEmpty();
         assertThat(outcome.output())
-                .contains("[--enable-native-access=ALL-UNNAMED]")
+                .contains("[@" + home + "/tools/jvm.options]")
                 // With it the JVM warns at each start; the program adds the module itself.
                 .noneMatch(argument -> argument.contains("--add-modules"))
                 .endsWith("[-jar]", "[" + jar + "]", "[generate]", "[two words]", "[]", "[$HOME *]");
@@ -57,6 +64,52 @@ class LauncherTest {
         Outcome outcome = launch(home.resolve("weft"), Map.of("WEFT_JAVA_OPTS", "-Xmx2g -Dkey=value"), "serve");
 
         assertThat(outcome.output()).endsWith("[-Xmx2g]", "[-Dkey=value]", "[-jar]", "[" + jar + "]", "[serve]");
+    }
+
+    /** With a real JVM: it has to understand the file of options. */
+    @Test
+    void whereMemoryRunsOutTheProcessEndsWithAStatusAndALine() throws Exception {
+        installProgram(TakesAllMemory.class);
+        jdk = Path.of(System.getProperty("java.home"));
+
+        Outcome outcome = launch(home.resolve("weft"), Map.of("WEFT_JAVA_OPTS", "-Xmx16m"));
+
+        assertThat(outcome.status()).isEqualTo(FatalErrors.OUT_OF_MEMORY);
+        assertThat(outcome.output()).contains("Terminating due to java.lang.OutOfMemoryError: Java heap space");
+    }
+
+    /** Catches what it can, as servers do. */
+    static final class TakesAllMemory {
+        @SuppressWarnings("CatchAndPrintStackTrace")
+        public static void main(String[] args) {
+            List<byte[]> taken = new ArrayList<>();
+            for (int i = 0; i < 100; i++) {
+                try {
+                    taken.add(new byte[1 << 20]);
+                } catch (OutOfMemoryError e) {
+                    taken.clear();
+                }
+            }
+        }
+    }
+
+    @Test
+    void imagesAndThePortableBundleStartWithTheSameOptions() throws Exception {
+        for (String image : List.of("cpu", "jvm")) {
+            assertThat(Files.readString(Path.of("src/main/docker/Dockerfile." + image)))
+                    .contains("COPY tools/jdk.sh tools/jvm.options tools/", "ENTRYPOINT [\"/opt/weft/weft\"]");
+        }
+        assertThat(Files.readString(Path.of(".dockerignore"))).contains("!tools/jvm.options\n");
+        assertThat(Files.readString(Path.of("src/main/docker/assemble.sh"))).contains("$build/tools/jvm.options");
+        assertThat(Files.readString(Path.of("tools/portable/build.sh"))).contains("$here/../jvm.options");
+
+        Path bundle = Files.createDirectory(folder.resolve("bundle")).toRealPath();
+        Script.write(bundle.resolve("weft"), Files.readString(Path.of("tools/portable/weft")));
+        Script.writeJdk(bundle.resolve("jre"), "25");
+        assertThat(launch(bundle.resolve("weft"), Map.of("WEFT_JAVA_OPTS", "-Xmx2g"), "serve")
+                        .output())
+                .startsWith("[@" + bundle + "/jvm.options]")
+                .endsWith("[-Xmx2g]", "[-jar]", "[" + bundle + "/app/quarkus-run.jar]", "[serve]");
     }
 
     @Test
@@ -190,6 +243,19 @@ class LauncherTest {
     private void installJar() throws IOException {
         Files.createDirectories(jar.getParent());
         Files.createFile(jar);
+    }
+
+    private void installProgram(Class<?> program) throws IOException {
+        Manifest manifest = new Manifest();
+        manifest.getMainAttributes().put(Attributes.Name.MANIFEST_VERSION, "1.0");
+        manifest.getMainAttributes().put(Attributes.Name.MAIN_CLASS, program.getName());
+        String file = program.getName().replace('.', '/') + ".class";
+        Files.createDirectories(jar.getParent());
+        try (JarOutputStream out = new JarOutputStream(Files.newOutputStream(jar), manifest);
+                InputStream code = program.getClassLoader().getResourceAsStream(file)) {
+            out.putNextEntry(new ZipEntry(file));
+            code.transferTo(out);
+        }
     }
 
     private Outcome launch(Path launcher, Map<String, String> environment, String... arguments) throws Exception {

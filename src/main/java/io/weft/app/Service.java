@@ -5,6 +5,8 @@ import io.quarkus.runtime.Quarkus;
 import io.quarkus.runtime.ShutdownDelayInitiatedEvent;
 import io.quarkus.runtime.ShutdownEvent;
 import io.quarkus.runtime.StartupEvent;
+import io.vertx.core.Handler;
+import io.vertx.core.Vertx;
 import io.weft.api.http.ApiSettings;
 import io.weft.cache.KvCache;
 import io.weft.engine.BatchingEngine;
@@ -84,7 +86,8 @@ final class Service {
     }
 
     /** Starts the service. A model that cannot be loaded stops the process. */
-    void start(@Observes StartupEvent event) {
+    void start(@Observes StartupEvent event, Vertx vertx) {
+        endWithoutMemory(vertx);
         loading.serverStarted();
         Thread.ofVirtual().name("weft-start").start(() -> {
             try {
@@ -95,6 +98,19 @@ final class Service {
                 Quarkus.asyncExit(1);
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
+            }
+        });
+    }
+
+    /** The server's threads catch everything, and would only log a lack of memory. */
+    private static void endWithoutMemory(Vertx vertx) {
+        Handler<Throwable> logging = vertx.exceptionHandler();
+        vertx.exceptionHandler(failure -> {
+            if (failure instanceof OutOfMemoryError) {
+                Thread thread = Thread.currentThread();
+                thread.getUncaughtExceptionHandler().uncaughtException(thread, failure);
+            } else if (logging != null) {
+                logging.handle(failure);
             }
         });
     }

@@ -1,6 +1,7 @@
 package io.weft.cli;
 
 import io.quarkus.runtime.Quarkus;
+import io.weft.app.FatalErrors;
 import io.weft.app.LoadingHandover;
 import io.weft.app.ModelLoading;
 import io.weft.app.Settings;
@@ -30,6 +31,7 @@ final class ServeCommand implements Callable<Integer> {
     static Integer serve(PrintWriter err) {
         Settings settings = Settings.current();
         requireFreePorts(settings);
+        FatalErrors.endTheProcess();
         LoadingHandover.give(ModelLoading.begin(settings, mistake -> end(mistake, err)));
         Quarkus.run();
         return 0;

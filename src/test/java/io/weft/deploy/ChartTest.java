@@ -118,7 +118,7 @@ class ChartTest {
         Manifests objects = render("default", "{memory: {heap: 3Gi, direct: 128Mi}, javaOptions: ['-Xlog:gc']}");
 
         assertThat(objects.environment().at("/WEFT_JAVA_OPTS").asText())
-                .isEqualTo("-Xms3072m -Xmx3072m -XX:MaxDirectMemorySize=128m -XX:+ExitOnOutOfMemoryError -Xlog:gc");
+                .isEqualTo("-Xms3072m -Xmx3072m -XX:MaxDirectMemorySize=128m -Xlog:gc");
     }
 
     @Test

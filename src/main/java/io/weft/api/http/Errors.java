@@ -64,7 +64,19 @@ public final class Errors {
 
     private static ApiError ours(Throwable failure, String requestId) {
         LOG.errorf(failure, "request %s failed", requestId);
+        endIfOutOfMemory(failure);
         return ApiError.ours(requestId);
+    }
+
+    /** Without memory nothing is sure any more: it is for those who handle what nobody catches. */
+    static void endIfOutOfMemory(Throwable failure) {
+        for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
+            if (cause instanceof OutOfMemoryError) {
+                Thread thread = Thread.currentThread();
+                thread.getUncaughtExceptionHandler().uncaughtException(thread, cause);
+                return;
+            }
+        }
     }
 
     private static ApiError web(WebApplicationException failure, String requestId) {

@@ -27,6 +27,8 @@ public class RequestEdge {
 
     private static void handle(RoutingContext routing) {
         routing.response().putHeader(HttpHeaders.createOptimized(REQUEST_ID), requestId(routing));
+        // Where direct memory runs out, the platform only closes the connection.
+        routing.request().connection().exceptionHandler(Errors::endIfOutOfMemory);
         String path = routing.request().path();
         String meant = meant(path == null ? "/" : path);
         if (meant.equals(path)) {

@@ -73,20 +73,28 @@ final class EventWatcher implements AutoCloseable {
         context.bind();
         List<Watched> waiting = new ArrayList<>();
         while (takeArrivals(waiting)) {
-            BitSet reached = reached(waiting);
-            List<Watched> left = new ArrayList<>();
-            for (int i = 0; i < waiting.size(); i++) {
-                if (reached.get(i)) {
-                    call(waiting.get(i).callback());
-                } else {
-                    left.add(waiting.get(i));
+            try {
+                if (!callReached(waiting)) {
+                    LockSupport.parkNanos(this, PAUSE_NANOS);
                 }
+            } catch (RuntimeException | Error e) {
+                // The thread goes on: everybody who waits has to learn that the device has failed.
+                health.fail(new DeviceException("waiting for events failed: " + e, e));
+                Thread thread = Thread.currentThread();
+                thread.getUncaughtExceptionHandler().uncaughtException(thread, e);
             }
-            if (left.size() == waiting.size()) {
-                LockSupport.parkNanos(this, PAUSE_NANOS);
-            }
-            waiting = left;
         }
+    }
+
+    /** Takes out the events that are reached and calls back; whether there was one. */
+    private boolean callReached(List<Watched> waiting) {
+        BitSet reached = reached(waiting);
+        int called = 0;
+        for (int i = reached.nextSetBit(0); i >= 0; i = reached.nextSetBit(i + 1)) {
+            // Taken out before: a callback that throws is not called again.
+            call(waiting.remove(i - called++).callback());
+        }
+        return called > 0;
     }
 
     /**
