@@ -87,6 +87,11 @@ final class ActiveRequest {
                 .map(timeout -> new Reason.TimedOut(timeout, completionTokens));
     }
 
+    /** Counts tokens against its client. */
+    void use(int tokens) {
+        usedTokens += tokens;
+    }
+
     /** What the request has used since this was last asked: a generated token counts as two of the prompt. */
     long takeUsedTokens() {
         long used = usedTokens;
@@ -186,7 +191,7 @@ final class ActiveRequest {
         int firstPosition = cache().tokens();
         int rows = part.newTokens().size();
         cache().commit(rows);
-        usedTokens += rows;
+        use(rows);
         if (part.logits() == LogitRows.ALL) {
             scorePrompt(result, sequence, firstPosition, rows);
         }
@@ -221,7 +226,7 @@ final class ActiveRequest {
         lastToken = result.token(sequence).orElseThrow(() -> new NonFiniteLogitsException(position));
         sampler.remember(lastToken);
         completionTokens++;
-        usedTokens++;
+        use(1);
         Optional<TokenScore> score = Optional.empty();
         if (request.logprobs().isPresent()) {
             float[] logits = result.logits(sequence, part.logitRows() - 1);

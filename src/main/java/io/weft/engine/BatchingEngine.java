@@ -322,8 +322,8 @@ public final class BatchingEngine implements Engine, AutoCloseable {
 
     /** Gives up a step that hangs, on the watchdog's thread; the engine's thread may never return from it. */
     private void hangs(String where) {
-        String cause = "a step hangs, at " + where;
-        LOG.log(Level.ERROR, "{0}: the service cannot go on and ends all requests", cause);
+        String cause = "a step hangs: " + where;
+        LOG.log(Level.ERROR, "{0}. The service cannot go on, and ends all requests.", cause);
         enter(new Phase.Failed(cause, EngineStatus.Fault.HANG));
         EngineFailedException failure = new EngineFailedException(cause, null);
         takeAll().forEach(request -> request.abandon(failure));

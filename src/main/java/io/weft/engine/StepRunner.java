@@ -22,7 +22,7 @@ import java.util.function.Supplier;
 
 /**
  * Runs steps: composes a step, plans it, waits for its tokens, hands these to their requests, and notifies the
- * observer. Keeps no state between steps; runs on the engine's thread.
+ * observer. Runs on the engine's thread.
  *
  * <p>A failure belongs to whom it concerns. What goes wrong with one request ends that request, what goes wrong while a
  * step is planned ends its requests, and what goes wrong once the device has begun is the device's, and thrown.
@@ -35,6 +35,7 @@ final class StepRunner {
     private final StepObserver observer;
     private final Watchdog watchdog;
     private final LongSupplier clockNanos;
+    private boolean observerHasFailed;
 
     /** @param planning the planning in force */
     StepRunner(
@@ -93,7 +94,11 @@ final class StepRunner {
         try {
             observer.stepped(plan, nanos, measured);
         } catch (RuntimeException e) {
-            LOG.log(Level.ERROR, "a step was not observed", e);
+            // Once is enough: there are many steps a second.
+            if (!observerHasFailed) {
+                observerHasFailed = true;
+                LOG.log(Level.ERROR, "a step was not observed", e);
+            }
         }
     }
 

@@ -22,11 +22,12 @@ import java.util.function.Predicate;
  * <p>Guarded by the engine's lock.
  */
 final class WaitingQueue {
-    /** Clients with waiting or running requests, by name. */
+    /** By name: clients with waiting or running requests, and others that have used more than one of these. */
     private final Map<String, Client> clients = new LinkedHashMap<>();
 
     private int size;
-    /** What the client that has used least has used; a new client does not begin below it. */
+    private long turns;
+    /** What the busy client that has used least has used; one that comes does not begin below it. */
     private long leastUsedTokens;
 
     private enum Turn {
@@ -38,10 +39,11 @@ final class WaitingQueue {
         private final SequencedSet<ActiveRequest> waiting = new LinkedHashSet<>();
         private int running;
         private long usedTokens;
+        private long lastTurn;
         private Turn turn = Turn.SHORTEST;
 
-        Client(long usedTokens) {
-            this.usedTokens = usedTokens;
+        boolean isBusy() {
+            return running > 0 || !waiting.isEmpty();
         }
 
         Optional<ActiveRequest> next(Predicate<ActiveRequest> mayRun) {
@@ -75,9 +77,11 @@ final class WaitingQueue {
 
     /** Adds a request at the end. */
     void add(ActiveRequest request) {
-        clients.computeIfAbsent(request.client(), name -> new Client(leastUsedTokens))
-                .waiting
-                .addLast(request);
+        Client client = clients.computeIfAbsent(request.client(), name -> new Client());
+        if (!client.isBusy()) {
+            client.usedTokens = Math.max(client.usedTokens, leastUsedTokens);
+        }
+        client.waiting.addLast(request);
         size++;
     }
 
@@ -86,7 +90,7 @@ final class WaitingQueue {
         Client client = clients.get(request.client());
         if (client != null && client.waiting.remove(request)) {
             size--;
-            forget(request.client(), client);
+            forgetIdle();
         }
     }
 
@@ -105,7 +109,8 @@ final class WaitingQueue {
         Predicate<ActiveRequest> isFirst = request -> request.priority() == priority && mayRun.test(request);
         return clients.values().stream()
                 .filter(client -> client.waiting.stream().anyMatch(isFirst))
-                .min(Comparator.comparingLong(client -> client.usedTokens))
+                .min(Comparator.<Client>comparingLong(client -> client.usedTokens)
+                        .thenComparingLong(client -> client.lastTurn))
                 .flatMap(client -> client.next(isFirst));
     }
 
@@ -115,6 +120,7 @@ final class WaitingQueue {
         client.waiting.remove(request);
         size--;
         client.running++;
+        client.lastTurn = ++turns;
         client.turn = switch (client.turn) {
             case SHORTEST -> Turn.OLDEST;
             case OLDEST -> Turn.SHORTEST;
@@ -125,7 +131,7 @@ final class WaitingQueue {
     void end(ActiveRequest request) {
         Client client = client(request);
         client.running--;
-        forget(request.client(), client);
+        forgetIdle();
     }
 
     /** Counts what running requests have used since the last time. */
@@ -133,12 +139,20 @@ final class WaitingQueue {
         for (ActiveRequest request : running) {
             client(request).usedTokens += request.takeUsedTokens();
         }
-        leastUsedTokens = Math.max(
-                leastUsedTokens,
-                clients.values().stream()
-                        .mapToLong(client -> client.usedTokens)
-                        .min()
-                        .orElse(0));
+        forgetIdle();
+    }
+
+    /** Forgets clients that would begin anew as they are. */
+    private void forgetIdle() {
+        clients.values().stream()
+                .filter(Client::isBusy)
+                .mapToLong(client -> client.usedTokens)
+                .min()
+                .ifPresentOrElse(
+                        least -> leastUsedTokens = Math.max(leastUsedTokens, least),
+                        // Nobody is left with whom to share.
+                        clients::clear);
+        clients.values().removeIf(client -> !client.isBusy() && client.usedTokens <= leastUsedTokens);
     }
 
     /**
@@ -158,11 +172,5 @@ final class WaitingQueue {
 
     private Client client(ActiveRequest request) {
         return Objects.requireNonNull(clients.get(request.client()));
-    }
-
-    private void forget(String name, Client client) {
-        if (client.running == 0 && client.waiting.isEmpty()) {
-            clients.remove(name);
-        }
     }
 }

@@ -119,14 +119,14 @@ public final class StepPipeline {
             }
         }
         if (count < stages.size()) {
-            return "issuing " + describe(stages.get(count));
+            return "while issuing " + describe(stages.get(count));
         }
         for (Lane lane : BEFORE_THE_LAST) {
             if (!marks.isReached(laneMark(stages.size(), lane))) {
-                return "up to " + describe(lastOf(stages, lane));
+                return "before the end of " + describe(lastOf(stages, lane));
             }
         }
-        return "up to " + describe(lastOf(stages, Lane.LINK_OUT));
+        return "before the end of " + describe(lastOf(stages, Lane.LINK_OUT));
     }
 
     private static String describe(PlannedStage planned) {

@@ -17,17 +17,9 @@ import io.weft.engine.GenerationEvent.Generated;
 import io.weft.engine.GenerationEvent.PromptScored;
 import io.weft.engine.GenerationRequest.EndTokens;
 import io.weft.engine.RequestRejectedException.Reason;
-import io.weft.engine.ServedModel.SamplingDefaults;
 import io.weft.model.CacheForm;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
-import io.weft.model.ModelFamily;
-import io.weft.model.ModelFiles;
-import io.weft.model.ModelSource;
-import io.weft.model.ModelWeights;
-import io.weft.pipeline.StepLimits;
-import io.weft.pipeline.StepPipeline;
-import io.weft.pipeline.Workspace;
 import io.weft.plan.machine.HardwarePreset;
 import io.weft.plan.machine.Profiles;
 import io.weft.plan.placement.DecodeLoad;
@@ -43,9 +35,7 @@ import io.weft.plan.step.StepPlan;
 import io.weft.plan.step.StepPlanner;
 import io.weft.plan.step.StepTokens;
 import java.io.IOException;
-import java.nio.file.Path;
 import java.time.Duration;
-import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -53,7 +43,6 @@ import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.Random;
-import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
@@ -71,11 +60,10 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** Requests that come, go and fail, on a small real model. */
 class BatchingEngineTest {
-    private static final Path GOLDEN = Path.of("src/test/resources/goldens/opt");
     /** Only what hangs takes so long. */
     private static final Duration HANG = Duration.ofMinutes(10);
 
-    private static final int CONTEXT_TOKENS = 400;
+    private static final int CONTEXT_TOKENS = SmallModel.CONTEXT_TOKENS;
     private static final int CACHE_TOKENS = 1024;
 
     private final AtomicInteger closed = new AtomicInteger();
@@ -94,31 +82,17 @@ class BatchingEngineTest {
     }
 
     private EngineRuntime load(java.util.function.Consumer<String> phase) {
-        ModelFiles files = ModelFiles.open(new ModelSource.Directory(GOLDEN), ModelFamily.all());
-        CpuDevice device = new CpuDevice(new CpuOptions(256 << 20, 256 << 20, OptionalDouble.empty(), 2));
-        StepLimits limits = new StepLimits(4, 64, 32, CONTEXT_TOKENS);
-        ModelWeights weights = ModelWeights.load(files, device, CONTEXT_TOKENS, (layer, layers) -> {});
-        CacheGeometry geometry = new CacheGeometry(files.architecture().dimensions(), Float.BYTES, 16, 32);
-        Workspace workspace = Workspace.allocate(device, files.architecture(), geometry, limits, 2 << 20);
-        long hostBytes = hostTokens / 16 * geometry.blockBytes(Content.KEY_VALUE);
-        cache = new KvCache(
-                device,
-                geometry,
-                limits.openBlocks(16),
-                deviceTokens / 16 * geometry.blockBytes(Content.KEY_VALUE),
-                hostBytes);
-        Planning planning = plannings.apply(geometry);
-        return new EngineRuntime(
-                new ServedModel("opt", Instant.EPOCH, CONTEXT_TOKENS, 384, Set.of(2), new SamplingDefaults(1, 1, 0)),
-                cache,
-                new StepPipeline(device, weights, cache, workspace),
-                () -> replanned.get() == null ? planning : replanned.get(),
-                observer,
-                () -> {
-                    device.close();
-                    files.close();
-                    closed.incrementAndGet();
-                });
+        EngineRuntime runtime = new SmallModel(deviceTokens, hostTokens)
+                .load(
+                        new CpuDevice(new CpuOptions(256 << 20, 256 << 20, OptionalDouble.empty(), 2)),
+                        geometry -> {
+                            Planning planning = plannings.apply(geometry);
+                            return () -> replanned.get() == null ? planning : replanned.get();
+                        },
+                        observer,
+                        closed::incrementAndGet);
+        cache = runtime.cache();
+        return runtime;
     }
 
     private static StepPlanner planner(CacheGeometry geometry, Schedule schedule, int chunkTokens) {
@@ -183,8 +157,8 @@ class BatchingEngineTest {
         start(64);
         List<AssertSubscriber<GenerationEvent>> subscribers = new ArrayList<>();
         List<List<Integer>> wanted = new ArrayList<>();
-        JsonNode golden =
-                new ObjectMapper().readTree(GOLDEN.resolve("golden.json").toFile());
+        JsonNode golden = new ObjectMapper()
+                .readTree(SmallModel.GOLDEN.resolve("golden.json").toFile());
         for (int round = 0; round < 4; round++) {
             for (JsonNode prompt : golden.path("prompts")) {
                 subscribers.add(engine.generate(greedy(integers(prompt.path("input_ids")), 24))

@@ -1,0 +1,86 @@
+package io.weft.engine;
+
+import io.weft.cache.KvCache;
+import io.weft.device.Device;
+import io.weft.engine.ServedModel.SamplingDefaults;
+import io.weft.model.CacheForm.Content;
+import io.weft.model.CacheGeometry;
+import io.weft.model.ModelFamily;
+import io.weft.model.ModelFiles;
+import io.weft.model.ModelSource;
+import io.weft.model.ModelWeights;
+import io.weft.pipeline.StepLimits;
+import io.weft.pipeline.StepPipeline;
+import io.weft.pipeline.Workspace;
+import io.weft.plan.placement.Planning;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.util.Set;
+import java.util.function.Function;
+import java.util.function.Supplier;
+
+/**
+ * A small real model on a device, for an engine.
+ *
+ * @param deviceTokens tokens of the cache on the device
+ * @param hostTokens tokens of the cache on the host
+ */
+record SmallModel(int deviceTokens, int hostTokens) {
+    static final Path GOLDEN = Path.of("src/test/resources/goldens/opt");
+    static final int CONTEXT_TOKENS = 400;
+    static final int BLOCK_TOKENS = 16;
+    static final int SEATS = 4;
+    static final int STEP_ROWS = 64;
+    static final long STAGING_BYTES = 2 << 20;
+
+    /**
+     * Loads it.
+     *
+     * @param planning the planning in force, given the geometry
+     * @param closed told when the engine has closed it, device included
+     */
+    EngineRuntime load(
+            Device device,
+            Function<CacheGeometry, Supplier<Planning>> planning,
+            StepObserver observer,
+            Runnable closed) {
+        ModelFiles files = ModelFiles.open(new ModelSource.Directory(GOLDEN), ModelFamily.all());
+        try {
+            return load(files, device, planning, observer, closed);
+        } catch (RuntimeException e) {
+            files.close();
+            device.close();
+            throw e;
+        }
+    }
+
+    private EngineRuntime load(
+            ModelFiles files,
+            Device device,
+            Function<CacheGeometry, Supplier<Planning>> planning,
+            StepObserver observer,
+            Runnable closed) {
+        StepLimits limits = new StepLimits(SEATS, STEP_ROWS, STEP_ROWS / 2, CONTEXT_TOKENS);
+        ModelWeights weights = ModelWeights.load(files, device, CONTEXT_TOKENS, (layer, layers) -> {});
+        CacheGeometry geometry =
+                new CacheGeometry(files.architecture().dimensions(), Float.BYTES, BLOCK_TOKENS, 2 * BLOCK_TOKENS);
+        Workspace workspace = Workspace.allocate(device, files.architecture(), geometry, limits, STAGING_BYTES);
+        KvCache cache = new KvCache(
+                device,
+                geometry,
+                limits.openBlocks(BLOCK_TOKENS),
+                deviceTokens / BLOCK_TOKENS * geometry.blockBytes(Content.KEY_VALUE),
+                hostTokens / BLOCK_TOKENS * geometry.blockBytes(Content.KEY_VALUE));
+        return new EngineRuntime(
+                new ServedModel("opt", Instant.EPOCH, CONTEXT_TOKENS, 384, Set.of(2), new SamplingDefaults(1, 1, 0)),
+                cache,
+                new StepPipeline(device, weights, cache, workspace),
+                planning.apply(geometry),
+                observer,
+                () -> {
+                    device.close();
+                    files.close();
+                    closed.run();
+                });
+    }
+}
