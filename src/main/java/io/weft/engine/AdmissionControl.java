@@ -115,11 +115,24 @@ final class AdmissionControl {
         return cache.admit(request.maxTokens(), block -> policy.forms(block, request.promptTokens()));
     }
 
+    /** The most tokens that the cache may hold, all of them in their smallest form. */
+    long cacheTokens() {
+        CacheUsage usage = cache.usage();
+        long bytes = usage.device().totalBytes() + usage.host().totalBytes();
+        return bytes / smallestBlockBytes() * cache.geometry().blockTokens()
+                + usage.open().totalBytes()
+                        / cache.geometry().openBlockBytes()
+                        * cache.geometry().blockTokens();
+    }
+
+    private long smallestBlockBytes() {
+        CacheGeometry geometry = cache.geometry();
+        return Math.min(geometry.blockBytes(Content.KEY_VALUE), geometry.blockBytes(Content.ACTIVATION));
+    }
+
     /** The bytes that a request lacks for its blocks in their smallest form; not positive if it may fit. */
     private long missingBytes(ActiveRequest request, CacheUsage usage) {
-        CacheGeometry geometry = cache.geometry();
-        long blockBytes = Math.min(geometry.blockBytes(Content.KEY_VALUE), geometry.blockBytes(Content.ACTIVATION));
-        return request.maxTokens() / geometry.blockTokens() * blockBytes
+        return request.maxTokens() / cache.geometry().blockTokens() * smallestBlockBytes()
                 - usage.device().freeBytes()
                 - usage.host().freeBytes();
     }

@@ -54,6 +54,17 @@ class MistakesTest {
         return body.path("error");
     }
 
+    /** Seconds, in a header as in a field; the shorter time counts. */
+    @ParameterizedTest
+    @ValueSource(strings = {"", "0", "-1", "1e3", "604801", "soon", "0.0000000001"})
+    void aTimeoutInTheHeaderIsANumberOfSeconds(String seconds) throws IOException, InterruptedException {
+        HttpResponse<String> response =
+                api.post("/v1/completions", "{\"prompt\":\"a\",\"timeout\":60}", "X-Request-Timeout", seconds);
+        assertThat(response.statusCode()).isEqualTo(400);
+        assertThat(error(response).path("message").textValue())
+                .isEqualTo("X-Request-Timeout is \"" + seconds + "\", must be seconds, above 0 and at most 604800.");
+    }
+
     /** Body, the field at fault, what the message says; apostrophes stand for quotes. */
     @ParameterizedTest
     @CsvSource(delimiter = '|', quoteCharacter = '~', nullValues = "-", textBlock = """
@@ -92,6 +103,10 @@ class MistakesTest {
             {'prompt':'a','top_p':0}                        | top_p              | top_p is 0.0, must be greater than 0.
             {'prompt':'a','top_p':1.1}                      | top_p              | top_p is 1.1, must be less than or equal to 1.
             {'prompt':'a','top_k':-2}                       | top_k              | top_k is -2, must be greater than or equal to -1.
+            {'prompt':'a','priority':1}                     | priority           | priority is 1, must be left out or 0: the service runs requests in turns of their clients (weft.scheduling).
+            {'prompt':'a','timeout':0}                      | timeout            | timeout is 0.0, must be greater than 0.
+            {'prompt':'a','timeout':604801}                 | timeout            | timeout is 604801.0, must be less than or equal to 604800.
+            {'prompt':'a','timeout':'5'}                    | timeout            | timeout is '5', must be a number.
             {'prompt':'a','min_p':1.5}                      | min_p              | min_p is 1.5, must be less than or equal to 1.
             {'prompt':'a','presence_penalty':3}             | presence_penalty   | presence_penalty is 3.0, must be less than or equal to 2.
             {'prompt':'a','frequency_penalty':-3}           | frequency_penalty  | frequency_penalty is -3.0, must be greater than or equal to -2.

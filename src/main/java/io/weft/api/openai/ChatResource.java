@@ -8,6 +8,7 @@ import io.weft.api.http.Guarded;
 import io.weft.api.http.ModelDirectory;
 import io.weft.api.http.RequestEdge;
 import io.weft.engine.GenerationRequest;
+import io.weft.engine.RequestTerms;
 import io.weft.engine.ServedModel;
 import io.weft.text.ChatTemplate;
 import io.weft.text.PromptPart;
@@ -35,12 +36,14 @@ class ChatResource {
     private final Responder responder;
     private final Tokenizer tokenizer;
     private final ApiSettings settings;
+    private final Terms terms;
 
-    ChatResource(ModelDirectory models, Responder responder, Tokenizer tokenizer, ApiSettings settings) {
+    ChatResource(ModelDirectory models, Responder responder, Tokenizer tokenizer, ApiSettings settings, Terms terms) {
         this.models = models;
         this.responder = responder;
         this.tokenizer = tokenizer;
         this.settings = settings;
+        this.terms = terms;
     }
 
     @POST
@@ -63,9 +66,11 @@ class ChatResource {
         List<PromptPart> prompt = template(tokenizer).render(request.conversation(), request.templateVariables());
         GenerationFields.requireRoom("the chat", tokenizer.leastTokens(prompt), model);
         List<Integer> tokens = tokenizer.encode(prompt);
+        request.fields().requireMemory(tokens.size(), models.serving().cacheTokens());
+        RequestTerms asked = terms.of(request.fields(), routing);
         long seed = request.fields().firstSeed(settings);
         List<Choice> choices = IntStream.range(0, request.fields().choicesPerPrompt())
-                .mapToObj(index -> choice(index, request, model, tokens, seed + index))
+                .mapToObj(index -> choice(index, request, model, tokens, seed + index, asked))
                 .toList();
         ResponseShape.Head head = ResponseShape.Head.anew("chatcmpl-", model);
         return responder.answer(
@@ -85,7 +90,8 @@ class ChatResource {
                         .exception());
     }
 
-    private Choice choice(int index, ChatRequest request, ServedModel model, List<Integer> tokens, long seed) {
+    private Choice choice(
+            int index, ChatRequest request, ServedModel model, List<Integer> tokens, long seed, RequestTerms asked) {
         GenerationFields fields = request.fields();
         int contextTokens = model.contextTokens();
         GenerationRequest generation = new GenerationRequest(
@@ -94,7 +100,8 @@ class ChatResource {
                 fields.sampling(model.defaults(), settings, seed),
                 fields.endTokens(),
                 request.alternatives(),
-                GenerationFields.optional(fields.promptLogprobs()));
+                GenerationFields.optional(fields.promptLogprobs()),
+                asked);
         return new Choice(index, generation, Optional.empty(), fields.stops(), fields.shownTokens());
     }
 }

@@ -8,6 +8,7 @@ import io.weft.api.http.Guarded;
 import io.weft.api.http.ModelDirectory;
 import io.weft.api.http.RequestEdge;
 import io.weft.engine.GenerationRequest;
+import io.weft.engine.RequestTerms;
 import io.weft.engine.ServedModel;
 import io.weft.text.Tokenizer;
 import jakarta.validation.Valid;
@@ -36,12 +37,15 @@ class CompletionsResource {
     private final Responder responder;
     private final Tokenizer tokenizer;
     private final ApiSettings settings;
+    private final Terms terms;
 
-    CompletionsResource(ModelDirectory models, Responder responder, Tokenizer tokenizer, ApiSettings settings) {
+    CompletionsResource(
+            ModelDirectory models, Responder responder, Tokenizer tokenizer, ApiSettings settings, Terms terms) {
         this.models = models;
         this.responder = responder;
         this.tokenizer = tokenizer;
         this.settings = settings;
+        this.terms = terms;
     }
 
     @POST
@@ -65,6 +69,7 @@ class CompletionsResource {
         request.fields().requireChoices(request.prompt().count(), settings.maxChoices(), models.serving());
         List<Choice> choices = new ArrayList<>();
         long seed = request.fields().firstSeed(settings);
+        RequestTerms asked = terms.of(request.fields(), routing);
         int promptTokens = 0;
         for (int prompt = 0; prompt < request.prompt().count(); prompt++) {
             String name = request.prompt().name(prompt);
@@ -74,13 +79,14 @@ class CompletionsResource {
                 throw ApiError.badField(name, name + " has no tokens, must have at least 1.")
                         .exception();
             }
+            request.fields().requireMemory(tokens.size(), models.serving().cacheTokens());
             promptTokens += tokens.size();
             Optional<String> echo = request.echoes()
                     ? Optional.of(request.prompt()
                             .text(prompt, tokenizer, request.fields().shownTokens()))
                     : Optional.empty();
             for (int i = 0; i < request.fields().choicesPerPrompt(); i++) {
-                choices.add(choice(choices.size(), request, model, tokens, echo, seed + i));
+                choices.add(choice(choices.size(), request, model, tokens, echo, seed + i, asked));
             }
         }
         ResponseShape.Head head = ResponseShape.Head.anew("cmpl-", model);
@@ -98,7 +104,8 @@ class CompletionsResource {
             ServedModel model,
             List<Integer> tokens,
             Optional<String> echo,
-            long seed) {
+            long seed,
+            RequestTerms asked) {
         GenerationFields fields = request.fields();
         OptionalInt set = settings.defaultMaxTokens();
         GenerationRequest generation = new GenerationRequest(
@@ -107,7 +114,8 @@ class CompletionsResource {
                 fields.sampling(model.defaults(), settings, seed),
                 fields.endTokens(),
                 request.alternatives(),
-                request.promptAlternatives());
+                request.promptAlternatives(),
+                asked);
         return new Choice(index, generation, echo, fields.stops(), fields.shownTokens());
     }
 }

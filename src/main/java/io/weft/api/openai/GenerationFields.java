@@ -20,6 +20,7 @@ import jakarta.validation.constraints.Min;
 import jakarta.validation.constraints.NotEmpty;
 import jakarta.validation.constraints.NotNull;
 import jakarta.validation.constraints.Size;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -65,7 +66,15 @@ record GenerationFields(
         @Nullable @Min(0) @Max(GenerationRequest.MAX_LOGPROBS)
         Integer promptLogprobs,
 
+        @Nullable Integer priority,
+
+        @Nullable @DecimalMin(value = "0", inclusive = false) @DecimalMax("" + TIMEOUT_SECONDS_MOST)
+        Double timeout,
+
         @Nullable WeftOptions weft) {
+    private static final double NANOS_PER_SECOND = 1e9;
+    /** A week. */
+    static final long TIMEOUT_SECONDS_MOST = 604_800;
 
     /** Options that other servers do not have. */
     record WeftOptions(@Nullable Boolean explain) {}
@@ -134,6 +143,32 @@ record GenerationFields(
     /** Whether usage reports where tokens were cached. */
     boolean explains() {
         return weft != null && Boolean.TRUE.equals(weft.explain());
+    }
+
+    int priorityOrUsual() {
+        return priority == null ? 0 : priority;
+    }
+
+    Optional<Duration> timeLimit() {
+        return Optional.ofNullable(timeout)
+                .map(seconds -> Duration.ofNanos(Math.max(1, Math.round(seconds * NANOS_PER_SECOND))));
+    }
+
+    /**
+     * Checks that all choices of a prompt fit the cache together, as far as they say what they need.
+     *
+     * @param promptTokens tokens of the prompt
+     * @param cacheTokens the most tokens that the cache holds
+     */
+    void requireMemory(int promptTokens, long cacheTokens) {
+        long each = promptTokens + Math.max(1, askedTokens().orElse(1));
+        if (choicesPerPrompt() > 1 && each * choicesPerPrompt() > cacheTokens) {
+            throw ApiError.badField(
+                            "n",
+                            "n is %d: that makes %,d tokens of %,d each, but the cache holds %,d. Ask for fewer, or raise weft.host-memory."
+                                    .formatted(choicesPerPrompt(), each * choicesPerPrompt(), each, cacheTokens))
+                    .exception();
+        }
     }
 
     boolean streams() {
