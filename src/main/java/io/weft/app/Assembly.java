@@ -6,6 +6,7 @@ import io.weft.device.Device.Allocation.Memory;
 import io.weft.device.DeviceBuffer;
 import io.weft.device.DeviceInfo;
 import io.weft.device.HostBuffer;
+import io.weft.device.HostRegion;
 import io.weft.device.cpu.CpuDevice;
 import io.weft.engine.EngineRuntime;
 import io.weft.engine.ServedModel;
@@ -62,6 +63,7 @@ public final class Assembly implements AutoCloseable {
     private final ModelTensors tensors;
     private final Device device;
     private final KvCache cache;
+    private final HostRegion hostMemory;
     private final StepPipeline pipeline;
     private final Workspace workspace;
     private final CostModel costs;
@@ -74,6 +76,7 @@ public final class Assembly implements AutoCloseable {
             ModelTensors tensors,
             Device device,
             KvCache cache,
+            HostRegion hostMemory,
             Workspace workspace,
             StepPipeline pipeline,
             CostModel costs,
@@ -83,6 +86,7 @@ public final class Assembly implements AutoCloseable {
         this.tensors = tensors;
         this.device = device;
         this.cache = cache;
+        this.hostMemory = hostMemory;
         this.workspace = workspace;
         this.pipeline = pipeline;
         this.costs = costs;
@@ -128,6 +132,26 @@ public final class Assembly implements AutoCloseable {
         return tokenizer;
     }
 
+    /** How the cache gets its host memory. */
+    private enum HostMemory {
+        /** All of it before the first step. */
+        AT_ONCE {
+            @Override
+            HostRegion take(Device device, long bytes) {
+                return HostRegion.of(device.allocateHost(KvCache.HOST_PURPOSE, bytes));
+            }
+        },
+        /** A first part, and the rest while steps run. */
+        PART_BY_PART {
+            @Override
+            HostRegion take(Device device, long bytes) {
+                return device.reserveHost(KvCache.HOST_PURPOSE, bytes);
+            }
+        };
+
+        abstract HostRegion take(Device device, long bytes);
+    }
+
     /**
      * Loads the model onto the device and takes memory for the cache.
      *
@@ -142,10 +166,28 @@ public final class Assembly implements AutoCloseable {
     /** Loads an open model. The model is closed with the result, or if loading fails. */
     public static Assembly load(
             Settings settings, ModelTensors tensors, HardwareProfiler profiler, Consumer<String> progress) {
+        return load(settings, tensors, HostMemory.AT_ONCE, profiler, progress);
+    }
+
+    /**
+     * Loads an open model for a service that begins with the first part of the cache's host memory. The rest is for
+     * {@link #hostGrowth}.
+     */
+    static Assembly loadFirstPart(
+            Settings settings, ModelTensors tensors, HardwareProfiler profiler, Consumer<String> progress) {
+        return load(settings, tensors, HostMemory.PART_BY_PART, profiler, progress);
+    }
+
+    private static Assembly load(
+            Settings settings,
+            ModelTensors tensors,
+            HostMemory hostMemory,
+            HardwareProfiler profiler,
+            Consumer<String> progress) {
         try {
             Device device = Devices.open(settings, tensors.storedType());
             try {
-                return load(settings, tensors, device, profiler, progress);
+                return load(settings, tensors, device, hostMemory, profiler, progress);
             } catch (RuntimeException | Error e) {
                 device.close();
                 throw e;
@@ -160,6 +202,7 @@ public final class Assembly implements AutoCloseable {
             Settings settings,
             ModelTensors tensors,
             Device device,
+            HostMemory hostMemory,
             HardwareProfiler profiler,
             Consumer<String> progress) {
         ModelDimensions dimensions = tensors.architecture().dimensions();
@@ -190,6 +233,8 @@ public final class Assembly implements AutoCloseable {
         long usefulBlocks = settings.cacheTokens().isPresent()
                 ? Math.ceilDiv(settings.cacheTokens().getAsLong(), geometry.blockTokens())
                 : limits.sequences() * (long) geometry.blocks(context);
+        HostRegion host =
+                hostMemory.take(device, Math.min(KvCache.hostBytes(geometry, usefulBlocks), free(device, Memory.HOST)));
         KvCache cache = new KvCache(
                 device,
                 geometry,
@@ -197,7 +242,7 @@ public final class Assembly implements AutoCloseable {
                 Math.min(
                         usefulBlocks * geometry.blockBytes(Content.KEY_VALUE),
                         free(device, Memory.DEVICE) - openBlocks * geometry.openBlockBytes()),
-                Math.min(KvCache.hostBytes(geometry, usefulBlocks), free(device, Memory.HOST)));
+                host);
         table.part("cache");
         progress.accept("measuring the hardware");
         ProfilingMemory memory = new ProfilingMemory(profilingMemory(workspace, cache), copies);
@@ -209,6 +254,7 @@ public final class Assembly implements AutoCloseable {
                 tensors,
                 device,
                 cache,
+                host,
                 workspace,
                 pipeline,
                 new CostModel(profile, geometry),
@@ -292,9 +338,18 @@ public final class Assembly implements AutoCloseable {
         return budget;
     }
 
-    /** The bytes of host memory of the device, which are pinned if there is a real link. */
+    /** The bytes of host memory that the link reaches, which are pinned if there is a real link. */
     long pinnedBytes() {
-        return used(device, Memory.HOST);
+        return used(device, Memory.HOST) - hostMemory.memory().bytes() + hostMemory.reachableBytes();
+    }
+
+    /**
+     * The work of getting the rest of the cache's host memory.
+     *
+     * @param changed called after each part
+     */
+    HostGrowth hostGrowth(Runnable changed) {
+        return new HostGrowth(hostMemory, cache, changed);
     }
 
     public String deviceName() {

@@ -45,7 +45,7 @@ public final class ModelLoading {
             return;
         }
         try {
-            assembly.complete(Assembly.load(settings, files, profiler, what -> listener.accept(what)));
+            assembly.complete(Assembly.loadFirstPart(settings, files, profiler, what -> listener.accept(what)));
         } catch (RuntimeException | Error e) {
             assembly.completeExceptionally(e);
         }

@@ -26,6 +26,7 @@ import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
+import java.util.function.LongSupplier;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
@@ -48,7 +49,8 @@ final class Service {
     /** Null while the model loads. */
     private volatile @Nullable KvCache cache;
 
-    private volatile long pinnedBytes;
+    private volatile Runnable hostGrowth = () -> {};
+    private volatile LongSupplier pinnedBytes = () -> 0;
 
     Service(ModelLoading loading, HardwareProfiler profiler, MeterRegistry metrics) {
         this.settings = Settings.current();
@@ -62,7 +64,8 @@ final class Service {
                             assembly.deviceName(), Assembly.servedName(settings), assembly.budget());
                     EngineRuntime runtime = assembly.runtime(settings.cache().schedule(), observatory);
                     cache = runtime.cache();
-                    pinnedBytes = assembly.pinnedBytes();
+                    pinnedBytes = assembly::pinnedBytes;
+                    hostGrowth = assembly.hostGrowth(this::memoryChanged);
                     return runtime;
                 },
                 new EngineOptions(
@@ -70,7 +73,11 @@ final class Service {
                         settings.server().scheduling().scheduling(),
                         settings.server().stepTimeout()));
         CacheMetrics.register(metrics, () -> Optional.ofNullable(cache).map(KvCache::usage));
-        StepMetrics.register(metrics, observatory, () -> pinnedBytes);
+        StepMetrics.register(metrics, observatory, () -> pinnedBytes.getAsLong());
+    }
+
+    private void memoryChanged() {
+        engine.memoryChanged();
     }
 
     /** Reports the progress of long work every few seconds, and nothing of short work. */
@@ -93,6 +100,7 @@ final class Service {
             try {
                 engine.awaitServing();
                 LOG.infof("ready %.1f s after the process started", secondsSinceStart());
+                Thread.ofPlatform().name("weft-pin").daemon().start(hostGrowth);
             } catch (EngineFailedException e) {
                 LOG.errorf("cannot start: %s", e.getMessage());
                 Quarkus.asyncExit(1);

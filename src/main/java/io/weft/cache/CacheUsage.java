@@ -13,4 +13,9 @@ public record CacheUsage(PoolUsage open, PoolUsage device, PoolUsage host, long 
     public CacheUsage withoutCopies() {
         return new CacheUsage(open, new PoolUsage(device.usedBytes() - copyBytes, device.totalBytes()), host, 0);
     }
+
+    /** Once all host memory is there, of which the link does not reach some yet. */
+    public CacheUsage withComingMemory() {
+        return new CacheUsage(open, device, new PoolUsage(host.usedBytes(), host.totalBytes()), copyBytes);
+    }
 }

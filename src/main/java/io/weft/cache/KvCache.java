@@ -2,7 +2,7 @@ package io.weft.cache;
 
 import io.weft.device.Device;
 import io.weft.device.DeviceBuffer;
-import io.weft.device.HostBuffer;
+import io.weft.device.HostRegion;
 import io.weft.model.CacheForm;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheForm.Place;
@@ -23,6 +23,9 @@ import org.jspecify.annotations.Nullable;
 public final class KvCache {
     /** Host memory is handed out in slabs of at most this size: a device with a real link pins them one by one. */
     static final long SLAB_BYTES_MAX = 1L << 30;
+
+    /** In the budget that is printed. */
+    public static final String HOST_PURPOSE = "cache on the host";
 
     private final CacheGeometry geometry;
     private final DevicePool open;
@@ -45,10 +48,19 @@ public final class KvCache {
      * @throws io.weft.device.OutOfMemoryBudgetException if they do not fit the device's budgets
      */
     public KvCache(Device device, CacheGeometry geometry, int openBlocks, long deviceBytes, long hostBytes) {
+        this(device, geometry, openBlocks, deviceBytes, HostRegion.of(device.allocateHost(HOST_PURPOSE, hostBytes)));
+    }
+
+    /**
+     * Allocates the pools on the device.
+     *
+     * @param host host memory for full blocks, which is given out as far as the link reaches it
+     */
+    public KvCache(Device device, CacheGeometry geometry, int openBlocks, long deviceBytes, HostRegion host) {
         this.geometry = geometry;
         this.open = new DevicePool(device.allocate("open cache blocks", openBlocks * geometry.openBlockBytes()));
         this.device = new DevicePool(device.allocate("cache on the device", deviceBytes));
-        this.host = new HostPool(hostSlabs(device, geometry, hostBytes));
+        this.host = new HostPool(host, slabBytes(geometry));
     }
 
     /** Host memory in which {@code blocks} blocks of K and V always fit: a block never lies across two slabs. */
@@ -63,15 +75,9 @@ public final class KvCache {
         return Math.max(SLAB_BYTES_MAX, geometry.blockBytes(Content.KEY_VALUE));
     }
 
-    /** One allocation, so that a device can pin its parts at the same time. */
-    private static List<HostBuffer> hostSlabs(Device device, CacheGeometry geometry, long hostBytes) {
-        long slabBytes = slabBytes(geometry);
-        HostBuffer all = device.allocateHost("cache on the host", hostBytes);
-        List<HostBuffer> slabs = new ArrayList<>();
-        for (long at = 0; at < hostBytes; at += slabBytes) {
-            slabs.add(all.slice(at, Math.min(hostBytes - at, slabBytes)));
-        }
-        return slabs;
+    /** The host memory that the link does not reach now is not waited for any more. Any thread may call. */
+    public void endHostGrowth() {
+        host.endGrowth();
     }
 
     /** The geometry of the cache. */

@@ -29,6 +29,16 @@ public interface Device extends AutoCloseable {
      */
     HostBuffer allocateHost(String purpose, long bytes);
 
+    /**
+     * Takes host memory of which the link reaches a part; a device without a real link reaches all of it. Ends with the
+     * device, as other memory does.
+     *
+     * @throws OutOfMemoryBudgetException if it does not fit the budget
+     */
+    default HostRegion reserveHost(String purpose, long bytes) {
+        return HostRegion.of(allocateHost(purpose, bytes));
+    }
+
     /** All allocations, in order, for the budget that is printed at start. */
     List<Allocation> allocations();
 

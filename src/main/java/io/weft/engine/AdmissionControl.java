@@ -50,7 +50,7 @@ final class AdmissionControl {
         /** The request has a home for every block that it may ever fill. */
         record Admitted(CacheSequence cache) implements Decision {}
 
-        /** The request does not fit next to the running ones. */
+        /** The request does not fit next to the running ones, or into the host memory that is already there. */
         record Waits() implements Decision {}
 
         /** The request does not even fit an empty cache. */
@@ -75,15 +75,23 @@ final class AdmissionControl {
         if (!running.isEmpty() && isStillRefused(request)) {
             return new Decision.Waits();
         }
-        Optional<CacheSequence> sequence = place(request, running);
+        // Before, since memory may come meanwhile, in which the request was not tried.
+        CacheUsage before = usageWithoutCopies();
+        Optional<CacheSequence> sequence = place(request, running, before);
         if (sequence.isPresent()) {
             return new Decision.Admitted(sequence.get());
         }
-        if (running.isEmpty()) {
+        if (running.isEmpty() && !fitsWhatIsToCome(request, before)) {
             return new Decision.NeverFits(tooSmall(request));
         }
-        lastRefusal = new Refusal(request, usageWithoutCopies());
+        CacheUsage now = usageWithoutCopies();
+        boolean memoryCame = now.host().comingBytes() != before.host().comingBytes();
+        lastRefusal = new Refusal(request, memoryCame ? before : now);
         return new Decision.Waits();
+    }
+
+    private boolean fitsWhatIsToCome(ActiveRequest request, CacheUsage usage) {
+        return usage.host().comingBytes() > 0 && missingBytes(request, usage.withComingMemory()) <= 0;
     }
 
     private boolean isStillRefused(ActiveRequest request) {
@@ -98,19 +106,22 @@ final class AdmissionControl {
     }
 
     /** Finds homes in free memory, else in the memory of copies, which are given back. */
-    private Optional<CacheSequence> place(ActiveRequest request, List<ActiveRequest> running) {
-        if (missingBytes(request, usageWithoutCopies()) > 0 && !makeRoom(request, running)) {
+    private Optional<CacheSequence> place(
+            ActiveRequest request, List<ActiveRequest> running, CacheUsage withoutCopies) {
+        // What is to come is there in seconds: not worth moving the blocks of others.
+        if (missingBytes(request, withoutCopies) > 0
+                && (fitsWhatIsToCome(request, withoutCopies) || !makeRoom(request, running))) {
             return Optional.empty();
         }
         CacheUsage usage = cache.usage();
         Optional<CacheSequence> besideCopies =
-                missingBytes(request, usage) > 0 ? Optional.empty() : place(request, running, usage);
+                missingBytes(request, usage) > 0 ? Optional.empty() : placeIn(request, running, usage);
         return besideCopies.isEmpty() && usage.copyBytes() > 0
-                ? place(request, running, usage.withoutCopies())
+                ? placeIn(request, running, usage.withoutCopies())
                 : besideCopies;
     }
 
-    private Optional<CacheSequence> place(ActiveRequest request, List<ActiveRequest> running, CacheUsage usage) {
+    private Optional<CacheSequence> placeIn(ActiveRequest request, List<ActiveRequest> running, CacheUsage usage) {
         PlacementPolicy policy = policy(request, running, usage);
         return cache.admit(request.maxTokens(), block -> policy.forms(block, request.promptTokens()));
     }
@@ -189,7 +200,7 @@ final class AdmissionControl {
 
     /** The memory into which a request does not fit, even in an empty cache. */
     private Reason.CacheTooSmall tooSmall(ActiveRequest request) {
-        CacheUsage usage = cache.usage();
+        CacheUsage usage = cache.usage().withComingMemory();
         PlacementPolicy policy = policy(request, List.of(), usage);
         long deviceBytes = 0;
         long hostBytes = 0;

@@ -290,6 +290,16 @@ public final class BatchingEngine implements Engine, AutoCloseable {
         }
     }
 
+    /** Tries requests again that wait for memory of the cache, of which there is more now, or never will be. */
+    public void memoryChanged() {
+        lock.lock();
+        try {
+            changed.signalAll();
+        } finally {
+            lock.unlock();
+        }
+    }
+
     private void run() {
         try (EngineRuntime runtime = loader.load(this::loading)) {
             AdmissionControl admission = new AdmissionControl(runtime.cache(), runtime.planning());
@@ -306,6 +316,10 @@ public final class BatchingEngine implements Engine, AutoCloseable {
             String cause = e.getMessage() == null ? e.toString() : e.getMessage();
             enter(new Phase.Failed(cause, fault()));
             failAll(new EngineFailedException(cause, e));
+            if (e instanceof Error error) {
+                // Not the device's fault: it is for those who handle what nobody catches.
+                throw error;
+            }
         } finally {
             watchdog.close();
         }
@@ -400,9 +414,15 @@ public final class BatchingEngine implements Engine, AutoCloseable {
         }
     }
 
-    /** Waits for a request, at most until the next tick is due. */
+    /**
+     * Waits for a request, at most until the next tick is due. A request that waits although nothing runs does so for
+     * memory to come.
+     */
     private void awaitWork() throws InterruptedException {
         long nanosLeft = IDLE_TICK.toNanos();
+        if (!waiting.isEmpty() && !(phase instanceof Phase.Stopped)) {
+            nanosLeft = changed.awaitNanos(nanosLeft);
+        }
         while (waiting.isEmpty() && !(phase instanceof Phase.Stopped) && nanosLeft > 0) {
             nanosLeft = changed.awaitNanos(nanosLeft);
         }

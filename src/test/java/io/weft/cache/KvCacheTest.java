@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.weft.device.DeviceBuffer;
+import io.weft.device.GrowingRegion;
 import io.weft.device.cpu.CpuDevice;
 import io.weft.device.cpu.CpuOptions;
 import io.weft.model.CacheForm;
@@ -109,6 +110,41 @@ class KvCacheTest {
             long rest = bytes % KvCache.SLAB_BYTES_MAX;
             assertThat(whole * slabBlocks + rest / large.blockBytes(Content.KEY_VALUE))
                     .isEqualTo(blocks);
+        }
+    }
+
+    /** In slabs of two blocks and a rest: what the link does not reach yet is counted, and not given out. */
+    @Test
+    void hostMemoryIsGivenOutAsFarAsTheLinkReaches() {
+        CacheGeometry large = new CacheGeometry(
+                new ModelDimensions(3, 4096, 32, 32, 128, 16, FeedForwardKind.PLAIN, 32, 8192), 4, 4000, 4000);
+        long block = large.blockBytes(Content.KEY_VALUE);
+        long bytes = KvCache.hostBytes(large, 5);
+        try (CpuDevice roomy = new CpuDevice(new CpuOptions(4L << 30, 4L << 30, OptionalDouble.empty(), 1))) {
+            // Never touched, so it takes no memory.
+            GrowingRegion region =
+                    new GrowingRegion(roomy.allocateHost("host", bytes), KvCache.SLAB_BYTES_MAX, Long.MAX_VALUE);
+            KvCache cache = new KvCache(roomy, large, 1, 0, region);
+            assertThat(KvCache.SLAB_BYTES_MAX / block).isEqualTo(2);
+            assertThat(cache.usage().host()).isEqualTo(new PoolUsage(0, bytes, bytes));
+            assertThat(cache.usage().withComingMemory().host().freeBytes()).isEqualTo(bytes);
+            assertThat(cache.admit(4000, i -> List.of(CacheForm.HOST_KV))).isEmpty();
+
+            region.extend();
+            assertThat(cache.usage().host()).isEqualTo(new PoolUsage(0, bytes, bytes - KvCache.SLAB_BYTES_MAX));
+            assertThat(cache.admit(12_000, i -> List.of(CacheForm.HOST_KV))).isEmpty();
+            CacheSequence first =
+                    cache.admit(8000, i -> List.of(CacheForm.HOST_KV)).orElseThrow();
+            assertThat(cache.admit(4000, i -> List.of(CacheForm.HOST_KV))).isEmpty();
+
+            region.extend();
+            CacheSequence second =
+                    cache.admit(4000, i -> List.of(CacheForm.HOST_KV)).orElseThrow();
+            cache.endHostGrowth();
+            assertThat(cache.usage().host()).isEqualTo(new PoolUsage(3 * block, 2 * KvCache.SLAB_BYTES_MAX));
+            first.close();
+            second.close();
+            assertEmpty(cache);
         }
     }
 

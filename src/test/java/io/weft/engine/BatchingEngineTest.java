@@ -8,6 +8,9 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import io.smallrye.mutiny.helpers.test.AssertSubscriber;
 import io.smallrye.mutiny.subscription.Cancellable;
 import io.weft.cache.KvCache;
+import io.weft.device.GrowingRegion;
+import io.weft.device.HostBuffer;
+import io.weft.device.HostRegion;
 import io.weft.device.cpu.CpuDevice;
 import io.weft.device.cpu.CpuOptions;
 import io.weft.engine.GenerationEvent.Admitted;
@@ -72,6 +75,7 @@ class BatchingEngineTest {
     private StepObserver observer = StepObserver.NONE;
     private int deviceTokens;
     private int hostTokens = CACHE_TOKENS;
+    private Function<HostBuffer, HostRegion> regions = HostRegion::of;
     private KvCache cache;
     private BatchingEngine engine;
 
@@ -82,7 +86,7 @@ class BatchingEngineTest {
     }
 
     private EngineRuntime load(java.util.function.Consumer<String> phase) {
-        EngineRuntime runtime = new SmallModel(deviceTokens, hostTokens)
+        EngineRuntime runtime = new SmallModel(deviceTokens, hostTokens, regions)
                 .load(
                         new CpuDevice(new CpuOptions(256 << 20, 256 << 20, OptionalDouble.empty(), 2)),
                         geometry -> {
@@ -838,6 +842,81 @@ class BatchingEngineTest {
         assertThatThrownBy(engine::awaitServing)
                 .isInstanceOf(EngineFailedException.class)
                 .hasMessageContaining("no room for the model");
+    }
+
+    /** A thread that has no memory, say, is the process's end and not only the engine's. */
+    @Test
+    void anErrorIsLeftToThoseWhoHandleWhatNobodyCatches() {
+        AtomicReference<Throwable> uncaught = new AtomicReference<>();
+        Thread.UncaughtExceptionHandler before = Thread.getDefaultUncaughtExceptionHandler();
+        Thread.setDefaultUncaughtExceptionHandler((thread, failure) -> uncaught.set(failure));
+        try {
+            OutOfMemoryError error = new OutOfMemoryError("no room for the model");
+            engine = new BatchingEngine(
+                    phase -> {
+                        throw error;
+                    },
+                    EngineOptions.queueing(4));
+            engine.close();
+            assertThat(uncaught.get()).isSameAs(error);
+        } finally {
+            Thread.setDefaultUncaughtExceptionHandler(before);
+        }
+    }
+
+    /** Pinning the cache's host memory takes a while: what will fit waits, what never will is refused at once. */
+    @Test
+    void aRequestWaitsForHostMemoryThatIsToCome() throws Exception {
+        start(4);
+        List<GenerationEvent> expected = events(greedy(prompt(40), 8));
+        engine.close();
+        closed.set(0);
+        AtomicReference<GrowingRegion> region = new AtomicReference<>();
+        regions = memory -> {
+            region.set(new GrowingRegion(memory, memory.bytes(), Long.MAX_VALUE));
+            return region.get();
+        };
+        hostTokens = 64;
+        start(4);
+        assertThat(rejection(greedy(prompt(300), 8))).isInstanceOf(Reason.CacheTooSmall.class);
+        AssertSubscriber<GenerationEvent> waits =
+                engine.generate(greedy(prompt(40), 8)).subscribe().withSubscriber(AssertSubscriber.create(100));
+        assertThat(((EngineStatus.Serving) engine.status()).waiting()).isEqualTo(1);
+
+        region.get().extend();
+        engine.memoryChanged();
+
+        waits.awaitCompletion(HANG);
+        assertThat(tokens(waits.getItems())).isEqualTo(tokens(expected));
+    }
+
+    @Test
+    void aRequestThatWaitsForHostMemoryIsRefusedOnceItIsKnownNotToCome() throws Exception {
+        regions = memory -> new GrowingRegion(memory, memory.bytes(), 0);
+        start(4);
+        CompletableFuture<Reason> refused = CompletableFuture.supplyAsync(() -> rejection(greedy(prompt(40), 8)));
+        while (((EngineStatus.Serving) engine.status()).waiting() == 0) {
+            Thread.onSpinWait();
+        }
+
+        cache.endHostGrowth();
+        engine.memoryChanged();
+
+        assertThat(refused.get()).isInstanceOf(Reason.CacheTooSmall.class);
+    }
+
+    @Test
+    void theEngineStopsWhileARequestWaitsForHostMemory() throws Exception {
+        regions = memory -> new GrowingRegion(memory, memory.bytes(), 0);
+        start(4);
+        CompletableFuture<Reason> refused = CompletableFuture.supplyAsync(() -> rejection(greedy(prompt(40), 8)));
+        while (((EngineStatus.Serving) engine.status()).waiting() == 0) {
+            Thread.onSpinWait();
+        }
+
+        engine.close();
+
+        assertThat(refused.get()).isInstanceOf(Reason.Unavailable.class);
     }
 
     @Test

@@ -2,6 +2,8 @@ package io.weft.engine;
 
 import io.weft.cache.KvCache;
 import io.weft.device.Device;
+import io.weft.device.HostBuffer;
+import io.weft.device.HostRegion;
 import io.weft.engine.ServedModel.SamplingDefaults;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
@@ -24,14 +26,19 @@ import java.util.function.Supplier;
  *
  * @param deviceTokens tokens of the cache on the device
  * @param hostTokens tokens of the cache on the host
+ * @param hostMemory how far the link reaches its host memory
  */
-record SmallModel(int deviceTokens, int hostTokens) {
+record SmallModel(int deviceTokens, int hostTokens, Function<HostBuffer, HostRegion> hostMemory) {
     static final Path GOLDEN = Path.of("src/test/resources/goldens/opt");
     static final int CONTEXT_TOKENS = 400;
     static final int BLOCK_TOKENS = 16;
     static final int SEATS = 4;
     static final int STEP_ROWS = 64;
     static final long STAGING_BYTES = 2 << 20;
+
+    SmallModel(int deviceTokens, int hostTokens) {
+        this(deviceTokens, hostTokens, HostRegion::of);
+    }
 
     /**
      * Loads it.
@@ -65,12 +72,13 @@ record SmallModel(int deviceTokens, int hostTokens) {
         CacheGeometry geometry =
                 new CacheGeometry(files.architecture().dimensions(), Float.BYTES, BLOCK_TOKENS, 2 * BLOCK_TOKENS);
         Workspace workspace = Workspace.allocate(device, files.architecture(), geometry, limits, STAGING_BYTES);
+        long hostBytes = hostTokens / BLOCK_TOKENS * geometry.blockBytes(Content.KEY_VALUE);
         KvCache cache = new KvCache(
                 device,
                 geometry,
                 limits.openBlocks(BLOCK_TOKENS),
                 deviceTokens / BLOCK_TOKENS * geometry.blockBytes(Content.KEY_VALUE),
-                hostTokens / BLOCK_TOKENS * geometry.blockBytes(Content.KEY_VALUE));
+                hostMemory.apply(device.allocateHost("cache on the host", hostBytes)));
         return new EngineRuntime(
                 new ServedModel("opt", Instant.EPOCH, CONTEXT_TOKENS, 384, Set.of(2), new SamplingDefaults(1, 1, 0)),
                 cache,

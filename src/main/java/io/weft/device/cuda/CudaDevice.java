@@ -11,6 +11,7 @@ import io.weft.device.Embedding;
 import io.weft.device.Event;
 import io.weft.device.Graph;
 import io.weft.device.HostBuffer;
+import io.weft.device.HostRegion;
 import io.weft.device.Kernels;
 import io.weft.device.Linear;
 import io.weft.device.LinearShape;
@@ -147,10 +148,24 @@ public final class CudaDevice implements Device {
         } else {
             PinnedMemory memory = new PinnedMemory(context, purpose, bytes);
             largeHostMemory.add(memory);
-            segment = memory.segment();
+            memory.pinAll();
+            segment = memory.memory().segment();
         }
         ledger.add(purpose, Memory.HOST, bytes);
         return new HostBuffer(segment);
+    }
+
+    @Override
+    public synchronized HostRegion reserveHost(String purpose, long bytes) {
+        if (bytes <= PinnedMemory.SLAB_BYTES) {
+            return HostRegion.of(allocateHost(purpose, bytes));
+        }
+        reserve(purpose, Memory.HOST, bytes);
+        PinnedMemory memory = new PinnedMemory(context, purpose, bytes);
+        largeHostMemory.add(memory);
+        memory.extend();
+        ledger.add(purpose, Memory.HOST, bytes);
+        return memory;
     }
 
     private void reserve(String purpose, Memory where, long bytes) {

@@ -1,5 +1,7 @@
 package io.weft.device.cuda;
 
+import io.weft.device.HostBuffer;
+import io.weft.device.HostRegion;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
@@ -14,11 +16,11 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 
 /**
- * Page-locked host memory in one piece, pinned in slabs of at most 1 GiB by several threads: pinning takes 0.4 s per
- * GiB and thread. Slabs end at multiples of 1 GiB in the address space, so the address of a copy alone tells where it
- * must be cut: the driver copies within one slab at a time.
+ * Page-locked host memory in one piece, pinned in slabs of at most 1 GiB: pinning takes 0.4 s per GiB and thread. Slabs
+ * end at multiples of 1 GiB in the address space, so the address of a copy alone tells where it must be cut: the driver
+ * copies within one slab at a time.
  */
-final class PinnedMemory {
+final class PinnedMemory implements HostRegion {
     static final long SLAB_BYTES = 1L << 30;
 
     /** The most threads that pin; the driver gains little from more. */
@@ -44,35 +46,57 @@ final class PinnedMemory {
             FunctionDescriptor.of(ValueLayout.JAVA_INT, ValueLayout.JAVA_LONG, ValueLayout.JAVA_LONG));
 
     private final CudaContext context;
+    private final String purpose;
     private final long mapped;
     private final long mappedBytes;
     private final MemorySegment memory;
+    private final List<Slab> slabs;
+    /** In the order in which they were pinned. */
     private final List<Slab> pinned = Collections.synchronizedList(new ArrayList<>());
+
+    private volatile long reachableBytes;
+    /** Guarded by this. */
+    private boolean freed;
 
     /** A range between two multiples of {@link #SLAB_BYTES}. */
     record Slab(long address, long bytes) {}
 
     /**
-     * Maps and pins {@code bytes} bytes.
+     * Maps {@code bytes} bytes, which takes no memory yet.
      *
-     * @throws io.weft.device.DeviceException if the system or the driver refuses
+     * @throws io.weft.device.DeviceException if the system has no such range of addresses
      */
     PinnedMemory(CudaContext context, String purpose, long bytes) {
         this.context = context;
+        this.purpose = purpose;
         this.mappedBytes = Math.addExact(bytes, SLAB_BYTES);
         this.mapped = map(purpose, mappedBytes);
         long aligned = Math.ceilDiv(mapped, SLAB_BYTES) * SLAB_BYTES;
         this.memory = MemorySegment.ofAddress(aligned).reinterpret(bytes);
-        try {
-            pin(purpose, slabs(aligned, bytes));
-        } catch (RuntimeException e) {
-            free();
-            throw e;
-        }
+        this.slabs = slabs(aligned, bytes);
     }
 
-    MemorySegment segment() {
-        return memory;
+    @Override
+    public HostBuffer memory() {
+        return new HostBuffer(memory);
+    }
+
+    @Override
+    public long reachableBytes() {
+        return reachableBytes;
+    }
+
+    /** One slab, on the calling thread. The device waits for it when it closes. */
+    @Override
+    public synchronized boolean extend() {
+        if (freed || pinned.size() == slabs.size()) {
+            return false;
+        }
+        Slab next = slabs.get(pinned.size());
+        context.pin(purpose, next.address(), next.bytes());
+        pinned.add(next);
+        reachableBytes += next.bytes();
+        return true;
     }
 
     /** Bytes of a copy of {@code bytes} bytes at {@code address} that stay within one slab. */
@@ -92,7 +116,12 @@ final class PinnedMemory {
         return slabs;
     }
 
-    private void pin(String purpose, List<Slab> slabs) {
+    /**
+     * Pins everything, on several threads.
+     *
+     * @throws io.weft.device.DeviceException if the system or the driver refuses
+     */
+    synchronized void pinAll() {
         System.Logger log = System.getLogger(PinnedMemory.class.getName());
         int threads = Math.min(
                 slabs.size(), Math.min(THREADS_MOST, Runtime.getRuntime().availableProcessors()));
@@ -125,6 +154,7 @@ final class PinnedMemory {
                 throw failure;
             }
         }
+        reachableBytes = memory.byteSize();
     }
 
     private static long map(String purpose, long bytes) {
@@ -143,8 +173,9 @@ final class PinnedMemory {
         return address;
     }
 
-    /** Unpins and frees the memory. */
-    void free() {
+    /** Unpins and frees the memory, after a slab that is being pinned. */
+    synchronized void free() {
+        freed = true;
         pinned.forEach(slab -> context.unpin(slab.address()));
         try {
             int ignored = (int) MUNMAP.invokeExact(mapped, mappedBytes);

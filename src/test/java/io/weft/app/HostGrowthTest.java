@@ -1,0 +1,85 @@
+package io.weft.app;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.weft.cache.KvCache;
+import io.weft.cache.PoolUsage;
+import io.weft.device.GrowingRegion;
+import io.weft.device.cpu.CpuDevice;
+import io.weft.device.cpu.CpuOptions;
+import io.weft.model.CacheGeometry;
+import io.weft.model.ModelDimensions;
+import io.weft.model.ModelDimensions.FeedForwardKind;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.OptionalDouble;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+class HostGrowthTest {
+    private static final long SLAB = 1L << 30;
+    /** Never touched, so it takes no memory. */
+    private static final long BYTES = 3 * SLAB + (SLAB >> 1);
+
+    private final CpuDevice device = new CpuDevice(new CpuOptions(64 << 20, BYTES, OptionalDouble.empty(), 1));
+    private final List<PoolUsage> seen = new ArrayList<>();
+
+    @AfterEach
+    void close() {
+        device.close();
+    }
+
+    private KvCache cache(GrowingRegion region) {
+        CacheGeometry geometry =
+                new CacheGeometry(new ModelDimensions(3, 8, 2, 2, 4, 16, FeedForwardKind.PLAIN, 32, 256), 4, 4, 8);
+        return new KvCache(device, geometry, 1, 0, region);
+    }
+
+    private GrowingRegion region(long refusedBytes) {
+        return new GrowingRegion(device.allocateHost("host", BYTES), SLAB, refusedBytes);
+    }
+
+    @Test
+    void everyPartIsToldWhenItIsThere() {
+        GrowingRegion region = region(Long.MAX_VALUE);
+        KvCache cache = cache(region);
+        region.extend();
+
+        new HostGrowth(region, cache, () -> seen.add(cache.usage().host())).run();
+
+        assertThat(seen)
+                .containsExactly(
+                        new PoolUsage(0, BYTES, BYTES - 2 * SLAB),
+                        new PoolUsage(0, BYTES, BYTES - 3 * SLAB),
+                        new PoolUsage(0, BYTES),
+                        new PoolUsage(0, BYTES));
+    }
+
+    @Test
+    void theServiceGoesOnWithWhatTheSystemGaveIt() {
+        GrowingRegion region = region(2 * SLAB + 1);
+        KvCache cache = cache(region);
+        region.extend();
+
+        new HostGrowth(region, cache, () -> seen.add(cache.usage().host())).run();
+
+        assertThat(seen).containsExactly(new PoolUsage(0, BYTES, BYTES - 2 * SLAB), new PoolUsage(0, 2 * SLAB));
+    }
+
+    /** A device that closes meanwhile adds nothing more. */
+    @Test
+    void itEndsWithTheDevice() throws InterruptedException {
+        GrowingRegion region = region(Long.MAX_VALUE);
+        KvCache cache = cache(region);
+        Thread growing = Thread.ofPlatform().start(new HostGrowth(region.extendWhenAllowed(), cache, () -> {}));
+        region.allow(1);
+        while (region.reachableBytes() == 0) {
+            Thread.onSpinWait();
+        }
+
+        region.close();
+
+        growing.join();
+        assertThat(cache.usage().host()).isEqualTo(new PoolUsage(0, SLAB));
+    }
+}
