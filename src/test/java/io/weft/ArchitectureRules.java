@@ -97,6 +97,8 @@ record ArchitectureRules(String root) {
                     "api.weft",
                     Set.of(
                             "api.http",
+                            "engine",
+                            "text",
                             "plan.machine",
                             "plan.step",
                             "plan.prediction",

@@ -180,6 +180,7 @@ final class Service {
                 settings.requests().temperature(),
                 settings.requests().seed(),
                 settings.server().managementPort(),
+                settings.server().page(),
                 ApiSettings.DEFAULT_MAX_BODY_BYTES,
                 ApiSettings.DEFAULT_MAX_CHOICES);
     }

@@ -64,7 +64,9 @@ public @interface Setting {
         DECIMAL,
         /** A number above {@link Setting#least}. */
         DECIMAL_ABOVE,
-        DURATION
+        DURATION,
+        /** true or false. */
+        BOOLEAN
     }
 
     /** The audience of a setting. */

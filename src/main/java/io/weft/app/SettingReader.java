@@ -125,6 +125,7 @@ public final class SettingReader {
             case DECIMAL -> decimal(text).filter(number -> number >= setting.least() && number <= setting.most());
             case DECIMAL_ABOVE -> decimal(text).filter(number -> number > setting.least() && number <= setting.most());
             case DURATION -> duration(text);
+            case BOOLEAN -> truth(text);
         };
         if (setting.kind() == Kind.SIZE && value.isPresent() && (long) value.get() > SIZE_MOST) {
             throw new SettingException(name, text, "at most 1 EiB");
@@ -149,6 +150,7 @@ public final class SettingReader {
             case DECIMAL -> "a number from " + setting.least() + " to " + setting.most();
             case DECIMAL_ABOVE -> "a number above " + setting.least() + ", at most " + setting.most();
             case DURATION -> "a duration such as 30s or PT1M";
+            case BOOLEAN -> "true or false";
         };
     }
 
@@ -189,6 +191,14 @@ public final class SettingReader {
         } catch (NumberFormatException e) {
             return Optional.empty();
         }
+    }
+
+    private static Optional<Boolean> truth(String text) {
+        return switch (text) {
+            case "true" -> Optional.of(true);
+            case "false" -> Optional.of(false);
+            default -> Optional.empty();
+        };
     }
 
     private static Optional<Duration> duration(String text) {

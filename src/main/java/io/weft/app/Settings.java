@@ -386,7 +386,14 @@ public record Settings(
                     fallback = "60s",
                     means = "A step that takes longer than this, and than 20 times its prediction, counts as hung: the"
                             + " service fails.")
-            Duration stepTimeout) {
+            Duration stepTimeout,
+
+            @Setting(
+                    key = "weft.page",
+                    kind = Kind.BOOLEAN,
+                    fallback = "true",
+                    means = "Whether there is a page at `/`: a playground, the machine live, and plans.")
+            boolean page) {
 
         public Server {
             if (managementPort.isPresent() && managementPort.getAsInt() == port) {

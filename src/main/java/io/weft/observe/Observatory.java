@@ -51,6 +51,9 @@ public final class Observatory {
     /** Changed by the thread that runs the steps. */
     private volatile Totals totals = Totals.NONE;
 
+    /** Changed by the thread that runs the steps. */
+    private volatile StepTokens cached = StepTokens.NONE;
+
     private final AtomicReference<@Nullable Explained> explained = new AtomicReference<>();
     private volatile @Nullable Long watchedNanos;
 
@@ -129,6 +132,11 @@ public final class Observatory {
         return totals;
     }
 
+    /** The cached tokens of the last step; they stay after its sequences have left. */
+    public StepTokens cached() {
+        return cached;
+    }
+
     /** Whether the stages of the next step are to be timed. */
     public boolean timesNextStep() {
         Long watched = watchedNanos;
@@ -144,6 +152,7 @@ public final class Observatory {
         }
         StepTokens tokens = StepTokens.of(plan.shape(), current.plan().blockTokens());
         long linkBytes = plan.linkInBytes();
+        cached = tokens;
         totals = totals.plus(nanos, linkBytes, plan.promotedBytes(), tokens);
         long number = totals.steps();
         // Comparisons that take longer than a step must not pile up.

@@ -80,6 +80,7 @@ public class TestService {
             @ConfigProperty(name = "weft.test.api-key") Optional<String> apiKey,
             @ConfigProperty(name = "weft.test.max-body-bytes", defaultValue = "1048576") long maxBodyBytes,
             @ConfigProperty(name = "weft.test.queue-limit", defaultValue = "64") int queueLimit,
+            @ConfigProperty(name = "weft.test.page", defaultValue = "true") boolean page,
             @ConfigProperty(name = "weft.test.gate", defaultValue = "OPEN") Gate gate)
             throws InterruptedException {
         this.source = ModelSource.parse(model);
@@ -90,6 +91,7 @@ public class TestService {
                 OptionalDouble.empty(),
                 OptionalLong.empty(),
                 OptionalInt.empty(),
+                page,
                 maxBodyBytes,
                 16);
         this.engine = new BatchingEngine(

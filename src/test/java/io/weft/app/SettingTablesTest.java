@@ -208,6 +208,10 @@ class SettingTablesTest {
                     assertThat(bounds.path("maximum").doubleValue()).as(key).isEqualTo(setting.most());
                 }
                 case CHOICE -> assertThat(bounds.path("enum")).as(key).isNotEmpty();
+                case BOOLEAN ->
+                    assertThat(bounds.path("type").valueStream().map(JsonNode::textValue))
+                            .as(key)
+                            .containsExactly("boolean", "null");
                 case DURATION ->
                     assertThat(bounds.path("minimum").longValue()).as(key).isPositive();
                 case TEXT, SECRET, PATH, SIZE ->

@@ -383,6 +383,7 @@ class ChartTest {
                   requestTemperature: 0
                   requestSeed: 1234567
                   stepTimeoutSeconds: 10
+                  page: false
                 """);
 
         assertThat(texts(objects.environment()))
@@ -399,7 +400,8 @@ class ChartTest {
                 .containsEntry("WEFT_REQUEST_MAX_TOKENS", "9")
                 .containsEntry("WEFT_REQUEST_TEMPERATURE", "0")
                 .containsEntry("WEFT_REQUEST_SEED", "1234567")
-                .containsEntry("WEFT_STEP_TIMEOUT", "10s");
+                .containsEntry("WEFT_STEP_TIMEOUT", "10s")
+                .containsEntry("WEFT_PAGE", "false");
     }
 
     /** Large numbers are floating-point ones to Helm; none may come out as 1e+06. */

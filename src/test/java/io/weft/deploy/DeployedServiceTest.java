@@ -60,6 +60,7 @@ class DeployedServiceTest {
               requestTemperature: 0
               requestSeed: 7
               stepTimeoutSeconds: 600
+              page: false
             """;
 
     @TestHTTPResource
@@ -111,6 +112,16 @@ class DeployedServiceTest {
         keys.add("WEFT_API_KEY");
 
         assertThat(ChartEnvironment.askedFor()).containsAll(keys);
+    }
+
+    @Test
+    void aPageThatIsTurnedOffIsNotThere() throws Exception {
+        for (String path : new String[] {"/", "/page/app.js"}) {
+            HttpResponse<String> response = api(path);
+
+            assertThat(response.statusCode()).as(path).isEqualTo(404);
+            assertThat(response.body()).as(path).contains("\"code\":\"not_found\"");
+        }
     }
 
     @Test

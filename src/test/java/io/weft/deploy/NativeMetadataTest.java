@@ -66,7 +66,7 @@ class NativeMetadataTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"device-cpu", "device-cuda", "text", "model", "profile", "cli"})
+    @ValueSource(strings = {"device-cpu", "device-cuda", "text", "model", "profile", "cli", "api"})
     void everyTypeThatIsNamedExists(String area) throws Exception {
         for (JsonNode entry : read(area).path("reflection")) {
             String type = entry.path("type").asText();
@@ -80,7 +80,7 @@ class NativeMetadataTest {
     void everyAreaIsOneOfThese() throws IOException {
         try (Stream<Path> areas = Files.list(METADATA)) {
             assertThat(areas.map(area -> area.getFileName().toString()))
-                    .containsExactlyInAnyOrder("device-cpu", "device-cuda", "text", "model", "profile", "cli");
+                    .containsExactlyInAnyOrder("device-cpu", "device-cuda", "text", "model", "profile", "cli", "api");
         }
     }
 

@@ -120,7 +120,8 @@ class ObservatoryTest {
                         3000,
                         transferring.linkInBytes(),
                         0,
-                        new StepTokens(2 * 2 * 16 + 3 * 2 * 3, 2 * 4 * 16, 2 * 3 * 16)));
+                        new StepTokens(2 * 2 * 16 + 3 * 2 * 3, 2 * 3 * 16, 2 * 4 * 16, 0)));
+        assertThat(observatory.cached()).isEqualTo(new StepTokens(2 * 3, 2 * 3 * 16, 0, 0));
         assertThat(observatory.steps()).isEmpty();
     }
 

@@ -15,6 +15,7 @@ import java.util.OptionalLong;
  * @param defaultTemperature default temperature of a request; if empty, the model's
  * @param defaultSeed default seed of a request; if empty, a new one for each request
  * @param managementPort second port for probes and metrics; empty for none
+ * @param page whether there is a page at {@code /}
  * @param maxBodyBytes bytes of a request's body
  * @param maxChoices the most completions of one request: prompts times {@code n}
  */
@@ -25,6 +26,7 @@ public record ApiSettings(
         OptionalDouble defaultTemperature,
         OptionalLong defaultSeed,
         OptionalInt managementPort,
+        boolean page,
         long maxBodyBytes,
         int maxChoices) {
     /** The default limit of bodies. */
