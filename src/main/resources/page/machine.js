@@ -98,9 +98,8 @@ function drawCurves() {
 function describe(step) {
   const longer = step.measured_millis / step.predicted_millis - 1;
   const off = Math.abs(longer) < 0.005 ? "as predicted" : `${percent(Math.abs(longer))} ${longer > 0 ? "longer" : "shorter"} than predicted`;
-  const busier = step.link_busy_ratio > step.compute_busy_ratio ? "link" : "compute";
   return `Step ${count(step.number)}: ${plural(step.sequences, "sequence")}, ${plural(step.rows, "new token")}. It took ${millis(step.measured_millis)}, ${off} (${millis(step.predicted_millis)}). `
-    + `The link was busy for ${percent(step.link_busy_ratio)} of it, compute for ${percent(step.compute_busy_ratio)}: ${busier === "link" ? "the link" : "compute"} is the busier lane.`;
+    + `The link was busy for ${percent(step.link_busy_ratio)} of it, compute for ${percent(step.compute_busy_ratio)}.`;
 }
 
 function drawTimeline() {

@@ -86,18 +86,21 @@ function memories(plan) {
 
 function alternatives(plan) {
   const head = el("tr", {}, ...["Schedule", "Step", "Tokens/s", "Over the link"].map((name, column) => el("th", { scope: "col", class: column ? "number" : "" }, name)));
-  const rows = plan.alternatives.map((other) =>
+  const rows = plan.alternatives.flatMap((other) => [
     el("tr", { class: other.fits ? "" : "none" },
-      el("td", {}, el("b", {}, other.name), " ", el("span", { class: "what" }, other.description + (other.fits ? "" : `; lacks ${bytes(other.missing_bytes)}`))),
+      el("th", { scope: "row" }, other.name),
       el("td", { class: "number" }, millis(other.predicted_step_millis)),
       el("td", { class: "number" }, number(other.tokens_per_second)),
-      el("td", { class: "number" }, bytes(other.link_bytes_per_step))));
+      el("td", { class: "number" }, bytes(other.link_bytes_per_step))),
+    el("tr", { class: "what" }, el("td", { colSpan: 4 }, other.description + (other.fits ? "" : `; does not fit, lacks ${bytes(other.missing_bytes)}`))),
+  ]);
   return el("div", { class: "scroll" }, el("table", {}, el("caption", { class: "visually-hidden" }, "Other schedules"), el("thead", {}, head), el("tbody", {}, ...rows)));
 }
 
 function shortages(plan) {
-  const missing = list(plan.shortages.map((one) => `${bytes(one.missing_bytes)} more ${MEMORIES[one.memory] ?? one.memory}`));
-  return el("p", { class: "error" }, `It does not fit.${missing ? ` It would with ${plan.shortages.length > 1 ? "one of these: " : ""}${missing}.` : ""}`);
+  const missing = plan.shortages.map((one) => `${bytes(one.missing_bytes)} more ${MEMORIES[one.memory] ?? one.memory}`);
+  const choice = missing.length > 1 ? " Each alone would do, unless a note below says otherwise." : "";
+  return el("p", { class: "error" }, `It does not fit.${missing.length ? ` What would help: ${missing.join("; ")}.${choice}` : ""}`);
 }
 
 function busy(name, kind, ratio) {

@@ -51,7 +51,7 @@ function turn(prompt) {
   const text = el("p", { class: "text" });
   const chat = mode() === "chat";
   const body = chat
-    ? [el("div", {}, el("p", { class: "role" }, "You"), el("p", { class: "prompt text-asked" }, prompt)), el("div", {}, el("p", { class: "role" }, $("set-model").value || "Answer"), text)]
+    ? [el("div", {}, el("p", { class: "role" }, "You"), el("p", { class: "asked" }, prompt)), el("div", {}, el("p", { class: "role" }, $("set-model").value || "Answer"), text)]
     : [text];
   if (!chat) text.append(el("span", { class: "prompt" }, prompt));
   text.append(answer);
@@ -63,10 +63,10 @@ function turn(prompt) {
   return { element, answer, chat };
 }
 
-function end(tokens, reason) {
+function end(reason) {
   switch (reason) {
     case "stop": return "by itself";
-    case "length": return `at its limit`;
+    case "length": return "at its limit of tokens";
     case "stopped": return "stopped by you";
     default: return "with an error";
   }
@@ -85,7 +85,7 @@ function cost({ usage, firstMillis, gaps, endMillis, reason }) {
       ["Speed", tokens > 1 && decoding > 0 ? `${number(((tokens - 1) * 1000) / decoding)} tokens/s` : null],
       ["Between tokens", sorted.length > 1 ? `${millis(sorted[sorted.length >> 1])}, at most ${millis(sorted.at(-1))}` : null],
       ["In all", millis(endMillis)],
-      ["Ended", end(tokens, reason)],
+      ["Ended", end(reason)],
     ]));
   const lay = usage?.weft;
   if (lay) {
@@ -96,7 +96,7 @@ function cost({ usage, firstMillis, gaps, endMillis, reason }) {
     ];
     const total = items.reduce((sum, item) => sum + item[1], 0);
     if (total) {
-      content.append(el("p", { class: "muted lay" }, "Where its cached tokens lay:"), ...parts(items.map(([label, value, kind]) => ({ label, value, kind, text: `${count(value)}, ${percent(value / total)}` })), total, "Cached tokens of the request"));
+      content.append(el("p", { class: "muted lay" }, "Where its cached tokens lay"), ...parts(items.map(([label, value, kind]) => ({ label, value, kind, text: `${count(value)}, ${percent(value / total)}` })), total, "Cached tokens of the request"));
     }
   }
   return content;

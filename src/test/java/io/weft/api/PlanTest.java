@@ -6,8 +6,11 @@ import com.fasterxml.jackson.databind.JsonNode;
 import io.quarkus.test.common.http.TestHTTPResource;
 import io.quarkus.test.junit.QuarkusTest;
 import io.quarkus.test.junit.TestProfile;
+import jakarta.inject.Inject;
 import java.net.URI;
 import java.net.http.HttpResponse;
+import java.util.concurrent.CompletableFuture;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -35,11 +38,19 @@ class PlanTest {
     @TestHTTPResource("/")
     URI root;
 
+    @Inject
+    TestService service;
+
     private ApiClient api;
 
     @BeforeEach
     void connect() {
         api = new ApiClient(root);
+    }
+
+    @AfterEach
+    void letStepsRun() {
+        service.letStepsRun();
     }
 
     private JsonNode get(String path) throws Exception {
@@ -265,5 +276,57 @@ class PlanTest {
         assertThat(response.statusCode()).isEqualTo(400);
         assertThat(ApiClient.json(response.body()).at("/error/param").textValue())
                 .isEqualTo("weft.explain");
+    }
+
+    @Test
+    void theStatusCounts() throws Exception {
+        JsonNode before = get("/weft/v1/status");
+        api.answer("/v1/completions", "{\"prompt\":[5,6,7],\"max_tokens\":6,\"ignore_eos\":true}");
+        JsonNode after = get("/weft/v1/status");
+
+        assertThat(after.path("state").textValue()).isEqualTo("serving");
+        assertThat(after.path("detail").isNull()).isTrue();
+        assertThat(after.path("model").textValue()).isEqualTo(TestService.MODEL_ID);
+        assertThat(after.path("chat_template").booleanValue()).isTrue();
+        assertThat(after.path("seats").intValue()).isEqualTo(TestService.SEQUENCES);
+        assertThat(after.path("queue_limit").intValue()).isEqualTo(64);
+        assertThat(difference(before, after, "/prompt_tokens")).isEqualTo(3);
+        assertThat(difference(before, after, "/generated_tokens")).isEqualTo(6);
+        assertThat(difference(before, after, "/first_token/count")).isOne();
+        assertThat(difference(before, after, "/between_tokens/count")).isEqualTo(5);
+        assertThat(difference(before, after, "/queue_time/count")).isOne();
+        assertThat(difference(before, after, "/steps/count")).isGreaterThanOrEqualTo(6);
+        assertThat(after.at("/steps/millis").doubleValue())
+                .isGreaterThan(before.at("/steps/millis").doubleValue());
+    }
+
+    private static long difference(JsonNode before, JsonNode after, String pointer) {
+        return after.at(pointer).longValue() - before.at(pointer).longValue();
+    }
+
+    /** Blocks of 16 tokens lie as activations and as K and V in turn. */
+    @Test
+    void theStatusSaysWhereRunningRequestsAreCached() throws Exception {
+        service.holdStepsAfter(3);
+        CompletableFuture<HttpResponse<String>> answer = api.postAsync(
+                "/v1/completions", "{\"prompt\":[" + "5,".repeat(49) + "5],\"max_tokens\":8,\"ignore_eos\":true}");
+        OperationsTest.await("the prompt is cached", () -> statusOf("/tokens_by_form/host_act") == 32);
+
+        JsonNode forms = get("/weft/v1/status").path("tokens_by_form");
+        assertThat(forms.path("host_kv").intValue()).isEqualTo(16);
+        assertThat(forms.path("device_act").intValue()).isZero();
+        assertThat(forms.path("device_kv").intValue()).isBetween(2, 4);
+        service.letStepsRun();
+        assertThat(answer.join().statusCode()).isEqualTo(200);
+        OperationsTest.await("nothing runs", () -> statusOf("/running") == 0);
+        assertThat(statusOf("/tokens_by_form/host_act")).isZero();
+    }
+
+    private long statusOf(String pointer) {
+        try {
+            return get("/weft/v1/status").at(pointer).longValue();
+        } catch (Exception e) {
+            throw new AssertionError(e);
+        }
     }
 }

@@ -30,6 +30,16 @@ public class ServiceProfile implements QuarkusTestProfile {
         }
     }
 
+    /** A key is asked for. */
+    public static final class Keyed extends ServiceProfile {
+        static final String KEY = "another key, not to be told";
+
+        @Override
+        public Map<String, String> getConfigOverrides() {
+            return with(super.getConfigOverrides(), Map.of("weft.test.api-key", KEY));
+        }
+    }
+
     /** Few may wait, a key is asked for, and nothing is loaded before the test says so. */
     public static final class Strict extends ServiceProfile {
         static final String KEY = "a key, not to be told";

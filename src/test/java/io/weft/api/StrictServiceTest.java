@@ -75,6 +75,19 @@ class StrictServiceTest {
         assertUnavailable(api.post("/weft/v1/plan", "{}", KEY), "starting");
     }
 
+    @Test
+    @Order(1)
+    void theStatusWhileStarting() throws Exception {
+        HttpResponse<String> response = api.get("/weft/v1/status", KEY);
+
+        assertThat(response.statusCode()).isEqualTo(200);
+        JsonNode status = ApiClient.json(response.body());
+        assertThat(status.path("state").textValue()).isEqualTo("starting");
+        assertThat(status.path("detail").isTextual()).isTrue();
+        assertThat(status.path("running").intValue()).isZero();
+        assertThat(status.path("last_timed_step").isNull()).isTrue();
+    }
+
     private static void assertUnavailable(HttpResponse<String> response, String why) {
         assertThat(response.statusCode()).isEqualTo(503);
         assertThat(response.headers().firstValue("retry-after")).hasValue("1");
@@ -107,6 +120,7 @@ class StrictServiceTest {
                 api.get("/weft/v1/plan", headers),
                 api.post("/weft/v1/plan", "{}", headers),
                 api.get("/weft/v1/profile", headers),
+                api.get("/weft/v1/status", headers),
                 api.get("/weft/v1/timeline", headers));
         for (HttpResponse<String> response : responses) {
             assertThat(response.statusCode()).as(response.uri().toString()).isEqualTo(401);
@@ -116,6 +130,8 @@ class StrictServiceTest {
             assertThat(response.body()).doesNotContain(ServiceProfile.Strict.KEY);
         }
         assertThat(api.get("/metrics").statusCode()).isEqualTo(200);
+        // It has to ask for the key.
+        assertThat(api.get("/").statusCode()).isEqualTo(200);
     }
 
     @Test
@@ -202,5 +218,9 @@ class StrictServiceTest {
                 .isEqualTo("draining");
         assertThat(api.get("/q/health/started").statusCode()).isEqualTo(200);
         assertThat(api.get("/q/health/live").statusCode()).isEqualTo(200);
+        assertThat(ApiClient.json(api.get("/weft/v1/status", KEY).body())
+                        .path("state")
+                        .textValue())
+                .isEqualTo("draining");
     }
 }

@@ -382,6 +382,7 @@ class ChartTest {
                   requestMaxTokens: 9
                   requestTemperature: 0
                   requestSeed: 1234567
+                  scheduling: priority
                   stepTimeoutSeconds: 10
                   page: false
                 """);
@@ -400,6 +401,7 @@ class ChartTest {
                 .containsEntry("WEFT_REQUEST_MAX_TOKENS", "9")
                 .containsEntry("WEFT_REQUEST_TEMPERATURE", "0")
                 .containsEntry("WEFT_REQUEST_SEED", "1234567")
+                .containsEntry("WEFT_SCHEDULING", "priority")
                 .containsEntry("WEFT_STEP_TIMEOUT", "10s")
                 .containsEntry("WEFT_PAGE", "false");
     }

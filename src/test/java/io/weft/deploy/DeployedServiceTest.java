@@ -59,6 +59,7 @@ class DeployedServiceTest {
               requestMaxTokens: 24
               requestTemperature: 0
               requestSeed: 7
+              scheduling: fair
               stepTimeoutSeconds: 600
               page: false
             """;
