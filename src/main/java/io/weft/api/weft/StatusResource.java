@@ -58,7 +58,7 @@ class StatusResource {
     private StatusResponse.Requests requests(EngineStatus status) {
         return switch (status) {
             case EngineStatus.Starting(String phase) -> StatusResponse.Requests.none("starting", phase);
-            case EngineStatus.Failed(String cause) -> StatusResponse.Requests.none("failed", cause);
+            case EngineStatus.Failed failed -> StatusResponse.Requests.none("failed", failed.cause());
             case EngineStatus.Draining draining ->
                 new StatusResponse.Requests(
                         "draining", Optional.empty(), draining.running(), 0, 0, 0, cached(draining.running()));
