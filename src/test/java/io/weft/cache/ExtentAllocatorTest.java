@@ -8,6 +8,7 @@ import java.util.BitSet;
 import java.util.List;
 import java.util.OptionalLong;
 import java.util.Random;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -67,5 +68,14 @@ class ExtentAllocatorTest {
         allocator.allocate(10).orElseThrow();
         assertThatThrownBy(() -> allocator.free(offset, 20)).isInstanceOf(IllegalStateException.class);
         assertThat(allocator.usedBytes()).isEqualTo(10);
+    }
+
+    @Test
+    void refusesToFreeBeyondItsEnd() {
+        ExtentAllocator allocator = new ExtentAllocator(100);
+        allocator.allocate(100).orElseThrow();
+        assertThatThrownBy(() -> allocator.free(90, 11)).isInstanceOf(IllegalStateException.class);
+        allocator.free(90, 10);
+        assertThat(allocator.usedBytes()).isEqualTo(90);
     }
 }

@@ -206,11 +206,51 @@ class KvCacheTest {
         assertThat(sequence.forms()).containsOnly(CacheForm.DEVICE_KV);
         assertThat(cache.usage().host().usedBytes()).isZero();
         assertThat(sequence.rehome(List.of(2, 3), CacheForm.HOST_ACT)).isTrue();
+        assertThat(sequence.rehome(List.of(0, 1), CacheForm.DEVICE_KV)).isTrue();
         assertThat(sequence.rehome(List.of(0, 1), CacheForm.DEVICE_ACT)).isTrue();
+        assertThatThrownBy(() -> sequence.rehome(List.of(0), CacheForm.DEVICE_KV))
+                .hasMessageContaining("cannot become");
         assertThat(cache.usage().device().usedBytes()).isEqualTo(KV_BLOCK);
         fill(sequence, 4);
         assertThatThrownBy(() -> sequence.rehome(List.of(0), CacheForm.HOST_ACT))
                 .isInstanceOf(IllegalArgumentException.class);
+        sequence.close();
+        assertEmpty(cache);
+    }
+
+    /** Or a later home would take back memory that is no longer a copy. */
+    @Test
+    void copiesEndWithTheirSequence() {
+        KvCache cache = cache(4, 2, 8);
+        CacheSequence copied =
+                cache.admit(8, block -> List.of(CacheForm.HOST_KV)).orElseThrow();
+        fill(copied, 8);
+        copied.promote(0, 2);
+        copied.commit(0);
+        copied.close();
+        assertThat(cache.usage().copyBytes()).isZero();
+        CacheSequence both =
+                cache.admit(8, block -> List.of(CacheForm.DEVICE_KV)).orElseThrow();
+        assertThat(cache.admit(4, block -> List.of(CacheForm.DEVICE_KV))).isEmpty();
+        both.close();
+        assertEmpty(cache);
+    }
+
+    @Test
+    void onlyFullBlocksOnTheHostAreCopied() {
+        KvCache cache = cache(4, 8, 8);
+        CacheSequence sequence = cache.admit(
+                        12, block -> List.of(block == 0 ? CacheForm.DEVICE_KV : CacheForm.HOST_KV))
+                .orElseThrow();
+        fill(sequence, 8);
+        assertThatThrownBy(() -> sequence.promote(0, 1)).isInstanceOf(IllegalArgumentException.class);
+        assertThatThrownBy(() -> sequence.promote(2, 1)).isInstanceOf(IllegalArgumentException.class);
+        sequence.promote(1, 1);
+        assertThat(sequence.arrivals()).hasSize(1);
+        BlockHome.OnHost home = (BlockHome.OnHost) sequence.home(1);
+        assertThat(home.layer(0, 2).bytes()).isEqualTo(2 * GEOMETRY.blockLayerBytes(Content.KEY_VALUE));
+        assertThatThrownBy(() -> home.layer(0, 3)).isInstanceOf(IndexOutOfBoundsException.class);
+        assertThatThrownBy(() -> home.layer(0, 0)).isInstanceOf(IndexOutOfBoundsException.class);
         sequence.close();
         assertEmpty(cache);
     }
