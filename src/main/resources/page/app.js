@@ -6,6 +6,7 @@ import * as machine from "./machine.js";
 import * as plan from "./plan.js";
 import * as playground from "./playground.js";
 
+/** The names in the address. No element has one as its id, or the browser would scroll to it. */
 const TABS = ["playground", "machine", "whatif"];
 const PAUSE_MILLIS = 2000;
 const PLAN_MILLIS = 30_000;
@@ -25,7 +26,7 @@ function choose(tab, focus) {
     const selected = name === open;
     $(`tab-${name}`).setAttribute("aria-selected", selected);
     $(`tab-${name}`).tabIndex = selected ? 0 : -1;
-    show($(name), selected);
+    show($(`view-${name}`), selected);
     if (selected && focus) $(`tab-${name}`).focus();
   }
   if (location.hash.slice(1) !== open) history.replaceState(null, "", `#${open}`);

@@ -203,7 +203,7 @@ export async function refresh(status) {
 }
 
 export function draw() {
-  if ($("machine").hidden) return;
+  if ($("view-machine").hidden) return;
   drawCurves();
   drawTimeline();
 }

@@ -75,6 +75,7 @@ final class Browser implements AutoCloseable {
         ChromeDriverService service = new ChromeDriverService.Builder()
                 .usingDriverExecutable(driver.get())
                 .usingAnyFreePort()
+                .withTimeout(OperationsTest.HANG)
                 .build();
         return new Browser(new ChromeDriver(service, options), root);
     }

@@ -263,10 +263,8 @@ class PageTest {
         browser.element("live").click();
         assertThat(browser.text("#live-note")).isEqualTo("Paused.");
         browser.script("performance.clearResourceTimings()");
-        Object before = browser.script("return performance.now()");
         OperationsTest.await("two more polls", () -> asked("status") >= 2);
 
-        assertThat(before).isNotNull();
         assertThat(asked("timeline")).isZero();
     }
 
@@ -330,9 +328,9 @@ class PageTest {
         browser.script("document.getElementById('tab-playground').focus()");
         browser.press(Keys.ARROW_RIGHT);
         assertThat(browser.focused()).isEqualTo("tab-machine");
-        assertThat(browser.element("machine").isDisplayed()).isTrue();
+        assertThat(browser.element("view-machine").isDisplayed()).isTrue();
         browser.press(Keys.END);
-        assertThat(browser.element("whatif").isDisplayed()).isTrue();
+        assertThat(browser.element("view-whatif").isDisplayed()).isTrue();
         assertThat(browser.elements("[role=tabpanel]:not([hidden])")).hasSize(1);
     }
 
