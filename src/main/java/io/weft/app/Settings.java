@@ -34,11 +34,12 @@ public record Settings(
         Batch batch,
         RequestDefaults requests,
         Server server,
+        Telemetry telemetry,
         OptionalLong cacheTokens) {
 
     /** The records of settings, in the order of flags and tables. */
-    public static final List<Class<? extends Record>> GROUPS =
-            List.of(Model.class, Machine.class, Cache.class, Batch.class, RequestDefaults.class, Server.class);
+    public static final List<Class<? extends Record>> GROUPS = List.of(
+            Model.class, Machine.class, Cache.class, Batch.class, RequestDefaults.class, Server.class, Telemetry.class);
 
     /** All settings, in the order of flags and tables. */
     public static List<RecordComponent> all() {
@@ -406,6 +407,47 @@ public record Settings(
         }
     }
 
+    /** Logs and traces. */
+    @RegisterForReflection
+    public record Telemetry(
+            @Setting(
+                    key = "weft.log-format",
+                    kind = Kind.CHOICE,
+                    use = Use.SPECIAL,
+                    fallback = "text",
+                    means = "Form of the log's lines: text or json.")
+            LogFormat logFormat,
+
+            @Setting(
+                    key = "weft.otlp-endpoint",
+                    kind = Kind.TEXT,
+                    use = Use.SPECIAL,
+                    unset = "none: no traces",
+                    means = "Collector that gets the traces by OTLP over HTTP, such as http://collector:4318.")
+            Optional<String> otlpEndpoint) {
+
+        public Telemetry {
+            otlpEndpoint.ifPresent(Telemetry::requireAddress);
+        }
+
+        private static void requireAddress(String endpoint) {
+            if (!endpoint.matches("https?://[^\\s/]+\\S*")) {
+                throw new SettingException("weft.otlp-endpoint", endpoint, "an address such as http://collector:4318");
+            }
+        }
+    }
+
+    /** The form of the log's lines. */
+    public enum LogFormat implements Labelled {
+        TEXT,
+        JSON;
+
+        @Override
+        public String label() {
+            return name().toLowerCase(Locale.ROOT);
+        }
+    }
+
     /** A choice with a name. */
     interface Labelled {
         String label();
@@ -504,6 +546,7 @@ public record Settings(
                 reader.read(Batch.class),
                 reader.read(RequestDefaults.class),
                 reader.read(Server.class),
+                reader.read(Telemetry.class),
                 OptionalLong.empty());
     }
 
@@ -516,6 +559,6 @@ public record Settings(
      */
     public Settings forBatch(int sequences, OptionalInt tokens, OptionalLong allTokens) {
         Batch known = new Batch(tokens, sequences, OptionalInt.of(Math.max(batch.stepTokens(), sequences)));
-        return new Settings(model, machine, cache, known, requests, server, allTokens);
+        return new Settings(model, machine, cache, known, requests, server, telemetry, allTokens);
     }
 }

@@ -60,6 +60,7 @@ class DeployedServiceTest {
               requestTemperature: 0
               requestSeed: 7
               scheduling: fair
+              logFormat: json
               stepTimeoutSeconds: 600
               page: false
             """;

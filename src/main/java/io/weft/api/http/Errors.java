@@ -26,11 +26,13 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Collectors;
 import org.jboss.logging.Logger;
+import org.jboss.logging.MDC;
 import org.jspecify.annotations.Nullable;
 
 /** Describes failures in a client's words: fields by their JSON names, no names of classes. */
 public final class Errors {
     private static final Logger LOG = Logger.getLogger(Errors.class);
+    private static final String MDC_REQUEST_ID = "request_id";
     private static final int VIOLATIONS_MOST = 5;
     private static final String BEYOND_LIMITS =
             "The body is more than is read: at most %d levels, %d digits of a number and %d characters of a name."
@@ -47,7 +49,7 @@ public final class Errors {
             case ApiException api -> api.error();
             case RequestRejectedException rejection -> ApiError.rejected(rejection);
             case EngineFailedException engineFailure -> {
-                LOG.errorf(engineFailure, "request %s: the engine failed", requestId);
+                log(engineFailure, "request %s: the engine failed", requestId);
                 yield ApiError.engineFailed(engineFailure);
             }
             case NonFiniteLogitsException nonFinite -> ApiError.nonFinite(nonFinite);
@@ -62,8 +64,18 @@ public final class Errors {
         };
     }
 
+    /** The id is in the text, and a field of its own in JSON lines. */
+    private static void log(Throwable failure, String text, String requestId) {
+        MDC.put(MDC_REQUEST_ID, requestId);
+        try {
+            LOG.errorf(failure, text, requestId);
+        } finally {
+            MDC.remove(MDC_REQUEST_ID);
+        }
+    }
+
     private static ApiError ours(Throwable failure, String requestId) {
-        LOG.errorf(failure, "request %s failed", requestId);
+        log(failure, "request %s failed", requestId);
         endIfOutOfMemory(failure);
         return ApiError.ours(requestId);
     }

@@ -11,6 +11,7 @@ import io.weft.engine.GenerationEvent.FinishReason;
 import io.weft.engine.RequestRejectedException;
 import jakarta.inject.Singleton;
 import java.time.Duration;
+import java.util.Optional;
 import java.util.stream.DoubleStream;
 
 /**
@@ -97,25 +98,30 @@ class ApiMetrics {
     }
 
     /** Starts to measure a request that goes to the engine. */
-    Meter submitted(int tokens) {
-        return new Meter(tokens);
+    Meter submitted(Choice choice) {
+        return new Meter(choice.request().promptTokens().size(), choice.trace().submitted(choice));
     }
 
     /** Measures one request. Ends once, with the first of several possible ends. */
     final class Meter {
         private final int tokens;
+        private final RequestTrace.ChoiceTrace trace;
         private final long startedNanos = System.nanoTime();
         private long lastTokenNanos;
         private int generated;
         private boolean ended;
 
-        private Meter(int tokens) {
+        private Meter(int tokens, RequestTrace.ChoiceTrace trace) {
             this.tokens = tokens;
+            this.trace = trace;
         }
 
         /** The request left the queue. */
-        void admitted(Duration queued) {
+        synchronized void admitted(Duration queued) {
             queueTime.record(queued);
+            if (!ended) {
+                trace.admitted();
+            }
         }
 
         /** A token arrived. */
@@ -123,6 +129,9 @@ class ApiMetrics {
             long now = System.nanoTime();
             if (generated == 0) {
                 firstToken.record(Duration.ofNanos(now - startedNanos));
+                if (!ended) {
+                    trace.firstToken();
+                }
             } else {
                 interToken.record(Duration.ofNanos(now - lastTokenNanos));
             }
@@ -136,23 +145,26 @@ class ApiMetrics {
                     switch (reason) {
                         case STOP -> Outcome.STOP;
                         case LENGTH -> Outcome.LENGTH;
-                    });
+                    },
+                    Optional.empty());
         }
 
         /** A rejected request does not count. */
         void failed(Throwable cause) {
-            if (!(cause instanceof RequestRejectedException)) {
-                end(Outcome.ERROR);
-            }
+            end(Outcome.ERROR, Optional.of(cause));
         }
 
         void cancelled() {
-            end(Outcome.ABORT);
+            end(Outcome.ABORT, Optional.empty());
         }
 
-        private synchronized void end(Outcome outcome) {
-            if (!ended) {
-                ended = true;
+        private synchronized void end(Outcome outcome, Optional<Throwable> failure) {
+            if (ended) {
+                return;
+            }
+            ended = true;
+            trace.ended(outcome.label, generated, failure);
+            if (failure.filter(RequestRejectedException.class::isInstance).isEmpty()) {
                 promptTokens.increment(tokens);
                 wholeRequest.record(Duration.ofNanos(System.nanoTime() - startedNanos));
                 success(outcome).increment();

@@ -37,13 +37,21 @@ class ChatResource {
     private final Tokenizer tokenizer;
     private final ApiSettings settings;
     private final Terms terms;
+    private final Traces traces;
 
-    ChatResource(ModelDirectory models, Responder responder, Tokenizer tokenizer, ApiSettings settings, Terms terms) {
+    ChatResource(
+            ModelDirectory models,
+            Responder responder,
+            Tokenizer tokenizer,
+            ApiSettings settings,
+            Terms terms,
+            Traces traces) {
         this.models = models;
         this.responder = responder;
         this.tokenizer = tokenizer;
         this.settings = settings;
         this.terms = terms;
+        this.traces = traces;
     }
 
     @POST
@@ -69,8 +77,10 @@ class ChatResource {
         request.fields().requireMemory(tokens.size(), models.serving().cacheTokens());
         RequestTerms asked = terms.of(request.fields(), routing);
         long seed = request.fields().firstSeed(settings);
+        RequestTrace trace = traces.begin(
+                RequestTrace.Operation.CHAT, model, 1, request.fields().choicesPerPrompt(), routing);
         List<Choice> choices = IntStream.range(0, request.fields().choicesPerPrompt())
-                .mapToObj(index -> choice(index, request, model, tokens, seed + index, asked))
+                .mapToObj(index -> choice(index, request, model, tokens, seed + index, asked, trace))
                 .toList();
         ResponseShape.Head head = ResponseShape.Head.anew("chatcmpl-", model);
         return responder.answer(
@@ -91,7 +101,13 @@ class ChatResource {
     }
 
     private Choice choice(
-            int index, ChatRequest request, ServedModel model, List<Integer> tokens, long seed, RequestTerms asked) {
+            int index,
+            ChatRequest request,
+            ServedModel model,
+            List<Integer> tokens,
+            long seed,
+            RequestTerms asked,
+            RequestTrace trace) {
         GenerationFields fields = request.fields();
         int contextTokens = model.contextTokens();
         GenerationRequest generation = new GenerationRequest(
@@ -102,6 +118,6 @@ class ChatResource {
                 request.alternatives(),
                 GenerationFields.optional(fields.promptLogprobs()),
                 asked);
-        return new Choice(index, generation, Optional.empty(), fields.stops(), fields.shownTokens());
+        return new Choice(index, generation, Optional.empty(), fields.stops(), fields.shownTokens(), trace);
     }
 }

@@ -13,5 +13,12 @@ import java.util.Optional;
  * @param echo the prompt's text, if the response repeats it
  * @param stops strings that end the choice
  * @param shown whether special tokens are shown in its text
+ * @param trace trace of the whole request
  */
-record Choice(int index, GenerationRequest request, Optional<String> echo, List<String> stops, SpecialTokens shown) {}
+record Choice(
+        int index,
+        GenerationRequest request,
+        Optional<String> echo,
+        List<String> stops,
+        SpecialTokens shown,
+        RequestTrace trace) {}

@@ -38,14 +38,21 @@ class CompletionsResource {
     private final Tokenizer tokenizer;
     private final ApiSettings settings;
     private final Terms terms;
+    private final Traces traces;
 
     CompletionsResource(
-            ModelDirectory models, Responder responder, Tokenizer tokenizer, ApiSettings settings, Terms terms) {
+            ModelDirectory models,
+            Responder responder,
+            Tokenizer tokenizer,
+            ApiSettings settings,
+            Terms terms,
+            Traces traces) {
         this.models = models;
         this.responder = responder;
         this.tokenizer = tokenizer;
         this.settings = settings;
         this.terms = terms;
+        this.traces = traces;
     }
 
     @POST
@@ -67,6 +74,13 @@ class CompletionsResource {
         request.check();
         ServedModel model = models.model(request.fields().model());
         request.fields().requireChoices(request.prompt().count(), settings.maxChoices(), models.serving());
+        int prompts = request.prompt().count();
+        RequestTrace trace = traces.begin(
+                RequestTrace.Operation.COMPLETION,
+                model,
+                prompts,
+                request.fields().choicesPerPrompt(),
+                routing);
         List<Choice> choices = new ArrayList<>();
         long seed = request.fields().firstSeed(settings);
         RequestTerms asked = terms.of(request.fields(), routing);
@@ -86,7 +100,7 @@ class CompletionsResource {
                             .text(prompt, tokenizer, request.fields().shownTokens()))
                     : Optional.empty();
             for (int i = 0; i < request.fields().choicesPerPrompt(); i++) {
-                choices.add(choice(choices.size(), request, model, tokens, echo, seed + i, asked));
+                choices.add(choice(choices.size(), request, model, tokens, echo, seed + i, asked, trace));
             }
         }
         ResponseShape.Head head = ResponseShape.Head.anew("cmpl-", model);
@@ -105,7 +119,8 @@ class CompletionsResource {
             List<Integer> tokens,
             Optional<String> echo,
             long seed,
-            RequestTerms asked) {
+            RequestTerms asked,
+            RequestTrace trace) {
         GenerationFields fields = request.fields();
         OptionalInt set = settings.defaultMaxTokens();
         GenerationRequest generation = new GenerationRequest(
@@ -116,6 +131,6 @@ class CompletionsResource {
                 request.alternatives(),
                 request.promptAlternatives(),
                 asked);
-        return new Choice(index, generation, echo, fields.stops(), fields.shownTokens());
+        return new Choice(index, generation, echo, fields.stops(), fields.shownTokens(), trace);
     }
 }

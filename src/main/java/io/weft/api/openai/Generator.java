@@ -67,7 +67,7 @@ class Generator {
             this.endTokens = choice.request().endTokens() == EndTokens.IGNORE
                     ? Set.of()
                     : engine.model().endTokens();
-            this.meter = metrics.submitted(choice.request().promptTokens().size());
+            this.meter = metrics.submitted(choice);
         }
 
         private List<Delta> deltas(GenerationEvent event) {
