@@ -221,6 +221,7 @@ class PlanCommandTest {
                 "--link-gbps NaN | --link-gbps is NaN, must be above 0",
                 "--tflops -1 | --tflops is -1.0, must be above 0",
                 "--forms kv --hardware t4 | forms has \"kv\", must be of device_kv",
+                "--forms device_act,host_act --preset llama-3-8b --hardware t4 | forms has activations only, must have one with K and V",
                 "--preset opt-1.3b --model demo | --preset is \"opt-1.3b\", but --model is given, too",
                 "--hardware t4 --profile x | --hardware is \"t4\", but --profile is given, too"
             })

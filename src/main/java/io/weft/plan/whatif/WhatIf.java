@@ -77,6 +77,13 @@ public record WhatIf(
         if (forms.isEmpty()) {
             throw new IllegalArgumentException("forms is empty, must have at least one");
         }
+        if (forms.stream().noneMatch(geometry::isUseful)) {
+            throw new IllegalArgumentException(
+                    "forms has activations only, must have one with K and V: this model's activations take %,d bytes a layer and token, its K and V %,d"
+                            .formatted(
+                                    geometry.blockLayerBytes(Content.ACTIVATION) / geometry.blockTokens(),
+                                    geometry.blockLayerBytes(Content.KEY_VALUE) / geometry.blockTokens()));
+        }
     }
 
     private static void requireWithin(String name, long value, long least, long most) {
