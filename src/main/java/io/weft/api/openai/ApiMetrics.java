@@ -1,6 +1,7 @@
 package io.weft.api.openai;
 
 import io.micrometer.core.instrument.Counter;
+import io.micrometer.core.instrument.FunctionCounter;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.Timer;
@@ -8,9 +9,11 @@ import io.quarkus.runtime.Startup;
 import io.weft.engine.Engine;
 import io.weft.engine.EngineStatus;
 import io.weft.engine.GenerationEvent.FinishReason;
+import io.weft.engine.NonFiniteLogitsException;
 import io.weft.engine.RequestRejectedException;
 import jakarta.inject.Singleton;
 import java.time.Duration;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.stream.DoubleStream;
 
@@ -34,6 +37,7 @@ class ApiMetrics {
     private final Timer wholeRequest;
     private final Counter promptTokens;
     private final Counter generatedTokens;
+    private final Counter nonFinite;
 
     ApiMetrics(MeterRegistry registry, Engine engine) {
         this.registry = registry;
@@ -43,9 +47,18 @@ class ApiMetrics {
         this.wholeRequest = timer("weft.e2e.request.latency", "Time from arrival to the last token", REQUEST_BUCKETS);
         this.promptTokens = registry.counter("weft.prompt.tokens");
         this.generatedTokens = registry.counter("weft.generation.tokens");
+        this.nonFinite = Counter.builder("weft.requests.nonfinite")
+                .description("Requests that ended because the model's logits were not numbers")
+                .register(registry);
         for (Outcome outcome : Outcome.values()) {
             success(outcome);
         }
+        for (Class<?> reason : RequestRejectedException.Reason.class.getPermittedSubclasses()) {
+            refused(reason);
+        }
+        FunctionCounter.builder("weft.watchdog.failures", engine, ApiMetrics::hangs)
+                .description("Steps that hung, after which the service cannot go on")
+                .register(registry);
         Gauge.builder("weft.num.requests.running", engine, ApiMetrics::running)
                 .description("Requests in the batch")
                 .register(registry);
@@ -82,6 +95,20 @@ class ApiMetrics {
 
     private Counter success(Outcome outcome) {
         return registry.counter("weft.request.success", "finished_reason", outcome.label);
+    }
+
+    private Counter refused(Class<?> reason) {
+        String label = reason.getSimpleName().replaceAll("(?<=.)([A-Z])", "_$1").toLowerCase(Locale.ROOT);
+        return Counter.builder("weft.requests.refused")
+                .description("Requests that the engine did not run to their end, by reason")
+                .tag("reason", label)
+                .register(registry);
+    }
+
+    private static double hangs(Engine engine) {
+        boolean hangs =
+                engine.status() instanceof EngineStatus.Failed failed && failed.fault() == EngineStatus.Fault.HANG;
+        return hangs ? 1 : 0;
     }
 
     private static double running(Engine engine) {
@@ -154,6 +181,15 @@ class ApiMetrics {
             end(Outcome.ERROR, Optional.of(cause));
         }
 
+        private void count(Throwable failure) {
+            switch (failure) {
+                case RequestRejectedException rejected ->
+                    refused(rejected.reason().getClass()).increment();
+                case NonFiniteLogitsException wrong -> nonFinite.increment();
+                default -> {}
+            }
+        }
+
         void cancelled() {
             end(Outcome.ABORT, Optional.empty());
         }
@@ -164,6 +200,7 @@ class ApiMetrics {
             }
             ended = true;
             trace.ended(outcome.label, generated, failure);
+            failure.ifPresent(this::count);
             if (failure.filter(RequestRejectedException.class::isInstance).isEmpty()) {
                 promptTokens.increment(tokens);
                 wholeRequest.record(Duration.ofNanos(System.nanoTime() - startedNanos));
