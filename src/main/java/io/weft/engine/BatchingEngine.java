@@ -44,6 +44,8 @@ public final class BatchingEngine implements Engine, AutoCloseable {
     /** Guarded by {@link #lock}. */
     private final WaitingQueue waiting = new WaitingQueue();
     /** Guarded by {@link #lock}. */
+    private long memoryChanges;
+    /** Guarded by {@link #lock}. */
     private Phase phase = new Phase.Loading("starting");
     /** Only the engine's thread changes it, under {@link #lock}; others read it under the lock. */
     private final List<ActiveRequest> running = new ArrayList<>();
@@ -294,6 +296,7 @@ public final class BatchingEngine implements Engine, AutoCloseable {
     public void memoryChanged() {
         lock.lock();
         try {
+            memoryChanges++;
             changed.signalAll();
         } finally {
             lock.unlock();
@@ -415,15 +418,17 @@ public final class BatchingEngine implements Engine, AutoCloseable {
     }
 
     /**
-     * Waits for a request, at most until the next tick is due. A request that waits although nothing runs does so for
-     * memory to come.
+     * Waits until a request comes or goes, at most until the next tick is due. A request that waits although nothing
+     * runs does so for memory to come.
      */
     private void awaitWork() throws InterruptedException {
+        int waitingBefore = waiting.size();
+        long changesBefore = memoryChanges;
         long nanosLeft = IDLE_TICK.toNanos();
-        if (!waiting.isEmpty() && !(phase instanceof Phase.Stopped)) {
-            nanosLeft = changed.awaitNanos(nanosLeft);
-        }
-        while (waiting.isEmpty() && !(phase instanceof Phase.Stopped) && nanosLeft > 0) {
+        while (waiting.size() == waitingBefore
+                && memoryChanges == changesBefore
+                && !(phase instanceof Phase.Stopped)
+                && nanosLeft > 0) {
             nanosLeft = changed.awaitNanos(nanosLeft);
         }
     }
