@@ -45,7 +45,7 @@ class ProbeTableTest {
                 .dropWhile(line -> !line.equals(HEADER))
                 .skip(2)
                 .takeWhile(line -> line.startsWith("|"))
-                .map(line -> line.split("\\|"))
+                .map(line -> line.split("\\|", -1))
                 .map(cells -> new Row(cells[1].strip(), List.of(cells[2].strip(), cells[3].strip(), cells[4].strip())))
                 .toList();
     }
@@ -97,7 +97,7 @@ class ProbeTableTest {
             if (line.matches("  (startup|readiness|liveness):")) {
                 probe = line.strip().replace(":", "");
             } else if (line.matches("    (periodSeconds|failureThreshold): \\d+")) {
-                String[] pair = line.strip().split(": ");
+                String[] pair = line.strip().split(": ", 2);
                 values.put(probe + "." + pair[0], Integer.parseInt(pair[1]));
             }
         }
