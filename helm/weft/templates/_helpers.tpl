@@ -133,13 +133,12 @@ WEFT_DEVICE_MEMORY: {{ . | quote }}
 {{- with .Values.cache.stagingBytes }}
 WEFT_STAGING_MEMORY: {{ . | quote }}
 {{- end }}
-{{- if not (kindIs "invalid" .Values.settings.stepTimeoutSeconds) }}
-WEFT_STEP_TIMEOUT: {{ printf "%ds" (int64 .Values.settings.stepTimeoutSeconds) | quote }}
-{{- end }}
-{{- $settings := omit .Values.settings "stepTimeoutSeconds" }}
-{{- range $key := keys $settings | sortAlpha }}
-{{- $value := get $settings $key }}
-{{- if not (kindIs "invalid" $value) }}
+{{- range $key := keys .Values.settings | sortAlpha }}
+{{- $value := get $.Values.settings $key }}
+{{- if kindIs "invalid" $value }}
+{{- else if hasSuffix "Seconds" $key }}
+{{ printf "WEFT_%s" (trimSuffix "Seconds" $key | snakecase | upper) }}: {{ printf "%ds" (int64 $value) | quote }}
+{{- else }}
 {{ printf "WEFT_%s" (snakecase $key | upper) }}: {{ include "weft.plainNumber" $value | quote }}
 {{- end }}
 {{- end }}

@@ -181,6 +181,8 @@ final class Service {
                 settings.requests().seed(),
                 settings.server().managementPort(),
                 settings.server().page(),
+                settings.server().streamBufferBytes(),
+                settings.server().writeTimeout(),
                 ApiSettings.DEFAULT_MAX_BODY_BYTES,
                 ApiSettings.DEFAULT_MAX_CHOICES);
     }

@@ -372,6 +372,22 @@ public record Settings(
             Duration drainTimeout,
 
             @Setting(
+                    key = "weft.stream-buffer",
+                    kind = Kind.SIZE,
+                    use = Use.SPECIAL,
+                    fallback = "1MiB",
+                    means = "Bytes of a stream that may wait for its reader; one that falls behind by more is ended.")
+            long streamBufferBytes,
+
+            @Setting(
+                    key = "weft.write-timeout",
+                    kind = Kind.DURATION,
+                    use = Use.SPECIAL,
+                    fallback = "60s",
+                    means = "Time after which a client that does not read its answer is disconnected.")
+            Duration writeTimeout,
+
+            @Setting(
                     key = "weft.scheduling",
                     kind = Kind.CHOICE,
                     use = Use.SPECIAL,

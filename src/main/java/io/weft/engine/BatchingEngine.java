@@ -14,6 +14,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
@@ -50,6 +51,7 @@ public final class BatchingEngine implements Engine, AutoCloseable {
     /** Only the engine's thread changes it, under {@link #lock}; others read it under the lock. */
     private final List<ActiveRequest> running = new ArrayList<>();
 
+    private final List<Runnable> stepListeners = new CopyOnWriteArrayList<>();
     private volatile long lastTickNanos;
 
     /** Loads the engine's runtime, on the engine's thread. */
@@ -93,6 +95,15 @@ public final class BatchingEngine implements Engine, AutoCloseable {
     @Override
     public Multi<GenerationEvent> generate(GenerationRequest request) {
         return Multi.createFrom().emitter(emitter -> submit(request, emitter), BackPressureStrategy.BUFFER);
+    }
+
+    @Override
+    public void afterEachStep(Runnable listener) {
+        stepListeners.add(listener);
+    }
+
+    private void eventsEmitted() {
+        stepListeners.forEach(Runnable::run);
     }
 
     private void submit(GenerationRequest request, MultiEmitter<? super GenerationEvent> emitter) {
@@ -306,8 +317,13 @@ public final class BatchingEngine implements Engine, AutoCloseable {
     private void run() {
         try (EngineRuntime runtime = loader.load(this::loading)) {
             AdmissionControl admission = new AdmissionControl(runtime.cache(), runtime.planning());
-            StepRunner steps =
-                    new StepRunner(runtime.pipeline(), runtime.planning(), runtime.observer(), watchdog, clockNanos);
+            StepRunner steps = new StepRunner(
+                    runtime.pipeline(),
+                    runtime.planning(),
+                    runtime.observer(),
+                    this::eventsEmitted,
+                    watchdog,
+                    clockNanos);
             StepLimits limits = runtime.pipeline().limits();
             Phase.Serving serving = new Phase.Serving(runtime.model(), limits.sequences(), limits.rows(), admission);
             if (enter(serving)) {

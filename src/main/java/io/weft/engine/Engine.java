@@ -6,8 +6,9 @@ import io.smallrye.mutiny.Multi;
 public interface Engine {
     /**
      * Generates tokens. The request is queued on subscription; cancelling the subscription takes it out of the batch
-     * within one step and frees its cache. Events wait for demand in a queue that holds everything a request can
-     * produce, so a slow reader never blocks the batch.
+     * within one step and frees its cache. Events arrive on the engine's thread, all of a step before
+     * {@linkplain #afterEachStep its end}, and a subscriber must return at once. Events without demand wait in a queue
+     * that holds everything a request can produce.
      *
      * @return {@link GenerationEvent.Admitted}, {@link GenerationEvent.PromptScored} if asked for, a
      *     {@link GenerationEvent.Generated} for each token, then one {@link GenerationEvent.Finished}; fails with
@@ -15,6 +16,12 @@ public interface Engine {
      *     {@link EngineFailedException} if the device fails
      */
     Multi<GenerationEvent> generate(GenerationRequest request);
+
+    /**
+     * Has a listener run at the end of each step, when all events of the step were emitted, on the engine's thread: for
+     * those who pass events on once a step, and not once an event. It must return at once.
+     */
+    void afterEachStep(Runnable listener);
 
     /** The state of the engine. */
     EngineStatus status();

@@ -33,20 +33,26 @@ final class StepRunner {
     private final StepPipeline pipeline;
     private final Supplier<Planning> planning;
     private final StepObserver observer;
+    private final Runnable eventsEmitted;
     private final Watchdog watchdog;
     private final LongSupplier clockNanos;
     private boolean observerHasFailed;
 
-    /** @param planning the planning in force */
+    /**
+     * @param planning the planning in force
+     * @param eventsEmitted runs once the events of a step were emitted
+     */
     StepRunner(
             StepPipeline pipeline,
             Supplier<Planning> planning,
             StepObserver observer,
+            Runnable eventsEmitted,
             Watchdog watchdog,
             LongSupplier clockNanos) {
         this.pipeline = pipeline;
         this.planning = planning;
         this.observer = observer;
+        this.eventsEmitted = eventsEmitted;
         this.watchdog = watchdog;
         this.clockNanos = clockNanos;
     }
@@ -88,6 +94,7 @@ final class StepRunner {
         for (int i = 0; i < parts.size(); i++) {
             advance(parts.get(i), result, i);
         }
+        eventsEmitted.run();
         // The tokens are out. The next step reuses the events, so they must be read before.
         Optional<Timeline> measured =
                 timings.map(all -> watched(current, plan, all::join)).map(Timeline::inPlanOrder);

@@ -92,6 +92,8 @@ public class TestService {
                 OptionalLong.empty(),
                 OptionalInt.empty(),
                 page,
+                1 << 20,
+                OperationsTest.HANG,
                 maxBodyBytes,
                 16);
         this.engine = new BatchingEngine(

@@ -382,6 +382,8 @@ class ChartTest {
                   requestMaxTokens: 9
                   requestTemperature: 0
                   requestSeed: 1234567
+                  streamBuffer: 2MiB
+                  writeTimeoutSeconds: 20
                   scheduling: priority
                   stepTimeoutSeconds: 10
                   page: false
@@ -401,6 +403,8 @@ class ChartTest {
                 .containsEntry("WEFT_REQUEST_MAX_TOKENS", "9")
                 .containsEntry("WEFT_REQUEST_TEMPERATURE", "0")
                 .containsEntry("WEFT_REQUEST_SEED", "1234567")
+                .containsEntry("WEFT_STREAM_BUFFER", "2MiB")
+                .containsEntry("WEFT_WRITE_TIMEOUT", "20s")
                 .containsEntry("WEFT_SCHEDULING", "priority")
                 .containsEntry("WEFT_STEP_TIMEOUT", "10s")
                 .containsEntry("WEFT_PAGE", "false");

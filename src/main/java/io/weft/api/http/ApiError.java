@@ -115,6 +115,12 @@ public record ApiError(
                 Optional.empty());
     }
 
+    /** The error at the end of a stream whose client does not read. */
+    public static ApiError slowReader() {
+        return new ApiError(
+                408, "timeout_error", "The stream was not read fast enough.", null, "slow_reader", Optional.empty());
+    }
+
     /** The error while no model is served. */
     static ApiError unavailable(EngineStatus status) {
         String message = switch (status) {

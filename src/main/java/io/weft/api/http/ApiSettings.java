@@ -1,5 +1,6 @@
 package io.weft.api.http;
 
+import java.time.Duration;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
@@ -16,6 +17,8 @@ import java.util.OptionalLong;
  * @param defaultSeed default seed of a request; if empty, a new one for each request
  * @param managementPort second port for probes and metrics; empty for none
  * @param page whether there is a page at {@code /}
+ * @param streamBufferBytes bytes of a response that may wait for its reader when more comes
+ * @param writeTimeout time without progress after which a reader is too slow
  * @param maxBodyBytes bytes of a request's body
  * @param maxChoices the most completions of one request: prompts times {@code n}
  */
@@ -27,6 +30,8 @@ public record ApiSettings(
         OptionalLong defaultSeed,
         OptionalInt managementPort,
         boolean page,
+        long streamBufferBytes,
+        Duration writeTimeout,
         long maxBodyBytes,
         int maxChoices) {
     /** The default limit of bodies. */
@@ -41,6 +46,12 @@ public record ApiSettings(
         }
         if (apiKey.isPresent() && apiKey.get().isBlank()) {
             throw new IllegalArgumentException("API key is blank");
+        }
+        if (streamBufferBytes < 0) {
+            throw new IllegalArgumentException("stream buffer is " + streamBufferBytes + " bytes, must be at least 0");
+        }
+        if (!writeTimeout.isPositive()) {
+            throw new IllegalArgumentException("write timeout is " + writeTimeout + ", must be above 0");
         }
         if (maxBodyBytes < 1) {
             throw new IllegalArgumentException("body limit is " + maxBodyBytes + " bytes, must be at least 1");

@@ -2,16 +2,19 @@ package io.weft.api.http;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import io.smallrye.mutiny.Multi;
-import java.io.ByteArrayOutputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
+import java.util.Map;
 
 /**
- * Objects as server-sent events. Frames are {@code data: {json}}, with the space that several clients insist on, and an
- * empty line; each is sent on its own, after the one before. The last is {@code data: [DONE]}.
+ * A response of server-sent events. Frames are {@code data: {json}}, with the space that several clients insist on, and
+ * an empty line. The last is {@code data: [DONE]}, also after an error.
  */
 public final class EventStream {
+    /** The headers of such a response. */
+    public static final Map<String, String> HEADERS =
+            Map.of("Content-Type", "text/event-stream", "Cache-Control", "no-cache", "X-Accel-Buffering", "no");
+
     private static final byte[] DATA = ascii("data: ");
     private static final byte[] ERROR = ascii("event: error\ndata: ");
     private static final byte[] END = ascii("\n\n");
@@ -19,43 +22,62 @@ public final class EventStream {
 
     private final ObjectMapper json;
     private final String requestId;
-    private boolean started;
+    private final ByteSink out;
+
+    /** What takes the bytes, and copies them. */
+    public interface ByteSink {
+        void write(byte[] bytes);
+
+        void end();
+    }
 
     /** @param requestId id of the request in the log */
-    public EventStream(ObjectMapper json, String requestId) {
+    public EventStream(ObjectMapper json, String requestId, ByteSink out) {
         this.json = json;
         this.requestId = requestId;
+        this.out = out;
     }
 
     private static byte[] ascii(String text) {
         return text.getBytes(StandardCharsets.US_ASCII);
     }
 
-    /**
-     * Before the first frame it fails as {@code objects} do; after it a failure becomes a frame. Subscribe only once.
-     */
-    public Multi<byte[]> frames(Multi<Object> objects) {
-        return objects.onItem()
-                .transform(this::dataFrame)
-                .onCompletion()
-                .continueWith(DONE)
-                .onFailure(failure -> started)
-                .recoverWithMulti(failure -> Multi.createFrom()
-                        .items(frame(ERROR, Errors.of(failure, requestId).body()), DONE));
+    /** A frame of an object. */
+    public void data(Object object) {
+        byte[] bytes = bytes(json, object);
+        begin();
+        write(bytes);
+        finish();
     }
 
-    private byte[] dataFrame(Object object) {
-        byte[] frame = frame(DATA, object);
-        started = true;
-        return frame;
+    /** Begins a frame of JSON that is written piece by piece. */
+    public void begin() {
+        out.write(DATA);
     }
 
-    private byte[] frame(byte[] prefix, Object value) {
-        ByteArrayOutputStream frame = new ByteArrayOutputStream();
-        frame.writeBytes(prefix);
-        frame.writeBytes(bytes(json, value));
-        frame.writeBytes(END);
-        return frame.toByteArray();
+    /** A piece of the frame's JSON, in UTF-8. */
+    public void write(byte[] bytes) {
+        out.write(bytes);
+    }
+
+    /** Ends the frame. */
+    public void finish() {
+        out.write(END);
+    }
+
+    /** Ends the stream. */
+    public void done() {
+        out.write(DONE);
+        out.end();
+    }
+
+    /** Ends the stream with an error. */
+    public void fail(Throwable failure) {
+        byte[] bytes = bytes(json, Errors.of(failure, requestId).body());
+        out.write(ERROR);
+        out.write(bytes);
+        out.write(END);
+        done();
     }
 
     /** An object as JSON in UTF-8. */

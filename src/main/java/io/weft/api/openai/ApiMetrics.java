@@ -38,6 +38,7 @@ class ApiMetrics {
     private final Counter promptTokens;
     private final Counter generatedTokens;
     private final Counter nonFinite;
+    private final Counter slowReaders;
 
     ApiMetrics(MeterRegistry registry, Engine engine) {
         this.registry = registry;
@@ -49,6 +50,9 @@ class ApiMetrics {
         this.generatedTokens = registry.counter("weft.generation.tokens");
         this.nonFinite = Counter.builder("weft.requests.nonfinite")
                 .description("Requests that ended because the model's logits were not numbers")
+                .register(registry);
+        this.slowReaders = Counter.builder("weft.slow.readers")
+                .description("Responses that ended because their client did not read them")
                 .register(registry);
         for (Outcome outcome : Outcome.values()) {
             success(outcome);
@@ -122,6 +126,11 @@ class ApiMetrics {
 
     private static double waiting(Engine engine) {
         return engine.status() instanceof EngineStatus.Serving serving ? serving.waiting() : 0;
+    }
+
+    /** Counts a response that ends because its client does not read it. */
+    void slowReader() {
+        slowReaders.increment();
     }
 
     /** Starts to measure a request that goes to the engine. */

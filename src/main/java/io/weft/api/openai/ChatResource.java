@@ -1,12 +1,12 @@
 package io.weft.api.openai;
 
 import io.smallrye.common.annotation.Blocking;
+import io.smallrye.mutiny.Uni;
 import io.vertx.ext.web.RoutingContext;
 import io.weft.api.http.ApiError;
 import io.weft.api.http.ApiSettings;
 import io.weft.api.http.Guarded;
 import io.weft.api.http.ModelDirectory;
-import io.weft.api.http.RequestEdge;
 import io.weft.engine.GenerationRequest;
 import io.weft.engine.RequestTerms;
 import io.weft.engine.ServedModel;
@@ -26,7 +26,6 @@ import org.eclipse.microprofile.openapi.annotations.Operation;
 import org.eclipse.microprofile.openapi.annotations.media.Content;
 import org.eclipse.microprofile.openapi.annotations.media.Schema;
 import org.eclipse.microprofile.openapi.annotations.responses.APIResponse;
-import org.jboss.resteasy.reactive.RestMulti;
 
 /** {@code POST /v1/chat/completions}. */
 @Path("/v1/chat/completions")
@@ -67,7 +66,7 @@ class ChatResource {
                         schema = @Schema(implementation = ChatResponse.class))
             })
     @Consumes(MediaType.APPLICATION_JSON)
-    public RestMulti<byte[]> chat(@NotNull @Valid ChatRequest request, RoutingContext routing) {
+    public Uni<Void> chat(@NotNull @Valid ChatRequest request, RoutingContext routing) {
         request.check();
         ServedModel model = models.model(request.fields().model());
         request.fields().requireChoices(1, settings.maxChoices(), models.serving());
@@ -88,7 +87,7 @@ class ChatResource {
                 new ChatShape(head, request, new TokenNames(tokenizer)),
                 choices,
                 tokens.size(),
-                RequestEdge.requestId(routing));
+                routing);
     }
 
     static ChatTemplate template(Tokenizer tokenizer) {

@@ -49,9 +49,13 @@ final class ChatShape implements ResponseShape {
                         choice, new ChatResponse.Message(null, null), null, end.finishReason(), List.of(), usage));
             }
             case Delta.PromptScored scored -> {}
-            case Delta.Closed closed -> {}
         }
         return chunks;
+    }
+
+    @Override
+    public Object tokenChunk(Choice choice, String text, int token, @Nullable JsonNode usage) {
+        return chunk(choice, content(text), null, null, List.of(token), usage);
     }
 
     private static ChatResponse.Message content(String text) {

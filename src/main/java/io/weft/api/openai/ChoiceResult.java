@@ -30,7 +30,6 @@ final class ChoiceResult {
                 text.append(end.text());
                 finishReason = end.finishReason();
             }
-            case Delta.Closed closed -> {}
         }
     }
 

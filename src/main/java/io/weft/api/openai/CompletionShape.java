@@ -38,8 +38,12 @@ final class CompletionShape implements ResponseShape {
             case Delta.Token token ->
                 List.of(chunk(token.choice(), token.text(), logprobs(token), null, List.of(token.token()), usage));
             case Delta.End end -> List.of(chunk(end.choice(), end.text(), null, end.finishReason(), List.of(), usage));
-            case Delta.Closed closed -> List.of();
         };
+    }
+
+    @Override
+    public Object tokenChunk(Choice choice, String text, int token, @Nullable JsonNode usage) {
+        return chunk(choice, text, null, null, List.of(token), usage);
     }
 
     /** The first chunk of a choice contains the echo of its prompt. */

@@ -1,12 +1,12 @@
 package io.weft.api.openai;
 
 import io.smallrye.common.annotation.Blocking;
+import io.smallrye.mutiny.Uni;
 import io.vertx.ext.web.RoutingContext;
 import io.weft.api.http.ApiError;
 import io.weft.api.http.ApiSettings;
 import io.weft.api.http.Guarded;
 import io.weft.api.http.ModelDirectory;
-import io.weft.api.http.RequestEdge;
 import io.weft.engine.GenerationRequest;
 import io.weft.engine.RequestTerms;
 import io.weft.engine.ServedModel;
@@ -25,7 +25,6 @@ import org.eclipse.microprofile.openapi.annotations.Operation;
 import org.eclipse.microprofile.openapi.annotations.media.Content;
 import org.eclipse.microprofile.openapi.annotations.media.Schema;
 import org.eclipse.microprofile.openapi.annotations.responses.APIResponse;
-import org.jboss.resteasy.reactive.RestMulti;
 
 /** {@code POST /v1/completions}. */
 @Path("/v1/completions")
@@ -70,7 +69,7 @@ class CompletionsResource {
                         schema = @Schema(implementation = CompletionResponse.class))
             })
     @Consumes(MediaType.APPLICATION_JSON)
-    public RestMulti<byte[]> complete(@NotNull @Valid CompletionRequest request, RoutingContext routing) {
+    public Uni<Void> complete(@NotNull @Valid CompletionRequest request, RoutingContext routing) {
         request.check();
         ServedModel model = models.model(request.fields().model());
         request.fields().requireChoices(request.prompt().count(), settings.maxChoices(), models.serving());
@@ -109,7 +108,7 @@ class CompletionsResource {
                 new CompletionShape(head, request, new TokenNames(tokenizer)),
                 choices,
                 promptTokens,
-                RequestEdge.requestId(routing));
+                routing);
     }
 
     private Choice choice(

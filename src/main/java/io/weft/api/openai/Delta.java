@@ -35,7 +35,4 @@ sealed interface Delta {
             return reason.name().toLowerCase(Locale.ROOT);
         }
     }
-
-    /** Nothing follows. It ends a stream before the engine does. */
-    record Closed(Choice choice) implements Delta {}
 }

@@ -1,7 +1,6 @@
 package io.weft.api.openai;
 
-import io.smallrye.mutiny.Multi;
-import io.smallrye.mutiny.infrastructure.Infrastructure;
+import io.weft.api.http.DeliveryThread;
 import io.weft.engine.CachedTokens;
 import io.weft.engine.Engine;
 import io.weft.engine.GenerationEvent;
@@ -12,9 +11,10 @@ import io.weft.text.Tokenizer;
 import jakarta.inject.Singleton;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.Flow;
 import org.jspecify.annotations.Nullable;
 
-/** Runs choices on the engine and turns their tokens into text, on worker threads. */
+/** Runs choices on the engine and turns their tokens into text, on a delivery thread. */
 @Singleton
 class Generator {
     private final Engine engine;
@@ -27,41 +27,97 @@ class Generator {
         this.metrics = metrics;
     }
 
-    /** The results of all choices, as they arrive. Cancelling it cancels all choices. */
-    Multi<Delta> generate(List<Choice> choices) {
-        List<Multi<Delta>> streams = choices.stream().map(this::generate).toList();
-        return streams.size() == 1
-                ? streams.getFirst()
-                : Multi.createBy().merging().withConcurrency(streams.size()).streams(streams);
+    /** Who takes the results of choices, on their delivery thread. */
+    interface Listener {
+        /** The next part of a result. */
+        void delta(Delta delta);
+
+        /** All choices have ended. Nothing follows. */
+        void ended();
+
+        /** A choice has failed, and all others were cancelled. Nothing follows. */
+        void failed(Throwable cause);
     }
 
-    private Multi<Delta> generate(Choice choice) {
-        return Multi.createFrom().deferred(() -> {
-            Run run = new Run(choice);
-            // Events arrive on the engine's thread, which must not spend time on text.
-            return engine.generate(choice.request())
-                    .emitOn(Infrastructure.getDefaultExecutor())
-                    .onFailure()
-                    .invoke(run.meter::failed)
-                    .onCancellation()
-                    .invoke(run.meter::cancelled)
-                    .onItem()
-                    .transformToIterable(run::deltas)
-                    .select()
-                    .first(delta -> !(delta instanceof Delta.Closed));
-        });
+    /** Choices of one response; they are on the engine once they were {@linkplain Generation#start started}. */
+    Generation of(List<Choice> choices, DeliveryThread thread, Listener listener) {
+        return new Generation(choices, thread, listener);
     }
 
-    /** A choice that is being generated. One thread at a time. */
-    private final class Run {
+    /** The choices of a response that are being generated. */
+    final class Generation {
+        private final DeliveryThread thread;
+        private final Listener listener;
+        private final List<Run> runs;
+        private int open;
+        /** Whether nobody listens any more. Only the delivery thread changes it. */
+        private volatile boolean closed;
+
+        private Generation(List<Choice> choices, DeliveryThread thread, Listener listener) {
+            this.thread = thread;
+            this.listener = listener;
+            this.open = choices.size();
+            this.runs = choices.stream().map(choice -> new Run(this, choice)).toList();
+        }
+
+        /** Submits the choices to the engine. */
+        void start() {
+            for (Run run : runs) {
+                if (!closed) {
+                    engine.generate(run.choice.request()).subscribe().withSubscriber(run);
+                }
+            }
+            if (closed) {
+                // It may have been cancelled before the last subscription was there.
+                runs.forEach(Run::unsubscribe);
+            }
+        }
+
+        /** Cancels what has not ended. Runs on the delivery thread. */
+        void cancel() {
+            if (!closed) {
+                closed = true;
+                runs.forEach(Run::cancel);
+            }
+        }
+
+        private void fail(Throwable cause) {
+            if (!closed) {
+                cancel();
+                listener.failed(cause);
+            }
+        }
+
+        private void runEnded() {
+            open--;
+            if (open == 0 && !closed) {
+                closed = true;
+                try {
+                    listener.ended();
+                } catch (RuntimeException e) {
+                    listener.failed(e);
+                }
+            }
+        }
+    }
+
+    /**
+     * A choice that is being generated. Its events arrive on the engine's thread, which must not spend time on text.
+     */
+    private final class Run implements Flow.Subscriber<GenerationEvent> {
+        private final Generation generation;
         private final Choice choice;
+        private final ApiMetrics.Meter meter;
+        private volatile Flow.@Nullable Subscription subscription;
+
         private final TextAssembler assembler;
         private final Set<Integer> endTokens;
-        private final ApiMetrics.Meter meter;
         private CachedTokens.@Nullable Homes homes;
         private int generatedTokens;
+        private boolean ended;
 
-        Run(Choice choice) {
+        Run(Generation generation, Choice choice) {
+            this.generation = generation;
             this.choice = choice;
             this.assembler = new TextAssembler(tokenizer, choice.stops(), choice.shown());
             this.endTokens = choice.request().endTokens() == EndTokens.IGNORE
@@ -70,49 +126,112 @@ class Generator {
             this.meter = metrics.submitted(choice);
         }
 
-        private List<Delta> deltas(GenerationEvent event) {
-            return switch (event) {
+        @Override
+        public void onSubscribe(Flow.Subscription subscription) {
+            this.subscription = subscription;
+            subscription.request(Long.MAX_VALUE);
+        }
+
+        @Override
+        public void onNext(GenerationEvent event) {
+            if (event instanceof GenerationEvent.Admitted) {
+                // Its time counts, and a step of a prompt may take long.
+                generation.thread.execute(() -> take(event));
+            } else {
+                generation.thread.leave(() -> take(event));
+            }
+        }
+
+        @Override
+        public void onError(Throwable failure) {
+            generation.thread.execute(() -> failed(failure));
+        }
+
+        /** The last event says so. */
+        @Override
+        public void onComplete() {}
+
+        private void take(GenerationEvent event) {
+            if (ended) {
+                return;
+            }
+            try {
+                receive(event);
+            } catch (RuntimeException e) {
+                failed(e);
+            }
+        }
+
+        private void failed(Throwable cause) {
+            if (!ended) {
+                ended = true;
+                meter.failed(cause);
+                unsubscribe();
+                generation.fail(cause);
+            }
+        }
+
+        void cancel() {
+            if (!ended) {
+                ended = true;
+                meter.cancelled();
+                unsubscribe();
+            }
+        }
+
+        private void unsubscribe() {
+            Flow.Subscription submitted = subscription;
+            if (submitted != null) {
+                submitted.cancel();
+            }
+        }
+
+        private void receive(GenerationEvent event) {
+            switch (event) {
                 case GenerationEvent.Admitted admitted -> {
                     meter.admitted(admitted.queued());
                     homes = admitted.homes();
-                    yield List.of();
                 }
-                case GenerationEvent.PromptScored scored -> List.of(new Delta.PromptScored(choice, scored.scores()));
+                case GenerationEvent.PromptScored scored ->
+                    generation.listener.delta(new Delta.PromptScored(choice, scored.scores()));
                 case GenerationEvent.Generated generated -> token(generated);
                 case GenerationEvent.Finished finished -> end(assembler.finish(), finished.reason());
-            };
+            }
         }
 
-        private List<Delta> token(GenerationEvent.Generated generated) {
+        private void token(GenerationEvent.Generated generated) {
             meter.token();
             generatedTokens++;
             if (endTokens.contains(generated.token())) {
-                return List.of(new Delta.Token(choice, "", generated.token(), generated.score()));
+                token(generated, "");
+                return;
             }
-            return switch (assembler.add(generated.token())) {
-                case TextAssembler.Progress.Open(String text) ->
-                    List.of(new Delta.Token(choice, text, generated.token(), generated.score()));
-                case TextAssembler.Progress.Stopped(String text, String stop) -> stopped(generated, text);
-            };
+            switch (assembler.add(generated.token())) {
+                case TextAssembler.Progress.Open(String text) -> token(generated, text);
+                case TextAssembler.Progress.Stopped(String text, String stop) -> {
+                    token(generated, text);
+                    // The engine knows no text and would go on.
+                    unsubscribe();
+                    end("", FinishReason.STOP);
+                }
+            }
+        }
+
+        private void token(GenerationEvent.Generated generated, String text) {
+            generation.listener.delta(new Delta.Token(choice, text, generated.token(), generated.score()));
+        }
+
+        private void end(String text, FinishReason reason) {
+            meter.finished(reason);
+            generation.listener.delta(new Delta.End(choice, text, reason, cached()));
+            ended = true;
+            generation.runEnded();
         }
 
         /** The last generated token is not cached: no step has run it. */
         private CachedTokens cached() {
             int tokens = choice.request().promptTokens().size() + Math.max(0, generatedTokens - 1);
             return homes == null ? CachedTokens.NONE : homes.at(tokens);
-        }
-
-        private List<Delta> stopped(GenerationEvent.Generated generated, String text) {
-            meter.finished(FinishReason.STOP);
-            return List.of(
-                    new Delta.Token(choice, text, generated.token(), generated.score()),
-                    new Delta.End(choice, "", FinishReason.STOP, cached()),
-                    new Delta.Closed(choice));
-        }
-
-        private List<Delta> end(String text, FinishReason reason) {
-            meter.finished(reason);
-            return List.of(new Delta.End(choice, text, reason, cached()));
         }
     }
 }

@@ -1,79 +1,163 @@
 package io.weft.api.openai;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.NullNode;
-import io.smallrye.mutiny.Multi;
+import io.smallrye.mutiny.Uni;
+import io.smallrye.mutiny.subscription.UniEmitter;
+import io.vertx.ext.web.RoutingContext;
+import io.weft.api.http.ApiError;
+import io.weft.api.http.Delivery;
 import io.weft.api.http.EventStream;
-import io.weft.api.openai.GenerationFields.UsageReports;
+import io.weft.api.http.RequestEdge;
+import io.weft.api.http.ResponseStream;
+import io.weft.api.openai.Generator.Generation;
 import jakarta.inject.Singleton;
 import java.util.List;
-import org.jboss.resteasy.reactive.RestMulti;
-import org.jspecify.annotations.Nullable;
+import java.util.Map;
 
 /** Sends the results of choices: as one JSON object, or as server-sent events. */
 @Singleton
 class Responder {
+    private static final Map<String, String> JSON_HEADERS = Map.of("Content-Type", "application/json");
+
     private final Generator generator;
+    private final Delivery delivery;
+    private final ApiMetrics metrics;
     private final ObjectMapper json;
 
-    Responder(Generator generator, ObjectMapper json) {
+    Responder(Generator generator, Delivery delivery, ApiMetrics metrics, ObjectMapper json) {
         this.generator = generator;
+        this.delivery = delivery;
+        this.metrics = metrics;
         this.json = json;
     }
 
     /**
-     * Runs the choices and answers. Nothing is sent before the first token, so an error until then has its status.
+     * Runs the choices and writes the response, past the threads that read requests. Nothing is written before the
+     * first token, so an error until then has its status: the result fails, and is still to be answered. It never ends
+     * otherwise. Cancelling it, when the client has gone away, cancels the choices.
      *
      * @param promptTokens tokens of all prompts
-     * @param requestId id of the request in the log
      */
-    RestMulti<byte[]> answer(
-            GenerationFields fields, ResponseShape shape, List<Choice> choices, int promptTokens, String requestId) {
-        Multi<Delta> deltas = generator.generate(choices);
-        Usage.Tally used = new Usage.Tally(fields, promptTokens);
-        if (!fields.streams()) {
-            return RestMulti.fromMultiData(whole(shape, choices, deltas, used))
-                    .header("Content-Type", "application/json")
-                    .build();
+    Uni<Void> answer(
+            GenerationFields fields,
+            ResponseShape shape,
+            List<Choice> choices,
+            int promptTokens,
+            RoutingContext routing) {
+        return Uni.createFrom().emitter(failure -> {
+            Answer answer = new Answer(fields, shape, choices, promptTokens, routing, failure);
+            failure.onTermination(() -> answer.out.thread().execute(answer::gone));
+            answer.generation.start();
+        });
+    }
+
+    /** The parts of a body, from the results of choices. */
+    private sealed interface Body {
+        void add(Delta delta);
+
+        void end();
+
+        /** Ends a body that was begun. */
+        void fail(Throwable cause);
+    }
+
+    private record Events(ChunkEncoder chunks, EventStream events) implements Body {
+        @Override
+        public void add(Delta delta) {
+            chunks.write(delta);
         }
-        EventStream events = new EventStream(json, requestId);
-        return RestMulti.fromMultiData(events.frames(chunks(shape, fields.usageReports(), deltas, used)))
-                .header("Content-Type", "text/event-stream")
-                .header("Cache-Control", "no-cache")
-                .header("X-Accel-Buffering", "no")
-                .build();
+
+        @Override
+        public void end() {
+            chunks.end();
+        }
+
+        @Override
+        public void fail(Throwable cause) {
+            events.fail(cause);
+        }
     }
 
-    private Multi<byte[]> whole(ResponseShape shape, List<Choice> choices, Multi<Delta> deltas, Usage.Tally used) {
-        return deltas.onItem()
-                .invoke(used::add)
-                .collect()
-                .in(
-                        () -> choices.stream().map(ChoiceResult::new).toList(),
-                        (results, delta) -> results.get(delta.choice().index()).add(delta))
-                .map(results -> EventStream.bytes(json, shape.whole(results, json.valueToTree(used.usage()))))
-                .toMulti();
+    /** One JSON object. */
+    private record Whole(
+            ObjectMapper json, ResponseShape shape, List<ChoiceResult> results, Usage.Tally used, ResponseStream out)
+            implements Body {
+        @Override
+        public void add(Delta delta) {
+            used.add(delta);
+            results.get(delta.choice().index()).add(delta);
+        }
+
+        @Override
+        public void end() {
+            out.write(EventStream.bytes(json, shape.whole(results, json.valueToTree(used.usage()))));
+            out.end();
+        }
+
+        /** It is written at once, and nothing may follow. */
+        @Override
+        public void fail(Throwable cause) {}
     }
 
-    private Multi<Object> chunks(ResponseShape shape, UsageReports reports, Multi<Delta> deltas, Usage.Tally used) {
-        return deltas.onItem()
-                .transformToIterable(delta -> {
-                    used.add(delta);
-                    return shape.chunks(delta, chunkUsage(reports, used));
-                })
-                .onCompletion()
-                .continueWith(() -> switch (reports) {
-                    case NONE -> List.of();
-                    case AT_END, ON_EVERY_CHUNK -> List.of(shape.usageChunk(json.valueToTree(used.usage())));
-                });
-    }
+    /** A response that is being made; on its delivery thread. */
+    private final class Answer implements Generator.Listener, ResponseStream.Reader {
+        private final ResponseStream out;
+        private final Body body;
+        private final Generation generation;
+        private final UniEmitter<? super Void> failure;
 
-    private @Nullable JsonNode chunkUsage(UsageReports reports, Usage.Tally used) {
-        return switch (reports) {
-            case NONE -> null;
-            case AT_END -> NullNode.getInstance();
-            case ON_EVERY_CHUNK -> json.valueToTree(used.usage());
-        };
+        Answer(
+                GenerationFields fields,
+                ResponseShape shape,
+                List<Choice> choices,
+                int promptTokens,
+                RoutingContext routing,
+                UniEmitter<? super Void> failure) {
+            this.failure = failure;
+            this.out = delivery.respond(routing.request(), fields.streams() ? EventStream.HEADERS : JSON_HEADERS, this);
+            Usage.Tally used = new Usage.Tally(fields, promptTokens);
+            if (fields.streams()) {
+                EventStream events = new EventStream(json, RequestEdge.requestId(routing), out);
+                this.body = new Events(new ChunkEncoder(json, shape, fields.usageReports(), used, events), events);
+            } else {
+                List<ChoiceResult> results =
+                        choices.stream().map(ChoiceResult::new).toList();
+                this.body = new Whole(json, shape, results, used, out);
+            }
+            this.generation = generator.of(choices, out.thread(), this);
+        }
+
+        @Override
+        public void delta(Delta delta) {
+            body.add(delta);
+        }
+
+        @Override
+        public void ended() {
+            body.end();
+        }
+
+        @Override
+        public void failed(Throwable cause) {
+            if (out.isUntouched()) {
+                out.drop();
+                failure.fail(cause);
+            } else {
+                body.fail(cause);
+            }
+        }
+
+        @Override
+        public void fellBehind() {
+            metrics.slowReader();
+            generation.cancel();
+            body.fail(ApiError.slowReader().exception());
+        }
+
+        @Override
+        public void gone() {
+            generation.cancel();
+            out.drop();
+        }
     }
 }

@@ -11,6 +11,12 @@ interface ResponseShape {
     /** The chunks of a stream for a delta, perhaps none; {@code usage} is omitted if null. */
     List<Object> chunks(Delta delta, @Nullable JsonNode usage);
 
+    /**
+     * The chunk of a token without log-probabilities, as {@link #chunks} makes it unless it is the choice's first. It
+     * differs from another such chunk of its choice in its text and token alone.
+     */
+    Object tokenChunk(Choice choice, String text, int token, @Nullable JsonNode usage);
+
     /** The last chunk of a stream, without choices. */
     Object usageChunk(JsonNode usage);
 

@@ -50,7 +50,6 @@ record Usage(
                 case Delta.Token token -> completionTokens++;
                 case Delta.End end -> cached = cached.plus(end.cached());
                 case Delta.PromptScored scored -> {}
-                case Delta.Closed closed -> {}
             }
         }
 

@@ -6,8 +6,9 @@
  * resulting {@link io.weft.api.openai.Delta deltas} into one JSON object or a stream of them, in the
  * {@link io.weft.api.openai.ResponseShape shape} of the path.
  *
- * <p>Worker threads read, validate and tokenize requests, and turn the engine's events into text and JSON; the engine's
- * thread and event loops never do. Never here: caches, plans, devices.
+ * <p>Worker threads read, validate and tokenize requests. {@linkplain io.weft.api.http.DeliveryThread Delivery threads}
+ * turn the engine's events into text and JSON; the engine's thread and event loops never do. Never here: caches, plans,
+ * devices.
  */
 @NullMarked
 package io.weft.api.openai;

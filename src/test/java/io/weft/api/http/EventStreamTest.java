@@ -1,65 +1,65 @@
 package io.weft.api.http;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
-import io.smallrye.mutiny.Multi;
 import io.weft.engine.EngineFailedException;
-import io.weft.engine.RequestRejectedException;
-import io.weft.engine.RequestRejectedException.Reason;
+import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
-import java.time.Duration;
 import java.util.Map;
-import java.util.stream.Collectors;
+import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
 
-/** Failures of a stream: with a status before the first frame, as a frame after it. */
+/** Frames, and the ends of a stream. */
 class EventStreamTest {
-    private static String sent(Multi<Object> objects) {
-        EventStream stream = new EventStream(new ObjectMapper(), "request-1");
-        return stream.frames(objects).collect().asList().await().indefinitely().stream()
-                .map(frame -> new String(frame, StandardCharsets.UTF_8))
-                .collect(Collectors.joining());
-    }
+    /** All bytes of a stream that has ended. */
+    private static String sent(Consumer<EventStream> writer) {
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        StringBuilder ends = new StringBuilder();
+        writer.accept(new EventStream(new ObjectMapper(), "request-1", new EventStream.ByteSink() {
+            @Override
+            public void write(byte[] written) {
+                bytes.writeBytes(written);
+            }
 
-    private static Multi<Object> failingAfter(Object first, Throwable failure) {
-        return Multi.createBy()
-                .concatenating()
-                .streams(Multi.createFrom().item(first), Multi.createFrom().failure(failure));
+            @Override
+            public void end() {
+                ends.append("end");
+            }
+        }));
+        assertThat(ends.toString()).isEqualTo("end");
+        return bytes.toString(StandardCharsets.UTF_8);
     }
 
     @Test
     void theLastFrameSaysSo() {
-        assertThat(sent(Multi.createFrom().items(Map.of("text", "a"), Map.of("text", "b"))))
+        assertThat(sent(stream -> {
+                    stream.data(Map.of("text", "a"));
+                    stream.begin();
+                    stream.write("{\"text\":".getBytes(StandardCharsets.UTF_8));
+                    stream.write("\"b\"}".getBytes(StandardCharsets.UTF_8));
+                    stream.finish();
+                    stream.done();
+                }))
                 .isEqualTo("data: {\"text\":\"a\"}\n\ndata: {\"text\":\"b\"}\n\ndata: [DONE]\n\n");
     }
 
     @Test
-    void aFailureAfterTheFirstFrameIsAFrame() {
-        String sent = sent(failingAfter(Map.of("text", "ab\n"), new EngineFailedException("link lost", null)));
-
-        assertThat(sent)
+    void aFailureIsAFrame() {
+        assertThat(sent(stream -> {
+                    stream.data(Map.of("text", "ab\n"));
+                    stream.fail(new EngineFailedException("link lost", null));
+                }))
                 .isEqualTo("data: {\"text\":\"ab\\n\"}\n\n"
-                        + "event: error\ndata: {\"error\":{\"message\":\"The device failed: link lost\","
+                        + "event: error\ndata: {\"error\":{\"message\":\"The service is out of order: link lost\","
                         + "\"type\":\"service_unavailable_error\",\"param\":null,\"code\":\"engine_failed\"}}\n\n"
                         + "data: [DONE]\n\n");
     }
 
     @Test
     void aFaultOfOursIsNotTold() {
-        String sent = sent(failingAfter(Map.of("text", "a"), new IllegalStateException("secret")));
-
-        assertThat(sent)
+        assertThat(sent(stream -> stream.fail(new IllegalStateException("secret"))))
                 .contains("event: error\ndata: ", "request-1", "internal_error")
                 .doesNotContain("secret");
-    }
-
-    @Test
-    void aFailureBeforeTheFirstFrameIsTheStreams() {
-        RequestRejectedException rejection =
-                new RequestRejectedException(new Reason.QueueFull(3, Duration.ofSeconds(1)));
-
-        assertThatThrownBy(() -> sent(Multi.createFrom().failure(rejection))).isSameAs(rejection);
     }
 }

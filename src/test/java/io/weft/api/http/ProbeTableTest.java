@@ -120,6 +120,9 @@ class ProbeTableTest {
         }
 
         @Override
+        public void afterEachStep(Runnable listener) {}
+
+        @Override
         public EngineStatus status() {
             return status;
         }

@@ -1,0 +1,267 @@
+package io.weft.api.http;
+
+import io.netty.channel.Channel;
+import io.netty.channel.EventLoop;
+import io.vertx.core.AsyncResult;
+import io.vertx.core.buffer.Buffer;
+import io.vertx.core.http.HttpServerRequest;
+import io.vertx.core.http.HttpServerResponse;
+import io.vertx.core.http.HttpVersion;
+import io.vertx.core.net.impl.ConnectionBase;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.atomic.AtomicLong;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The body of a response on its way to a client. Writing never blocks: what the socket does not take waits here, and is
+ * counted in bytes. A reader is slow if more than the stream's buffer waits when more comes, or if it takes nothing for
+ * the write timeout while something waits. Then {@link Reader#fellBehind} may still write an end; if that is not taken
+ * either, the stream is cut.
+ *
+ * <p>Everything runs on the response's {@link DeliveryThread}, except what says otherwise.
+ */
+public final class ResponseStream implements EventStream.ByteSink {
+    private static final int FIRST_CAPACITY_BYTES = 512;
+    /** A piece of a body that is written at once, so that a slow but steady reader is seen to read. */
+    private static final int PIECE_BYTES = 1 << 16;
+
+    /** HTTP/2's code for a stream that nobody needs. */
+    private static final long CANCEL = 8;
+
+    private final DeliveryThread thread;
+    private final HttpServerResponse response;
+    private final boolean sharesConnection;
+    private final Channel channel;
+    private final Map<String, String> headers;
+    private final Limits limits;
+    private final Reader reader;
+
+    private @Nullable Buffer pending;
+    private int lastBytes;
+    private int mostBytes;
+    private Phase phase = Phase.FLOWING;
+    private boolean ended;
+    /** Whether the stream of HTTP/2 was reset. */
+    private boolean reset;
+
+    private boolean queued;
+    /** Bytes that an event loop has and the socket has not taken. */
+    private final AtomicLong waitingBytes = new AtomicLong();
+    /** Since when the socket has taken nothing. */
+    private volatile long idleSinceNanos;
+
+    private volatile boolean done;
+
+    private enum Phase {
+        FLOWING,
+        /** The reader was slow; only an end may still be written. */
+        FELL_BEHIND,
+        /** Nobody reads. */
+        GONE
+    }
+
+    /**
+     * When a reader is slow.
+     *
+     * @param bufferBytes bytes that may wait when more comes, beyond the largest write
+     * @param timeoutNanos time without progress
+     */
+    public record Limits(long bufferBytes, long timeoutNanos) {
+        static Limits of(ApiSettings settings) {
+            return new Limits(
+                    settings.streamBufferBytes(), settings.writeTimeout().toNanos());
+        }
+    }
+
+    /** Who is told of the reader. */
+    public interface Reader {
+        /** The reader is slow. What is written now comes after all that waits; nothing can be written later. */
+        void fellBehind();
+
+        /** The client went away before the end. */
+        void gone();
+    }
+
+    /** @param headers of a response whose body is written */
+    ResponseStream(
+            DeliveryThread thread,
+            HttpServerRequest request,
+            Map<String, String> headers,
+            Limits limits,
+            Reader reader) {
+        this.thread = thread;
+        this.response = request.response();
+        this.sharesConnection = request.version() == HttpVersion.HTTP_2;
+        this.channel = ((ConnectionBase) request.connection()).channel();
+        this.headers = headers;
+        this.limits = limits;
+        this.reader = reader;
+    }
+
+    /** Whether nothing was written, so that the response may still be another. */
+    public boolean isUntouched() {
+        return lastBytes == 0 && pending == null && !ended;
+    }
+
+    /** Writes bytes, after those that were written before. */
+    @Override
+    public void write(byte[] bytes) {
+        if (phase == Phase.GONE || ended) {
+            return;
+        }
+        if (pending == null) {
+            pending = Buffer.buffer(Math.max(FIRST_CAPACITY_BYTES, lastBytes));
+        }
+        pending.appendBytes(bytes);
+        queue();
+    }
+
+    /** Ends the body. */
+    @Override
+    public void end() {
+        if (phase != Phase.GONE && !ended) {
+            ended = true;
+            queue();
+        }
+    }
+
+    private void queue() {
+        if (!queued) {
+            queued = true;
+            thread.written(this);
+        }
+    }
+
+    /** Forgets what was not written: the client went away, or is answered otherwise. From any thread. */
+    public void drop() {
+        done = true;
+        thread.execute(() -> phase = Phase.GONE);
+    }
+
+    /** The thread on which to write. */
+    public DeliveryThread thread() {
+        return thread;
+    }
+
+    EventLoop eventLoop() {
+        return channel.eventLoop();
+    }
+
+    /** Whether nothing is left to do: the body was taken to its end, or nobody reads it. */
+    boolean isDone() {
+        return done;
+    }
+
+    /** Bytes that were written and not taken. From any thread. */
+    long waitingBytes() {
+        return waitingBytes.get();
+    }
+
+    /** The write of all bytes so far, to be run by the event loop. */
+    Optional<Runnable> nextWrite() {
+        if (phase == Phase.FLOWING && waitingBytes.get() > limits.bufferBytes() + mostBytes) {
+            fallBehind();
+        }
+        queued = false;
+        if (phase == Phase.GONE) {
+            return Optional.empty();
+        }
+        boolean first = lastBytes == 0;
+        Buffer bytes = pending == null ? Buffer.buffer() : pending;
+        pending = null;
+        lastBytes = counted(bytes);
+        mostBytes = Math.max(mostBytes, lastBytes);
+        boolean last = ended;
+        if (waitingBytes.getAndAdd(lastBytes) == 0) {
+            idleSinceNanos = thread.nanoTime();
+        }
+        if (first) {
+            thread.watch(this);
+        }
+        return Optional.of(() -> write(bytes, first, last));
+    }
+
+    /** Even an end without bytes is something to take. */
+    private static int counted(Buffer bytes) {
+        return Math.max(1, bytes.length());
+    }
+
+    private void fallBehind() {
+        phase = Phase.FELL_BEHIND;
+        reader.fellBehind();
+    }
+
+    /** Ends the stream if its reader has not taken anything for too long. */
+    void requireProgress() {
+        if (done || waitingBytes.get() == 0 || thread.nanoTime() - idleSinceNanos < limits.timeoutNanos()) {
+            return;
+        }
+        if (phase == Phase.FLOWING) {
+            fallBehind();
+        }
+        phase = Phase.GONE;
+        idleSinceNanos = thread.nanoTime();
+        eventLoop().execute(this::cut);
+    }
+
+    /** Ends the stream at once, on its event loop. A connection that does not even take that is closed. */
+    private void cut() {
+        if (done) {
+            return;
+        }
+        if (sharesConnection && !reset) {
+            reset = true;
+            response.reset(CANCEL);
+        } else {
+            // From the front of the pipeline: Vert.x, at its end, would first wait for the reader.
+            var _ = channel.pipeline().firstContext().close();
+        }
+    }
+
+    /** Runs on the event loop. */
+    private void write(Buffer bytes, boolean first, boolean last) {
+        if (done) {
+            return;
+        }
+        try {
+            if (first) {
+                headers.forEach(response::putHeader);
+                response.setChunked(true);
+            }
+            int start = 0;
+            for (; bytes.length() - start > PIECE_BYTES; start += PIECE_BYTES) {
+                response.write(bytes.slice(start, start + PIECE_BYTES), taken -> taken(taken, PIECE_BYTES, false));
+            }
+            Buffer rest = start == 0 ? bytes : bytes.slice(start, bytes.length());
+            if (last) {
+                response.end(rest, taken -> taken(taken, counted(rest), true));
+            } else {
+                response.write(rest, taken -> taken(taken, counted(rest), false));
+            }
+        } catch (IllegalStateException e) {
+            // The connection was closed meanwhile.
+            clientGone();
+        }
+    }
+
+    private void taken(AsyncResult<Void> write, int bytes, boolean last) {
+        waitingBytes.addAndGet(-bytes);
+        idleSinceNanos = thread.nanoTime();
+        if (write.failed()) {
+            clientGone();
+        } else if (last) {
+            done = true;
+        }
+    }
+
+    private void clientGone() {
+        if (!done) {
+            done = true;
+            thread.execute(() -> {
+                phase = Phase.GONE;
+                reader.gone();
+            });
+        }
+    }
+}
