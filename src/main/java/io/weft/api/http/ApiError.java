@@ -5,6 +5,7 @@ import io.weft.engine.EngineStatus;
 import io.weft.engine.NonFiniteLogitsException;
 import io.weft.engine.RequestRejectedException;
 import io.weft.engine.RequestRejectedException.Reason;
+import java.math.BigDecimal;
 import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -65,6 +66,71 @@ public record ApiError(
 
     static ApiError bodyTooLarge(long limitBytes) {
         return invalid(413, "The body is larger than %,d bytes.".formatted(limitBytes), null, "body_too_large");
+    }
+
+    static ApiError bodyTooSlow(Duration limit) {
+        return invalid(408, "The body did not arrive within %s.".formatted(seconds(limit)), null, "body_timeout");
+    }
+
+    /** The error for a body for which there is no memory, beside those that others send. */
+    static ApiError bodiesTooLarge(long limitBytes) {
+        return new ApiError(
+                503,
+                UNAVAILABLE,
+                "The bodies of all requests together are larger than %,d bytes (weft.body-memory); try again later."
+                        .formatted(limitBytes),
+                null,
+                "too_many_bodies",
+                Optional.of(RETRY_AFTER));
+    }
+
+    static ApiError tooManyConnections(int limit) {
+        return new ApiError(
+                503,
+                UNAVAILABLE,
+                "There are more than %d connections (weft.max-connections); try again later.".formatted(limit),
+                null,
+                "too_many_connections",
+                Optional.of(RETRY_AFTER));
+    }
+
+    static ApiError tooManyStreams(int limit) {
+        return new ApiError(
+                429,
+                "rate_limit_error",
+                "There are more than %d requests at once on this connection (weft.max-streams); try again later."
+                        .formatted(limit),
+                null,
+                "too_many_streams",
+                Optional.of(RETRY_AFTER));
+    }
+
+    static ApiError tooManyValues(int limit) {
+        return invalid(
+                400,
+                "The body has more than %,d values in fields of free form, must have at most that many."
+                        .formatted(limit),
+                null,
+                null);
+    }
+
+    static ApiError unreadable(int status, String message) {
+        return invalid(status, message + ".", null, "bad_request");
+    }
+
+    static ApiError nothingHere() {
+        return invalid(404, "There is nothing at this path.", null, "not_found");
+    }
+
+    static ApiError otherMethod() {
+        return invalid(405, "The method is not allowed at this path.", null, "method_not_allowed");
+    }
+
+    private static String seconds(Duration time) {
+        return "%s s"
+                .formatted(BigDecimal.valueOf(time.toMillis(), 3)
+                        .stripTrailingZeros()
+                        .toPlainString());
     }
 
     /** The error for a text that is too long for the context even without tokenizing it. */

@@ -3,10 +3,10 @@ package io.weft.api.http;
 import com.fasterxml.jackson.core.JsonLocation;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
-import com.fasterxml.jackson.core.StreamReadConstraints;
 import com.fasterxml.jackson.core.exc.StreamConstraintsException;
 import com.fasterxml.jackson.databind.JsonMappingException;
 import com.fasterxml.jackson.databind.exc.InvalidFormatException;
+import com.fasterxml.jackson.databind.exc.InvalidNullException;
 import com.fasterxml.jackson.databind.exc.MismatchedInputException;
 import io.weft.engine.EngineFailedException;
 import io.weft.engine.NonFiniteLogitsException;
@@ -35,11 +35,12 @@ public final class Errors {
     private static final String MDC_REQUEST_ID = "request_id";
     private static final int VIOLATIONS_MOST = 5;
     private static final String BEYOND_LIMITS =
-            "The body is more than is read: at most %d levels, %d digits of a number and %d characters of a name."
+            "The body is more than is read: at most %,d names and values, %d levels, %d digits of a number and %d characters of a name."
                     .formatted(
-                            StreamReadConstraints.DEFAULT_MAX_DEPTH,
-                            StreamReadConstraints.DEFAULT_MAX_NUM_LEN,
-                            StreamReadConstraints.DEFAULT_MAX_NAME_LEN);
+                            JsonRules.VALUES_MOST,
+                            JsonRules.LEVELS_MOST,
+                            JsonRules.DIGITS_MOST,
+                            JsonRules.NAME_CHARACTERS_MOST);
 
     private Errors() {}
 
@@ -97,14 +98,12 @@ public final class Errors {
         }
         int status = failure.getResponse().getStatus();
         return switch (status) {
-            case 404 -> ApiError.invalid(404, "There is nothing at this path.", null, "not_found");
-            case 405 -> ApiError.invalid(405, "The method is not allowed at this path.", null, "method_not_allowed");
+            case 404 -> ApiError.nothingHere();
+            case 405 -> ApiError.otherMethod();
             case 406 -> ApiError.invalid(406, "Accept leaves out what this path answers with.", null, "not_acceptable");
             case 415 -> ApiError.invalid(415, "Content-Type must be application/json.", null, "unsupported_media_type");
             default ->
-                status < 500
-                        ? ApiError.invalid(status, "The request cannot be read.", null, "bad_request")
-                        : ours(failure, requestId);
+                status < 500 ? ApiError.unreadable(status, "The request cannot be read") : ours(failure, requestId);
         };
     }
 
@@ -179,6 +178,10 @@ public final class Errors {
         return switch (failure.getCause() instanceof JsonProcessingException inner ? inner : failure) {
             case StreamConstraintsException limit -> ApiError.malformed(BEYOND_LIMITS);
             case InvalidFormatException format -> wrongValue(format);
+            case InvalidNullException missing -> {
+                String field = field(missing.getPath());
+                yield invalid(field, subject(field) + " is missing or null, must be given.");
+            }
             // All other mismatches have a value (JsonRules): this is what follows a body that was read.
             case MismatchedInputException trailing
             when trailing.getPath().isEmpty() -> malformed("There is more after its end", trailing.getLocation());
@@ -190,6 +193,10 @@ public final class Errors {
 
     private static ApiError wrongValue(InvalidFormatException failure) {
         String field = field(failure.getPath());
+        if (failure.getValue() instanceof JsonRules.MoreThan(int most)) {
+            return invalid(
+                    field, "%s is a list of more than %d, must have at most %d.".formatted(subject(field), most, most));
+        }
         return invalid(
                 field, "%s is %s, must be %s.".formatted(subject(field), shown(failure.getValue()), expected(failure)));
     }

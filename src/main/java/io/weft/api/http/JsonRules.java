@@ -1,43 +1,88 @@
 package io.weft.api.http;
 
+import com.fasterxml.jackson.annotation.JsonFormat;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonParser.NumberType;
 import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.core.StreamReadConstraints;
 import com.fasterxml.jackson.databind.BeanDescription;
+import com.fasterxml.jackson.databind.BeanProperty;
 import com.fasterxml.jackson.databind.DeserializationConfig;
 import com.fasterxml.jackson.databind.DeserializationContext;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JavaType;
 import com.fasterxml.jackson.databind.JsonDeserializer;
+import com.fasterxml.jackson.databind.JsonMappingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies.SnakeCaseStrategy;
 import com.fasterxml.jackson.databind.annotation.JsonNaming;
 import com.fasterxml.jackson.databind.deser.BeanDeserializerBase;
 import com.fasterxml.jackson.databind.deser.BeanDeserializerModifier;
+import com.fasterxml.jackson.databind.deser.ContextualDeserializer;
 import com.fasterxml.jackson.databind.deser.DeserializationProblemHandler;
 import com.fasterxml.jackson.databind.deser.std.DelegatingDeserializer;
+import com.fasterxml.jackson.databind.deser.std.StdDeserializer;
 import com.fasterxml.jackson.databind.exc.InvalidFormatException;
+import com.fasterxml.jackson.databind.exc.InvalidNullException;
 import com.fasterxml.jackson.databind.module.SimpleModule;
+import com.fasterxml.jackson.databind.type.CollectionType;
 import com.fasterxml.jackson.databind.type.MapType;
 import com.fasterxml.jackson.databind.util.NameTransformer;
 import io.quarkus.jackson.ObjectMapperCustomizer;
 import io.weft.plan.machine.HardwareProfile;
 import io.weft.plan.whatif.PlanExplanation;
 import jakarta.inject.Singleton;
+import jakarta.validation.constraints.Size;
 import java.io.IOException;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
-/** Reads JSON strictly: no number for a string, no string for a number. Unknown fields are ignored. */
+/**
+ * Reads JSON strictly: no number for a string, no string for a number, no null in a list. Unknown fields are ignored.
+ * What is too much is refused while it is read, before it costs more: lists and objects that are longer than their
+ * {@link Size}, and all that Jackson counts.
+ */
 @Singleton
 class JsonRules implements ObjectMapperCustomizer {
     private static final Set<Class<?>> SCALARS =
             Set.of(Integer.class, Long.class, Double.class, Boolean.class, String.class);
 
+    /** Names and values of a body. The smallest take 50 ns each, unknown ones too. */
+    static final int VALUES_MOST = 1 << 19;
+
+    /** Values of fields that have no type here: they are for a chat template, or refused. */
+    static final int FREE_VALUES_MOST = 1 << 16;
+
+    static final int LEVELS_MOST = 100;
+    static final int DIGITS_MOST = 100;
+    static final int NAME_CHARACTERS_MOST = 1000;
+
+    /** Elements of a list that says nothing else. */
+    private static final int ELEMENTS_MOST = 1024;
+
+    private static final StreamReadConstraints CONSTRAINTS = StreamReadConstraints.builder()
+            .maxTokenCount(VALUES_MOST)
+            .maxNestingDepth(LEVELS_MOST)
+            .maxNumberLength(DIGITS_MOST)
+            .maxNameLength(NAME_CHARACTERS_MOST)
+            .build();
+
+    /** A length that is above a limit; how far is not known, because the rest is not read. */
+    record MoreThan(int most) {}
+
     @Override
     public void customize(ObjectMapper json) {
         json.disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES);
         json.enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
-        json.registerModule(new SimpleModule().setDeserializerModifier(new AsWrittenEverywhere()));
+        json.getFactory().setStreamReadConstraints(CONSTRAINTS);
+        json.registerModule(new SimpleModule()
+                .setDeserializerModifier(new AsWrittenEverywhere())
+                .addDeserializer(Object.class, new FreeValues()));
         json.addHandler(new NoLists());
         for (Class<?> type : new Class<?>[] {
             PlanExplanation.class,
@@ -128,6 +173,14 @@ class JsonRules implements ObjectMapperCustomizer {
         }
 
         @Override
+        public JsonDeserializer<?> modifyCollectionDeserializer(
+                DeserializationConfig config, CollectionType type, BeanDescription bean, JsonDeserializer<?> reader) {
+            return List.class.isAssignableFrom(type.getRawClass())
+                    ? new Elements(type, null, false, ELEMENTS_MOST)
+                    : reader;
+        }
+
+        @Override
         public JsonDeserializer<?> modifyMapDeserializer(
                 DeserializationConfig config, MapType type, BeanDescription bean, JsonDeserializer<?> reader) {
             return new AsWritten(reader);
@@ -141,6 +194,123 @@ class JsonRules implements ObjectMapperCustomizer {
                 DeserializationContext context, JavaType wanted, JsonToken token, JsonParser json, String message)
                 throws IOException {
             throw wrong(json, token, wanted.getRawClass());
+        }
+    }
+
+    /** Reads a list: no more elements than its {@link Size} allows, none of them null. */
+    private static final class Elements extends StdDeserializer<List<Object>> implements ContextualDeserializer {
+        private static final long serialVersionUID = 1L;
+
+        private final JavaType type;
+        private final transient @Nullable JsonDeserializer<Object> element;
+        /** Whether a single value stands for a list of it. */
+        private final boolean mayBeSingle;
+
+        private final int most;
+
+        Elements(JavaType type, @Nullable JsonDeserializer<Object> element, boolean mayBeSingle, int most) {
+            super(type);
+            this.type = type;
+            this.element = element;
+            this.mayBeSingle = mayBeSingle;
+            this.most = most;
+        }
+
+        @Override
+        public JsonDeserializer<?> createContextual(DeserializationContext context, @Nullable BeanProperty property)
+                throws JsonMappingException {
+            Size size = property == null ? null : property.getAnnotation(Size.class);
+            return new Elements(
+                    type,
+                    context.findContextualValueDeserializer(type.getContentType(), property),
+                    Boolean.TRUE.equals(findFormatFeature(
+                            context, property, List.class, JsonFormat.Feature.ACCEPT_SINGLE_VALUE_AS_ARRAY)),
+                    size == null ? ELEMENTS_MOST : size.max());
+        }
+
+        @Override
+        public List<Object> deserialize(JsonParser json, DeserializationContext context) throws IOException {
+            List<Object> list = new ArrayList<>();
+            if (json.isExpectedStartArrayToken()) {
+                while (json.nextToken() != JsonToken.END_ARRAY) {
+                    if (list.size() == most) {
+                        throw wrong(json, new MoreThan(most), List.class);
+                    }
+                    add(list, json, context);
+                }
+            } else if (mayBeSingle) {
+                add(list, json, context);
+            } else {
+                throw wrong(json, json.currentToken(), List.class);
+            }
+            return list;
+        }
+
+        private void add(List<Object> list, JsonParser json, DeserializationContext context) throws IOException {
+            try {
+                if (json.currentToken() == JsonToken.VALUE_NULL) {
+                    throw InvalidNullException.from(context, null, type.getContentType());
+                }
+                list.add(Objects.requireNonNull(element).deserialize(json, context));
+            } catch (IOException | RuntimeException e) {
+                throw JsonMappingException.wrapWithPath(e, list, list.size());
+            }
+        }
+    }
+
+    /**
+     * Reads a value that may be anything: a text, number or boolean, a list or an object of such. A body may have only
+     * so many of them in all.
+     */
+    private static final class FreeValues extends StdDeserializer<Object> {
+        private static final long serialVersionUID = 1L;
+
+        FreeValues() {
+            super(Object.class);
+        }
+
+        @Override
+        public @Nullable Object deserialize(JsonParser json, DeserializationContext context) throws IOException {
+            count(context);
+            return switch (json.currentToken()) {
+                case VALUE_STRING -> json.getText();
+                case VALUE_NUMBER_INT, VALUE_NUMBER_FLOAT -> json.getNumberValue();
+                case VALUE_TRUE -> true;
+                case VALUE_FALSE -> false;
+                case START_ARRAY -> list(json, context);
+                case START_OBJECT -> object(json, context);
+                case VALUE_NULL, VALUE_EMBEDDED_OBJECT, NOT_AVAILABLE, END_ARRAY, END_OBJECT, FIELD_NAME -> null;
+            };
+        }
+
+        private List<@Nullable Object> list(JsonParser json, DeserializationContext context) throws IOException {
+            List<@Nullable Object> list = new ArrayList<>();
+            while (json.nextToken() != JsonToken.END_ARRAY) {
+                list.add(deserialize(json, context));
+            }
+            return list;
+        }
+
+        private Map<String, @Nullable Object> object(JsonParser json, DeserializationContext context)
+                throws IOException {
+            Map<String, @Nullable Object> object = new LinkedHashMap<>();
+            for (String name = json.nextFieldName(); name != null; name = json.nextFieldName()) {
+                json.nextToken();
+                object.put(name, deserialize(json, context));
+            }
+            return object;
+        }
+
+        /** The context is that of one body. */
+        private static void count(DeserializationContext context) {
+            int[] count = (int[]) context.getAttribute(FreeValues.class);
+            if (count == null) {
+                count = new int[1];
+                context.setAttribute(FreeValues.class, count);
+            }
+            if (++count[0] > FREE_VALUES_MOST) {
+                throw ApiError.tooManyValues(FREE_VALUES_MOST).exception();
+            }
         }
     }
 }

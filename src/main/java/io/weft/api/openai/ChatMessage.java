@@ -1,10 +1,8 @@
 package io.weft.api.openai;
 
 import com.fasterxml.jackson.annotation.JsonAnySetter;
-import com.fasterxml.jackson.databind.JsonNode;
 import io.weft.api.http.ApiError;
 import io.weft.api.http.ApiException;
-import jakarta.validation.constraints.NotEmpty;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -15,13 +13,16 @@ import org.jspecify.annotations.Nullable;
 /**
  * A message of a chat.
  *
+ * @param role never null or empty in a {@link #conversation}, which says so where it is
  * @param content a string, a list of text parts, or null
  * @param further other fields, for the template
  */
 record ChatMessage(
-        @NotEmpty String role,
-        @Nullable @Schema(implementation = Object.class) JsonNode content,
+        @Nullable String role,
+        @Nullable @Schema(implementation = Object.class) Object content,
         @JsonAnySetter @Nullable Map<String, Object> further) {
+    /** More than any context holds with some words in each. */
+    static final int MESSAGES_MOST = 4096;
 
     /** The conversation in the form that templates read. */
     static List<Map<String, Object>> conversation(List<ChatMessage> messages) {
@@ -37,38 +38,47 @@ record ChatMessage(
         if (further != null) {
             message.putAll(further);
         }
-        message.put("role", role);
+        message.put("role", role(name + ".role"));
         message.put("content", text(name + ".content"));
         return message;
     }
 
-    private String text(String name) {
-        if (content == null || content.isNull()) {
-            return "";
+    private String role(String name) {
+        if (role == null) {
+            throw bad(name, "is missing or null, must be given");
         }
-        if (content.isTextual()) {
-            return content.textValue();
+        if (role.isEmpty()) {
+            throw bad(name, "is \"\", must not be empty");
         }
-        if (!content.isArray()) {
-            throw bad(name, "must be a string or a list of text parts");
-        }
-        StringBuilder text = new StringBuilder();
-        for (int i = 0; i < content.size(); i++) {
-            text.append(partText(name + "[" + i + "]", content.get(i)));
-        }
-        return text.toString();
+        return role;
     }
 
-    private static String partText(String name, JsonNode part) {
-        JsonNode type = part.path("type");
-        if (!type.asText().equals("text")) {
-            String is = type.isTextual() ? "is \"" + ApiError.shortened(type.asText()) + "\", " : "";
+    private String text(String name) {
+        return switch (content) {
+            case null -> "";
+            case String text -> text;
+            case List<?> parts -> {
+                StringBuilder text = new StringBuilder();
+                for (int i = 0; i < parts.size(); i++) {
+                    text.append(partText(name + "[" + i + "]", parts.get(i)));
+                }
+                yield text.toString();
+            }
+            default -> throw bad(name, "must be a string or a list of text parts");
+        };
+    }
+
+    private static String partText(String name, @Nullable Object part) {
+        Map<?, ?> fields = part instanceof Map<?, ?> object ? object : Map.of();
+        Object type = fields.get("type");
+        if (!"text".equals(type)) {
+            String is = type instanceof String other ? "is \"" + ApiError.shortened(other) + "\", " : "";
             throw bad(name + ".type", is + "must be \"text\"");
         }
-        if (!part.path("text").isTextual()) {
+        if (!(fields.get("text") instanceof String text)) {
             throw bad(name + ".text", "must be a string");
         }
-        return part.path("text").textValue();
+        return text;
     }
 
     private static ApiException bad(String name, String what) {

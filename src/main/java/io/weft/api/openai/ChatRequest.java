@@ -1,7 +1,6 @@
 package io.weft.api.openai;
 
 import com.fasterxml.jackson.annotation.JsonUnwrapped;
-import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies.SnakeCaseStrategy;
 import com.fasterxml.jackson.databind.annotation.JsonNaming;
 import io.weft.api.http.ApiError;
@@ -10,7 +9,8 @@ import jakarta.validation.Valid;
 import jakarta.validation.constraints.Max;
 import jakarta.validation.constraints.Min;
 import jakarta.validation.constraints.NotEmpty;
-import jakarta.validation.constraints.NotNull;
+import jakarta.validation.constraints.Size;
+import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
@@ -21,17 +21,17 @@ import org.jspecify.annotations.Nullable;
 /** Body of {@code POST /v1/chat/completions}. */
 @JsonNaming(SnakeCaseStrategy.class)
 record ChatRequest(
-        @NotEmpty List<@NotNull @Valid ChatMessage> messages,
+        @NotEmpty @Size(max = ChatMessage.MESSAGES_MOST) List<ChatMessage> messages,
         @Nullable Boolean logprobs,
 
         @Nullable @Min(0) @Max(GenerationRequest.MAX_LOGPROBS)
         Integer topLogprobs,
 
         @Nullable Map<String, Object> chatTemplateKwargs,
-        @Nullable @Schema(implementation = Object[].class) JsonNode tools,
-        @Nullable @Schema(hidden = true) JsonNode functions,
-        @Nullable @Schema(hidden = true) JsonNode modalities,
-        @Nullable @Schema(hidden = true) JsonNode chatTemplate,
+        @Nullable @Schema(implementation = Object[].class) Object tools,
+        @Nullable @Schema(hidden = true) Object functions,
+        @Nullable @Schema(hidden = true) Object modalities,
+        @Nullable @Schema(hidden = true) Object chatTemplate,
         @JsonUnwrapped UnsupportedFields unsupported,
         @JsonUnwrapped @Valid GenerationFields fields) {
 
@@ -48,11 +48,11 @@ record ChatRequest(
                             "top_logprobs", "top_logprobs is " + topLogprobs + ", which needs logprobs to be true.")
                     .exception();
         }
-        if (tools != null && !tools.isNull() && !tools.isEmpty()) {
+        if (tools instanceof Collection<?> list && !list.isEmpty()) {
             throw ApiError.badField(
                             "tools",
                             "tools has %d elements, must be empty: calling tools is not supported."
-                                    .formatted(tools.size()))
+                                    .formatted(list.size()))
                     .exception();
         }
         UnsupportedFields.requireOff("functions", functions);
@@ -61,10 +61,7 @@ record ChatRequest(
     }
 
     private void checkModalities() {
-        boolean text = modalities != null
-                && modalities.size() == 1
-                && modalities.path(0).asText().equals("text");
-        if (!text) {
+        if (!List.of("text").equals(modalities)) {
             UnsupportedFields.requireOff("modalities", modalities);
         }
     }

@@ -2,6 +2,7 @@ package io.weft.api.openai;
 
 import com.fasterxml.jackson.annotation.JsonFormat;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies.SnakeCaseStrategy;
+import com.fasterxml.jackson.databind.annotation.JsonDeserialize;
 import com.fasterxml.jackson.databind.annotation.JsonNaming;
 import io.weft.api.http.ApiError;
 import io.weft.api.http.ApiSettings;
@@ -18,7 +19,6 @@ import jakarta.validation.constraints.DecimalMin;
 import jakarta.validation.constraints.Max;
 import jakarta.validation.constraints.Min;
 import jakarta.validation.constraints.NotEmpty;
-import jakarta.validation.constraints.NotNull;
 import jakarta.validation.constraints.Size;
 import java.time.Duration;
 import java.util.List;
@@ -48,8 +48,8 @@ record GenerationFields(
         @Nullable @DecimalMin(value = "0", inclusive = false) @DecimalMax("100")
         Double repetitionPenalty,
 
-        @Nullable @Size(max = SamplingParameters.LOGIT_BIASES_MOST)
-        Map<@Min(0) Integer, @NotNull @DecimalMin("-100") @DecimalMax("100") Double> logitBias,
+        @Nullable @Size(max = SamplingParameters.LOGIT_BIASES_MOST) @JsonDeserialize(using = LogitBiasReader.class)
+        Map<Integer, Double> logitBias,
 
         @Nullable Long seed,
 

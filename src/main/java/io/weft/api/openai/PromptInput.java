@@ -87,6 +87,9 @@ sealed interface PromptInput {
     /** Reads a string, a list of strings, a list of token ids or a list of such lists. */
     final class Reader extends StdDeserializer<PromptInput> {
         private static final long serialVersionUID = 1L;
+        /** More than one request may ask for. */
+        private static final int PROMPTS_MOST = 1024;
+
         private static final String FORMS = "a string, a list of strings, a list of token ids or a list of such lists";
 
         Reader() {
@@ -115,6 +118,7 @@ sealed interface PromptInput {
         private static List<String> texts(JsonParser json) throws IOException {
             List<String> texts = new ArrayList<>();
             for (JsonToken token = json.currentToken(); token != JsonToken.END_ARRAY; token = json.nextToken()) {
+                requireRoom(texts);
                 if (token != JsonToken.VALUE_STRING) {
                     throw wrong("prompt[" + texts.size() + "] must be a string, as prompt[0] is.");
                 }
@@ -126,6 +130,7 @@ sealed interface PromptInput {
         private static List<List<Integer>> tokenLists(JsonParser json) throws IOException {
             List<List<Integer>> lists = new ArrayList<>();
             for (JsonToken token = json.currentToken(); token != JsonToken.END_ARRAY; token = json.nextToken()) {
+                requireRoom(lists);
                 String name = "prompt[" + lists.size() + "]";
                 if (token != JsonToken.START_ARRAY) {
                     throw wrong(name + " must be a list of token ids, as prompt[0] is.");
@@ -134,6 +139,13 @@ sealed interface PromptInput {
                 lists.add(tokens(json, name));
             }
             return lists;
+        }
+
+        private static void requireRoom(List<?> prompts) {
+            if (prompts.size() == PROMPTS_MOST) {
+                throw wrong("prompt is a list of more than %d, must have at most %d."
+                        .formatted(PROMPTS_MOST, PROMPTS_MOST));
+            }
         }
 
         private static List<Integer> tokens(JsonParser json, String name) throws IOException {

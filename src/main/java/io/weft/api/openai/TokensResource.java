@@ -13,6 +13,7 @@ import io.weft.text.Tokenizer;
 import io.weft.text.Tokenizer.SpecialTokens;
 import jakarta.validation.Valid;
 import jakarta.validation.constraints.NotNull;
+import jakarta.validation.constraints.Size;
 import jakarta.ws.rs.Consumes;
 import jakarta.ws.rs.POST;
 import jakarta.ws.rs.Path;
@@ -32,6 +33,9 @@ class TokensResource {
     /** Clients that count tokens may send more than fits the context, but the largest bodies would take too long. */
     private static final int CONTEXTS_MOST = 4;
 
+    /** As many as a body may have. */
+    private static final int TOKENS_MOST = 1 << 19;
+
     private final ModelDirectory models;
     private final Tokenizer tokenizer;
 
@@ -45,7 +49,7 @@ class TokensResource {
     record TokenizeRequest(
             @Nullable String model,
             @Nullable String prompt,
-            @Nullable List<@NotNull @Valid ChatMessage> messages,
+            @Nullable @Size(max = ChatMessage.MESSAGES_MOST) List<ChatMessage> messages,
             @Nullable Map<String, Object> chatTemplateKwargs,
             @Nullable Boolean addSpecialTokens,
             @Nullable Boolean returnTokenStrs) {}
@@ -62,7 +66,8 @@ class TokensResource {
 
     /** Tokens. */
     record DetokenizeRequest(
-            @Nullable String model, @NotNull List<@NotNull Integer> tokens) {}
+            @Nullable String model,
+            @NotNull @Size(max = TOKENS_MOST) List<Integer> tokens) {}
 
     /** Text of some tokens. */
     record Text(String prompt) {}
@@ -114,6 +119,14 @@ class TokensResource {
     @Blocking
     public Text detokenize(@NotNull @Valid DetokenizeRequest request) {
         ServedModel model = models.model(request.model());
+        long tokensMost = CONTEXTS_MOST * (long) model.contextTokens();
+        if (request.tokens().size() > tokensMost) {
+            throw ApiError.badField(
+                            "tokens",
+                            "tokens is a list of %d, must have at most %d: %d times the model's context."
+                                    .formatted(request.tokens().size(), tokensMost, CONTEXTS_MOST))
+                    .exception();
+        }
         for (int i = 0; i < request.tokens().size(); i++) {
             int token = request.tokens().get(i);
             if (token < 0 || token >= model.vocabularySize()) {

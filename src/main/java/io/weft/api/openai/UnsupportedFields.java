@@ -1,9 +1,10 @@
 package io.weft.api.openai;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies.SnakeCaseStrategy;
 import com.fasterxml.jackson.databind.annotation.JsonNaming;
 import io.weft.api.http.ApiError;
+import java.util.Collection;
+import java.util.Map;
 import org.eclipse.microprofile.openapi.annotations.media.Schema;
 import org.jspecify.annotations.Nullable;
 
@@ -13,16 +14,16 @@ import org.jspecify.annotations.Nullable;
  */
 @JsonNaming(SnakeCaseStrategy.class)
 record UnsupportedFields(
-        @Nullable @Schema(implementation = Object.class) JsonNode responseFormat,
-        @Nullable @Schema(hidden = true) JsonNode guidedJson,
-        @Nullable @Schema(hidden = true) JsonNode guidedChoice,
-        @Nullable @Schema(hidden = true) JsonNode guidedRegex,
-        @Nullable @Schema(hidden = true) JsonNode guidedGrammar,
-        @Nullable @Schema(hidden = true) JsonNode minTokens,
-        @Nullable @Schema(hidden = true) JsonNode stopTokenIds,
-        @Nullable @Schema(hidden = true) JsonNode allowedTokenIds,
-        @Nullable @Schema(hidden = true) JsonNode badWords,
-        @Nullable @Schema(hidden = true) JsonNode includeStopStrInOutput) {
+        @Nullable @Schema(implementation = Object.class) Object responseFormat,
+        @Nullable @Schema(hidden = true) Object guidedJson,
+        @Nullable @Schema(hidden = true) Object guidedChoice,
+        @Nullable @Schema(hidden = true) Object guidedRegex,
+        @Nullable @Schema(hidden = true) Object guidedGrammar,
+        @Nullable @Schema(hidden = true) Object minTokens,
+        @Nullable @Schema(hidden = true) Object stopTokenIds,
+        @Nullable @Schema(hidden = true) Object allowedTokenIds,
+        @Nullable @Schema(hidden = true) Object badWords,
+        @Nullable @Schema(hidden = true) Object includeStopStrInOutput) {
 
     /** Checks that each field is absent or off. */
     void check() {
@@ -39,11 +40,11 @@ record UnsupportedFields(
     }
 
     private void checkFormat() {
-        if (responseFormat == null || !responseFormat.isObject() || responseFormat.isEmpty()) {
+        if (!(responseFormat instanceof Map<?, ?> format) || format.isEmpty()) {
             requireOff("response_format", responseFormat);
             return;
         }
-        String type = responseFormat.path("type").asText();
+        String type = format.get("type") instanceof String text ? text : "";
         if (!type.equals("text")) {
             throw ApiError.badField(
                             "response_format",
@@ -53,31 +54,32 @@ record UnsupportedFields(
     }
 
     /** Checks that a field is absent or has a value that asks for nothing: null, false, 0, or an empty one. */
-    static void requireOff(String field, @Nullable JsonNode value) {
-        if (value != null && !isOff(value)) {
+    static void requireOff(String field, @Nullable Object value) {
+        if (!isOff(value)) {
             throw ApiError.badField(
                             field, "%s is %s, must be left out: it is not supported.".formatted(field, shown(value)))
                     .exception();
         }
     }
 
-    private static boolean isOff(JsonNode value) {
-        return switch (value.getNodeType()) {
-            case NULL, MISSING -> true;
-            case BOOLEAN -> !value.booleanValue();
-            case NUMBER -> value.doubleValue() == 0;
-            case STRING -> value.textValue().isEmpty();
-            case ARRAY, OBJECT -> value.isEmpty();
-            case BINARY, POJO -> false;
+    private static boolean isOff(@Nullable Object value) {
+        return switch (value) {
+            case null -> true;
+            case Boolean is -> !is;
+            case Number number -> number.doubleValue() == 0;
+            case String text -> text.isEmpty();
+            case Collection<?> list -> list.isEmpty();
+            case Map<?, ?> object -> object.isEmpty();
+            default -> false;
         };
     }
 
-    private static String shown(JsonNode value) {
-        return switch (value.getNodeType()) {
-            case ARRAY -> "a list of " + value.size();
-            case OBJECT -> "an object of " + value.size();
-            case STRING -> '"' + ApiError.shortened(value.textValue()) + '"';
-            default -> ApiError.shortened(value.asText());
+    private static String shown(@Nullable Object value) {
+        return switch (value) {
+            case Collection<?> list -> "a list of " + list.size();
+            case Map<?, ?> object -> "an object of " + object.size();
+            case String text -> '"' + ApiError.shortened(text) + '"';
+            case null, default -> ApiError.shortened(String.valueOf(value));
         };
     }
 }

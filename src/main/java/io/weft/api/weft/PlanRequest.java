@@ -10,7 +10,6 @@ import jakarta.validation.constraints.DecimalMax;
 import jakarta.validation.constraints.DecimalMin;
 import jakarta.validation.constraints.Max;
 import jakarta.validation.constraints.Min;
-import jakarta.validation.constraints.NotNull;
 import jakarta.validation.constraints.Size;
 import java.util.List;
 import java.util.Map;
@@ -46,7 +45,7 @@ record PlanRequest(
         @Nullable @DecimalMin(value = "0", inclusive = false) @DecimalMax("" + PlanQuestion.TERAFLOPS_MOST)
         Double tflops,
 
-        @Nullable @Size(max = 4) List<@NotNull String> forms,
+        @Nullable @Size(max = 4) List<String> forms,
         @JsonAnySetter @Nullable Map<String, Object> further) {
     /** Bounds that keep the time of an answer below 50 ms. */
     static final int BATCH_MOST = 128;
