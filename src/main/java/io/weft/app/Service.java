@@ -8,6 +8,7 @@ import io.quarkus.runtime.StartupEvent;
 import io.vertx.core.Handler;
 import io.vertx.core.Vertx;
 import io.weft.api.http.ApiSettings;
+import io.weft.api.http.ServerLimits;
 import io.weft.cache.KvCache;
 import io.weft.engine.BatchingEngine;
 import io.weft.engine.Engine;
@@ -181,9 +182,22 @@ final class Service {
                 settings.requests().seed(),
                 settings.server().managementPort(),
                 settings.server().page(),
-                settings.server().streamBufferBytes(),
-                settings.server().writeTimeout(),
-                ApiSettings.DEFAULT_MAX_BODY_BYTES,
                 ApiSettings.DEFAULT_MAX_CHOICES);
+    }
+
+    @Produces
+    @Singleton
+    ServerLimits serverLimits() {
+        Settings.Limits limits = settings.limits();
+        return new ServerLimits(
+                limits.maxConnections(),
+                limits.maxStreams(),
+                limits.headerTimeout(),
+                limits.bodyTimeout(),
+                limits.bodyBytes(),
+                ServerLimits.DEFAULT_MAX_BODY_BYTES,
+                limits.idleTimeout(),
+                limits.streamBufferBytes(),
+                limits.writeTimeout());
     }
 }

@@ -34,12 +34,20 @@ public record Settings(
         Batch batch,
         RequestDefaults requests,
         Server server,
+        Limits limits,
         Telemetry telemetry,
         OptionalLong cacheTokens) {
 
     /** The records of settings, in the order of flags and tables. */
     public static final List<Class<? extends Record>> GROUPS = List.of(
-            Model.class, Machine.class, Cache.class, Batch.class, RequestDefaults.class, Server.class, Telemetry.class);
+            Model.class,
+            Machine.class,
+            Cache.class,
+            Batch.class,
+            RequestDefaults.class,
+            Server.class,
+            Limits.class,
+            Telemetry.class);
 
     /** All settings, in the order of flags and tables. */
     public static List<RecordComponent> all() {
@@ -372,22 +380,6 @@ public record Settings(
             Duration drainTimeout,
 
             @Setting(
-                    key = "weft.stream-buffer",
-                    kind = Kind.SIZE,
-                    use = Use.SPECIAL,
-                    fallback = "1MiB",
-                    means = "Bytes of a stream that may wait for its reader; one that falls behind by more is ended.")
-            long streamBufferBytes,
-
-            @Setting(
-                    key = "weft.write-timeout",
-                    kind = Kind.DURATION,
-                    use = Use.SPECIAL,
-                    fallback = "60s",
-                    means = "Time after which a client that does not read its answer is disconnected.")
-            Duration writeTimeout,
-
-            @Setting(
                     key = "weft.scheduling",
                     kind = Kind.CHOICE,
                     use = Use.SPECIAL,
@@ -449,6 +441,91 @@ public record Settings(
         private static void requireAddress(String endpoint) {
             if (!endpoint.matches("https?://[^\\s/]+\\S*")) {
                 throw new SettingException("weft.otlp-endpoint", endpoint, "an address such as http://collector:4318");
+            }
+        }
+    }
+
+    /** What clients may take of the server's connections, time and memory. */
+    @RegisterForReflection
+    public record Limits(
+            @Setting(
+                    key = "weft.max-connections",
+                    kind = Kind.WHOLE,
+                    least = 1,
+                    most = 1 << 20,
+                    use = Use.SPECIAL,
+                    unset = "4096, or fewer if the process may not open so many files",
+                    means = "Open connections; a new one takes the place of the one that has been idle longest.")
+            OptionalInt maxConnections,
+
+            @Setting(
+                    key = "weft.max-streams",
+                    kind = Kind.WHOLE,
+                    least = 1,
+                    most = 1 << 20,
+                    use = Use.SPECIAL,
+                    fallback = "128",
+                    means = "Requests at once on one connection (HTTP/2); one more gets 429.")
+            int maxStreams,
+
+            @Setting(
+                    key = "weft.header-timeout",
+                    kind = Kind.DURATION,
+                    use = Use.SPECIAL,
+                    fallback = "10s",
+                    means = "How long the head of a request may take to arrive.")
+            Duration headerTimeout,
+
+            @Setting(
+                    key = "weft.body-timeout",
+                    kind = Kind.DURATION,
+                    use = Use.SPECIAL,
+                    fallback = "60s",
+                    means = "How long the body of a request may take to arrive.")
+            Duration bodyTimeout,
+
+            @Setting(
+                    key = "weft.body-memory",
+                    kind = Kind.SIZE,
+                    use = Use.SPECIAL,
+                    unset = "an eighth of the Java heap",
+                    means = "Memory for bodies that arrive or wait to be read; what does not fit gets 503.")
+            OptionalLong bodyBytes,
+
+            @Setting(
+                    key = "weft.idle-timeout",
+                    kind = Kind.DURATION,
+                    use = Use.SPECIAL,
+                    fallback = "75s",
+                    means = "How long a connection may stay open without a request.")
+            Duration idleTimeout,
+
+            @Setting(
+                    key = "weft.stream-buffer",
+                    kind = Kind.SIZE,
+                    use = Use.SPECIAL,
+                    fallback = "1MiB",
+                    means = "Bytes of a stream that may wait for its reader; one that falls behind by more is ended.")
+            long streamBufferBytes,
+
+            @Setting(
+                    key = "weft.write-timeout",
+                    kind = Kind.DURATION,
+                    use = Use.SPECIAL,
+                    fallback = "60s",
+                    means = "How long a client may take to accept anything of what was sent to it.")
+            Duration writeTimeout) {
+
+        public Limits {
+            requirePositive("weft.header-timeout", headerTimeout);
+            requirePositive("weft.body-timeout", bodyTimeout);
+            requirePositive("weft.idle-timeout", idleTimeout);
+            requirePositive("weft.write-timeout", writeTimeout);
+        }
+
+        private static void requirePositive(String key, Duration value) {
+            if (!value.isPositive()) {
+                throw new SettingException(key, value.toString(), "a duration above 0 such as 30s");
             }
         }
     }
@@ -562,6 +639,7 @@ public record Settings(
                 reader.read(Batch.class),
                 reader.read(RequestDefaults.class),
                 reader.read(Server.class),
+                reader.read(Limits.class),
                 reader.read(Telemetry.class),
                 OptionalLong.empty());
     }
@@ -575,6 +653,6 @@ public record Settings(
      */
     public Settings forBatch(int sequences, OptionalInt tokens, OptionalLong allTokens) {
         Batch known = new Batch(tokens, sequences, OptionalInt.of(Math.max(batch.stepTokens(), sequences)));
-        return new Settings(model, machine, cache, known, requests, server, telemetry, allTokens);
+        return new Settings(model, machine, cache, known, requests, server, limits, telemetry, allTokens);
     }
 }

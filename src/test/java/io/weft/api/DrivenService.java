@@ -2,6 +2,7 @@ package io.weft.api;
 
 import io.quarkus.test.junit.QuarkusTestProfile;
 import io.weft.api.http.ApiSettings;
+import io.weft.api.http.ServerLimits;
 import io.weft.engine.DrivenEngine;
 import io.weft.engine.ServedModel;
 import io.weft.engine.ServedModel.SamplingDefaults;
@@ -60,10 +61,22 @@ public class DrivenService {
                 OptionalLong.empty(),
                 OptionalInt.empty(),
                 false,
+                16);
+    }
+
+    @Produces
+    @Singleton
+    ServerLimits limits() {
+        return new ServerLimits(
+                OptionalInt.empty(),
+                4096,
+                OperationsTest.HANG,
+                OperationsTest.HANG,
+                OptionalLong.empty(),
                 1 << 20,
                 OperationsTest.HANG,
                 1 << 20,
-                16);
+                OperationsTest.HANG);
     }
 
     @Produces

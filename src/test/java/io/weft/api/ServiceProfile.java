@@ -51,4 +51,40 @@ public class ServiceProfile implements QuarkusTestProfile {
                     Map.of("weft.test.api-key", KEY, "weft.test.queue-limit", "1", "weft.test.gate", "SHUT"));
         }
     }
+
+    /** Little time for everything. */
+    public static final class Hurried extends ServiceProfile {
+        @Override
+        public Map<String, String> getConfigOverrides() {
+            return with(
+                    super.getConfigOverrides(),
+                    Map.of(
+                            "weft.test.header-timeout", "PT1S",
+                            "weft.test.body-timeout", "PT2S",
+                            "weft.test.idle-timeout", "PT4S",
+                            "weft.test.write-timeout", "PT1S"));
+        }
+    }
+
+    /** The largest bodies, as the service takes them by default. */
+    public static final class Large extends ServiceProfile {
+        @Override
+        public Map<String, String> getConfigOverrides() {
+            return with(
+                    super.getConfigOverrides(),
+                    Map.of("weft.test.max-body-bytes", "16777216", "weft.test.body-bytes", "67108864"));
+        }
+    }
+
+    /** Few connections, and memory for one of the largest bodies. */
+    public static final class Crowded extends ServiceProfile {
+        static final int CONNECTIONS = 24;
+
+        @Override
+        public Map<String, String> getConfigOverrides() {
+            return with(
+                    super.getConfigOverrides(),
+                    Map.of("weft.test.max-connections", "" + CONNECTIONS, "weft.test.body-bytes", "1048576"));
+        }
+    }
 }

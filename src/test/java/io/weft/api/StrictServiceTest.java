@@ -134,6 +134,18 @@ class StrictServiceTest {
         assertThat(api.get("/").statusCode()).isEqualTo(200);
     }
 
+    /** Whatever the path looks like. */
+    @ParameterizedTest
+    @Order(2)
+    @ValueSource(strings = {"/%74okenize", "/x/../tokenize", "/tokenize;a=b", "//tokenize", "/./tokenize"})
+    void otherSpellingsOfAPathNeedTheKeyToo(String path) throws Exception {
+        try (RawClient client = new RawClient(root)) {
+            client.send(RawClient.head(path, "Content-Length: 14") + "{\"prompt\":\"a\"}");
+
+            assertThat(client.readAnswer()).containsPattern("^HTTP/1.1 40[14]");
+        }
+    }
+
     @Test
     @Order(3)
     void itServesOnceLoaded() throws Exception {

@@ -2,6 +2,7 @@ package io.weft.api;
 
 import io.quarkus.runtime.ShutdownEvent;
 import io.weft.api.http.ApiSettings;
+import io.weft.api.http.ServerLimits;
 import io.weft.cache.CacheUsage;
 import io.weft.cache.KvCache;
 import io.weft.device.cpu.CpuDevice;
@@ -36,6 +37,7 @@ import jakarta.enterprise.event.Observes;
 import jakarta.enterprise.inject.Alternative;
 import jakarta.enterprise.inject.Produces;
 import jakarta.inject.Singleton;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.EnumSet;
 import java.util.List;
@@ -61,6 +63,7 @@ public class TestService {
 
     private final ModelSource source;
     private final ApiSettings settings;
+    private final ServerLimits limits;
     private final BatchingEngine engine;
     private final Observatory observatory = new Observatory();
     private final CompletableFuture<Void> gate = new CompletableFuture<>();
@@ -79,6 +82,13 @@ public class TestService {
             @ConfigProperty(name = "weft.test.model", defaultValue = "demo") String model,
             @ConfigProperty(name = "weft.test.api-key") Optional<String> apiKey,
             @ConfigProperty(name = "weft.test.max-body-bytes", defaultValue = "1048576") long maxBodyBytes,
+            @ConfigProperty(name = "weft.test.body-bytes", defaultValue = "16777216") long bodyBytes,
+            @ConfigProperty(name = "weft.test.max-connections") Optional<Integer> maxConnections,
+            @ConfigProperty(name = "weft.test.max-streams", defaultValue = "128") int maxStreams,
+            @ConfigProperty(name = "weft.test.header-timeout", defaultValue = "PT10M") Duration headerTimeout,
+            @ConfigProperty(name = "weft.test.body-timeout", defaultValue = "PT10M") Duration bodyTimeout,
+            @ConfigProperty(name = "weft.test.idle-timeout", defaultValue = "PT10M") Duration idleTimeout,
+            @ConfigProperty(name = "weft.test.write-timeout", defaultValue = "PT10M") Duration writeTimeout,
             @ConfigProperty(name = "weft.test.queue-limit", defaultValue = "64") int queueLimit,
             @ConfigProperty(name = "weft.test.page", defaultValue = "true") boolean page,
             @ConfigProperty(name = "weft.test.gate", defaultValue = "OPEN") Gate gate)
@@ -92,10 +102,17 @@ public class TestService {
                 OptionalLong.empty(),
                 OptionalInt.empty(),
                 page,
-                1 << 20,
-                OperationsTest.HANG,
-                maxBodyBytes,
                 16);
+        this.limits = new ServerLimits(
+                maxConnections.map(OptionalInt::of).orElseGet(OptionalInt::empty),
+                maxStreams,
+                headerTimeout,
+                bodyTimeout,
+                OptionalLong.of(bodyBytes),
+                maxBodyBytes,
+                idleTimeout,
+                1 << 20,
+                writeTimeout);
         this.engine = new BatchingEngine(
                 phase -> load(),
                 // A test may hold the steps.
@@ -196,6 +213,12 @@ public class TestService {
     @Singleton
     ApiSettings settings() {
         return settings;
+    }
+
+    @Produces
+    @Singleton
+    ServerLimits limits() {
+        return limits;
     }
 
     @Produces

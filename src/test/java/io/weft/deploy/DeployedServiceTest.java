@@ -62,6 +62,13 @@ class DeployedServiceTest {
               scheduling: fair
               logFormat: json
               stepTimeoutSeconds: 600
+              maxConnections: 100
+              maxStreams: 64
+              headerTimeoutSeconds: 600
+              bodyTimeoutSeconds: 600
+              bodyMemory: 64Mi
+              idleTimeoutSeconds: 600
+              writeTimeoutSeconds: 600
               page: false
             """;
 
@@ -138,7 +145,7 @@ class DeployedServiceTest {
             String path = container.at("/" + probe + "/httpGet/path").asText();
 
             assertThat(management(path).statusCode()).as(path).isEqualTo(200);
-            assertThat(api(path).statusCode()).as("%s of the API's port", path).isEqualTo(200);
+            assertThat(api(path).statusCode()).as("%s of the API's port", path).isEqualTo(404);
         }
     }
 
@@ -214,9 +221,10 @@ class DeployedServiceTest {
 
     @Test
     void theEndpointPickerFindsItsMetricsWhereItLooks() throws Exception {
-        HttpResponse<String> metrics = api("/metrics");
+        HttpResponse<String> metrics = management("/metrics");
 
         assertThat(metrics.statusCode()).isEqualTo(200);
+        assertThat(api("/metrics").statusCode()).isEqualTo(404);
         assertThat(metrics.body())
                 .contains("\nweft_num_requests_waiting ")
                 .contains("weft_cache_usage_ratio{tier=\"host\"");

@@ -1,6 +1,5 @@
 package io.weft.api.http;
 
-import java.time.Duration;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
@@ -17,9 +16,6 @@ import java.util.OptionalLong;
  * @param defaultSeed default seed of a request; if empty, a new one for each request
  * @param managementPort second port for probes and metrics; empty for none
  * @param page whether there is a page at {@code /}
- * @param streamBufferBytes bytes of a response that may wait for its reader when more comes
- * @param writeTimeout time without progress after which a reader is too slow
- * @param maxBodyBytes bytes of a request's body
  * @param maxChoices the most completions of one request: prompts times {@code n}
  */
 public record ApiSettings(
@@ -30,13 +26,7 @@ public record ApiSettings(
         OptionalLong defaultSeed,
         OptionalInt managementPort,
         boolean page,
-        long streamBufferBytes,
-        Duration writeTimeout,
-        long maxBodyBytes,
         int maxChoices) {
-    /** The default limit of bodies. */
-    public static final long DEFAULT_MAX_BODY_BYTES = 16L << 20;
-
     /** The default limit of choices. */
     public static final int DEFAULT_MAX_CHOICES = 128;
 
@@ -46,15 +36,6 @@ public record ApiSettings(
         }
         if (apiKey.isPresent() && apiKey.get().isBlank()) {
             throw new IllegalArgumentException("API key is blank");
-        }
-        if (streamBufferBytes < 0) {
-            throw new IllegalArgumentException("stream buffer is " + streamBufferBytes + " bytes, must be at least 0");
-        }
-        if (!writeTimeout.isPositive()) {
-            throw new IllegalArgumentException("write timeout is " + writeTimeout + ", must be above 0");
-        }
-        if (maxBodyBytes < 1) {
-            throw new IllegalArgumentException("body limit is " + maxBodyBytes + " bytes, must be at least 1");
         }
         if (maxChoices < 1) {
             throw new IllegalArgumentException("choices are " + maxChoices + " at most, must be at least 1");

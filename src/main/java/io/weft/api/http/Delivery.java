@@ -32,18 +32,18 @@ public class Delivery {
     private final AtomicInteger next = new AtomicInteger();
 
     @Inject
-    Delivery(Engine engine, ApiSettings settings) {
-        this(engine, settings, System::nanoTime);
+    Delivery(Engine engine, ServerLimits limits) {
+        this(engine, limits, System::nanoTime);
     }
 
     /** @param nanoTime clock of slow readers */
-    Delivery(Engine engine, ApiSettings settings, LongSupplier nanoTime) {
+    Delivery(Engine engine, ServerLimits server, LongSupplier nanoTime) {
         int count = Math.clamp(Runtime.getRuntime().availableProcessors() / PROCESSORS_A_THREAD, 1, THREADS_MOST);
-        long sweepNanos = Math.min(SWEEP_MOST.toNanos(), settings.writeTimeout().toNanos() / SWEEPS_A_TIMEOUT);
+        long sweepNanos = Math.min(SWEEP_MOST.toNanos(), server.writeTimeout().toNanos() / SWEEPS_A_TIMEOUT);
         this.threads = IntStream.range(0, count)
                 .mapToObj(i -> new DeliveryThread("weft-delivery-" + i, nanoTime, sweepNanos))
                 .toList();
-        this.limits = ResponseStream.Limits.of(settings);
+        this.limits = ResponseStream.Limits.of(server);
         engine.afterEachStep(() -> threads.forEach(DeliveryThread::wake));
     }
 

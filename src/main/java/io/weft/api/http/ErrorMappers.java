@@ -2,10 +2,8 @@ package io.weft.api.http;
 
 import com.fasterxml.jackson.databind.exc.MismatchedInputException;
 import io.quarkus.hibernate.validator.runtime.jaxrs.ResteasyReactiveViolationException;
-import io.vertx.core.http.HttpVersion;
 import io.vertx.ext.web.RoutingContext;
 import jakarta.ws.rs.WebApplicationException;
-import jakarta.ws.rs.core.HttpHeaders;
 import jakarta.ws.rs.core.MediaType;
 import jakarta.ws.rs.core.Response;
 import org.jboss.resteasy.reactive.server.ServerExceptionMapper;
@@ -37,15 +35,7 @@ class ErrorMappers {
         Response.ResponseBuilder response = Response.status(error.status())
                 .type(MediaType.APPLICATION_JSON_TYPE)
                 .entity(error.body());
-        error.retryAfter().ifPresent(wait -> response.header(HttpHeaders.RETRY_AFTER, Math.max(1, wait.toSeconds())));
-        if (error.status() == Response.Status.UNAUTHORIZED.getStatusCode()) {
-            response.header(HttpHeaders.WWW_AUTHENTICATE, "Bearer");
-        }
-        if (error.status() == Response.Status.REQUEST_ENTITY_TOO_LARGE.getStatusCode()
-                && routing.request().version() != HttpVersion.HTTP_2) {
-            // The rest of the body is not read, so no other request can follow on the connection.
-            response.header("Connection", "close");
-        }
+        ErrorResponses.headers(error).forEach(response::header);
         return response.build();
     }
 }

@@ -2,15 +2,16 @@ package io.weft.api.http;
 
 import io.quarkus.vertx.http.runtime.filters.Filters;
 import io.vertx.core.http.HttpHeaders;
+import io.vertx.ext.web.Router;
 import io.vertx.ext.web.RoutingContext;
 import jakarta.enterprise.event.Observes;
 import jakarta.inject.Singleton;
 import java.util.UUID;
 import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
 
 /**
- * Runs before all routing: gives every response its request's id, replaces doubled slashes by single ones, and serves
- * {@code /q/metrics} also as {@code /metrics}, where other servers have it.
+ * Runs before all routing: counts requests, gives every response its id, and replaces doubled slashes by single ones.
  */
 @Singleton
 public class RequestEdge {
@@ -21,27 +22,52 @@ public class RequestEdge {
 
     private static final int FIRST = 1000;
 
-    void register(@Observes Filters filters) {
-        filters.register(RequestEdge::handle, FIRST);
+    private final Connections connections;
+    private final ErrorResponses errors;
+
+    RequestEdge(Connections connections, ErrorResponses errors) {
+        this.connections = connections;
+        this.errors = errors;
     }
 
-    private static void handle(RoutingContext routing) {
+    void register(@Observes Filters filters) {
+        filters.register(this::handle, FIRST);
+    }
+
+    /** What fails before any resource is asked, a missing Host header say, gets the same body as other errors. */
+    void registerErrors(@Observes Router router) {
+        router.route().order(-FIRST).failureHandler(this::fail);
+    }
+
+    private void fail(RoutingContext routing) {
+        String id = requestId(routing);
+        routing.response().putHeader(HttpHeaders.createOptimized(REQUEST_ID), id);
+        errors.end(routing.request(), error(routing.statusCode(), routing.failure(), id));
+    }
+
+    private static ApiError error(int status, @Nullable Throwable failure, String id) {
+        if (status >= 400 && status < 500) {
+            String message = failure == null ? null : failure.getMessage();
+            return ApiError.unreadable(status, message == null ? "The request cannot be read" : message);
+        }
+        return Errors.of(failure == null ? new IllegalStateException("status " + status) : failure, id);
+    }
+
+    private void handle(RoutingContext routing) {
+        if (routing.get(REQUEST_ID) == null) {
+            connections.began(routing);
+        }
         routing.response().putHeader(HttpHeaders.createOptimized(REQUEST_ID), requestId(routing));
         // Where direct memory runs out, the platform only closes the connection.
         routing.request().connection().exceptionHandler(Errors::endIfOutOfMemory);
         String path = routing.request().path();
-        String meant = meant(path == null ? "/" : path);
+        String meant = SLASHES.matcher(path == null ? "/" : path).replaceAll("/");
         if (meant.equals(path)) {
             routing.next();
         } else {
             String query = routing.request().query();
             routing.reroute(query == null ? meant : meant + "?" + query);
         }
-    }
-
-    private static String meant(String path) {
-        String single = SLASHES.matcher(path).replaceAll("/");
-        return single.equals("/metrics") ? "/q/metrics" : single;
     }
 
     /** The client's id of a request, or a generated one. */

@@ -68,7 +68,7 @@ public final class ResponseStream implements EventStream.ByteSink {
      * @param timeoutNanos time without progress
      */
     public record Limits(long bufferBytes, long timeoutNanos) {
-        static Limits of(ApiSettings settings) {
+        static Limits of(ServerLimits settings) {
             return new Limits(
                     settings.streamBufferBytes(), settings.writeTimeout().toNanos());
         }

@@ -1,0 +1,102 @@
+package io.weft.api;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import io.micrometer.core.instrument.MeterRegistry;
+import io.quarkus.test.common.http.TestHTTPResource;
+import io.quarkus.test.junit.QuarkusTest;
+import io.quarkus.test.junit.TestProfile;
+import jakarta.inject.Inject;
+import java.net.URI;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+/** Limits of connections and memory: who is too many is told so, and probes are not. */
+@QuarkusTest
+@TestProfile(ServiceProfile.Crowded.class)
+class CrowdedServiceTest {
+    private static final String PROBE = "GET /q/health/live HTTP/1.1\r\nHost: x\r\n\r\n";
+
+    @TestHTTPResource("/")
+    URI root;
+
+    @Inject
+    MeterRegistry metrics;
+
+    private final List<RawClient> clients = new ArrayList<>();
+
+    @AfterEach
+    void closeAll() throws Exception {
+        for (RawClient client : clients) {
+            client.close();
+        }
+        OperationsTest.await(
+                "no connections", () -> metrics.get("weft.connections").gauge().value() == 0);
+        OperationsTest.await("no memory of bodies", () -> bodyBytes() == 0);
+    }
+
+    private RawClient connect() throws Exception {
+        RawClient client = new RawClient(root);
+        clients.add(client);
+        return client;
+    }
+
+    private double bodyBytes() {
+        return metrics.get("weft.body.memory.used").gauge().value();
+    }
+
+    private double closed(String cause) {
+        return metrics.counter("weft.connections.closed", "cause", cause).count();
+    }
+
+    private static JsonNode error(String answer) {
+        return ApiClient.json(answer.substring(answer.indexOf("\r\n\r\n"))).path("error");
+    }
+
+    @Test
+    void moreBodiesThanThereIsMemoryFor() throws Exception {
+        RawClient first = connect();
+        first.send(RawClient.halfSent(900_000) + "a".repeat(700_000));
+        OperationsTest.await("the first is there", () -> bodyBytes() > 700_000);
+        RawClient second = connect();
+        second.send(RawClient.halfSent(900_000) + "a".repeat(700_000));
+        String answer = second.readAnswer();
+
+        assertThat(answer).startsWith("HTTP/1.1 503").containsIgnoringCase("retry-after: 1");
+        assertThat(error(answer).path("code").textValue()).isEqualTo("too_many_bodies");
+    }
+
+    @Test
+    void idleConnectionsMakeRoom() throws Exception {
+        double before = closed("crowded");
+        for (int i = 0; i < 3 * ServiceProfile.Crowded.CONNECTIONS; i++) {
+            connect();
+        }
+        RawClient probe = connect();
+        probe.send(PROBE);
+
+        assertThat(probe.readAnswer()).startsWith("HTTP/1.1 200");
+        assertThat(closed("crowded") - before).isGreaterThan(ServiceProfile.Crowded.CONNECTIONS);
+    }
+
+    /** Those with a request stay; a probe is let in, another request is not. */
+    @Test
+    void busyConnectionsLeaveRoomForProbes() throws Exception {
+        for (int i = 0; i < ServiceProfile.Crowded.CONNECTIONS; i++) {
+            connect().send(RawClient.halfSent(1000));
+        }
+        OperationsTest.await("all have requests", () -> bodyBytes() >= ServiceProfile.Crowded.CONNECTIONS * 4096);
+        RawClient request = connect();
+        RawClient probe = connect();
+        request.send("GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n");
+        probe.send(PROBE);
+        String refused = request.readAnswer();
+
+        assertThat(probe.readAnswer()).startsWith("HTTP/1.1 200");
+        assertThat(refused).startsWith("HTTP/1.1 503").containsIgnoringCase("retry-after: 1");
+        assertThat(error(refused).path("code").textValue()).isEqualTo("too_many_connections");
+    }
+}

@@ -1,0 +1,182 @@
+package io.weft.api;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import io.micrometer.core.instrument.MeterRegistry;
+import io.quarkus.test.common.http.TestHTTPResource;
+import io.quarkus.test.junit.QuarkusTest;
+import io.quarkus.test.junit.TestProfile;
+import jakarta.inject.Inject;
+import java.io.ByteArrayOutputStream;
+import java.net.URI;
+import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import java.util.concurrent.CompletableFuture;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Clients that send half of what they should, or what they should not: nobody else notices. */
+@QuarkusTest
+@TestProfile(ServiceProfile.class)
+class HostileClientsTest {
+    private static final String COMPLETION = "{\"prompt\":\"a\",\"max_tokens\":2}";
+    /** More than there are worker threads. */
+    private static final int CLIENTS = 220;
+
+    @TestHTTPResource("/")
+    URI root;
+
+    @Inject
+    MeterRegistry metrics;
+
+    private ApiClient api;
+
+    @BeforeEach
+    void connect() {
+        api = new ApiClient(root);
+    }
+
+    /** Whatever a test did, no body stays. */
+    @AfterEach
+    void noBodyStays() throws InterruptedException {
+        OperationsTest.await("no memory of bodies", () -> bodyBytes() == 0);
+    }
+
+    private double bodyBytes() {
+        return metrics.get("weft.body.memory.used").gauge().value();
+    }
+
+    private double connections() {
+        return metrics.get("weft.connections").gauge().value();
+    }
+
+    private void assertServes() throws Exception {
+        for (String path : List.of("/q/health/live", "/q/health/ready", "/health", "/metrics", "/v1/models")) {
+            assertThat(api.get(path).statusCode()).as(path).isEqualTo(200);
+        }
+        assertThat(api.post("/v1/completions", COMPLETION).statusCode()).isEqualTo(200);
+    }
+
+    /** In chunks or of a length, after none to some bytes. */
+    @Test
+    void halfSentBodies() throws Exception {
+        Random random = new Random(14);
+        CompletableFuture<HttpResponse<String>> stream = api.postAsync(
+                "/v1/completions", "{\"prompt\":[5],\"max_tokens\":300,\"ignore_eos\":true,\"stream\":true}");
+        List<RawClient> clients = new ArrayList<>();
+        try {
+            for (int i = 0; i < CLIENTS; i++) {
+                RawClient client = new RawClient(root);
+                clients.add(client);
+                client.send(
+                        random.nextBoolean()
+                                ? RawClient.halfSent(100_000) + "a".repeat(random.nextInt(2000))
+                                : RawClient.head("/v1/chat/completions", "Transfer-Encoding: chunked")
+                                        + "1\r\n{\r\n".repeat(random.nextInt(100)));
+            }
+            OperationsTest.await("all are connected", () -> connections() >= CLIENTS);
+
+            assertServes();
+            assertThat(ApiClient.chunks(stream.join().body())).hasSize(301);
+        } finally {
+            for (RawClient client : clients) {
+                client.close();
+            }
+        }
+    }
+
+    @Test
+    void halfSentBodiesOnOneConnection() throws Exception {
+        try (RawClient client = new RawClient(root)) {
+            client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+            client.send(RawClient.frame(4, 0, 0, new byte[0]));
+            ByteArrayOutputStream head = new ByteArrayOutputStream();
+            for (String[] header : new String[][] {
+                {":method", "POST"},
+                {":scheme", "http"},
+                {":path", "/v1/completions"},
+                {":authority", "x"},
+                {"content-type", "application/json"},
+                {"content-length", "100000"}
+            }) {
+                head.writeBytes(RawClient.literal(header[0], header[1]));
+            }
+            for (int stream = 1; stream < 2 * CLIENTS; stream += 2) {
+                client.send(RawClient.frame(1, 4, stream, head.toByteArray()));
+                client.send(RawClient.frame(0, 0, stream, "{\"prompt\":\"".getBytes(StandardCharsets.US_ASCII)));
+            }
+            OperationsTest.await("bodies have begun", () -> bodyBytes() > 0);
+
+            assertServes();
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void aClientThatLeavesInTheMiddleIsNoProblem(boolean politely) throws Exception {
+        try (LoggedProblems problems = new LoggedProblems()) {
+            for (String head : List.of(
+                    RawClient.halfSent(1000),
+                    RawClient.head("/tokenize", "Transfer-Encoding: chunked") + "5\r\n{\"pro\r\n",
+                    RawClient.head("/v1/completions", "Content-Length: 29").replace("\r\n\r\n", ""))) {
+                RawClient client = new RawClient(root);
+                client.send(head);
+                if (politely) {
+                    client.endSending();
+                    assertThat(client.readToEnd()).isEmpty();
+                }
+                client.close();
+            }
+            OperationsTest.await("no memory of bodies", () -> bodyBytes() == 0);
+            assertServes();
+
+            assertThat(problems.lines()).isEmpty();
+        }
+    }
+
+    @Test
+    void aBodyWithATrailer() throws Exception {
+        try (RawClient client = new RawClient(root)) {
+            client.send(RawClient.head("/tokenize", "Transfer-Encoding: chunked", "Trailer: X-Sum"));
+            client.send("d\r\n{\"prompt\":\"a\"\r\n1\r\n}\r\n0\r\nX-Sum: 1\r\n\r\n");
+
+            assertThat(client.readAnswer()).startsWith("HTTP/1.1 200").contains("\"count\":");
+        }
+    }
+
+    @Test
+    void aClientThatAsksBeforeItSends() throws Exception {
+        try (RawClient client = new RawClient(root)) {
+            client.send(RawClient.head("/tokenize", "Expect: 100-continue", "Content-Length: 14"));
+            assertThat(client.readAnswer()).startsWith("HTTP/1.1 100");
+            client.send("{\"prompt\":\"a\"}");
+
+            assertThat(client.readAnswer()).startsWith("HTTP/1.1 200").contains("\"count\":");
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({"'', 400", "'Host: a b:c\r\n', 400"})
+    void withoutAHost(String header, int status) throws Exception {
+        try (LoggedProblems problems = new LoggedProblems();
+                RawClient client = new RawClient(root)) {
+            client.send("GET /v1/models HTTP/1.1\r\n" + header.replace("\\r\\n", "\r\n") + "\r\n");
+            String answer = client.readAnswer();
+
+            assertThat(answer).startsWith("HTTP/1.1 " + status).containsIgnoringCase("x-request-id: ");
+            JsonNode error =
+                    ApiClient.json(answer.substring(answer.indexOf("\r\n\r\n"))).path("error");
+            assertThat(error.path("type").textValue()).isEqualTo("invalid_request_error");
+            assertThat(error.path("message").textValue()).contains("Host");
+            assertThat(problems.lines()).isEmpty();
+        }
+    }
+}
