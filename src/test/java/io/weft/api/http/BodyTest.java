@@ -20,7 +20,7 @@ class BodyTest {
     private static BodyMemory memory() {
         Duration time = Duration.ofSeconds(1);
         return new BodyMemory(
-                new ServerLimits(OptionalInt.empty(), 1, time, time, OptionalLong.of(MEMORY), 1, time, time),
+                new ServerLimits(OptionalInt.empty(), 1, time, time, OptionalLong.of(MEMORY), 1, time, 1, time),
                 new SimpleMeterRegistry());
     }
 
