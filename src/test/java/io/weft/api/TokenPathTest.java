@@ -174,6 +174,7 @@ class TokenPathTest {
         try (Socket socket = ask("{\"prompt\":[5],\"max_tokens\":1000,\"n\":5,\"stream\":true}")) {
             awaitRunning(5);
             engine.step(TOKEN);
+            assertThat(socket.isConnected()).isTrue();
         }
 
         awaitRunning(0);

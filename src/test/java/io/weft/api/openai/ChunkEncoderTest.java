@@ -31,6 +31,7 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Random;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -262,13 +263,13 @@ class ChunkEncoderTest {
         int[] made = {0};
         ResponseShape counting = new ResponseShape() {
             @Override
-            public List<Object> chunks(Delta delta, JsonNode usage) {
+            public List<Object> chunks(Delta delta, @Nullable JsonNode usage) {
                 made[0]++;
                 return counted.chunks(delta, usage);
             }
 
             @Override
-            public Object tokenChunk(Choice choice, String text, int token, JsonNode usage) {
+            public Object tokenChunk(Choice choice, String text, int token, @Nullable JsonNode usage) {
                 return counted.tokenChunk(choice, text, token, usage);
             }
 
