@@ -20,6 +20,8 @@ import org.junit.jupiter.api.Test;
 class CrowdedServiceTest {
     private static final String PROBE = "GET /q/health/live HTTP/1.1\r\nHost: x\r\n\r\n";
 
+    private static final int RESERVED = 32;
+
     @TestHTTPResource("/")
     URI root;
 
@@ -79,7 +81,9 @@ class CrowdedServiceTest {
         probe.send(PROBE);
 
         assertThat(probe.readAnswer()).startsWith("HTTP/1.1 200");
-        assertThat(closed("crowded") - before).isGreaterThan(ServiceProfile.Crowded.CONNECTIONS);
+        // Of those that come at once some more are let in than may have requests.
+        assertThat(closed("crowded") - before)
+                .isGreaterThanOrEqualTo(2 * ServiceProfile.Crowded.CONNECTIONS + 1 - RESERVED);
     }
 
     /** Those with a request stay; a probe is let in, another request is not. */

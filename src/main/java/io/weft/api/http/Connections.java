@@ -159,7 +159,11 @@ class Connections implements HttpServerOptionsCustomizer {
 
     /** Closes the connection that has been without a request for longest, if there is one. */
     private boolean makeRoom(boolean managed) {
-        Predicate<Watch> idle = watch -> watch.managed == managed && watch.requests.get() == 0 && !watch.closing;
+        // One that has just been accepted has no event loop yet, which alone can close it.
+        Predicate<Watch> idle = watch -> watch.managed == managed
+                && watch.requests.get() == 0
+                && !watch.closing
+                && watch.channel.isRegistered();
         Optional<Watch> oldest =
                 open.stream().filter(idle).min(Comparator.comparingLong(watch -> watch.idleSinceNanos - now()));
         oldest.ifPresent(watch -> watch.close(Cause.CROWDED, Duration.ZERO));
@@ -185,9 +189,14 @@ class Connections implements HttpServerOptionsCustomizer {
         });
     }
 
-    /** Whether a connection was let in only for probes. */
+    /** Whether a connection was let in only for probes, and there is still no room for its other requests. */
     boolean isForProbes(HttpConnection connection) {
-        return watch(connection).map(watch -> watch.forProbes).orElse(false);
+        return watch(connection)
+                .map(watch -> {
+                    watch.forProbes = watch.forProbes && openOfApi.get() > most && !makeRoom(false);
+                    return watch.forProbes;
+                })
+                .orElse(false);
     }
 
     /** Whether a connection has more requests at once than it may. */
@@ -205,7 +214,7 @@ class Connections implements HttpServerOptionsCustomizer {
         private final SocketChannel channel;
         private final AtomicInteger count;
         private final boolean managed;
-        private final boolean forProbes;
+        private volatile boolean forProbes;
         private final AtomicInteger requests = new AtomicInteger();
         /** The time of the last byte of the last request, or of the connection's begin. */
         private volatile long idleSinceNanos = now();
