@@ -121,7 +121,7 @@ class MistakesTest {
             {'prompt':'a','seed':9223372036854775808}       | seed               | seed is 9223372036854775808, must be from -9223372036854775808 to 9223372036854775807.
             {'prompt':'a','stop':''}                        | stop[0]            | stop[0] is '', must not be empty.
             {'prompt':'a','stop':['a',5]}                   | stop[1]            | stop[1] is 5, must be a string.
-            {'prompt':'a','stop':['a','b','c','d','e']}     | stop               | stop is a list of 5, size must be between 0 and 4.
+            {'prompt':'a','stop':['a','b','c','d','e']}     | stop               | stop is a list of more than 4, must have at most 4.
             {'prompt':'a','n':0}                            | n                  | n is 0, must be greater than or equal to 1.
             {'prompt':'a','n':17}                           | n                  | n is 17 for each of the prompts, 1: that makes 17 choices, there may be 16 at most.
             {'prompt':['a','b'],'n':2147483647}             | n                  | n is 2147483647 for each of the prompts, 2: that makes 4294967294 choices, there may be 16 at most.
@@ -222,7 +222,7 @@ class MistakesTest {
 
         assertThat(response.statusCode()).as(response.body()).isEqualTo(400);
         assertThat(error(response).path("message").textValue())
-                .isEqualTo("logit_bias is an object of 1025, size must be between 0 and 1024.");
+                .isEqualTo("logit_bias is an object of more than 1024, must have at most 1024.");
     }
 
     @Test

@@ -137,7 +137,7 @@ class PlanTest {
                 "{\"tflops\":-1,\"hardware\":\"t4\"} | tflops | tflops is -1",
                 "{\"tflops\":100} | tflops | name hardware",
                 "{\"forms\":[\"kv\"]} | forms | forms has \"kv\", must be of device_kv, device_act, host_kv, host_act",
-                "{\"forms\":[\"host_kv\",\"host_kv\",\"host_kv\",\"host_kv\",\"host_kv\"]} | forms | forms is a list of 5",
+                "{\"forms\":[\"host_kv\",\"host_kv\",\"host_kv\",\"host_kv\",\"host_kv\"]} | forms | forms is a list of more than 4",
                 "{\"hardware\":\"abacus\"} | hardware | must be one of a100-40g, h100",
                 "{\"preset\":\"gpt-5\",\"hardware\":\"t4\"} | preset | must be one of opt-1.3b",
                 "{\"contxt\":4} | contxt | contxt is unknown, there are preset"
