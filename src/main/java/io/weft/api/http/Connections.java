@@ -121,7 +121,7 @@ class Connections implements HttpServerOptionsCustomizer {
             return CONNECTIONS_USUAL;
         }
         long left = system.getMaxFileDescriptorCount() - system.getOpenFileDescriptorCount();
-        return Math.clamp(left - FILES_RESERVED - 3 * RESERVED, 1, CONNECTIONS_USUAL);
+        return Math.clamp(left - FILES_RESERVED - 5 * RESERVED, 1, CONNECTIONS_USUAL);
     }
 
     /** Sets what Vert.x limits itself. */
@@ -144,7 +144,8 @@ class Connections implements HttpServerOptionsCustomizer {
         int limit = managed ? RESERVED : most;
         int opened = count.incrementAndGet();
         boolean crowded = opened > limit && !makeRoom(managed);
-        if (opened > limit + RESERVED) {
+        // The one that makes room is closed a little later.
+        if (opened > limit + (crowded ? RESERVED : 2 * RESERVED)) {
             count.decrementAndGet();
             closed(Cause.CROWDED).increment();
             return false;
