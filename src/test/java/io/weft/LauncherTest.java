@@ -89,7 +89,8 @@ class LauncherTest {
                     taken.clear();
                 }
             }
-            System.out.println("went on with " + taken.size());
+            System.out.println("went on with "
+                    + taken.stream().mapToInt(piece -> piece.length).sum() + " bytes");
         }
     }
 

@@ -1,11 +1,11 @@
 package io.weft;
 
-import io.quarkus.test.junit.QuarkusTest;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
@@ -55,8 +55,11 @@ public final class LeakCheck implements BeforeAllCallback, AfterAllCallback {
 
     /** A nested class ends with the class around it. */
     private static boolean isChecked(ExtensionContext context) {
-        return context.getRequiredTestClass().getEnclosingClass() == null
-                && !context.getRequiredTestClass().isAnnotationPresent(QuarkusTest.class)
+        // Of another class loader once the service has started, so its name counts.
+        boolean isOfTheService = Arrays.stream(context.getRequiredTestClass().getAnnotations())
+                .anyMatch(annotation -> annotation.annotationType().getName().startsWith("io.quarkus.test."));
+        return !isOfTheService
+                && context.getRequiredTestClass().getEnclosingClass() == null
                 && context.getTestInstanceLifecycle().orElse(TestInstance.Lifecycle.PER_METHOD)
                         == TestInstance.Lifecycle.PER_METHOD;
     }
@@ -97,6 +100,8 @@ public final class LeakCheck implements BeforeAllCallback, AfterAllCallback {
         return file.startsWith("/")
                 && !file.startsWith("/proc/")
                 && !file.startsWith("/dev/")
-                && !file.matches(".*(\\.(jar|so|so\\.[\\d.]+|jsa|jmod|class|log)|/modules|hsperfdata.*)( \\(deleted\\))?");
+                && !file.startsWith("/sys/")
+                && !file.matches(
+                        ".*(\\.(jar|so|so\\.[\\d.]+|jsa|jmod|class|log)|/modules|hsperfdata.*|/jna\\d+.*)( \\(deleted\\))?");
     }
 }

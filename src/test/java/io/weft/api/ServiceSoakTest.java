@@ -73,7 +73,8 @@ class ServiceSoakTest {
         for (int i = 0; i < KINDS; i++) {
             kinds.add(kind(api, random));
         }
-        try (ExecutorService connections = Executors.newFixedThreadPool(CONNECTIONS, Thread.ofVirtual().factory())) {
+        try (ExecutorService connections =
+                Executors.newFixedThreadPool(CONNECTIONS, Thread.ofVirtual().factory())) {
             List<Future<?>> all = new ArrayList<>();
             for (int i = 0; i < requests; i++) {
                 Kind kind = kinds.get(random.nextInt(KINDS));
@@ -92,13 +93,17 @@ class ServiceSoakTest {
                 one.get();
             }
         }
-        OperationsTest.await("an empty engine", () -> service.batchingEngine().status()
-                instanceof EngineStatus.Serving serving
-                && serving.running() == 0
-                && serving.waiting() == 0);
+        OperationsTest.await(
+                "an empty engine",
+                () -> service.batchingEngine().status() instanceof EngineStatus.Serving serving
+                        && serving.running() == 0
+                        && serving.waiting() == 0);
         OperationsTest.await("an empty cache", () -> {
             CacheUsage usage = service.cacheUsage();
-            return usage.open().usedBytes() + usage.host().usedBytes() + usage.device().usedBytes() == 0;
+            return usage.open().usedBytes()
+                            + usage.host().usedBytes()
+                            + usage.device().usedBytes()
+                    == 0;
         });
     }
 
@@ -107,7 +112,8 @@ class ServiceSoakTest {
         StringBuilder prompt = new StringBuilder();
         int words = 1 + random.nextInt(random.nextInt(4) == 0 ? 60 : 8);
         for (int i = 0; i < words; i++) {
-            prompt.append(List.of("the ", "king ", "é😀 ", "was\n", "42 ", "dark ").get(random.nextInt(6)));
+            prompt.append(
+                    List.of("the ", "king ", "é😀 ", "was\n", "42 ", "dark ").get(random.nextInt(6)));
         }
         body.put("prompt", prompt.toString());
         body.put("max_tokens", 1 + random.nextInt(24));
@@ -125,7 +131,9 @@ class ServiceSoakTest {
         }
         String path = "/v1/completions";
         List<String> texts = new ArrayList<>();
-        api.answer(path, body.toString()).path("choices").forEach(choice -> texts.add(choice.path("text").asText()));
+        api.answer(path, body.toString())
+                .path("choices")
+                .forEach(choice -> texts.add(choice.path("text").asText()));
         return new Kind(path, body, texts);
     }
 
@@ -153,8 +161,9 @@ class ServiceSoakTest {
     private void leave(Kind kind) throws IOException {
         byte[] body = kind.body(true).getBytes(StandardCharsets.UTF_8);
         try (Socket socket = new Socket(root.getHost(), root.getPort())) {
-            String head = "POST %s HTTP/1.1\r\nHost: weft\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-                    .formatted(kind.path(), body.length);
+            String head =
+                    "POST %s HTTP/1.1\r\nHost: weft\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+                            .formatted(kind.path(), body.length);
             socket.getOutputStream().write(head.getBytes(StandardCharsets.US_ASCII));
             socket.getOutputStream().write(body);
             InputStream answer = socket.getInputStream();

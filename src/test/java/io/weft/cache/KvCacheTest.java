@@ -239,8 +239,7 @@ class KvCacheTest {
     @Test
     void onlyFullBlocksOnTheHostAreCopied() {
         KvCache cache = cache(4, 8, 8);
-        CacheSequence sequence = cache.admit(
-                        12, block -> List.of(block == 0 ? CacheForm.DEVICE_KV : CacheForm.HOST_KV))
+        CacheSequence sequence = cache.admit(12, block -> List.of(block == 0 ? CacheForm.DEVICE_KV : CacheForm.HOST_KV))
                 .orElseThrow();
         fill(sequence, 8);
         assertThatThrownBy(() -> sequence.promote(0, 1)).isInstanceOf(IllegalArgumentException.class);

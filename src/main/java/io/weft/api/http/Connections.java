@@ -161,10 +161,8 @@ class Connections implements HttpServerOptionsCustomizer {
     /** Closes the connection that has been without a request for longest, if there is one. */
     private boolean makeRoom(boolean managed) {
         // One that has just been accepted has no event loop yet, which alone can close it.
-        Predicate<Watch> idle = watch -> watch.managed == managed
-                && watch.requests.get() == 0
-                && !watch.closing
-                && watch.channel.isRegistered();
+        Predicate<Watch> idle = watch ->
+                watch.managed == managed && watch.requests.get() == 0 && !watch.closing && watch.channel.isRegistered();
         Optional<Watch> oldest =
                 open.stream().filter(idle).min(Comparator.comparingLong(watch -> watch.idleSinceNanos - now()));
         oldest.ifPresent(watch -> watch.close(Cause.CROWDED, Duration.ZERO));

@@ -81,7 +81,10 @@ class RequestTraceTest {
     }
 
     private SpanData request() {
-        return ended.stream().filter(span -> span.getName().equals("chat m")).findFirst().orElseThrow();
+        return ended.stream()
+                .filter(span -> span.getName().equals("chat m"))
+                .findFirst()
+                .orElseThrow();
     }
 
     /** Of two prompts, each with two choices: prompts are counted once, and the last choice ends the request. */
