@@ -76,8 +76,10 @@ class FatalErrorsTest {
 
         public static void main(String[] args) throws Exception {
             FatalErrors.endTheProcess();
-            Throwable failure =
-                    (Throwable) Class.forName(args[0]).getDeclaredConstructor().newInstance();
+            Throwable failure = Class.forName(args[0])
+                    .asSubclass(Throwable.class)
+                    .getDeclaredConstructor()
+                    .newInstance();
             Thread thread = Thread.ofPlatform().name("weft-failing").start(() -> sneak(failure));
             thread.join();
             if (failure instanceof Error) {
