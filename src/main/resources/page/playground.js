@@ -166,12 +166,16 @@ function stop() {
   running?.abort();
 }
 
-function clear() {
+function forget() {
   stop();
   conversation = [];
   $("thread").replaceChildren();
   show($("thread"), false);
   $("progress").textContent = "";
+}
+
+function clear() {
+  forget();
   $("prompt").focus();
 }
 
@@ -185,7 +189,7 @@ function modeChanged() {
   show($("system-field"), chat);
   show($("enter-sends"), chat);
   show($("no-template"), chat && !hasTemplate);
-  clear();
+  forget();
 }
 
 function pressed(event) {
