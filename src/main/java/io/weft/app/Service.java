@@ -176,7 +176,7 @@ final class Service {
     ApiSettings apiSettings() {
         return new ApiSettings(
                 Assembly.servedName(settings),
-                settings.server().apiKey(),
+                settings.server().apiKeys(),
                 settings.requests().maxTokens(),
                 settings.requests().temperature(),
                 settings.requests().seed(),

@@ -351,7 +351,8 @@ public record Settings(
                     unset = "none",
                     flag = "--api-key",
                     label = "KEY",
-                    means = "Key that clients must send; better given as WEFT_API_KEY.")
+                    means =
+                            "Key that clients must send, or several, separated by commas; better given as WEFT_API_KEY.")
             Optional<String> apiKey,
 
             @Setting(
@@ -403,6 +404,15 @@ public record Settings(
                     fallback = "true",
                     means = "Whether there is a page at `/`: a playground, the machine live, and plans.")
             boolean page) {
+
+        /** The keys of which clients must send one; none if there is no key. */
+        public List<String> apiKeys() {
+            return apiKey.stream()
+                    .flatMap(keys -> Arrays.stream(keys.split(",")))
+                    .map(String::strip)
+                    .filter(key -> !key.isEmpty())
+                    .toList();
+        }
 
         public Server {
             if (managementPort.isPresent() && managementPort.getAsInt() == port) {

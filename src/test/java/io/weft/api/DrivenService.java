@@ -15,8 +15,8 @@ import jakarta.enterprise.inject.Alternative;
 import jakarta.enterprise.inject.Produces;
 import jakarta.inject.Singleton;
 import java.time.Instant;
+import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
@@ -55,7 +55,7 @@ public class DrivenService {
     ApiSettings settings() {
         return new ApiSettings(
                 TestService.MODEL_ID,
-                Optional.empty(),
+                List.of(),
                 OptionalInt.empty(),
                 OptionalDouble.empty(),
                 OptionalLong.empty(),

@@ -18,6 +18,7 @@ import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -226,5 +227,24 @@ class OperationsTest {
         assertThat(usage.host().usedBytes()).isZero();
         assertThat(usage.device().usedBytes()).isZero();
         assertThat(count("length")).isEqualTo(lengths);
+    }
+
+    @Test
+    void aRequestWhoseTimeoutIsOverEndsWithThat() throws Exception {
+        service.holdStepsAfter(0);
+        CompletableFuture<HttpResponse<String>> late = api.postAsync(
+                "/v1/completions", "{\"prompt\":\"a\",\"max_tokens\":100,\"timeout\":0.001,\"ignore_eos\":true}");
+        await(
+                "a step",
+                () -> service.batchingEngine().status() instanceof EngineStatus.Serving serving
+                        && serving.running() == 1);
+        Thread.sleep(2);
+        service.letStepsRun();
+        HttpResponse<String> response = late.get();
+        assertThat(response.statusCode()).isEqualTo(408);
+        assertThat(ApiClient.json(response.body()).at("/error/code").textValue())
+                .isEqualTo("timeout");
+        assertThat(ApiClient.json(response.body()).at("/error/message").textValue())
+                .startsWith("The request's timeout of 0.001 s is over");
     }
 }

@@ -96,7 +96,7 @@ public class TestService {
         this.source = ModelSource.parse(model);
         this.settings = new ApiSettings(
                 MODEL_ID,
-                apiKey,
+                apiKey.stream().toList(),
                 OptionalInt.empty(),
                 OptionalDouble.empty(),
                 OptionalLong.empty(),

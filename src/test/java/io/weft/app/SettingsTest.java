@@ -131,7 +131,9 @@ class SettingsTest {
 
     @Test
     void withoutAnApiKeyNoneIsAskedFor() {
-        assertThat(read(Map.of()).server().apiKey()).isEmpty();
-        assertThat(read(Map.of("weft.api-key", "k")).server().apiKey()).hasValue("k");
+        assertThat(read(Map.of()).server().apiKeys()).isEmpty();
+        assertThat(read(Map.of("weft.api-key", "k")).server().apiKeys()).containsExactly("k");
+        assertThat(read(Map.of("weft.api-key", "one, another,")).server().apiKeys())
+                .containsExactly("one", "another");
     }
 }

@@ -1,6 +1,6 @@
 package io.weft.api.http;
 
-import java.util.Optional;
+import java.util.List;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
@@ -9,7 +9,7 @@ import java.util.OptionalLong;
  * Settings of the API.
  *
  * @param servedModelName name of the model, which requests must use if they name one
- * @param apiKey key that clients must send as {@code Authorization: Bearer}; empty for no key
+ * @param apiKeys keys of which clients must send one as {@code Authorization: Bearer}; empty for no key
  * @param defaultMaxTokens default completion tokens of a request; if empty, 16 for completions and the rest of the
  *     context for chats
  * @param defaultTemperature default temperature of a request; if empty, the model's
@@ -20,7 +20,7 @@ import java.util.OptionalLong;
  */
 public record ApiSettings(
         String servedModelName,
-        Optional<String> apiKey,
+        List<String> apiKeys,
         OptionalInt defaultMaxTokens,
         OptionalDouble defaultTemperature,
         OptionalLong defaultSeed,
@@ -34,8 +34,9 @@ public record ApiSettings(
         if (servedModelName.isBlank()) {
             throw new IllegalArgumentException("served model name is blank");
         }
-        if (apiKey.isPresent() && apiKey.get().isBlank()) {
-            throw new IllegalArgumentException("API key is blank");
+        apiKeys = List.copyOf(apiKeys);
+        if (apiKeys.stream().anyMatch(String::isBlank)) {
+            throw new IllegalArgumentException("an API key is blank");
         }
         if (maxChoices < 1) {
             throw new IllegalArgumentException("choices are " + maxChoices + " at most, must be at least 1");

@@ -2,10 +2,12 @@ package io.weft.api.http;
 
 import io.quarkus.vertx.http.runtime.filters.Filters;
 import io.vertx.core.http.HttpHeaders;
+import io.vertx.core.net.SocketAddress;
 import io.vertx.ext.web.Router;
 import io.vertx.ext.web.RoutingContext;
 import jakarta.enterprise.event.Observes;
 import jakarta.inject.Singleton;
+import java.util.Objects;
 import java.util.UUID;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
@@ -16,6 +18,7 @@ import org.jspecify.annotations.Nullable;
 @Singleton
 public class RequestEdge {
     private static final String REQUEST_ID = "x-request-id";
+    private static final String CLIENT = "weft.client";
     private static final Pattern SLASHES = Pattern.compile("/{2,}");
     /** The characters allowed in a log line and a header. */
     private static final Pattern ACCEPTED_ID = Pattern.compile("[\\w.:/+=-]{1,128}");
@@ -68,6 +71,18 @@ public class RequestEdge {
             String query = routing.request().query();
             routing.reroute(query == null ? meant : meant + "?" + query);
         }
+    }
+
+    /** Names the client of a request. */
+    static void named(RoutingContext routing, String client) {
+        routing.put(CLIENT, client);
+    }
+
+    /** Whose request it is: its API key if there are several, else its address. */
+    public static String client(RoutingContext routing) {
+        String named = routing.get(CLIENT);
+        SocketAddress address = routing.request().remoteAddress();
+        return named != null || address == null ? Objects.requireNonNullElse(named, "") : address.hostAddress();
     }
 
     /** The client's id of a request, or a generated one. */

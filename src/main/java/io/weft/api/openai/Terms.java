@@ -1,8 +1,8 @@
 package io.weft.api.openai;
 
-import io.vertx.core.net.SocketAddress;
 import io.vertx.ext.web.RoutingContext;
 import io.weft.api.http.ApiError;
+import io.weft.api.http.RequestEdge;
 import io.weft.engine.RequestTerms;
 import jakarta.inject.Singleton;
 import java.math.BigDecimal;
@@ -24,12 +24,7 @@ class Terms {
         Optional<Duration> header = header(routing.request().getHeader(TIMEOUT_HEADER));
         Optional<Duration> timeout =
                 Stream.concat(header.stream(), fields.timeLimit().stream()).min(Duration::compareTo);
-        return new RequestTerms(client(routing), fields.priorityOrUsual(), timeout);
-    }
-
-    private static String client(RoutingContext routing) {
-        SocketAddress address = routing.request().remoteAddress();
-        return address == null ? "" : address.hostAddress();
+        return new RequestTerms(RequestEdge.client(routing), fields.priorityOrUsual(), timeout);
     }
 
     private static Optional<Duration> header(@Nullable String text) {
