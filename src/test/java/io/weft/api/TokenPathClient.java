@@ -1,6 +1,7 @@
 package io.weft.api;
 
 import java.io.IOException;
+import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.StandardSocketOptions;
 import java.nio.ByteBuffer;
@@ -45,7 +46,7 @@ final class TokenPathClient {
                 .getBytes(StandardCharsets.US_ASCII);
         try (Selector selector = Selector.open()) {
             for (int i = 0; i < streams; i++) {
-                SocketChannel socket = SocketChannel.open(new InetSocketAddress("127.0.0.1", port));
+                SocketChannel socket = SocketChannel.open(new InetSocketAddress(InetAddress.getLoopbackAddress(), port));
                 socket.setOption(StandardSocketOptions.TCP_NODELAY, true);
                 socket.write(ByteBuffer.wrap(request));
                 socket.configureBlocking(false);

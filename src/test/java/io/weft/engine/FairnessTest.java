@@ -174,10 +174,10 @@ class FairnessTest {
     void aClientsManyRequestsLeaveTurnsToTheOthers() throws InterruptedException {
         start(256, Scheduling.FAIR);
         for (int i = 0; i < 96; i++) {
-            stepsToFirstToken("many", request(20, 30, of("many")));
+            var _ = stepsToFirstToken("many", request(20, 30, of("many")));
         }
-        stepsToFirstToken("one", request(20, 3, of("one")));
-        stepsToFirstToken("another", request(20, 3, of("another")));
+        var _ = stepsToFirstToken("one", request(20, 3, of("one")));
+        var _ = stepsToFirstToken("another", request(20, 3, of("another")));
         go.complete(null);
         engine.drain(HANG);
         assertThat(order.indexOf("one")).isLessThan(3);
@@ -218,7 +218,7 @@ class FairnessTest {
     void theLowestPriorityRunsFirst() throws InterruptedException {
         start(64, Scheduling.PRIORITY);
         for (int priority = 9; priority >= -9; priority--) {
-            stepsToFirstToken("" + priority, request(40, 2, new RequestTerms("", priority, Optional.empty())));
+            var _ = stepsToFirstToken("" + priority, request(40, 2, new RequestTerms("", priority, Optional.empty())));
         }
         go.complete(null);
         engine.drain(HANG);

@@ -188,8 +188,9 @@ public final class FaultyDevice implements Device {
             boolean flips = before();
             real.copyToDevice(from, to);
             long at = to.address();
-            for (HostBuffer piece : from) {
-                copied(flips && piece == from.getLast(), piece.address(), at, piece.bytes());
+            for (int i = 0; i < from.size(); i++) {
+                HostBuffer piece = from.get(i);
+                copied(flips && i == from.size() - 1, piece.address(), at, piece.bytes());
                 at += piece.bytes();
             }
         }
