@@ -44,6 +44,7 @@ import java.nio.file.Path;
 import java.time.Instant;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
@@ -346,10 +347,11 @@ public final class Assembly implements AutoCloseable {
     /**
      * The work of getting the rest of the cache's host memory.
      *
+     * @param isWanted whether a part may be pinned now
      * @param changed called after each part
      */
-    HostGrowth hostGrowth(Runnable changed) {
-        return new HostGrowth(hostMemory, cache, changed);
+    HostGrowth hostGrowth(BooleanSupplier isWanted, Runnable changed) {
+        return new HostGrowth(hostMemory, cache, isWanted, changed);
     }
 
     public String deviceName() {

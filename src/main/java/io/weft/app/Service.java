@@ -66,7 +66,7 @@ final class Service {
                     EngineRuntime runtime = assembly.runtime(settings.cache().schedule(), observatory);
                     cache = runtime.cache();
                     pinnedBytes = assembly::pinnedBytes;
-                    hostGrowth = assembly.hostGrowth(this::memoryChanged);
+                    hostGrowth = assembly.hostGrowth(this::wantsMemory, this::memoryChanged);
                     return runtime;
                 },
                 new EngineOptions(
@@ -75,6 +75,10 @@ final class Service {
                         settings.server().stepTimeout()));
         CacheMetrics.register(metrics, () -> Optional.ofNullable(cache).map(KvCache::usage));
         StepMetrics.register(metrics, observatory, () -> pinnedBytes.getAsLong());
+    }
+
+    private boolean wantsMemory() {
+        return engine.wantsMemory();
     }
 
     private void memoryChanged() {

@@ -178,8 +178,7 @@ public final class BatchingEngine implements Engine, AutoCloseable {
      * A free seat does not count while the cache has no room for the next request.
      */
     private int room(Phase.Serving serving) {
-        boolean cacheIsFull =
-                serving.admission().refusedLast().filter(waiting::contains).isPresent();
+        boolean cacheIsFull = waitsForMemory(serving.admission());
         int free = cacheIsFull ? 0 : Math.max(0, serving.seats() - running.size());
         return Math.max(0, options.queueLimit() + free - waiting.size());
     }
@@ -301,6 +300,23 @@ public final class BatchingEngine implements Engine, AutoCloseable {
         if (interrupted) {
             Thread.currentThread().interrupt();
         }
+    }
+
+    /**
+     * Whether more memory for the cache helps more than the time that it takes: nothing runs, or a request waits for
+     * it.
+     */
+    public boolean wantsMemory() {
+        lock.lock();
+        try {
+            return running.isEmpty() || (phase instanceof Phase.Serving serving && waitsForMemory(serving.admission()));
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private boolean waitsForMemory(AdmissionControl admission) {
+        return admission.refusedLast().filter(waiting::contains).isPresent();
     }
 
     /** Tries requests again that wait for memory of the cache, of which there is more now, or never will be. */

@@ -25,8 +25,8 @@ import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Receives every step. One step in {@value #STEPS_PER_SAMPLE} is timed, and every step while somebody looks at the
- * timelines. A timed step is compared with its prediction, and the profile follows.
+ * Receives every step. One step in {@value #STEPS_PER_SAMPLE} is timed, at most every other second, and every step
+ * while somebody looks at the timelines. A timed step is compared with its prediction, and the profile follows.
  */
 public final class Observatory {
     /** Steps whose timelines are kept. */
@@ -38,7 +38,10 @@ public final class Observatory {
      */
     static final int STAGES_KEPT = 100_000;
 
+    /** A step that is timed cannot run as a graph, and takes longer: so it is one in so many, */
     private static final int STEPS_PER_SAMPLE = 16;
+    /** and not more often than this, however short steps are. */
+    private static final long SAMPLE_NANOS = Duration.ofSeconds(2).toNanos();
     /** How long a request for timelines counts as somebody looking. */
     private static final long WATCH_NANOS = Duration.ofMinutes(1).toNanos();
 
@@ -56,6 +59,8 @@ public final class Observatory {
 
     private final AtomicReference<@Nullable Explained> explained = new AtomicReference<>();
     private volatile @Nullable Long watchedNanos;
+    /** Changed by the thread that runs the steps. */
+    private @Nullable Sample lastSample;
 
     /** Guarded by itself. */
     private final Deque<ObservedStep> kept = new ArrayDeque<>();
@@ -76,6 +81,14 @@ public final class Observatory {
             return new Service(other, adaptation, replan);
         }
     }
+
+    /**
+     * A step that was timed though nobody watched.
+     *
+     * @param steps steps before it
+     * @param nanos when it began
+     */
+    private record Sample(long steps, long nanos) {}
 
     /** A cached explanation: computing it takes a while for long contexts. */
     private record Explained(WhatIf plan, PlanExplanation explanation) {}
@@ -141,7 +154,19 @@ public final class Observatory {
     public boolean timesNextStep() {
         Long watched = watchedNanos;
         boolean isWatched = watched != null && clockNanos.getAsLong() - watched < WATCH_NANOS;
-        return service.get() != null && (isWatched || totals.steps() % STEPS_PER_SAMPLE == 0);
+        return service.get() != null && (isWatched || isSampled());
+    }
+
+    private boolean isSampled() {
+        Sample last = lastSample;
+        long steps = totals.steps();
+        long now = clockNanos.getAsLong();
+        boolean isDue =
+                last == null || (steps - last.steps() >= STEPS_PER_SAMPLE && now - last.nanos() >= SAMPLE_NANOS);
+        if (isDue) {
+            lastSample = new Sample(steps, now);
+        }
+        return isDue;
     }
 
     /** Records a step. Slow work happens in the background, for one step at a time. */

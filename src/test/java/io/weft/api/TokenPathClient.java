@@ -46,7 +46,8 @@ final class TokenPathClient {
                 .getBytes(StandardCharsets.US_ASCII);
         try (Selector selector = Selector.open()) {
             for (int i = 0; i < streams; i++) {
-                SocketChannel socket = SocketChannel.open(new InetSocketAddress(InetAddress.getLoopbackAddress(), port));
+                SocketChannel socket =
+                        SocketChannel.open(new InetSocketAddress(InetAddress.getLoopbackAddress(), port));
                 socket.setOption(StandardSocketOptions.TCP_NODELAY, true);
                 socket.write(ByteBuffer.wrap(request));
                 socket.configureBlocking(false);

@@ -13,6 +13,7 @@ import io.weft.model.ModelDimensions.FeedForwardKind;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalDouble;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -45,7 +46,7 @@ class HostGrowthTest {
         KvCache cache = cache(region);
         region.extend();
 
-        new HostGrowth(region, cache, () -> seen.add(cache.usage().host())).run();
+        new HostGrowth(region, cache, () -> true, () -> seen.add(cache.usage().host())).run();
 
         assertThat(seen)
                 .containsExactly(
@@ -61,7 +62,7 @@ class HostGrowthTest {
         KvCache cache = cache(region);
         region.extend();
 
-        new HostGrowth(region, cache, () -> seen.add(cache.usage().host())).run();
+        new HostGrowth(region, cache, () -> true, () -> seen.add(cache.usage().host())).run();
 
         assertThat(seen).containsExactly(new PoolUsage(0, BYTES, BYTES - 2 * SLAB), new PoolUsage(0, 2 * SLAB));
     }
@@ -71,7 +72,8 @@ class HostGrowthTest {
     void itEndsWithTheDevice() throws InterruptedException {
         GrowingRegion region = region(Long.MAX_VALUE);
         KvCache cache = cache(region);
-        Thread growing = Thread.ofPlatform().start(new HostGrowth(region.extendWhenAllowed(), cache, () -> {}));
+        Thread growing =
+                Thread.ofPlatform().start(new HostGrowth(region.extendWhenAllowed(), cache, () -> true, () -> {}));
         region.allow(1);
         while (region.reachableBytes() == 0) {
             Thread.onSpinWait();
@@ -81,5 +83,37 @@ class HostGrowthTest {
 
         growing.join();
         assertThat(cache.usage().host()).isEqualTo(new PoolUsage(0, SLAB));
+    }
+
+    /** Each part asks anew, since requests come and go. */
+    @Test
+    void nothingIsPinnedWhileOthersRun() throws InterruptedException {
+        GrowingRegion region = region(Long.MAX_VALUE);
+        KvCache cache = cache(region);
+        AtomicInteger wanted = new AtomicInteger();
+        AtomicInteger asked = new AtomicInteger();
+        Thread growing = Thread.ofPlatform()
+                .start(new HostGrowth(
+                        region,
+                        cache,
+                        () -> {
+                            asked.incrementAndGet();
+                            return wanted.getAndUpdate(left -> Math.max(0, left - 1)) > 0;
+                        },
+                        () -> {}));
+        for (int parts = 0; parts < 3; parts++) {
+            int before = asked.get();
+            while (asked.get() < before + 3) {
+                Thread.onSpinWait();
+            }
+            assertThat(region.reachableBytes()).isEqualTo(parts * SLAB);
+            wanted.incrementAndGet();
+            while (region.reachableBytes() == parts * SLAB) {
+                Thread.onSpinWait();
+            }
+        }
+        wanted.set(Integer.MAX_VALUE);
+        growing.join();
+        assertThat(region.reachableBytes()).isEqualTo(BYTES);
     }
 }
