@@ -248,7 +248,11 @@ class ResponseStreamTest {
         assertThat(response.gone).isNotDone();
         reading.resume();
         String body = reading.ended.join().toString();
-        assertThat(body).hasSize(bytes + "too slow".length()).endsWith("too slow");
+        assertThat(body).endsWith("too slow");
+        // The test hears of it a moment later, and what it wrote meanwhile is dropped.
+        int taken = body.length() - "too slow".length();
+        assertThat(taken).isGreaterThan((int) BUFFER_BYTES).isLessThanOrEqualTo(bytes);
+        assertThat(taken % EVENT.length).isZero();
         while (!response.stream.isDone()) {
             Thread.sleep(1);
         }
