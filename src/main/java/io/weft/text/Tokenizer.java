@@ -353,6 +353,29 @@ public final class Tokenizer implements AutoCloseable {
         return content == null ? new byte[0] : decoder.bytes(content);
     }
 
+    /**
+     * The bytes that one token adds in the middle of a text; none for a control token, for an id outside the
+     * vocabulary, and in vocabularies of which only the library knows the text.
+     */
+    public byte[] innerBytes(int token) {
+        String content = content(token);
+        if (content == null || special.get(token) || isControl(content)) {
+            return new byte[0];
+        }
+        return switch (decoder) {
+            case TokenDecoder.ByteLevel bytes -> bytes.bytes(content);
+            case TokenDecoder.SentencePiece pieces -> pieces.bytes(content);
+            case TokenDecoder.Words words -> words.bytes(" " + content);
+            case TokenDecoder.Library unknown -> new byte[0];
+        };
+    }
+
+    private boolean isControl(String content) {
+        return !content.isEmpty()
+                && control.getOrDefault(content.charAt(0), List.of()).stream()
+                        .anyMatch(token -> token.content().equals(content));
+    }
+
     /** The model's chat template, if it has one. */
     public Optional<ChatTemplate> chatTemplate() {
         return chatTemplate;

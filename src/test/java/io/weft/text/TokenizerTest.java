@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 
 import io.weft.text.PromptPart.Origin;
 import io.weft.text.Tokenizer.SpecialTokens;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -167,6 +168,36 @@ class TokenizerTest {
                 }
                 assertThat(bytes.toString(StandardCharsets.UTF_8).strip()).isEqualTo(text);
             }
+        }
+    }
+
+    @Test
+    void innerBytesAreTheTextsBytesAndControlTokensHaveNone() {
+        String text = "The d\u00e9j\u00e0 vu, \uD83D\uDE00 <unk>";
+        for (Path model : List.of(
+                TestTokenizers.DEMO,
+                TestTokenizers.chatMarkers(directory.resolve("chat")),
+                TestTokenizers.sentencePiece(directory.resolve("pieces")))) {
+            try (Tokenizer tokenizer = Tokenizer.open(model)) {
+                var bytes = new ByteArrayOutputStream();
+                for (int token : tokenizer.encode(text, SpecialTokens.WITHOUT)) {
+                    bytes.writeBytes(tokenizer.innerBytes(token));
+                }
+                assertThat(bytes.toString(StandardCharsets.UTF_8).strip()).isEqualTo(text);
+                for (String control : List.of("<s>", "</s>", "<unk>", "<|im_end|>", "<think>")) {
+                    for (int token = 0; token < tokenizer.size(); token++) {
+                        if (tokenizer.piece(token).equals(control)) {
+                            assertThat(tokenizer.innerBytes(token)).as(control).isEmpty();
+                        }
+                    }
+                }
+                assertThat(tokenizer.innerBytes(tokenizer.size())).isEmpty();
+            }
+        }
+        try (Tokenizer unknown = Tokenizer.open(TestTokenizers.unigram(directory.resolve("unigram")));
+                Tokenizer words = Tokenizer.open(TestTokenizers.WORDS)) {
+            assertThat(unknown.innerBytes(4)).isEmpty();
+            assertThat(words.innerBytes(4)).asString(StandardCharsets.UTF_8).isEqualTo(" t4");
         }
     }
 
