@@ -109,6 +109,7 @@ record ArchitectureRules(String root) {
             Map.entry(
                     "engine",
                     Set.of("plan.step", "plan.prediction", "plan.placement", "pipeline", "cache", "model", "device")),
+            Map.entry("text.constraint", Set.of("text")),
             Map.entry("text", Set.of()),
             Map.entry("plan", Set.of()),
             Map.entry("plan.whatif", Set.of("plan.placement", "plan.prediction", "plan.step", "plan.machine", "model")),

@@ -11,15 +11,15 @@ import java.nio.file.Path;
 import java.util.List;
 
 /** Directories with tokenizers of the kinds that models have. */
-final class TestTokenizers {
-    static final Path DEMO = Path.of("src/main/resources/models/demo");
-    static final Path WORDS = Path.of("src/test/resources/goldens/opt");
+public final class TestTokenizers {
+    public static final Path DEMO = Path.of("src/main/resources/models/demo");
+    public static final Path WORDS = Path.of("src/test/resources/goldens/opt");
     static final ObjectMapper JSON = new ObjectMapper();
 
     private TestTokenizers() {}
 
     /** The demo model's byte-level vocabulary with chat markers, one of them not special, one that takes spaces. */
-    static Path chatMarkers(Path directory) {
+    public static Path chatMarkers(Path directory) {
         ObjectNode tokenizer = read(DEMO.resolve("tokenizer.json"));
         int id = tokenizer.path("model").path("vocab").size();
         var added = (ArrayNode) tokenizer.path("added_tokens");
@@ -37,7 +37,7 @@ final class TestTokenizers {
     }
 
     /** A sentencepiece vocabulary as Llama 2 has it: byte tokens, U+2581 for spaces, one put before the text. */
-    static Path sentencePiece(Path directory) {
+    public static Path sentencePiece(Path directory) {
         ObjectNode tokenizer = JSON.createObjectNode();
         ObjectNode model = tokenizer.putObject("model");
         model.put("type", "BPE")
@@ -103,7 +103,7 @@ final class TestTokenizers {
     }
 
     /** A unigram vocabulary with a Metaspace decoder, which this package leaves to the library. */
-    static Path unigram(Path directory) {
+    public static Path unigram(Path directory) {
         ObjectNode tokenizer = JSON.createObjectNode();
         ObjectNode model = tokenizer.putObject("model");
         model.put("type", "Unigram").put("unk_id", 0).put("byte_fallback", false);

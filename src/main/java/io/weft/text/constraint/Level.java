@@ -1,0 +1,124 @@
+package io.weft.text.constraint;
+
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A state of the deterministic automaton: where the text may be in the rules of one level of nesting, and which bytes
+ * of a character were read. Made and changed by {@link Machine} alone.
+ */
+final class Level implements Move {
+    /**
+     * A character of which a part was read.
+     *
+     * @param value what the bytes read so far say of it
+     * @param missing bytes, or hexadecimal digits, that are still to come; of white space, whether more may come
+     * @param surrogate the first half of a character that is escaped as two, or 0
+     */
+    record Partial(Kind kind, int value, int missing, int surrogate) {
+        static final Partial NONE = new Partial(Kind.NONE, 0, 0, 0);
+
+        enum Kind {
+            NONE,
+            /** White space was read: its value is the spaces after a line feed, or -1 if it ends here. */
+            SPACE,
+            UTF8,
+            /** After a backslash. */
+            ESCAPE,
+            /** After a backslash and u. */
+            HEX,
+            /** After the escape of the first half of a character. */
+            SURROGATE,
+            /** After that and a backslash. */
+            SURROGATE_ESCAPE
+        }
+    }
+
+    final Grammar.State[] states;
+    final Partial partial;
+    final boolean inString;
+
+    /** Whether the whole text may end here. */
+    final boolean complete;
+
+    /** The transitions of all states: what finding a move costs. */
+    final long edges;
+
+    private final int hash;
+    private @Nullable Move[] moves = {};
+    private @Nullable Map<Move.Leave, Level> returns;
+    private @Nullable TokenSet tokens;
+
+    /** @param states in the order of their ids; not empty */
+    Level(Grammar.State[] states, Partial partial, Grammar.Rule root) {
+        this.states = states;
+        this.partial = partial;
+        this.inString = states[0].inString;
+        boolean ends = false;
+        long count = 0;
+        int h = partial.hashCode();
+        for (Grammar.State state : states) {
+            ends |= state.ends == root;
+            count += state.edges.size();
+            h = 31 * h + state.id;
+        }
+        this.complete = ends && partial.kind() == Partial.Kind.NONE;
+        this.hash = h;
+        this.edges = count;
+    }
+
+    @Nullable
+    Move known(int b) {
+        return moves.length == 0 ? null : moves[b];
+    }
+
+    void learn(int b, Move move) {
+        if (moves.length == 0) {
+            moves = new @Nullable Move[256];
+        }
+        moves[b] = move;
+    }
+
+    @Nullable
+    Level knownReturn(Move.Leave leave) {
+        return returns == null ? null : returns.get(leave);
+    }
+
+    void learnReturn(Move.Leave leave, Level level) {
+        if (returns == null) {
+            returns = new HashMap<>();
+        }
+        returns.put(leave, level);
+    }
+
+    @Nullable
+    TokenSet tokens() {
+        return tokens;
+    }
+
+    void keep(TokenSet set) {
+        tokens = set;
+    }
+
+    /** Drops what can be computed again. */
+    void forget() {
+        moves = new Move[0];
+        returns = null;
+        tokens = null;
+    }
+
+    @Override
+    public boolean equals(Object other) {
+        return other instanceof Level that
+                && hash == that.hash
+                && partial.equals(that.partial)
+                && Arrays.equals(states, that.states);
+    }
+
+    @Override
+    public int hashCode() {
+        return hash;
+    }
+}

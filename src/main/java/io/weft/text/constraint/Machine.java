@@ -1,0 +1,623 @@
+package io.weft.text.constraint;
+
+import io.weft.text.constraint.Level.Partial;
+import io.weft.text.constraint.Level.Partial.Kind;
+import io.weft.text.constraint.Move.Dead;
+import io.weft.text.constraint.Move.Enter;
+import io.weft.text.constraint.Move.Leave;
+import io.weft.text.constraint.TokenSet.Collector;
+import io.weft.text.constraint.Vocabulary.Run;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.IdentityHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeSet;
+import java.util.function.Predicate;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Reads texts of a {@link Grammar} byte by byte, and finds the tokens that may come next.
+ *
+ * <p>The automaton is deterministic: a set of the grammar's states at each level of nesting. Such sets, what they lead
+ * to and the tokens that they allow are computed when a text first needs them, and kept up to a limit. One thread at a
+ * time; {@link Constraint} sees to that.
+ */
+final class Machine {
+    /** What an escape by number is written with. */
+    static final String ESCAPE_TOKENS = "\\u0123456789abcdef";
+
+    /** The letter of an escape, and what it stands for. */
+    static final String SHORT_ESCAPES = "\"\"\\\\b\bf\fn\nr\rt\t";
+
+    /** Spaces after a line feed: eight levels of four. */
+    private static final int INDENT_MAX = 32;
+
+    /** Words of levels and their token sets (16 MB) that are kept before all are dropped. */
+    private static final int WORDS_MAX = 1 << 21;
+
+    /** What finding the next tokens may cost at once, and what each token of a text adds to that. */
+    private static final long WORK_MAX = 40_000_000;
+
+    private static final long WORK_PER_TOKEN = 600_000;
+
+    /** A class of fewer characters has too few tokens to set apart. */
+    private static final int RUN_CLASS_MIN = 20;
+
+    /** Classes whose tokens are set apart: each takes some megabytes, and milliseconds to find. */
+    private static final int RUNS_MAX = 4;
+
+    private static final Dead DEAD = new Dead();
+
+    /** What may be escaped by its number: all but printable ASCII, which needs none; and by a letter. */
+    private static final CharClass NUMBERED = CharClass.ESCAPED.or(CharClass.range(0x7F, 0x10FFFF));
+
+    private static final CharClass LETTERED = CharClass.anyOf("\"\\\b\f\n\r\t");
+
+    /** A level that waits below others. */
+    record Frame(Level caller, @Nullable Frame below) {}
+
+    private final Grammar grammar;
+    private final Vocabulary vocabulary;
+    private final Map<Level, Level> levels = new HashMap<>();
+    private final IdentityHashMap<CharClass, Run> runsInStrings = new IdentityHashMap<>();
+    private final IdentityHashMap<CharClass, Run> runsOutside = new IdentityHashMap<>();
+    private final Work work = new Work("the constraint has too many alternatives at once", WORK_MAX);
+    private final CharClass escapable;
+    private long wordsKept;
+
+    /** The states of a set while it is made: each has the number of the round in which it was last seen. */
+    private final int[] found;
+
+    private final int[] seenIn;
+    private int round;
+
+    /** @param grammar finished */
+    Machine(Grammar grammar, Vocabulary vocabulary) {
+        this.grammar = grammar;
+        this.vocabulary = vocabulary;
+        this.escapable = ESCAPE_TOKENS.chars().allMatch(vocabulary::writes) ? NUMBERED : LETTERED;
+        this.found = new int[grammar.size()];
+        this.seenIn = new int[grammar.size()];
+        int runs = 0;
+        for (CharClass set : grammar.classesByUse()) {
+            if (runs < RUNS_MAX) {
+                runs += find(set, set, runsOutside);
+            }
+            if (runs < RUNS_MAX) {
+                runs += find(set, set.without(CharClass.ESCAPED), runsInStrings);
+            }
+        }
+    }
+
+    private int find(CharClass set, CharClass characters, Map<CharClass, Run> runs) {
+        Run run = set.size() < RUN_CLASS_MIN ? null : vocabulary.run(characters).orElse(null);
+        if (run == null) {
+            return 0;
+        }
+        runs.put(set, run);
+        return 1;
+    }
+
+    Vocabulary vocabulary() {
+        return vocabulary;
+    }
+
+    Level start() {
+        Level start = level(List.of(grammar.root().start), Partial.NONE);
+        if (start == null) {
+            throw new IllegalStateException("a finished grammar has a first state");
+        }
+        return start;
+    }
+
+    /** Where a byte leads, and what waits below there; null if nowhere. */
+    @Nullable
+    Frame after(byte b, Frame here) {
+        Move move = move(here.caller(), b & 0xFF);
+        return switch (move) {
+            case Level next -> new Frame(next, here.below());
+            case Enter(Level inner) -> new Frame(inner, here);
+            case Leave leave -> {
+                Frame below = here.below();
+                yield below == null ? null : new Frame(returned(below.caller(), leave), below.below());
+            }
+            case Dead dead -> null;
+        };
+    }
+
+    /** To be called once for each token of a text. */
+    void allowWork() {
+        work.allow(WORK_PER_TOKEN, WORK_MAX);
+    }
+
+    private void keepWithinLimits() {
+        if (wordsKept > WORDS_MAX) {
+            levels.keySet().forEach(Level::forget);
+            levels.clear();
+            wordsKept = 0;
+        }
+    }
+
+    private Move move(Level level, int b) {
+        Move known = level.known(b);
+        if (known == null) {
+            work.spend(10 + level.edges);
+            known = compute(level, b);
+            level.learn(b, known);
+        }
+        return known;
+    }
+
+    private Move compute(Level level, int b) {
+        Partial partial = level.partial;
+        return switch (partial.kind()) {
+            case NONE, SPACE -> level.inString ? inString(level, b) : outsideStrings(level, b);
+            case UTF8 -> continued(level, b);
+            case ESCAPE -> escaped(level, b);
+            case HEX -> hexadecimal(level, b);
+            case SURROGATE -> b == '\\' ? pending(level, Kind.SURROGATE_ESCAPE, partial.surrogate()) : DEAD;
+            case SURROGATE_ESCAPE ->
+                b == 'u' ? narrowed(level, new Partial(Kind.HEX, 0, 4, partial.surrogate())) : DEAD;
+        };
+    }
+
+    private Move outsideStrings(Level level, int b) {
+        if (b >= 0x80) {
+            return firstOfUtf8(level, b);
+        }
+        if (b == ' ' || b == '\n') {
+            Partial space = spaceAfter(level.partial, b);
+            List<Grammar.State> spaced = Arrays.stream(level.states)
+                    .filter(state -> state.spaceBefore)
+                    .toList();
+            if (!spaced.isEmpty()) {
+                return space == null ? DEAD : orDead(level(spaced, space));
+            }
+        }
+        var called = new ArrayList<Grammar.State>();
+        for (Grammar.State state : level.states) {
+            for (Grammar.Edge edge : state.edges) {
+                if (edge.label() instanceof Grammar.Call(Grammar.Rule rule) && rule.opening == b) {
+                    called.add(rule.start);
+                }
+            }
+        }
+        if (!called.isEmpty()) {
+            Level inner = level(called, Partial.NONE);
+            return inner == null ? DEAD : new Enter(inner);
+        }
+        return character(level, b);
+    }
+
+    /** At most one space, or a line feed and its indentation; null if no more may come. */
+    private static @Nullable Partial spaceAfter(Partial before, int b) {
+        if (before.kind() == Kind.NONE) {
+            return new Partial(Kind.SPACE, b == ' ' ? -1 : 0, 0, 0);
+        }
+        return b == ' ' && before.value() >= 0 && before.value() < INDENT_MAX
+                ? new Partial(Kind.SPACE, before.value() + 1, 0, 0)
+                : null;
+    }
+
+    private Move inString(Level level, int b) {
+        if (b >= 0x80) {
+            return firstOfUtf8(level, b);
+        }
+        if (b == '"') {
+            var ended = new ArrayList<Grammar.State>();
+            for (Grammar.State state : level.states) {
+                for (Grammar.Edge edge : state.edges) {
+                    if (edge.label() instanceof Grammar.Quote) {
+                        ended.add(edge.target());
+                    }
+                }
+            }
+            return orDead(level(ended, Partial.NONE));
+        }
+        if (b == '\\') {
+            // The characters that are escaped, and those that may be.
+            return filtered(level, new Partial(Kind.ESCAPE, 0, 0, 0), set -> set.overlaps(escapable));
+        }
+        return b < 0x20 ? DEAD : character(level, b);
+    }
+
+    private Move escaped(Level level, int b) {
+        if (b == 'u') {
+            return escapable.equals(NUMBERED) ? narrowed(level, new Partial(Kind.HEX, 0, 4, 0)) : DEAD;
+        }
+        for (int i = 0; i < SHORT_ESCAPES.length(); i += 2) {
+            if (SHORT_ESCAPES.charAt(i) == b) {
+                return character(level, SHORT_ESCAPES.charAt(i + 1));
+            }
+        }
+        return DEAD;
+    }
+
+    private Move hexadecimal(Level level, int b) {
+        int digit = b < 0x80 ? Character.digit(b, 16) : -1;
+        if (digit < 0) {
+            return DEAD;
+        }
+        Partial before = level.partial;
+        int value = (before.value() << 4) | digit;
+        if (before.missing() > 1) {
+            return narrowed(level, new Partial(Kind.HEX, value, before.missing() - 1, before.surrogate()));
+        }
+        if (before.surrogate() != 0) {
+            return Character.isLowSurrogate((char) value)
+                    ? character(level, Character.toCodePoint((char) before.surrogate(), (char) value))
+                    : DEAD;
+        }
+        if (Character.isHighSurrogate((char) value)) {
+            return pending(level, Kind.SURROGATE, value);
+        }
+        return escapable(value) ? character(level, value) : DEAD;
+    }
+
+    /** Printable ASCII is never written as a number. */
+    private static boolean escapable(int character) {
+        return character < 0x20 || character >= 0x7F;
+    }
+
+    private Move pending(Level level, Kind kind, int surrogate) {
+        return narrowed(level, new Partial(kind, 0, 0, surrogate));
+    }
+
+    /** The states for which the digits of an escape can become a character. */
+    private Move narrowed(Level level, Partial partial) {
+        int shift = 4 * partial.missing();
+        int first = partial.value() << shift;
+        int last = first | ((1 << shift) - 1);
+        if (partial.surrogate() != 0) {
+            if (partial.kind() != Kind.HEX) {
+                first = Character.MIN_LOW_SURROGATE;
+                last = Character.MAX_LOW_SURROGATE;
+            }
+            int low = Math.max(first, Character.MIN_LOW_SURROGATE);
+            int high = Math.min(last, Character.MAX_LOW_SURROGATE);
+            char surrogate = (char) partial.surrogate();
+            return low > high
+                    ? DEAD
+                    : filtered(
+                            level,
+                            partial,
+                            set -> set.overlaps(
+                                    Character.toCodePoint(surrogate, (char) low),
+                                    Character.toCodePoint(surrogate, (char) high)));
+        }
+        int from = first;
+        int to = last;
+        int highFrom = Math.max(first, Character.MIN_HIGH_SURROGATE);
+        int highTo = Math.min(last, Character.MAX_HIGH_SURROGATE);
+        return filtered(
+                level,
+                partial,
+                set -> (from < 0x20 && set.overlaps(from, Math.min(to, 0x1F)))
+                        || (to >= 0x7F && set.overlaps(Math.max(from, 0x7F), to))
+                        || (highFrom <= highTo
+                                && set.overlaps(
+                                        Character.toCodePoint((char) highFrom, Character.MIN_LOW_SURROGATE),
+                                        Character.toCodePoint((char) highTo, Character.MAX_LOW_SURROGATE))));
+    }
+
+    private Move firstOfUtf8(Level level, int b) {
+        if (b < 0xC2 || b > 0xF4) {
+            return DEAD;
+        }
+        int missing = b < 0xE0 ? 1 : b < 0xF0 ? 2 : 3;
+        return utf8(level, b & (0x3F >> missing), missing, missing);
+    }
+
+    private Move continued(Level level, int b) {
+        Partial before = level.partial;
+        if ((b & 0xC0) != 0x80) {
+            return DEAD;
+        }
+        int value = (before.value() << 6) | (b & 0x3F);
+        int missing = before.missing() - 1;
+        return missing == 0 ? character(level, value) : utf8(level, value, missing, before.surrogate());
+    }
+
+    /** @param length the bytes of the character after its first, kept in the place of the surrogate */
+    private Move utf8(Level level, int value, int missing, int length) {
+        int shortest = length == 1 ? 0x80 : length == 2 ? 0x800 : 0x10000;
+        int first = Math.max(shortest, value << (6 * missing));
+        int last = (value << (6 * missing)) | ((1 << (6 * missing)) - 1);
+        return first > last
+                ? DEAD
+                : filtered(level, new Partial(Kind.UTF8, value, missing, length), set -> set.overlaps(first, last));
+    }
+
+    /** The level's states that can read a character of some kind, in the middle of it. */
+    private Move filtered(Level level, Partial partial, Predicate<CharClass> reads) {
+        var kept = new ArrayList<Grammar.State>();
+        for (Grammar.State state : level.states) {
+            for (Grammar.Edge edge : state.edges) {
+                if (edge.label() instanceof CharClass set && reads.test(set)) {
+                    kept.add(state);
+                    break;
+                }
+            }
+        }
+        return kept.isEmpty() ? DEAD : intern(kept.toArray(Grammar.State[]::new), partial);
+    }
+
+    private Move character(Level level, int character) {
+        var targets = new ArrayList<Grammar.State>();
+        for (Grammar.State state : level.states) {
+            for (Grammar.Edge edge : state.edges) {
+                if (edge.label() instanceof CharClass set && set.contains(character)) {
+                    targets.add(edge.target());
+                }
+            }
+        }
+        var ended = new TreeSet<Grammar.Rule>(Comparator.comparingInt(rule -> rule.index));
+        for (Grammar.State target : targets) {
+            if (target.ends != null && target.ends != grammar.root()) {
+                ended.add(target.ends);
+            }
+        }
+        return ended.isEmpty() ? orDead(level(targets, Partial.NONE)) : new Leave(List.copyOf(ended));
+    }
+
+    private Level returned(Level caller, Leave leave) {
+        Level known = caller.knownReturn(leave);
+        if (known == null) {
+            var targets = new ArrayList<Grammar.State>();
+            for (Grammar.State state : caller.states) {
+                for (Grammar.Edge edge : state.edges) {
+                    if (edge.label() instanceof Grammar.Call(Grammar.Rule rule)
+                            && leave.ended().contains(rule)) {
+                        targets.add(edge.target());
+                    }
+                }
+            }
+            work.spend(10 + caller.edges);
+            known = level(targets, Partial.NONE);
+            if (known == null) {
+                throw new IllegalStateException("a rule ended that was not called");
+            }
+            caller.learnReturn(leave, known);
+        }
+        return known;
+    }
+
+    private static Move orDead(@Nullable Level level) {
+        return level == null ? DEAD : level;
+    }
+
+    private @Nullable Level level(List<Grammar.State> targets, Partial partial) {
+        if (targets.isEmpty()) {
+            return null;
+        }
+        round++;
+        int count = 0;
+        for (Grammar.State target : targets) {
+            work.spend(1 + target.closure().length);
+            for (Grammar.State state : target.closure()) {
+                if (seenIn[state.id] != round) {
+                    seenIn[state.id] = round;
+                    found[count++] = state.id;
+                }
+            }
+        }
+        Arrays.sort(found, 0, count);
+        var states = new Grammar.State[count];
+        for (int i = 0; i < count; i++) {
+            states[i] = grammar.state(found[i]);
+        }
+        return intern(states, partial);
+    }
+
+    private Level intern(Grammar.State[] states, Partial partial) {
+        var level = new Level(states, partial, grammar.root());
+        Level known = levels.putIfAbsent(level, level);
+        if (known != null) {
+            return known;
+        }
+        // With 256 moves of four bytes.
+        wordsKept += 150 + states.length / 2;
+        return level;
+    }
+
+    /**
+     * Sets the bit of each token that may come next.
+     *
+     * @param words overwritten
+     */
+    void mask(Frame here, long[] words) {
+        keepWithinLimits();
+        Level level = here.caller();
+        TokenSet tokens = level.tokens();
+        if (tokens == null) {
+            tokens = find(level);
+            level.keep(tokens);
+            wordsKept += tokens.weightWords();
+        }
+        tokens.writeTo(words);
+        Frame below = here.below();
+        if (below != null) {
+            var found = new Walk(tokens.trie, token -> words[token >>> 6] |= 1L << token, null);
+            for (int i = 0; i < tokens.exits.length; i++) {
+                int node = tokens.exits[i];
+                found.below(node, returned(below.caller(), tokens.ended[i]), below.below());
+            }
+        }
+        if (level.complete) {
+            for (int token : vocabulary.endTokens()) {
+                words[token >>> 6] |= 1L << token;
+            }
+        }
+    }
+
+    /** The tokens of a level as far as the levels below do not matter. */
+    private TokenSet find(Level level) {
+        long[] base = new long[0];
+        Trie trie = vocabulary.trie();
+        if (level.partial.kind() == Kind.NONE) {
+            Shared shared = shared(level);
+            if (shared != null) {
+                base = shared.tokens;
+                trie = shared.others;
+            }
+        }
+        var collector = new Collector(vocabulary.words());
+        var exits = new Exits();
+        new Walk(trie, collector::add, exits).all(level);
+        return new TokenSet(
+                base,
+                collector,
+                trie,
+                exits.nodes.stream().mapToInt(Integer::intValue).toArray(),
+                exits.ended.toArray(Leave[]::new));
+    }
+
+    /** Tokens that are allowed, and a trie of the others that may be. */
+    private static final class Shared {
+        private final long[] tokens;
+        private final Trie others;
+
+        Shared(long[] tokens, Trie others) {
+            this.tokens = tokens;
+            this.others = others;
+        }
+    }
+
+    /**
+     * The tokens of a run of characters of one class, such as the inside of a string, which are the same in many
+     * places: they are taken together, and only the others are looked at one by one.
+     */
+    private @Nullable Shared shared(Level level) {
+        for (Grammar.State state : level.states) {
+            for (Grammar.Edge edge : state.edges) {
+                if (edge.label() instanceof CharClass set) {
+                    Run run = (level.inString ? runsInStrings : runsOutside).get(set);
+                    Shared shared = run == null ? null : shared(level, set, run);
+                    if (shared != null) {
+                        return shared;
+                    }
+                }
+            }
+        }
+        return null;
+    }
+
+    private static @Nullable Shared shared(Level level, CharClass set, Run run) {
+        int length = 0;
+        boolean alone = true;
+        Grammar.State[] reached = level.states;
+        while (length < run.charactersMax()) {
+            Grammar.State next = null;
+            for (Grammar.State state : reached) {
+                for (Grammar.Edge edge : state.edges) {
+                    if (edge.label().equals(set) && next == null) {
+                        next = edge.target();
+                    } else if (edge.label() instanceof CharClass other) {
+                        alone &= !other.overlaps(run.of);
+                    }
+                }
+            }
+            if (next == null) {
+                break;
+            }
+            reached = next.closure();
+            length++;
+        }
+        if (length == run.charactersMax()) {
+            return new Shared(run.upTo[length], run.others);
+        }
+        // Longer tokens of the class are no tokens of this level if nothing else could read a part of them.
+        return alone && length > 0 ? new Shared(run.upTo[length], run.others) : null;
+    }
+
+    /** Where a level was left in a walk. */
+    private static final class Exits {
+        private final List<Integer> nodes = new ArrayList<>();
+        private final List<Leave> ended = new ArrayList<>();
+    }
+
+    private interface Found {
+        void token(int token);
+    }
+
+    /** Runs the automaton over a trie. */
+    private final class Walk {
+        private final Trie trie;
+        private final Found found;
+        private final @Nullable Exits exits;
+        private final Level[] levelAt;
+        private final @Nullable Frame[] belowAt;
+
+        /** @param exits takes the nodes at which the walk's first level is left; null if that one has nothing below */
+        Walk(Trie trie, Found found, @Nullable Exits exits) {
+            this.trie = trie;
+            this.found = found;
+            this.exits = exits;
+            this.levelAt = new Level[trie.depthMax + 1];
+            this.belowAt = new @Nullable Frame[trie.depthMax + 1];
+        }
+
+        void all(Level level) {
+            levelAt[0] = level;
+            belowAt[0] = null;
+            range(0, trie.nodes());
+        }
+
+        /** The tokens at a node, which leads to a level, and those below it. */
+        void below(int node, Level level, @Nullable Frame below) {
+            tokensAt(node);
+            levelAt[trie.depth[node]] = level;
+            belowAt[trie.depth[node]] = below;
+            range(node + 1, trie.end[node]);
+        }
+
+        private void tokensAt(int node) {
+            for (int i = trie.first[node]; i < trie.first[node + 1]; i++) {
+                found.token(trie.tokens[i]);
+            }
+        }
+
+        private void range(int from, int to) {
+            int visited = 0;
+            int node = from;
+            while (node < to) {
+                int depth = trie.depth[node];
+                visited++;
+                Level level = levelAt[depth - 1];
+                Frame below = belowAt[depth - 1];
+                switch (move(level, trie.label[node] & 0xFF)) {
+                    case Level next -> {
+                        levelAt[depth] = next;
+                        belowAt[depth] = below;
+                    }
+                    case Enter(Level inner) -> {
+                        levelAt[depth] = inner;
+                        belowAt[depth] = new Frame(level, below);
+                    }
+                    case Leave leave -> {
+                        if (below == null) {
+                            if (exits != null) {
+                                exits.nodes.add(node);
+                                exits.ended.add(leave);
+                            }
+                            node = trie.end[node];
+                            continue;
+                        }
+                        levelAt[depth] = returned(below.caller(), leave);
+                        belowAt[depth] = below.below();
+                    }
+                    case Dead dead -> {
+                        node = trie.end[node];
+                        continue;
+                    }
+                }
+                tokensAt(node);
+                node++;
+            }
+            work.spend(visited);
+        }
+    }
+}
