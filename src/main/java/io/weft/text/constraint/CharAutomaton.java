@@ -66,6 +66,9 @@ final class CharAutomaton {
         private int arcCount;
         private long cost;
 
+        /** What the automata cost that this one is made of. */
+        private long before;
+
         void spend(long units) {
             cost += units;
             if (cost > COST_MAX) {
@@ -138,7 +141,7 @@ final class CharAutomaton {
                 }
                 built.add(kept);
             }
-            return new CharAutomaton(built, accepted, cost);
+            return new CharAutomaton(built, accepted, cost + before);
         }
     }
 
@@ -216,6 +219,7 @@ final class CharAutomaton {
     /** The texts that both accept. */
     CharAutomaton and(CharAutomaton other) {
         var builder = new Builder();
+        builder.before = cost + other.cost;
         var numbers = new HashMap<Long, Integer>();
         var pairs = new ArrayList<long[]>();
         numbers.put(0L, builder.state());
@@ -246,12 +250,66 @@ final class CharAutomaton {
         return builder.build();
     }
 
+    /**
+     * The texts that this one does not accept. It is made deterministic as a whole for that.
+     *
+     * @throws ConstraintException if that takes too much work
+     */
+    CharAutomaton complement() {
+        var builder = new Builder();
+        builder.before = cost;
+        var numbers = new HashMap<BitSet, Integer>();
+        var sets = new ArrayList<BitSet>();
+        var first = new BitSet();
+        first.set(0);
+        numbers.put(first, builder.state());
+        sets.add(first);
+        for (int number = 0; number < sets.size(); number++) {
+            BitSet set = sets.get(number);
+            if (!set.intersects(accepting)) {
+                builder.accept(number);
+            }
+            List<Arc> leaving =
+                    set.stream().mapToObj(this::arcs).flatMap(List::stream).toList();
+            for (CharClass part : parts(leaving, builder)) {
+                var next = new BitSet();
+                builder.spend(leaving.size());
+                leaving.stream().filter(arc -> arc.on().contains(part.first())).forEach(arc -> next.set(arc.to()));
+                Integer to = numbers.get(next);
+                if (to == null) {
+                    to = builder.state();
+                    numbers.put(next, to);
+                    sets.add(next);
+                }
+                builder.arc(number, part, to);
+            }
+        }
+        return builder.build();
+    }
+
+    /** All characters, divided so that the members of a part are read by the same arcs. */
+    private static List<CharClass> parts(List<Arc> arcs, Builder builder) {
+        List<CharClass> parts = List.of(CharClass.ANY);
+        for (CharClass set : arcs.stream().map(Arc::on).distinct().toList()) {
+            var divided = new ArrayList<CharClass>();
+            for (CharClass part : parts) {
+                builder.spend(10);
+                divided.add(part.and(set));
+                divided.add(part.without(set));
+            }
+            divided.removeIf(CharClass::isEmpty);
+            parts = divided;
+        }
+        return parts;
+    }
+
     /** The texts that one of them accepts. */
     static CharAutomaton union(List<CharAutomaton> automata) {
         if (automata.size() == 1) {
             return automata.getFirst();
         }
         var builder = new Builder();
+        builder.before = automata.stream().mapToLong(CharAutomaton::cost).sum();
         builder.state();
         for (CharAutomaton one : automata) {
             int offset = builder.arcs.size();

@@ -32,7 +32,7 @@ public final class Constraint {
 
     /**
      * A text that a regular expression describes as a whole: the syntax of ECMA-262 without what looks around
-     * ({@code (?=}, {@code \b}) or back ({@code \1}).
+     * ({@code (?=}, {@code \b}), but for the beginning, or back ({@code \1}).
      */
     public static Constraint regex(String expression, Vocabulary vocabulary) {
         return texts(Regex.whole(expression), vocabulary);

@@ -15,6 +15,7 @@ import java.util.List;
 final class Regex {
     private static final int LENGTH_MAX = 8192;
     private static final int NESTING_MAX = 100;
+    private static final int LOOKING_MAX = 4;
     private static final int WORK_MAX = 4_000_000;
 
     private static final CharClass DIGIT = CharClass.range('0', '9');
@@ -43,6 +44,8 @@ final class Regex {
 
     private record End() implements Node {}
 
+    private static final Node ANY_TEXT = new Repeat(new Chars(CharClass.ANY), 0, Integer.MAX_VALUE);
+
     private final String source;
     private int at;
     private int nesting;
@@ -53,20 +56,79 @@ final class Regex {
 
     /** The texts that match as a whole. */
     static CharAutomaton whole(String expression) {
-        return new Assembly(expression).automaton(parse(expression));
+        Looking looking = looking(expression);
+        return looking.applied(new Assembly(expression).automaton(parse(looking.rest())));
     }
 
     /** The texts that have a match in them. */
     static CharAutomaton within(String expression) {
-        var any = new Repeat(new Chars(CharClass.ANY), 0, Integer.MAX_VALUE);
-        return new Assembly(expression).automaton(new Sequence(List.of(any, parse(expression), any)));
+        Looking looking = looking(expression);
+        Node node = new Sequence(List.of(ANY_TEXT, parse(looking.rest()), ANY_TEXT));
+        return looking.applied(new Assembly(expression).automaton(node));
     }
 
-    private static Node parse(String expression) {
+    /**
+     * What an expression that begins with {@code ^} looks ahead for right there.
+     *
+     * @param rest the expression without that
+     */
+    private record Looking(List<CharAutomaton> wanted, List<CharAutomaton> unwanted, String rest) {
+        CharAutomaton applied(CharAutomaton texts) {
+            CharAutomaton all = texts;
+            for (CharAutomaton beginning : wanted) {
+                all = all.and(beginning);
+            }
+            for (CharAutomaton beginning : unwanted) {
+                all = all.and(beginning.complement());
+            }
+            return all;
+        }
+    }
+
+    private static Looking looking(String expression) {
+        var wanted = new ArrayList<CharAutomaton>();
+        var unwanted = new ArrayList<CharAutomaton>();
+        if (!expression.startsWith("^(?!") && !expression.startsWith("^(?=")) {
+            return new Looking(wanted, unwanted, expression);
+        }
+        checkLength(expression);
+        var parser = new Regex(expression);
+        parser.at = 1;
+        while (parser.take("(?")) {
+            List<CharAutomaton> which;
+            if (parser.take("!")) {
+                which = unwanted;
+            } else if (parser.take("=")) {
+                which = wanted;
+            } else {
+                parser.at -= 2;
+                break;
+            }
+            if (which.size() == LOOKING_MAX) {
+                throw parser.wrong("more than " + LOOKING_MAX + " of (?! or (?=");
+            }
+            Node beginning = parser.choice();
+            if (!parser.take(")")) {
+                throw parser.wrong("an unmatched (");
+            }
+            which.add(new Assembly(expression).automaton(new Sequence(List.of(beginning, ANY_TEXT))));
+        }
+        String rest = "^" + expression.substring(parser.at);
+        if (parse(rest) instanceof Choice) {
+            throw parser.wrong("(?! or (?= in one of several branches, which is not enforced,");
+        }
+        return new Looking(wanted, unwanted, rest);
+    }
+
+    private static void checkLength(String expression) {
         if (expression.length() > LENGTH_MAX) {
             throw new ConstraintException(
                     "a regular expression of %d characters, more than %d".formatted(expression.length(), LENGTH_MAX));
         }
+    }
+
+    private static Node parse(String expression) {
+        checkLength(expression);
         var parser = new Regex(expression);
         Node node = parser.choice();
         if (parser.at < expression.length()) {

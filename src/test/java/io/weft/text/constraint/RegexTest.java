@@ -72,6 +72,29 @@ class RegexTest {
         };
     }
 
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "^(?!a)[ab]*\\z",
+                "^(?!.*--)[^1]+",
+                "^(?=.*b)(?=.*a)\\w{2,}",
+                "^(?!a\\z|b\\z)(?:a|b|-)",
+                "^(?!)a",
+                "^(?=)a",
+                "^(?!a)(?:b|-)"
+            })
+    void whatLooksAheadFromTheBeginningMeansWhatItDoesInTheLibrary(String expression) {
+        Pattern pattern = Pattern.compile(expression);
+        for (String text : texts()) {
+            assertThat(Regex.whole(expression).accepts(text))
+                    .as(text)
+                    .isEqualTo(pattern.matcher(text).matches());
+            assertThat(Regex.within(expression).accepts(text))
+                    .as(text)
+                    .isEqualTo(pattern.matcher(text).find());
+        }
+    }
+
     @Test
     void whatIsWrittenMatches() {
         List<byte[]> tokens = TestVocabularies.jsonLike(1);
@@ -82,7 +105,15 @@ class RegexTest {
         }
         expressions.addAll(RandomSchemas.PATTERNS);
         expressions.addAll(
-                List.of("\\p{Lu}\\p{Ll}{2,}", "(?:\\+\\d{1,3} )?\\d{3}-\\d{4}", ".", "\\S{1,5}", "\\W", "\\D{2}"));
+                List.of(
+                        "\\p{Lu}\\p{Ll}{2,}",
+                        "(?:\\+\\d{1,3} )?\\d{3}-\\d{4}",
+                        ".",
+                        "\\S{1,5}",
+                        "\\W",
+                        "\\D{2}",
+                        // What Zod emits for an address.
+                        "^(?!\\.)(?!.*\\.\\.)([A-Za-z0-9_'+\\-\\.]*)[A-Za-z0-9_+-]@([A-Za-z0-9][A-Za-z0-9\\-]*\\.)+[A-Za-z]{2,}$"));
         int ended = 0;
         for (String expression : expressions) {
             Constraint constraint = Constraint.regex(expression, vocabulary);

@@ -25,6 +25,8 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Whatever is written under a schema is a value that the schema allows, and every text can be ended. */
 class SchemaConstraintTest {
@@ -193,6 +195,62 @@ class SchemaConstraintTest {
             }
         }
         assertThat(ended).isPositive();
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                // Pydantic
+                """
+                {"$defs": {"Color": {"enum": ["red", "green"], "title": "Color", "type": "string"},
+                  "Cat": {"properties": {"kind": {"const": "cat", "title": "Kind", "type": "string"},
+                    "lives": {"default": 9, "maximum": 9, "minimum": 0, "title": "Lives", "type": "integer"}},
+                    "required": ["kind"], "title": "Cat", "type": "object"},
+                  "Dog": {"properties": {"kind": {"const": "dog", "title": "Kind", "type": "string"},
+                    "friend": {"anyOf": [{"$ref": "#/$defs/Dog"}, {"type": "null"}], "default": null}},
+                    "required": ["kind"], "title": "Dog", "type": "object"}},
+                 "properties": {"name": {"maxLength": 20, "minLength": 1, "title": "Name", "type": "string"},
+                  "born": {"anyOf": [{"format": "date", "type": "string"}, {"type": "null"}], "default": null},
+                  "color": {"$ref": "#/$defs/Color", "default": "red"},
+                  "pair": {"maxItems": 2, "minItems": 2, "prefixItems": [{"type": "integer"}, {"type": "string"}],
+                    "title": "Pair", "type": "array"},
+                  "scores": {"additionalProperties": {"type": "number"}, "title": "Scores", "type": "object"},
+                  "pet": {"discriminator": {"mapping": {"cat": "#/$defs/Cat", "dog": "#/$defs/Dog"},
+                    "propertyName": "kind"}, "oneOf": [{"$ref": "#/$defs/Cat"}, {"$ref": "#/$defs/Dog"}]}},
+                 "required": ["name", "pair", "scores", "pet"], "title": "Person", "type": "object"}
+                """,
+                // Zod
+                """
+                {"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object", "properties": {
+                  "n": {"type": "integer", "minimum": -9007199254740991, "maximum": 9007199254740991},
+                  "p": {"type": "number", "exclusiveMinimum": 0},
+                  "r": {"type": "object", "propertyNames": {"type": "string"}, "additionalProperties": {"type": "boolean"}},
+                  "mail": {"type": "string", "format": "email", "pattern":
+                    "^(?!\\\\.)(?!.*\\\\.\\\\.)([A-Za-z0-9_'+\\\\-\\\\.]*)[A-Za-z0-9_+-]@([A-Za-z0-9][A-Za-z0-9\\\\-]*\\\\.)+[A-Za-z]{2,}$"},
+                  "u": {"anyOf": [{"type": "string"}, {"type": "number"}, {"type": "null"}]}},
+                 "required": ["n", "p", "r", "mail"], "additionalProperties": false}
+                """,
+                // LangChain4j
+                """
+                {"type": "object", "properties": {"title": {"type": "string", "description": "a title"},
+                  "year": {"type": "integer"}, "tags": {"type": "array", "items": {"type": "string"}},
+                  "author": {"$ref": "#/$defs/a"}}, "required": ["title", "year"], "additionalProperties": false,
+                 "$defs": {"a": {"type": "object", "properties": {"name": {"type": "string"},
+                  "works": {"type": "array", "items": {"$ref": "#/$defs/a"}}}, "required": []}}}
+                """
+            })
+    void schemasOfLibrariesAreTaken(String json) {
+        JsonNode schema = parsed(json);
+        JsonSchema validator = validator(schema);
+        for (Kind kind : kinds()) {
+            Constraint constraint = Constraint.jsonSchema(json, kind.vocabulary());
+            for (int i = 0; i < 10; i++) {
+                byte[] text = new TextWriter(kind.vocabulary(), kind.tokens(), new Random(i))
+                        .write(constraint, TOKENS_MAX, true)
+                        .orElseThrow();
+                assertValid(validator, schema, text);
+            }
+        }
     }
 
     @Test
