@@ -25,8 +25,8 @@ import org.junit.jupiter.params.provider.MethodSource;
 class LargeBodiesTest {
     private static final int BYTES = 16 << 20;
     /**
-     * What reading may allocate for each byte: copies of its text, and objects. A number of 100 digits takes most, since
-     * it is read with others of half its length.
+     * What reading may allocate for each byte: copies of its text, and objects. A number of 100 digits takes most,
+     * since BigInteger halves it again and again.
      */
     private static final int ALLOCATED_PER_BYTE = 64;
 
