@@ -93,11 +93,13 @@ class CrowdedServiceTest {
             connect().send(RawClient.halfSent(1000));
         }
         OperationsTest.await("all have requests", () -> bodyBytes() >= ServiceProfile.Crowded.CONNECTIONS * 4096);
+        // One after the other: a connection that has sent nothing yet makes room for the next one.
         RawClient request = connect();
-        RawClient probe = connect();
         request.send("GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n");
-        probe.send(PROBE);
         String refused = request.readAnswer();
+        request.close();
+        RawClient probe = connect();
+        probe.send(PROBE);
 
         assertThat(probe.readAnswer()).startsWith("HTTP/1.1 200");
         assertThat(refused).startsWith("HTTP/1.1 503").containsIgnoringCase("retry-after: 1");
