@@ -2,61 +2,17 @@ package io.weft.api;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import io.micrometer.core.instrument.MeterRegistry;
-import io.quarkus.test.common.http.TestHTTPResource;
 import io.quarkus.test.junit.QuarkusTest;
 import io.quarkus.test.junit.TestProfile;
-import jakarta.inject.Inject;
-import java.net.URI;
-import java.util.ArrayList;
-import java.util.List;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
 /** Limits of connections and memory: who is too many is told so, and probes are not. */
 @QuarkusTest
 @TestProfile(ServiceProfile.Crowded.class)
-class CrowdedServiceTest {
+class CrowdedServiceTest extends ConnectionsFixture {
     private static final String PROBE = "GET /q/health/live HTTP/1.1\r\nHost: x\r\n\r\n";
 
     private static final int RESERVED = 32;
-
-    @TestHTTPResource("/")
-    URI root;
-
-    @Inject
-    MeterRegistry metrics;
-
-    private final List<RawClient> clients = new ArrayList<>();
-
-    @AfterEach
-    void closeAll() throws Exception {
-        for (RawClient client : clients) {
-            client.close();
-        }
-        OperationsTest.await(
-                "no connections", () -> metrics.get("weft.connections").gauge().value() == 0);
-        OperationsTest.await("no memory of bodies", () -> bodyBytes() == 0);
-    }
-
-    private RawClient connect() throws Exception {
-        RawClient client = new RawClient(root);
-        clients.add(client);
-        return client;
-    }
-
-    private double bodyBytes() {
-        return metrics.get("weft.body.memory.used").gauge().value();
-    }
-
-    private double closed(String cause) {
-        return metrics.counter("weft.connections.closed", "cause", cause).count();
-    }
-
-    private static JsonNode error(String answer) {
-        return ApiClient.json(answer.substring(answer.indexOf("\r\n\r\n"))).path("error");
-    }
 
     @Test
     void moreBodiesThanThereIsMemoryFor() throws Exception {

@@ -31,6 +31,7 @@ public record ApiError(
         Optional<Duration> retryAfter) {
     private static final String INVALID_REQUEST = "invalid_request_error";
     private static final String UNAVAILABLE = "service_unavailable_error";
+    private static final String RATE_LIMIT = "rate_limit_error";
     private static final Duration RETRY_AFTER = Duration.ofSeconds(1);
 
     /** The body of the response. */
@@ -49,6 +50,10 @@ public record ApiError(
 
     public static ApiError invalid(int status, String message, @Nullable String param, @Nullable String code) {
         return new ApiError(status, INVALID_REQUEST, message, param, code, Optional.empty());
+    }
+
+    private static ApiError tryLater(int status, String type, String message, String code, Duration retryAfter) {
+        return new ApiError(status, type, message, null, code, Optional.of(retryAfter));
     }
 
     /** The error for a field's value that cannot be served. */
@@ -74,35 +79,32 @@ public record ApiError(
 
     /** The error for a body for which there is no memory, beside those that others send. */
     static ApiError bodiesTooLarge(long limitBytes) {
-        return new ApiError(
+        return tryLater(
                 503,
                 UNAVAILABLE,
                 "The bodies of all requests together are larger than %,d bytes (weft.body-memory); try again later."
                         .formatted(limitBytes),
-                null,
                 "too_many_bodies",
-                Optional.of(RETRY_AFTER));
+                RETRY_AFTER);
     }
 
     static ApiError tooManyConnections(int limit) {
-        return new ApiError(
+        return tryLater(
                 503,
                 UNAVAILABLE,
                 "There are more than %d connections (weft.max-connections); try again later.".formatted(limit),
-                null,
                 "too_many_connections",
-                Optional.of(RETRY_AFTER));
+                RETRY_AFTER);
     }
 
     static ApiError tooManyStreams(int limit) {
-        return new ApiError(
+        return tryLater(
                 429,
-                "rate_limit_error",
+                RATE_LIMIT,
                 "There are more than %d requests at once on this connection (weft.max-streams); try again later."
                         .formatted(limit),
-                null,
                 "too_many_streams",
-                Optional.of(RETRY_AFTER));
+                RETRY_AFTER);
     }
 
     static ApiError tooManyValues(int limit) {
@@ -162,13 +164,8 @@ public record ApiError(
     }
 
     static ApiError engineFailed(EngineFailedException failure) {
-        return new ApiError(
-                503,
-                UNAVAILABLE,
-                "The service is out of order: " + failure.getMessage(),
-                null,
-                "engine_failed",
-                Optional.of(RETRY_AFTER));
+        return tryLater(
+                503, UNAVAILABLE, "The service is out of order: " + failure.getMessage(), "engine_failed", RETRY_AFTER);
     }
 
     static ApiError nonFinite(NonFiniteLogitsException failure) {
@@ -195,18 +192,12 @@ public record ApiError(
             case EngineStatus.Draining draining -> "The service is shutting down; try again later.";
             case EngineStatus.Serving serving -> "The service is starting; try again later.";
         };
-        return new ApiError(503, UNAVAILABLE, message, null, "unavailable", Optional.of(RETRY_AFTER));
+        return tryLater(503, UNAVAILABLE, message, "unavailable", RETRY_AFTER);
     }
 
     /** The error for a model whose engine nobody observes. */
     public static ApiError unobserved() {
-        return new ApiError(
-                503,
-                UNAVAILABLE,
-                "No plan is known yet; try again later.",
-                null,
-                "unavailable",
-                Optional.of(RETRY_AFTER));
+        return tryLater(503, UNAVAILABLE, "No plan is known yet; try again later.", "unavailable", RETRY_AFTER);
     }
 
     static ApiError rejected(RequestRejectedException rejection) {
@@ -215,25 +206,13 @@ public record ApiError(
             case Reason.CacheTooSmall reason -> invalid(400, reason.message(), null, "cache_too_small");
             case Reason.UnknownToken reason -> badField(reason.field(), reason.message());
             case Reason.QueueFull reason ->
-                new ApiError(
-                        429,
-                        "rate_limit_error",
-                        reason.message(),
-                        null,
-                        "queue_full",
-                        Optional.of(reason.retryAfter()));
+                tryLater(429, RATE_LIMIT, reason.message(), "queue_full", reason.retryAfter());
             case Reason.Displaced reason ->
-                new ApiError(
-                        429,
-                        "rate_limit_error",
-                        reason.message(),
-                        null,
-                        "queue_full",
-                        Optional.of(reason.retryAfter()));
+                tryLater(429, RATE_LIMIT, reason.message(), "queue_full", reason.retryAfter());
             case Reason.TimedOut reason -> invalid(408, reason.message(), "timeout", "timeout");
             case Reason.NoPriorities reason -> badField("priority", reason.message());
             case Reason.Unavailable reason ->
-                new ApiError(503, UNAVAILABLE, reason.message(), null, "unavailable", Optional.of(reason.retryAfter()));
+                tryLater(503, UNAVAILABLE, reason.message(), "unavailable", reason.retryAfter());
         };
     }
 
