@@ -50,26 +50,38 @@ final class StepGraphs {
 
     /**
      * The graph for the {@linkplain Stage#computesRows stages of rows} of a step; empty if they must be issued one by
-     * one. In a resident decode step they follow each other. A graph is captured when the same launches occur for the
-     * second time in a row: some never occur again, and the first launch of a kernel looks things up. The step before
-     * must have ended.
+     * one. In a resident decode step they follow each other.
      */
-    Optional<Graph> of(StageIssuer.StepContext step, Stream stream) {
+    Optional<Graph> of(StageIssuer.StepContext step) {
+        return launches(step).map(graphs::get);
+    }
+
+    /**
+     * Captures a graph for the steps that follow one which was just issued stage by stage, if that is the second step
+     * in a row with the same launches: some never occur again, and the first launch of a kernel looks things up.
+     * Capturing costs the calling thread milliseconds, so it happens while the device runs the step.
+     */
+    void follow(StageIssuer.StepContext step, Stream stream) {
+        Optional<Launches> launches = launches(step);
+        if (launches.isEmpty()) {
+            return;
+        }
+        boolean repeated = launches.get().equals(last);
+        last = launches.get();
+        if (repeated) {
+            capture(last, step, stream);
+        }
+    }
+
+    private Optional<Launches> launches(StageIssuer.StepContext step) {
         if (refused || !step.plan().isResidentDecode()) {
             return Optional.empty();
         }
-        Launches launches = new Launches(
-                step.arrays(), step.plan().shape().head(), step.plan().staging());
-        Graph known = graphs.get(launches);
-        if (known != null) {
-            return Optional.of(known);
-        }
-        boolean repeated = launches.equals(last);
-        last = launches;
-        return repeated ? capture(launches, step, stream) : Optional.empty();
+        return Optional.of(new Launches(
+                step.arrays(), step.plan().shape().head(), step.plan().staging()));
     }
 
-    private Optional<Graph> capture(Launches launches, StageIssuer.StepContext step, Stream stream) {
+    private void capture(Launches launches, StageIssuer.StepContext step, Stream stream) {
         Optional<Graph> captured = device.capture(
                 stream,
                 () -> step.plan().stages().stream()
@@ -77,7 +89,6 @@ final class StepGraphs {
                         .forEach(planned -> issuer.issue(planned.stage(), stream, step)));
         refused = captured.isEmpty();
         captured.ifPresent(graph -> keep(launches, graph));
-        return captured;
     }
 
     private void keep(Launches launches, Graph graph) {

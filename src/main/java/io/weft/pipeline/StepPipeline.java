@@ -196,7 +196,7 @@ public final class StepPipeline {
         OptionalInt continued = takeAhead(batch, plan);
         StageIssuer.StepContext context = StageIssuer.StepContext.of(
                 batch, plan, index.write(batch, plan, head), workspace.staging(), continued.orElse(0));
-        Optional<Graph> graph = observers.isEmpty() ? graphs.of(context, stream(Lane.COMPUTE)) : Optional.empty();
+        Optional<Graph> graph = observers.isEmpty() ? graphs.of(context) : Optional.empty();
         List<StepPlan.Ahead> next = plan.ahead();
         BitSet awaited = new BitSet(plan.stages().size());
         plan.stages().forEach(planned -> planned.after().forEach(awaited::set));
@@ -244,6 +244,9 @@ public final class StepPipeline {
         });
         if (!next.isEmpty()) {
             ahead = issueAhead(next, context.next());
+        }
+        if (observers.isEmpty() && graph.isEmpty()) {
+            graphs.follow(context, stream(Lane.COMPUTE));
         }
     }
 
