@@ -23,6 +23,9 @@ constexpr unsigned long long WHOLE = 0x7fffffffffffffffull;
 // The token of a row with a NaN among its logits, as in TokenChoices.java.
 constexpr int NO_TOKEN = -1;
 
+// The mask of a row that may have any token.
+constexpr int NO_MASK = -1;
+
 // The layout that TokenChoices.java writes.
 struct ChoiceRow {
     unsigned long long uniform;
@@ -32,7 +35,7 @@ struct ChoiceRow {
     int topK;
     float inverseTemperature;
     float minP;
-    int unused;
+    int mask;
 };
 
 struct LogitEdit {
@@ -291,9 +294,12 @@ __device__ __forceinline__ void drawToken(const float* weights, int width, Cut c
 // global memory after __syncthreads().
 template <typename T>
 __device__ __forceinline__ void chooseToken(const T* logits, const ChoiceRow* choices, const LogitEdit* edits,
-                                            float* scores, int* tokens, int width, longlong2* fault) {
+                                            const unsigned* masks, int maskWords, float* scores, int* tokens, int width,
+                                            longlong2* fault) {
     __shared__ SampleMemory shared;
     const ChoiceRow choice = choices[blockIdx.x];
+    const unsigned* mask = choice.mask == NO_MASK ? nullptr : masks + static_cast<size_t>(choice.mask) * maskWords;
+    auto allowed = [&](int token) { return mask == nullptr || (mask[token / 32] >> (token % 32) & 1) != 0; };
     const T* row = logits + static_cast<size_t>(blockIdx.x) * width;
     float* values = scores + static_cast<size_t>(blockIdx.x) * width;
     bool notANumber = false;
@@ -301,7 +307,7 @@ __device__ __forceinline__ void chooseToken(const T* logits, const ChoiceRow* ch
     for (int j = threadIdx.x; j < width; j += SAMPLE_THREADS) {
         float logit = Element<T>::widen(row[j]);
         notANumber |= isnan(logit);
-        values[j] = boundedScore(logit);
+        values[j] = allowed(j) ? boundedScore(logit) : NEGATIVE_INFINITY;
     }
     if (__syncthreads_or(notANumber)) {
         if (threadIdx.x == 0) {
@@ -313,7 +319,7 @@ __device__ __forceinline__ void chooseToken(const T* logits, const ChoiceRow* ch
         const LogitEdit edit = edits[choice.firstEdit + i];
         if (edit.token < 0 || edit.token >= width) {
             report(fault, EDITED_TOKEN, blockIdx.x, edit.token);
-        } else {
+        } else if (allowed(edit.token)) {
             values[edit.token] = editedScore(Element<T>::widen(row[edit.token]), edit);
         }
     }
@@ -352,10 +358,11 @@ __device__ __forceinline__ void chooseToken(const T* logits, const ChoiceRow* ch
 
 #define SAMPLING_KERNELS(NAME, T)                                                                                     \
     extern "C" __global__ void __launch_bounds__(1024)                                                                \
-        choose_tokens_##NAME(const T* logits, const ChoiceRow* choices, const LogitEdit* edits, float* scores,        \
-                             int* tokens, int width, longlong2* fault) {                                              \
+        choose_tokens_##NAME(const T* logits, const ChoiceRow* choices, const LogitEdit* edits,                       \
+                             const unsigned* masks, int maskWords, float* scores, int* tokens, int width,             \
+                             longlong2* fault) {                                                                      \
         beginKernel();                                                                                                \
-        chooseToken<T>(logits, choices, edits, scores, tokens, width, fault);                                         \
+        chooseToken<T>(logits, choices, edits, masks, maskWords, scores, tokens, width, fault);                       \
     }
 
 FOR_ELEMENT_TYPES(SAMPLING_KERNELS)

@@ -92,7 +92,7 @@ record ArchitectureRules(String root) {
                             "model",
                             "device")),
             Map.entry("api", Set.of()),
-            Map.entry("api.openai", Set.of("api.http", "engine", "text")),
+            Map.entry("api.openai", Set.of("api.http", "engine", "text", "text.constraint")),
             Map.entry(
                     "api.weft",
                     Set.of(
@@ -105,10 +105,18 @@ record ArchitectureRules(String root) {
                             "plan.placement",
                             "plan.whatif",
                             "observe")),
-            Map.entry("api.http", Set.of("engine", "text", "plan.machine", "plan.whatif")),
+            Map.entry("api.http", Set.of("engine", "text", "text.constraint", "plan.machine", "plan.whatif")),
             Map.entry(
                     "engine",
-                    Set.of("plan.step", "plan.prediction", "plan.placement", "pipeline", "cache", "model", "device")),
+                    Set.of(
+                            "text.constraint",
+                            "plan.step",
+                            "plan.prediction",
+                            "plan.placement",
+                            "pipeline",
+                            "cache",
+                            "model",
+                            "device")),
             Map.entry("text.constraint", Set.of("text")),
             Map.entry("text", Set.of()),
             Map.entry("plan", Set.of()),

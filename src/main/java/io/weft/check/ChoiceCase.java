@@ -5,21 +5,26 @@ import io.weft.device.ElementType;
 import io.weft.device.TokenChoices;
 import io.weft.device.TokenChoices.Edit;
 import io.weft.device.TokenChoices.Row;
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.function.IntPredicate;
 
 /** Logits from which tokens are chosen in many ways. */
 final class ChoiceCase {
     private static final int EDITS_MOST = 40;
     private static final int BAD_ROWS_EVERY = 5;
+    private static final int MASKED_ROWS_EVERY = 3;
     private static final float[] INFINITE = {Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY};
 
     private final float[] logits;
     private final int vocabulary;
     private final List<Row> rows = new ArrayList<>();
     private final List<Edit> edits = new ArrayList<>();
+    private final List<BitSet> masks = new ArrayList<>();
 
     /**
      * A random case. Every other row has few different logits, so that cuts fall among equals.
@@ -45,7 +50,12 @@ final class ChoiceCase {
                 }
             }
             int editCount = random.nextInt(Math.min(vocabulary, EDITS_MOST) + 1);
-            rows.add(row(edits.size(), editCount, vocabulary, random));
+            int mask = TokenChoices.NO_MASK;
+            if (row % MASKED_ROWS_EVERY == MASKED_ROWS_EVERY - 1) {
+                mask = masks.size();
+                masks.add(mask(vocabulary, random));
+            }
+            rows.add(row(edits.size(), editCount, mask, vocabulary, random));
             int first = random.nextInt(vocabulary);
             for (int i = 0; i < editCount; i++) {
                 edits.add(new Edit(
@@ -57,10 +67,19 @@ final class ChoiceCase {
         }
     }
 
-    private static Row row(int firstEdit, int edits, int vocabulary, SplittableRandom random) {
+    /** One token, a few, or half of them. */
+    private static BitSet mask(int vocabulary, SplittableRandom random) {
+        BitSet mask = new BitSet(vocabulary);
+        int count = 1 + random.nextInt(random.nextBoolean() ? Math.min(vocabulary, 5) : vocabulary);
+        random.ints(count, 0, vocabulary).forEach(mask::set);
+        return mask;
+    }
+
+    private static Row row(int firstEdit, int edits, int mask, int vocabulary, SplittableRandom random) {
         return new Row(
                 firstEdit,
                 edits,
+                mask,
                 random.nextDouble(0.01, 2),
                 random.nextBoolean() ? Integer.MAX_VALUE : 1 + random.nextInt(random.nextBoolean() ? 50 : vocabulary),
                 random.nextBoolean() ? 1 : 1 - random.nextDouble() * random.nextDouble(),
@@ -73,6 +92,7 @@ final class ChoiceCase {
         DeviceBuffer from = bench.elements(logits);
         DeviceBuffer choices = bench.bytes(TokenChoices.rowArray(rows));
         DeviceBuffer changes = bench.bytes(TokenChoices.editArray(edits));
+        DeviceBuffer allowed = bench.bytes(maskArray());
         DeviceBuffer scores = bench.poisoned((long) logits.length * Float.BYTES);
         DeviceBuffer tokens = bench.poisoned((long) rows.size() * Integer.BYTES);
         long rowBytes = (long) vocabulary * bench.elementBytes();
@@ -81,13 +101,23 @@ final class ChoiceCase {
                     .chooseTokens(
                             bench.stream(),
                             from.from(row * rowBytes),
-                            new TokenChoices(choices.from((long) row * TokenChoices.ROW_BYTES), changes),
+                            new TokenChoices(choices.from((long) row * TokenChoices.ROW_BYTES), changes, allowed),
                             scores,
                             tokens.from((long) row * Integer.BYTES),
                             batch,
                             vocabulary);
         }
         return bench.readInts(tokens);
+    }
+
+    private MemorySegment maskArray() {
+        int words = TokenChoices.maskBytes(vocabulary) / Long.BYTES;
+        long[] all = new long[words * masks.size()];
+        for (int i = 0; i < masks.size(); i++) {
+            long[] mask = masks.get(i).toLongArray();
+            System.arraycopy(mask, 0, all, i * words, mask.length);
+        }
+        return MemorySegment.ofArray(all);
     }
 
     /** The number of rows whose token {@link ChoiceReference} does not allow. */
@@ -97,7 +127,8 @@ final class ChoiceCase {
             Row row = rows.get(i);
             float[] rowLogits = Arrays.copyOfRange(logits, i * vocabulary, (i + 1) * vocabulary);
             List<Edit> rowEdits = edits.subList(row.firstEdit(), row.firstEdit() + row.edits());
-            if (!new ChoiceReference(rowLogits, row, rowEdits).mayChoose(tokens[i])) {
+            IntPredicate allowed = row.mask() == TokenChoices.NO_MASK ? token -> true : masks.get(row.mask())::get;
+            if (!new ChoiceReference(rowLogits, row, rowEdits, allowed).mayChoose(tokens[i])) {
                 wrong++;
             }
         }

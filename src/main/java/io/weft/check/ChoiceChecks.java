@@ -4,8 +4,8 @@ import java.util.List;
 
 /**
  * Checks choices of tokens. Weights come from the same operations on every device, and sums are of whole numbers, so
- * all devices choose the same tokens, and the formula allows them. Rounded logits contain many equal ones, and every
- * fifth row contains values that no model should produce.
+ * all devices choose the same tokens, and the formula allows them. Rounded logits contain many equal ones, every fifth
+ * row contains values that no model should produce, and every third has a mask.
  */
 final class ChoiceChecks {
     private static final double[] SCALES = {0.5, 20};

@@ -4,6 +4,7 @@ import io.weft.device.TokenChoices;
 import io.weft.device.TokenChoices.Edit;
 import io.weft.device.TokenChoices.Row;
 import java.util.List;
+import java.util.function.IntPredicate;
 import java.util.stream.IntStream;
 
 /**
@@ -28,6 +29,7 @@ final class ChoiceReference {
     }
 
     private final Row row;
+    private final IntPredicate allowed;
     private final boolean hasNaN;
     private final float[] scores;
     private final double[] weights;
@@ -39,11 +41,13 @@ final class ChoiceReference {
     /**
      * @param logits (vocabulary)
      * @param edits edits of this row
+     * @param allowed the tokens of its mask
      */
-    ChoiceReference(float[] logits, Row row, List<Edit> edits) {
+    ChoiceReference(float[] logits, Row row, List<Edit> edits, IntPredicate allowed) {
+        this.allowed = allowed;
         this.row = row;
         this.hasNaN = IntStream.range(0, logits.length).anyMatch(token -> Float.isNaN(logits[token]));
-        this.scores = scores(logits, edits);
+        this.scores = scores(logits, edits, allowed);
         this.weights = new double[scores.length];
         this.errors = new double[scores.length];
         this.kept = new Kept[scores.length];
@@ -58,7 +62,7 @@ final class ChoiceReference {
     }
 
     /** The score is fp32 by definition, so it needs no tolerance. */
-    private static float[] scores(float[] logits, List<Edit> edits) {
+    private static float[] scores(float[] logits, List<Edit> edits, IntPredicate allowed) {
         float[] scores = new float[logits.length];
         for (int token = 0; token < scores.length; token++) {
             scores[token] = bounded(logits[token]);
@@ -67,6 +71,11 @@ final class ChoiceReference {
             float x = logits[edit.token()] + edit.bias();
             x = x > 0 ? x / edit.repetitionPenalty() : x * edit.repetitionPenalty();
             scores[edit.token()] = bounded(x - edit.penalty());
+        }
+        for (int token = 0; token < scores.length; token++) {
+            if (!allowed.test(token)) {
+                scores[token] = Float.NEGATIVE_INFINITY;
+            }
         }
         return scores;
     }
@@ -164,7 +173,7 @@ final class ChoiceReference {
         if (hasNaN) {
             return chosen == TokenChoices.NO_TOKEN;
         }
-        if (chosen < 0 || chosen >= scores.length) {
+        if (chosen < 0 || chosen >= scores.length || !allowed.test(chosen)) {
             return false;
         }
         if (row.topK() == 1) {

@@ -160,7 +160,8 @@ public interface Kernels {
      * <ol>
      *   <li>A row with a NaN among its logits has no token: it gets {@link TokenChoices#NO_TOKEN}.
      *   <li>A <em>score</em> is the logit in fp32, edited where {@code choices} says so. Infinities count as the
-     *       largest and the least number.
+     *       largest and the least number. A token that the row's mask leaves out has less than any score, and is not
+     *       chosen; the mask leaves at least one.
      *   <li>Top-k 1 takes the smallest id among the largest scores.
      *   <li>Otherwise a token's <em>weight</em> is {@code e^((score − largest score) / temperature)} in fp32. Tokens
      *       are ranked by weight, then by id, and cut off by top-k, top-p and min-p; the likeliest always stays.

@@ -10,10 +10,16 @@ import java.util.List;
  *
  * @param rows (rows) of {@link Row}
  * @param edits of {@link Edit}, grouped by row
+ * @param masks of {@link #maskBytes} each: the bit of each token that may be chosen, of token t bit t mod 64 of word t
+ *     / 64
  */
-public record TokenChoices(DeviceBuffer rows, DeviceBuffer edits) {
-    /** Bytes of a row, the last four unused. */
+public record TokenChoices(DeviceBuffer rows, DeviceBuffer edits, DeviceBuffer masks) {
+    /** Bytes of a row. */
     public static final int ROW_BYTES = 40;
+    /** The mask of a row that may have any token. */
+    public static final int NO_MASK = -1;
+    /** Bytes of a mask are a multiple of this. */
+    private static final int MASK_ALIGNMENT_BYTES = 16;
     /** Bytes of an edit. */
     public static final int EDIT_BYTES = 16;
     /** The token of a row with a NaN among its logits. */
@@ -22,6 +28,16 @@ public record TokenChoices(DeviceBuffer rows, DeviceBuffer edits) {
     public static final int VOCABULARY_MOST = 1 << 22;
 
     private static final double SHARE_UNITS = 0x1p63;
+
+    /** Choices without masks. */
+    public TokenChoices(DeviceBuffer rows, DeviceBuffer edits) {
+        this(rows, edits, edits.slice(0, 0));
+    }
+
+    /** Bytes of the mask of a row. */
+    public static int maskBytes(int vocabulary) {
+        return Math.ceilDiv(vocabulary, Byte.SIZE * MASK_ALIGNMENT_BYTES) * MASK_ALIGNMENT_BYTES;
+    }
 
     /** Rows as an array for the device. */
     public static MemorySegment rowArray(List<Row> rows) {
@@ -54,6 +70,7 @@ public record TokenChoices(DeviceBuffer rows, DeviceBuffer edits) {
      *
      * @param firstEdit index of its first edit
      * @param edits its number of edits
+     * @param mask index of its mask, or {@link #NO_MASK}
      * @param temperature divisor of scores, above 0
      * @param topK how many of the likeliest tokens are kept, smaller ids first among equals; 1 takes the token with the
      *     largest score
@@ -61,7 +78,8 @@ public record TokenChoices(DeviceBuffer rows, DeviceBuffer edits) {
      * @param minP keeps those of these with at least this fraction of the largest weight, in [0, 1]
      * @param uniform random share of their mass, in id order, at which the token is taken, in units of 2⁻⁶³
      */
-    public record Row(int firstEdit, int edits, double temperature, int topK, double topP, double minP, long uniform) {
+    public record Row(
+            int firstEdit, int edits, int mask, double temperature, int topK, double topP, double minP, long uniform) {
         /** Offset of {@code uniform}, int64. */
         public static final int UNIFORM_AT = 0;
         /** Offset of {@code topP}, int64 in units of 2⁻⁶³; the largest number stands for 1. */
@@ -76,6 +94,13 @@ public record TokenChoices(DeviceBuffer rows, DeviceBuffer edits) {
         public static final int INVERSE_TEMPERATURE_AT = 28;
         /** Offset of {@code minP}, fp32. */
         public static final int MIN_P_AT = 32;
+        /** Offset of {@code mask}, int32. */
+        public static final int MASK_AT = 36;
+
+        /** A row without a mask. */
+        public Row(int firstEdit, int edits, double temperature, int topK, double topP, double minP, long uniform) {
+            this(firstEdit, edits, NO_MASK, temperature, topK, topP, minP, uniform);
+        }
 
         public Row {
             if (!(temperature > 0) || topK < 1 || !(topP > 0 && topP <= 1) || !(minP >= 0 && minP <= 1)) {
@@ -88,6 +113,11 @@ public record TokenChoices(DeviceBuffer rows, DeviceBuffer edits) {
             }
         }
 
+        /** Above 0, so that what is infinitely unlikely stays so. */
+        private float inverseTemperature() {
+            return Math.max(Float.MIN_VALUE, (float) (1 / temperature));
+        }
+
         /** Writes this row as row {@code index}. */
         public void write(MemorySegment rows, int index) {
             long at = (long) index * ROW_BYTES;
@@ -96,8 +126,9 @@ public record TokenChoices(DeviceBuffer rows, DeviceBuffer edits) {
             rows.set(ValueLayout.JAVA_INT, at + FIRST_EDIT_AT, firstEdit);
             rows.set(ValueLayout.JAVA_INT, at + EDITS_AT, edits);
             rows.set(ValueLayout.JAVA_INT, at + TOP_K_AT, topK);
-            rows.set(ValueLayout.JAVA_FLOAT, at + INVERSE_TEMPERATURE_AT, (float) (1 / temperature));
+            rows.set(ValueLayout.JAVA_FLOAT, at + INVERSE_TEMPERATURE_AT, inverseTemperature());
             rows.set(ValueLayout.JAVA_FLOAT, at + MIN_P_AT, (float) minP);
+            rows.set(ValueLayout.JAVA_INT, at + MASK_AT, mask);
         }
     }
 

@@ -14,6 +14,7 @@ import io.weft.model.CacheForm;
 import io.weft.pipeline.StepResult;
 import io.weft.pipeline.StepSequence;
 import io.weft.pipeline.StepSequence.LogitRows;
+import io.weft.pipeline.TokenChoice;
 import io.weft.plan.placement.Move;
 import io.weft.plan.placement.MovePlanner;
 import io.weft.plan.step.BlockRun;
@@ -24,6 +25,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.Executor;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -37,6 +39,7 @@ final class ActiveRequest {
     private final Set<Integer> endTokens;
     private final MultiEmitter<? super GenerationEvent> events;
     private final Sampler sampler;
+    private final Optional<ConstrainedText> constrained;
     private final List<TokenScore> promptScores = new ArrayList<>();
     private final long queuedSinceNanos;
     private @Nullable CacheSequence cache;
@@ -47,9 +50,16 @@ final class ActiveRequest {
     private int completionTokens;
     private long usedTokens;
 
-    /** @param nowNanos time of its arrival */
+    /**
+     * @param nowNanos time of its arrival
+     * @param maskThreads make the masks of a constraint
+     */
     ActiveRequest(
-            GenerationRequest request, ServedModel model, MultiEmitter<? super GenerationEvent> events, long nowNanos) {
+            GenerationRequest request,
+            ServedModel model,
+            MultiEmitter<? super GenerationEvent> events,
+            long nowNanos,
+            Executor maskThreads) {
         this.request = request;
         this.queuedSinceNanos = nowNanos;
         this.endTokens = switch (request.endTokens()) {
@@ -58,6 +68,9 @@ final class ActiveRequest {
         };
         this.events = events;
         this.sampler = new Sampler(request.sampling(), request.promptTokens());
+        this.constrained = request.constraint()
+                .map(constraint ->
+                        new ConstrainedText(constraint, !model.endTokens().isEmpty(), maskThreads));
     }
 
     /** The most tokens that the request may hold. */
@@ -183,7 +196,12 @@ final class ActiveRequest {
                 cache(),
                 tokens,
                 scoresToken ? LogitRows.LAST : scored,
-                generates ? Optional.of(sampler.next()) : Optional.empty());
+                generates ? Optional.of(choice()) : Optional.empty());
+    }
+
+    private TokenChoice choice() {
+        TokenChoice choice = sampler.next();
+        return constrained.map(text -> choice.among(text.mask())).orElse(choice);
     }
 
     /** Takes the result of a step for its part, which has index {@code sequence} in the batch. */
@@ -224,6 +242,7 @@ final class ActiveRequest {
     private void generate(StepSequence part, StepResult result, int sequence) {
         int position = promptTokens() + completionTokens - 1;
         lastToken = result.token(sequence).orElseThrow(() -> new NonFiniteLogitsException(position));
+        constrained.ifPresent(text -> text.advance(lastToken));
         sampler.remember(lastToken);
         completionTokens++;
         use(1);
@@ -234,7 +253,8 @@ final class ActiveRequest {
                     TokenScorer.score(logits, lastToken, request.logprobs().getAsInt()));
         }
         events.emit(new Generated(lastToken, score));
-        if (endTokens.contains(lastToken)) {
+        boolean complete = constrained.map(ConstrainedText::isComplete).orElse(endTokens.contains(lastToken));
+        if (complete) {
             finish(FinishReason.STOP);
         } else if (completionTokens == request.maxNewTokens()) {
             finish(FinishReason.LENGTH);
@@ -266,6 +286,7 @@ final class ActiveRequest {
 
     /** Frees the request's cache; no step may be running. */
     void free() {
+        constrained.ifPresent(ConstrainedText::close);
         if (cache != null) {
             cache.close();
         }

@@ -15,6 +15,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
@@ -31,6 +33,7 @@ import java.util.function.LongSupplier;
 public final class BatchingEngine implements Engine, AutoCloseable {
     private static final Duration IDLE_TICK = Duration.ofSeconds(1);
     private static final Duration RETRY_AFTER = Duration.ofSeconds(1);
+    private static final int MASK_THREADS_MOST = 8;
 
     private static final System.Logger LOG = System.getLogger(BatchingEngine.class.getName());
 
@@ -39,6 +42,9 @@ public final class BatchingEngine implements Engine, AutoCloseable {
     private final LongSupplier clockNanos;
     private final Watchdog watchdog;
     private final Thread thread;
+    private final ExecutorService maskThreads = Executors.newFixedThreadPool(
+            Math.clamp(Runtime.getRuntime().availableProcessors() - 1, 1, MASK_THREADS_MOST),
+            Thread.ofPlatform().name("weft-mask-", 0).daemon().factory());
 
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition changed = lock.newCondition();
@@ -118,7 +124,8 @@ public final class BatchingEngine implements Engine, AutoCloseable {
                 refusal = displaced.isPresent() ? Optional.empty() : refusal;
             }
             if (refusal.isEmpty()) {
-                ActiveRequest active = new ActiveRequest(request, model(), emitter, clockNanos.getAsLong());
+                ActiveRequest active =
+                        new ActiveRequest(request, model(), emitter, clockNanos.getAsLong(), maskThreads);
                 emitter.onTermination(() -> cancel(active));
                 waiting.add(active);
                 changed.signalAll();
@@ -286,6 +293,7 @@ public final class BatchingEngine implements Engine, AutoCloseable {
         } finally {
             lock.unlock();
         }
+        maskThreads.shutdown();
         if (hangs) {
             return;
         }

@@ -1,6 +1,8 @@
 package io.weft.engine;
 
+import io.weft.text.constraint.Constraint;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 
 /**
@@ -14,6 +16,7 @@ import java.util.OptionalInt;
  *     log-probabilities
  * @param promptLogprobs the same for the prompt's tokens
  * @param terms whose request it is, and how long it may take
+ * @param constraint what the completion must be; its end ends the completion, whatever {@code endTokens} is
  */
 public record GenerationRequest(
         List<Integer> promptTokens,
@@ -22,7 +25,8 @@ public record GenerationRequest(
         EndTokens endTokens,
         OptionalInt logprobs,
         OptionalInt promptLogprobs,
-        RequestTerms terms) {
+        RequestTerms terms,
+        Optional<Constraint> constraint) {
     /** The most alternatives that a request may ask for. */
     public static final int MAX_LOGPROBS = 20;
 
@@ -41,6 +45,18 @@ public record GenerationRequest(
             OptionalInt logprobs,
             OptionalInt promptLogprobs) {
         this(promptTokens, maxNewTokens, sampling, endTokens, logprobs, promptLogprobs, RequestTerms.USUAL);
+    }
+
+    /** A request without a constraint. */
+    public GenerationRequest(
+            List<Integer> promptTokens,
+            int maxNewTokens,
+            SamplingParameters sampling,
+            EndTokens endTokens,
+            OptionalInt logprobs,
+            OptionalInt promptLogprobs,
+            RequestTerms terms) {
+        this(promptTokens, maxNewTokens, sampling, endTokens, logprobs, promptLogprobs, terms, Optional.empty());
     }
 
     public GenerationRequest {

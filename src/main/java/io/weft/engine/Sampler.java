@@ -6,6 +6,7 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.SplittableRandom;
 
@@ -33,11 +34,17 @@ final class Sampler {
     TokenChoice next() {
         List<LogitEdit> all = List.copyOf(edits.values());
         if (parameters.temperature() == 0) {
-            return new TokenChoice(all, 1, 1, 1, 0, 0);
+            return new TokenChoice(all, Optional.empty(), 1, 1, 1, 0, 0);
         }
         int topK = parameters.topK() == 0 ? Integer.MAX_VALUE : parameters.topK();
         return new TokenChoice(
-                all, parameters.temperature(), topK, parameters.topP(), parameters.minP(), random.nextLong() >>> 1);
+                all,
+                Optional.empty(),
+                parameters.temperature(),
+                topK,
+                parameters.topP(),
+                parameters.minP(),
+                random.nextLong() >>> 1);
     }
 
     /** Takes account of a token that was chosen. */

@@ -223,7 +223,7 @@ public final class ModelKernels {
             DeviceBuffer tokens) {}
 
     /**
-     * The work of {@link #head}.
+     * The work of {@link #head} and {@link #choose}.
      *
      * @param offsets (rows) int64: offsets of the rows in the residual stream, in bytes
      * @param choices how the tokens are chosen
@@ -233,7 +233,7 @@ public final class ModelKernels {
      */
     public record HeadWork(DeviceBuffer offsets, TokenChoices choices, int rows, int tokens, int logits) {}
 
-    /** Final norm, logits, and the choice of tokens from these. */
+    /** Final norm and logits. */
     public void head(Stream stream, HeadBuffers buffers, HeadWork work) {
         int rowBytes = dimensions.hiddenSize() * geometry.elementBytes();
         int vocabulary = dimensions.vocabularySize();
@@ -243,6 +243,11 @@ public final class ModelKernels {
         if (!buffers.floatLogits().equals(buffers.logits())) {
             kernels.toFloat(stream, buffers.logits(), buffers.floatLogits(), (long) work.logits() * vocabulary);
         }
+    }
+
+    /** Chooses tokens from the logits of {@link #head}. */
+    public void choose(Stream stream, HeadBuffers buffers, HeadWork work) {
+        int vocabulary = dimensions.vocabularySize();
         long firstToken = (long) (work.rows() - work.tokens()) * vocabulary * geometry.elementBytes();
         kernels.chooseTokens(
                 stream,

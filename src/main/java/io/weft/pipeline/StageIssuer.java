@@ -9,6 +9,7 @@ import io.weft.device.DeviceRows;
 import io.weft.device.HostBuffer;
 import io.weft.device.Kernels;
 import io.weft.device.Stream;
+import io.weft.device.TokenChoices;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
 import io.weft.model.ModelDimensions;
@@ -25,8 +26,10 @@ import io.weft.plan.step.HeadShape;
 import io.weft.plan.step.Stage;
 import io.weft.plan.step.StagingLayout;
 import io.weft.plan.step.StepPlan;
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /** Turns each stage into copies and kernels on its stream. */
@@ -162,7 +165,7 @@ final class StageIssuer {
             case Stage.StoreOnDevice store -> storeOnDevice(stream, step);
             case Stage.WriteOut writeOut -> writeOut(writeOut, stream, step);
             case Stage.Promote promote -> promote(stream, step);
-            case Stage.Head head -> head(head, stream, step);
+            case Stage.Head _ -> model.head(stream, headBuffers, headWork(step));
             case Stage.Download download -> download(download, stream);
         }
     }
@@ -293,13 +296,34 @@ final class StageIssuer {
         }
     }
 
-    private void head(Stage.Head stage, Stream stream, StepContext step) {
+    /**
+     * Chooses the tokens of a step whose head was issued. They are chosen apart from the head's other kernels, since
+     * masks may be finished only while these run.
+     */
+    void choose(Stream stream, StepContext step) {
+        int maskBytes = TokenChoices.maskBytes(dimensions.vocabularySize());
+        long usedBytes = 0;
+        for (StepSequence sequence : step.batch().sequences()) {
+            Optional<TokenMask> mask = sequence.choice().flatMap(TokenChoice::mask);
+            if (mask.isPresent()) {
+                MemorySegment bits = workspace.hostMasks().segment().asSlice(usedBytes, maskBytes);
+                mask.get().write(bits.fill((byte) 0));
+                usedBytes += maskBytes;
+            }
+        }
+        if (usedBytes > 0) {
+            kernels.readHost(
+                    stream,
+                    workspace.hostMasks().slice(0, usedBytes),
+                    workspace.masks().slice(0, usedBytes));
+        }
+        model.choose(stream, headBuffers, headWork(step));
+    }
+
+    private static HeadWork headWork(StepContext step) {
         StepIndex.Arrays arrays = step.arrays();
         HeadShape shape = step.plan().shape().head();
-        model.head(
-                stream,
-                headBuffers,
-                new HeadWork(arrays.headRows(), arrays.choices(), stage.rows(), shape.tokens(), shape.logits()));
+        return new HeadWork(arrays.headRows(), arrays.choices(), shape.rows(), shape.tokens(), shape.logits());
     }
 
     private void download(Stage.Download stage, Stream stream) {

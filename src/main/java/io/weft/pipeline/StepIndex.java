@@ -42,6 +42,7 @@ final class StepIndex {
     private final CacheGeometry geometry;
     private final HostBuffer host;
     private final DeviceBuffer device;
+    private final DeviceBuffer masks;
     private long usedBytes;
 
     StepIndex(KvCache cache, Workspace workspace) {
@@ -49,6 +50,7 @@ final class StepIndex {
         this.geometry = cache.geometry();
         this.host = workspace.hostIndex();
         this.device = workspace.index();
+        this.masks = workspace.masks();
     }
 
     /**
@@ -121,7 +123,7 @@ final class StepIndex {
                 tokenIds.onDevice(),
                 new RowPlaces(positions.onDevice(), keyValueOffsets.onDevice(), activationOffsets.onDevice()),
                 headRows,
-                new TokenChoices(choices.onDevice(), edits),
+                new TokenChoices(choices.onDevice(), edits, masks),
                 attention,
                 chunks);
     }
@@ -152,11 +154,13 @@ final class StepIndex {
         DeviceBuffer left = device.from(usedBytes);
         Section edits = section((long) batch.edits() * TokenChoices.EDIT_BYTES);
         int edit = 0;
+        int mask = 0;
         for (int i = 0; i < batch.sequences().size(); i++) {
             StepSequence sequence = batch.sequences().get(i);
             if (sequence.choice().isPresent()) {
                 TokenChoice choice = sequence.choice().get();
-                choice.write(rows.onHost(), head.token(i), edits.onHost(), edit);
+                int maskOfRow = choice.mask().isPresent() ? mask++ : TokenChoices.NO_MASK;
+                choice.write(rows.onHost(), head.token(i), edits.onHost(), edit, maskOfRow);
                 edit += choice.edits().size();
             }
         }

@@ -294,12 +294,18 @@ public final class StepPipeline {
         return pool.get(2 * stage + 1);
     }
 
-    /** The stages of a graph follow each other on one lane, so the graph replaces the first of them. */
+    /**
+     * The stages of a graph follow each other on one lane, so the graph replaces the first of them. Tokens are chosen
+     * after it.
+     */
     private void issue(Stage stage, Stream stream, StageIssuer.StepContext context, Optional<Graph> graph) {
         if (graph.isEmpty() || !stage.computesRows()) {
             issuer.issue(stage, stream, context);
         } else if (stage instanceof Stage.Embed) {
             graph.get().launch(stream);
+        }
+        if (stage instanceof Stage.Head) {
+            issuer.choose(stream, context);
         }
     }
 

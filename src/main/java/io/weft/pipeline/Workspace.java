@@ -33,6 +33,8 @@ import io.weft.model.ModelDimensions.FeedForwardKind;
  * @param scores (sequences, V) fp32: what tokens are chosen from
  * @param tokens (sequences) int32
  * @param hostTokens the same on the host
+ * @param masks (sequences) of {@link TokenChoices#maskBytes}: the tokens that may be chosen
+ * @param hostMasks the same on the host
  * @param index index arrays of a step, see {@link StepIndex}
  * @param hostIndex the same on the host
  * @param staging staging slots and recomputed K and V, divided anew by each plan
@@ -55,6 +57,8 @@ public record Workspace(
         DeviceBuffer scores,
         DeviceBuffer tokens,
         HostBuffer hostTokens,
+        DeviceBuffer masks,
+        HostBuffer hostMasks,
         DeviceBuffer index,
         HostBuffer hostIndex,
         DeviceBuffer staging) {
@@ -77,6 +81,7 @@ public record Workspace(
         long floatLogitBytes = (long) limits.logitRows() * dimensions.vocabularySize() * Float.BYTES;
         long scoreBytes = (long) limits.sequences() * dimensions.vocabularySize() * Float.BYTES;
         long tokenBytes = (long) limits.sequences() * Integer.BYTES;
+        long maskBytes = (long) limits.sequences() * TokenChoices.maskBytes(dimensions.vocabularySize());
         long indexBytes = indexBytes(geometry, limits);
         return new Workspace(
                 limits,
@@ -96,6 +101,8 @@ public record Workspace(
                 device.allocate("scores", scoreBytes),
                 device.allocate("tokens", tokenBytes),
                 device.allocateHost("tokens", tokenBytes),
+                device.allocate("token masks", maskBytes),
+                device.allocateHost("token masks", maskBytes),
                 device.allocate("step index", indexBytes),
                 device.allocateHost("step index", indexBytes),
                 device.allocate("staging", stagingBytes));

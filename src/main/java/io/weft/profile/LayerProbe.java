@@ -257,7 +257,10 @@ final class LayerProbe {
         // No logits leave the device.
         HeadBuffers buffers = new HeadBuffers(hidden, in, logits, logits, scores, tokens);
         HeadWork work = new HeadWork(offsets, new TokenChoices(choices, choices.slice(0, 0)), rows, rows, 0);
-        return List.of((stream, repeat) -> model.head(stream, buffers, work));
+        return List.of((stream, repeat) -> {
+            model.head(stream, buffers, work);
+            model.choose(stream, buffers, work);
+        });
     }
 
     /** The offsets of contiguous rows. */

@@ -136,12 +136,18 @@ class MistakesTest {
             {'prompt':'a','stream_options':'x'}             | stream_options     | stream_options is 'x', must be an object.
             {'prompt':'a','echo':'x'}                       | echo               | echo is 'x', must be true or false.
             {'prompt':'a','suffix':'b'}                     | suffix             | suffix is given, but text cannot be inserted before it.
-            {'prompt':'a','response_format':{'type':'json_object'}} | response_format | response_format.type is 'json_object', must be 'text'.
-            {'prompt':'a','response_format':'json'}         | response_format    | response_format is 'json', must be left out: it is not supported.
-            {'prompt':'a','guided_json':{'type':'object'}}  | guided_json        | guided_json is an object of 1, must be left out: it is not supported.
-            {'prompt':'a','guided_choice':['x','y']}        | guided_choice      | guided_choice is a list of 2, must be left out: it is not supported.
-            {'prompt':'a','guided_regex':'x+'}              | guided_regex       | guided_regex is 'x+', must be left out: it is not supported.
+            {'prompt':'a','response_format':{'type':'xml'}} | response_format.type | response_format.type is 'xml', must be 'text', 'json_object' or 'json_schema'.
+            {'prompt':'a','response_format':'json'}         | response_format    | response_format is 'json', must be an object with a type.
+            {'prompt':'a','response_format':{'type':'json_schema','json_schema':{'name':'x'}}} | response_format.json_schema.schema | response_format.json_schema.schema is missing, must be a JSON schema.
+            {'prompt':'a','guided_json':{'type':'object','minProperties':2}} | guided_json | guided_json: the schema at /minProperties: 'minProperties' above one and above the number of required properties is not enforced.
+            {'prompt':'a','guided_json':7}                  | guided_json        | guided_json is 7, must be a JSON schema.
+            {'prompt':'a','guided_json':{},'guided_regex':'x'} | guided_regex    | guided_json and guided_regex are both given, there may be one of them.
+            {'prompt':'a','guided_choice':['x',5]}          | guided_choice      | guided_choice is ['x',5], must be a list of strings.
+            {'prompt':'a','guided_regex':'x)'}              | guided_regex       | guided_regex: the regular expression 'x)' has an unmatched ) at character 1.
             {'prompt':'a','guided_grammar':'root ::= x'}    | guided_grammar     | guided_grammar is 'root ::= x', must be left out: it is not supported.
+            {'prompt':'a','structured_outputs':{'grammar':'x'}} | structured_outputs | structured_outputs.grammar is given, must be left out: it is not supported.
+            {'prompt':'a','grammar':'root ::= x'}           | grammar            | grammar is 'root ::= x', must be left out: it is not supported.
+            {'prompt':'a','format':'json'}                  | format             | format is 'json', must be left out: it is not supported.
             {'prompt':'a','min_tokens':5}                   | min_tokens         | min_tokens is 5, must be left out: it is not supported.
             {'prompt':'a','stop_token_ids':[5]}             | stop_token_ids     | stop_token_ids is a list of 1, must be left out: it is not supported.
             {'prompt':'a','allowed_token_ids':[5]}          | allowed_token_ids  | allowed_token_ids is a list of 1, must be left out: it is not supported.
@@ -179,11 +185,9 @@ class MistakesTest {
             {'messages':[{'role':'user','content':'a'}],'top_logprobs':5}                  | top_logprobs                | top_logprobs is 5, which needs logprobs to be true.
             {'messages':[{'role':'user','content':'a'}],'logprobs':true,'top_logprobs':21} | top_logprobs                | top_logprobs is 21, must be less than or equal to 20.
             {'messages':[{'role':'user','content':'a'}],'tools':[{'type':'function'}]}     | tools                       | tools has 1 elements, must be empty: calling tools is not supported.
-            {'messages':[{'role':'user','content':'a'}],'response_format':{'type':'json_object'}} | response_format      | response_format.type is 'json_object', must be 'text'.
             {'messages':[{'role':'user','content':'a'}],'functions':[{'name':'f'}]}        | functions                   | functions is a list of 1, must be left out: it is not supported.
             {'messages':[{'role':'user','content':'a'}],'modalities':['text','audio']}     | modalities                  | modalities is a list of 2, must be left out: it is not supported.
             {'messages':[{'role':'user','content':'a'}],'chat_template':'{{ x }}'}         | chat_template               | chat_template is '{{ x }}', must be left out: it is not supported.
-            {'messages':[{'role':'user','content':'a'}],'guided_choice':['x']}             | guided_choice               | guided_choice is a list of 1, must be left out: it is not supported.
             {'messages':[{'role':'user','content':'a'}],'min_tokens':1}                    | min_tokens                  | min_tokens is 1, must be left out: it is not supported.
             """)
     void chats(String body, String param, String message) throws Exception {

@@ -55,7 +55,7 @@ class SamplerTest {
         HostBuffer from = host.slice(0, (long) values.length * Float.BYTES);
         from.segment().copyFrom(MemorySegment.ofArray(values));
         stream.copyToDevice(from, logits.slice(0, from.bytes()));
-        choice.write(hostRow.segment(), 0, hostEdits.segment(), 0);
+        choice.write(hostRow.segment(), 0, hostEdits.segment(), 0, TokenChoices.NO_MASK);
         stream.copyToDevice(hostRow, row);
         stream.copyToDevice(hostEdits, edits);
         device.kernels().chooseTokens(stream, logits, new TokenChoices(row, edits), scores, token, 1, values.length);

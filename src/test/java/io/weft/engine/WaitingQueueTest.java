@@ -42,7 +42,8 @@ class WaitingQueueTest {
                                 new RequestTerms(client, priority, Optional.empty())),
                         MODEL,
                         emitter,
-                        0)))
+                        0,
+                        Runnable::run)))
                 .subscribe()
                 .with(event -> {});
         ActiveRequest request = made.get();

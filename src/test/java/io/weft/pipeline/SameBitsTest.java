@@ -9,11 +9,14 @@ import io.weft.pipeline.ModelRun.Way;
 import io.weft.pipeline.StepSequence.LogitRows;
 import io.weft.pipeline.TokenChoice.LogitEdit;
 import io.weft.plan.step.Schedule;
+import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
+import java.util.concurrent.CompletableFuture;
 import java.util.function.IntFunction;
 import java.util.stream.IntStream;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -198,7 +201,8 @@ class SameBitsTest {
             List<LogitEdit> edits = IntStream.range(0, random.nextInt(5))
                     .mapToObj(token -> new LogitEdit(token, random.nextFloat(), 1.2f, 0.5f))
                     .toList();
-            TokenChoice choice = new TokenChoice(edits, 0.8, 20, 0.9, 0, random.nextLong(Long.MAX_VALUE));
+            Optional<TokenMask> mask = random.nextInt(3) > 0 ? Optional.empty() : Optional.of(late(random.nextInt(9)));
+            TokenChoice choice = new TokenChoice(edits, mask, 0.8, 20, 0.9, 0, random.nextLong(Long.MAX_VALUE));
             parts.add(new StepSequence(member, List.of(3 + random.nextInt(380)), LogitRows.LAST, Optional.of(choice)));
         }
         StepResult result = run.result(way, parts);
@@ -208,6 +212,18 @@ class SameBitsTest {
             all.add(new float[] {result.token(i).orElseThrow()});
         }
         return all;
+    }
+
+    /** Every ninth token from {@code first} on, known after the device has begun. */
+    private static TokenMask late(int first) {
+        CompletableFuture<BitSet> tokens = CompletableFuture.supplyAsync(() -> IntStream.range(0, 384)
+                .filter(token -> token % 9 == first)
+                .collect(BitSet::new, BitSet::set, BitSet::or));
+        return bits -> tokens.join().stream()
+                .forEach(token -> bits.setAtIndex(
+                        ValueLayout.JAVA_LONG,
+                        token / Long.SIZE,
+                        bits.getAtIndex(ValueLayout.JAVA_LONG, token / Long.SIZE) | 1L << token));
     }
 
     private static void move(CacheSequence sequence, int blocks, Random random) {

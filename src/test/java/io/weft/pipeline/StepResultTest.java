@@ -45,7 +45,7 @@ class StepResultTest {
 
     /** Takes a token that its bias alone makes the likeliest. */
     private static TokenChoice biased(int token) {
-        return new TokenChoice(List.of(new LogitEdit(token, 100, 1, 0)), 1, 1, 1, 0, 0);
+        return new TokenChoice(List.of(new LogitEdit(token, 100, 1, 0)), Optional.empty(), 1, 1, 1, 0, 0);
     }
 
     private static Optional<TokenChoice> choice(int kind, int sequence) {
@@ -110,7 +110,7 @@ class StepResultTest {
             for (int i = 0; i <= VOCABULARY; i++) {
                 edits.add(new LogitEdit(i, 1, 1, 0));
             }
-            TokenChoice choice = new TokenChoice(edits, 1, 1, 1, 0, 0);
+            TokenChoice choice = new TokenChoice(edits, Optional.empty(), 1, 1, 1, 0, 0);
             StepSequence part = new StepSequence(sequence, prompt(4), LogitRows.NONE, Optional.of(choice));
             assertThatThrownBy(() -> run.result(WAY, List.of(part)))
                     .isInstanceOf(IllegalArgumentException.class)

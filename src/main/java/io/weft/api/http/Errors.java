@@ -12,6 +12,7 @@ import io.weft.engine.EngineFailedException;
 import io.weft.engine.NonFiniteLogitsException;
 import io.weft.engine.RequestRejectedException;
 import io.weft.text.ChatTemplateException;
+import io.weft.text.constraint.ConstraintException;
 import jakarta.validation.ConstraintViolation;
 import jakarta.validation.ConstraintViolationException;
 import jakarta.validation.ElementKind;
@@ -54,6 +55,12 @@ public final class Errors {
                 yield ApiError.engineFailed(engineFailure);
             }
             case NonFiniteLogitsException nonFinite -> ApiError.nonFinite(nonFinite);
+            case ConstraintException constraint ->
+                ApiError.invalid(
+                        400,
+                        "The text cannot be kept to what the request asks for: %s.".formatted(constraint.getMessage()),
+                        null,
+                        "constraint_too_complex");
             case ChatTemplateException template -> ApiError.badField("messages", firstLine(template.getMessage()));
             case ConstraintViolationException violations -> violations(violations);
             // What fails while JSON is read comes wrapped: the limit on bodies, say.

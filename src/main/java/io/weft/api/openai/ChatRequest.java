@@ -32,6 +32,7 @@ record ChatRequest(
         @Nullable @Schema(hidden = true) Object functions,
         @Nullable @Schema(hidden = true) Object modalities,
         @Nullable @Schema(hidden = true) Object chatTemplate,
+        @JsonUnwrapped OutputFields output,
         @JsonUnwrapped UnsupportedFields unsupported,
         @JsonUnwrapped @Valid GenerationFields fields) {
 

@@ -13,6 +13,7 @@ import io.weft.engine.ServedModel;
 import io.weft.text.ChatTemplate;
 import io.weft.text.PromptPart;
 import io.weft.text.Tokenizer;
+import io.weft.text.constraint.Constraint;
 import jakarta.validation.Valid;
 import jakarta.validation.constraints.NotNull;
 import jakarta.ws.rs.Consumes;
@@ -36,6 +37,7 @@ class ChatResource {
     private final Tokenizer tokenizer;
     private final ApiSettings settings;
     private final Terms terms;
+    private final Constraints constraints;
     private final Traces traces;
 
     ChatResource(
@@ -44,12 +46,14 @@ class ChatResource {
             Tokenizer tokenizer,
             ApiSettings settings,
             Terms terms,
+            Constraints constraints,
             Traces traces) {
         this.models = models;
         this.responder = responder;
         this.tokenizer = tokenizer;
         this.settings = settings;
         this.terms = terms;
+        this.constraints = constraints;
         this.traces = traces;
     }
 
@@ -75,11 +79,12 @@ class ChatResource {
         List<Integer> tokens = tokenizer.encode(prompt);
         request.fields().requireMemory(tokens.size(), models.serving().cacheTokens());
         RequestTerms asked = terms.of(request.fields(), routing);
+        Optional<Constraint> constraint = constraints.of(request.output(), model);
         long seed = request.fields().firstSeed(settings);
         RequestTrace trace = traces.begin(
                 RequestTrace.Operation.CHAT, model, 1, request.fields().choicesPerPrompt(), routing);
         List<Choice> choices = IntStream.range(0, request.fields().choicesPerPrompt())
-                .mapToObj(index -> choice(index, request, model, tokens, seed + index, asked, trace))
+                .mapToObj(index -> choice(index, request, model, tokens, seed + index, constraint, asked, trace))
                 .toList();
         ResponseShape.Head head = ResponseShape.Head.anew("chatcmpl-", model);
         return responder.answer(
@@ -105,6 +110,7 @@ class ChatResource {
             ServedModel model,
             List<Integer> tokens,
             long seed,
+            Optional<Constraint> constraint,
             RequestTerms asked,
             RequestTrace trace) {
         GenerationFields fields = request.fields();
@@ -116,7 +122,8 @@ class ChatResource {
                 fields.endTokens(),
                 request.alternatives(),
                 GenerationFields.optional(fields.promptLogprobs()),
-                asked);
+                asked,
+                constraint);
         return new Choice(index, generation, Optional.empty(), fields.stops(), fields.shownTokens(), trace);
     }
 }

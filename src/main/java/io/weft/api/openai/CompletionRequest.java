@@ -25,6 +25,7 @@ record CompletionRequest(
 
         @Nullable String suffix,
         @Nullable Boolean addSpecialTokens,
+        @JsonUnwrapped OutputFields output,
         @JsonUnwrapped UnsupportedFields unsupported,
         @JsonUnwrapped @Valid GenerationFields fields) {
 

@@ -11,6 +11,7 @@ import io.weft.engine.GenerationRequest;
 import io.weft.engine.RequestTerms;
 import io.weft.engine.ServedModel;
 import io.weft.text.Tokenizer;
+import io.weft.text.constraint.Constraint;
 import jakarta.validation.Valid;
 import jakarta.validation.constraints.NotNull;
 import jakarta.ws.rs.Consumes;
@@ -37,6 +38,7 @@ class CompletionsResource {
     private final Tokenizer tokenizer;
     private final ApiSettings settings;
     private final Terms terms;
+    private final Constraints constraints;
     private final Traces traces;
 
     CompletionsResource(
@@ -45,12 +47,14 @@ class CompletionsResource {
             Tokenizer tokenizer,
             ApiSettings settings,
             Terms terms,
+            Constraints constraints,
             Traces traces) {
         this.models = models;
         this.responder = responder;
         this.tokenizer = tokenizer;
         this.settings = settings;
         this.terms = terms;
+        this.constraints = constraints;
         this.traces = traces;
     }
 
@@ -83,6 +87,7 @@ class CompletionsResource {
         List<Choice> choices = new ArrayList<>();
         long seed = request.fields().firstSeed(settings);
         RequestTerms asked = terms.of(request.fields(), routing);
+        Optional<Constraint> constraint = constraints.of(request.output(), model);
         int promptTokens = 0;
         for (int prompt = 0; prompt < request.prompt().count(); prompt++) {
             String name = request.prompt().name(prompt);
@@ -99,7 +104,7 @@ class CompletionsResource {
                             .text(prompt, tokenizer, request.fields().shownTokens()))
                     : Optional.empty();
             for (int i = 0; i < request.fields().choicesPerPrompt(); i++) {
-                choices.add(choice(choices.size(), request, model, tokens, echo, seed + i, asked, trace));
+                choices.add(choice(choices.size(), request, model, tokens, echo, seed + i, constraint, asked, trace));
             }
         }
         ResponseShape.Head head = ResponseShape.Head.anew("cmpl-", model);
@@ -118,6 +123,7 @@ class CompletionsResource {
             List<Integer> tokens,
             Optional<String> echo,
             long seed,
+            Optional<Constraint> constraint,
             RequestTerms asked,
             RequestTrace trace) {
         GenerationFields fields = request.fields();
@@ -129,7 +135,8 @@ class CompletionsResource {
                 fields.endTokens(),
                 request.alternatives(),
                 request.promptAlternatives(),
-                asked);
+                asked,
+                constraint);
         return new Choice(index, generation, echo, fields.stops(), fields.shownTokens(), trace);
     }
 }

@@ -14,11 +14,6 @@ import org.jspecify.annotations.Nullable;
  */
 @JsonNaming(SnakeCaseStrategy.class)
 record UnsupportedFields(
-        @Nullable @Schema(implementation = Object.class) Object responseFormat,
-        @Nullable @Schema(hidden = true) Object guidedJson,
-        @Nullable @Schema(hidden = true) Object guidedChoice,
-        @Nullable @Schema(hidden = true) Object guidedRegex,
-        @Nullable @Schema(hidden = true) Object guidedGrammar,
         @Nullable @Schema(hidden = true) Object minTokens,
         @Nullable @Schema(hidden = true) Object stopTokenIds,
         @Nullable @Schema(hidden = true) Object allowedTokenIds,
@@ -27,30 +22,11 @@ record UnsupportedFields(
 
     /** Checks that each field is absent or off. */
     void check() {
-        checkFormat();
-        requireOff("guided_json", guidedJson);
-        requireOff("guided_choice", guidedChoice);
-        requireOff("guided_regex", guidedRegex);
-        requireOff("guided_grammar", guidedGrammar);
         requireOff("min_tokens", minTokens);
         requireOff("stop_token_ids", stopTokenIds);
         requireOff("allowed_token_ids", allowedTokenIds);
         requireOff("bad_words", badWords);
         requireOff("include_stop_str_in_output", includeStopStrInOutput);
-    }
-
-    private void checkFormat() {
-        if (!(responseFormat instanceof Map<?, ?> format) || format.isEmpty()) {
-            requireOff("response_format", responseFormat);
-            return;
-        }
-        String type = format.get("type") instanceof String text ? text : "";
-        if (!type.equals("text")) {
-            throw ApiError.badField(
-                            "response_format",
-                            "response_format.type is \"" + ApiError.shortened(type) + "\", must be \"text\".")
-                    .exception();
-        }
     }
 
     /** Checks that a field is absent or has a value that asks for nothing: null, false, 0, or an empty one. */

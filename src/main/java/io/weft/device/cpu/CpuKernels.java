@@ -307,7 +307,7 @@ final class CpuKernels implements Kernels {
                 () -> forRows(rows, vocabulary, row -> {
                     long at = bytes(row, vocabulary);
                     TokenSampler sampler = new TokenSampler(scratch + at, vocabulary);
-                    int token = sampler.choose(from + at, how + (long) row * TokenChoices.ROW_BYTES, choices.edits());
+                    int token = sampler.choose(from + at, how + (long) row * TokenChoices.ROW_BYTES, choices);
                     Memory.setInt(to + bytes(row, 1), token);
                 }));
     }

@@ -44,7 +44,7 @@ final class TokenSampler {
     }
 
     /** @param choice address of a {@link TokenChoices.Row} */
-    int choose(long logits, long choice, DeviceBuffer edits) {
+    int choose(long logits, long choice, TokenChoices choices) {
         if (!score(logits)) {
             return TokenChoices.NO_TOKEN;
         }
@@ -52,7 +52,12 @@ final class TokenSampler {
                 logits,
                 getInt(choice + TokenChoices.Row.FIRST_EDIT_AT),
                 getInt(choice + TokenChoices.Row.EDITS_AT),
-                edits);
+                choices.edits());
+        int mask = getInt(choice + TokenChoices.Row.MASK_AT);
+        if (mask != TokenChoices.NO_MASK) {
+            int maskBytes = TokenChoices.maskBytes(width);
+            mask(choices.masks().slice((long) mask * maskBytes, maskBytes));
+        }
         int likeliest = likeliest();
         int topK = getInt(choice + TokenChoices.Row.TOP_K_AT);
         if (topK == 1) {
@@ -108,6 +113,15 @@ final class TokenSampler {
             float repetitionPenalty = getFloat(edit + TokenChoices.Edit.REPETITION_PENALTY_AT);
             x = x > 0 ? x / repetitionPenalty : x * repetitionPenalty;
             setFloat(values + at, bounded(x - getFloat(edit + TokenChoices.Edit.PENALTY_AT)));
+        }
+    }
+
+    private void mask(DeviceBuffer allowed) {
+        for (int token = 0; token < width; token++) {
+            long word = getLong(allowed.address() + (long) (token / Long.SIZE) * Long.BYTES);
+            if ((word >>> token & 1) == 0) {
+                setFloat(values + (long) token * Float.BYTES, Float.NEGATIVE_INFINITY);
+            }
         }
     }
 

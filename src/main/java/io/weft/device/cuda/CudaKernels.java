@@ -592,6 +592,8 @@ final class CudaKernels implements Kernels {
                 .add(from)
                 .add(how)
                 .add(choices.edits().address())
+                .add(choices.masks().address())
+                .add(TokenChoices.maskBytes(vocabulary) / Integer.BYTES)
                 .add(scratch)
                 .add(to)
                 .add(vocabulary)

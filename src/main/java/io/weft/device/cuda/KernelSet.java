@@ -111,7 +111,7 @@ final class KernelSet {
         add = loader.load("add_" + type, 4);
         rotate = loader.load("rotate_" + type, 13);
         place = loader.load("place_" + type, 18);
-        chooseTokens = loader.load("choose_tokens_" + type, 7);
+        chooseTokens = loader.load("choose_tokens_" + type, 9);
         fillRandom = loader.load("fill_random_" + type, 5);
         convertF32 = loader.load("convert_f32_" + type, 3);
         convertF16 = loader.load("convert_f16_" + type, 3);

@@ -77,6 +77,11 @@ public final class Constraint {
         }
     }
 
+    /** The number of words of a mask, see {@link ConstraintState#mask}. */
+    public int words() {
+        return machine.vocabulary().words();
+    }
+
     /** The state of a text without tokens. */
     public ConstraintState start() {
         synchronized (machine) {

@@ -15,6 +15,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.Collections;
 import java.util.HashSet;
 import java.util.List;
@@ -58,10 +59,14 @@ class TokenSamplerTest {
     private int[] choose(float[] logits, List<Row> rows, List<Edit> edits) {
         TokenChoices choices =
                 new TokenChoices(upload(TokenChoices.rowArray(rows)), upload(TokenChoices.editArray(edits)));
+        return choose(logits, choices, rows.size());
+    }
+
+    private int[] choose(float[] logits, TokenChoices choices, int rows) {
         DeviceBuffer scores = device.allocate("scores", (long) logits.length * Float.BYTES);
-        DeviceBuffer tokens = device.allocate("tokens", (long) rows.size() * Integer.BYTES);
+        DeviceBuffer tokens = device.allocate("tokens", (long) rows * Integer.BYTES);
         DeviceBuffer from = upload(MemorySegment.ofArray(logits));
-        device.kernels().chooseTokens(stream, from, choices, scores, tokens, rows.size(), logits.length / rows.size());
+        device.kernels().chooseTokens(stream, from, choices, scores, tokens, rows, logits.length / rows);
         HostBuffer out = device.allocateHost("tokens", tokens.bytes());
         stream.copyToHost(tokens, out);
         Event done = device.event(Event.Timing.UNTIMED);
@@ -250,6 +255,49 @@ class TokenSamplerTest {
             Row greedy = new Row(0, edits.length, 1, 1, 1, 0, random.nextLong() >>> 1);
             assertThat(choose(logits, greedy, edits)).isEqualTo(likeliest);
         }
+    }
+
+    /** Whatever the logits, edits and filters, and the same token as if no other token existed. */
+    @ParameterizedTest
+    @ValueSource(ints = {1, 2, 63, 64, 65, 257, 5001})
+    void onlyTokensOfTheMaskAreChosen(int width) {
+        Random random = new Random(width);
+        for (int round = 0; round < 40; round++) {
+            float[] logits = gaussians(random, width, 3);
+            logits[random.nextInt(width)] = Float.POSITIVE_INFINITY;
+            int[] allowed = random.ints(1 + random.nextInt(Math.min(width, 9)), 0, width)
+                    .distinct()
+                    .sorted()
+                    .toArray();
+            logits[allowed[random.nextInt(allowed.length)]] = Float.NEGATIVE_INFINITY;
+            BitSet mask = new BitSet();
+            float[] few = new float[allowed.length];
+            for (int i = 0; i < allowed.length; i++) {
+                mask.set(allowed[i]);
+                few[i] = logits[allowed[i]];
+            }
+            Row row = randomRow(random, width);
+            Row masked = new Row(0, 1, 1, row.temperature(), row.topK(), row.topP(), row.minP(), row.uniform());
+            Edit loudest = new Edit(width - 1, 1000, 1, 0);
+            int last = allowed.length - 1;
+            Edit ofFew = new Edit(last, allowed[last] == width - 1 ? 1000 : 0, 1, 0);
+            int expected = choose(
+                    few, new Row(0, 1, row.temperature(), row.topK(), row.topP(), row.minP(), row.uniform()), ofFew);
+            assertThat(chooseMasked(logits, masked, loudest, mask)).isEqualTo(allowed[expected]);
+        }
+    }
+
+    /** The mask is the second of two. */
+    private int chooseMasked(float[] logits, Row row, Edit edit, BitSet mask) {
+        long[] words = new long[2 * TokenChoices.maskBytes(logits.length) / Long.BYTES];
+        Arrays.fill(words, 0, words.length / 2, -1);
+        long[] own = mask.toLongArray();
+        System.arraycopy(own, 0, words, words.length / 2, own.length);
+        TokenChoices choices = new TokenChoices(
+                upload(TokenChoices.rowArray(List.of(row))),
+                upload(TokenChoices.editArray(List.of(edit))),
+                upload(MemorySegment.ofArray(words)));
+        return choose(logits, choices, 1)[0];
     }
 
     /** Of equals the smaller ids stay: the first and the last number draw the ends of what is kept. */
