@@ -62,12 +62,12 @@ final class ActiveRequest {
             Executor maskThreads) {
         this.request = request;
         this.queuedSinceNanos = nowNanos;
-        this.endTokens = switch (request.endTokens()) {
-            case STOP -> model.endTokens();
-            case IGNORE -> Set.of();
-        };
+        this.endTokens = request.endingTokens(model);
         this.events = events;
-        this.sampler = new Sampler(request.sampling(), request.promptTokens());
+        this.sampler = new Sampler(
+                request.sampling(),
+                request.promptTokens(),
+                new Sampler.Barred(endTokens, request.stops().minTokens()));
         this.constrained = request.constraint()
                 .map(constraint ->
                         new ConstrainedText(constraint, !model.endTokens().isEmpty(), maskThreads));
@@ -253,8 +253,8 @@ final class ActiveRequest {
                     TokenScorer.score(logits, lastToken, request.logprobs().getAsInt()));
         }
         events.emit(new Generated(lastToken, score));
-        boolean complete = constrained.map(ConstrainedText::isComplete).orElse(endTokens.contains(lastToken));
-        if (complete) {
+        boolean complete = constrained.map(ConstrainedText::isComplete).orElse(false);
+        if (complete || endTokens.contains(lastToken)) {
             finish(FinishReason.STOP);
         } else if (completionTokens == request.maxNewTokens()) {
             finish(FinishReason.LENGTH);

@@ -167,7 +167,8 @@ public final class BatchingEngine implements Engine, AutoCloseable {
         }
         Optional<Reason> unknown = unknownToken("prompt", request.promptTokens(), model)
                 .or(() -> unknownToken(
-                        "logit_bias", request.sampling().logitBias().keySet(), model));
+                        "logit_bias", request.sampling().logitBias().keySet(), model))
+                .or(() -> unknownToken("stop_token_ids", request.stops().tokens(), model));
         if (unknown.isPresent()) {
             return unknown;
         }

@@ -1,9 +1,12 @@
 package io.weft.engine;
 
+import io.weft.pipeline.StepLimits;
 import io.weft.text.constraint.Constraint;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
 
 /**
  * A request to generate tokens.
@@ -16,6 +19,7 @@ import java.util.OptionalInt;
  *     log-probabilities
  * @param promptLogprobs the same for the prompt's tokens
  * @param terms whose request it is, and how long it may take
+ * @param stops further tokens that end the completion, and from when on
  * @param constraint what the completion must be; its end ends the completion, whatever {@code endTokens} is
  */
 public record GenerationRequest(
@@ -26,6 +30,7 @@ public record GenerationRequest(
         OptionalInt logprobs,
         OptionalInt promptLogprobs,
         RequestTerms terms,
+        StopTokens stops,
         Optional<Constraint> constraint) {
     /** The most alternatives that a request may ask for. */
     public static final int MAX_LOGPROBS = 20;
@@ -34,6 +39,31 @@ public record GenerationRequest(
     public enum EndTokens {
         STOP,
         IGNORE
+    }
+
+    /**
+     * Tokens that end a completion, beside the model's end tokens.
+     *
+     * @param tokens token ids, at most {@link #TOKENS_MOST}
+     * @param minTokens completion tokens before which no token that would end it is chosen
+     */
+    public record StopTokens(Set<Integer> tokens, int minTokens) {
+        /** The most of them. */
+        public static final int TOKENS_MOST = StepLimits.BARRED_TOKENS / 2;
+
+        /** None, from the first token on. */
+        public static final StopTokens NONE = new StopTokens(Set.of(), 0);
+
+        public StopTokens {
+            tokens = Set.copyOf(tokens);
+            if (tokens.size() > TOKENS_MOST) {
+                throw new IllegalArgumentException(
+                        "stop_token_ids are " + tokens.size() + ", must be at most " + TOKENS_MOST);
+            }
+            if (minTokens < 0) {
+                throw new IllegalArgumentException("min_tokens is " + minTokens + ", must be at least 0");
+            }
+        }
     }
 
     /** A request with the usual terms. */
@@ -47,7 +77,7 @@ public record GenerationRequest(
         this(promptTokens, maxNewTokens, sampling, endTokens, logprobs, promptLogprobs, RequestTerms.USUAL);
     }
 
-    /** A request without a constraint. */
+    /** A request without a constraint that only the model's end tokens end. */
     public GenerationRequest(
             List<Integer> promptTokens,
             int maxNewTokens,
@@ -56,7 +86,25 @@ public record GenerationRequest(
             OptionalInt logprobs,
             OptionalInt promptLogprobs,
             RequestTerms terms) {
-        this(promptTokens, maxNewTokens, sampling, endTokens, logprobs, promptLogprobs, terms, Optional.empty());
+        this(
+                promptTokens,
+                maxNewTokens,
+                sampling,
+                endTokens,
+                logprobs,
+                promptLogprobs,
+                terms,
+                StopTokens.NONE,
+                Optional.empty());
+    }
+
+    /** The tokens that end the completion. */
+    public Set<Integer> endingTokens(ServedModel model) {
+        Set<Integer> ending = new HashSet<>(stops.tokens());
+        if (endTokens == EndTokens.STOP || constraint.isPresent()) {
+            ending.addAll(model.endTokens());
+        }
+        return Set.copyOf(ending);
     }
 
     public GenerationRequest {

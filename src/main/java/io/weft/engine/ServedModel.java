@@ -1,5 +1,6 @@
 package io.weft.engine;
 
+import io.weft.pipeline.StepLimits;
 import java.time.Instant;
 import java.util.Set;
 
@@ -20,8 +21,14 @@ public record ServedModel(
         int vocabularySize,
         Set<Integer> endTokens,
         SamplingDefaults defaults) {
+    private static final int END_TOKENS_MOST = StepLimits.BARRED_TOKENS / 2;
+
     public ServedModel {
         endTokens = Set.copyOf(endTokens);
+        if (endTokens.size() > END_TOKENS_MOST) {
+            throw new IllegalArgumentException(
+                    "the model has %d end tokens, must have at most %d".formatted(endTokens.size(), END_TOKENS_MOST));
+        }
     }
 
     /**

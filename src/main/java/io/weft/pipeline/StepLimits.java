@@ -12,6 +12,9 @@ public record StepLimits(int sequences, int rows, int logitRows, int contextToke
     /** The most tokens outside a sequence that edits of its logits may name. */
     public static final int BIASED_TOKENS = 1024;
 
+    /** The most tokens that may be barred from a sequence in addition. */
+    public static final int BARRED_TOKENS = 256;
+
     public StepLimits {
         if (sequences < 1 || rows < sequences || logitRows < sequences || logitRows > rows || contextTokens < 1) {
             throw new IllegalArgumentException(
@@ -32,6 +35,6 @@ public record StepLimits(int sequences, int rows, int logitRows, int contextToke
 
     /** The most edits of a sequence's logits. */
     public int edits(int vocabularySize) {
-        return Math.min(vocabularySize, contextTokens + BIASED_TOKENS);
+        return Math.min(vocabularySize, contextTokens + BIASED_TOKENS + BARRED_TOKENS);
     }
 }

@@ -19,6 +19,8 @@ final class StopScanner {
     private long length;
     private long foundStart = Long.MAX_VALUE;
     private @Nullable String found;
+    private long completedStart = Long.MAX_VALUE;
+    private @Nullable String completed;
 
     /** @throws IllegalArgumentException if a stop is empty */
     StopScanner(List<String> stops) {
@@ -48,7 +50,23 @@ final class StopScanner {
     }
 
     void add(char c) {
+        advance(c);
+        if (completed != null && completedStart < foundStart) {
+            foundStart = completedStart;
+            found = completed;
+        }
+    }
+
+    /** Adds a character at which no stop ends; one that ends later may contain it. */
+    void addExempt(char c) {
+        advance(c);
+    }
+
+    /** Finds the stop that ends with the next character, the longest of several. */
+    private void advance(char c) {
         length++;
+        completed = null;
+        completedStart = Long.MAX_VALUE;
         for (int s = 0; s < matched.length; s++) {
             String stop = stops.get(s);
             int n = matched[s];
@@ -59,9 +77,9 @@ final class StopScanner {
                 n++;
             }
             if (n == stop.length()) {
-                if (length - n < foundStart) {
-                    foundStart = length - n;
-                    found = stop;
+                if (length - n < completedStart) {
+                    completedStart = length - n;
+                    completed = stop;
                 }
                 n = fallback[s][n];
             }

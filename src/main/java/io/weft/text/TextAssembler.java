@@ -61,6 +61,23 @@ public final class TextAssembler {
         return new Progress.Stopped(text, stop);
     }
 
+    /**
+     * Adds a token within which no stop ends; returns newly certain text, perhaps empty.
+     *
+     * @throws IllegalStateException after a stop, or after {@link #finish}
+     */
+    public String addExempt(int token) {
+        if (ended) {
+            throw new IllegalStateException("the text has ended");
+        }
+        int scanned = held.length();
+        run.add(token, held);
+        for (int i = scanned; i < held.length(); i++) {
+            scanner.addExempt(held.charAt(i));
+        }
+        return takeUntil(scanner.certain());
+    }
+
     /** Ends the text and returns what was held back; after a stop, nothing. */
     public String finish() {
         if (ended) {

@@ -19,6 +19,7 @@ import io.weft.engine.GenerationEvent.Finished;
 import io.weft.engine.GenerationEvent.Generated;
 import io.weft.engine.GenerationEvent.PromptScored;
 import io.weft.engine.GenerationRequest.EndTokens;
+import io.weft.engine.GenerationRequest.StopTokens;
 import io.weft.engine.RequestRejectedException.Reason;
 import io.weft.model.CacheForm;
 import io.weft.model.CacheForm.Content;
@@ -46,6 +47,7 @@ import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.Random;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
@@ -59,6 +61,7 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Requests that come, go and fail, on a small real model. */
@@ -830,6 +833,33 @@ class BatchingEngineTest {
                 }
             }
         }
+    }
+
+    /** The bias makes one of the tokens the likeliest, always. */
+    @ParameterizedTest
+    @CsvSource({"STOP, 2, 7", "STOP, 9, 7", "IGNORE, 9, 7", "STOP, 2, 0", "IGNORE, 9, 0", "STOP, 9, 20"})
+    void aStopTokenEndsTheCompletionAfterItsLeastLength(EndTokens endTokens, int likeliest, int minTokens)
+            throws InterruptedException {
+        start(64);
+        SamplingParameters biased = new SamplingParameters(0, 1, 0, 0, 0, 0, 1, Map.of(likeliest, 100.0), 0);
+        List<GenerationEvent> events = events(new GenerationRequest(
+                prompt(4),
+                12,
+                biased,
+                endTokens,
+                OptionalInt.empty(),
+                OptionalInt.empty(),
+                RequestTerms.USUAL,
+                new StopTokens(Set.of(9), minTokens),
+                Optional.empty()));
+
+        List<Integer> tokens = tokens(events);
+        assertThat(tokens).hasSize(Math.min(12, minTokens + 1));
+        int free = Math.min(12, minTokens);
+        assertThat(tokens.subList(0, free)).doesNotContain(9, endTokens == EndTokens.STOP ? 2 : 9);
+        assertThat(tokens.subList(free, tokens.size())).allMatch(token -> token == likeliest);
+        assertThat(((Finished) events.getLast()).reason())
+                .isEqualTo(minTokens < 12 ? FinishReason.STOP : FinishReason.LENGTH);
     }
 
     @Test

@@ -21,6 +21,7 @@ import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.Random;
 import java.util.Set;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -125,7 +126,7 @@ class SamplerTest {
             float[] logits = randomLogits(random, size, 2);
             SamplingParameters sampling = sampling(temperature, topP, topK, minP, random.nextLong());
             Set<Integer> kept = kept(logits, sampling);
-            Sampler sampler = new Sampler(sampling, List.of());
+            Sampler sampler = new Sampler(sampling, List.of(), Sampler.Barred.NONE);
             Set<Integer> drawn = new HashSet<>();
             for (int i = 0; i < 2_000; i++) {
                 drawn.add(choose(sampler, logits));
@@ -144,7 +145,7 @@ class SamplerTest {
         double[] weights = new double[logits.length];
         Arrays.setAll(weights, i -> Math.exp(logits[i] / 0.8));
         double total = Arrays.stream(weights).sum();
-        Sampler sampler = new Sampler(sampling(0.8, 1, 0, 0, 42), List.of());
+        Sampler sampler = new Sampler(sampling(0.8, 1, 0, 0, 42), List.of(), Sampler.Barred.NONE);
         Map<Integer, Integer> counts = new HashMap<>();
         int draws = 40_000;
         for (int i = 0; i < draws; i++) {
@@ -159,8 +160,8 @@ class SamplerTest {
     @ValueSource(longs = {0, 1, -5, Long.MAX_VALUE})
     void theSameSeedGivesTheSameTokens(long seed) {
         Random random = new Random(3);
-        Sampler one = new Sampler(sampling(1, 0.95, 0, 0, seed), List.of());
-        Sampler other = new Sampler(sampling(1, 0.95, 0, 0, seed), List.of());
+        Sampler one = new Sampler(sampling(1, 0.95, 0, 0, seed), List.of(), Sampler.Barred.NONE);
+        Sampler other = new Sampler(sampling(1, 0.95, 0, 0, seed), List.of(), Sampler.Barred.NONE);
         for (int i = 0; i < 100; i++) {
             float[] logits = randomLogits(random, 200, 1);
             assertThat(choose(one, logits)).isEqualTo(choose(other, logits));
@@ -169,7 +170,7 @@ class SamplerTest {
 
     @Test
     void greedyTakesTheLikeliestAndTheSmallestIdAmongEquals() {
-        Sampler sampler = new Sampler(SamplingParameters.greedy(), List.of());
+        Sampler sampler = new Sampler(SamplingParameters.greedy(), List.of(), Sampler.Barred.NONE);
         assertThat(choose(sampler, new float[] {1, 3, 3, 2})).isEqualTo(1);
     }
 
@@ -177,19 +178,53 @@ class SamplerTest {
     void biasAndPenaltiesMoveTheChoice() {
         float[] logits = {1, 1.5f, 1.2f};
         SamplingParameters bias = new SamplingParameters(0, 1, 0, 0, 0, 0, 1, Map.of(0, 100.0), 0);
-        assertThat(choose(new Sampler(bias, List.of()), logits)).isZero();
+        assertThat(choose(new Sampler(bias, List.of(), Sampler.Barred.NONE), logits))
+                .isZero();
 
-        Sampler presence = new Sampler(new SamplingParameters(0, 1, 0, 0, 0.5, 0, 1, Map.of(), 0), List.of());
+        Sampler presence =
+                new Sampler(new SamplingParameters(0, 1, 0, 0, 0.5, 0, 1, Map.of(), 0), List.of(), Sampler.Barred.NONE);
         assertThat(choose(presence, logits)).isEqualTo(1);
         assertThat(choose(presence, logits)).isEqualTo(2);
 
-        Sampler frequency = new Sampler(new SamplingParameters(0, 1, 0, 0, 0, 0.2, 1, Map.of(), 0), List.of());
+        Sampler frequency =
+                new Sampler(new SamplingParameters(0, 1, 0, 0, 0, 0.2, 1, Map.of(), 0), List.of(), Sampler.Barred.NONE);
         assertThat(choose(frequency, logits)).isEqualTo(1);
         assertThat(choose(frequency, logits)).isEqualTo(1);
         assertThat(choose(frequency, logits)).isEqualTo(2);
 
-        Sampler repetition = new Sampler(new SamplingParameters(0, 1, 0, 0, 0, 0, 2, Map.of(), 0), List.of(1));
+        Sampler repetition =
+                new Sampler(new SamplingParameters(0, 1, 0, 0, 0, 0, 2, Map.of(), 0), List.of(1), Sampler.Barred.NONE);
         assertThat(choose(repetition, logits)).isEqualTo(2);
+    }
+
+    /** Whatever they weigh, whatever else moves them; and once they may be chosen, as if they had always been. */
+    @Test
+    void barredTokensAreNotChosenAtFirst() {
+        Random random = new Random(17);
+        for (int round = 0; round < 200; round++) {
+            int size = random.nextInt(4, 50);
+            float[] logits = randomLogits(random, size, 3);
+            Set<Integer> tokens =
+                    random.ints(random.nextInt(1, size), 0, size).boxed().collect(Collectors.toSet());
+            SamplingParameters sampling = new SamplingParameters(
+                    random.nextInt(3),
+                    1,
+                    random.nextInt(3),
+                    0,
+                    1,
+                    -2,
+                    random.nextBoolean() ? 1 : 0.5,
+                    Map.of(tokens.iterator().next(), 100.0),
+                    round);
+            int first = random.nextInt(1, 6);
+            Sampler sampler = new Sampler(sampling, List.of(0, 1), new Sampler.Barred(tokens, first));
+            for (int i = 0; i < first; i++) {
+                assertThat(choose(sampler, logits)).as("round %d", round).isNotIn(tokens);
+            }
+            assertThat(sampler.next().edits())
+                    .allMatch(edit -> Float.isFinite(edit.bias()))
+                    .anyMatch(edit -> edit.bias() == 100);
+        }
     }
 
     @Test
@@ -205,6 +240,6 @@ class SamplerTest {
         assertThat(few.alternatives()).isEqualTo(all.alternatives().subList(0, 5));
         assertThat(few.alternatives()).isSortedAccordingTo((a, b) -> Float.compare(b.logprob(), a.logprob()));
         assertThat(few.alternatives().getFirst().token())
-                .isEqualTo(choose(new Sampler(SamplingParameters.greedy(), List.of()), logits));
+                .isEqualTo(choose(new Sampler(SamplingParameters.greedy(), List.of(), Sampler.Barred.NONE), logits));
     }
 }

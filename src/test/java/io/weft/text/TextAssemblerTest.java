@@ -109,6 +109,49 @@ class TextAssemblerTest {
         assertThat(stopped).isGreaterThan(100);
     }
 
+    /** A stop counts if its last character comes after the exempt tokens. */
+    @ParameterizedTest
+    @MethodSource("tokenizers")
+    void noStopEndsWithinExemptTokens(Path model) {
+        var random = new Random(14);
+        int later = 0;
+        try (Tokenizer tokenizer = Tokenizer.open(model)) {
+            for (int round = 0; round < 400; round++) {
+                List<Integer> tokens = randomTokens(tokenizer, random);
+                String whole = tokenizer.decode(tokens, SpecialTokens.WITHOUT);
+                List<String> stops = randomStops(whole, random);
+                int exempt = random.nextInt(tokens.size() + 1);
+                var plain = new TextAssembler(tokenizer, List.of(), SpecialTokens.WITHOUT);
+                var decoded = new StringBuilder();
+                tokens.subList(0, exempt)
+                        .forEach(token -> decoded.append(plain.add(token).text()));
+                int cut = stops.stream()
+                        .flatMapToInt(stop -> IntStream.rangeClosed(
+                                        Math.max(0, decoded.length() - stop.length() + 1), whole.length())
+                                .filter(at -> whole.startsWith(stop, at)))
+                        .min()
+                        .orElse(whole.length());
+
+                var assembler = new TextAssembler(tokenizer, stops, SpecialTokens.WITHOUT);
+                var text = new StringBuilder();
+                boolean open = true;
+                for (int i = 0; i < tokens.size() && open; i++) {
+                    if (i < exempt) {
+                        text.append(assembler.addExempt(tokens.get(i)));
+                    } else {
+                        Progress progress = assembler.add(tokens.get(i));
+                        text.append(progress.text());
+                        open = progress instanceof Progress.Open;
+                    }
+                }
+                text.append(assembler.finish());
+                assertThat(text.toString()).as("round %d", round).isEqualTo(whole.substring(0, cut));
+                later += exempt > 0 && !open ? 1 : 0;
+            }
+        }
+        assertThat(later).isGreaterThan(20);
+    }
+
     /** Pieces of the text, some of them changed at the end so that only their beginning occurs. */
     private static List<String> randomStops(String text, Random random) {
         if (text.isEmpty()) {

@@ -123,6 +123,7 @@ class ChatResource {
                 request.alternatives(),
                 GenerationFields.optional(fields.promptLogprobs()),
                 asked,
+                GenerationRequest.StopTokens.NONE,
                 constraint);
         return new Choice(index, generation, Optional.empty(), fields.stops(), fields.shownTokens(), trace);
     }

@@ -136,6 +136,7 @@ class CompletionsResource {
                 request.alternatives(),
                 request.promptAlternatives(),
                 asked,
+                GenerationRequest.StopTokens.NONE,
                 constraint);
         return new Choice(index, generation, echo, fields.stops(), fields.shownTokens(), trace);
     }
