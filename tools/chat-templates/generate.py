@@ -317,6 +317,225 @@ STATEMENTS = [
 ]
 
 
+# What templates for tools and agents are given.
+MORE_DATA = {
+    "tools": None,
+    "messages": [user("Where is Oslo?"), assistant("In Norway."), user("Thanks")],
+    "pairs": [["a", [1, 2]], ["b", [3, 4]]],
+    "tree": [{"n": "x", "kids": [{"n": "y", "kids": []}, {"n": "z", "kids": [{"n": "w", "kids": []}]}]}],
+    "words": ["one", "two", "three", "four", "five"],
+    "price": 3.14159,
+    "d": {"a": 1, "b": None},
+    "text": "alpha beta alpha\ngamma",
+    "hexa": "0x1f",
+    "empty": [],
+    "missing_key": {},
+    "u": "a😀é日本",
+    "n": 42,
+    "big": 1234567.891,
+    "neg": -7,
+    "schema": {"properties": {"items": {"type": "array"}, "copy": {"type": "string"}, "update": 1}, "keys": ["k"]},
+    "odd": "it's\x1f\u2028\xa0\"é\" \\ ~",
+    "html": "<p>Hi <b>there</b>\n &amp; you</p>",
+}
+
+# Separated by two bars, since one is a filter.
+MORE_EXPRESSIONS = r"""
+tools | map(attribute='x') | list || tools | rejectattr('x') | list || tools | select | list || 0 | select | list || '' | map('upper') | list || none | list || none | join || none | length || none | first || none | sort || none | unique | list || none | sum || none | batch(2) | list || none | dictsort || none | groupby('x') || none | reverse || none | min || missing | groupby('x') || missing | sort || missing | reject | list || missing | unique | list || missing | batch(2) | list || missing | dictsort || missing | tojson
+(1, 2) || (1,) || () || ((1, 2), [3]) || (1, 2) == [1, 2] || (1, 2) == (1, 2) || (1, 2) + (3,) || (1, 2) + [3] || [1] + (2,) || (1, 2) * 2 || (1, 2)[0] || (1, 2, 3)[1:] || (1, 2, 3)[::-1] || (1, 2) < (1, 3) || (1, 2) < [1, 3] || (1, 2) | tojson || (1, 2) | list || 1 in (1, 2) || (1, 2) is sequence || (1, 2) is iterable || (1, 2) | length || {(1, 2): 3} || {(1, 2): 3}[(1, 2)] || {[1]: 2} || {(1, [2]): 2} || pairs[0] == ['a', [1, 2]] || pairs | map('first') | list || (1, 2) | first || 1, 2 || 1,
+d.items() || d.keys() || d.values() || d.items() | list || d | items | list || d.items()[0] || d.items() | length || d.keys() | first || d.keys() | tojson || 'a' in d.keys() || d.items() | map('join', '=') | list || d.copy() || schema.properties.items() | list || schema.properties.update || schema.properties['items'] || schema['keys'] || schema.properties.update is defined || d.pop('a') || d.update({'c': 1}) || d.setdefault('c', 1) || d.clear() || words.append('x') || words.append is defined || words.pop() || words.reverse() || words.copy() || words.index('two') || words.count('two') || words.index('six') || (1, 2).index(2) || (1, 2).count(1)
+words | map('upper') | length || words | map('upper') | first || words | map('upper') | last || (words | map('upper'))[0] || words | map('upper') | join(',') || words | select('ne', 'x') | tojson || words | map('length') | sum || words | map('length') | sort || words | map('upper') | map('lower') | list || (words | map('upper')) is sequence || (words | map('upper')) is iterable || 'ONE' in (words | map('upper')) || (empty | select) is iterable || words | reverse | first || words | reverse | list || words | reverse | length || text | reverse || words | map('upper') | reverse | list || words | unique | length || d | items | length || words | batch(2) | length || words | slice(2) | list || words | slice(3, 'x') | map('join', '+') | join(';') || words | batch(3) | list || words | batch(9, 0) | list || words | batch(0) | list || range(7) | slice(3) | map('list') | list || range(3) is sequence || range(3)[-1] || range(3) | tojson || range(1, 10)[2:4] | list || 2 in range(3) || range(0) or 'none' || range(3) + [1] || range(5) | batch(2) | map('sum') | list
+messages | groupby('role') | map('first') | list || messages | groupby('role') | map(attribute='grouper') | list || (messages | groupby('role'))[0].list | length || (messages | groupby('role'))[0][0] || (messages | groupby('role')) | length || [{'a': 'X', 'b': 1}, {'a': 'x', 'b': 2}, {'a': 'y'}] | groupby('a') | list || [{'a': 'X', 'b': 1}, {'a': 'x', 'b': 2}] | groupby('a', case_sensitive=true) | list || [{'a': 1}, {'b': 2}] | groupby('a', default=0) | list || [{'a': 1}, {'b': 2}] | groupby('a') | list || messages | groupby('role') | list || messages | sort(attribute='role,content') | map(attribute='content') | list || messages | map(attribute='nope', default='z') | list || messages | map(attribute='content.0') | list || messages | map('attr', 'role') | list || messages | map('tojson') | join || messages | selectattr('role', 'ne', 'user') | list || messages | selectattr('role') | list | length || messages | sum(attribute='n') || messages | join('/', 'role') || messages | unique(attribute='role') | list | length || messages | max(attribute='role') || messages | min(attribute='content')
+text.find('beta') || text.find('alpha', 1, 8) || text.find('zz', 100) || text.find('', 3) || text.find('', 100) || text.find('a', -3) || text.rfind('alpha') || text.rfind('alpha', 0, 5) || text.rfind('alpha', 1, 8) || text.rindex('alpha') || text.rindex('zz') || text.index('beta', 3) || text.index('beta', 8) || text.count('a') || text.count('a', 5) || text.count('a', 0, 3) || text.count('', 2) || text.startswith('alpha', 1) || text.startswith('', 100) || text.startswith(('x', 'beta'), 6) || text.startswith(['alpha']) || text.endswith(('x', 'gamma')) || text.endswith('beta', 0, 10) || text.endswith('', 3, 1) || u.find('é') || u.find('é', 2) || u.index('本') || u.count('', 1) || u.startswith('é', 2) || u[2:].find('日') || u.center(9, '*') || u.ljust(7) ~ '|' || u.rjust(7)
+text.splitlines() || text.splitlines(true) || text.splitlines(keepends=true) || 'a\r\nb\rc\x0bd\x0ce\x1cf\u2028g\x85h'.splitlines() || 'a\n\nb\n'.splitlines(true) || ''.splitlines() || '\n'.splitlines() || 'a.b.c'.partition('.') || 'a'.partition('.') || 'a.b.c'.rpartition('.') || 'a'.rpartition('.') || 'a'.partition('') || 'a b  c '.rsplit() || 'a b  c '.rsplit(none, 1) || 'a b  c '.rsplit(maxsplit=1) || 'a,b,c'.rsplit(',', maxsplit=1) || 'a,b,c'.split(',', maxsplit=1) || 'a,b,c'.split(sep=',') || 'abc'.split('b', 0) || ' a b '.split(' ', 1) || 'a\tb'.expandtabs() || 'a\tb\n\tc'.expandtabs(4) || 'Hello'.swapcase() || 'Straße'.casefold() || '42'.zfill(5) || '-42'.zfill(5) || '+4'.zfill(4) || 'abc'.zfill(2) || 'ab'.center(5) || 'abc'.center(6, '-') || 'ab'.center(7, '-') || 'a'.center(4) || 'a'.ljust(3, '.') || 'a'.rjust(3, '.') || 'a'.ljust(3, '..') || 'a'.rjust(-1)
+'12'.isdecimal() || '²'.isdecimal() || '²'.isdigit() || '½'.isdigit() || '½'.isnumeric() || 'Ⅷ'.isnumeric() || '²'.isalnum() || '一'.isnumeric() || 'Hello World'.istitle() || 'Hello world'.istitle() || 'abc'.isascii() || 'é'.isascii() || ''.isascii() || 'a_1'.isidentifier() || '1a'.isidentifier() || 'a-b'.isidentifier() || 'a b'.isprintable() || 'a\n'.isprintable() || ''.isprintable() || '1' is upper || '1' is lower || 'A1' is upper || 'ab1' is lower || 'aB' is lower || '' is upper || 'ǅ'.isupper() || 'a-b_c'.title() || 'x'.join(['a', 1]) || 'x'.join('abc') || ', '.join(d) || ','.join(words | map('upper'))
+odd || [odd] || {'k': odd} || [u] || ["it's"] || ['"'] || ["'\""] || ['\x7f'] || ['\u200b'] || ['\ue000'] || [1.0, 1e20, none, true, 1e-7] || [missing] || odd | tojson || odd | tojson(ensure_ascii=true) || u | tojson(ensure_ascii=true) || {'a': {'b': []}, 'c': {}} | tojson(indent=2) || [1, [2, [3]]] | tojson(indent='\t') || d | tojson(indent=0) || {1: 2, 1.5: 3, none: 4, true: 5} | tojson || {'b': 1, 'a': {'d': 1, 'c': 2}} | tojson(sort_keys=true, indent=1) || {'a': 1, 1: 2} | tojson(sort_keys=true) || d | tojson(separators=(',', ':')) || d | tojson(separators=[',', ':']) || d | tojson(none, 2) || d | tojson(false, none, (';', '=')) || '\x7f\x80\u2028' | tojson || range | tojson || {(1, 2): 3} | tojson || 1e400 | tojson || -1e400 || (1e400 - 1e400) | tojson
+1234 | round(-2) || 1250 | round(-2) || 1350 | round(-2) || 15 | round(-1) || 25 | round(-1) || 2.5 | round || 0.5 | round || 1.5 | round || 2.675 | round(2) || 1.005 | round(2) || 2.5 | round(0, 'floor') || 7 | round(0, 'floor') || 7 | round(1, 'ceil') || 7 | round(method='nope') || 2.345 | round(2, 'ceil') || 1234.5 | round(-2) || 'x' | round || true | round || hexa | int(base=16) || hexa | int(0, 16) || hexa | int(base=0) || '0b11' | int(base=2) || '0o17' | int(base=8) || 'ff' | int(base=16) || 'zz' | int(base=36) || '12' | int(base=3) || 'z' | int(7) || '1e3' | int || '1d' | int(-1) || '0x1p3' | float || 'nan' | int(5) || 'inf' | float || 'nan' | float || '1_000.5' | float || ' -1.5e3 ' | float || '.5' | float || '5.' | float || '1e' | float || '' | float || '' | int || none | float || none | int(3) || [] | float || '+7' | int || '1__0' | int || '٣.٥' | float
+'%s and %05d' % ('it', 42) || '%.2f' % price || '%r' % 'q' || '%r %s' % ('q', [1, 'a']) || '%5s|%-5s|%05.1f' % ('a', 'b', price) || '%x %X %o %#x' % (255, 255, 8, 255) || '%e %E %g %G' % (big, big, big, 0.00001) || '%+d % d %d' % (n, n, neg) || '%c%c' % (65, 'z') || '%%' % () || '%s' % () || '%s' % (1, 2) || '%s' % [1, 2] || 'a' % 5 || 'a' % [5] || 'a' % d || '%(a)s-%(b)s' % d || '%(zz)s' % d || '%(a)s' % 5 || '%d' % 'x' || '%d' % 3.9 || '%i' % true || '%f' % 1 || '%.0f' % 2.5 || '%.3s' % 'abcdef' || '%*d' % (5, 42) || '%.*f' % (1, price) || '%-05d|' % 42 || '%5%' % () || '%q' % 1 || '%' % 1 || '%s %s' % 'ab' || '%g' % 1e10 || '%g' % 100000 || '%g' % 1234567 || '%a' % 'é' || '%s' % missing || '%s' % none || '%10.3e|' % price || '%#o' % 8 || '%+.1f' % neg || '%05d' % neg || '%05s' % 'a'
+'{:>6}|{:.1f}|{}'.format('ab', price, 7) || '{:<6}|'.format('ab') || '{:^6}|'.format('ab') || '{:*^7}'.format('ab') || '{:06.2f}'.format(price) || '{:+d}'.format(n) || '{: d}'.format(n) || '{:,}'.format(1234567) || '{:_}'.format(1234567) || '{:,.2f}'.format(big) || '{:x} {:X} {:#x} {:b} {:o} {:#b}'.format(255, 255, 255, 5, 8, 5) || '{:08.3f}|{:<8.3f}|'.format(neg, price) || '{:e} {:g} {:%} {:.1%}'.format(big, big, 0.25, 0.255) || '{:s}'.format('a') || '{:d}'.format('a') || '{:s}'.format(1) || '{:d}'.format(1.5) || '{:.1f}'.format(1) || '{:5}|{:5}|'.format(1, 'a') || '{:5}|'.format(true) || '{}'.format(true) || '{:5}'.format(none) || '{}'.format(none) || '{}'.format([1, 'a']) || '{:5}'.format([1]) || '{0} {1} {0}'.format('a', 'b') || '{} {0}'.format('a') || '{a} {b}'.format(a=1, b=2) || '{a}'.format() || '{}'.format() || '{0[a]} {0[b]}'.format(d) || '{0[1]}'.format(words) || '{x[0]}'.format(x=words) || '{0.a}'.format(d) || '{!r}'.format('a') || '{!s:>5}'.format('a') || '{!x}'.format('a') || '{:{w}}|'.format('a', w=5) || '{:{}}|'.format('a', 4) || '{{}}' .format() || '{{{}}}'.format(1) || '{'.format() || '}'.format() || '{:.3}'.format('abcdef') || '{:.3}'.format(price) || '{:.2}'.format(1234.5) || '{:=+5d}'.format(n) || '{:c}'.format(65) || '{:n}'.format(n) || '{:<05d}|'.format(n) || '{:10.4g}|'.format(price) || '{:g}'.format(0.00001) || '{:.0f}'.format(0.5) || '{:G}'.format(1e20) || '{a}'.format_map({'a': 1}) || '{:*<5}{:.>5}'.format(1, 2) || '{:_x}'.format(1048576) || '{:,d}'.format(neg) || '{:010,.1f}'.format(big) || '{:f}'.format(missing) || '{}'.format(missing) || '%s %s' | format(1, 2) || '%(a)s' | format(a=1) || '%s' | format || '{}' | format(1)
+words | join('|') || 'a long sentence here' | truncate(9) || 'a long sentence here' | truncate(9, true) || 'a long sentence here' | truncate(9, false, '~') || 'a long sentence here' | truncate(9, leeway=0) || 'a long sentence here' | truncate(16) || 'a long sentence here' | truncate || 'abc' | truncate(2) || 'abcdefghijkl' | truncate(5, end='') || 'abc' | center(9) || 'abc' | center(8) || 'abc' | center | length || n | center(6) || html | striptags || html | escape || html | e || 'a b/c?d=é&' | urlencode || {'a b': 1, 'c': 'é/'} | urlencode || [('a', 1), ('b', 2)] | urlencode || 'one, two-three four' | wordcount || '' | wordcount || 'alpha beta gamma' | wordwrap(6) || 'alpha beta gamma' | wordwrap(11) || 'alphabetagamma' | wordwrap(5) || 'a b' | wordwrap(40) || 1000 | filesizeformat || 1 | filesizeformat || 999 | filesizeformat || 1500000 | filesizeformat || 1536 | filesizeformat(true) || '13' | filesizeformat || {'a': 1, 'b': none, 'c': '<'} | xmlattr || {} | xmlattr || words | pprint || 'x' | pprint || 'ß straße-x' | title || 'ǆ' | capitalize || 'a\r\nb\x0cc' | indent(2) || 'a\n' | indent(2) || '' | indent(2, true) || 'a\n\nb' | indent(2, true, true) || '<x>' | safe | upper || text | replace('alpha', 'A') || text | replace('alpha', 'A', 1) || 5 | string | length || d | attr('a') || d | attr('get') is callable || 'x' | attr('upper') is callable || d | attr('zz') is defined
+dict([('k', 1), ('l', 2)]) || dict(pairs) || dict(d, b=5) || dict([(1, 2, 3)]) || dict(5) || dict() || namespace(pairs).a || namespace([('z', 1)], y=2).y || namespace(a=1) || cycler('a', 'b').next() || cycler() || joiner()() || range(2, 8, 3) | list || range() || range('a') || range(1.5) || dict(**{'a': 1}) || dict(*[[('q', 1)]]) || namespace(**d).a || range(*[1, 4]) | list || 'a,b'.split(*[',']) || words | join(*['+']) || dict(**{1: 2}) || dict(a=1, **{'a': 2}) || dict(a=1, a=2)
+'upper' is filter || 'nope' is filter || 'odd' is test || 'nope' is test || html is escaped || d is sequence || n is sequence || 'a' is sequence || d.items() is sequence || d.items() is iterable || none is iterable || loop is defined || n is divisibleby 7 || n is divisibleby(5) || n is divisibleby 0 || 1.0 is integer || 1.0 is float || true is integer || true is number || n is boolean || n is true || 1 is true || [] is false || words is mapping || joiner is callable || dict is callable || 'x' is string or false || n is eq 42 and n is gt 5 || n is in (1, 42) || 'a' is in 'abc' || n is not in words || 'a' is eq 'a' is true || 1 is sameas true || words is sameas words || 5 is ge 5 || 5 is lessthan 6 || 5 is greaterthan 6
+0b101 || 0o17 || 0xFF || 1_000 || 010 || 0 || 00 || 1e5 || 1E-2 || 1.5e+3 || 1. || .5 || pairs.0.1 || pairs.1.0 || pairs.0.1.1 || pairs[0].1[0] || words.0 || words.9 || d.0 || words[-1:] || words[:2] || words[::2] || words[1:-1] || words[::-1] || words[2:1] || words['0'] || words[0, 1] || d['a', 'b'] || words[none:none] || words[1.0] || words['x':] || d[1:] || n[0] || n[1:] || u[1] || u[-2:] || u[::-1] || u[1:3] || 'abc'[5:] || ''[0] || true[0] || {'a': 1}[0] || {0: 'z'}[0] || {0: 'z'}[false] || {1: 'y'}[true] || {1: 'y'}[1.0] || {true: 'y'}[1] || 1 in {1.0: 2}
+'a' < 'b' || 'a' < 'B' || '😀' < '￿' || [1, 'a'] < [1, 'b'] || [1] < ['a'] || none == none || none < none || true < 2 || 1 < 1.5 || 'a' == ['a'] || d == {'a': 1, 'b': none} || d == {'b': none, 'a': 1} || d != {} || [1, 2] == [1.0, 2.0] || 1 == '1' || not none || not [] || none or 'x' || [] and 1 || '' or [] or 'z' || 1 if none else 2 || 'a' if true || 'a' if false || ('a' if false) is defined || 'a' in none || 1 in 'a' || none in words || none in d || [1] in [[1]] || [1] in d || 'a' not in d || 2 ** 3 ** 2 || -2 ** 2 || 2 ** -1 || 2 ** 0.5 || 7 // 0 || 7.0 // 0 || 7 % 0 || 0 ** -1 || -7 // 2 || -7 % 3 || 7 % -3 || 7.5 % -2 || 'a' * 2 || 2 * 'a' || 'a' * -1 || 'a' * 1.5 || [1] * 2 || words + 'a' || 'a' ~ [1] || 'a' ~ d ~ none || +n || -neg || - - n || -'a' || +'a' || not not n || n | abs | string || 1 ~ 2 + 3 || 1 + 2 ~ 3 || 10 ~ 2 * 3
+strftime_now('%H:%M') || strftime_now('%Y %y %m %d %B %b %A %a %j %U %W %u %w') || strftime_now('%I:%M %p') || strftime_now('%c|%x|%X|%D|%F|%T|%R|%r') || strftime_now('%e|%k|%l|%C|%G|%V|%g|%h') || strftime_now('%n|%t|%%') || strftime_now('%f') || strftime_now('%-d %-m %-H %-I %-j') || strftime_now('%_d|%^a|%#Z') || strftime_now('%Q') || strftime_now('%') || strftime_now('') || strftime_now('%z|%Z') || strftime_now('é %Y') || strftime_now(5) || strftime_now()
+raise_exception('a' ~ n) || raise_exception(none) || raise_exception() || text.nope || text.nope() || text.nope.x || d.nope() || nope() || n() || 'a'() || words() || d() || none() || [].x || [].x.y || {}.x || {}.x.y || 'a'.upper.x || range.x || joiner('x').y || text.split(1) || text.replace('a') || text.strip(1) || words | nope || words is nope || words | map('nope') | list || words | select('nope') | list || words | map(attribute='a', x=1) | list || 5 | length || 5 | first || 5 | list || 5 | join || 5 | upper || 5 | replace('5', '6') || none | upper || none | trim || true | upper || [1] | trim
+"""
+
+MORE_STATEMENTS = [
+    "{{ tools | selectattr(\"type\", \"equalto\", \"function\") | list | length }}",
+    "{{ tools | map(attribute=\"name\") | join(\",\") }}",
+    "{{ none | reject(\"none\") | list }}",
+    "{% macro box(t) %}[{{ t }}:{{ caller() }}]{% endmacro %}{% call box(\"k\") %}inner{% endcall %}",
+    "{% macro pair(a, b=\"-\") %}{{ a }}/{{ b }}{% endmacro %}{{ pair(*[\"x\", \"y\"]) }} {{ pair(**{\"a\": \"p\", \"b\": \"q\"}) }}",
+    "{% for k in tree recursive %}{{ k.n }}({{ loop(k.kids) }}){% endfor %}",
+    "{% for name, (lo, hi) in pairs %}{{ name }}={{ lo }}-{{ hi }};{% endfor %}",
+    "{% set ns = namespace(a=0, b=0) %}{% set ns.a, ns.b = 4, 5 %}{{ ns.a + ns.b }}",
+    "{{ pairs.0.1 }} {{ pairs.1.0 }}",
+    "{{ text.find(\"alpha\", 3) }} {{ text.count(\"alpha\", 1) }} {{ text.startswith(\"beta\", 6) }} {{ text.endswith(\"ta\", 0, 10) }}",
+    "{{ text.splitlines(true) }}",
+    "{{ dict([(\"k\", 1), (\"l\", 2)]) }}",
+    "{{ 1234 | round(-2) }} {{ 2.5 | round(0, \"floor\") }} {{ hexa | int(base=16) }} {{ \"z\" | int(7) }}",
+    "{{ \"%s and %05d\" % [\"it\", 42] }} {{ \"%.2f\" % price }} {{ \"%r\" % \"q\" }}",
+    "{{ (1, \"b\") }} {{ (\"only\",) }} {{ d | attr(\"a\") }}|",
+    "{% for g in messages | groupby(\"role\") %}{{ g.grouper }}:{{ g.list | length }} {% endfor %}",
+    "{% for row in words | batch(2, \"-\") %}{{ row | join(\"+\") }};{% endfor %}",
+    "{{ \"a long sentence here\" | truncate(9) }}|{{ \"abc\" | center(9) }}|",
+    "{{ \"{:>6}|{:.1f}|{}\".format(\"ab\", price, 7) }} {{ \"7\".zfill(3) }} {{ \"ab\".ljust(4) }}|{{ \"a.b.c\".rpartition(\".\") }}",
+    "{% set j = joiner(\"; \") %}{% for w in words %}{{ j() }}{{ w }}{% endfor %}",
+    "{% generation %}kept{% endgeneration %}",
+    "{% for m in messages if m.role == \"user\" %}{{ loop.index }}:{{ m.content | trim }}{% if not loop.last %}, {% endif %}{% endfor %}",
+    "{% macro m(a, b=2, c=a) %}{{ a }}{{ b }}{{ c }}{% endmacro %}{{ m(1) }}{{ m(1, c=3) }}{{ m(a=4, b=5) }}{{ m(*[1, 2, 3]) }}{{ m(1, **{'b': 9}) }}{{ m(*[1], **{'c': 7}) }}",
+    "{% macro m(a) %}{{ a }}{{ varargs }}{{ kwargs }}{% endmacro %}{{ m(1, 2, 3, x=4) }}{{ m() }}{{ m(1) }}",
+    "{% macro m(a) %}{{ a }}{{ varargs }}{% endmacro %}{{ m(1, 2) }}{{ m(1, x=2) }}",
+    "{% macro m(a) %}{{ a }}{{ kwargs.x }}{% endmacro %}{{ m(1, x=2) }}{{ m(1, 2) }}",
+    "{% macro m(a) %}{{ a }}{% endmacro %}{{ m(1, a=2) }}",
+    "{% macro m(a, b) %}{{ a }}{{ b }}{% endmacro %}{{ m(b=1, a=2) }}{{ m(**{'a': 1, 'b': 2}) }}{{ m(**{'z': 1}) }}",
+    "{% macro m(a=1, b) %}{% endmacro %}",
+    "{% macro m(a, a) %}{{ a }}{% endmacro %}",
+    "{% macro m() %}{{ caller is defined }}{{ caller }}{% endmacro %}{{ m() }}",
+    "{% macro m() %}[{{ caller() }}]{% endmacro %}{{ m() }}",
+    "{% macro m() %}[{{ caller() }}{{ caller() }}]{% endmacro %}{% call m() %}x{{ n }}{% endcall %}",
+    "{% macro m() %}<{{ caller(1, 'z') }}>{% endmacro %}{% call(a, b) m() %}{{ a }}-{{ b }}{% endcall %}",
+    "{% macro m() %}<{{ caller(1) }}>{% endmacro %}{% call(a, b=7) m() %}{{ a }}-{{ b }}{% endcall %}",
+    "{% macro m() %}x{% endmacro %}{% call m() %}y{% endcall %}",
+    "{% macro m(list) %}{% for i in list %}{{ caller(i) }};{% endfor %}{% endmacro %}{% call(i) m([1, 2]) %}({{ i }}{{ n }}){% endcall %}",
+    "{% macro a() %}A{{ caller() }}{% endmacro %}{% macro b() %}B{{ caller() }}{% endmacro %}{% call a() %}1{% call b() %}2{% endcall %}{% endcall %}",
+    "{% call 5 %}{% endcall %}",
+    "{% call n() %}{% endcall %}",
+    "{% call m %}{% endcall %}",
+    "{% set x = 1 %}{% macro m() %}{{ caller() }}{% endmacro %}{% call m() %}{% set x = 2 %}{{ x }}{% endcall %}{{ x }}",
+    "{% macro m(x) %}{{ x | upper }}{% endmacro %}{{ words | map('upper') | join }}{{ m(words[0]) | length }}",
+    "{% macro m() %}{% for w in words %}{{ loop.index }}{% endfor %}{% endmacro %}{{ m() }}",
+    "{% macro outer() %}{% macro inner() %}i{% endmacro %}{{ inner() }}{% endmacro %}{{ outer() }}{{ inner is defined }}",
+    "{% macro f(t) %}{% if t.kids %}[{% for k in t.kids %}{{ k.n }}{{ f(k) }}{% endfor %}]{% endif %}{% endmacro %}{{ f(tree[0]) }}",
+    "{% for k in tree recursive %}{{ loop.depth }}{{ loop.depth0 }}{{ loop.index }}{{ loop.last }}{{ k.n }}{% if k.kids %}<{{ loop(k.kids) }}>{% endif %}{% else %}none{% endfor %}",
+    "{% for k in tree recursive %}{{ k.n }}{{ loop(k.kids) }}{% else %}-{% endfor %}",
+    "{% for k in tree if k.n != 'y' recursive %}{{ k.n }}({{ loop(k.kids) }}){% endfor %}",
+    "{% for k in tree recursive %}{{ k.n }}{% for i in [1] %}{{ loop.index }}{% endfor %}{{ loop(k.kids) }}{% endfor %}",
+    "{% for k in tree %}{{ loop(k.kids) }}{% endfor %}",
+    "{% for k in tree recursive %}{{ loop(5) }}{% endfor %}",
+    "{% for k in tree recursive %}{% set outer_loop = loop %}{% for i in [1] %}{{ outer_loop(k.kids) }}{% endfor %}{{ k.n }}{% endfor %}",
+    "{% for a, (b, c) in pairs %}{{ a }}{{ b }}{{ c }}{% endfor %}",
+    "{% for (a, b) in pairs %}{{ a }}{{ b }}{% endfor %}",
+    "{% for a, (b, (c, e)) in [[1, [2, [3, 4]]]] %}{{ a }}{{ b }}{{ c }}{{ e }}{% endfor %}",
+    "{% for a, b, c in pairs %}{% endfor %}",
+    "{% for a, in [[1]] %}{{ a }}{% endfor %}",
+    "{% for x in 1, 2, 3 %}{{ x }}{% endfor %}",
+    "{% for x in (1, 2) %}{{ x }}{% endfor %}",
+    "{% for x in words[1:3] if x %}{{ x }}{% endfor %}",
+    "{% for x in words | map('upper') %}{{ loop.index }}/{{ loop.length }}{{ x }} {% endfor %}",
+    "{% for k, v in d | dictsort %}{{ k }}{{ v }}{% endfor %}",
+    "{% for k, v in d | items %}{{ k }}{{ v }}{% endfor %}",
+    "{% for x in words %}{{ loop }}{% endfor %}",
+    "{% for x in words %}{{ loop.nope is defined }}{% break %}{% endfor %}",
+    "{% for true in words %}{% endfor %}",
+    "{% set none = 1 %}",
+    "{% set a.b.c = 1 %}",
+    "{% set x[0] = 1 %}",
+    "{% set 'a' = 1 %}",
+    "{% set (a, b), c = (1, 2), 3 %}{{ a }}{{ b }}{{ c }}",
+    "{% set a, b = 'xy' %}{{ a }}{{ b }}",
+    "{% set a, b = 1 %}",
+    "{% set a, b = [1] %}",
+    "{% set ns = namespace() %}{% set ns.a, x = 4, 5 %}{{ ns.a }}{{ x }}",
+    "{% set ns = namespace(a=1) %}{% for w in words %}{% set ns.a = ns.a + loop.index %}{% endfor %}{{ ns.a }}{{ ns['a'] }}{{ ns.zz is defined }}",
+    "{% set ns = namespace(l=[]) %}{% for w in words %}{% set ns.l = ns.l + [w] %}{% endfor %}{{ ns.l }}",
+    "{% set ns = namespace(a=1) %}{{ ns }}",
+    "{% for ns.a in words %}{% endfor %}",
+    "{% set x = 1, 2 %}{{ x }}",
+    "{% set x = 1, %}{{ x }}",
+    "{% set x, = [5] %}{{ x }}",
+    "{% set g = words | map('upper') %}{{ g | list }}{{ g | list }}",
+    "{% set g = words | map('upper') %}{{ g | first }}{{ g | join }}",
+    "{% set g = words | select('eq', 'two') %}{% for x in g %}{{ x }}{% endfor %}|{% for x in g %}{{ x }}{% endfor %}",
+    "{% if words | select('eq', 'nope') %}yes{% else %}no{% endif %}",
+    "{% if words | select('eq', 'nope') | list %}yes{% else %}no{% endif %}",
+    "{% if empty | select %}yes{% else %}no{% endif %}",
+    "{% set c = cycler('a', 'b') %}{{ c.next() }}{{ c.current }}{{ c.next() }}{{ c.next() }}{{ c.reset() }}{{ c.current }}",
+    "{% set j = joiner() %}{{ j() }}a{{ j() }}b{{ j() }}",
+    "{% set j = joiner('|') %}{% for w in words if w != 'two' %}{{ j() }}{{ w }}{% endfor %}",
+    "{% for a in words | batch(2) %}{% for b in a %}{{ b }}{% if not loop.last %},{% endif %}{% endfor %};{% endfor %}",
+    "{% for g, items in messages | groupby('role') %}{{ g }}={{ items | map(attribute='content') | join('/') }};{% endfor %}",
+    "{% block main %}b{{ n }}{% endblock %}",
+    "{% block main %}x{% endblock main %}y",
+    "{% set x = 1 %}{% block b %}{{ x }}{% set y = 2 %}{% endblock %}{{ y }}",
+    "{% include 'x' %}",
+    "{% import 'x' as y %}",
+    "{% extends 'x' %}",
+    "{% do words %}",
+    "{% trans %}x{% endtrans %}",
+    "{% debug %}",
+    "{% autoescape false %}<{{ html }}{% endautoescape %}",
+    "{% filter upper | replace('A', 'b') %}a{{ n }}c{% endfilter %}",
+    "{% filter indent(2) %}\na\nb\n{% endfilter %}",
+    "{% filter nope %}{% endfilter %}",
+    "{% set x | tojson %}a\"b{% endset %}{{ x }}",
+    "{% set ns = namespace() %}{% set ns.t | upper %}a{% endset %}{{ ns.t }}",
+    "{%- set x = 1 -%}  {{- x -}}  {%- if x -%}  y  {%- endif -%}  z",
+    "{{- n -}}\n  a",
+    "a\n  {{ n }}\n  {%- if n %} b{% endif %}\n",
+    "{% if n %}\n  x\n{% endif %}\n  {% if n %}y{% endif %}\n",
+    "  {% set x = 1 %}\n  a{# c #}\n  {#- d -#}\n b",
+    "a\n\n{%- if true %}\n\nb{% endif %}",
+    "\t{%- if true %}a{%+ endif %}\n b",
+    "{%+ if true %}\n a\n {%- else +%} b {% endif %}",
+    "{% for m in messages %}\n{{ m.role }}: {{ m.content }}\n{% endfor %}\nend\n",
+    "{% for m in messages -%}\n{{ m.role }}\n{%- endfor %}",
+    "{{ 'a' }}\n",
+    "{{ 'a' }}\n\n",
+    "\n{{ 'a' }}",
+    "{# a #}\n{{ 'b' }}",
+    "{% raw %}{{ x }}\n{% endraw %}\ny",
+    "{%- raw %} {{ x }} {% endraw -%} y",
+    "{% with %}{% set a = 1 %}{{ a }}{% endwith %}{{ a is defined }}",
+    "{% with a = 1, b = a %}{{ a }}{{ b is defined }}{% endwith %}",
+    "{% with (a, b) = (1, 2) %}{{ a }}{{ b }}{% endwith %}",
+    "{% with a = 1 %}{% with a = 2 %}{{ a }}{% endwith %}{{ a }}{% endwith %}",
+    "{% if n > 5 and n < 50 %}a{% elif n %}b{% else %}c{% endif %}",
+    "{% if not n %}a{% elif n == 42 %}b{% endif %}",
+    "{% if (n, 1) %}t{% endif %}",
+    "{% if n if n else 0 %}x{% endif %}",
+    "{% elif n %}",
+    "{% if n %}{% else %}{% elif n %}{% endif %}",
+    "{% if n %}{% else %}{% else %}{% endif %}",
+    "{% endfor %}",
+    "{% for x in words %}{% endif %}",
+    "{% macro %}{% endmacro %}",
+    "{% macro m %}{% endmacro %}",
+    "{% set d2 = dict(d, c=3) %}{{ d2 }}{{ d }}",
+    "{% set x = d.items() | list %}{{ x }}",
+    "{% set x = {'a': 1, **d} %}",
+    "{% set x = [*words] %}",
+    "{{ {'a': 1, 'a': 2} }}",
+    "{{ {**d} }}",
+    "{{ words[0] if words else 'none' }}",
+    "{{ 'x' if n == 42 and words | length > 3 else 'y' }}",
+    "{{ [n, 'a' if n else 'b', (1, 2)] }}",
+    "{% for m in messages %}{{ loop.previtem.role if loop.previtem }}{{ loop.nextitem.role if loop.nextitem is defined }};{% endfor %}",
+    "{% for m in messages %}{% if loop.changed(m.role) %}{{ m.role }}{% endif %}{% endfor %}",
+    "{{ self.x() }}",
+    "{{ super() }}",
+    "{{ varargs }}",
+    "{{ kwargs }}",
+    "{{ caller }}",
+    "{{ loop.index }}",
+    "{{ _('x') }}",
+    "{% for m in messages if m.role == 'user' and loop is defined %}{{ m.content }}{% endfor %}",
+    "{% set messages = messages[1:] %}{% for m in messages %}{{ m.role }}{% endfor %}",
+    "{% if messages[0]['role'] == 'system' %}s{% else %}{{ messages[0].role }}{% endif %}",
+    "{% set last = messages | last %}{{ last['content'] }}{{ messages[-1].content }}",
+    "{{ messages | selectattr('role', 'equalto', 'user') | map(attribute='content') | join('; ') }}",
+    "{%- for message in messages | rejectattr('role', 'in', ['system', 'assistant']) -%}{{ message.content }}{%- endfor -%}",
+    "{{ '' ~ none ~ true ~ 1.50 ~ [] }}",
+    "{{ text | trim | replace('\\n', ' ') | upper }}",
+    "{{ (text.split('\\n') | first).split() | length }}",
+    "{{ text.split('alpha')[-1].lstrip('\\n') }}",
+    "{{ '<think>a</think>b'.split('</think>')[-1] }}{{ '</think>' in 'x</think>' }}",
+    "{{ '<think>a</think>b'.split('</think>')[0].rstrip('\\n').split('<think>')[-1].lstrip('\\n') }}",
+]
+
+
 def main():
     TARGET.mkdir(parents=True, exist_ok=True)
     for path in sorted((HERE / "templates").glob("*.jinja")):
@@ -337,6 +556,9 @@ def main():
     for line in EXPRESSIONS.replace("\\\n", "\x00").strip().splitlines():
         sources += ["{{ " + part.strip(" ").replace("\x00", "\\\n") + " }}" for part in line.split(" | ")]
     sources += STATEMENTS
+    more = ["{{ " + part.strip(" ") + " }}" for line in MORE_EXPRESSIONS.strip().splitlines() for part in line.split(" || ")]
+    more += MORE_STATEMENTS
+    write("snippets-more", {"variables": MORE_DATA, "cases": [{"template": s, **rendered(s, MORE_DATA)} for s in more]})
     write("snippets", {"variables": DATA, "cases": [{"template": s, **rendered(s, DATA)} for s in sources]})
 
 

@@ -19,7 +19,10 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /** Runs a template once. Limits on steps, text and lists keep a template from hanging. */
@@ -77,26 +80,38 @@ final class Interpreter {
         functions.put("range", (Value.Function) Interpreter::range);
         functions.put("dict", (Value.Function) arguments -> {
             var entries = new LinkedHashMap<Value, Value>();
-            if (arguments.find(0, "") instanceof Mapping(var given)) {
-                entries.putAll(given);
+            if (!arguments.positional().isEmpty()) {
+                entries.putAll(Values.entries(arguments.positional().getFirst()));
             }
             arguments.named().forEach((name, value) -> entries.put(Text.ofTemplate(name), value));
             return new Mapping(entries);
         });
         functions.put("namespace", (Value.Function) arguments -> {
-            var attributes = new HashMap<String, Value>();
-            if (arguments.find(0, "") instanceof Mapping(var given)) {
-                given.forEach(
-                        (name, value) -> attributes.put(Values.string(name).chars(), value));
+            var attributes = new LinkedHashMap<String, Value>();
+            if (!arguments.positional().isEmpty()) {
+                Values.entries(arguments.positional().getFirst())
+                        .forEach((name, value) ->
+                                attributes.put(Values.string(name).chars(), value));
             }
             attributes.putAll(arguments.named());
             return new Namespace(attributes);
+        });
+        functions.put("joiner", (Value.Function) arguments -> {
+            Value between = arguments.get(0, "sep", Text.ofTemplate(", "));
+            var used = new AtomicBoolean();
+            return (Value.Function) call -> used.getAndSet(true) ? between : Text.EMPTY;
+        });
+        functions.put("cycler", (Value.Function) arguments -> {
+            if (arguments.positional().isEmpty()) {
+                throw new TemplateException("cycler() has no items");
+            }
+            return new Value.Cycler(arguments.positional(), new AtomicInteger());
         });
         functions.put("raise_exception", (Value.Function) arguments -> {
             throw new Raised(arguments.text(0, "message"));
         });
         functions.put("strftime_now", (Value.Function)
-                arguments -> Text.ofTemplate(Strftime.format(arguments.text(0, "format"), ZonedDateTime.now(clock))));
+                arguments -> Text.ofTemplate(Strftime.format(arguments.textOnly(0, "format"), ZonedDateTime.now(clock))));
         return functions;
     }
 
@@ -125,7 +140,7 @@ final class Interpreter {
             }
             items.add(new Int(i));
         }
-        return new Sequence(items);
+        return new Sequence(Sequence.Kind.RANGE, items);
     }
 
     Text run(List<Statement> statements) {
@@ -170,28 +185,34 @@ final class Interpreter {
                 }
                 return execute(choice.otherwise());
             }
-            case Node.For loop -> loop(loop);
+            case Node.For loop -> loop(loop, evaluate(loop.items()), 0, scope);
             case Node.Break end -> {
                 return Flow.BREAK;
             }
             case Node.Continue end -> {
                 return Flow.CONTINUE;
             }
-            case Node.Set set -> assign(set.targets(), evaluate(set.value()));
-            case Node.SetAttribute set -> setAttribute(set.object(), set.attribute(), evaluate(set.value()));
+            case Node.Set set -> assign(set.target(), evaluate(set.value()));
             case Node.SetBlock set -> {
                 Value text = filtered(captured(set.body(), new Scope(scope)), set.filters());
-                switch (set.target()) {
-                    case Node.Attribute(var at, Node.Name(var nameAt, var object), var name) ->
-                        setAttribute(object, name, text);
-                    case Node.Name(var at, var name) -> scope.variables.put(name, text);
-                    default -> throw new IllegalStateException("the parser makes no other");
-                }
+                assign(set.target(), text);
             }
             case Node.DefineMacro macro -> scope.variables.put(macro.name(), macro(macro, scope));
+            case Node.CallBlock block -> {
+                Call call = block.call();
+                Value callee = evaluate(call.function());
+                Arguments given = arguments(call).with("caller", macro(block.caller(), scope));
+                out.append(Values.string(Values.call(callee, given)));
+            }
             case Node.With with -> {
                 var inner = new Scope(scope);
-                with.variables().forEach((name, value) -> inner.variables.put(name, evaluate(value)));
+                for (Node.Given given : with.given()) {
+                    Value value = evaluate(given.value());
+                    Scope outer = scope;
+                    scope = inner;
+                    assign(given.target(), value);
+                    scope = outer;
+                }
                 return within(inner, with.body());
             }
             case Node.FilterBlock block ->
@@ -212,10 +233,14 @@ final class Interpreter {
 
     /** The text that a body writes. */
     private Text captured(List<Statement> body, Scope inner) {
+        return captured(() -> within(inner, body));
+    }
+
+    private Text captured(Runnable written) {
         Text.Builder outer = out;
         out = new Text.Builder();
         try {
-            within(inner, body);
+            written.run();
             return out.build();
         } finally {
             out = outer;
@@ -230,17 +255,19 @@ final class Interpreter {
         return result;
     }
 
-    private void assign(List<String> targets, Value value) {
-        if (targets.size() == 1) {
-            scope.variables.put(targets.getFirst(), value);
-            return;
-        }
-        List<Value> items = Values.items(value);
-        if (items.size() != targets.size()) {
-            throw new TemplateException(items.size() + " values are given to " + targets.size() + " variables");
-        }
-        for (int i = 0; i < items.size(); i++) {
-            scope.variables.put(targets.get(i), items.get(i));
+    private void assign(Node.Target target, Value value) {
+        switch (target) {
+            case Node.Variable(var name) -> scope.variables.put(name, value);
+            case Node.AttributeOf(var object, var attribute) -> setAttribute(object, attribute, value);
+            case Node.Targets(var targets) -> {
+                List<Value> items = Values.items(value);
+                if (items.size() != targets.size()) {
+                    throw new TemplateException(items.size() + " values are given to " + targets.size() + " variables");
+                }
+                for (int i = 0; i < targets.size(); i++) {
+                    assign(targets.get(i), items.get(i));
+                }
+            }
         }
     }
 
@@ -251,27 +278,28 @@ final class Interpreter {
         attributes.put(attribute, value);
     }
 
-    private void loop(Node.For loop) {
-        List<Value> all = List.copyOf(Values.items(evaluate(loop.items())));
+    private void loop(Node.For loop, Value over, int depth, Scope outer) {
+        List<Value> all = List.copyOf(Values.items(over));
         spend(all.size());
         List<Value> items = all;
-        Scope outer = scope;
+        Scope before = scope;
         try {
             if (loop.wanted().isPresent()) {
                 items = new ArrayList<>();
                 for (Value item : all) {
                     scope = new Scope(outer);
-                    assign(loop.targets(), item);
+                    assign(loop.target(), item);
                     if (Values.truth(evaluate(loop.wanted().get()))) {
                         items.add(item);
                     }
                 }
             }
             var changed = new AtomicReference<@Nullable Value>();
+            Value.Function again = again(loop, depth, outer);
             for (int i = 0; i < items.size(); i++) {
                 scope = new Scope(outer);
-                scope.variables.put("loop", new Value.Loop(items, i, changed));
-                assign(loop.targets(), items.get(i));
+                scope.variables.put("loop", new Value.Loop(items, i, depth, changed, again));
+                assign(loop.target(), items.get(i));
                 if (execute(loop.body()) == Flow.BREAK) {
                     break;
                 }
@@ -281,47 +309,86 @@ final class Interpreter {
                 execute(loop.otherwise());
             }
         } finally {
-            scope = outer;
+            scope = before;
+        }
+    }
+
+    /** Runs a recursive loop over other items, one level deeper. */
+    private Value.Function again(Node.For loop, int depth, Scope outer) {
+        return arguments -> {
+            if (!loop.recursive()) {
+                throw new TemplateException("a loop is called that is not recursive");
+            }
+            Value items = arguments.get(0, "iterable");
+            return nested(() -> captured(() -> loop(loop, items, depth + 1, outer)));
+        };
+    }
+
+    /** A call of a template's own code. */
+    private Text nested(Supplier<Text> call) {
+        if (++calls > CALLS_MAX) {
+            throw new TemplateException("macros and loops call each other deeper than " + CALLS_MAX);
+        }
+        try {
+            return call.get();
+        } finally {
+            calls--;
         }
     }
 
     private Value.Function macro(Node.DefineMacro macro, Scope definedIn) {
         return arguments -> {
             List<Node.Parameter> parameters = macro.parameters();
-            if (arguments.positional().size() > parameters.size()) {
-                throw new TemplateException("macro '" + macro.name() + "' takes " + parameters.size()
-                        + " arguments, not " + arguments.positional().size());
-            }
-            for (String name : arguments.named().keySet()) {
-                if (parameters.stream().noneMatch(parameter -> parameter.name().equals(name))) {
-                    throw new TemplateException("macro '" + macro.name() + "' takes no argument '" + name + "'");
-                }
-            }
-            if (++calls > CALLS_MAX) {
-                throw new TemplateException("macros call each other deeper than " + CALLS_MAX);
-            }
+            List<Value> given = arguments.positional();
+            var others = new LinkedHashMap<String, Value>(arguments.named());
             Scope caller = scope;
             var inner = new Scope(definedIn);
-            try {
-                scope = inner;
-                for (int i = 0; i < parameters.size(); i++) {
-                    Node.Parameter parameter = parameters.get(i);
-                    Value value = arguments.find(i, parameter.name());
-                    if (value == null) {
-                        value = parameter
-                                .value()
-                                .map(this::evaluate)
-                                .orElseGet(
-                                        () -> new Undefined("parameter '" + parameter.name() + "' was not provided"));
+            return nested(() -> {
+                try {
+                    scope = inner;
+                    for (int i = 0; i < parameters.size(); i++) {
+                        Node.Parameter parameter = parameters.get(i);
+                        Value named = i < given.size() ? given.get(i) : others.remove(parameter.name());
+                        inner.variables.put(parameter.name(), named == null ? fallback(parameter) : named);
                     }
-                    inner.variables.put(parameter.name(), value);
+                    takeOthers(macro, given, others, inner);
+                    return captured(macro.body(), inner);
+                } finally {
+                    scope = caller;
                 }
-                return captured(macro.body(), inner);
-            } finally {
-                scope = caller;
-                calls--;
-            }
+            });
         };
+    }
+
+    private Value fallback(Node.Parameter parameter) {
+        return parameter
+                .value()
+                .map(this::evaluate)
+                .orElseGet(() -> new Undefined("parameter '" + parameter.name() + "' was not provided"));
+    }
+
+    /** The arguments beyond a macro's parameters, which it gets if it uses their names. */
+    private static void takeOthers(
+            Node.DefineMacro macro, List<Value> given, Map<String, Value> others, Scope inner) {
+        int count = macro.parameters().size();
+        if (macro.used().contains("caller")) {
+            Value body = others.remove("caller");
+            inner.variables.put("caller", body == null ? new Undefined("there is no caller") : body);
+        }
+        if (macro.used().contains("kwargs")) {
+            var entries = new LinkedHashMap<Value, Value>();
+            others.forEach((name, value) -> entries.put(Text.ofTemplate(name), value));
+            inner.variables.put("kwargs", new Mapping(entries));
+        } else if (!others.isEmpty()) {
+            throw new TemplateException("macro '" + macro.name() + "' takes no argument '"
+                    + others.keySet().iterator().next() + "'");
+        }
+        if (macro.used().contains("varargs")) {
+            inner.variables.put("varargs", Sequence.tuple(given.subList(Math.min(count, given.size()), given.size())));
+        } else if (given.size() > count) {
+            throw new TemplateException(
+                    "macro '" + macro.name() + "' takes " + count + " arguments, not " + given.size());
+        }
     }
 
     private Value evaluate(Expression expression) {
@@ -330,20 +397,19 @@ final class Interpreter {
             case Node.Constant(var at, var value) -> value;
             case Node.Name(var at, var name) -> scope.get(name);
             case Node.ListOf(var at, var items) -> new Sequence(evaluated(items));
+            case Node.TupleOf(var at, var items) -> Sequence.tuple(evaluated(items));
+            case Node.Spread(var at, var value) -> throw new IllegalStateException("only calls have it");
             case Node.DictOf(var at, var entries) -> {
                 var values = new LinkedHashMap<Value, Value>();
                 for (Map.Entry<Expression, Expression> entry : entries) {
-                    values.put(evaluate(entry.getKey()), evaluate(entry.getValue()));
+                    values.put(Values.hashable(evaluate(entry.getKey())), evaluate(entry.getValue()));
                 }
                 yield new Mapping(values);
             }
             case Node.Attribute(var at, var object, var name) -> attribute(evaluate(object), name);
             case Node.Item(var at, var object, var key) -> {
                 Value from = evaluate(object);
-                Value wanted = evaluate(key);
-                Value value = Values.item(from, wanted);
-                // Like Jinja, fall back to an attribute if there is no such item.
-                yield value instanceof Undefined && wanted instanceof Text name ? attribute(from, name.chars()) : value;
+                yield item(from, evaluate(key));
             }
             case Node.Slice(var at, var object, var start, var stop, var step) -> {
                 Value value = evaluate(object);
@@ -351,21 +417,21 @@ final class Interpreter {
                 yield Values.slice(
                         value, start.map(this::evaluate), stop.map(this::evaluate), step.map(this::evaluate));
             }
-            case Call(var at, var function, var arguments, var named) -> {
-                Value callee = evaluate(function);
-                Arguments given = arguments(arguments, named);
-                line = at;
+            case Call call -> {
+                Value callee = evaluate(call.function());
+                Arguments given = arguments(call);
+                line = call.line();
                 yield Values.call(callee, given);
             }
             case Node.Filter(var at, var value, var call) -> filter(evaluate(value), call);
             case Node.Test(var at, var value, var call) ->
-                new Bool(Tests.test(name(call), evaluate(value), arguments(call.arguments(), call.named())));
+                new Bool(Tests.test(name(call), evaluate(value), arguments(call)));
             case Node.Unary(var at, var operator, var operand) -> unary(operator, evaluate(operand));
             case Node.Binary(var at, var operator, var left, var right) -> {
                 Value result = Values.arithmetic(operator, evaluate(left), evaluate(right));
                 if (result instanceof Text text) {
                     spend(text.chars().length() / 64);
-                } else if (result instanceof Sequence(var items)) {
+                } else if (result instanceof Sequence(_, var items)) {
                     spend(items.size());
                 }
                 yield result;
@@ -405,13 +471,31 @@ final class Interpreter {
         return values;
     }
 
-    private Arguments arguments(List<Expression> positional, Map<String, Expression> named) {
-        if (positional.isEmpty() && named.isEmpty()) {
+    private Arguments arguments(Call call) {
+        if (call.arguments().isEmpty() && call.named().isEmpty() && call.spread().isEmpty()) {
             return Arguments.NONE;
         }
-        var values = new LinkedHashMap<String, Value>();
-        named.forEach((name, value) -> values.put(name, evaluate(value)));
-        return new Arguments(evaluated(positional), values);
+        var positional = new ArrayList<Value>();
+        for (Expression argument : call.arguments()) {
+            if (argument instanceof Node.Spread(var at, var several)) {
+                positional.addAll(Values.items(evaluate(several)));
+            } else {
+                positional.add(evaluate(argument));
+            }
+        }
+        var named = new LinkedHashMap<String, Value>();
+        call.named().forEach((name, value) -> named.put(name, evaluate(value)));
+        if (call.spread().isPresent()) {
+            if (!(evaluate(call.spread().get()) instanceof Mapping(var entries))) {
+                throw new TemplateException("'**' is for a dictionary");
+            }
+            entries.forEach((key, value) -> {
+                if (!(key instanceof Text name) || named.put(name.chars(), value) != null) {
+                    throw new TemplateException("'**' has a name that is no text, or was given already");
+                }
+            });
+        }
+        return new Arguments(positional, named);
     }
 
     private static String name(Call call) {
@@ -419,7 +503,7 @@ final class Interpreter {
     }
 
     private Value filter(Value value, Call call) {
-        Arguments arguments = arguments(call.arguments(), call.named());
+        Arguments arguments = arguments(call);
         line = call.line();
         return filters.apply(name(call), value, arguments);
     }
@@ -447,12 +531,22 @@ final class Interpreter {
         };
     }
 
+    /** An item; like in Jinja, an attribute if there is none. */
+    Value item(Value object, Value key) {
+        Value value = Values.item(object, key);
+        return value instanceof Undefined && key instanceof Text name ? attribute(object, name.chars()) : value;
+    }
+
     /** An attribute, a method, or an item of that name. */
-    private Value attribute(Value object, String name) {
+    Value attribute(Value object, String name) {
         return switch (object) {
             case Namespace(var attributes) ->
                 Optional.ofNullable(attributes.get(name)).orElseGet(() -> Values.missing(object, name));
             case Value.Loop loop -> loop(loop, name);
+            case Value.Cycler cycler -> cycler(cycler, name);
+            case Sequence(var kind, var pair)
+            when kind == Sequence.Kind.GROUP && (name.equals("grouper") || name.equals("list")) ->
+                pair.get(name.equals("list") ? 1 : 0);
             case Undefined undefined -> throw Values.undefined(undefined);
             default -> {
                 if (Methods.has(object, name)) {
@@ -461,8 +555,26 @@ final class Interpreter {
                         return Methods.call(object, name, arguments);
                     };
                 }
+                if (Methods.changes(object, name)) {
+                    yield new Undefined("a template may not call '" + name + "', which changes a value");
+                }
                 yield Values.item(object, Text.ofTemplate(name));
             }
+        };
+    }
+
+    private static Value cycler(Value.Cycler cycler, String name) {
+        List<Value> items = cycler.items();
+        return switch (name) {
+            case "current" -> items.get(cycler.next().get());
+            case "next" ->
+                (Value.Function) arguments -> items.get(cycler.next().getAndUpdate(i -> (i + 1) % items.size()));
+            case "reset" ->
+                (Value.Function) arguments -> {
+                    cycler.next().set(0);
+                    return Value.None.NONE;
+                };
+            default -> Values.missing(cycler, name);
         };
     }
 
@@ -477,9 +589,8 @@ final class Interpreter {
             case "first" -> new Bool(index == 0);
             case "last" -> new Bool(index == length - 1);
             case "length" -> new Int(length);
-            // Only recursive loops would be deeper, and they are refused.
-            case "depth" -> new Int(1);
-            case "depth0" -> new Int(0);
+            case "depth" -> new Int(loop.depth() + 1);
+            case "depth0" -> new Int(loop.depth());
             case "previtem" -> index > 0 ? loop.items().get(index - 1) : new Undefined("there is no previous item");
             case "nextitem" ->
                 index < length - 1 ? loop.items().get(index + 1) : new Undefined("there is no next item");

@@ -42,9 +42,12 @@ final class Lexer {
     private static final Pattern VARIABLE_END = Pattern.compile("(?U)-}}\\s*|}}");
 
     private static final Pattern SPACE = Pattern.compile("(?U)\\s+");
-    private static final Pattern REAL =
-            Pattern.compile("\\d+(?:_\\d+)*(?:\\.\\d+(?:_\\d+)*(?:[eE][+-]?\\d+)?|[eE][+-]?\\d+)");
-    private static final Pattern INTEGER = Pattern.compile("0[xX][0-9a-fA-F]+|\\d+(?:_\\d+)*");
+    /** Not after a dot: {@code a.0.1} has two indices. */
+    private static final Pattern REAL = Pattern.compile(
+            "(?<!\\.)\\d+(?:_\\d+)*(?:\\.\\d+(?:_\\d+)*(?:[eE][+-]?\\d+(?:_\\d+)*)?|[eE][+-]?\\d+(?:_\\d+)*)");
+
+    private static final Pattern INTEGER =
+            Pattern.compile("0[bB](?:_?[01])+|0[oO](?:_?[0-7])+|0[xX](?:_?[0-9a-fA-F])+|[1-9](?:_?\\d)*|0(?:_?0)*");
     private static final Pattern NAME = Pattern.compile("[\\p{L}_][\\p{L}\\p{N}_]*");
     private static final Pattern STRING =
             Pattern.compile("'[^'\\\\]*+(?:\\\\.[^'\\\\]*+)*+'|\"[^\"\\\\]*+(?:\\\\.[^\"\\\\]*+)*+\"", Pattern.DOTALL);
@@ -195,7 +198,7 @@ final class Lexer {
     }
 
     private @Nullable Matcher at(Pattern pattern) {
-        Matcher matcher = pattern.matcher(source).region(position, source.length());
+        Matcher matcher = pattern.matcher(source).useTransparentBounds(true).region(position, source.length());
         return matcher.lookingAt() ? matcher : null;
     }
 

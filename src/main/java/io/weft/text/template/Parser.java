@@ -6,11 +6,14 @@ import io.weft.text.template.Node.Call;
 import io.weft.text.template.Node.Expression;
 import io.weft.text.template.Node.Statement;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Supplier;
 
 /** Reads a template by recursive descent, after the grammar of Jinja 3.1. */
 final class Parser {
@@ -19,10 +22,17 @@ final class Parser {
 
     private static final Set<String> COMPARISONS = Set.of("==", "!=", "<", "<=", ">", ">=");
 
+    /** Names that stand for values, which cannot be set. */
+    private static final Set<String> RESERVED = Set.of("true", "false", "none", "True", "False", "None");
+
+    private static final Set<String> AFTER_TEST = Set.of("else", "or", "and", "is", "in", "not", "if", "recursive");
+
     private final List<Token> tokens;
     private int next;
     private int depth;
     private int loops;
+    /** The names that were used, which says which of its arguments a macro may get. */
+    private java.util.Set<String> used = new HashSet<>();
 
     private Parser(List<Token> tokens) {
         this.tokens = tokens;
@@ -161,8 +171,16 @@ final class Parser {
                     case "for" -> forStatement(line);
                     case "set" -> setStatement(line);
                     case "macro" -> macro(line);
+                    case "call" -> callBlock(line);
+                    case "block" -> block(line);
                     case "with" -> with(line);
-                    case "generation" -> new Node.With(line, Map.of(), bodyUntil("endgeneration"));
+                    case "autoescape" -> {
+                        if (!skipName("false")) {
+                            throw TemplateException.at(line, "'autoescape' must be false");
+                        }
+                        yield new Node.With(line, List.of(), bodyUntil("endautoescape"));
+                    }
+                    case "generation" -> new Node.With(line, List.of(), bodyUntil("endgeneration"));
                     case "filter" -> {
                         var filters = new ArrayList<Call>();
                         do {
@@ -198,7 +216,7 @@ final class Parser {
             if (tag.equals("else")) {
                 otherwise = bodyOfPart(List.of("endif"));
             } else {
-                Expression condition = tuple();
+                Expression condition = tuple(this::or);
                 cases.add(new Node.Case(condition, bodyOfPart(List.of("elif", "else", "endif"))));
             }
             tag = name();
@@ -213,16 +231,14 @@ final class Parser {
     }
 
     private Statement forStatement(int line) {
-        List<String> targets = targets();
+        Node.Target target = targets();
         if (!skipName("in")) {
             throw TemplateException.at(line, "expected 'in' before " + described(peek()));
         }
         // A conditional expression is not allowed here: its "if" would be taken for the loop's.
-        Expression items = or();
+        Expression items = tuple(this::or);
         Optional<Expression> wanted = skipName("if") ? Optional.of(expression()) : Optional.empty();
-        if (isName("recursive")) {
-            throw TemplateException.at(line, "recursive loops are not supported");
-        }
+        boolean recursive = skipName("recursive");
         loops++;
         List<Statement> body = bodyOfPart(List.of("else", "endfor"));
         loops--;
@@ -232,34 +248,45 @@ final class Parser {
             name();
         }
         end(Kind.BLOCK_END);
-        return new Node.For(line, targets, items, wanted, body, otherwise);
+        return new Node.For(line, target, items, wanted, body, otherwise, recursive);
     }
 
-    private List<String> targets() {
-        boolean parenthesized = skip("(");
-        var targets = new ArrayList<String>();
+    /** Names or attributes, with commas between them and perhaps in parentheses. */
+    private Node.Target targets() {
+        var targets = new ArrayList<Node.Target>();
+        boolean several = false;
         do {
-            targets.add(name());
+            if (several && is(")")) {
+                break;
+            }
+            targets.add(target());
+            several |= is(",");
         } while (skip(","));
-        if (parenthesized) {
+        return several ? new Node.Targets(targets) : targets.getFirst();
+    }
+
+    private Node.Target target() {
+        if (skip("(")) {
+            enter();
+            Node.Target inner = targets();
+            depth--;
             expect(")");
+            return inner;
         }
-        return targets;
+        Token token = peek();
+        String name = name();
+        if (RESERVED.contains(name)) {
+            throw TemplateException.at(token.line(), "cannot set '" + name + "'");
+        }
+        return skip(".") ? new Node.AttributeOf(name, name()) : new Node.Variable(name);
     }
 
     private Statement setStatement(int line) {
-        List<String> targets = targets();
-        Optional<String> attribute = targets.size() == 1 && skip(".") ? Optional.of(name()) : Optional.empty();
+        Node.Target target = targets();
         if (skip("=")) {
             Expression value = tuple();
             end(Kind.BLOCK_END);
-            return attribute
-                    .<Statement>map(name -> new Node.SetAttribute(line, targets.getFirst(), name, value))
-                    .orElseGet(() -> new Node.Set(line, targets, value));
-        }
-        Expression target = new Node.Name(line, targets.getFirst());
-        if (attribute.isPresent()) {
-            target = new Node.Attribute(line, target, attribute.get());
+            return new Node.Set(line, target, value);
         }
         var filters = new ArrayList<Call>();
         while (skip("|")) {
@@ -269,35 +296,96 @@ final class Parser {
     }
 
     private Statement macro(int line) {
-        String name = name();
+        return macro(line, name(), "endmacro");
+    }
+
+    /** A macro from its parameters on. */
+    private Node.DefineMacro macro(int line, String name, String closing) {
         var parameters = new ArrayList<Node.Parameter>();
-        expect("(");
-        while (!skip(")")) {
-            String parameter = name();
-            parameters.add(new Node.Parameter(parameter, skip("=") ? Optional.of(expression()) : Optional.empty()));
-            if (!is(")")) {
-                expect(",");
+        if (closing.equals("endmacro") || is("(")) {
+            expect("(");
+            while (!skip(")")) {
+                parameters.add(parameter(parameters));
+                if (!is(")")) {
+                    expect(",");
+                }
             }
         }
-        return new Node.DefineMacro(line, name, parameters, bodyUntil("endmacro"));
+        return macro(line, name, parameters, closing);
+    }
+
+    private Node.Parameter parameter(List<Node.Parameter> before) {
+        Token token = peek();
+        String parameter = name();
+        if (before.stream().anyMatch(other -> other.name().equals(parameter))) {
+            throw TemplateException.at(token.line(), "the parameter '" + parameter + "' is there twice");
+        }
+        Optional<Expression> value = skip("=") ? Optional.of(expression()) : Optional.empty();
+        if (value.isEmpty() && !before.isEmpty() && before.getLast().value().isPresent()) {
+            throw TemplateException.at(token.line(), "'" + parameter + "' needs a default, as those before it have");
+        }
+        return new Node.Parameter(parameter, value);
+    }
+
+    private Node.DefineMacro macro(int line, String name, List<Node.Parameter> parameters, String closing) {
+        Set<String> outside = used;
+        used = new HashSet<>();
+        List<Statement> body = bodyUntil(closing);
+        Set<String> inside = used;
+        used = outside;
+        used.addAll(inside);
+        return new Node.DefineMacro(line, name, parameters, body, inside);
+    }
+
+    private Statement callBlock(int line) {
+        var parameters = new ArrayList<Node.Parameter>();
+        if (skip("(")) {
+            while (!skip(")")) {
+                parameters.add(parameter(parameters));
+                if (!is(")")) {
+                    expect(",");
+                }
+            }
+        }
+        if (!(expression() instanceof Call call)) {
+            throw TemplateException.at(line, "expected a call");
+        }
+        return new Node.CallBlock(line, call, macro(line, "caller", parameters, "endcall"));
+    }
+
+    /** A block of a template that no other one extends: its body, in a scope of its own. */
+    private Statement block(int line) {
+        String name = name();
+        skipName("scoped");
+        skipName("required");
+        end(Kind.BLOCK_END);
+        List<Statement> body = body(List.of("endblock"));
+        name();
+        skipName(name);
+        end(Kind.BLOCK_END);
+        return new Node.With(line, List.of(), body);
     }
 
     private Statement with(int line) {
-        var variables = new LinkedHashMap<String, Expression>();
+        var given = new ArrayList<Node.Given>();
         while (peek().kind() != Kind.BLOCK_END) {
-            String name = name();
+            Node.Target target = targets();
             expect("=");
-            variables.put(name, expression());
+            given.add(new Node.Given(target, expression()));
             if (peek().kind() != Kind.BLOCK_END) {
                 expect(",");
             }
         }
-        return new Node.With(line, variables, bodyUntil("endwith"));
+        return new Node.With(line, given, bodyUntil("endwith"));
     }
 
     /** An expression, or several with commas between them. */
     private Expression tuple() {
-        Expression first = expression();
+        return tuple(this::expression);
+    }
+
+    private Expression tuple(Supplier<Expression> item) {
+        Expression first = item.get();
         if (!is(",")) {
             return first;
         }
@@ -306,9 +394,9 @@ final class Parser {
             if (peek().kind() == Kind.BLOCK_END || peek().kind() == Kind.VARIABLE_END || is(")")) {
                 break;
             }
-            items.add(expression());
+            items.add(item.get());
         }
-        return new Node.ListOf(first.line(), items);
+        return new Node.TupleOf(first.line(), items);
     }
 
     private Expression expression() {
@@ -432,21 +520,25 @@ final class Parser {
     private Call filterCall() {
         int line = peek().line();
         var function = new Node.Name(line, name());
-        return is("(") ? call(function) : new Call(line, function, List.of(), Map.of());
+        return is("(") ? call(function) : without(line, function);
+    }
+
+    private static Call without(int line, Expression function) {
+        return new Call(line, function, List.of(), Map.of(), Optional.empty());
     }
 
     private Expression test(Expression value) {
         int line = take().line();
         boolean negated = skipName("not");
         var function = new Node.Name(line, name());
-        Call call = new Call(line, function, List.of(), Map.of());
+        Call call = without(line, function);
         boolean argument = peek().kind() == Kind.NAME
-                ? !Set.of("else", "or", "and", "is", "in", "not", "if").contains(peek().text())
+                ? !AFTER_TEST.contains(peek().text())
                 : Set.of(Kind.STRING, Kind.INTEGER, Kind.REAL).contains(peek().kind()) || is("[") || is("{");
         if (is("(")) {
             call = call(function);
         } else if (argument) {
-            call = new Call(line, function, List.of(postfix(primary())), Map.of());
+            call = new Call(line, function, List.of(postfix(primary())), Map.of(), Optional.empty());
         }
         Expression test = new Node.Test(line, value, call);
         return negated ? new Node.Unary(line, "not", test) : test;
@@ -472,7 +564,7 @@ final class Parser {
     }
 
     private Expression subscript(int line, Expression object) {
-        Optional<Expression> start = is(":") ? Optional.empty() : Optional.of(expression());
+        Optional<Expression> start = is(":") ? Optional.empty() : Optional.of(tuple());
         if (!skip(":")) {
             return new Node.Item(line, object, start.orElseThrow());
         }
@@ -486,11 +578,23 @@ final class Parser {
         expect("(");
         var arguments = new ArrayList<Expression>();
         var named = new LinkedHashMap<String, Expression>();
+        Optional<Expression> spread = Optional.empty();
         while (!skip(")")) {
-            if (peek().kind() == Kind.NAME && tokens.get(next + 1).is(Kind.OPERATOR, "=")) {
+            boolean isNamed = peek().kind() == Kind.NAME && tokens.get(next + 1).is(Kind.OPERATOR, "=");
+            if (is("**") && spread.isEmpty()) {
+                next++;
+                spread = Optional.of(expression());
+            } else if (spread.isPresent()) {
+                throw TemplateException.at(line, "an argument follows those of a dictionary");
+            } else if (isNamed) {
                 String name = take().text();
                 next++;
-                named.put(name, expression());
+                if (named.put(name, expression()) != null) {
+                    throw TemplateException.at(line, "the argument '" + name + "' is given twice");
+                }
+            } else if (is("*")) {
+                int at = take().line();
+                arguments.add(new Node.Spread(at, expression()));
             } else if (named.isEmpty()) {
                 arguments.add(expression());
             } else {
@@ -500,7 +604,7 @@ final class Parser {
                 expect(",");
             }
         }
-        return new Call(line, function, arguments, named);
+        return new Call(line, function, arguments, named, spread);
     }
 
     private Expression primary() {
@@ -512,7 +616,10 @@ final class Parser {
                     case "true", "True" -> new Node.Constant(line, new Value.Bool(true));
                     case "false", "False" -> new Node.Constant(line, new Value.Bool(false));
                     case "none", "None" -> new Node.Constant(line, Value.None.NONE);
-                    default -> new Node.Name(line, token.text());
+                    default -> {
+                        used.add(token.text());
+                        yield new Node.Name(line, token.text());
+                    }
                 };
             case STRING -> {
                 var text = new StringBuilder(token.text());
@@ -527,7 +634,7 @@ final class Parser {
                 switch (token.text()) {
                     case "(" -> {
                         if (skip(")")) {
-                            yield new Node.ListOf(line, List.of());
+                            yield new Node.TupleOf(line, List.of());
                         }
                         Expression value = tuple();
                         expect(")");
@@ -542,11 +649,10 @@ final class Parser {
     }
 
     private static long integer(Token token) {
+        String digits = token.text().toLowerCase(Locale.ROOT);
+        int radix = digits.startsWith("0x") ? 16 : digits.startsWith("0o") ? 8 : digits.startsWith("0b") ? 2 : 10;
         try {
-            return Long.decode(
-                    token.text().startsWith("0x") || token.text().startsWith("0X")
-                            ? token.text()
-                            : token.text().replaceFirst("^0+(?=\\d)", ""));
+            return Long.parseLong(radix == 10 ? digits : digits.substring(2), radix);
         } catch (NumberFormatException e) {
             throw TemplateException.at(token.line(), "the integer " + token.text() + " is too large");
         }

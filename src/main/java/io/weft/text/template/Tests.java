@@ -8,10 +8,16 @@ import io.weft.text.template.Value.None;
 import io.weft.text.template.Value.Real;
 import io.weft.text.template.Value.Sequence;
 import io.weft.text.template.Value.Undefined;
-import java.util.Locale;
+import java.util.Set;
 
 /** The tests that templates may apply with {@code is}. */
 final class Tests {
+    private static final Set<String> NAMES = Set.of(
+            ("defined undefined none string mapping sequence iterable number integer float boolean true false callable odd"
+                            + " even divisibleby lower upper sameas equalto eq == ne != lt lessthan < le <= gt greaterthan >"
+                            + " ge >= in filter test escaped")
+                    .split(" "));
+
     private Tests() {}
 
     static boolean test(String name, Value value, Arguments arguments) {
@@ -21,17 +27,26 @@ final class Tests {
             case "none" -> value == None.NONE;
             case "string" -> value instanceof Text;
             case "mapping" -> value instanceof Mapping;
-            case "iterable", "sequence" ->
-                value instanceof Sequence
+            case "sequence" ->
+                value instanceof Sequence(var kind, _) && kind.isIndexed()
                         || value instanceof Mapping
                         || value instanceof Text
                         || value instanceof Undefined;
+            case "iterable" ->
+                value instanceof Sequence
+                        || value instanceof Mapping
+                        || value instanceof Text
+                        || value instanceof Value.Loop
+                        || value instanceof Undefined;
+            case "filter" -> Filters.has(Values.string(value).chars());
+            case "test" -> NAMES.contains(Values.string(value).chars());
+            case "escaped" -> false;
             case "number" -> value instanceof Int || value instanceof Real || value instanceof Bool;
             case "integer" -> value instanceof Int;
             case "float" -> value instanceof Real;
             case "boolean" -> value instanceof Bool;
-            case "true" -> value.equals(new Bool(true));
-            case "false" -> value.equals(new Bool(false));
+            case "true" -> value instanceof Bool(var truth) && truth;
+            case "false" -> value instanceof Bool(var truth) && !truth;
             case "callable" -> value instanceof Value.Function;
             case "odd" -> Math.floorMod(Values.integer(value), 2) == 1;
             case "even" -> Math.floorMod(Values.integer(value), 2) == 0;
@@ -42,10 +57,13 @@ final class Tests {
                 }
                 yield Values.integer(value) % by == 0;
             }
-            case "lower" -> Values.string(value).chars().equals(lower(value));
-            case "upper" ->
-                Values.string(value).chars().equals(Values.string(value).chars().toUpperCase(Locale.ROOT));
-            case "sameas" -> value.equals(arguments.get(0, "other"));
+            case "lower" -> Methods.isLower(Values.string(value).chars());
+            case "upper" -> Methods.isUpper(Values.string(value).chars());
+            case "sameas" -> {
+                Value other = arguments.get(0, "other");
+                boolean isShared = value instanceof Sequence || value instanceof Mapping;
+                yield isShared ? value == other : value.getClass() == other.getClass() && value.equals(other);
+            }
             case "equalto", "eq", "==" -> Values.equal(value, arguments.get(0, "other"));
             case "ne", "!=" -> !Values.equal(value, arguments.get(0, "other"));
             case "lt", "lessthan", "<" -> Values.compare(value, arguments.get(0, "other")) < 0;
@@ -57,7 +75,4 @@ final class Tests {
         };
     }
 
-    private static String lower(Value value) {
-        return Values.string(value).chars().toLowerCase(Locale.ROOT);
-    }
 }

@@ -1,16 +1,19 @@
 package io.weft.text.template;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
+import java.util.function.IntPredicate;
 import java.util.function.UnaryOperator;
 
 /**
  * A text that knows which of its characters come from the caller. Immutable. Indices and lengths are in code points, as
  * in Python, except for those of {@link #chars()}.
  */
-final class Text implements Value {
+final class Text implements Value, Comparable<Text> {
     static final Text EMPTY = ofTemplate("");
+    private static final String LINE_ENDS = "\n\r\u000b\f\u001c\u001d\u001e\u0085\u2028\u2029";
 
     private final String chars;
 
@@ -114,6 +117,67 @@ final class Text implements Value {
         return Character.isWhitespace(codePoint) || Character.isSpaceChar(codePoint) || codePoint == 0x85;
     }
 
+    /** What Python's {@code str.isprintable} says. */
+    static boolean isPrintable(int codePoint) {
+        return switch (Character.getType(codePoint)) {
+            case Character.CONTROL,
+                    Character.FORMAT,
+                    Character.SURROGATE,
+                    Character.PRIVATE_USE,
+                    Character.UNASSIGNED,
+                    Character.LINE_SEPARATOR,
+                    Character.PARAGRAPH_SEPARATOR -> false;
+            case Character.SPACE_SEPARATOR -> codePoint == ' ';
+            default -> true;
+        };
+    }
+
+    /** The text with the code points of all characters but those that may {@code stay}, as Python writes them. */
+    Text escaped(IntPredicate stay) {
+        if (chars.codePoints().allMatch(stay)) {
+            return this;
+        }
+        var out = new Builder();
+        for (Value one : letters()) {
+            Text letter = (Text) one;
+            int c = letter.chars.codePointAt(0);
+            String form = c <= 0xFF ? "\\x%02x" : c <= 0xFFFF ? "\\u%04x" : "\\U%08x";
+            out.append(stay.test(c) ? letter : letter.mapped(chars -> form.formatted(c)));
+        }
+        return out.build();
+    }
+
+    /** In the order of code points. */
+    @Override
+    public int compareTo(Text other) {
+        if (!hasSurrogates && !other.hasSurrogates) {
+            return chars.compareTo(other.chars);
+        }
+        return Arrays.compare(
+                chars.codePoints().toArray(), other.chars.codePoints().toArray());
+    }
+
+    /** The lines, at every end of a line that Python knows, with or without these ends. */
+    List<Value> lines(boolean withEnds) {
+        var lines = new ArrayList<Value>();
+        int start = 0;
+        for (int i = 0; i < chars.length(); i++) {
+            if (LINE_ENDS.indexOf(chars.charAt(i)) < 0) {
+                continue;
+            }
+            int end = i;
+            if (chars.startsWith("\r\n", i)) {
+                i++;
+            }
+            lines.add(between(start, withEnds ? i + 1 : end));
+            start = i + 1;
+        }
+        if (start < chars.length()) {
+            lines.add(from(start));
+        }
+        return lines;
+    }
+
     /** Splits off at most {@code max} parts and a rest; splits everywhere if {@code max} is negative. */
     List<Value> split(String separator, long max) {
         var parts = new ArrayList<Value>();
@@ -142,6 +206,25 @@ final class Text implements Value {
             }
             parts.add(rest.between(0, end));
             rest = rest.from(end).stripped("", true, false);
+        }
+        return parts;
+    }
+
+    /** Splits off at most {@code max} parts at runs of spaces, from the end. */
+    List<Value> splitAtLastSpaces(long max) {
+        var parts = new ArrayList<Value>();
+        Text rest = stripped("", false, true);
+        while (!rest.isEmpty()) {
+            int start = rest.chars.length();
+            while (start > 0 && !isSpace(rest.chars.charAt(start - 1))) {
+                start--;
+            }
+            if (parts.size() == max) {
+                parts.addFirst(rest);
+                break;
+            }
+            parts.addFirst(rest.from(start));
+            rest = rest.between(0, start).stripped("", false, true);
         }
         return parts;
     }

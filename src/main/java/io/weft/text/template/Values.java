@@ -12,6 +12,7 @@ import io.weft.text.template.Value.Undefined;
 import java.math.BigDecimal;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -30,13 +31,14 @@ final class Values {
             case Int(var number) -> number != 0;
             case Real(var number) -> number != 0;
             case Text text -> !text.isEmpty();
-            case Sequence(var items) -> !items.isEmpty();
+            case Sequence(var kind, var items) -> kind == Sequence.Kind.LAZY || !items.isEmpty();
             case Mapping(var entries) -> !entries.isEmpty();
             case None none -> false;
             case Undefined undefined -> false;
             case Namespace namespace -> true;
             case Value.Function function -> true;
             case Value.Loop loop -> true;
+            case Value.Cycler cycler -> true;
         };
     }
 
@@ -47,13 +49,21 @@ final class Values {
             case Int number -> "int";
             case Real number -> "float";
             case Text text -> "str";
-            case Sequence sequence -> "list";
+            case Sequence(var kind, _) ->
+                switch (kind) {
+                    case LIST -> "list";
+                    case TUPLE, GROUP -> "tuple";
+                    case RANGE -> "range";
+                    case KEYS, VALUES, ITEMS -> "view of a dict";
+                    case LAZY -> "generator";
+                };
             case Mapping mapping -> "dict";
             case None none -> "None";
             case Undefined undefined -> "undefined value";
             case Namespace namespace -> "namespace";
             case Value.Function function -> "function";
             case Value.Loop loop -> "loop";
+            case Value.Cycler cycler -> "cycler";
         };
     }
 
@@ -72,9 +82,19 @@ final class Values {
             case Undefined undefined -> Text.EMPTY;
             case Sequence sequence -> repr(sequence);
             case Mapping mapping -> repr(mapping);
-            case Namespace namespace -> Text.ofTemplate("<Namespace>");
+            case Namespace(var attributes) -> {
+                var entries = new LinkedHashMap<Value, Value>();
+                attributes.forEach((name, item) -> entries.put(Text.ofTemplate(name), item));
+                yield new Text.Builder()
+                        .append("<Namespace ")
+                        .append(repr(new Mapping(entries)))
+                        .append(">")
+                        .build();
+            }
             case Value.Function function -> Text.ofTemplate("<function>");
-            case Value.Loop loop -> Text.ofTemplate("<Loop>");
+            case Value.Loop loop ->
+                Text.ofTemplate("<LoopContext " + (loop.index() + 1) + "/" + loop.items().size() + ">");
+            case Value.Cycler cycler -> Text.ofTemplate("<cycler>");
         };
     }
 
@@ -98,17 +118,19 @@ final class Values {
         return plain.contains(".") ? plain : plain + ".0";
     }
 
-    private static Text repr(Value value) {
+    static Text repr(Value value) {
         return switch (value) {
             case Text text -> quoted(text);
-            case Sequence(var items) -> {
-                var out = new Text.Builder().append("[");
+            case Sequence(var kind, var items) -> {
+                var out = new Text.Builder().append(kind.opening);
                 String between = "";
                 for (Value item : items) {
                     out.append(between).append(repr(item));
                     between = ", ";
                 }
-                yield out.append("]").build();
+                yield out.append(kind.isTuple() && items.size() == 1 ? "," : "")
+                        .append(kind.closing)
+                        .build();
             }
             case Mapping(var entries) -> {
                 var out = new Text.Builder().append("{");
@@ -132,7 +154,8 @@ final class Values {
         Text escaped = text.replaced("\\", Text.ofTemplate("\\\\"), -1)
                 .replaced("\n", Text.ofTemplate("\\n"), -1)
                 .replaced("\r", Text.ofTemplate("\\r"), -1)
-                .replaced("\t", Text.ofTemplate("\\t"), -1);
+                .replaced("\t", Text.ofTemplate("\\t"), -1)
+                .escaped(Text::isPrintable);
         if (quote.equals("'")) {
             escaped = escaped.replaced("'", Text.ofTemplate("\\'"), -1);
         }
@@ -142,7 +165,13 @@ final class Values {
     /** The items of a loop over a value. */
     static List<Value> items(Value value) {
         return switch (value) {
-            case Sequence(var items) -> items;
+            case Sequence(var kind, var items) when kind == Sequence.Kind.LAZY -> {
+                List<Value> taken = new ArrayList<>(items);
+                items.clear();
+                yield taken;
+            }
+            case Sequence(_, var items) -> items;
+            case Value.Cycler cycler -> throw new TemplateException("a cycler has no end");
             case Mapping(var entries) -> new ArrayList<>(entries.keySet());
             case Text text -> text.letters();
             case Undefined undefined -> List.of();
@@ -151,10 +180,13 @@ final class Values {
     }
 
     static Value pair(Map.Entry<Value, Value> entry) {
-        return new Sequence(List.of(entry.getKey(), entry.getValue()));
+        return Sequence.tuple(List.of(entry.getKey(), entry.getValue()));
     }
 
     static long length(Value value) {
+        if (value instanceof Sequence(var kind, _) && kind == Sequence.Kind.LAZY) {
+            throw new TemplateException("a generator has no length");
+        }
         return value instanceof Text text ? text.length() : items(value).size();
     }
 
@@ -165,6 +197,10 @@ final class Values {
             case Real(var number) -> Optional.of(number);
             default -> Optional.empty();
         };
+    }
+
+    static boolean isNumber(Value value) {
+        return number(value).isPresent();
     }
 
     static long integer(Value value) {
@@ -191,8 +227,11 @@ final class Values {
             boolean exact = !(left instanceof Real) && !(right instanceof Real);
             return exact ? integer(left) == integer(right) : real(left) == real(right);
         }
-        if (left instanceof Sequence(var a) && right instanceof Sequence(var b)) {
-            boolean same = a.size() == b.size();
+        if (left instanceof Sequence(var kind, var a) && right instanceof Sequence(var other, var b)) {
+            if (kind == Sequence.Kind.LAZY || other == Sequence.Kind.LAZY) {
+                return left == right;
+            }
+            boolean same = a.size() == b.size() && (kind == other || kind.isTuple() && other.isTuple());
             for (int i = 0; same && i < a.size(); i++) {
                 same = equal(a.get(i), b.get(i));
             }
@@ -213,9 +252,13 @@ final class Values {
 
     static int compare(Value left, Value right) {
         if (left instanceof Text a && right instanceof Text b) {
-            return a.chars().compareTo(b.chars());
+            return a.compareTo(b);
         }
-        if (left instanceof Sequence(var a) && right instanceof Sequence(var b)) {
+        if (left instanceof Sequence(var kind, var a)
+                && right instanceof Sequence(var other, var b)
+                && kind.isIndexed()
+                && other.isIndexed()
+                && kind.isTuple() == other.isTuple()) {
             for (int i = 0; i < Math.min(a.size(), b.size()); i++) {
                 if (!equal(a.get(i), b.get(i))) {
                     return compare(a.get(i), b.get(i));
@@ -249,8 +292,8 @@ final class Values {
     static boolean contains(Value container, Value wanted) {
         return switch (container) {
             case Text text when wanted instanceof Text part -> text.chars().contains(part.chars());
-            case Mapping(var entries) -> entries.containsKey(wanted);
-            case Sequence(var items) -> items.stream().anyMatch(item -> equal(item, wanted));
+            case Mapping(var entries) -> entries.containsKey(hashable(wanted));
+            case Sequence sequence -> items(sequence).stream().anyMatch(item -> equal(item, wanted));
             case Undefined undefined -> false;
             default ->
                 throw new TemplateException(
@@ -258,9 +301,57 @@ final class Values {
         };
     }
 
+    private static boolean canJoin(Sequence.Kind kind) {
+        return kind == Sequence.Kind.LIST || kind.isTuple();
+    }
+
+    private static boolean canRepeat(Value value) {
+        return value instanceof Text || value instanceof Sequence(var kind, _) && canJoin(kind);
+    }
+
+    /** A value as a key: lists and dictionaries can be none. */
+    static Value hashable(Value key) {
+        boolean isHashable =
+                switch (key) {
+                    case Mapping mapping -> false;
+                    case Sequence(var kind, var items) -> {
+                        items.forEach(item -> {
+                            if (kind.isTuple()) {
+                                hashable(item);
+                            }
+                        });
+                        yield kind != Sequence.Kind.LIST;
+                    }
+                    default -> true;
+                };
+        if (!isHashable) {
+            throw new TemplateException("a value of type " + type(key) + " cannot be a key");
+        }
+        return key;
+    }
+
+    /** The entries of a dictionary, or of a list of pairs. */
+    static Map<Value, Value> entries(Value value) {
+        if (value instanceof Mapping(var entries)) {
+            return entries;
+        }
+        var entries = new LinkedHashMap<Value, Value>();
+        for (Value item : items(value)) {
+            List<Value> pair = items(item);
+            if (pair.size() != 2) {
+                throw new TemplateException("a dictionary is made of pairs, not of " + pair.size() + " values");
+            }
+            entries.put(hashable(pair.getFirst()), pair.getLast());
+        }
+        return entries;
+    }
+
     static Value arithmetic(String operator, Value left, Value right) {
         if (operator.equals("~")) {
             return string(left).plus(string(right));
+        }
+        if (operator.equals("%") && left instanceof Text format) {
+            return Formats.percent(format, right);
         }
         for (Value side : List.of(left, right)) {
             if (side instanceof Undefined undefined) {
@@ -270,20 +361,21 @@ final class Values {
         if (operator.equals("+") && left instanceof Text a && right instanceof Text b) {
             return a.plus(b);
         }
-        if (operator.equals("+") && left instanceof Sequence(var a) && right instanceof Sequence(var b)) {
+        if (operator.equals("+")
+                && left instanceof Sequence(var kind, var a)
+                && right instanceof Sequence(var other, var b)
+                && canJoin(kind)
+                && canJoin(other)
+                && kind.isTuple() == other.isTuple()) {
             var items = new ArrayList<>(a);
             items.addAll(b);
-            return new Sequence(items);
+            return kind.isTuple() ? Sequence.tuple(items) : new Sequence(items);
         }
-        if (operator.equals("*") && (left instanceof Text || left instanceof Sequence)) {
+        if (operator.equals("*") && canRepeat(left)) {
             return repeated(left, integer(right));
         }
-        if (operator.equals("*") && (right instanceof Text || right instanceof Sequence)) {
+        if (operator.equals("*") && canRepeat(right)) {
             return repeated(right, integer(left));
-        }
-        if (operator.equals("%") && left instanceof Text format) {
-            List<Value> items = right instanceof Sequence(var several) ? several : List.of(right);
-            return formatted(format, items);
         }
         Optional<Number> a = number(left);
         Optional<Number> b = number(right);
@@ -309,6 +401,9 @@ final class Values {
             case "%" -> new Int(Math.floorMod(a, b));
             default -> {
                 double power = Math.pow((double) a, (double) b);
+                if (b < 0 && a == 0) {
+                    throw new ArithmeticException();
+                }
                 if (b < 0) {
                     yield new Real(power);
                 }
@@ -321,7 +416,8 @@ final class Values {
     }
 
     private static Value reals(String operator, double a, double b) {
-        if (b == 0 && (operator.equals("/") || operator.equals("//") || operator.equals("%"))) {
+        boolean divides = operator.equals("/") || operator.equals("//") || operator.equals("%");
+        if (b == 0 && divides || operator.equals("**") && (a == 0 && b < 0 || a < 0 && b != Math.rint(b))) {
             throw new ArithmeticException();
         }
         return new Real(
@@ -349,31 +445,12 @@ final class Values {
                 items.addAll(items(value));
             }
         }
-        return value instanceof Text ? text.build() : new Sequence(items);
+        if (value instanceof Text) {
+            return text.build();
+        }
+        return value instanceof Sequence(var kind, _) && kind.isTuple() ? Sequence.tuple(items) : new Sequence(items);
     }
 
-    /** Python's {@code %}, for {@code %s}, {@code %d} and {@code %%}. */
-    static Text formatted(Text format, List<Value> values) {
-        var out = new Text.Builder();
-        int next = 0;
-        int start = 0;
-        int at;
-        while ((at = format.chars().indexOf('%', start)) >= 0
-                && at + 1 < format.chars().length()) {
-            out.append(format.between(start, at));
-            char kind = format.chars().charAt(at + 1);
-            if (kind == '%') {
-                out.append(format.between(at, at + 1));
-            } else if ((kind == 's' || kind == 'd') && next < values.size()) {
-                Value value = values.get(next++);
-                out.append(string(kind == 'd' ? new Int(integer(value)) : value));
-            } else {
-                throw new TemplateException("a format has '%" + kind + "' for which there is no value or no rule");
-            }
-            start = at + 2;
-        }
-        return out.append(format.from(start)).build();
-    }
 
     /** Python's subscript; a missing item is undefined. */
     static Value item(Value object, Value key) {
@@ -382,8 +459,8 @@ final class Values {
                 Value value = entries.get(key);
                 yield value == null ? missing(object, string(key).chars()) : value;
             }
-            case Sequence(var items)
-            when number(key).orElse(null) instanceof Long index -> {
+            case Sequence(var kind, var items)
+            when kind.isIndexed() && number(key).orElse(null) instanceof Long index -> {
                 long place = index < 0 ? index + items.size() : index;
                 yield place >= 0 && place < items.size()
                         ? items.get((int) place)
@@ -410,6 +487,9 @@ final class Values {
         if (object instanceof Undefined undefined) {
             throw undefined(undefined);
         }
+        if (!(object instanceof Text || object instanceof Sequence(var kind, _) && kind.isIndexed())) {
+            throw new TemplateException("a value of type " + type(object) + " has no slices");
+        }
         long by = step.map(Values::integerOrNone).flatMap(value -> value).orElse(1L);
         if (by == 0) {
             throw new TemplateException("a slice has step 0");
@@ -431,7 +511,10 @@ final class Values {
         for (long i = from; by > 0 ? i < to : i > to; i += by) {
             sliced.add(items.get((int) i));
         }
-        return object instanceof Text ? joined(sliced, Text.EMPTY) : new Sequence(sliced);
+        if (object instanceof Text) {
+            return joined(sliced, Text.EMPTY);
+        }
+        return object instanceof Sequence(var kind, _) && kind.isTuple() ? Sequence.tuple(sliced) : new Sequence(sliced);
     }
 
     private static Optional<Long> integerOrNone(Value value) {
@@ -456,6 +539,7 @@ final class Values {
     static Value call(Value function, Arguments arguments) {
         return switch (function) {
             case Value.Function callable -> callable.call(arguments);
+            case Value.Loop loop -> loop.again().call(arguments);
             case Undefined undefined -> throw undefined(undefined);
             default -> throw new TemplateException("a value of type " + type(function) + " cannot be called");
         };

@@ -55,7 +55,17 @@ class TemplateOracleTest {
 
     @TestFactory
     Stream<DynamicTest> snippets() {
-        JsonNode recorded = read(FOLDER.resolve("snippets.json"));
+        return snippets("snippets.json");
+    }
+
+    /** What templates for tools and agents use. */
+    @TestFactory
+    Stream<DynamicTest> moreSnippets() {
+        return snippets("snippets-more.json");
+    }
+
+    private static Stream<DynamicTest> snippets(String file) {
+        JsonNode recorded = read(FOLDER.resolve(file));
         Map<String, Object> variables = map(recorded.path("variables"));
         return StreamSupport.stream(recorded.path("cases").spliterator(), false)
                 .map(one -> DynamicTest.dynamicTest(
@@ -82,7 +92,11 @@ class TemplateOracleTest {
 
     static Stream<Path> files() {
         try (Stream<Path> files = Files.list(FOLDER)) {
-            return files.filter(file -> !file.endsWith("snippets.json")).sorted().toList().stream();
+            return files
+                    .filter(file -> !file.getFileName().toString().startsWith("snippets"))
+                    .sorted()
+                    .toList()
+                    .stream();
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
