@@ -89,14 +89,13 @@ final class Filters {
             "filesizeformat");
 
     /** Those that take the items of anything that is true, and are empty for what is not. */
-    private static final Set<String> OF_NOTHING =
-            Set.of("map", "select", "reject", "selectattr", "rejectattr");
+    private static final Set<String> OF_NOTHING = Set.of("map", "select", "reject", "selectattr", "rejectattr");
 
     private static final Set<String> ATTRIBUTE_NAMES = Set.of("attribute", "default");
     private static final Pattern WORD = Pattern.compile("(?U)\\w+");
     private static final Pattern WHOLE = Pattern.compile("(?U)([+-]?)(0[xXoObB]_?)?([\\p{Alnum}]+(?:_[\\p{Alnum}]+)*)");
-    private static final Pattern REAL = Pattern.compile(
-            "(?U)[+-]?(\\d+(_\\d+)*\\.?(\\d+(_\\d+)*)?|\\.\\d+(_\\d+)*)([eE][+-]?\\d+(_\\d+)*)?");
+    private static final Pattern REAL =
+            Pattern.compile("(?U)[+-]?(\\d+(_\\d+)*\\.?(\\d+(_\\d+)*)?|\\.\\d+(_\\d+)*)([eE][+-]?\\d+(_\\d+)*)?");
     private static final Pattern NAMED_REAL = Pattern.compile("(?i)[+-]?(inf|infinity|nan)");
     private static final int ROUNDED_MOST = 400;
     private static final Pattern TAG = Pattern.compile("(?s)<!--.*?-->|<[^>]*>");
@@ -133,7 +132,7 @@ final class Filters {
         interpreter.spend(
                 switch (value) {
                     case Text text -> text.chars().length() / 64;
-                    case Sequence(_, var items) -> items.size();
+                    case Sequence(var kind, var items) -> items.size();
                     default -> 1;
                 });
         return switch (name) {
@@ -161,9 +160,7 @@ final class Filters {
             case "urlencode" -> urlEncoded(value);
             case "xmlattr" -> xmlAttributes(value, arguments);
             default ->
-                OF_TEXT.contains(name)
-                        ? ofText(name, Values.string(value), arguments)
-                        : ofList(name, value, arguments);
+                OF_TEXT.contains(name) ? ofText(name, Values.string(value), arguments) : ofList(name, value, arguments);
         };
     }
 
@@ -178,7 +175,8 @@ final class Filters {
             case "wordwrap" -> wrapped(text, arguments);
             case "truncate" -> truncated(text, arguments);
             case "center" ->
-                Methods.call(text, name, new Arguments(List.of(arguments.get(0, "width", new Int(CENTER_WIDTH))), Map.of()));
+                Methods.call(
+                        text, name, new Arguments(List.of(arguments.get(0, "width", new Int(CENTER_WIDTH))), Map.of()));
             case "striptags" -> Values.joined(withoutTags(text).splitAtSpaces(-1), Text.ofTemplate(" "));
             default ->
                 text.replaced("&", Text.ofTemplate("&amp;"), -1)
@@ -264,7 +262,9 @@ final class Filters {
                 int space = rest.slice(0, width + 1).chars().lastIndexOf(' ');
                 int end = space > 0
                         ? space
-                        : breaksWords ? rest.slice(0, width).chars().length() : rest.chars().indexOf(' ');
+                        : breaksWords
+                                ? rest.slice(0, width).chars().length()
+                                : rest.chars().indexOf(' ');
                 if (end <= 0) {
                     break;
                 }
@@ -316,10 +316,12 @@ final class Filters {
             return Values.string(value).mapped(chars -> quoted(chars, "/"));
         }
         var pairs = new ArrayList<Value>();
-        Values.entries(value).forEach((key, item) -> pairs.add(Values.string(key)
-                .mapped(chars -> quoted(chars, "").replace("%20", "+"))
-                .plus(Text.ofTemplate("="))
-                .plus(Values.string(item).mapped(chars -> quoted(chars, "").replace("%20", "+")))));
+        Values.entries(value)
+                .forEach((key, item) -> pairs.add(Values.string(key)
+                        .mapped(chars -> quoted(chars, "").replace("%20", "+"))
+                        .plus(Text.ofTemplate("="))
+                        .plus(Values.string(item)
+                                .mapped(chars -> quoted(chars, "").replace("%20", "+")))));
         return Values.joined(pairs, Text.ofTemplate("&"));
     }
 
@@ -368,11 +370,13 @@ final class Filters {
         Value otherwise = arguments.get(0, "default", new Int(0));
         int base = (int) arguments.integer(1, "base", 10);
         return switch (value) {
-            case Text text -> whole(text.chars().strip(), base).or(() -> real(text.chars())
-                            .filter(number -> !Double.isNaN(number) && !Double.isInfinite(number))
-                            .map(Double::longValue))
-                    .<Value>map(Int::new)
-                    .orElse(otherwise);
+            case Text text ->
+                whole(text.chars().strip(), base)
+                        .or(() -> real(text.chars())
+                                .filter(number -> !Double.isNaN(number) && !Double.isInfinite(number))
+                                .map(Double::longValue))
+                        .<Value>map(Int::new)
+                        .orElse(otherwise);
             case Real(var number) -> Double.isNaN(number) ? otherwise : new Int((long) number);
             case Undefined undefined -> throw Values.undefined(undefined);
             case Int number -> number;
@@ -409,7 +413,8 @@ final class Filters {
         String text = chars.strip();
         if (NAMED_REAL.matcher(text).matches()) {
             boolean isNan = text.toLowerCase(Locale.ROOT).contains("nan");
-            return Optional.of(isNan ? Double.NaN : text.startsWith("-") ? Double.NEGATIVE_INFINITY : Double.POSITIVE_INFINITY);
+            return Optional.of(
+                    isNan ? Double.NaN : text.startsWith("-") ? Double.NEGATIVE_INFINITY : Double.POSITIVE_INFINITY);
         }
         return REAL.matcher(text).matches() ? Optional.of(Double.parseDouble(asciiDigits(text))) : Optional.empty();
     }
@@ -475,7 +480,7 @@ final class Filters {
         if (name.equals("first") && value instanceof Sequence(var kind, var left) && kind == Sequence.Kind.LAZY) {
             return left.isEmpty() ? new Undefined("there is no first item") : left.removeFirst();
         }
-        boolean isLazy = value instanceof Sequence(var kind, _) && kind == Sequence.Kind.LAZY;
+        boolean isLazy = value instanceof Sequence some && some.kind() == Sequence.Kind.LAZY;
         if (name.equals("last") && isLazy) {
             throw new TemplateException("a generator has no last item");
         }
@@ -498,7 +503,8 @@ final class Filters {
                 yield isLazy ? new Sequence(items) : Sequence.lazy(items);
             }
             case "map" ->
-                Sequence.lazy(items.stream().map(item -> mapped(item, arguments)).toList());
+                Sequence.lazy(
+                        items.stream().map(item -> mapped(item, arguments)).toList());
             case "select" ->
                 Sequence.lazy(
                         items.stream().filter(item -> holds(item, arguments)).toList());
@@ -699,7 +705,7 @@ final class Filters {
             };
             asciiOnly = arguments.truth(0, "ensure_ascii");
             Value separators = arguments.get(2, "separators", None.NONE);
-            boolean given = separators instanceof Sequence(_, var items) && items.size() == 2;
+            boolean given = separators instanceof Sequence(var kind, var items) && items.size() == 2;
             itemSeparator =
                     given ? Values.string(Values.items(separators).getFirst()).chars() : indent.isEmpty() ? ", " : ",";
             keySeparator =
@@ -724,7 +730,8 @@ final class Filters {
                                     : Double.isInfinite(number)
                                             ? number > 0 ? "Infinity" : "-Infinity"
                                             : Values.real(number));
-                case Sequence(var kind, var items) when kind == Sequence.Kind.LIST || kind.isTuple() -> {
+                case Sequence(var kind, var items)
+                when kind == Sequence.Kind.LIST || kind.isTuple() -> {
                     out.append("[");
                     for (int i = 0; i < items.size(); i++) {
                         out.append(i > 0 ? itemSeparator : "");

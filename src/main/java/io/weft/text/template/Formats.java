@@ -39,7 +39,7 @@ final class Formats {
 
     /** {@code format % value}. */
     static Text percent(Text format, Value value) {
-        boolean isTuple = value instanceof Sequence(var kind, _) && kind.isTuple();
+        boolean isTuple = value instanceof Sequence some && some.kind().isTuple();
         List<Value> values = isTuple ? Values.items(value) : List.of(value);
         var out = new Text.Builder();
         int next = 0;
@@ -118,10 +118,8 @@ final class Formats {
             case 'a' -> cut(Values.repr(item).escaped(c -> c < 0x80), precision);
             case 'c' -> item instanceof Text one && one.length() == 1 ? one : character(Values.integer(item));
             case 'd', 'i', 'u' ->
-                Text.ofTemplate(whole(
-                        item instanceof Real(var number) ? (long) number : Values.integer(item),
-                        10,
-                        layout));
+                Text.ofTemplate(
+                        whole(item instanceof Real(var number) ? (long) number : Values.integer(item), 10, layout));
             case 'o' -> Text.ofTemplate(whole(Values.integer(item), 8, layout));
             case 'x', 'X' -> Text.ofTemplate(whole(Values.integer(item), 16, layout));
             case 'e', 'E', 'f', 'F', 'g', 'G' -> Text.ofTemplate(real(Values.real(item), layout));
@@ -239,9 +237,7 @@ final class Formats {
         String kind = match.group("kind") == null ? "" : match.group("kind");
         boolean zero = match.group("zero") != null;
         String fill = match.group("fill") == null ? zero ? "0" : " " : match.group("fill");
-        String align = match.group("align") == null
-                ? isNumber ? zero ? "=" : ">" : "<"
-                : match.group("align");
+        String align = match.group("align") == null ? isNumber ? zero ? "=" : ">" : "<" : match.group("align");
         Layout layout = new Layout(
                 match.group("sign") == null ? "-" : match.group("sign"),
                 match.group("alternate") != null,
@@ -362,7 +358,9 @@ final class Formats {
     private static String scientific(BigDecimal exact, int precision) {
         BigDecimal rounded = exact.round(new MathContext(precision + 1, RoundingMode.HALF_EVEN));
         int exponent = rounded.signum() == 0 ? 0 : rounded.precision() - rounded.scale() - 1;
-        String digits = rounded.movePointLeft(exponent).setScale(precision, RoundingMode.HALF_EVEN).toPlainString();
+        String digits = rounded.movePointLeft(exponent)
+                .setScale(precision, RoundingMode.HALF_EVEN)
+                .toPlainString();
         return digits + "e" + (exponent < 0 ? "-" : "+") + "%02d".formatted(Math.abs(exponent));
     }
 

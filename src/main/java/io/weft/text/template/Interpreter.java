@@ -110,8 +110,8 @@ final class Interpreter {
         functions.put("raise_exception", (Value.Function) arguments -> {
             throw new Raised(arguments.text(0, "message"));
         });
-        functions.put("strftime_now", (Value.Function)
-                arguments -> Text.ofTemplate(Strftime.format(arguments.textOnly(0, "format"), ZonedDateTime.now(clock))));
+        functions.put("strftime_now", (Value.Function) arguments ->
+                Text.ofTemplate(Strftime.format(arguments.textOnly(0, "format"), ZonedDateTime.now(clock))));
         return functions;
     }
 
@@ -368,8 +368,7 @@ final class Interpreter {
     }
 
     /** The arguments beyond a macro's parameters, which it gets if it uses their names. */
-    private static void takeOthers(
-            Node.DefineMacro macro, List<Value> given, Map<String, Value> others, Scope inner) {
+    private static void takeOthers(Node.DefineMacro macro, List<Value> given, Map<String, Value> others, Scope inner) {
         int count = macro.parameters().size();
         if (macro.used().contains("caller")) {
             Value body = others.remove("caller");
@@ -431,7 +430,7 @@ final class Interpreter {
                 Value result = Values.arithmetic(operator, evaluate(left), evaluate(right));
                 if (result instanceof Text text) {
                     spend(text.chars().length() / 64);
-                } else if (result instanceof Sequence(_, var items)) {
+                } else if (result instanceof Sequence(var kind, var items)) {
                     spend(items.size());
                 }
                 yield result;
@@ -472,7 +471,9 @@ final class Interpreter {
     }
 
     private Arguments arguments(Call call) {
-        if (call.arguments().isEmpty() && call.named().isEmpty() && call.spread().isEmpty()) {
+        if (call.arguments().isEmpty()
+                && call.named().isEmpty()
+                && call.spread().isEmpty()) {
             return Arguments.NONE;
         }
         var positional = new ArrayList<Value>();

@@ -82,8 +82,8 @@ final class Methods {
     static boolean has(Value object, String name) {
         return switch (object) {
             case Text text -> OF_TEXT.contains(name);
-            case Sequence(var kind, _) when kind == Sequence.Kind.LIST -> OF_LIST.contains(name);
-            case Sequence(var kind, _) -> kind.isIndexed() && OF_TUPLE.contains(name);
+            case Sequence some when some.kind() == Sequence.Kind.LIST -> OF_LIST.contains(name);
+            case Sequence some -> some.kind().isIndexed() && OF_TUPLE.contains(name);
             case Mapping dict -> OF_DICT.contains(name);
             default -> false;
         };
@@ -92,7 +92,7 @@ final class Methods {
     /** Whether a method of this name changes the object. */
     static boolean changes(Value object, String name) {
         return switch (object) {
-            case Sequence(var kind, _) -> kind == Sequence.Kind.LIST && CHANGING_LIST.contains(name);
+            case Sequence some -> some.kind() == Sequence.Kind.LIST && CHANGING_LIST.contains(name);
             case Mapping dict -> CHANGING_DICT.contains(name);
             default -> false;
         };
@@ -102,7 +102,7 @@ final class Methods {
     static Value call(Value object, String name, Arguments arguments) {
         return switch (object) {
             case Text text -> ofText(text, name, arguments);
-            case Sequence(_, var items) -> ofList(items, name, arguments);
+            case Sequence(var kind, var items) -> ofList(items, name, arguments);
             case Mapping dict -> ofDict(dict, name, arguments);
             default -> throw new TemplateException("a value of type " + Values.type(object) + " has no methods");
         };
@@ -207,7 +207,8 @@ final class Methods {
             case "removesuffix" ->
                 chars.endsWith(arguments.textOnly(0, "suffix"))
                         ? text.between(
-                                0, chars.length() - arguments.textOnly(0, "suffix").length())
+                                0,
+                                chars.length() - arguments.textOnly(0, "suffix").length())
                         : text;
             case "isdecimal" -> all(chars, Character::isDigit);
             case "isdigit" -> all(chars, Methods::isDigit);
@@ -312,16 +313,18 @@ final class Methods {
 
     private static Value any(Text text, Arguments arguments, BiPredicate<String, String> test) {
         Value wanted = arguments.get(0, "prefix");
-        boolean isTuple = wanted instanceof Sequence(var kind, _) && kind.isTuple();
+        boolean isTuple = wanted instanceof Sequence some && some.kind().isTuple();
         List<Value> several = isTuple ? Values.items(wanted) : List.of(wanted);
         Window window = Window.of(text, arguments);
         String chars = window.text().chars();
-        return new Bool(!window.isOutside() && several.stream().anyMatch(one -> {
-            if (!(one instanceof Text part)) {
-                throw new TemplateException("a text cannot start or end with a value of type " + Values.type(one));
-            }
-            return test.test(chars, part.chars());
-        }));
+        return new Bool(!window.isOutside()
+                && several.stream().anyMatch(one -> {
+                    if (!(one instanceof Text part)) {
+                        throw new TemplateException(
+                                "a text cannot start or end with a value of type " + Values.type(one));
+                    }
+                    return test.test(chars, part.chars());
+                }));
     }
 
     private static Value all(String chars, IntPredicate test) {
@@ -397,7 +400,6 @@ final class Methods {
         return new Sequence(parts);
     }
 
-
     static String capitalized(String chars) {
         if (chars.isEmpty()) {
             return chars;
@@ -416,7 +418,6 @@ final class Methods {
         }
         return out.toString();
     }
-
 
     private static Value ofList(List<Value> items, String name, Arguments arguments) {
         if (name.equals("copy")) {
@@ -443,8 +444,7 @@ final class Methods {
         return switch (name) {
             case "items" -> new Sequence(Sequence.Kind.ITEMS, Filters.pairs(dict));
             case "keys" ->
-                new Sequence(
-                        Sequence.Kind.KEYS, new ArrayList<>(dict.entries().keySet()));
+                new Sequence(Sequence.Kind.KEYS, new ArrayList<>(dict.entries().keySet()));
             case "values" ->
                 new Sequence(
                         Sequence.Kind.VALUES, new ArrayList<>(dict.entries().values()));

@@ -28,7 +28,7 @@ final class Tests {
             case "string" -> value instanceof Text;
             case "mapping" -> value instanceof Mapping;
             case "sequence" ->
-                value instanceof Sequence(var kind, _) && kind.isIndexed()
+                value instanceof Sequence some && some.kind().isIndexed()
                         || value instanceof Mapping
                         || value instanceof Text
                         || value instanceof Undefined;
@@ -74,5 +74,4 @@ final class Tests {
             default -> throw new TemplateException("there is no test '" + name + "'");
         };
     }
-
 }

@@ -49,8 +49,8 @@ final class Values {
             case Int number -> "int";
             case Real number -> "float";
             case Text text -> "str";
-            case Sequence(var kind, _) ->
-                switch (kind) {
+            case Sequence some ->
+                switch (some.kind()) {
                     case LIST -> "list";
                     case TUPLE, GROUP -> "tuple";
                     case RANGE -> "range";
@@ -93,7 +93,8 @@ final class Values {
             }
             case Value.Function function -> Text.ofTemplate("<function>");
             case Value.Loop loop ->
-                Text.ofTemplate("<LoopContext " + (loop.index() + 1) + "/" + loop.items().size() + ">");
+                Text.ofTemplate("<LoopContext " + (loop.index() + 1) + "/"
+                        + loop.items().size() + ">");
             case Value.Cycler cycler -> Text.ofTemplate("<cycler>");
         };
     }
@@ -165,12 +166,13 @@ final class Values {
     /** The items of a loop over a value. */
     static List<Value> items(Value value) {
         return switch (value) {
-            case Sequence(var kind, var items) when kind == Sequence.Kind.LAZY -> {
+            case Sequence(var kind, var items)
+            when kind == Sequence.Kind.LAZY -> {
                 List<Value> taken = new ArrayList<>(items);
                 items.clear();
                 yield taken;
             }
-            case Sequence(_, var items) -> items;
+            case Sequence(var kind, var items) -> items;
             case Value.Cycler cycler -> throw new TemplateException("a cycler has no end");
             case Mapping(var entries) -> new ArrayList<>(entries.keySet());
             case Text text -> text.letters();
@@ -184,7 +186,7 @@ final class Values {
     }
 
     static long length(Value value) {
-        if (value instanceof Sequence(var kind, _) && kind == Sequence.Kind.LAZY) {
+        if (value instanceof Sequence some && some.kind() == Sequence.Kind.LAZY) {
             throw new TemplateException("a generator has no length");
         }
         return value instanceof Text text ? text.length() : items(value).size();
@@ -306,24 +308,23 @@ final class Values {
     }
 
     private static boolean canRepeat(Value value) {
-        return value instanceof Text || value instanceof Sequence(var kind, _) && canJoin(kind);
+        return value instanceof Text || value instanceof Sequence some && canJoin(some.kind());
     }
 
     /** A value as a key: lists and dictionaries can be none. */
     static Value hashable(Value key) {
-        boolean isHashable =
-                switch (key) {
-                    case Mapping mapping -> false;
-                    case Sequence(var kind, var items) -> {
-                        items.forEach(item -> {
-                            if (kind.isTuple()) {
-                                hashable(item);
-                            }
-                        });
-                        yield kind != Sequence.Kind.LIST;
+        boolean isHashable = switch (key) {
+            case Mapping mapping -> false;
+            case Sequence(var kind, var items) -> {
+                items.forEach(item -> {
+                    if (kind.isTuple()) {
+                        hashable(item);
                     }
-                    default -> true;
-                };
+                });
+                yield kind != Sequence.Kind.LIST;
+            }
+            default -> true;
+        };
         if (!isHashable) {
             throw new TemplateException("a value of type " + type(key) + " cannot be a key");
         }
@@ -448,9 +449,8 @@ final class Values {
         if (value instanceof Text) {
             return text.build();
         }
-        return value instanceof Sequence(var kind, _) && kind.isTuple() ? Sequence.tuple(items) : new Sequence(items);
+        return value instanceof Sequence some && some.kind().isTuple() ? Sequence.tuple(items) : new Sequence(items);
     }
-
 
     /** Python's subscript; a missing item is undefined. */
     static Value item(Value object, Value key) {
@@ -487,7 +487,8 @@ final class Values {
         if (object instanceof Undefined undefined) {
             throw undefined(undefined);
         }
-        if (!(object instanceof Text || object instanceof Sequence(var kind, _) && kind.isIndexed())) {
+        if (!(object instanceof Text
+                || object instanceof Sequence some && some.kind().isIndexed())) {
             throw new TemplateException("a value of type " + type(object) + " has no slices");
         }
         long by = step.map(Values::integerOrNone).flatMap(value -> value).orElse(1L);
@@ -514,7 +515,7 @@ final class Values {
         if (object instanceof Text) {
             return joined(sliced, Text.EMPTY);
         }
-        return object instanceof Sequence(var kind, _) && kind.isTuple() ? Sequence.tuple(sliced) : new Sequence(sliced);
+        return object instanceof Sequence some && some.kind().isTuple() ? Sequence.tuple(sliced) : new Sequence(sliced);
     }
 
     private static Optional<Long> integerOrNone(Value value) {
