@@ -14,10 +14,10 @@ import io.weft.engine.ServedModel.SamplingDefaults;
 import io.weft.engine.StepObserver;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
+import io.weft.model.GenerationConfig;
 import io.weft.model.ModelDimensions;
 import io.weft.model.ModelFamily;
 import io.weft.model.ModelFiles;
-import io.weft.model.ModelFiles.GenerationConfig;
 import io.weft.model.ModelLoadException;
 import io.weft.model.ModelPreset;
 import io.weft.model.ModelSource;
@@ -42,7 +42,9 @@ import io.weft.profile.ProfilingMemory;
 import io.weft.text.Tokenizer;
 import java.nio.file.Path;
 import java.time.Instant;
+import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
@@ -317,10 +319,41 @@ public final class Assembly implements AutoCloseable {
                 Instant.now(),
                 limits.contextTokens(),
                 tensors.architecture().dimensions().vocabularySize(),
-                generation.endTokens(),
+                tensors instanceof ModelFiles files ? endTokens(files) : Set.of(),
                 new SamplingDefaults(
-                        generation.temperature().orElse(1), generation.topP().orElse(1), (int)
-                                generation.topK().orElse(0)));
+                        generation.temperature().orElse(1),
+                        generation.topP().orElse(1),
+                        generation.topK().orElse(0),
+                        generation.minP().orElse(0),
+                        generation.repetitionPenalty().orElse(1),
+                        generation.newTokens(),
+                        generation.allTokens()));
+    }
+
+    /**
+     * The end tokens of a model: those of its configuration, else the tokenizer's, else its family's. With none, only
+     * a length or a stop string ends a completion.
+     */
+    static Set<Integer> endTokens(ModelFiles files) {
+        Set<Integer> named = files.generation().endTokens();
+        if (!named.isEmpty()) {
+            return named;
+        }
+        int vocabulary = files.architecture().dimensions().vocabularySize();
+        return Tokenizer.endToken(files.directory())
+                .or(files::familyEndToken)
+                .filter(token -> token < vocabulary)
+                .map(Set::of)
+                .orElse(Set.of());
+    }
+
+    /** What a model's configuration asks for and does not get, for the log; empty if there is nothing. */
+    static Optional<String> ignored(ModelFiles files) {
+        List<String> fields = files.generation().ignored();
+        return fields.isEmpty()
+                ? Optional.empty()
+                : Optional.of("%s: these fields have no effect: %s"
+                        .formatted(files.directory().resolve("generation_config.json"), String.join(", ", fields)));
     }
 
     /** The model's name in the API. */

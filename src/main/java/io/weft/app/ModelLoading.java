@@ -6,12 +6,15 @@ import io.weft.text.Tokenizer;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.function.Consumer;
+import org.jboss.logging.Logger;
 
 /**
  * A model that loads on a thread of its own: loading takes as long as starting the server, and does not need it. Only
  * measuring the hardware waits until the server has started, since kernels are slow meanwhile.
  */
 public final class ModelLoading {
+    private static final Logger LOG = Logger.getLogger(ModelLoading.class);
+
     private final CompletableFuture<Void> serverStarted = new CompletableFuture<>();
     private final HardwareProfiler profiler = new HardwareProfiler(serverStarted::join);
     private final CompletableFuture<Tokenizer> tokenizer = new CompletableFuture<>();
@@ -35,6 +38,7 @@ public final class ModelLoading {
         ModelFiles files;
         try {
             files = Assembly.open(settings);
+            Assembly.ignored(files).ifPresent(LOG::warn);
             Devices.requireChosen(settings, files.storedType());
             // The server starts once it has the tokenizer.
             tokenizer.complete(Assembly.tokenizer(files));

@@ -2,6 +2,7 @@ package io.weft.engine;
 
 import io.weft.pipeline.StepLimits;
 import java.time.Instant;
+import java.util.OptionalInt;
 import java.util.Set;
 
 /**
@@ -32,11 +33,27 @@ public record ServedModel(
     }
 
     /**
-     * Sampling settings that a request does not give, from {@code generation_config.json}; 1, 1 and 0 if that has none.
+     * Settings that a request does not give, from {@code generation_config.json}.
      *
      * @param temperature 0 means greedy
      * @param topP probability mass that is kept
      * @param topK candidates that are kept; 0 keeps all
+     * @param minP tokens below this times the largest probability are dropped
+     * @param repetitionPenalty divides or multiplies logits of tokens that were there
+     * @param newTokens tokens of a completion
+     * @param allTokens the most tokens of prompt and completion together
      */
-    public record SamplingDefaults(double temperature, double topP, int topK) {}
+    public record SamplingDefaults(
+            double temperature,
+            double topP,
+            int topK,
+            double minP,
+            double repetitionPenalty,
+            OptionalInt newTokens,
+            OptionalInt allTokens) {
+        /** Only these are set; what a model without {@code generation_config.json} has is 1, 1 and 0. */
+        public SamplingDefaults(double temperature, double topP, int topK) {
+            this(temperature, topP, topK, 0, 1, OptionalInt.empty(), OptionalInt.empty());
+        }
+    }
 }

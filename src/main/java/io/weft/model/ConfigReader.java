@@ -3,6 +3,8 @@ package io.weft.model;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.file.Path;
 import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.OptionalInt;
 
 /**
  * Reads fields of a {@code config.json}, with errors that name file, field and value.
@@ -17,24 +19,59 @@ public record ConfigReader(Path file, JsonNode json) {
         if (value.isMissingNode() || value.isNull()) {
             throw new ModelLoadException(file, "lacks " + field);
         }
-        if (!value.isInt() || value.intValue() < 1) {
-            throw wrong(field, "a whole number of at least 1");
+        return wholeNumber(value)
+                .filter(number -> number >= 1)
+                .orElseThrow(() -> wrong(field, "a whole number of at least 1"));
+    }
+
+    /** A whole number, which may be spelt {@code 64.0}. */
+    static Optional<Integer> wholeNumber(JsonNode value) {
+        double number = value.doubleValue();
+        return value.isNumber() && (int) number == number ? Optional.of((int) number) : Optional.empty();
+    }
+
+    /** A whole number of at least {@code least}; empty if missing or null. */
+    public OptionalInt whole(String field, int least) {
+        if (!has(field)) {
+            return OptionalInt.empty();
         }
-        return value.intValue();
+        return OptionalInt.of(wholeNumber(json.path(field))
+                .filter(number -> number >= least)
+                .orElseThrow(() -> wrong(field, "a whole number of at least " + least)));
+    }
+
+    /** A number in a range; empty if missing or null. A least value of {@link Double#MIN_VALUE} means above 0. */
+    public OptionalDouble within(String field, double least, double most) {
+        if (!has(field)) {
+            return OptionalDouble.empty();
+        }
+        double number = json.path(field).doubleValue();
+        if (!json.path(field).isNumber() || !(number >= least && number <= most)) {
+            String from = least == Double.MIN_VALUE ? "above 0" : "from " + plain(least);
+            throw wrong(field, most == Double.MAX_VALUE ? "a number " + from : "a number " + from + ", to " + plain(most));
+        }
+        return OptionalDouble.of(number);
+    }
+
+    private static String plain(double number) {
+        return number == Math.rint(number) ? Long.toString((long) number) : Double.toString(number);
     }
 
     public int positive(String field, int fallback) {
         return has(field) ? positive(field) : fallback;
     }
 
-    public double number(String field, double fallback) {
+    /** A finite number above 0, which must be there. */
+    public double positiveNumber(String field) {
         if (!has(field)) {
-            return fallback;
+            throw new ModelLoadException(file, "lacks " + field);
         }
-        if (!json.path(field).isNumber()) {
-            throw wrong(field, "a number");
-        }
-        return json.path(field).doubleValue();
+        return within(field, Double.MIN_VALUE, Double.MAX_VALUE).getAsDouble();
+    }
+
+    /** Whether a field is set to true; false if it is missing or null. */
+    public boolean flag(String field) {
+        return flag(field, false);
     }
 
     /** Whether a field is set to true. */
@@ -63,8 +100,8 @@ public record ConfigReader(Path file, JsonNode json) {
     }
 
     /** Refuses a flag that asks for something that the family cannot do. */
-    public void requireFlag(String field, boolean wanted, boolean fallback) {
-        if (flag(field, fallback) != wanted) {
+    public void requireFlag(String field, boolean wanted) {
+        if (flag(field, wanted) != wanted) {
             throw wrong(field, String.valueOf(wanted));
         }
     }

@@ -1,10 +1,11 @@
 package io.weft.model;
 
+import io.weft.device.Activation;
 import io.weft.model.LlamaShape.Biases;
 import java.util.OptionalInt;
 import java.util.Set;
 
-/** Gemma: Llama with embeddings times √D, norms whose gain is stored less 1, GELU, and a head that is always tied. */
+/** Gemma: Llama with embeddings times √D, norms whose gain is stored less 1, and GELU. */
 final class GemmaFamily implements ModelFamily {
     @Override
     public Set<String> modelTypes() {
@@ -13,12 +14,19 @@ final class GemmaFamily implements ModelFamily {
 
     @Override
     public Architecture describe(ConfigReader config) {
-        config.requireFlag("tie_word_embeddings", true, true);
-        LlamaShape shape = LlamaShape.read(config);
+        config.requireFlag("use_bidirectional_attention", false);
+        LlamaShape shape = LlamaShape.read(config, activation(config));
         float scale = (float) Math.sqrt(shape.dimensions().hiddenSize());
         return shape.with(1, scale)
                 .architecture(
                         OptionalInt.empty(),
-                        new Biases(config.flag("attention_bias", false), config.flag("attention_bias", false), false));
+                        new Biases(config.flag("attention_bias"), config.flag("attention_bias"), false));
+    }
+
+    /** The first configurations named the exact function in {@code hidden_act}, by mistake: it does not count. */
+    private static Activation activation(ConfigReader config) {
+        return config.has("hidden_activation")
+                ? Activations.read(config, "hidden_activation")
+                : Activation.GELU_TANH;
     }
 }

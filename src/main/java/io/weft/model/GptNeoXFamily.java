@@ -3,7 +3,6 @@ package io.weft.model;
 import static io.weft.model.TensorNames.linear;
 import static io.weft.model.TensorNames.norm;
 
-import io.weft.device.Activation;
 import io.weft.device.Norm;
 import io.weft.model.Architecture.EmbeddingTensors;
 import io.weft.model.Architecture.FeedForward;
@@ -25,7 +24,6 @@ import java.util.Set;
  */
 final class GptNeoXFamily implements ModelFamily {
     private static final String PREFIX = "gpt_neox.";
-    private static final double ROTARY_PART_DEFAULT = 0.25;
 
     @Override
     public Set<String> modelTypes() {
@@ -50,30 +48,22 @@ final class GptNeoXFamily implements ModelFamily {
                 config.positive("vocab_size"),
                 config.positive("max_position_embeddings"));
         String embedding = PREFIX + "embed_in.weight";
-        String head = config.flag("tie_word_embeddings", false) ? embedding : "embed_out.weight";
-        Bias attentionBias = Bias.of(config.flag("attention_bias", true));
+        String head = config.flag("tie_word_embeddings") ? embedding : "embed_out.weight";
+        Bias attentionBias = Bias.of(config.flag("attention_bias"));
         return new Architecture(
                 dimensions,
                 new EmbeddingTensors(embedding, Optional.empty(), 0, 1),
-                RotaryConfig.read(config, dimensions.headSize(), config.number("rotary_pct", ROTARY_PART_DEFAULT)),
+                RotaryConfig.read(config, dimensions.headSize()),
                 (float) (1 / Math.sqrt(dimensions.headSize())),
                 OptionalInt.empty(),
-                new Norm.Kind.LayerNorm((float) config.number("layer_norm_eps", 1e-5)),
-                new FeedForward.Plain(activation(config)),
-                config.flag("use_parallel_residual", true) ? Wiring.PARALLEL : Wiring.SEQUENTIAL,
+                new Norm.Kind.LayerNorm((float) config.positiveNumber("layer_norm_eps")),
+                new FeedForward.Plain(Activations.read(config, "hidden_act")),
+                config.flag("use_parallel_residual") ? Wiring.PARALLEL : Wiring.SEQUENTIAL,
                 layer -> layer(PREFIX + "layers." + layer + ".", dimensions, attentionBias),
                 norm(PREFIX + "final_layer_norm", Bias.PRESENT),
                 new TensorRows(head, 0, dimensions.vocabularySize()));
     }
 
-    private static Activation activation(ConfigReader config) {
-        return switch (config.text("hidden_act").orElse("gelu")) {
-            case "gelu" -> Activation.GELU;
-            case "gelu_new", "gelu_fast", "gelu_pytorch_tanh" -> Activation.GELU_TANH;
-            case "relu" -> Activation.RELU;
-            default -> throw config.wrong("hidden_act", "gelu, gelu_new, gelu_fast, gelu_pytorch_tanh or relu");
-        };
-    }
 
     private static LayerTensors layer(String prefix, ModelDimensions dimensions, Bias attentionBias) {
         String fused = prefix + "attention.query_key_value";

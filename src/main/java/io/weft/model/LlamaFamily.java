@@ -4,7 +4,7 @@ import io.weft.model.LlamaShape.Biases;
 import java.util.OptionalInt;
 import java.util.Set;
 
-/** Llama (Touvron et al. 2023) and Mistral, which differs only in its sliding window. */
+/** Llama (Touvron et al. 2023) and Mistral, which has a sliding window and no biases. */
 final class LlamaFamily implements ModelFamily {
     @Override
     public Set<String> modelTypes() {
@@ -13,13 +13,11 @@ final class LlamaFamily implements ModelFamily {
 
     @Override
     public Architecture describe(ConfigReader config) {
-        boolean windowed = config.text("model_type").orElse("").equals("mistral") && config.has("sliding_window");
+        boolean isMistral = config.text("model_type").orElse("").equals("mistral");
+        OptionalInt window = isMistral ? config.whole("sliding_window", 1) : OptionalInt.empty();
+        boolean attentionBias = !isMistral && config.flag("attention_bias");
+        boolean feedForwardBias = !isMistral && config.flag("mlp_bias");
         return LlamaShape.read(config)
-                .architecture(
-                        windowed ? OptionalInt.of(config.positive("sliding_window")) : OptionalInt.empty(),
-                        new Biases(
-                                config.flag("attention_bias", false),
-                                config.flag("attention_bias", false),
-                                config.flag("mlp_bias", false)));
+                .architecture(window, new Biases(attentionBias, attentionBias, feedForwardBias));
     }
 }

@@ -35,12 +35,15 @@ record LlamaShape(
         Norm.Kind normKind,
         float embeddingScale) {
     static final String PREFIX = "model.";
-    private static final double NORM_EPSILON_DEFAULT = 1e-6;
 
     /** Which projections have biases. */
     record Biases(boolean projections, boolean output, boolean feedForward) {}
 
     static LlamaShape read(ConfigReader config) {
+        return read(config, Activations.read(config, "hidden_act"));
+    }
+
+    static LlamaShape read(ConfigReader config, Activation activation) {
         int hidden = config.positive("hidden_size");
         int heads = config.positive("num_attention_heads");
         int keyValueHeads = config.positive("num_key_value_heads", heads);
@@ -57,23 +60,13 @@ record LlamaShape(
                 FeedForwardKind.GATED,
                 config.positive("vocab_size"),
                 config.positive("max_position_embeddings"));
-        return new LlamaShape(config, dimensions, activation(config), new Norm.Kind.RmsNorm(epsilon(config), 0), 1);
+        return new LlamaShape(config, dimensions, activation, new Norm.Kind.RmsNorm(epsilon(config), 0), 1);
     }
 
     private static float epsilon(ConfigReader config) {
-        return (float) config.number("rms_norm_eps", NORM_EPSILON_DEFAULT);
+        return (float) config.positiveNumber("rms_norm_eps");
     }
 
-    private static Activation activation(ConfigReader config) {
-        String field = config.has("hidden_activation") ? "hidden_activation" : "hidden_act";
-        return switch (config.text(field).orElse("silu")) {
-            case "silu", "swish" -> Activation.SILU;
-            case "gelu" -> Activation.GELU;
-            case "gelu_pytorch_tanh", "gelu_new" -> Activation.GELU_TANH;
-            case "relu" -> Activation.RELU;
-            default -> throw config.wrong(field, "silu, gelu, gelu_pytorch_tanh or relu");
-        };
-    }
 
     /** The same with another offset on the norms' gains and another scale of the embedding. */
     LlamaShape with(float gainOffset, float scale) {
@@ -87,11 +80,11 @@ record LlamaShape(
 
     Architecture architecture(OptionalInt window, IntFunction<LayerTensors> layers) {
         String embedding = PREFIX + "embed_tokens.weight";
-        String head = config.flag("tie_word_embeddings", false) ? embedding : "lm_head.weight";
+        String head = config.flag("tie_word_embeddings") ? embedding : "lm_head.weight";
         return new Architecture(
                 dimensions,
                 new EmbeddingTensors(embedding, Optional.empty(), 0, embeddingScale),
-                RotaryConfig.read(config, dimensions.headSize(), 1),
+                RotaryConfig.read(config, dimensions.headSize()),
                 (float) (1 / Math.sqrt(dimensions.headSize())),
                 window,
                 normKind,

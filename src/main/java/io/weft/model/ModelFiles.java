@@ -1,8 +1,10 @@
 package io.weft.model;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.json.JsonReadFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.weft.device.ElementType;
 import io.weft.device.TensorView;
 import io.weft.model.Architecture.LinearTensors;
@@ -12,53 +14,41 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.HashMap;
-import java.util.HashSet;
 import java.util.List;
-import java.util.Map;
-import java.util.OptionalDouble;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 
 /** An open model directory: configuration, and weights mapped into memory. */
 public final class ModelFiles implements ModelTensors {
-    private static final ObjectMapper JSON = new ObjectMapper();
+    /** Python writes and reads NaN and Infinity. */
+    static final ObjectMapper JSON = JsonMapper.builder()
+            .enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS)
+            .build();
 
     private final Path directory;
     private final ModelSource source;
     private final Architecture architecture;
     private final GenerationConfig generation;
+    private final Optional<Integer> familyEnd;
     private final Arena arena;
-    private final Map<String, Safetensors> files;
-
-    /**
-     * What {@code generation_config.json} says.
-     *
-     * @param endTokens ids that end a completion
-     * @param temperature default of sampling
-     * @param topP default of sampling
-     * @param topK default of sampling
-     */
-    public record GenerationConfig(
-            Set<Integer> endTokens, OptionalDouble temperature, OptionalDouble topP, OptionalDouble topK) {
-        /** The configuration of a model without {@code generation_config.json}. */
-        public static final GenerationConfig NONE =
-                new GenerationConfig(Set.of(), OptionalDouble.empty(), OptionalDouble.empty(), OptionalDouble.empty());
-    }
+    private final Weights weights;
 
     private ModelFiles(
             Path directory,
             ModelSource source,
             Architecture architecture,
             GenerationConfig generation,
+            Optional<Integer> familyEnd,
             Arena arena,
-            Map<String, Safetensors> files) {
+            Weights weights) {
         this.directory = directory;
         this.source = source;
         this.architecture = architecture;
         this.generation = generation;
+        this.familyEnd = familyEnd;
         this.arena = arena;
-        this.files = files;
+        this.weights = weights;
     }
 
     /**
@@ -99,9 +89,13 @@ public final class ModelFiles implements ModelTensors {
                 .filter(candidate -> candidate.modelTypes().contains(type))
                 .findFirst()
                 .orElseThrow(() -> config.wrong("model_type", "one of " + knownTypes(families)));
-        Architecture architecture = family.describe(config);
+        Architecture architecture = family.describe(FamilyDefaults.complete(config));
+        GenerationConfig generation =
+                generation(directory, config, architecture.dimensions().vocabularySize());
+        Optional<Integer> familyEnd =
+                config.json().has("eos_token_id") ? Optional.empty() : FamilyDefaults.endToken(type);
         ModelFiles model = new ModelFiles(
-                directory, source, architecture, generation(directory, config), arena, weights(directory, arena));
+                directory, source, architecture, generation, familyEnd, arena, Weights.find(directory, arena));
         model.requireTensors();
         return model;
     }
@@ -112,7 +106,7 @@ public final class ModelFiles implements ModelTensors {
         return String.join(", ", known);
     }
 
-    private static JsonNode json(Path file) {
+    static JsonNode json(Path file) {
         if (!Files.isRegularFile(file)) {
             throw new ModelLoadException(file, "there is no such file");
         }
@@ -131,68 +125,10 @@ public final class ModelFiles implements ModelTensors {
         }
     }
 
-    private static GenerationConfig generation(Path directory, ConfigReader config) {
+    private static GenerationConfig generation(Path directory, ConfigReader config, int vocabularySize) {
         Path file = directory.resolve("generation_config.json");
         JsonNode json = Files.isRegularFile(file) ? json(file) : JSON.createObjectNode();
-        JsonNode end = json.path("eos_token_id");
-        if (end.isMissingNode() || end.isNull()) {
-            end = config.json().path("eos_token_id");
-        }
-        Set<Integer> endTokens = new HashSet<>();
-        if (end.isInt()) {
-            endTokens.add(end.intValue());
-        }
-        end.forEach(id -> endTokens.add(id.asInt()));
-        return new GenerationConfig(
-                Set.copyOf(endTokens), number(json, "temperature"), number(json, "top_p"), number(json, "top_k"));
-    }
-
-    private static OptionalDouble number(JsonNode json, String field) {
-        return json.path(field).isNumber() ? OptionalDouble.of(json.path(field).doubleValue()) : OptionalDouble.empty();
-    }
-
-    /** The files that hold each tensor. */
-    private static Map<String, Safetensors> weights(Path directory, Arena arena) {
-        Path single = directory.resolve("model.safetensors");
-        Path index = directory.resolve("model.safetensors.index.json");
-        Map<String, Safetensors> byTensor = new HashMap<>();
-        if (Files.isRegularFile(single)) {
-            Safetensors file = Safetensors.map(single, arena);
-            file.names().forEach(name -> byTensor.put(name, file));
-            return byTensor;
-        }
-        if (!Files.isRegularFile(index)) {
-            throw new ModelLoadException(single, "there is no such file" + otherFormat(directory));
-        }
-        Map<String, Safetensors> shards = new HashMap<>();
-        for (Map.Entry<String, JsonNode> entry : json(index).path("weight_map").properties()) {
-            String shard = entry.getValue().asText();
-            if (!Path.of(shard).equals(Path.of(shard).getFileName())) {
-                throw new ModelLoadException(
-                        index, "names the shard \"" + shard + "\", which is not a file next to it");
-            }
-            Safetensors file = shards.computeIfAbsent(shard, name -> {
-                if (!Files.isRegularFile(directory.resolve(name))) {
-                    throw new ModelLoadException(
-                            directory.resolve(name), "there is no such file, but " + index.getFileName() + " names it");
-                }
-                return Safetensors.map(directory.resolve(name), arena);
-            });
-            if (!file.names().contains(entry.getKey())) {
-                throw new ModelLoadException(directory.resolve(shard), "has no tensor " + entry.getKey());
-            }
-            byTensor.put(entry.getKey(), file);
-        }
-        return byTensor;
-    }
-
-    private static String otherFormat(Path directory) {
-        for (String other : List.of("pytorch_model.bin", "pytorch_model.bin.index.json")) {
-            if (Files.exists(directory.resolve(other))) {
-                return "; " + other + " cannot be read, convert the model to safetensors";
-            }
-        }
-        return "";
+        return GenerationConfig.read(new ConfigReader(file, json), config, vocabularySize);
     }
 
     /** The directory, which also holds the tokenizer. */
@@ -215,6 +151,11 @@ public final class ModelFiles implements ModelTensors {
         return generation;
     }
 
+    /** The end token that the family has by default, if {@code config.json} is silent; perhaps no id of this model. */
+    public Optional<Integer> familyEndToken() {
+        return familyEnd;
+    }
+
     /**
      * A tensor, without copying; valid until this is closed.
      *
@@ -222,11 +163,12 @@ public final class ModelFiles implements ModelTensors {
      */
     @Override
     public TensorView tensor(String name) {
-        // Some checkpoints prefix names with the outermost module's, some do not.
-        for (String candidate : List.of(name, name.startsWith("model.") ? name.substring("model.".length()) : name)) {
-            Safetensors file = files.get(candidate);
-            if (file != null) {
-                return file.tensor(candidate);
+        // A checkpoint of the inner module alone has names without its prefix.
+        for (String prefix : List.of("", "model.", "gpt_neox.")) {
+            String candidate = name.startsWith(prefix) ? name.substring(prefix.length()) : name;
+            Optional<Safetensors> file = weights.file(candidate);
+            if (file.isPresent()) {
+                return file.get().tensor(candidate);
             }
         }
         throw new ModelLoadException(directory, "has no tensor " + name);

@@ -3,7 +3,6 @@ package io.weft.model;
 import static io.weft.model.TensorNames.linear;
 import static io.weft.model.TensorNames.norm;
 
-import io.weft.device.Activation;
 import io.weft.device.Norm;
 import io.weft.model.Architecture.EmbeddingTensors;
 import io.weft.model.Architecture.FeedForward;
@@ -37,22 +36,19 @@ final class OptFamily implements ModelFamily {
 
     @Override
     public Architecture describe(ConfigReader config) {
-        config.requireFlag("do_layer_norm_before", true, true);
-        config.requireFlag("layer_norm_elementwise_affine", true, true);
-        config.requireFlag("_remove_final_layer_norm", false, false);
+        config.requireFlag("do_layer_norm_before", true);
+        config.requireFlag("layer_norm_elementwise_affine", true);
+        config.requireFlag("_remove_final_layer_norm", false);
         int hidden = config.positive("hidden_size");
         if (config.positive("word_embed_proj_dim", hidden) != hidden) {
             throw config.wrong("word_embed_proj_dim", "equal to hidden_size, " + hidden);
-        }
-        if (!config.text("activation_function").orElse("relu").equals("relu")) {
-            throw config.wrong("activation_function", "relu");
         }
         int heads = config.positive("num_attention_heads");
         if (hidden % heads != 0) {
             throw config.wrong("num_attention_heads", "a divisor of hidden_size, " + hidden);
         }
         int feedForward = config.positive("ffn_dim");
-        Bias bias = Bias.of(config.flag("enable_bias", true));
+        Bias bias = Bias.of(config.flag("enable_bias"));
         ModelDimensions dimensions = new ModelDimensions(
                 config.positive("num_hidden_layers"),
                 hidden,
@@ -63,7 +59,7 @@ final class OptFamily implements ModelFamily {
                 FeedForwardKind.PLAIN,
                 config.positive("vocab_size"),
                 config.positive("max_position_embeddings"));
-        String head = config.flag("tie_word_embeddings", true) ? DECODER + "embed_tokens.weight" : "lm_head.weight";
+        String head = config.flag("tie_word_embeddings") ? DECODER + "embed_tokens.weight" : "lm_head.weight";
         return new Architecture(
                 dimensions,
                 new EmbeddingTensors(
@@ -75,7 +71,7 @@ final class OptFamily implements ModelFamily {
                 (float) (1 / Math.sqrt(dimensions.headSize())),
                 OptionalInt.empty(),
                 new Norm.Kind.LayerNorm(NORM_EPSILON),
-                new FeedForward.Plain(Activation.RELU),
+                new FeedForward.Plain(Activations.read(config, "activation_function")),
                 Wiring.SEQUENTIAL,
                 layer -> layer(DECODER + "layers." + layer + ".", hidden, feedForward, bias),
                 norm(DECODER + "final_layer_norm", Bias.PRESENT),

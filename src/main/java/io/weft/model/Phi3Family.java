@@ -21,8 +21,7 @@ final class Phi3Family implements ModelFamily {
     public Architecture describe(ConfigReader config) {
         LlamaShape shape = LlamaShape.read(config);
         ModelDimensions dimensions = shape.dimensions();
-        OptionalInt window =
-                config.has("sliding_window") ? OptionalInt.of(config.positive("sliding_window")) : OptionalInt.empty();
+        OptionalInt window = config.whole("sliding_window", 1);
         return shape.architecture(window, layer -> layer(LlamaShape.PREFIX + "layers." + layer + ".", dimensions));
     }
 

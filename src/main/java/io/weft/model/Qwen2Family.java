@@ -13,7 +13,13 @@ final class Qwen2Family implements ModelFamily {
 
     @Override
     public Architecture describe(ConfigReader config) {
-        config.requireFlag("use_sliding_window", false, false);
+        // Layers from max_window_layers on have the window; often there are none.
+        boolean isWindowed = config.flag("use_sliding_window")
+                && config.has("sliding_window")
+                && config.whole("max_window_layers", 0).orElse(0) < config.positive("num_hidden_layers");
+        if (isWindowed) {
+            throw config.wrong("use_sliding_window", "false, or max_window_layers at least num_hidden_layers");
+        }
         return LlamaShape.read(config).architecture(OptionalInt.empty(), new Biases(true, false, false));
     }
 }

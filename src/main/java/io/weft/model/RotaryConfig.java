@@ -10,20 +10,17 @@ import java.util.Optional;
  * {@code rope_parameters}. Frequencies are computed as Hugging Face transformers does, in fp32.
  */
 final class RotaryConfig {
-    private static final double THETA_DEFAULT = 10_000;
-
     private RotaryConfig() {}
 
     /**
+     * @param config with a family's defaults
      * @param headSize elements of a head
-     * @param partialDefault part of a head that is rotated, unless the configuration says
      */
-    static Positions.Rotary read(ConfigReader config, int headSize, double partialDefault) {
+    static Positions.Rotary read(ConfigReader config, int headSize) {
         Optional<ConfigReader> newer = config.object("rope_parameters");
         Optional<ConfigReader> scaling = newer.or(() -> config.object("rope_scaling"));
-        double theta = newer.orElse(config).number("rope_theta", config.number("rope_theta", THETA_DEFAULT));
-        double partial = newer.orElse(config)
-                .number("partial_rotary_factor", config.number("partial_rotary_factor", partialDefault));
+        double theta = first(newer, config, "rope_theta", "rotary_emb_base");
+        double partial = first(newer, config, "partial_rotary_factor", "rotary_pct");
         int rotaryWidth = (int) (headSize * partial);
         if (rotaryWidth < 2 || rotaryWidth > headSize || rotaryWidth % 2 != 0) {
             throw config.wrong(
@@ -40,13 +37,21 @@ final class RotaryConfig {
         return new Positions.Rotary(
                 switch (type) {
                     case "default" -> frequencies;
-                    case "linear" -> scale(frequencies, 1 / parameters.number("factor", 1));
+                    case "linear" -> scale(frequencies, 1 / parameters.positiveNumber("factor"));
                     case "llama3" -> llama3(frequencies, parameters);
                     default ->
                         throw parameters.wrong(
                                 parameters.has("rope_type") ? "rope_type" : "type", "default, linear or llama3");
                 },
                 1);
+    }
+
+    /** A number by its newest spelling, by the older one, or by GPT-NeoX's own. */
+    private static double first(Optional<ConfigReader> newer, ConfigReader config, String name, String own) {
+        if (newer.isPresent() && newer.get().has(name)) {
+            return newer.get().positiveNumber(name);
+        }
+        return config.positiveNumber(config.has(name) || !config.has(own) ? name : own);
     }
 
     private static List<Float> scale(List<Float> frequencies, double factor) {
@@ -57,10 +62,10 @@ final class RotaryConfig {
 
     /** Llama 3.1: long wavelengths are stretched by {@code factor}, short ones stay, those between are blended. */
     private static List<Float> llama3(List<Float> frequencies, ConfigReader parameters) {
-        double factor = parameters.number("factor", 8);
-        double lowFactor = parameters.number("low_freq_factor", 1);
-        double highFactor = parameters.number("high_freq_factor", 4);
-        double original = parameters.number("original_max_position_embeddings", 8192);
+        double factor = parameters.positiveNumber("factor");
+        double lowFactor = parameters.positiveNumber("low_freq_factor");
+        double highFactor = parameters.positiveNumber("high_freq_factor");
+        double original = parameters.positiveNumber("original_max_position_embeddings");
         double longest = original / lowFactor;
         double shortest = original / highFactor;
         List<Float> scaled = new ArrayList<>();

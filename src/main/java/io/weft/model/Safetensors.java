@@ -35,6 +35,11 @@ final class Safetensors {
     /** Bits of an element by name; those in {@link #READABLE} can be used. */
     private static final Map<String, Integer> BITS = Map.ofEntries(
             Map.entry("BOOL", 8),
+            Map.entry("F4", 4),
+            Map.entry("F6_E2M3", 6),
+            Map.entry("F6_E3M2", 6),
+            Map.entry("F8_E4M3FNUZ", 8),
+            Map.entry("F8_E5M2FNUZ", 8),
             Map.entry("U8", 8),
             Map.entry("I8", 8),
             Map.entry("F8_E4M3", 8),

@@ -124,12 +124,8 @@ public final class Tokenizer implements AutoCloseable {
     }
 
     private Optional<Integer> idOf(@Nullable Object content) {
-        for (int id = 0; id < file.vocabulary().size(); id++) {
-            if (content != null && content.equals(file.vocabulary().get(id))) {
-                return Optional.of(id);
-            }
-        }
-        return Optional.empty();
+        int id = content == null ? -1 : file.vocabulary().indexOf(content);
+        return id < 0 ? Optional.empty() : Optional.of(id);
     }
 
     /** Whether tokens such as {@code <s>} are added to a text, or shown in one. */
@@ -146,8 +142,8 @@ public final class Tokenizer implements AutoCloseable {
      */
     public static Tokenizer open(Path modelDirectory) {
         Path path = modelDirectory.resolve("tokenizer.json");
-        TokenizerFile file = TokenizerFile.read(path);
         TokenizerConfig config = TokenizerConfig.read(modelDirectory);
+        TokenizerFile file = TokenizerFile.read(path).with(config.added());
         NativeLibrary.load();
         NativeTokenizer library;
         try {
@@ -156,6 +152,15 @@ public final class Tokenizer implements AutoCloseable {
             throw new TokenizerException(path + ": is no tokenizer: " + e.getMessage(), e);
         }
         return new Tokenizer(file, config, library);
+    }
+
+    /** The token that a model's tokenizer names as the end of a text, if it names one that it has. */
+    public static Optional<Integer> endToken(Path modelDirectory) {
+        TokenizerConfig config = TokenizerConfig.read(modelDirectory);
+        TokenizerFile file = TokenizerFile.read(modelDirectory.resolve("tokenizer.json"));
+        Object end = config.specialTokens().get("eos_token");
+        int id = end == null ? -1 : file.with(config.added()).vocabulary().indexOf(end);
+        return id < 0 ? Optional.empty() : Optional.of(id);
     }
 
     /** The highest token id plus one. */

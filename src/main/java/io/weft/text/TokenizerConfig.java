@@ -1,8 +1,10 @@
 package io.weft.text;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.json.JsonReadFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.MissingNode;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -12,6 +14,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -19,17 +22,54 @@ import org.jspecify.annotations.Nullable;
  * absent.
  *
  * @param specialTokens contents by name, such as {@code bos_token}: texts, or a list of them
+ * @param added tokens that are named here, which {@code tokenizer.json} may lack among its added ones
  * @param addBos whether an encoded text begins with {@code bos_token}; empty to leave that to {@code tokenizer.json}
  * @param chatTemplate the source of the chat template
  */
-record TokenizerConfig(Map<String, Object> specialTokens, Optional<Boolean> addBos, Optional<String> chatTemplate) {
-    private static final ObjectMapper JSON = new ObjectMapper();
+record TokenizerConfig(
+        Map<String, Object> specialTokens,
+        List<NamedToken> added,
+        Optional<Boolean> addBos,
+        Optional<String> chatTemplate) {
+    /** Python writes and reads NaN and Infinity. */
+    private static final ObjectMapper JSON = JsonMapper.builder()
+            .enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS)
+            .build();
 
     private static final List<String> TOKEN_NAMES =
             List.of("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token");
 
     TokenizerConfig {
         specialTokens = Map.copyOf(specialTokens);
+        added = List.copyOf(added);
+    }
+
+    /**
+     * A token that a configuration names.
+     *
+     * @param id empty to look its content up
+     * @param special whether it is hidden in a text for people
+     * @param lstrip whether it takes the spaces before it
+     * @param rstrip whether it takes the spaces after it
+     */
+    record NamedToken(
+            OptionalInt id,
+            String content,
+            boolean special,
+            boolean normalized,
+            boolean singleWord,
+            boolean lstrip,
+            boolean rstrip) {
+        static NamedToken of(OptionalInt id, JsonNode json, String content, boolean special) {
+            return new NamedToken(
+                    id,
+                    content,
+                    special,
+                    json.path("normalized").asBoolean(),
+                    json.path("single_word").asBoolean(),
+                    json.path("lstrip").asBoolean(),
+                    json.path("rstrip").asBoolean());
+        }
     }
 
     /** @throws TokenizerException naming file and cause */
@@ -37,13 +77,26 @@ record TokenizerConfig(Map<String, Object> specialTokens, Optional<Boolean> addB
         JsonNode config = readObject(modelDirectory.resolve("tokenizer_config.json"));
         JsonNode map = readObject(modelDirectory.resolve("special_tokens_map.json"));
         var specialTokens = new LinkedHashMap<String, Object>();
-        for (String name : TOKEN_NAMES) {
-            String content = content(config.path(name));
-            if (content == null) {
-                content = content(map.path(name));
+        var added = new LinkedHashMap<String, NamedToken>();
+        for (Map.Entry<String, JsonNode> token :
+                config.path("added_tokens_decoder").properties()) {
+            String content = content(token.getValue());
+            if (content != null && token.getKey().matches("\\d{1,8}")) {
+                added.put(
+                        content,
+                        NamedToken.of(
+                                OptionalInt.of(Integer.parseInt(token.getKey())),
+                                token.getValue(),
+                                content,
+                                token.getValue().path("special").asBoolean()));
             }
+        }
+        for (String name : TOKEN_NAMES) {
+            JsonNode token = content(config.path(name)) == null ? map.path(name) : config.path(name);
+            String content = content(token);
             if (content != null) {
                 specialTokens.put(name, content);
+                added.putIfAbsent(content, NamedToken.of(OptionalInt.empty(), token, content, true));
             }
         }
         JsonNode additional = config.path("additional_special_tokens");
@@ -55,6 +108,7 @@ record TokenizerConfig(Map<String, Object> specialTokens, Optional<Boolean> addB
             String content = content(token);
             if (content != null) {
                 contents.add(content);
+                added.putIfAbsent(content, NamedToken.of(OptionalInt.empty(), token, content, true));
             }
         }
         if (!contents.isEmpty()) {
@@ -63,6 +117,7 @@ record TokenizerConfig(Map<String, Object> specialTokens, Optional<Boolean> addB
         JsonNode addBos = config.path("add_bos_token");
         return new TokenizerConfig(
                 specialTokens,
+                List.copyOf(added.values()),
                 addBos.isBoolean() ? Optional.of(addBos.booleanValue()) : Optional.empty(),
                 chatTemplate(modelDirectory.resolve("chat_template.jinja"), config.path("chat_template")));
     }

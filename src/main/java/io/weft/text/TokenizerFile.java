@@ -7,6 +7,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.MissingNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
@@ -19,10 +20,13 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -103,6 +107,87 @@ final class TokenizerFile {
         } catch (IOException e) {
             throw new TokenizerException(file + ": " + NativeTokenizer.oneLine(e), e);
         }
+    }
+
+    /** The same tokenizer with tokens among its added ones that another file names; itself if it has all of them. */
+    TokenizerFile with(List<TokenizerConfig.NamedToken> named) {
+        Set<String> known = added.stream().map(AddedToken::content).collect(Collectors.toSet());
+        Map<String, Integer> ids = new HashMap<>();
+        for (int id = 0; id < vocabulary.size(); id++) {
+            String content = vocabulary.get(id);
+            if (content != null) {
+                ids.putIfAbsent(content, id);
+            }
+        }
+        var all = new ArrayList<>(added);
+        var missing = JSON.createArrayNode();
+        int most = vocabulary.size() - 1;
+        for (TokenizerConfig.NamedToken token : named) {
+            Integer id = ids.get(token.content());
+            if (id == null && token.id().isPresent() && token.id().getAsInt() < ID_LIMIT) {
+                id = token.id().getAsInt();
+            }
+            // A token without an id would get the next one, for which the model has no weights.
+            if (id == null || token.content().isEmpty() || !known.add(token.content())) {
+                continue;
+            }
+            most = Math.max(most, id);
+            all.add(new AddedToken(id, token.content(), token.normalized(), token.special()));
+            missing.add(JSON.createObjectNode()
+                    .put("id", id)
+                    .put("content", token.content())
+                    .put("single_word", token.singleWord())
+                    .put("lstrip", token.lstrip())
+                    .put("rstrip", token.rstrip())
+                    .put("normalized", token.normalized())
+                    .put("special", token.special()));
+        }
+        if (missing.isEmpty()) {
+            return this;
+        }
+        var contents = vocabulary.toArray(new @Nullable String[0]);
+        var extended = Arrays.copyOf(contents, most + 1);
+        all.forEach(token -> extended[token.id()] = token.content());
+        return new TokenizerFile(withAdded(missing), extended, List.copyOf(all), decoder, normalizes);
+    }
+
+    private byte[] withAdded(ArrayNode missing) {
+        var writer = new StringWriter(utf8.length);
+        try (JsonParser parser = JSON.createParser(utf8);
+                JsonGenerator generator = JSON.createGenerator(writer)) {
+            parser.nextToken();
+            generator.writeStartObject();
+            boolean written = false;
+            while (parser.nextToken() == JsonToken.FIELD_NAME) {
+                String field = parser.currentName();
+                parser.nextToken();
+                generator.writeFieldName(field);
+                if (field.equals("added_tokens")) {
+                    JsonNode tokens = parser.readValueAsTree();
+                    ArrayNode every = tokens instanceof ArrayNode list ? list : JSON.createArrayNode();
+                    generator.writeTree(sorted(every.addAll(missing)));
+                    written = true;
+                } else {
+                    generator.copyCurrentStructure(parser);
+                }
+            }
+            if (!written) {
+                generator.writeFieldName("added_tokens");
+                generator.writeTree(sorted(missing));
+            }
+            generator.writeEndObject();
+        } catch (IOException e) {
+            throw new IllegalStateException("a text that was read before", e);
+        }
+        return writer.toString().getBytes(StandardCharsets.UTF_8);
+    }
+
+    /** In the order of ids, as the library wants those beyond the vocabulary. */
+    private static ArrayNode sorted(ArrayNode tokens) {
+        var list = new ArrayList<JsonNode>();
+        tokens.forEach(list::add);
+        list.sort(Comparator.comparingInt(token -> token.path("id").asInt()));
+        return JSON.createArrayNode().addAll(list);
     }
 
     /** The cause and where it is, in one line. */

@@ -8,10 +8,13 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.weft.model.Architecture.Positions;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.function.Consumer;
+import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -125,7 +128,8 @@ class ModelFilesTest {
             ffn_dim                    | 161    | has shape
             do_layer_norm_before       | false  | do_layer_norm_before is false
             word_embed_proj_dim        | 32     | word_embed_proj_dim is 32
-            activation_function        | "gelu" | activation_function is "gelu"
+            activation_function        | "mish" | activation_function is "mish"
+            num_attention_heads        | 2.5    | num_attention_heads is 2.5
             quantization_config        | {}     | quantization_config
             """)
     void aConfigurationThatCannotBeRunIsRefused(String field, String value, String cause) throws IOException {
@@ -190,6 +194,77 @@ class ModelFilesTest {
         copyOf("llama3-gqa");
         editConfig(config -> ((ObjectNode) config.get("rope_parameters")).put("rope_type", "yarn"));
         assertRefused("rope_type is \"yarn\"");
+    }
+
+    /** As when a model's vision tower, or its unused head, was not downloaded. */
+    @Test
+    void aShardOfTensorsThatNobodyNeedsMayBeAbsent() throws IOException {
+        copyOf("llama3-gqa");
+        Path index = folder.resolve("model.safetensors.index.json");
+        ObjectNode json = (ObjectNode) JSON.readTree(index.toFile());
+        ((ObjectNode) json.get("weight_map")).put("vision.weight", "model-00009-of-00009.safetensors");
+        JSON.writeValue(index.toFile(), json);
+        try (ModelFiles files = open()) {
+            assertThat(files.architecture().dimensions().layers()).isPositive();
+        }
+    }
+
+    @Test
+    void pythonsNumbersAreRead() throws IOException {
+        copyOf("llama-mha");
+        Path config = folder.resolve("config.json");
+        Files.writeString(
+                config,
+                Files.readString(config)
+                        .replaceFirst("\\{", "{\"initializer_range\": Infinity, \"foo\": NaN,")
+                        .replaceFirst("\"hidden_size\": 64", "\"hidden_size\": 64.0"));
+        Files.writeString(folder.resolve("generation_config.json"), "{\"foo\": -Infinity}");
+        try (ModelFiles files = open()) {
+            assertThat(files.architecture().dimensions().hiddenSize()).isEqualTo(64);
+        }
+    }
+
+    /** A checkpoint of the inner module has names without its prefix. */
+    @ParameterizedTest
+    @CsvSource({"gpt-neox, gpt_neox.", "opt, model.", "llama-mha, model."})
+    void namesMayLackTheOutermostPrefix(String golden, String prefix) throws IOException {
+        copyOf(golden);
+        rename(name -> name.startsWith(prefix) ? name.substring(prefix.length()) : name);
+        try (ModelFiles files = open()) {
+            assertThat(files.architecture().dimensions().layers()).isPositive();
+        }
+    }
+
+    /** Renames the tensors of the only file. */
+    private void rename(UnaryOperator<String> names) throws IOException {
+        Path file = folder.resolve("model.safetensors");
+        byte[] bytes = Files.readAllBytes(file);
+        int length = (int) ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).getLong();
+        ObjectNode renamed = JSON.createObjectNode();
+        JSON.readTree(bytes, Long.BYTES, length)
+                .properties()
+                .forEach(entry -> renamed.set(names.apply(entry.getKey()), entry.getValue()));
+        byte[] header = JSON.writeValueAsBytes(renamed);
+        ByteBuffer out = ByteBuffer.allocate(bytes.length - length + header.length).order(ByteOrder.LITTLE_ENDIAN);
+        out.putLong(header.length).put(header).put(bytes, Long.BYTES + length, bytes.length - Long.BYTES - length);
+        Files.write(file, out.array());
+    }
+
+    @Test
+    void aConfigurationThatIsSilentHasItsFamilysValues() throws IOException {
+        copyOf("gemma");
+        editConfig(config -> config.remove("tie_word_embeddings"));
+        try (ModelFiles files = open()) {
+            Architecture described = files.architecture();
+            assertThat(described.head().tensor()).isEqualTo(described.embedding().tokens());
+        }
+    }
+
+    @Test
+    void aValueOutOfRangeStopsTheStart() throws IOException {
+        copyOf("opt");
+        Files.writeString(folder.resolve("generation_config.json"), "{\"temperature\": 5}");
+        assertRefused("generation_config.json", "temperature is 5, must be a number from 0, to 2");
     }
 
     private List<Float> frequencies() {

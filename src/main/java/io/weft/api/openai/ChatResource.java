@@ -114,10 +114,9 @@ class ChatResource {
             RequestTerms asked,
             RequestTrace trace) {
         GenerationFields fields = request.fields();
-        int contextTokens = model.contextTokens();
         GenerationRequest generation = new GenerationRequest(
                 tokens,
-                fields.newTokens(tokens.size(), contextTokens, settings.defaultMaxTokens(), contextTokens),
+                fields.newTokens(tokens.size(), model, settings.defaultMaxTokens(), model.contextTokens()),
                 fields.sampling(model.defaults(), settings, seed),
                 fields.endTokens(),
                 request.alternatives(),

@@ -130,7 +130,7 @@ class CompletionsResource {
         OptionalInt set = settings.defaultMaxTokens();
         GenerationRequest generation = new GenerationRequest(
                 tokens,
-                fields.newTokens(tokens.size(), model.contextTokens(), set, DEFAULT_MAX_TOKENS),
+                fields.newTokens(tokens.size(), model, set, DEFAULT_MAX_TOKENS),
                 fields.sampling(model.defaults(), settings, seed),
                 fields.endTokens(),
                 request.alternatives(),

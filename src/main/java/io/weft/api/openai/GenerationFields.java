@@ -213,16 +213,20 @@ record GenerationFields(
     }
 
     /**
-     * The limit of completion tokens: the requested one, else {@code set}, else {@code fallback}; the last two never
-     * exceed the context.
+     * The limit of completion tokens: the requested one, else {@code set}, else the model's, else {@code fallback};
+     * all but the first never exceed the context.
      *
      * @throws RequestRejectedException for more than the engine can represent; the engine itself refuses what exceeds
      *     the context
      */
-    int newTokens(int promptTokens, int contextTokens, OptionalInt set, int fallback) {
+    int newTokens(int promptTokens, ServedModel model, OptionalInt set, int fallback) {
+        int contextTokens = model.contextTokens();
         OptionalLong asked = askedTokens();
         if (asked.isEmpty()) {
-            return Math.max(1, Math.min(set.orElse(fallback), contextTokens - promptTokens));
+            ServedModel.SamplingDefaults defaults = model.defaults();
+            int most = Math.min(contextTokens, set.isPresent() ? contextTokens : defaults.allTokens().orElse(contextTokens));
+            int usual = set.orElse(defaults.newTokens().orElse(fallback));
+            return Math.max(1, Math.min(usual, most - promptTokens));
         }
         if (asked.getAsLong() > Integer.MAX_VALUE) {
             throw new RequestRejectedException(
@@ -245,10 +249,10 @@ record GenerationFields(
                 or(temperature, settings.defaultTemperature().orElse(defaults.temperature())),
                 or(topP, defaults.topP()),
                 Math.max(0, topK == null ? defaults.topK() : topK),
-                or(minP, 0),
+                or(minP, defaults.minP()),
                 or(presencePenalty, 0),
                 or(frequencyPenalty, 0),
-                or(repetitionPenalty, 1),
+                or(repetitionPenalty, defaults.repetitionPenalty()),
                 Optional.ofNullable(logitBias).orElse(Map.of()),
                 choiceSeed);
     }
