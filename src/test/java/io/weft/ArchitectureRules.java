@@ -92,7 +92,7 @@ record ArchitectureRules(String root) {
                             "model",
                             "device")),
             Map.entry("api", Set.of()),
-            Map.entry("api.openai", Set.of("api.http", "engine", "text", "text.constraint")),
+            Map.entry("api.openai", Set.of("api.http", "engine", "text", "text.constraint", "text.tools")),
             Map.entry(
                     "api.weft",
                     Set.of(
@@ -117,6 +117,7 @@ record ArchitectureRules(String root) {
                             "cache",
                             "model",
                             "device")),
+            Map.entry("text.tools", Set.of("text.constraint")),
             Map.entry("text.constraint", Set.of("text")),
             Map.entry("text", Set.of()),
             Map.entry("plan", Set.of()),

@@ -381,6 +381,13 @@ public final class Tokenizer implements AutoCloseable {
                         .anyMatch(token -> token.content().equals(content));
     }
 
+    /** Control tokens by their content. */
+    public Map<String, Integer> controlTokens() {
+        return control.values().stream()
+                .flatMap(List::stream)
+                .collect(Collectors.toMap(AddedToken::content, AddedToken::id, (first, second) -> first));
+    }
+
     /** The model's chat template, if it has one. */
     public Optional<ChatTemplate> chatTemplate() {
         return chatTemplate;

@@ -65,7 +65,9 @@ public final class Constraint {
      * its other keywords are about.
      */
     public static Constraint jsonSchema(JsonNode schema, Vocabulary vocabulary) {
-        return new Constraint(new SchemaCompiler(schema).grammar(), vocabulary);
+        var grammar = new Grammar();
+        new SchemaCompiler(schema, grammar).add(grammar.root().start, grammar.root().end);
+        return new Constraint(grammar, vocabulary);
     }
 
     /** @see #jsonSchema(JsonNode, Vocabulary) */
@@ -80,6 +82,13 @@ public final class Constraint {
     /** The number of words of a mask, see {@link ConstraintState#mask}. */
     public int words() {
         return machine.vocabulary().words();
+    }
+
+    /** A text with JSON in it. */
+    public static Constraint syntax(Syntax syntax, Vocabulary vocabulary) {
+        var grammar = new Grammar();
+        new Syntax.Compiler(grammar, vocabulary).add(syntax, grammar.root().start, grammar.root().end);
+        return new Constraint(grammar, vocabulary);
     }
 
     /** The state of a text without tokens. */

@@ -69,11 +69,14 @@ public final class ConstraintState {
         byte[] bytes = machine.vocabulary().bytes(token);
         synchronized (machine) {
             machine.allowWork();
+            if (bytes.length == 0) {
+                frame = machine.afterToken(token, frame);
+            }
             for (byte b : bytes) {
                 frame = frame == null ? null : machine.after(b, frame);
             }
         }
-        if (bytes.length == 0 || frame == null) {
+        if (frame == null) {
             throw new IllegalArgumentException("token " + token + " is not allowed here");
         }
         return new ConstraintState(machine, frame);

@@ -24,13 +24,16 @@ final class Grammar {
     private static final int EDGES_MAX = 800_000;
 
     /** What a transition reads. */
-    sealed interface Label permits CharClass, Quote, Call {}
+    sealed interface Label permits CharClass, Quote, Call, Token {}
 
     /** The quotation mark that ends a JSON string. */
     record Quote() implements Label {}
 
     /** A whole object or array. */
     record Call(Rule rule) implements Label {}
+
+    /** A control token, which adds no text. */
+    record Token(int id) implements Label {}
 
     record Edge(Label label, State target) {}
 
@@ -146,6 +149,15 @@ final class Grammar {
         edge(from, CharClass.of(character), to);
     }
 
+    void read(State from, CharClass characters, State to) {
+        edge(from, characters, to);
+    }
+
+    /** Outside objects, arrays and strings. */
+    void token(State from, int id, State to) {
+        edge(from, new Token(id), to);
+    }
+
     void call(State from, Rule rule, State to) {
         edge(from, new Call(rule), to);
     }
@@ -254,6 +266,7 @@ final class Grammar {
                             kept.add(edge);
                         }
                     }
+                    case Token token -> kept.add(edge);
                 }
             }
             state.edges = kept;

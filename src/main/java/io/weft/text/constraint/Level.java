@@ -69,6 +69,11 @@ final class Level implements Move {
         this.edges = count;
     }
 
+    /** Whether a part of a character was read. */
+    boolean inCharacter() {
+        return partial.kind() != Partial.Kind.NONE && partial.kind() != Partial.Kind.SPACE;
+    }
+
     @Nullable
     Move known(int b) {
         return moves.length == 0 ? null : moves[b];

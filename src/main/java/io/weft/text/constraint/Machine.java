@@ -128,6 +128,23 @@ final class Machine {
         };
     }
 
+    /** Where a control token leads; null if nowhere. */
+    @Nullable
+    Frame afterToken(int token, Frame here) {
+        var targets = new ArrayList<Grammar.State>();
+        if (!here.caller().inCharacter()) {
+            for (Grammar.State state : here.caller().states) {
+                for (Grammar.Edge edge : state.edges) {
+                    if (edge.label() instanceof Grammar.Token(int id) && id == token) {
+                        targets.add(edge.target());
+                    }
+                }
+            }
+        }
+        Level next = level(targets, Partial.NONE);
+        return next == null ? null : new Frame(next, here.below());
+    }
+
     /** To be called once for each token of a text. */
     void allowWork() {
         work.allow(WORK_PER_TOKEN, WORK_MAX);
@@ -467,6 +484,15 @@ final class Machine {
         var collector = new Collector(vocabulary.words());
         var exits = new Exits();
         new Walk(trie, collector::add, exits).all(level);
+        if (!level.inCharacter()) {
+            for (Grammar.State state : level.states) {
+                for (Grammar.Edge edge : state.edges) {
+                    if (edge.label() instanceof Grammar.Token(int id)) {
+                        collector.add(id);
+                    }
+                }
+            }
+        }
         return new TokenSet(
                 base,
                 collector,

@@ -36,7 +36,8 @@ final class SchemaCompiler {
     private static final CharAutomaton NULL = CharAutomaton.texts(List.of("null"));
 
     private final SchemaMerger schemas;
-    private final Grammar grammar = new Grammar();
+    private final Grammar grammar;
+    private final JsonNode schema;
     private final IdentityHashMap<ObjectNode, Rule> objects = new IdentityHashMap<>();
     private final IdentityHashMap<ObjectNode, Rule> arrays = new IdentityHashMap<>();
     private final IdentityHashMap<ObjectNode, CharAutomaton> strings = new IdentityHashMap<>();
@@ -49,16 +50,22 @@ final class SchemaCompiler {
     private final Queue<Runnable> open = new ArrayDeque<>();
 
     /** @throws ConstraintException if the schema is wrong, or has what is not enforced */
-    SchemaCompiler(JsonNode schema) {
+    SchemaCompiler(JsonNode schema, Grammar grammar) {
         this.schemas = new SchemaMerger(schema);
-        value(schema, grammar.root().start, grammar.root().end);
+        this.schema = schema;
+        this.grammar = grammar;
+    }
+
+    /**
+     * Adds the values of the schema between two states of the first rule.
+     *
+     * @throws ConstraintException if the schema is wrong, or has what is not enforced
+     */
+    void add(State from, State to) {
+        value(schema, from, to);
         while (!open.isEmpty()) {
             open.remove().run();
         }
-    }
-
-    Grammar grammar() {
-        return grammar;
     }
 
     /** Adds all values of a schema between two states. */

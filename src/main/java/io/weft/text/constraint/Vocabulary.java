@@ -8,6 +8,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.stream.IntStream;
 
 /**
@@ -30,6 +31,7 @@ public final class Vocabulary {
     private final byte[][] bytes;
     private final int[] sorted;
     private final int[] endTokens;
+    private final Map<String, Integer> marks;
     private final boolean[] single = new boolean[256];
     private final Trie trie;
 
@@ -40,8 +42,9 @@ public final class Vocabulary {
         }
     };
 
-    private Vocabulary(byte[][] bytes, Collection<Integer> endTokens) {
+    private Vocabulary(byte[][] bytes, Collection<Integer> endTokens, Map<String, Integer> marks) {
         this.bytes = bytes;
+        this.marks = Map.copyOf(marks);
         this.endTokens = endTokens.stream()
                 .mapToInt(Integer::intValue)
                 .filter(token -> token >= 0 && token < bytes.length)
@@ -74,7 +77,8 @@ public final class Vocabulary {
                 IntStream.range(0, tokenizer.size())
                         .mapToObj(tokenizer::innerBytes)
                         .toArray(byte[][]::new),
-                endTokens);
+                endTokens,
+                tokenizer.controlTokens());
     }
 
     /**
@@ -82,7 +86,12 @@ public final class Vocabulary {
      * @param endTokens which end a text
      */
     public static Vocabulary of(List<byte[]> tokens, Collection<Integer> endTokens) {
-        return new Vocabulary(tokens.stream().map(byte[]::clone).toArray(byte[][]::new), endTokens);
+        return of(tokens, endTokens, Map.of());
+    }
+
+    /** @param marks control tokens by their content, which add no bytes to a text */
+    public static Vocabulary of(List<byte[]> tokens, Collection<Integer> endTokens, Map<String, Integer> marks) {
+        return new Vocabulary(tokens.stream().map(byte[]::clone).toArray(byte[][]::new), endTokens, marks);
     }
 
     /** The number of tokens. */
@@ -93,6 +102,17 @@ public final class Vocabulary {
     /** The number of words of a mask: a bit a token. */
     public int words() {
         return Math.ceilDiv(bytes.length, Long.SIZE);
+    }
+
+    /** The control token of this content, if there is one that does not end a text. */
+    OptionalInt mark(String content) {
+        Integer token = marks.get(content);
+        boolean ends = token == null || Arrays.stream(endTokens).anyMatch(token::equals);
+        return ends ? OptionalInt.empty() : OptionalInt.of(token);
+    }
+
+    Collection<Integer> marks() {
+        return marks.values();
     }
 
     byte[] bytes(int token) {

@@ -7,7 +7,7 @@ import java.util.List;
 import java.util.Random;
 
 /** Made vocabularies; token 0 ends a text. */
-final class TestVocabularies {
+public final class TestVocabularies {
     private static final List<String> PIECES = List.of(
             "\"",
             "{",
@@ -58,7 +58,7 @@ final class TestVocabularies {
     }
 
     /** Every byte, and pieces of JSON put together at random and cut anywhere, also within characters. */
-    static List<byte[]> jsonLike(long seed) {
+    public static List<byte[]> jsonLike(long seed) {
         var random = new Random(seed);
         List<byte[]> tokens = bytes();
         for (int i = 0; i < 500; i++) {

@@ -7,7 +7,7 @@ import java.util.Optional;
 import java.util.Random;
 
 /** Writes random texts under a constraint. */
-final class TextWriter {
+public final class TextWriter {
     /** What ends a JSON text soonest, outside strings. */
     private static final List<String> ENDING =
             List.of("}", "]", ",", ":", "n", "u", "l", "0", "1", "-", "\"", "t", "[");
@@ -18,7 +18,8 @@ final class TextWriter {
     private final long[] words;
     private final int[] single = new int[256];
 
-    TextWriter(Vocabulary vocabulary, List<byte[]> tokens, Random random) {
+    /** @param tokens what each token adds to the text; that a control token has no bytes does not matter */
+    public TextWriter(Vocabulary vocabulary, List<byte[]> tokens, Random random) {
         this.vocabulary = vocabulary;
         this.tokens = tokens;
         this.random = random;
@@ -42,7 +43,7 @@ final class TextWriter {
      * @return the text's bytes; empty if it did not end within {@code most} tokens
      * @throws AssertionError at a dead end
      */
-    Optional<byte[]> write(Constraint constraint, int most, boolean json) {
+    public Optional<byte[]> write(Constraint constraint, int most, boolean json) {
         int free = random.nextInt(60);
         boolean spell = random.nextInt(4) == 0;
         var text = new ByteArrayOutputStream();
@@ -55,6 +56,9 @@ final class TextWriter {
             state = state.advance(token);
             if (state.ended()) {
                 return Optional.of(text.toByteArray());
+            }
+            if (vocabulary.marks().contains(token)) {
+                inString = false;
             }
             for (byte b : tokens.get(token)) {
                 text.write(b);
@@ -82,6 +86,11 @@ final class TextWriter {
         if (!free || random.nextInt(8) == 0) {
             if (allowed(end)) {
                 return end;
+            }
+            for (int mark : vocabulary.marks()) {
+                if (allowed(mark)) {
+                    return mark;
+                }
             }
             if (json && inString && allowed(single['"'])) {
                 return single['"'];
