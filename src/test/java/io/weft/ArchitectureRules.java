@@ -67,6 +67,7 @@ record ArchitectureRules(String root) {
                             "api.http",
                             "engine",
                             "text",
+                            "text.tools",
                             "plan.machine",
                             "plan.step",
                             "plan.prediction",

@@ -17,7 +17,9 @@ import io.weft.engine.EngineOptions;
 import io.weft.engine.EngineRuntime;
 import io.weft.observe.Observatory;
 import io.weft.profile.HardwareProfiler;
+import io.weft.text.ChatTemplate;
 import io.weft.text.Tokenizer;
+import io.weft.text.tools.OutputFormats;
 import jakarta.enterprise.context.ApplicationScoped;
 import jakarta.enterprise.event.Observes;
 import jakarta.enterprise.inject.Produces;
@@ -173,6 +175,13 @@ final class Service {
     @Singleton
     Tokenizer tokenizer() {
         return tokenizer;
+    }
+
+    @Produces
+    @Singleton
+    OutputFormats outputFormats() {
+        return settings.model()
+                .formats(tokenizer.toolTemplate().map(ChatTemplate::source).orElse(""));
     }
 
     @Produces

@@ -6,6 +6,9 @@ import io.weft.app.Setting.Use;
 import io.weft.engine.EngineOptions;
 import io.weft.model.CacheForm;
 import io.weft.plan.step.Schedule;
+import io.weft.text.tools.OutputFormats;
+import io.weft.text.tools.ReasoningFormat;
+import io.weft.text.tools.ToolFormat;
 import java.lang.reflect.RecordComponent;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -74,7 +77,38 @@ public record Settings(
                     use = Use.SPECIAL,
                     unset = "the directory's name",
                     means = "Name of the model in the API.")
-            Optional<String> servedName) {}
+            Optional<String> servedName,
+
+            @Setting(
+                    key = "weft.tool-format",
+                    kind = Kind.CHOICE,
+                    use = Use.SPECIAL,
+                    fallback = "auto",
+                    unset = "what the chat template shows",
+                    means = "How the model writes calls of tools: auto, none, hermes, llama3, mistral, mistral-named,"
+                            + " phi4, granite, functionary or function-tags.")
+            ToolChoice toolFormat,
+
+            @Setting(
+                    key = "weft.reasoning",
+                    kind = Kind.CHOICE,
+                    use = Use.SPECIAL,
+                    fallback = "auto",
+                    unset = "what the chat template shows",
+                    means = "How the model marks thoughts, which become `reasoning_content`: auto, none (they stay in"
+                            + " the content), or think.")
+            ReasoningChoice reasoning) {
+
+        /**
+         * How the model marks what is not its answer.
+         *
+         * @param template the text of its chat template
+         */
+        public OutputFormats formats(String template) {
+            OutputFormats shown = OutputFormats.of(template);
+            return new OutputFormats(toolFormat.format(shown), reasoning.format(shown));
+        }
+    }
 
     /** The device and its memory. */
     @RegisterForReflection
@@ -574,6 +608,55 @@ public record Settings(
         AUTO,
         F16,
         BF16;
+
+        @Override
+        public String label() {
+            return name().toLowerCase(Locale.ROOT);
+        }
+    }
+
+    /** How the model writes calls of tools. */
+    public enum ToolChoice implements Labelled {
+        AUTO(Optional.empty()),
+        NONE(Optional.empty()),
+        HERMES(Optional.of(ToolFormat.HERMES)),
+        LLAMA3(Optional.of(ToolFormat.LLAMA3)),
+        MISTRAL(Optional.of(ToolFormat.MISTRAL)),
+        MISTRAL_NAMED(Optional.of(ToolFormat.MISTRAL_NAMED)),
+        PHI4(Optional.of(ToolFormat.PHI4)),
+        GRANITE(Optional.of(ToolFormat.GRANITE)),
+        FUNCTIONARY(Optional.of(ToolFormat.FUNCTIONARY)),
+        FUNCTION_TAGS(Optional.of(ToolFormat.FUNCTION_TAGS));
+
+        private final Optional<ToolFormat> format;
+
+        ToolChoice(Optional<ToolFormat> format) {
+            this.format = format;
+        }
+
+        private Optional<ToolFormat> format(OutputFormats shown) {
+            return this == AUTO ? shown.tools() : format;
+        }
+
+        @Override
+        public String label() {
+            return format.map(ToolFormat::label).orElse(name().toLowerCase(Locale.ROOT));
+        }
+    }
+
+    /** How the model marks thoughts. */
+    public enum ReasoningChoice implements Labelled {
+        AUTO,
+        NONE,
+        THINK;
+
+        private Optional<ReasoningFormat> format(OutputFormats shown) {
+            return switch (this) {
+                case AUTO -> shown.reasoning();
+                case NONE -> Optional.empty();
+                case THINK -> Optional.of(ReasoningFormat.THINK);
+            };
+        }
 
         @Override
         public String label() {

@@ -11,6 +11,7 @@ import org.jspecify.annotations.Nullable;
 
 /** A model's chat template. Thread-safe. */
 public final class ChatTemplate {
+    private final String source;
     private final @Nullable Template template;
     private final String problem;
     private final Map<String, Object> specialTokens;
@@ -29,10 +30,16 @@ public final class ChatTemplate {
         } catch (TemplateException e) {
             unreadable = String.valueOf(e.getMessage());
         }
+        this.source = source;
         this.template = parsed;
         this.problem = unreadable;
         this.specialTokens = specialTokens;
         this.clock = clock;
+    }
+
+    /** The template's text. */
+    public String source() {
+        return source;
     }
 
     /** Why no conversation can be rendered; empty if the template was read. */

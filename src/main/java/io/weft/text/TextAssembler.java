@@ -2,6 +2,7 @@ package io.weft.text;
 
 import io.weft.text.Tokenizer.SpecialTokens;
 import java.util.List;
+import java.util.Set;
 
 /**
  * Turns a completion's tokens into text as they arrive. Holds back bytes of incomplete characters and text that may be
@@ -24,7 +25,12 @@ public final class TextAssembler {
      * @throws IllegalArgumentException if a stop is empty
      */
     public TextAssembler(Tokenizer tokenizer, List<String> stops, SpecialTokens shown) {
-        this.run = tokenizer.decoding(shown);
+        this(tokenizer, stops, shown, Set.of());
+    }
+
+    /** @param marks contents of special tokens that are shown in any case */
+    public TextAssembler(Tokenizer tokenizer, List<String> stops, SpecialTokens shown, Set<String> marks) {
+        this.run = tokenizer.decoding(shown, marks);
         this.scanner = new StopScanner(stops);
     }
 

@@ -16,6 +16,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
@@ -33,6 +34,7 @@ public final class Tokenizer implements AutoCloseable {
     private final TokenDecoder decoder;
     private final BitSet special;
     private final Optional<ChatTemplate> chatTemplate;
+    private final Optional<ChatTemplate> toolTemplate;
     private final NativeTokenizer library;
 
     /** Control tokens by their first character, the longest first: the order in which the library matches them. */
@@ -58,7 +60,8 @@ public final class Tokenizer implements AutoCloseable {
         this.decoder = TokenDecoder.of(file.decoder());
         this.special = new BitSet(file.vocabulary().size());
         this.tokenBytesMost = tokenBytesMost(file, decoder);
-        String template = config.chatTemplate().orElse("");
+        String template =
+                config.chatTemplate().orElse("") + config.toolTemplate().orElse("");
         var controlTokens = new HashMap<Character, List<AddedToken>>();
         boolean hides = false;
         for (AddedToken token : file.added()) {
@@ -77,8 +80,9 @@ public final class Tokenizer implements AutoCloseable {
                         .reversed()));
         this.control = controlTokens;
         this.controlHides = hides;
-        this.chatTemplate = config.chatTemplate()
-                .map(source -> new ChatTemplate(source, config.specialTokens(), Clock.system(ZoneId.systemDefault())));
+        this.chatTemplate = config.chatTemplate().map(source -> template(source, config));
+        this.toolTemplate =
+                config.toolTemplate().map(source -> template(source, config)).or(() -> chatTemplate);
 
         // The library does not say what it adds to a text, so compare a text encoded with and without it.
         List<Integer> bare = library.encode("a", SpecialTokens.WITHOUT);
@@ -100,6 +104,10 @@ public final class Tokenizer implements AutoCloseable {
                             }
                         }));
         this.before = List.copyOf(prefix);
+    }
+
+    private static ChatTemplate template(String source, TokenizerConfig config) {
+        return new ChatTemplate(source, config.specialTokens(), Clock.system(ZoneId.systemDefault()));
     }
 
     /** Tokenizers without a token for each byte drop spaces, and make one token of everything unknown: no bound. */
@@ -299,7 +307,7 @@ public final class Tokenizer implements AutoCloseable {
     /** Decodes tokens; ids outside the vocabulary are skipped. */
     public String decode(List<Integer> tokens, SpecialTokens shown) {
         var text = new StringBuilder();
-        TokenDecoder.Run run = decoding(shown);
+        TokenDecoder.Run run = decoding(shown, Set.of());
         for (int token : tokens) {
             run.add(token, text);
         }
@@ -307,8 +315,12 @@ public final class Tokenizer implements AutoCloseable {
         return text.toString();
     }
 
-    /** Starts a text that is decoded token by token. */
-    TokenDecoder.Run decoding(SpecialTokens shown) {
+    /**
+     * Starts a text that is decoded token by token.
+     *
+     * @param marks contents of special tokens that are shown in any case
+     */
+    TokenDecoder.Run decoding(SpecialTokens shown, Set<String> marks) {
         TokenDecoder.Run run = switch (decoder) {
             case TokenDecoder.ByteLevel() -> new TokenDecoder.ByteRun(this::pieceBytes, "", 0);
             case TokenDecoder.SentencePiece(var replacements, var leadingSpaces) ->
@@ -320,7 +332,9 @@ public final class Tokenizer implements AutoCloseable {
         return new TokenDecoder.Run() {
             @Override
             public void add(int token, StringBuilder out) {
-                if (content(token) != null && (shown == SpecialTokens.WITH || !special.get(token))) {
+                String content = content(token);
+                if (content != null
+                        && (shown == SpecialTokens.WITH || !special.get(token) || marks.contains(content))) {
                     run.add(token, out);
                 }
             }
@@ -391,6 +405,11 @@ public final class Tokenizer implements AutoCloseable {
     /** The model's chat template, if it has one. */
     public Optional<ChatTemplate> chatTemplate() {
         return chatTemplate;
+    }
+
+    /** The template of chats with tools: one of its own, or the one of all chats. */
+    public Optional<ChatTemplate> toolTemplate() {
+        return toolTemplate;
     }
 
     /** Frees the native memory after calls in progress have ended; later calls fail. */

@@ -25,12 +25,14 @@ import org.jspecify.annotations.Nullable;
  * @param added tokens that are named here, which {@code tokenizer.json} may lack among its added ones
  * @param addBos whether an encoded text begins with {@code bos_token}; empty to leave that to {@code tokenizer.json}
  * @param chatTemplate the source of the chat template
+ * @param toolTemplate the source of another one, for chats with tools
  */
 record TokenizerConfig(
         Map<String, Object> specialTokens,
         List<NamedToken> added,
         Optional<Boolean> addBos,
-        Optional<String> chatTemplate) {
+        Optional<String> chatTemplate,
+        Optional<String> toolTemplate) {
     /** Python writes and reads NaN and Infinity. */
     private static final ObjectMapper JSON = JsonMapper.builder()
             .enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS)
@@ -119,7 +121,8 @@ record TokenizerConfig(
                 specialTokens,
                 List.copyOf(added.values()),
                 addBos.isBoolean() ? Optional.of(addBos.booleanValue()) : Optional.empty(),
-                chatTemplate(modelDirectory.resolve("chat_template.jinja"), config.path("chat_template")));
+                chatTemplate(modelDirectory.resolve("chat_template.jinja"), config.path("chat_template")),
+                toolTemplate(modelDirectory.resolve("chat_template.jinja"), config.path("chat_template")));
     }
 
     /** A token is its content, or an object that has it. */
@@ -147,6 +150,17 @@ record TokenizerConfig(
             }
         }
         return Optional.ofNullable(chosen.path("template").textValue());
+    }
+
+    private static Optional<String> toolTemplate(Path file, JsonNode configured) {
+        if (configured.isArray() && !Files.exists(file)) {
+            for (JsonNode named : configured) {
+                if (named.path("name").asText().equals("tool_use")) {
+                    return Optional.ofNullable(named.path("template").textValue());
+                }
+            }
+        }
+        return Optional.empty();
     }
 
     private static JsonNode readObject(Path file) {

@@ -10,7 +10,9 @@ import io.weft.model.ModelFamily;
 import io.weft.model.ModelFiles;
 import io.weft.model.ModelSource;
 import io.weft.observe.Observatory;
+import io.weft.text.ChatTemplate;
 import io.weft.text.Tokenizer;
+import io.weft.text.tools.OutputFormats;
 import jakarta.enterprise.inject.Alternative;
 import jakarta.enterprise.inject.Produces;
 import jakarta.inject.Singleton;
@@ -83,6 +85,13 @@ public class DrivenService {
     @Singleton
     Observatory observatory() {
         return new Observatory();
+    }
+
+    @Produces
+    @Singleton
+    OutputFormats outputFormats(Tokenizer tokenizer) {
+        return OutputFormats.of(
+                tokenizer.toolTemplate().map(ChatTemplate::source).orElse(""));
     }
 
     @Produces

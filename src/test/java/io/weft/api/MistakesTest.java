@@ -184,8 +184,21 @@ class MistakesTest {
             {'messages':[{'role':'user','content':'a'}],'logprobs':5}                      | logprobs                    | logprobs is 5, must be true or false.
             {'messages':[{'role':'user','content':'a'}],'top_logprobs':5}                  | top_logprobs                | top_logprobs is 5, which needs logprobs to be true.
             {'messages':[{'role':'user','content':'a'}],'logprobs':true,'top_logprobs':21} | top_logprobs                | top_logprobs is 21, must be less than or equal to 20.
-            {'messages':[{'role':'user','content':'a'}],'tools':[{'type':'function'}]}     | tools                       | tools has 1 elements, must be empty: calling tools is not supported.
-            {'messages':[{'role':'user','content':'a'}],'functions':[{'name':'f'}]}        | functions                   | functions is a list of 1, must be left out: it is not supported.
+            {'messages':[{'role':'user','content':'a'}],'tools':[{'type':'function'}]}     | tools[0].function           | tools[0].function is missing or null, must be given.
+            {'messages':[{'role':'user','content':'a'}],'tools':[null]}                    | tools[0]                    | tools[0] is missing or null, must be given.
+            {'messages':[{'role':'user','content':'a'}],'tools':5}                         | tools                       | tools is 5, must be a list.
+            {'messages':[{'role':'user','content':'a'}],'tools':[{'type':'custom'}]}       | tools[0].type               | tools[0].type is 'custom', must be 'function'.
+            {'messages':[{'role':'user','content':'a'}],'tools':[{'type':'function','function':{'name':'a b'}}]} | tools[0].function.name | tools[0].function.name is 'a b', must be 1 to 64 letters, digits, underscores and hyphens.
+            {'messages':[{'role':'user','content':'a'}],'tools':[{'type':'function','function':{'name':'f','parameters':{'type':'array'}}}]} | tools[0].function.parameters.type | tools[0].function.parameters.type is 'array', must be 'object'.
+            {'messages':[{'role':'user','content':'a'}],'tools':[{'type':'function','function':{'name':'f'}},{'type':'function','function':{'name':'f'}}]} | tools[1].function.name | tools[1].function.name is that of tools[0] too, must differ.
+            {'messages':[{'role':'user','content':'a'}],'tool_choice':'required'}          | tool_choice                 | tool_choice asks for a call, but there are no tools.
+            {'messages':[{'role':'user','content':'a'}],'tool_choice':'any'}               | tool_choice                 | tool_choice is 'any', must be 'auto', 'none', 'required' or a function.
+            {'messages':[{'role':'user','content':'a'}],'tools':[{'type':'function','function':{'name':'f'}}],'tool_choice':{'type':'function','function':{'name':'g'}}} | tool_choice | tool_choice.function.name is 'g', must be that of one of the tools.
+            {'messages':[{'role':'assistant','tool_calls':5}]}                             | messages[0].tool_calls      | messages[0].tool_calls must be a list of calls.
+            {'messages':[{'role':'assistant','tool_calls':[{'function':{'name':'f','arguments':5}}]}]} | messages[0].tool_calls[0].function.arguments | messages[0].tool_calls[0].function.arguments must be a string of JSON.
+            {'messages':[{'role':'tool','content':'a','tool_call_id':5}]}                  | messages[0].tool_call_id    | messages[0].tool_call_id must be a string.
+            {'messages':[{'role':'user','content':'a'}],'functions':[{'name':'f'}]}        | functions                   | functions is given, must be left out: use tools.
+            {'messages':[{'role':'user','content':'a'}],'function_call':'auto'}            | function_call               | function_call is given, must be left out: use tool_choice.
             {'messages':[{'role':'user','content':'a'}],'modalities':['text','audio']}     | modalities                  | modalities is a list of 2, must be left out: it is not supported.
             {'messages':[{'role':'user','content':'a'}],'chat_template':'{{ x }}'}         | chat_template               | chat_template is '{{ x }}', must be left out: it is not supported.
             {'messages':[{'role':'user','content':'a'}],'min_tokens':1}                    | min_tokens                  | min_tokens is 1, must be left out: it is not supported.

@@ -32,7 +32,9 @@ import io.weft.plan.step.Schedule;
 import io.weft.plan.step.StepPlan;
 import io.weft.plan.step.StepPlanner;
 import io.weft.plan.whatif.WhatIf;
+import io.weft.text.ChatTemplate;
 import io.weft.text.Tokenizer;
+import io.weft.text.tools.OutputFormats;
 import jakarta.enterprise.event.Observes;
 import jakarta.enterprise.inject.Alternative;
 import jakarta.enterprise.inject.Produces;
@@ -231,6 +233,13 @@ public class TestService {
     @Singleton
     Engine engine() {
         return engine;
+    }
+
+    @Produces
+    @Singleton
+    OutputFormats outputFormats(Tokenizer tokenizer) {
+        return OutputFormats.of(
+                tokenizer.toolTemplate().map(ChatTemplate::source).orElse(""));
     }
 
     @Produces

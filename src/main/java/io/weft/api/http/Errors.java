@@ -25,6 +25,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.stream.Collectors;
 import org.jboss.logging.Logger;
 import org.jboss.logging.MDC;
@@ -159,6 +160,9 @@ public final class Errors {
         };
     }
 
+    /** Fields that belong together are a record here, but no object there. */
+    private static final Set<String> UNWRAPPED = Set.of("fields", "toolFields");
+
     /** The field as the client wrote it; empty for the body. */
     private static String field(Path path) {
         StringBuilder field = new StringBuilder();
@@ -168,8 +172,7 @@ public final class Errors {
                         .append(node.getIndex() == null ? node.getKey() : node.getIndex())
                         .append(']');
             }
-            // What chats and completions share is one record here, but no object there.
-            if (node.getKind() == ElementKind.PROPERTY && !node.getName().equals("fields")) {
+            if (node.getKind() == ElementKind.PROPERTY && !UNWRAPPED.contains(node.getName())) {
                 field.append(field.isEmpty() ? "" : ".").append(snakeCase(node.getName()));
             }
         }

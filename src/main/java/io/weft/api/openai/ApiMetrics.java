@@ -39,6 +39,7 @@ class ApiMetrics {
     private final Counter generatedTokens;
     private final Counter nonFinite;
     private final Counter slowReaders;
+    private final Counter malformedToolCalls;
 
     ApiMetrics(MeterRegistry registry, Engine engine) {
         this.registry = registry;
@@ -53,6 +54,9 @@ class ApiMetrics {
                 .register(registry);
         this.slowReaders = Counter.builder("weft.slow.readers")
                 .description("Responses that ended because their client did not read them")
+                .register(registry);
+        this.malformedToolCalls = Counter.builder("weft.tool.calls.malformed")
+                .description("Calls of tools whose JSON was wrong or incomplete")
                 .register(registry);
         for (Outcome outcome : Outcome.values()) {
             success(outcome);
@@ -131,6 +135,11 @@ class ApiMetrics {
     /** Counts a response that ends because its client does not read it. */
     void slowReader() {
         slowReaders.increment();
+    }
+
+    /** Counts calls of tools that are no JSON. */
+    void malformedCalls(int calls) {
+        malformedToolCalls.increment(calls);
     }
 
     /** Starts to measure a request that goes to the engine. */

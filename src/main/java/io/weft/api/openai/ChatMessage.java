@@ -3,6 +3,7 @@ package io.weft.api.openai;
 import com.fasterxml.jackson.annotation.JsonAnySetter;
 import io.weft.api.http.ApiError;
 import io.weft.api.http.ApiException;
+import io.weft.text.tools.OutputFormats;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -25,21 +26,22 @@ record ChatMessage(
     static final int MESSAGES_MOST = 4096;
 
     /** The conversation in the form that templates read. */
-    static List<Map<String, Object>> conversation(List<ChatMessage> messages) {
+    static List<Map<String, Object>> conversation(List<ChatMessage> messages, OutputFormats formats) {
         List<Map<String, Object>> conversation = new ArrayList<>(messages.size());
         for (int i = 0; i < messages.size(); i++) {
-            conversation.add(messages.get(i).forTemplate("messages[" + i + "]"));
+            conversation.add(messages.get(i).forTemplate("messages[" + i + "]", formats));
         }
         return conversation;
     }
 
-    private Map<String, Object> forTemplate(String name) {
+    private Map<String, Object> forTemplate(String name, OutputFormats formats) {
         Map<String, Object> message = new LinkedHashMap<>();
         if (further != null) {
             message.putAll(further);
         }
         message.put("role", role(name + ".role"));
         message.put("content", text(name + ".content"));
+        PastCalls.prepare(message, name, content == null, formats.tools());
         return message;
     }
 

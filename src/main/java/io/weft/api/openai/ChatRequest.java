@@ -5,12 +5,13 @@ import com.fasterxml.jackson.databind.PropertyNamingStrategies.SnakeCaseStrategy
 import com.fasterxml.jackson.databind.annotation.JsonNaming;
 import io.weft.api.http.ApiError;
 import io.weft.engine.GenerationRequest;
+import io.weft.text.tools.OutputFormats;
 import jakarta.validation.Valid;
 import jakarta.validation.constraints.Max;
 import jakarta.validation.constraints.Min;
 import jakarta.validation.constraints.NotEmpty;
 import jakarta.validation.constraints.Size;
-import java.util.Collection;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
@@ -28,17 +29,17 @@ record ChatRequest(
         Integer topLogprobs,
 
         @Nullable Map<String, Object> chatTemplateKwargs,
-        @Nullable @Schema(implementation = Object[].class) Object tools,
-        @Nullable @Schema(hidden = true) Object functions,
         @Nullable @Schema(hidden = true) Object modalities,
         @Nullable @Schema(hidden = true) Object chatTemplate,
         @JsonUnwrapped OutputFields output,
+        @JsonUnwrapped @Valid ToolFields toolFields,
         @JsonUnwrapped UnsupportedFields unsupported,
         @JsonUnwrapped @Valid GenerationFields fields) {
 
     void check() {
         fields.check();
         unsupported.check();
+        toolFields.check();
         OptionalLong asked = fields.askedTokens();
         if (asked.isPresent() && asked.getAsLong() == 0) {
             throw ApiError.badField("max_tokens", "max_tokens is 0, must be at least 1.")
@@ -49,14 +50,6 @@ record ChatRequest(
                             "top_logprobs", "top_logprobs is " + topLogprobs + ", which needs logprobs to be true.")
                     .exception();
         }
-        if (tools instanceof Collection<?> list && !list.isEmpty()) {
-            throw ApiError.badField(
-                            "tools",
-                            "tools has %d elements, must be empty: calling tools is not supported."
-                                    .formatted(list.size()))
-                    .exception();
-        }
-        UnsupportedFields.requireOff("functions", functions);
         UnsupportedFields.requireOff("chat_template", chatTemplate);
         checkModalities();
     }
@@ -68,12 +61,17 @@ record ChatRequest(
     }
 
     /** The conversation in the form that templates read. */
-    List<Map<String, Object>> conversation() {
-        return ChatMessage.conversation(messages);
+    List<Map<String, Object>> conversation(OutputFormats formats) {
+        return ChatMessage.conversation(messages, formats);
     }
 
     Map<String, Object> templateVariables() {
-        return chatTemplateKwargs == null ? Map.of() : chatTemplateKwargs;
+        Map<String, Object> variables = new LinkedHashMap<>();
+        if (chatTemplateKwargs != null) {
+            variables.putAll(chatTemplateKwargs);
+        }
+        variables.putAll(toolFields.variables());
+        return variables;
     }
 
     /** The number of alternatives to report with each token. */

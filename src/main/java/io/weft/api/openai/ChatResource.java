@@ -14,6 +14,7 @@ import io.weft.text.ChatTemplate;
 import io.weft.text.PromptPart;
 import io.weft.text.Tokenizer;
 import io.weft.text.constraint.Constraint;
+import io.weft.text.tools.OutputFormats;
 import jakarta.validation.Valid;
 import jakarta.validation.constraints.NotNull;
 import jakarta.ws.rs.Consumes;
@@ -21,6 +22,7 @@ import jakarta.ws.rs.POST;
 import jakarta.ws.rs.Path;
 import jakarta.ws.rs.core.MediaType;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.stream.IntStream;
 import org.eclipse.microprofile.openapi.annotations.Operation;
@@ -38,6 +40,8 @@ class ChatResource {
     private final ApiSettings settings;
     private final Terms terms;
     private final Constraints constraints;
+    private final OutputFormats formats;
+    private final ApiMetrics metrics;
     private final Traces traces;
 
     ChatResource(
@@ -47,6 +51,8 @@ class ChatResource {
             ApiSettings settings,
             Terms terms,
             Constraints constraints,
+            OutputFormats formats,
+            ApiMetrics metrics,
             Traces traces) {
         this.models = models;
         this.responder = responder;
@@ -54,6 +60,8 @@ class ChatResource {
         this.settings = settings;
         this.terms = terms;
         this.constraints = constraints;
+        this.formats = formats;
+        this.metrics = metrics;
         this.traces = traces;
     }
 
@@ -74,30 +82,32 @@ class ChatResource {
         request.check();
         ServedModel model = models.model(request.fields().model());
         request.fields().requireChoices(1, settings.maxChoices(), models.serving());
-        List<PromptPart> prompt = template(tokenizer).render(request.conversation(), request.templateVariables());
+        Map<String, Object> variables = request.templateVariables();
+        List<PromptPart> prompt = template(tokenizer, variables).render(request.conversation(formats), variables);
+        ChatReading reading = ChatReading.of(request.toolFields(), request.output().output(), formats, prompt);
         GenerationFields.requireRoom("the chat", tokenizer.leastTokens(prompt), model);
         List<Integer> tokens = tokenizer.encode(prompt);
         request.fields().requireMemory(tokens.size(), models.serving().cacheTokens());
         RequestTerms asked = terms.of(request.fields(), routing);
-        Optional<Constraint> constraint = constraints.of(request.output(), model);
+        Optional<Constraint> constraint = reading.output().map(output -> constraints.of(output, model));
         long seed = request.fields().firstSeed(settings);
         RequestTrace trace = traces.begin(
                 RequestTrace.Operation.CHAT, model, 1, request.fields().choicesPerPrompt(), routing);
         List<Choice> choices = IntStream.range(0, request.fields().choicesPerPrompt())
-                .mapToObj(index -> choice(index, request, model, tokens, seed + index, constraint, asked, trace))
+                .mapToObj(index -> choice(index, request, model, tokens, seed + index, reading, constraint, asked, trace))
                 .toList();
         ResponseShape.Head head = ResponseShape.Head.anew("chatcmpl-", model);
         return responder.answer(
                 request.fields(),
-                new ChatShape(head, request, new TokenNames(tokenizer)),
+                new ChatShape(head, request, new TokenNames(tokenizer), reading, metrics::malformedCalls),
                 choices,
                 tokens.size(),
                 routing);
     }
 
-    static ChatTemplate template(Tokenizer tokenizer) {
-        return tokenizer
-                .chatTemplate()
+    /** @param variables of the template: some models have another one where there are tools */
+    static ChatTemplate template(Tokenizer tokenizer, Map<String, Object> variables) {
+        return (variables.get("tools") == null ? tokenizer.chatTemplate() : tokenizer.toolTemplate())
                 .orElseThrow(() -> ApiError.badField(
                                 "messages",
                                 "messages cannot be read: the model has no chat template. Use /v1/completions.")
@@ -110,6 +120,7 @@ class ChatResource {
             ServedModel model,
             List<Integer> tokens,
             long seed,
+            ChatReading reading,
             Optional<Constraint> constraint,
             RequestTerms asked,
             RequestTrace trace) {
@@ -124,6 +135,7 @@ class ChatResource {
                 asked,
                 GenerationRequest.StopTokens.NONE,
                 constraint);
-        return new Choice(index, generation, Optional.empty(), fields.stops(), fields.shownTokens(), trace);
+        return new Choice(
+                index, generation, Optional.empty(), fields.stops(), fields.shownTokens(), reading.marks(), trace);
     }
 }

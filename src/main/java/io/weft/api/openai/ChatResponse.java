@@ -4,6 +4,8 @@ import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies.SnakeCaseStrategy;
 import com.fasterxml.jackson.databind.annotation.JsonNaming;
+import com.fasterxml.jackson.databind.node.NullNode;
+import com.fasterxml.jackson.databind.node.TextNode;
 import io.quarkus.runtime.annotations.RegisterForReflection;
 import io.weft.api.openai.CompletionResponse.PromptLogprob;
 import java.util.List;
@@ -52,9 +54,47 @@ record ChatResponse(
             @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable
             List<Integer> tokenIds) {}
 
-    /** The assistant's message; in a delta, its new part. */
+    /** The content of a message that has none: JSON's null, not left out. */
+    static final JsonNode NO_CONTENT = NullNode.getInstance();
+
+    /**
+     * The assistant's message; in a delta, its new part.
+     *
+     * @param content a text; JSON's null in a whole message of calls alone
+     * @param reasoningContent thoughts before the content
+     */
     @JsonInclude(JsonInclude.Include.NON_NULL)
-    record Message(@Nullable String role, @Nullable String content) {}
+    @JsonNaming(SnakeCaseStrategy.class)
+    record Message(
+            @Nullable String role,
+            @Nullable @Schema(implementation = String.class) JsonNode content,
+            @Nullable String reasoningContent,
+            @Nullable List<ToolCall> toolCalls) {
+        /** A part of the content. */
+        static Message content(String text) {
+            return new Message(null, TextNode.valueOf(text), null, null);
+        }
+    }
+
+    /**
+     * A call of a tool; in a delta, its new part.
+     *
+     * @param index of the call in the message; in a delta alone
+     */
+    @JsonInclude(JsonInclude.Include.NON_NULL)
+    record ToolCall(
+            @Nullable Integer index,
+            @Nullable String id,
+            @Nullable String type,
+            CalledFunction function) {}
+
+    /**
+     * The function that is called.
+     *
+     * @param arguments JSON, as the model wrote it
+     */
+    @JsonInclude(JsonInclude.Include.NON_NULL)
+    record CalledFunction(@Nullable String name, String arguments) {}
 
     /** Log-probabilities of the content's tokens. */
     record Logprobs(List<TokenLogprob> content) {}

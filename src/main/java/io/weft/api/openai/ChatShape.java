@@ -1,11 +1,15 @@
 package io.weft.api.openai;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.TextNode;
 import io.weft.engine.GenerationEvent.TokenScore;
 import java.util.ArrayList;
 import java.util.BitSet;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalInt;
+import java.util.function.IntConsumer;
 import org.jspecify.annotations.Nullable;
 
 /** Shapes responses of {@code /v1/chat/completions}. */
@@ -15,13 +19,20 @@ final class ChatShape implements ResponseShape {
     private final Head head;
     private final ChatRequest request;
     private final TokenNames names;
+    private final ChatReading reading;
+    /** Counts calls that are no JSON. */
+    private final IntConsumer malformedCalls;
+    /** By the choice's index, if there is something to take apart. */
+    private final Map<Integer, ChatAnswer> answers = new HashMap<>();
     /** The choices of which a chunk was sent. */
     private final BitSet opened = new BitSet();
 
-    ChatShape(Head head, ChatRequest request, TokenNames names) {
+    ChatShape(Head head, ChatRequest request, TokenNames names, ChatReading reading, IntConsumer malformedCalls) {
         this.head = head;
         this.request = request;
         this.names = names;
+        this.reading = reading;
+        this.malformedCalls = malformedCalls;
     }
 
     @Override
@@ -32,6 +43,47 @@ final class ChatShape implements ResponseShape {
             opened.set(choice.index());
             chunks.add(opening(choice, usage));
         }
+        if (reading.isPlain()) {
+            addPlain(delta, usage, chunks);
+        } else {
+            addParts(delta, usage, chunks);
+        }
+        return chunks;
+    }
+
+    private void addParts(Delta delta, @Nullable JsonNode usage, List<Object> chunks) {
+        Choice choice = delta.choice();
+        ChatAnswer answer = answers.computeIfAbsent(choice.index(), this::answer);
+        switch (delta) {
+            case Delta.Token token ->
+                answer.add(token.text(), token.token(), token.score())
+                        .forEach(part -> chunks.add(chunk(choice, part, null, usage)));
+            case Delta.End end -> {
+                answer.end(end.text()).forEach(part -> chunks.add(chunk(choice, part, null, usage)));
+                chunks.add(chunk(choice, answer.rest(), answer.finishReason(end.finishReason()), usage));
+                malformedCalls.accept(answer.malformedCalls());
+            }
+            case Delta.PromptScored scored -> {}
+        }
+    }
+
+    private ChatAnswer answer(int choice) {
+        return new ChatAnswer(reading, head.id(), choice);
+    }
+
+    private ChatResponse chunk(
+            Choice choice, ChatAnswer.Part part, @Nullable String finishReason, @Nullable JsonNode usage) {
+        return chunk(
+                choice,
+                part.message(),
+                part.scores().isEmpty() ? null : logprobs(part.scores()),
+                finishReason,
+                part.tokens(),
+                usage);
+    }
+
+    private void addPlain(Delta delta, @Nullable JsonNode usage, List<Object> chunks) {
+        Choice choice = delta.choice();
         switch (delta) {
             case Delta.Token token ->
                 chunks.add(chunk(
@@ -46,11 +98,20 @@ final class ChatShape implements ResponseShape {
                     chunks.add(chunk(choice, content(end.text()), null, null, List.of(), usage));
                 }
                 chunks.add(chunk(
-                        choice, new ChatResponse.Message(null, null), null, end.finishReason(), List.of(), usage));
+                        choice,
+                        new ChatResponse.Message(null, null, null, null),
+                        null,
+                        end.finishReason(),
+                        List.of(),
+                        usage));
             }
             case Delta.PromptScored scored -> {}
         }
-        return chunks;
+    }
+
+    @Override
+    public boolean hasTokenChunks() {
+        return reading.isPlain();
     }
 
     @Override
@@ -59,12 +120,12 @@ final class ChatShape implements ResponseShape {
     }
 
     private static ChatResponse.Message content(String text) {
-        return new ChatResponse.Message(null, text);
+        return ChatResponse.Message.content(text);
     }
 
     private ChatResponse opening(Choice choice, @Nullable JsonNode usage) {
-        ChatResponse.Part part =
-                new ChatResponse.Part(choice.index(), null, new ChatResponse.Message(ROLE, ""), null, null, null);
+        ChatResponse.Message role = new ChatResponse.Message(ROLE, TextNode.valueOf(""), null, null);
+        ChatResponse.Part part = new ChatResponse.Part(choice.index(), null, role, null, null, null);
         return chunk(List.of(part), promptIds(choice), usage);
     }
 
@@ -118,12 +179,22 @@ final class ChatShape implements ResponseShape {
     }
 
     private ChatResponse.Part whole(ChoiceResult result) {
+        ChatResponse.Message message;
+        String finishReason = result.finishReason();
+        if (reading.isPlain()) {
+            message = new ChatResponse.Message(ROLE, TextNode.valueOf(result.text()), null, null);
+        } else {
+            ChatAnswer answer = answer(result.choice().index());
+            message = answer.whole(ROLE, "", result.text());
+            finishReason = answer.finishReason(finishReason);
+            malformedCalls.accept(answer.malformedCalls());
+        }
         return new ChatResponse.Part(
                 result.choice().index(),
-                new ChatResponse.Message(ROLE, result.text()),
+                message,
                 null,
                 request.alternatives().isEmpty() ? null : logprobs(result.scores()),
-                result.finishReason(),
+                finishReason,
                 request.fields().returnsTokenIds() ? result.tokens() : null);
     }
 }

@@ -35,7 +35,10 @@ final class ChunkEncoder {
     /** Writes the events of a delta, perhaps none. */
     void write(Delta delta) {
         used.add(delta);
-        if (delta instanceof Delta.Token token && token.score().isEmpty() && reports != UsageReports.ON_EVERY_CHUNK) {
+        if (delta instanceof Delta.Token token
+                && token.score().isEmpty()
+                && reports != UsageReports.ON_EVERY_CHUNK
+                && shape.hasTokenChunks()) {
             write(token);
         } else {
             shape.chunks(delta, usage()).forEach(events::data);

@@ -22,6 +22,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
 import org.eclipse.microprofile.openapi.annotations.Operation;
 import org.eclipse.microprofile.openapi.annotations.media.Content;
 import org.eclipse.microprofile.openapi.annotations.media.Schema;
@@ -138,6 +139,6 @@ class CompletionsResource {
                 asked,
                 GenerationRequest.StopTokens.NONE,
                 constraint);
-        return new Choice(index, generation, echo, fields.stops(), fields.shownTokens(), trace);
+        return new Choice(index, generation, echo, fields.stops(), fields.shownTokens(), Set.of(), trace);
     }
 }

@@ -77,6 +77,7 @@ class Constraints {
             when schema.isTextual() -> Constraint.jsonSchema(schema.asText(), vocabulary);
             case Output.Json(String field, JsonNode schema) -> Constraint.jsonSchema(schema, vocabulary);
             case Output.Regex regex -> Constraint.regex(regex.expression(), vocabulary);
+            case Output.Written written -> Constraint.syntax(written.syntax(), vocabulary);
             case Output.Choice choice -> Constraint.choice(choice.texts(), vocabulary);
         };
     }

@@ -119,7 +119,7 @@ class Generator {
         Run(Generation generation, Choice choice) {
             this.generation = generation;
             this.choice = choice;
-            this.assembler = new TextAssembler(tokenizer, choice.stops(), choice.shown());
+            this.assembler = new TextAssembler(tokenizer, choice.stops(), choice.shown(), choice.marks());
             this.endTokens = choice.request().endTokens() == EndTokens.IGNORE
                     ? Set.of()
                     : engine.model().endTokens();

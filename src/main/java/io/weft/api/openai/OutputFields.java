@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.node.BooleanNode;
 import com.fasterxml.jackson.databind.node.MissingNode;
 import io.weft.api.http.ApiError;
 import io.weft.api.http.ApiException;
+import io.weft.text.constraint.Syntax;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -63,6 +64,23 @@ record OutputFields(
 
         /** One of these texts. */
         record Choice(String field, List<String> texts) implements Output {}
+
+        /** A text with something else in it, such as calls of tools. */
+        record Written(String field, Syntax syntax) implements Output {}
+
+        /** The same as a part of a text. */
+        default Syntax syntax() {
+            return switch (this) {
+                case AnyObject any -> Syntax.Json.ANY_OBJECT;
+                case Json(String field, JsonNode schema) -> new Syntax.Json("", schema);
+                case Regex regex -> new Syntax.Expression(regex.expression());
+                case Choice choice ->
+                    new Syntax.AnyOf(choice.texts().stream()
+                            .<Syntax>map(Syntax.Literal::new)
+                            .toList());
+                case Written written -> written.syntax();
+            };
+        }
     }
 
     /**

@@ -17,6 +17,11 @@ interface ResponseShape {
      */
     Object tokenChunk(Choice choice, String text, int token, @Nullable JsonNode usage);
 
+    /** Whether each token without log-probabilities has the chunk of {@link #tokenChunk}. */
+    default boolean hasTokenChunks() {
+        return true;
+    }
+
     /** The last chunk of a stream, without choices. */
     Object usageChunk(JsonNode usage);
 

@@ -11,6 +11,7 @@ import io.weft.engine.ServedModel;
 import io.weft.text.PromptPart;
 import io.weft.text.Tokenizer;
 import io.weft.text.Tokenizer.SpecialTokens;
+import io.weft.text.tools.OutputFormats;
 import jakarta.validation.Valid;
 import jakarta.validation.constraints.NotNull;
 import jakarta.validation.constraints.Size;
@@ -19,6 +20,7 @@ import jakarta.ws.rs.POST;
 import jakarta.ws.rs.Path;
 import jakarta.ws.rs.Produces;
 import jakarta.ws.rs.core.MediaType;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.eclipse.microprofile.openapi.annotations.Operation;
@@ -38,10 +40,12 @@ class TokensResource {
 
     private final ModelDirectory models;
     private final Tokenizer tokenizer;
+    private final OutputFormats formats;
 
-    TokensResource(ModelDirectory models, Tokenizer tokenizer) {
+    TokensResource(ModelDirectory models, Tokenizer tokenizer, OutputFormats formats) {
         this.models = models;
         this.tokenizer = tokenizer;
+        this.formats = formats;
     }
 
     /** A text, or a chat. */
@@ -50,6 +54,7 @@ class TokensResource {
             @Nullable String model,
             @Nullable String prompt,
             @Nullable @Size(max = ChatMessage.MESSAGES_MOST) List<ChatMessage> messages,
+            @Nullable @Size(max = ToolFields.TOOLS_MOST) List<ToolDefinition> tools,
             @Nullable Map<String, Object> chatTemplateKwargs,
             @Nullable Boolean addSpecialTokens,
             @Nullable Boolean returnTokenStrs) {}
@@ -96,9 +101,16 @@ class TokensResource {
             requireAtMost(tokensMost, "prompt", tokenizer.leastTokens(request.prompt()));
             return tokenizer.encode(request.prompt(), added);
         }
-        Map<String, Object> variables = request.chatTemplateKwargs() == null ? Map.of() : request.chatTemplateKwargs();
-        List<PromptPart> chat =
-                ChatResource.template(tokenizer).render(ChatMessage.conversation(request.messages()), variables);
+        ToolFields tools = new ToolFields(request.tools(), null, null, null, null);
+        tools.check();
+        tools.format(formats);
+        Map<String, Object> variables = new LinkedHashMap<>();
+        if (request.chatTemplateKwargs() != null) {
+            variables.putAll(request.chatTemplateKwargs());
+        }
+        variables.putAll(tools.variables());
+        List<PromptPart> chat = ChatResource.template(tokenizer, variables)
+                .render(ChatMessage.conversation(request.messages(), formats), variables);
         requireAtMost(tokensMost, "messages", tokenizer.leastTokens(chat));
         return tokenizer.encode(chat);
     }

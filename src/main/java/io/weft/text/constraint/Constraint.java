@@ -72,8 +72,17 @@ public final class Constraint {
 
     /** @see #jsonSchema(JsonNode, Vocabulary) */
     public static Constraint jsonSchema(String schema, Vocabulary vocabulary) {
+        return jsonSchema(parsed(schema), vocabulary);
+    }
+
+    /** A schema that may be given as a text of JSON. */
+    static JsonNode schema(JsonNode given) {
+        return given.isTextual() ? parsed(given.textValue()) : given;
+    }
+
+    private static JsonNode parsed(String schema) {
         try {
-            return jsonSchema(JSON.readTree(schema), vocabulary);
+            return JSON.readTree(schema);
         } catch (JsonProcessingException e) {
             throw new ConstraintException("the schema is no JSON: " + e.getOriginalMessage());
         }

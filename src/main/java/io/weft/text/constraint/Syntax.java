@@ -1,6 +1,7 @@
 package io.weft.text.constraint;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import io.weft.text.constraint.Grammar.State;
 import java.util.HashMap;
 import java.util.List;
@@ -25,9 +26,17 @@ public sealed interface Syntax {
     /**
      * JSON that a schema allows. What comes next must not be a part of a number if the schema allows one.
      *
-     * @param name of the schema, for messages
+     * @param name of the schema, for messages; may be empty
+     * @param schema JSON, or a text of JSON
      */
-    record Json(String name, JsonNode schema) implements Syntax {}
+    record Json(String name, JsonNode schema) implements Syntax {
+        /** Any JSON object. */
+        public static final Json ANY_OBJECT =
+                new Json("", JsonNodeFactory.instance.objectNode().put("type", "object"));
+    }
+
+    /** A text that a regular expression describes as a whole, see {@link Constraint#regex}. */
+    record Expression(String expression) implements Syntax {}
 
     /** One after the other. */
     record Sequence(List<Syntax> parts) implements Syntax {
@@ -89,6 +98,7 @@ public sealed interface Syntax {
                         spell(content, from, to);
                     }
                 }
+                case Expression(String expression) -> grammar.text(from, Regex.whole(expression), to);
                 case Json(String name, JsonNode schema) -> json(name, schema, from, to);
                 case Sequence(List<Syntax> parts) -> {
                     State at = from;
@@ -114,9 +124,9 @@ public sealed interface Syntax {
 
         private void json(String name, JsonNode schema, State from, State to) {
             try {
-                new SchemaCompiler(schema, grammar).add(from, to);
+                new SchemaCompiler(Constraint.schema(schema), grammar).add(from, to);
             } catch (ConstraintException e) {
-                throw new ConstraintException(name + ": " + e.getMessage());
+                throw name.isEmpty() ? e : new ConstraintException(name + ": " + e.getMessage());
             }
         }
 

@@ -162,6 +162,11 @@ public enum ToolFormat {
         return this == MISTRAL || this == MISTRAL_NAMED ? 9 : 0;
     }
 
+    /** Whether the family's templates want the arguments of calls as text, where others want an object. */
+    public boolean templateTakesText() {
+        return this == FUNCTIONARY || this == FUNCTION_TAGS;
+    }
+
     /** Whether the family writes more than one call in an answer. */
     private boolean parallel() {
         return this != LLAMA3;

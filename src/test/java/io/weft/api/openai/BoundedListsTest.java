@@ -32,7 +32,7 @@ class BoundedListsTest {
         List<RecordComponent> lists = new ArrayList<>();
         for (var type : classes) {
             String name = type.getSimpleName();
-            if (name.endsWith("Request") || name.equals("GenerationFields") || name.equals("ChatMessage")) {
+            if (name.endsWith("Request") || name.endsWith("Fields") || name.equals("ChatMessage")) {
                 Arrays.stream(type.reflect().getRecordComponents())
                         .filter(component -> List.class.isAssignableFrom(component.getType())
                                 || Map.class.isAssignableFrom(component.getType()))

@@ -30,6 +30,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Random;
+import java.util.Set;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterAll;
@@ -74,7 +75,7 @@ class ChunkEncoderTest {
         ResponseShape shape() {
             TokenNames names = new TokenNames(tokenizer);
             return chat
-                    ? new ChatShape(head, (ChatRequest) request, names)
+                    ? new ChatShape(head, (ChatRequest) request, names, ChatReading.PLAIN, calls -> {})
                     : new CompletionShape(head, (CompletionRequest) request, names);
         }
     }
@@ -168,6 +169,7 @@ class ChunkEncoderTest {
                 echo ? Optional.of("an \"echo\"") : Optional.empty(),
                 List.of(),
                 SpecialTokens.WITHOUT,
+                Set.of(),
                 trace);
     }
 

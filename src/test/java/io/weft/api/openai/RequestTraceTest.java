@@ -27,6 +27,7 @@ import java.util.Collection;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -77,7 +78,7 @@ class RequestTraceTest {
                 EndTokens.STOP,
                 OptionalInt.empty(),
                 OptionalInt.empty());
-        return new Choice(index, request, Optional.empty(), List.of(), SpecialTokens.values()[0], trace);
+        return new Choice(index, request, Optional.empty(), List.of(), SpecialTokens.values()[0], Set.of(), trace);
     }
 
     private SpanData request() {
