@@ -331,8 +331,8 @@ public final class Assembly implements AutoCloseable {
     }
 
     /**
-     * The end tokens of a model: those of its configuration, else the tokenizer's, else its family's. With none, only
-     * a length or a stop string ends a completion.
+     * The end tokens of a model: those of its configuration, else the tokenizer's, else its family's. With none, only a
+     * length or a stop string ends a completion.
      */
     static Set<Integer> endTokens(ModelFiles files) {
         Set<Integer> named = files.generation().endTokens();

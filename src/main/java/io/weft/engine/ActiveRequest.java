@@ -69,8 +69,8 @@ final class ActiveRequest {
                 request.promptTokens(),
                 new Sampler.Barred(endTokens, request.stops().minTokens()));
         this.constrained = request.constraint()
-                .map(constraint ->
-                        new ConstrainedText(constraint, !model.endTokens().isEmpty(), maskThreads));
+                .map(constraint -> new ConstrainedText(
+                        constraint, request.maxNewTokens(), !model.endTokens().isEmpty(), maskThreads));
     }
 
     /** The most tokens that the request may hold. */

@@ -25,14 +25,19 @@ final class ConstrainedText {
     private final long[] words;
 
     private ConstraintState state;
+    /** Tokens that the text may still have. */
+    private int tokensLeft;
+
     private @Nullable CompletableFuture<Void> mask;
     private @Nullable RuntimeException failure;
 
     /**
+     * @param tokensMost tokens that the text may have
      * @param endsByToken whether the model has a token that ends a text
      * @param threads make masks
      */
-    ConstrainedText(Constraint constraint, boolean endsByToken, Executor threads) {
+    ConstrainedText(Constraint constraint, int tokensMost, boolean endsByToken, Executor threads) {
+        this.tokensLeft = tokensMost;
         this.state = constraint.start();
         this.words = new long[constraint.words()];
         this.endsByToken = endsByToken;
@@ -49,8 +54,9 @@ final class ConstrainedText {
 
     private void make() {
         ConstraintState at = state;
+        int left = tokensLeft;
         try {
-            mask = CompletableFuture.runAsync(() -> at.mask(words), threads);
+            mask = CompletableFuture.runAsync(() -> at.mask(words, left), threads);
         } catch (RejectedExecutionException e) {
             // The engine closes; what the text becomes matters to nobody.
             mask = CompletableFuture.failedFuture(e);
@@ -81,6 +87,7 @@ final class ConstrainedText {
             throw failure;
         }
         state = state.advance(token);
+        tokensLeft--;
         mask = null;
         if (!isComplete()) {
             make();

@@ -48,7 +48,8 @@ public record ConfigReader(Path file, JsonNode json) {
         double number = json.path(field).doubleValue();
         if (!json.path(field).isNumber() || !(number >= least && number <= most)) {
             String from = least == Double.MIN_VALUE ? "above 0" : "from " + plain(least);
-            throw wrong(field, most == Double.MAX_VALUE ? "a number " + from : "a number " + from + ", to " + plain(most));
+            throw wrong(
+                    field, most == Double.MAX_VALUE ? "a number " + from : "a number " + from + ", to " + plain(most));
         }
         return OptionalDouble.of(number);
     }

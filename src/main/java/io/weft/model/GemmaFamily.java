@@ -25,8 +25,6 @@ final class GemmaFamily implements ModelFamily {
 
     /** The first configurations named the exact function in {@code hidden_act}, by mistake: it does not count. */
     private static Activation activation(ConfigReader config) {
-        return config.has("hidden_activation")
-                ? Activations.read(config, "hidden_activation")
-                : Activation.GELU_TANH;
+        return config.has("hidden_activation") ? Activations.read(config, "hidden_activation") : Activation.GELU_TANH;
     }
 }

@@ -64,7 +64,6 @@ final class GptNeoXFamily implements ModelFamily {
                 new TensorRows(head, 0, dimensions.vocabularySize()));
     }
 
-
     private static LayerTensors layer(String prefix, ModelDimensions dimensions, Bias attentionBias) {
         String fused = prefix + "attention.query_key_value";
         List<ModuleRows> query = new ArrayList<>(headRows(fused, dimensions, 0));

@@ -17,7 +17,6 @@ final class LlamaFamily implements ModelFamily {
         OptionalInt window = isMistral ? config.whole("sliding_window", 1) : OptionalInt.empty();
         boolean attentionBias = !isMistral && config.flag("attention_bias");
         boolean feedForwardBias = !isMistral && config.flag("mlp_bias");
-        return LlamaShape.read(config)
-                .architecture(window, new Biases(attentionBias, attentionBias, feedForwardBias));
+        return LlamaShape.read(config).architecture(window, new Biases(attentionBias, attentionBias, feedForwardBias));
     }
 }

@@ -67,7 +67,6 @@ record LlamaShape(
         return (float) config.positiveNumber("rms_norm_eps");
     }
 
-
     /** The same with another offset on the norms' gains and another scale of the embedding. */
     LlamaShape with(float gainOffset, float scale) {
         return new LlamaShape(

@@ -48,7 +48,7 @@ class StructuredOutputTest {
 
     /** A request for a completion or a chat, with one more field. */
     private static String request(String path, String field, String value, int seed) throws Exception {
-        ObjectNode body = body("{\"max_tokens\":300,\"temperature\":1,\"seed\":" + seed + "}");
+        ObjectNode body = body("{\"max_tokens\":90,\"temperature\":1,\"seed\":" + seed + "}");
         if (path.equals(CHAT)) {
             body.set("messages", ApiClient.JSON.readTree("[{\"role\":\"user\",\"content\":\"Who?\"}]"));
         } else {
@@ -149,7 +149,7 @@ class StructuredOutputTest {
         List<String> bodies = new ArrayList<>();
         for (int seed = 0; seed < 8; seed++) {
             bodies.add(request(COMPLETIONS, "guided_json", PERSON, seed));
-            bodies.add(request(COMPLETIONS, "ignore_eos", "true", seed).replace("300", "60"));
+            bodies.add(request(COMPLETIONS, "ignore_eos", "true", seed).replace("90", "40"));
             bodies.add(request(COMPLETIONS, "guided_regex", "\"(ab|cd)+[0-9]{3,40}\"", seed));
         }
         List<String> alone = new ArrayList<>();

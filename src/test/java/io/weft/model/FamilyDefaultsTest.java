@@ -9,7 +9,6 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.weft.device.Activation;
 import io.weft.device.Norm;
 import io.weft.model.Architecture.Positions;
-import io.weft.model.Architecture.Wiring;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.OptionalInt;
@@ -118,19 +117,31 @@ class FamilyDefaultsTest {
             assertThat(layer.output().bias().isEmpty()).isEqualTo(!everywhere);
             assertThat(layer.feedForwardIn().bias().isEmpty()).isEqualTo(!everywhere);
         }
-        assertThat(described("llama", "attention_bias", "true").layer().apply(0).output().bias())
+        assertThat(described("llama", "attention_bias", "true")
+                        .layer()
+                        .apply(0)
+                        .output()
+                        .bias())
                 .isNotEmpty();
         // The reference's Mistral has none, whatever its configuration says.
-        assertThat(described("mistral", "attention_bias", "true").layer().apply(0).output().bias())
+        assertThat(described("mistral", "attention_bias", "true")
+                        .layer()
+                        .apply(0)
+                        .output()
+                        .bias())
                 .isEmpty();
     }
 
     @Test
     void aFieldThatIsNullIsNotSilent() throws IOException {
-        assertThat(described("mistral", "sliding_window", "null").attentionWindow()).isEmpty();
-        assertThat(described("mistral", "num_key_value_heads", "null").dimensions().keyValueHeads())
+        assertThat(described("mistral", "sliding_window", "null").attentionWindow())
+                .isEmpty();
+        assertThat(described("mistral", "num_key_value_heads", "null")
+                        .dimensions()
+                        .keyValueHeads())
                 .isEqualTo(32);
-        assertThat(described("llama", "head_dim", "null").dimensions().headSize()).isEqualTo(128);
+        assertThat(described("llama", "head_dim", "null").dimensions().headSize())
+                .isEqualTo(128);
     }
 
     @Test

@@ -245,7 +245,8 @@ class ModelFilesTest {
                 .properties()
                 .forEach(entry -> renamed.set(names.apply(entry.getKey()), entry.getValue()));
         byte[] header = JSON.writeValueAsBytes(renamed);
-        ByteBuffer out = ByteBuffer.allocate(bytes.length - length + header.length).order(ByteOrder.LITTLE_ENDIAN);
+        ByteBuffer out =
+                ByteBuffer.allocate(bytes.length - length + header.length).order(ByteOrder.LITTLE_ENDIAN);
         out.putLong(header.length).put(header).put(bytes, Long.BYTES + length, bytes.length - Long.BYTES - length);
         Files.write(file, out.array());
     }
@@ -256,7 +257,8 @@ class ModelFilesTest {
         editConfig(config -> config.remove("tie_word_embeddings"));
         try (ModelFiles files = open()) {
             Architecture described = files.architecture();
-            assertThat(described.head().tensor()).isEqualTo(described.embedding().tokens());
+            assertThat(described.head().tensor())
+                    .isEqualTo(described.embedding().tokens());
         }
     }
 

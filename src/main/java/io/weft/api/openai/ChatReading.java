@@ -37,7 +37,8 @@ record ChatReading(
      * @param prompt as the template made it
      * @throws io.weft.api.http.ApiException 400 if there are tools that the model cannot call
      */
-    static ChatReading of(ToolFields fields, Optional<OutputFields.Output> asked, OutputFormats formats, List<PromptPart> prompt) {
+    static ChatReading of(
+            ToolFields fields, Optional<OutputFields.Output> asked, OutputFormats formats, List<PromptPart> prompt) {
         Optional<ToolFormat> tools = fields.format(formats);
         String text = prompt.stream().map(PromptPart::text).collect(Collectors.joining());
         Start start =
@@ -47,9 +48,8 @@ record ChatReading(
         }
         Optional<Syntax> words = asked.map(OutputFields.Output::syntax);
         Optional<Syntax> answer = tools.isPresent() ? fields.syntax(tools.get(), words) : words;
-        Optional<Syntax> all = answer.map(syntax -> formats.reasoning()
-                .map(format -> format.before(syntax, start))
-                .orElse(syntax));
+        Optional<Syntax> all = answer.map(syntax ->
+                formats.reasoning().map(format -> format.before(syntax, start)).orElse(syntax));
         String field = asked.map(OutputFields.Output::field).orElse("tools");
         return new ChatReading(
                 formats.reasoning(),

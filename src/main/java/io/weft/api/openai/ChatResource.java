@@ -84,7 +84,8 @@ class ChatResource {
         request.fields().requireChoices(1, settings.maxChoices(), models.serving());
         Map<String, Object> variables = request.templateVariables();
         List<PromptPart> prompt = template(tokenizer, variables).render(request.conversation(formats), variables);
-        ChatReading reading = ChatReading.of(request.toolFields(), request.output().output(), formats, prompt);
+        ChatReading reading =
+                ChatReading.of(request.toolFields(), request.output().output(), formats, prompt);
         GenerationFields.requireRoom("the chat", tokenizer.leastTokens(prompt), model);
         List<Integer> tokens = tokenizer.encode(prompt);
         request.fields().requireMemory(tokens.size(), models.serving().cacheTokens());
@@ -94,7 +95,8 @@ class ChatResource {
         RequestTrace trace = traces.begin(
                 RequestTrace.Operation.CHAT, model, 1, request.fields().choicesPerPrompt(), routing);
         List<Choice> choices = IntStream.range(0, request.fields().choicesPerPrompt())
-                .mapToObj(index -> choice(index, request, model, tokens, seed + index, reading, constraint, asked, trace))
+                .mapToObj(
+                        index -> choice(index, request, model, tokens, seed + index, reading, constraint, asked, trace))
                 .toList();
         ResponseShape.Head head = ResponseShape.Head.anew("chatcmpl-", model);
         return responder.answer(

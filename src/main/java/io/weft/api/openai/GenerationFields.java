@@ -213,8 +213,8 @@ record GenerationFields(
     }
 
     /**
-     * The limit of completion tokens: the requested one, else {@code set}, else the model's, else {@code fallback};
-     * all but the first never exceed the context.
+     * The limit of completion tokens: the requested one, else {@code set}, else the model's, else {@code fallback}; all
+     * but the first never exceed the context.
      *
      * @throws RequestRejectedException for more than the engine can represent; the engine itself refuses what exceeds
      *     the context
@@ -224,7 +224,9 @@ record GenerationFields(
         OptionalLong asked = askedTokens();
         if (asked.isEmpty()) {
             ServedModel.SamplingDefaults defaults = model.defaults();
-            int most = Math.min(contextTokens, set.isPresent() ? contextTokens : defaults.allTokens().orElse(contextTokens));
+            int most = Math.min(
+                    contextTokens,
+                    set.isPresent() ? contextTokens : defaults.allTokens().orElse(contextTokens));
             int usual = set.orElse(defaults.newTokens().orElse(fallback));
             return Math.max(1, Math.min(usual, most - promptTokens));
         }

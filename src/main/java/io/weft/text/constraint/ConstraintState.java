@@ -30,6 +30,16 @@ public final class ConstraintState {
         return here == null;
     }
 
+    /** The fewest tokens with which the text can become complete, without one that ends it: a token a byte. */
+    public int tokensToComplete() {
+        if (here == null) {
+            return 0;
+        }
+        synchronized (machine) {
+            return machine.rest(here);
+        }
+    }
+
     /**
      * Sets the bit of each token that may come next: of token t, bit t mod 64 of word t / 64. There is one at least,
      * unless the text has ended, or may end and the vocabulary has no token that ends it.
@@ -38,6 +48,16 @@ public final class ConstraintState {
      * @throws ConstraintException if the constraint has more alternatives here than may be looked at
      */
     public void mask(long[] words) {
+        mask(words, Integer.MAX_VALUE);
+    }
+
+    /**
+     * Does so without tokens after which the text could not become complete in time, if it still can.
+     *
+     * @param tokensLeft tokens that the text may still have, with the next one and one that ends it
+     * @see #mask(long[])
+     */
+    public void mask(long[] words, int tokensLeft) {
         if (words.length != machine.vocabulary().words()) {
             throw new IllegalArgumentException("a mask of %d words for a vocabulary of %d"
                     .formatted(words.length, machine.vocabulary().words()));
@@ -48,6 +68,9 @@ public final class ConstraintState {
         }
         synchronized (machine) {
             machine.mask(here, words);
+            if (tokensLeft < Integer.MAX_VALUE) {
+                machine.keepInTime(here, words, tokensLeft);
+            }
         }
     }
 

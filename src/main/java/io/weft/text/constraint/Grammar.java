@@ -2,10 +2,12 @@ package io.weft.text.constraint;
 
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.PriorityQueue;
 import java.util.function.IntPredicate;
 import org.jspecify.annotations.Nullable;
 
@@ -71,11 +73,25 @@ final class Grammar {
         Rule ends;
 
         private State[] closure = {};
+        private int rest;
+        private @Nullable Rule nearest;
 
         private State(int id, boolean inString, boolean spaceBefore) {
             this.id = id;
             this.inString = inString;
             this.spaceBefore = spaceBefore;
+        }
+
+        /** The fewest bytes that lead from here to the end of a rule, {@link #nearest}. */
+        int rest() {
+            return rest;
+        }
+
+        Rule nearest() {
+            if (nearest == null) {
+                throw new IllegalStateException("state " + id + " leads to no end");
+            }
+            return nearest;
         }
 
         /** This state and those that are reached without reading, as far as they can read, or end a rule. */
@@ -213,9 +229,82 @@ final class Grammar {
     void finish(IntPredicate writable) {
         restrict(writable);
         removeDead();
+        findRests();
         for (State state : states) {
             closeOver(state);
         }
+    }
+
+    /** The largest {@link State#rest}. */
+    int restMost() {
+        return restMost;
+    }
+
+    /** A way to a state: what it costs besides the state's rest, and besides that of a rule's start if it calls one. */
+    private record Way(State from, int cost, @Nullable Rule called, State to) {
+        /** No sum of these overflows. */
+        static final int REST_MOST = 1 << 28;
+
+        int rest() {
+            long called = this.called == null ? 0 : this.called.start.rest;
+            return (int) Math.min(REST_MOST, cost + called + to.rest);
+        }
+
+        boolean isKnown() {
+            return to.nearest != null && (called == null || called.start.nearest != null);
+        }
+    }
+
+    /** Knuth's generalization of Dijkstra's algorithm (Information Processing Letters 6, 1977). */
+    private void findRests() {
+        var ways = new IdentityHashMap<State, List<Way>>();
+        for (State state : states) {
+            for (State next : state.empty) {
+                ways.computeIfAbsent(next, _ -> new ArrayList<>(2)).add(new Way(state, 0, null, next));
+            }
+            for (Edge edge : state.edges) {
+                Way way = switch (edge.label()) {
+                    case CharClass set -> new Way(state, bytes(set, state.inString), null, edge.target());
+                    case Quote quote -> new Way(state, 1, null, edge.target());
+                    case Token token -> new Way(state, 1, null, edge.target());
+                    // The call reads the opening brace, and the rule the closing one.
+                    case Call(Rule rule) -> new Way(state, 1, rule, edge.target());
+                };
+                ways.computeIfAbsent(edge.target(), _ -> new ArrayList<>(2)).add(way);
+                if (way.called() != null) {
+                    ways.computeIfAbsent(way.called().start, _ -> new ArrayList<>(2))
+                            .add(way);
+                }
+            }
+        }
+        record Found(State state, int rest, Rule nearest) {}
+        var open = new PriorityQueue<Found>(Comparator.comparingInt(Found::rest));
+        rules.forEach(rule -> open.add(new Found(rule.end, 0, rule)));
+        while (!open.isEmpty()) {
+            Found found = open.remove();
+            State state = found.state();
+            if (state.nearest != null) {
+                continue;
+            }
+            state.rest = found.rest();
+            state.nearest = found.nearest();
+            restMost = Math.max(restMost, state.rest);
+            for (Way way : ways.getOrDefault(state, List.of())) {
+                if (way.from().nearest == null && way.isKnown()) {
+                    open.add(new Found(way.from(), way.rest(), way.to().nearest()));
+                }
+            }
+        }
+    }
+
+    /** The fewest bytes that write one of these characters. */
+    private static int bytes(CharClass set, boolean inString) {
+        CharClass plain = inString ? set.without(CharClass.ESCAPED) : set;
+        if (!plain.isEmpty()) {
+            int first = plain.first();
+            return first < 0x80 ? 1 : first < 0x800 ? 2 : first < 0x10000 ? 3 : 4;
+        }
+        return set.overlaps(Machine.LETTERED) ? 2 : Machine.ESCAPE_BYTES;
     }
 
     private void restrict(IntPredicate writable) {
@@ -382,4 +471,5 @@ final class Grammar {
     }
 
     private long closureWork;
+    private int restMost;
 }

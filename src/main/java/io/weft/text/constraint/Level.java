@@ -50,6 +50,7 @@ final class Level implements Move {
     private @Nullable Move[] moves = {};
     private @Nullable Map<Move.Leave, Level> returns;
     private @Nullable TokenSet tokens;
+    private @Nullable Map<Grammar.Rule, Integer> rests;
 
     /** @param states in the order of their ids; not empty */
     Level(Grammar.State[] states, Partial partial, Grammar.Rule root) {
@@ -107,8 +108,33 @@ final class Level implements Move {
         tokens = set;
     }
 
+    /** The fewest bytes from here to the end of each rule that may end next. */
+    Map<Grammar.Rule, Integer> rests() {
+        if (rests == null) {
+            var found = new HashMap<Grammar.Rule, Integer>();
+            for (Grammar.State state : states) {
+                if (inCharacter()) {
+                    for (Grammar.Edge edge : state.edges) {
+                        if (edge.label() instanceof CharClass set) {
+                            int rest = Machine.bytesLeft(partial, set);
+                            Grammar.State target = edge.target();
+                            if (rest > 0) {
+                                found.merge(target.nearest(), rest + target.rest(), Math::min);
+                            }
+                        }
+                    }
+                } else {
+                    found.merge(state.nearest(), state.rest(), Math::min);
+                }
+            }
+            rests = found;
+        }
+        return rests;
+    }
+
     /** Drops what can be computed again. */
     void forget() {
+        rests = null;
         moves = new Move[0];
         returns = null;
         tokens = null;

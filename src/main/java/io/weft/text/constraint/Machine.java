@@ -7,6 +7,7 @@ import io.weft.text.constraint.Move.Enter;
 import io.weft.text.constraint.Move.Leave;
 import io.weft.text.constraint.TokenSet.Collector;
 import io.weft.text.constraint.Vocabulary.Run;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
@@ -38,6 +39,9 @@ final class Machine {
     /** Words of levels and their token sets (16 MB) that are kept before all are dropped. */
     private static final int WORDS_MAX = 1 << 21;
 
+    /** Of an escape by number. */
+    static final int ESCAPE_BYTES = ESCAPE_TOKENS.indexOf('0') + 4;
+
     /** What finding the next tokens may cost at once, and what each token of a text adds to that. */
     private static final long WORK_MAX = 40_000_000;
 
@@ -54,7 +58,7 @@ final class Machine {
     /** What may be escaped by its number: all but printable ASCII, which needs none; and by a letter. */
     private static final CharClass NUMBERED = CharClass.ESCAPED.or(CharClass.range(0x7F, 0x10FFFF));
 
-    private static final CharClass LETTERED = CharClass.anyOf("\"\\\b\f\n\r\t");
+    static final CharClass LETTERED = CharClass.anyOf("\"\\\b\f\n\r\t");
 
     /** A level that waits below others. */
     record Frame(Level caller, @Nullable Frame below) {}
@@ -143,6 +147,93 @@ final class Machine {
         }
         Level next = level(targets, Partial.NONE);
         return next == null ? null : new Frame(next, here.below());
+    }
+
+    /** Finds how many bytes a text has at least until its end. For one mask, since what it keeps is of one text. */
+    private final class Rests {
+        /** By frame: what follows once a rule that was called from it has ended. */
+        private final IdentityHashMap<Frame, Map<Grammar.Rule, Integer>> after = new IdentityHashMap<>();
+
+        private final Map<Grammar.Rule, Integer> ofAll = Map.of(grammar.root(), 0);
+
+        int of(Frame here) {
+            return least(here.caller().rests(), after(here.below()));
+        }
+
+        private static int least(Map<Grammar.Rule, Integer> rests, Map<Grammar.Rule, Integer> after) {
+            int least = Integer.MAX_VALUE;
+            for (Map.Entry<Grammar.Rule, Integer> rest : rests.entrySet()) {
+                Integer more = after.get(rest.getKey());
+                if (more != null) {
+                    least = Math.min(least, sum(rest.getValue(), more));
+                }
+            }
+            return least;
+        }
+
+        private static int sum(int a, int b) {
+            return (int) Math.min(Integer.MAX_VALUE / 2, (long) a + b);
+        }
+
+        /** From the bottom up, since there may be thousands. */
+        private Map<Grammar.Rule, Integer> after(@Nullable Frame frame) {
+            var open = new ArrayDeque<Frame>();
+            for (Frame at = frame; at != null && !after.containsKey(at); at = at.below()) {
+                open.push(at);
+            }
+            while (!open.isEmpty()) {
+                Frame at = open.pop();
+                after.put(at, returns(at.caller(), known(at.below())));
+            }
+            return known(frame);
+        }
+
+        private Map<Grammar.Rule, Integer> known(@Nullable Frame frame) {
+            return frame == null ? ofAll : after.getOrDefault(frame, Map.of());
+        }
+
+        private static Map<Grammar.Rule, Integer> returns(Level caller, Map<Grammar.Rule, Integer> below) {
+            var returns = new HashMap<Grammar.Rule, Integer>();
+            for (Grammar.State state : caller.states) {
+                for (Grammar.Edge edge : state.edges) {
+                    if (edge.label() instanceof Grammar.Call(Grammar.Rule rule)) {
+                        Integer more = below.get(edge.target().nearest());
+                        if (more != null) {
+                            returns.merge(rule, sum(edge.target().rest(), more), Math::min);
+                        }
+                    }
+                }
+            }
+            return returns;
+        }
+    }
+
+    /** The fewest bytes that end a text. */
+    int rest(Frame here) {
+        return new Rests().of(here);
+    }
+
+    /** The fewest bytes that complete a character of a class of which a part was read; 0 if none can. */
+    static int bytesLeft(Partial partial, CharClass set) {
+        return switch (partial.kind()) {
+            case NONE, SPACE -> 0;
+            case UTF8 -> {
+                int shift = 6 * partial.missing();
+                int first = partial.value() << shift;
+                yield set.overlaps(first, first | ((1 << shift) - 1)) ? partial.missing() : 0;
+            }
+            case ESCAPE ->
+                set.overlaps(LETTERED) ? 1 : set.overlaps(0, 0xFFFF) ? ESCAPE_BYTES - 1 : 2 * ESCAPE_BYTES - 1;
+            case HEX -> {
+                int shift = 4 * partial.missing();
+                int first = partial.value() << shift;
+                int last = first | ((1 << shift) - 1);
+                boolean second = partial.surrogate() != 0;
+                yield second || set.overlaps(first, last) ? partial.missing() : partial.missing() + ESCAPE_BYTES;
+            }
+            case SURROGATE -> ESCAPE_BYTES;
+            case SURROGATE_ESCAPE -> ESCAPE_BYTES - 1;
+        };
     }
 
     /** To be called once for each token of a text. */
@@ -470,6 +561,76 @@ final class Machine {
         }
     }
 
+    /**
+     * Leaves out tokens after which the text cannot end in time. A token that enters no object or array makes the rest
+     * longer by {@link Grammar#restMost} at most, and each that it enters by as much again.
+     *
+     * @param words a mask
+     * @param tokensLeft tokens that the text may still have, with the next one and one that ends it
+     */
+    void keepInTime(Frame here, long[] words, int tokensLeft) {
+        int ending = vocabulary.endTokens().length > 0 ? 1 : 0;
+        int now = new Rests().of(here);
+        if (now > tokensLeft - ending) {
+            // It cannot end in time whatever comes.
+            return;
+        }
+        int restMost = tokensLeft - ending - 1;
+        long room = ((long) restMost - now) / Math.max(1, grammar.restMost());
+        if (room > vocabulary.openingsMost()) {
+            return;
+        }
+        var rests = new Rests();
+        Level level = here.caller();
+        Shared shared = level.partial.kind() == Kind.NONE ? shared(level) : null;
+        var bytes = new ArrayList<Integer>();
+        for (int token : vocabulary.byteTokens()) {
+            if ((words[token >>> 6] >>> token & 1) != 0) {
+                bytes.add(token);
+            }
+        }
+        if (shared != null && room <= 0) {
+            Map<Grammar.Rule, Integer> after = rests.after(here.below());
+            for (int length = 1; length < shared.reached.size(); length++) {
+                Grammar.State reached = shared.reached.get(length);
+                long rest = (long) reached.rest() + after.getOrDefault(reached.nearest(), Integer.MAX_VALUE);
+                if (rest > restMost) {
+                    shared.leaveOut(length, words);
+                }
+            }
+        }
+        for (int i = 0; i < words.length; i++) {
+            long each = shared == null ? words[i] : words[i] & ~shared.tokens[i];
+            for (long left = each; left != 0; left &= left - 1) {
+                int token = i * Long.SIZE + Long.numberOfTrailingZeros(left);
+                if (vocabulary.openings(token) >= room && !endsWithin(here, token, restMost, rests)) {
+                    words[i] &= ~(1L << token);
+                }
+            }
+        }
+        // What is shared was judged by one way on. Bytes, of which the shortest way consists, are judged by all.
+        for (int token : bytes) {
+            if (endsWithin(here, token, restMost, rests)) {
+                words[token >>> 6] |= 1L << token;
+            }
+        }
+    }
+
+    private boolean endsWithin(Frame here, int token, int restMost, Rests rests) {
+        byte[] bytes = vocabulary.bytes(token);
+        Frame frame = here;
+        if (bytes.length == 0) {
+            if (here.caller().complete && vocabulary.ends(token)) {
+                return true;
+            }
+            frame = afterToken(token, here);
+        }
+        for (byte b : bytes) {
+            frame = frame == null ? null : after(b, frame);
+        }
+        return frame != null && rests.of(frame) <= restMost;
+    }
+
     /** The tokens of a level as far as the levels below do not matter. */
     private TokenSet find(Level level) {
         long[] base = new long[0];
@@ -503,12 +664,25 @@ final class Machine {
 
     /** Tokens that are allowed, and a trie of the others that may be. */
     private static final class Shared {
+        private final Run run;
         private final long[] tokens;
         private final Trie others;
+        /** By their number of characters: where these tokens lead, one way at least. */
+        private final List<Grammar.State> reached;
 
-        Shared(long[] tokens, Trie others) {
-            this.tokens = tokens;
-            this.others = others;
+        /** @param reached first the state before the run */
+        Shared(Run run, List<Grammar.State> reached) {
+            this.run = run;
+            this.tokens = run.upTo[reached.size() - 1];
+            this.others = run.others;
+            this.reached = reached;
+        }
+
+        /** Takes the tokens of so many characters out of a mask. */
+        void leaveOut(int characters, long[] words) {
+            for (int i = 0; i < words.length; i++) {
+                words[i] &= ~(run.upTo[characters][i] & ~run.upTo[characters - 1][i]);
+            }
         }
     }
 
@@ -532,12 +706,13 @@ final class Machine {
     }
 
     private static @Nullable Shared shared(Level level, CharClass set, Run run) {
-        int length = 0;
         boolean alone = true;
-        Grammar.State[] reached = level.states;
-        while (length < run.charactersMax()) {
+        Grammar.State[] states = level.states;
+        List<Grammar.State> reached = new ArrayList<>();
+        reached.add(states[0]);
+        while (reached.size() <= run.charactersMax()) {
             Grammar.State next = null;
-            for (Grammar.State state : reached) {
+            for (Grammar.State state : states) {
                 for (Grammar.Edge edge : state.edges) {
                     if (edge.label().equals(set) && next == null) {
                         next = edge.target();
@@ -549,14 +724,14 @@ final class Machine {
             if (next == null) {
                 break;
             }
-            reached = next.closure();
-            length++;
+            states = next.closure();
+            reached.add(next);
         }
-        if (length == run.charactersMax()) {
-            return new Shared(run.upTo[length], run.others);
+        if (reached.size() > run.charactersMax()) {
+            return new Shared(run, reached);
         }
         // Longer tokens of the class are no tokens of this level if nothing else could read a part of them.
-        return alone && length > 0 ? new Shared(run.upTo[length], run.others) : null;
+        return alone && reached.size() > 1 ? new Shared(run, reached) : null;
     }
 
     /** Where a level was left in a walk. */

@@ -33,6 +33,11 @@ public final class Vocabulary {
     private final int[] endTokens;
     private final Map<String, Integer> marks;
     private final boolean[] single = new boolean[256];
+    /** By token. */
+    private final short[] openings;
+
+    private final int openingsMost;
+    private final int[] byteTokens;
     private final Trie trie;
 
     private final Map<CharClass, Optional<Run>> runs = new LinkedHashMap<>(RUNS_MAX, 0.75f, true) {
@@ -53,11 +58,21 @@ public final class Vocabulary {
         for (int token : this.endTokens) {
             bytes[token] = new byte[0];
         }
-        for (byte[] token : bytes) {
-            if (token.length == 1) {
-                single[Byte.toUnsignedInt(token[0])] = true;
+        this.openings = new short[bytes.length];
+        int most = 0;
+        for (int token = 0; token < bytes.length; token++) {
+            if (bytes[token].length == 1) {
+                single[Byte.toUnsignedInt(bytes[token][0])] = true;
+            }
+            if (bytes[token].length <= TOKEN_BYTES_MAX) {
+                openings[token] = (short) openings(bytes[token]);
+                most = Math.max(most, openings[token]);
             }
         }
+        this.openingsMost = most;
+        this.byteTokens = IntStream.range(0, bytes.length)
+                .filter(token -> bytes[token].length == 1)
+                .toArray();
         this.sorted = IntStream.range(0, bytes.length)
                 .filter(token -> bytes[token].length > 0 && bytes[token].length <= TOKEN_BYTES_MAX)
                 .boxed()
@@ -117,6 +132,33 @@ public final class Vocabulary {
 
     byte[] bytes(int token) {
         return bytes[token];
+    }
+
+    /** The tokens of one byte. */
+    int[] byteTokens() {
+        return byteTokens;
+    }
+
+    boolean ends(int token) {
+        return Arrays.stream(endTokens).anyMatch(end -> end == token);
+    }
+
+    /** How many braces and brackets a token opens. */
+    int openings(int token) {
+        return openings[token];
+    }
+
+    /** The most of these. */
+    int openingsMost() {
+        return openingsMost;
+    }
+
+    private static int openings(byte[] token) {
+        int count = 0;
+        for (byte b : token) {
+            count += b == '{' || b == '[' ? 1 : 0;
+        }
+        return count;
     }
 
     int[] endTokens() {

@@ -64,7 +64,8 @@ class ToolFieldsTest {
         assertThat(fields("").syntax(format, Optional.empty())).isEmpty();
         assertThat(fields(",\"tool_choice\":null,\"parallel_tool_calls\":true").syntax(format, Optional.empty()))
                 .isEmpty();
-        assertThat(fields(",\"tool_choice\":\"none\"").syntax(format, Optional.empty())).isEmpty();
+        assertThat(fields(",\"tool_choice\":\"none\"").syntax(format, Optional.empty()))
+                .isEmpty();
         assertThat(fields(",\"tool_choice\":\"required\"").syntax(format, Optional.empty()))
                 .contains(format.calls(List.of(f.strictly(), g.strictly()), Calls.ONE_OR_MORE));
         assertThat(fields(",\"tool_choice\":\"required\",\"parallel_tool_calls\":false")

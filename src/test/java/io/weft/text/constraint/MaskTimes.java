@@ -19,6 +19,7 @@ import java.util.Random;
  */
 final class MaskTimes {
     private static final int TOKENS = 128_000;
+    private static final int TEXT_TOKENS = 150;
 
     /** Time of this thread, whatever else the machine does. */
     private static final ThreadMXBean CPU = ManagementFactory.getThreadMXBean();
@@ -122,6 +123,16 @@ final class MaskTimes {
                 times("regex words", vocabulary, rounds, () -> Constraint.regex("(?:[A-Z][a-z]+ ){3,50}", vocabulary)));
         all.addAll(times("regex any", vocabulary, rounds, () -> Constraint.regex("Answer: .*\\n", vocabulary)));
         print("all", all, 0);
+        var ending = new ArrayList<Long>();
+        for (Map.Entry<String, String> schema : schemas().entrySet()) {
+            ending.addAll(times(
+                    schema.getKey() + ", ending",
+                    vocabulary,
+                    rounds,
+                    TEXT_TOKENS,
+                    () -> Constraint.jsonSchema(schema.getValue(), vocabulary)));
+        }
+        print("all, ending", ending, 0);
     }
 
     private interface Made {
@@ -129,6 +140,11 @@ final class MaskTimes {
     }
 
     private static List<Long> times(String name, Vocabulary vocabulary, int rounds, Made made) {
+        return times(name, vocabulary, rounds, Integer.MAX_VALUE - TEXT_TOKENS, made);
+    }
+
+    /** @param most tokens within which the text must end */
+    private static List<Long> times(String name, Vocabulary vocabulary, int rounds, int most, Made made) {
         var nanos = new ArrayList<Long>();
         long compile = 0;
         for (int round = 0; round < rounds; round++) {
@@ -138,9 +154,9 @@ final class MaskTimes {
             compile += System.nanoTime() - start;
             ConstraintState state = constraint.start();
             var words = new long[vocabulary.words()];
-            for (int i = 0; i < 150 && !state.ended(); i++) {
+            for (int i = 0; i < TEXT_TOKENS && !state.ended(); i++) {
                 long from = CPU.getCurrentThreadCpuTime();
-                state.mask(words);
+                state.mask(words, most - i);
                 long took = CPU.getCurrentThreadCpuTime() - from;
                 // The first rounds warm the machine up.
                 if (round >= rounds / 3) {
@@ -171,7 +187,7 @@ final class MaskTimes {
     private static void print(String name, List<Long> nanos, long compile) {
         long[] sorted = nanos.stream().mapToLong(Long::longValue).sorted().toArray();
         System.out.printf(
-                "%-12s %6d masks: median %6.3f ms, p99 %6.3f ms, most %6.3f ms; made in %.1f ms%n",
+                "%-20s %6d masks: median %6.3f ms, p99 %6.3f ms, most %6.3f ms; made in %.1f ms%n",
                 name,
                 sorted.length,
                 sorted[sorted.length / 2] / 1e6,

@@ -96,6 +96,14 @@ class SchemaConstraintTest {
                 assertThat(text).as("an end under schema %d: %s", i, schema).isPresent();
                 assertValid(validator, schema, text.get());
             }
+            int least = constraint.start().tokensToComplete() + 1;
+            for (int most : List.of(least, least + 1 + random.nextInt(5), least + random.nextInt(100))) {
+                Optional<byte[]> text = writer.writeWithin(constraint, most);
+                assertThat(text)
+                        .as("an end within %d under schema %d: %s", most, i, schema)
+                        .isPresent();
+                assertValid(validator, schema, text.get());
+            }
         }
         assertThat(without).as("schemas without a value").isLessThan(schemas / 10);
     }

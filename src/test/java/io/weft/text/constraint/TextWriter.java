@@ -74,6 +74,27 @@ public final class TextWriter {
         return Optional.empty();
     }
 
+    /**
+     * Tokens at random, of which there may be {@code most} with the one that ends the text.
+     *
+     * @return the text's bytes; empty if it did not end
+     */
+    public Optional<byte[]> writeWithin(Constraint constraint, int most) {
+        var text = new ByteArrayOutputStream();
+        ConstraintState state = constraint.start();
+        boolean spell = random.nextInt(3) == 0;
+        for (int i = 0; i < most; i++) {
+            state.mask(words, most - i);
+            int token = choose(true, spell, false, false, text);
+            state = state.advance(token);
+            if (state.ended()) {
+                return Optional.of(text.toByteArray());
+            }
+            text.writeBytes(tokens.get(token));
+        }
+        return Optional.empty();
+    }
+
     private int choose(boolean free, boolean spell, boolean json, boolean inString, ByteArrayOutputStream text) {
         int allowed = 0;
         for (long word : words) {
