@@ -54,8 +54,8 @@ record ToolFields(
     }
 
     private ToolChoice choice() {
-        boolean absent = toolChoice == null || toolChoice.isNull();
-        return ToolChoice.of(absent ? TextNode.valueOf("auto") : toolChoice, all());
+        return ToolChoice.of(
+                toolChoice == null || toolChoice.isNull() ? TextNode.valueOf("auto") : toolChoice, all());
     }
 
     /** The tools that the model is told of. */

@@ -122,8 +122,9 @@ public final class Vocabulary {
     /** The control token of this content, if there is one that does not end a text. */
     OptionalInt mark(String content) {
         Integer token = marks.get(content);
-        boolean ends = token == null || Arrays.stream(endTokens).anyMatch(token::equals);
-        return ends ? OptionalInt.empty() : OptionalInt.of(token);
+        return token == null || Arrays.stream(endTokens).anyMatch(end -> token == end)
+                ? OptionalInt.empty()
+                : OptionalInt.of(token);
     }
 
     Collection<Integer> marks() {

@@ -23,6 +23,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Random;
 import java.util.stream.Collectors;
@@ -131,8 +132,8 @@ class ToolFormatTest {
                     case Output.Call call -> name = call.name();
                     case Output.Arguments arguments -> {
                         JsonNode value = JSON.readTree(arguments.text());
-                        assertThat(schemas).containsKey(name);
-                        assertThat(schemas.get(name).validate(value))
+                        JsonSchema schema = Objects.requireNonNull(schemas.get(name), text);
+                        assertThat(schema.validate(value))
                                 .as("%s", text)
                                 .isEmpty();
                     }
