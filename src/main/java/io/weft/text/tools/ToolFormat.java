@@ -14,6 +14,7 @@ import java.util.Optional;
 import java.util.stream.Stream;
 
 /** How a family of models writes calls of tools. */
+@SuppressWarnings("ImmutableEnumChecker") // Records of lists that nobody changes.
 public enum ToolFormat {
     /** {@code <tool_call>{"name": …, "arguments": …}</tool_call>}: Hermes, Qwen, Granite 4. */
     HERMES(
