@@ -16,11 +16,13 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Clients that send half of what they should, or what they should not: nobody else notices. */
@@ -36,6 +38,9 @@ class HostileClientsTest {
 
     @Inject
     MeterRegistry metrics;
+
+    @Inject
+    TestService service;
 
     private ApiClient api;
 
@@ -163,20 +168,72 @@ class HostileClientsTest {
         }
     }
 
-    @ParameterizedTest
-    @CsvSource({"'', 400", "'Host: a b:c\r\n', 400"})
-    void withoutAHost(String header, int status) throws Exception {
-        try (LoggedProblems problems = new LoggedProblems();
-                RawClient client = new RawClient(root)) {
-            client.send("GET /v1/models HTTP/1.1\r\n" + header.replace("\\r\\n", "\r\n") + "\r\n");
-            String answer = client.readAnswer();
+    static Stream<Arguments> heads() {
+        String host = "\r\nHost: x\r\n";
+        return Stream.of(
+                Arguments.of("GET /v1/models HTTP/1.1\r\n", 400, "Host"),
+                Arguments.of("GET /v1/models HTTP/1.1\r\nHost: a b:c\r\n", 400, "Host"),
+                Arguments.of("GET /v1/models HTTP/x.y" + host, 400, "line"),
+                Arguments.of("PRIVATE" + host, 400, "line"),
+                Arguments.of("GET /v1/models HTTP/1.1" + host + "no header\r\n", 400, "headers"),
+                Arguments.of("POST /tokenize HTTP/1.1" + host + "Content-Length: many\r\n", 400, "headers"),
+                Arguments.of("GET /%zz HTTP/1.1" + host, 400, ""),
+                Arguments.of("GET /" + "a".repeat(5000) + " HTTP/1.1" + host, 414, "4096 bytes"),
+                Arguments.of(
+                        "GET /v1/models HTTP/1.1" + host + "X-A: " + "a".repeat(30_000) + "\r\n", 431, "20480 bytes"),
+                Arguments.of("GET /v1/models HTTP/1.1" + host + "X-A: a\r\n".repeat(5000), 431, "20480 bytes"));
+    }
 
-            assertThat(answer).startsWith("HTTP/1.1 " + status).containsIgnoringCase("x-request-id: ");
-            JsonNode error =
-                    ApiClient.json(answer.substring(answer.indexOf("\r\n\r\n"))).path("error");
-            assertThat(error.path("type").textValue()).isEqualTo("invalid_request_error");
-            assertThat(error.path("message").textValue()).contains("Host");
-            assertThat(problems.lines()).isEmpty();
+    /** Also in pieces, and after a request that was right. */
+    @ParameterizedTest
+    @MethodSource("heads")
+    void headsThatCannotBeRead(String head, int status, String told) throws Exception {
+        String right = "GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n";
+        for (List<String> sent : List.of(
+                List.of(head + "\r\n"),
+                List.of(head.substring(0, 1), head.substring(1, 9), head.substring(9) + "\r\n"),
+                List.of(right, head + "\r\n"))) {
+            try (LoggedProblems problems = new LoggedProblems();
+                    RawClient client = new RawClient(root)) {
+                for (String piece : sent) {
+                    client.send(piece);
+                    if (piece.equals(right)) {
+                        assertThat(client.readAnswer()).startsWith("HTTP/1.1 200");
+                    }
+                }
+                String answer = client.readAnswer();
+
+                assertThat(answer).matches("(?s)HTTP/1.[01] " + status + ".*").containsIgnoringCase("x-request-id: ");
+                JsonNode error = ApiClient.json(answer.substring(answer.indexOf("\r\n\r\n")))
+                        .path("error");
+                assertThat(error.path("type").textValue()).isEqualTo("invalid_request_error");
+                assertThat(error.path("message").textValue()).contains(told).endsWith(".");
+                assertThat(problems.lines()).isEmpty();
+            }
         }
+    }
+
+    /** The same end of what it sends comes from a client that is gone, so its request ends too. */
+    @Test
+    void aClientThatEndsSendingCountsAsGone() throws Exception {
+        double aborted = aborted();
+        service.holdStepsAfter(2);
+        try (RawClient client = new RawClient(root)) {
+            String body = "{\"prompt\":[5],\"max_tokens\":400,\"ignore_eos\":true,\"stream\":true}";
+            client.send(RawClient.head("/v1/completions", "Content-Length: " + body.length()) + body);
+            assertThat(client.readAnswer()).startsWith("HTTP/1.1 200");
+
+            client.endSending();
+
+            assertThat(client.readToEnd()).doesNotContain("[DONE]");
+            OperationsTest.await("the request has ended", () -> aborted() == aborted + 1);
+        } finally {
+            service.letStepsRun();
+        }
+    }
+
+    private double aborted() {
+        return metrics.counter("weft.request.success", "finished_reason", "abort")
+                .count();
     }
 }

@@ -7,20 +7,28 @@ import io.micrometer.core.instrument.MeterRegistry;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.ChannelOutboundBuffer;
+import io.netty.channel.ChannelPipeline;
 import io.netty.channel.socket.SocketChannel;
+import io.netty.handler.codec.DecoderResult;
+import io.netty.handler.codec.http.HttpRequest;
 import io.netty.util.AttributeKey;
 import io.netty.util.concurrent.ScheduledFuture;
 import io.quarkus.vertx.http.HttpServerOptionsCustomizer;
+import io.vertx.core.Handler;
 import io.vertx.core.Vertx;
 import io.vertx.core.http.HttpConnection;
 import io.vertx.core.http.HttpServerOptions;
 import io.vertx.core.http.HttpServerRequest;
 import io.vertx.core.http.HttpVersion;
+import io.vertx.core.http.impl.HttpServerConnection;
 import io.vertx.core.impl.VertxInternal;
 import io.vertx.core.net.impl.ConnectionBase;
+import io.vertx.core.net.impl.VertxHandler;
 import io.vertx.ext.web.RoutingContext;
 import jakarta.inject.Singleton;
 import java.lang.management.ManagementFactory;
+import java.net.URI;
+import java.net.URISyntaxException;
 import java.time.Duration;
 import java.util.Comparator;
 import java.util.Locale;
@@ -64,6 +72,7 @@ class Connections implements HttpServerOptionsCustomizer {
     private final AtomicInteger openOfApi = new AtomicInteger();
     private final AtomicInteger openOfManagement = new AtomicInteger();
     private volatile int managementPort;
+    private volatile Handler<HttpServerRequest> unreadable = HttpServerRequest.DEFAULT_INVALID_REQUEST_HANDLER;
 
     /** Why a connection is closed. */
     private enum Cause {
@@ -130,6 +139,11 @@ class Connections implements HttpServerOptionsCustomizer {
         options.getInitialSettings().setMaxConcurrentStreams(limits.maxStreams());
         // Its own timeouts would end requests that wait for their first token.
         options.setIdleTimeout(0);
+    }
+
+    /** Sets who answers requests whose head cannot be read, on connections from now on. */
+    void answerUnreadable(Handler<HttpServerRequest> handler) {
+        unreadable = handler;
     }
 
     /** Tells which port has connections of its own, that do not count on the API's. */
@@ -208,6 +222,39 @@ class Connections implements HttpServerOptionsCustomizer {
         return most;
     }
 
+    /**
+     * Tells a connection of HTTP/1 who answers {@link #unreadable} requests: the platform, which makes the server,
+     * cannot be told, and itself answers those whose path is no URI. Vert.x makes the connection when it has decoded
+     * its first request; so this one waits at the end of the pipeline, first for bytes, after which the decoder is
+     * there, then for requests.
+     */
+    private final class ForUnreadable extends ChannelInboundHandlerAdapter {
+        @Override
+        public void channelRead(ChannelHandlerContext context, Object message) throws Exception {
+            ChannelPipeline pipeline = context.pipeline();
+            VertxHandler<?> http = pipeline.get(VertxHandler.class);
+            if (http == null) {
+                pipeline.remove(this);
+                pipeline.addLast(new ForUnreadable());
+            } else if (message instanceof HttpRequest request
+                    && http.getConnection() instanceof HttpServerConnection connection) {
+                connection.invalidRequestHandler(unreadable);
+                requireUri(request);
+            }
+            super.channelRead(context, message);
+        }
+
+        private static void requireUri(HttpRequest request) {
+            try {
+                var _ = new URI(request.uri());
+            } catch (URISyntaxException e) {
+                if (request.decoderResult().isSuccess()) {
+                    request.setDecoderResult(DecoderResult.failure(e));
+                }
+            }
+        }
+    }
+
     /** One connection; on its event loop, but for what others ask about it. */
     private final class Watch extends ChannelInboundHandlerAdapter {
         private final SocketChannel channel;
@@ -219,6 +266,8 @@ class Connections implements HttpServerOptionsCustomizer {
         private volatile long idleSinceNanos = now();
 
         private volatile boolean closing;
+
+        private boolean hasRead;
 
         /** Whether a request's head has begun; not known where frames of many kinds come. */
         private volatile boolean heading;
@@ -249,6 +298,10 @@ class Connections implements HttpServerOptionsCustomizer {
 
         @Override
         public void channelRead(ChannelHandlerContext context, Object bytes) throws Exception {
+            if (!hasRead) {
+                hasRead = true;
+                channel.pipeline().addLast(new ForUnreadable());
+            }
             if (!heading && !framed && requests.get() == 0) {
                 headingSinceNanos = now();
                 heading = true;

@@ -47,8 +47,11 @@ class ErrorResponses {
         return headers;
     }
 
-    /** Whether the rest of the body is too much to wait for the next request on the connection. */
+    /** Whether the next request on the connection cannot be found, or comes after too much of this one's body. */
     private static boolean closes(HttpServerRequest request) {
+        if (request.decoderResult().isFailure()) {
+            return true;
+        }
         if (request.version() == HttpVersion.HTTP_2 || request.isEnded()) {
             return false;
         }

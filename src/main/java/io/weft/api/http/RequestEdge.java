@@ -1,7 +1,11 @@
 package io.weft.api.http;
 
+import io.netty.handler.codec.TooLongFrameException;
+import io.netty.handler.codec.http.TooLongHttpHeaderException;
+import io.netty.handler.codec.http.TooLongHttpLineException;
 import io.quarkus.vertx.http.runtime.filters.Filters;
 import io.vertx.core.http.HttpHeaders;
+import io.vertx.core.http.HttpServerRequest;
 import io.vertx.core.net.SocketAddress;
 import io.vertx.ext.web.Router;
 import io.vertx.ext.web.RoutingContext;
@@ -40,12 +44,31 @@ public class RequestEdge {
     /** What fails before any resource is asked, a missing Host header say, gets the same body as other errors. */
     void registerErrors(@Observes Router router) {
         router.route().order(-FIRST).failureHandler(this::fail);
+        connections.answerUnreadable(this::refuse);
     }
 
     private void fail(RoutingContext routing) {
         String id = requestId(routing);
         routing.response().putHeader(HttpHeaders.createOptimized(REQUEST_ID), id);
         errors.end(routing.request(), error(routing.statusCode(), routing.failure(), id));
+    }
+
+    /** What Vert.x cannot even make a request of. */
+    private void refuse(HttpServerRequest request) {
+        request.response().putHeader(HttpHeaders.createOptimized(REQUEST_ID), requestId(request));
+        errors.end(
+                request,
+                switch (request.decoderResult().cause()) {
+                    case TooLongHttpLineException line -> ApiError.unreadable(414, withoutStop(line));
+                    case TooLongHttpHeaderException headers -> ApiError.unreadable(431, withoutStop(headers));
+                    case null, default ->
+                        ApiError.unreadable(400, "The request's line or one of its headers is not as HTTP wants it");
+                });
+    }
+
+    /** The limit, in Netty's words. */
+    private static String withoutStop(TooLongFrameException failure) {
+        return String.valueOf(failure.getMessage()).replaceFirst("\\.$", "");
     }
 
     private static ApiError error(int status, @Nullable Throwable failure, String id) {
@@ -91,11 +114,15 @@ public class RequestEdge {
         if (known != null) {
             return known;
         }
-        String sent = routing.request().getHeader(REQUEST_ID);
-        String id = sent != null && ACCEPTED_ID.matcher(sent).matches()
-                ? sent
-                : UUID.randomUUID().toString();
+        String id = requestId(routing.request());
         routing.put(REQUEST_ID, id);
         return id;
+    }
+
+    private static String requestId(HttpServerRequest request) {
+        String sent = request.getHeader(REQUEST_ID);
+        return sent != null && ACCEPTED_ID.matcher(sent).matches()
+                ? sent
+                : UUID.randomUUID().toString();
     }
 }
