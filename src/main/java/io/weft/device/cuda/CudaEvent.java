@@ -4,7 +4,7 @@ import io.weft.device.DeviceException;
 import io.weft.device.Event;
 
 /** A CUDA event. One that was never recorded counts as reached, here as in CUDA. */
-final class CudaEvent implements Event {
+final class CudaEvent implements Event, EventWatcher.Mark {
     private static final double NANOS_PER_MILLI = 1e6;
 
     private final CudaContext context;
@@ -25,7 +25,8 @@ final class CudaEvent implements Event {
         };
     }
 
-    long handle() {
+    @Override
+    public long handle() {
         return handle;
     }
 
@@ -34,8 +35,8 @@ final class CudaEvent implements Event {
         stream = streamHandle;
     }
 
-    /** The stream of the last mark; 0 if there is none. */
-    long stream() {
+    @Override
+    public long stream() {
         return stream;
     }
 

@@ -10,6 +10,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.LongPredicate;
 
 /**
  * Waits for events by polling: a host callback in a stream would stop the stream until Java has returned. Callbacks run
@@ -19,9 +20,18 @@ final class EventWatcher implements AutoCloseable {
     /** The pause between two polls; the system makes it about 60 µs. */
     private static final long PAUSE_NANOS = 10_000;
 
-    private record Watched(CudaEvent event, ReachedCallback callback) {}
+    /** An event of the driver. */
+    interface Mark {
+        long handle();
 
-    private final CudaContext context;
+        /** The stream of the last mark; 0 if there is none. */
+        long stream();
+    }
+
+    private record Watched(Mark event, ReachedCallback callback) {}
+
+    private final Runnable bind;
+    private final LongPredicate driver;
     private final CudaHealth health;
     private final FaultRecord faults;
     private final Deque<Watched> arrivals = new ArrayDeque<>();
@@ -29,16 +39,25 @@ final class EventWatcher implements AutoCloseable {
     private boolean closing;
 
     EventWatcher(CudaContext context, CudaHealth health, FaultRecord faults) {
-        this.context = context;
+        this(context::bind, DriverCalls::isReached, health, faults);
+    }
+
+    /**
+     * @param bind prepares the watcher's thread
+     * @param driver asks whether the event of a handle is reached
+     */
+    EventWatcher(Runnable bind, LongPredicate driver, CudaHealth health, FaultRecord faults) {
+        this.bind = bind;
+        this.driver = driver;
         this.health = health;
         this.faults = faults;
         this.thread = Thread.ofPlatform().name("weft-cuda-events").daemon().start(this::work);
     }
 
     /** Whether an event's mark is reached; a stream that failed reaches all of them. */
-    boolean isReached(CudaEvent event) {
+    boolean isReached(Mark event) {
         try {
-            if (!DriverCalls.isReached(event.handle())) {
+            if (!driver.test(event.handle())) {
                 return false;
             }
         } catch (DeviceException e) {
@@ -52,14 +71,14 @@ final class EventWatcher implements AutoCloseable {
     }
 
     /** Blocks until an event's mark is reached or the device has failed. */
-    void waitFor(CudaEvent event) {
+    void waitFor(Mark event) {
         while (!health.failed() && !isReached(event)) {
             LockSupport.parkNanos(this, PAUSE_NANOS);
         }
     }
 
     /** Calls back once an event's mark is reached, at once if it already is. */
-    void watch(CudaEvent event, ReachedCallback callback) {
+    void watch(Mark event, ReachedCallback callback) {
         synchronized (arrivals) {
             if (closing) {
                 throw new IllegalStateException("the device is closed");
@@ -70,19 +89,26 @@ final class EventWatcher implements AutoCloseable {
     }
 
     private void work() {
-        context.bind();
+        guard(bind);
         List<Watched> waiting = new ArrayList<>();
-        while (takeArrivals(waiting)) {
-            try {
+        while (isOpen(waiting)) {
+            guard(() -> {
+                takeArrivals(waiting);
                 if (!callReached(waiting)) {
                     LockSupport.parkNanos(this, PAUSE_NANOS);
                 }
-            } catch (RuntimeException | Error e) {
-                // The thread goes on: everybody who waits has to learn that the device has failed.
-                health.fail(new DeviceException("waiting for events failed: " + e, e));
-                Thread thread = Thread.currentThread();
-                thread.getUncaughtExceptionHandler().uncaughtException(thread, e);
-            }
+            });
+        }
+    }
+
+    /** Fails the device if something fails here, and goes on: everybody who waits has to learn of it. */
+    private void guard(Runnable work) {
+        try {
+            work.run();
+        } catch (RuntimeException | Error e) {
+            health.fail(new DeviceException("waiting for events failed: " + e, e));
+            Thread current = Thread.currentThread();
+            current.getUncaughtExceptionHandler().uncaughtException(current, e);
         }
     }
 
@@ -110,7 +136,7 @@ final class EventWatcher implements AutoCloseable {
             before = reached.cardinality();
             pending.clear();
             for (int i = reached.nextClearBit(0); i < waiting.size(); i = reached.nextClearBit(i + 1)) {
-                CudaEvent event = waiting.get(i).event();
+                Mark event = waiting.get(i).event();
                 if (pending.contains(event.stream())) {
                     continue;
                 }
@@ -124,8 +150,15 @@ final class EventWatcher implements AutoCloseable {
         return reached;
     }
 
-    /** Adds new events to {@code waiting}, and blocks while there are none at all; false at the end. */
-    private boolean takeArrivals(List<Watched> waiting) {
+    private void takeArrivals(List<Watched> waiting) {
+        synchronized (arrivals) {
+            waiting.addAll(arrivals);
+            arrivals.clear();
+        }
+    }
+
+    /** Blocks while there are no events at all; false at the end. */
+    private boolean isOpen(List<Watched> waiting) {
         synchronized (arrivals) {
             while (arrivals.isEmpty() && waiting.isEmpty()) {
                 if (closing) {
@@ -137,8 +170,6 @@ final class EventWatcher implements AutoCloseable {
                     // Nobody interrupts this thread; it ends when the device closes.
                 }
             }
-            waiting.addAll(arrivals);
-            arrivals.clear();
             return true;
         }
     }
