@@ -21,6 +21,7 @@ import java.util.Map;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.Random;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -64,13 +65,12 @@ final class GenerateCommand implements Callable<Integer> {
             engine.awaitServing();
             progress.clear();
             List<Long> arrivals = new ArrayList<>();
-            TextAssembler text = new TextAssembler(tokenizer, List.of(), SpecialTokens.WITHOUT);
             GenerationRequest asked = request(settings, tokenizer, engine.model());
+            TextAssembler text =
+                    new TextAssembler(tokenizer, asked.promptTokens(), List.of(), SpecialTokens.WITHOUT, Set.of());
             if (!continuationOnly) {
                 out.print(prompt);
                 out.flush();
-                // A word that follows the prompt begins with a space, which one that begins a text has not.
-                asked.promptTokens().forEach(text::add);
             }
             engine.generate(asked)
                     .onItem()

@@ -6,8 +6,9 @@ import java.util.Set;
 
 /**
  * Turns a completion's tokens into text as they arrive. Holds back bytes of incomplete characters and text that may be
- * the start of a stop string. All texts together equal {@link Tokenizer#decode} of all tokens, up to the stop that
- * starts first. Time is linear in the text. One thread at a time.
+ * the start of a stop string. The text of the tokens before it ({@link Tokenizer#decodeOpen}) and all texts together
+ * equal {@link Tokenizer#decode} of all tokens, up to the stop that starts first. Time is linear in the text. One
+ * thread at a time.
  */
 public final class TextAssembler {
     private final TokenDecoder.Run run;
@@ -17,6 +18,9 @@ public final class TextAssembler {
     private final StringBuilder held = new StringBuilder();
 
     private long heldStart;
+    /** Code points of the text that was returned. */
+    private int returned;
+
     private boolean ended;
 
     /**
@@ -25,13 +29,29 @@ public final class TextAssembler {
      * @throws IllegalArgumentException if a stop is empty
      */
     public TextAssembler(Tokenizer tokenizer, List<String> stops, SpecialTokens shown) {
-        this(tokenizer, stops, shown, Set.of());
+        this(tokenizer, List.of(), stops, shown, Set.of());
     }
 
-    /** @param marks contents of special tokens that are shown in any case */
-    public TextAssembler(Tokenizer tokenizer, List<String> stops, SpecialTokens shown, Set<String> marks) {
+    /**
+     * A completion of other tokens: a word that follows a text begins with a space, which one that begins a text has
+     * not, and a character may begin before the completion.
+     *
+     * @param before the tokens of the prompt
+     * @param stops strings that end the completion; not part of it
+     * @param shown whether special tokens are shown
+     * @param marks contents of special tokens that are shown in any case
+     * @throws IllegalArgumentException if a stop is empty
+     */
+    public TextAssembler(
+            Tokenizer tokenizer, List<Integer> before, List<String> stops, SpecialTokens shown, Set<String> marks) {
         this.run = tokenizer.decoding(shown, marks);
         this.scanner = new StopScanner(stops);
+        run.follow(before);
+    }
+
+    /** The code points of the text so far, returned or held back: the place in the text at which a token begins. */
+    public int codePoints() {
+        return returned + held.codePointCount(0, held.length());
     }
 
     /** The result of adding a token. */
@@ -64,6 +84,7 @@ public final class TextAssembler {
             return new Progress.Open(text);
         }
         ended = true;
+        held.setLength(0);
         return new Progress.Stopped(text, stop);
     }
 
@@ -107,6 +128,7 @@ public final class TextAssembler {
         String text = held.substring(0, length);
         held.delete(0, length);
         heldStart = end;
+        returned += text.codePointCount(0, text.length());
         return text;
     }
 }

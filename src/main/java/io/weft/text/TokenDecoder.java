@@ -148,6 +148,9 @@ sealed interface TokenDecoder {
 
     /** Writes one text, token by token. One thread at a time. */
     interface Run {
+        /** Begins the text after other tokens, which are not written. To be called before all others, if at all. */
+        void follow(List<Integer> before);
+
         /** Appends what another token makes certain; keeps bytes that may still become a character. */
         void add(int token, StringBuilder out);
 
@@ -157,6 +160,9 @@ sealed interface TokenDecoder {
 
     /** A run over tokens' bytes. */
     final class ByteRun implements Run {
+        /** More than the bytes of a character. */
+        private static final int CHARACTER_TOKENS_MAX = 8;
+
         private final IntFunction<byte[]> pieces;
         private final byte[] between;
         private final Utf8 utf8 = new Utf8();
@@ -171,6 +177,22 @@ sealed interface TokenDecoder {
             this.pieces = pieces;
             this.between = between.getBytes(StandardCharsets.UTF_8);
             this.leadingSpaces = leadingSpaces;
+        }
+
+        @Override
+        public void follow(List<Integer> before) {
+            var unseen = new StringBuilder();
+            int next = 0;
+            while (next < before.size() && leadingSpaces > 0) {
+                add(before.get(next++), unseen);
+            }
+            // Only the last bytes matter from here on.
+            int last = Math.max(next, before.size() - CHARACTER_TOKENS_MAX);
+            if (last > next) {
+                started = true;
+                utf8.finish(unseen);
+            }
+            before.subList(last, before.size()).forEach(token -> add(token, unseen));
         }
 
         @Override
@@ -217,6 +239,18 @@ sealed interface TokenDecoder {
 
         LibraryRun(Function<List<Integer>, String> library) {
             this.library = library;
+        }
+
+        @Override
+        public void follow(List<Integer> before) {
+            window.addAll(before.subList(Math.max(0, before.size() - UNREAD_TOKENS_MAX), before.size()));
+            contextTokens = window.size();
+            context = library.apply(window);
+            // The last ones may be a part of a character.
+            while (contextTokens > 1 && context.endsWith("\uFFFD")) {
+                contextTokens--;
+                context = library.apply(window.subList(0, contextTokens));
+            }
         }
 
         @Override

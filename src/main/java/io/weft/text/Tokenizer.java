@@ -315,6 +315,29 @@ public final class Tokenizer implements AutoCloseable {
         return text.toString();
     }
 
+    /** Decodes tokens that others follow: the bytes of a character that is not complete are left to these. */
+    public String decodeOpen(List<Integer> tokens, SpecialTokens shown) {
+        var text = new StringBuilder();
+        TokenDecoder.Run run = decoding(shown, Set.of());
+        tokens.forEach(token -> run.add(token, text));
+        return text.toString();
+    }
+
+    /** For each token, the code points of the text before it. */
+    public List<Integer> places(List<Integer> tokens, SpecialTokens shown) {
+        var places = new ArrayList<Integer>(tokens.size());
+        var text = new StringBuilder();
+        TokenDecoder.Run run = decoding(shown, Set.of());
+        int place = 0;
+        for (int token : tokens) {
+            places.add(place);
+            run.add(token, text);
+            place += text.codePointCount(0, text.length());
+            text.setLength(0);
+        }
+        return places;
+    }
+
     /**
      * Starts a text that is decoded token by token.
      *
@@ -330,11 +353,20 @@ public final class Tokenizer implements AutoCloseable {
                 new TokenDecoder.LibraryRun(tokens -> library.decode(tokens, SpecialTokens.WITH));
         };
         return new TokenDecoder.Run() {
+            private boolean hasText(int token) {
+                String content = content(token);
+                return content != null
+                        && (shown == SpecialTokens.WITH || !special.get(token) || marks.contains(content));
+            }
+
+            @Override
+            public void follow(List<Integer> before) {
+                run.follow(before.stream().filter(this::hasText).toList());
+            }
+
             @Override
             public void add(int token, StringBuilder out) {
-                String content = content(token);
-                if (content != null
-                        && (shown == SpecialTokens.WITH || !special.get(token) || marks.contains(content))) {
+                if (hasText(token)) {
                     run.add(token, out);
                 }
             }
@@ -357,13 +389,6 @@ public final class Tokenizer implements AutoCloseable {
      */
     public String piece(int token) {
         return Utf8.decode(pieceBytes(token));
-    }
-
-    /** The number of characters of one token in a text, unless it shares a character with its neighbours. */
-    public int characters(int token, SpecialTokens shown) {
-        return shown == SpecialTokens.WITHOUT && token >= 0 && special.get(token)
-                ? 0
-                : piece(token).length();
     }
 
     /** The bytes of one token; none for an id outside the vocabulary. */

@@ -25,6 +25,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
@@ -124,10 +125,10 @@ final class TokenizerFile {
         int most = vocabulary.size() - 1;
         for (TokenizerConfig.NamedToken token : named) {
             Integer id = ids.get(token.content());
-            if (id == null && token.id().isPresent() && token.id().getAsInt() < ID_LIMIT) {
-                id = token.id().getAsInt();
+            // The library gives a new token the next id, whatever is written.
+            if (id == null && token.id().equals(OptionalInt.of(most + 1)) && most + 1 < ID_LIMIT) {
+                id = most + 1;
             }
-            // A token without an id would get the next one, for which the model has no weights.
             if (id == null || token.content().isEmpty() || !known.add(token.content())) {
                 continue;
             }

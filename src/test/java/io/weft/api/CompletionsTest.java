@@ -72,6 +72,25 @@ class CompletionsTest {
         assertThat(response.headers().firstValue("x-request-id")).hasValue("request-7");
     }
 
+    /** Characters are code points, and one may be split over tokens. */
+    @Test
+    void offsetsCountTheCharactersBeforeAToken() throws Exception {
+        String body =
+                "{\"prompt\":\"caf\u00e9 x\",\"echo\":true,\"logprobs\":0,\"max_tokens\":2,\"temperature\":0,\"ignore_eos\":true%s}";
+        JsonNode whole = api.answer(PATH, body.formatted("")).at("/choices/0");
+        assertThat(whole.at("/logprobs/text_offset")).hasToString("[0,0,1,2,3,3,4,5,6,7]");
+
+        StringBuilder streamed = new StringBuilder();
+        for (String line :
+                api.post(PATH, body.formatted(",\"stream\":true")).body().split("\n\n")) {
+            JsonNode offsets = line.contains("text_offset")
+                    ? ApiClient.json(line.substring("data: ".length())).at("/choices/0/logprobs/text_offset")
+                    : ApiClient.JSON.createArrayNode();
+            offsets.forEach(offset -> streamed.append(offset).append(' '));
+        }
+        assertThat(streamed).hasToString("0 0 1 2 3 3 4 5 6 7 ");
+    }
+
     @Test
     void usageComesLastAndIsNullBefore() throws Exception {
         HttpResponse<String> response = api.post(

@@ -1,6 +1,12 @@
 package io.weft.api;
 
 import io.quarkus.test.junit.QuarkusTestProfile;
+import io.weft.text.TestTokenizers;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
@@ -27,6 +33,22 @@ public class ServiceProfile implements QuarkusTestProfile {
         @Override
         public Map<String, String> getConfigOverrides() {
             return with(super.getConfigOverrides(), Map.of("weft.test.model", "src/test/resources/goldens/mistral"));
+        }
+    }
+
+    /** A model whose vocabulary is sentencepiece's, as Llama 2 has it. */
+    public static final class Pieces extends ServiceProfile {
+        @Override
+        public Map<String, String> getConfigOverrides() {
+            try {
+                Path directory = TestTokenizers.sentencePiece(Files.createTempDirectory("weft-pieces-"));
+                for (String file : List.of("config.json", "model.safetensors")) {
+                    Files.copy(Path.of("src/test/resources/goldens/llama-mha", file), directory.resolve(file));
+                }
+                return with(super.getConfigOverrides(), Map.of("weft.test.model", directory.toString()));
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
         }
     }
 

@@ -9,15 +9,20 @@ import io.weft.device.DeviceInfo;
 import io.weft.device.cpu.CpuDevice;
 import io.weft.device.cpu.CpuOptions;
 import io.weft.model.CacheGeometry;
+import io.weft.model.ModelFiles;
 import io.weft.model.ModelPreset;
 import io.weft.plan.machine.HardwarePreset;
 import io.weft.plan.whatif.PlanQuestion;
 import io.weft.profile.ProfileStore;
 import io.weft.profile.ProfileStore.StoredProfile;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.OptionalDouble;
+import java.util.Set;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -50,6 +55,56 @@ class AssemblyTest {
 
             new ProfileStore(Assembly.profileDirectory(settings(Map.of()), device.info())).save(profile);
             assertThat(searched.newest(GEOMETRY.dimensions())).contains(profile);
+        }
+    }
+
+    /** The end is looked for in both configurations, then in the tokenizer's, then in what the family assumes. */
+    @Test
+    void theEndOfATextMayBeNamedInSeveralFiles() throws IOException {
+        try (Stream<Path> files = Files.list(Path.of("src/test/resources/goldens/opt"))) {
+            for (Path file : files.toList()) {
+                Files.copy(file, directory.resolve(file.getFileName()));
+            }
+        }
+        Path config = directory.resolve("config.json");
+        Path generation = directory.resolve("generation_config.json");
+        Path tokenizer = directory.resolve("tokenizer_config.json");
+        String silent = Files.readString(config).replaceFirst("\"eos_token_id\": *\\d+,", "");
+
+        Files.writeString(generation, "{\"eos_token_id\": [5, 6]}");
+        assertThat(endTokens()).containsExactlyInAnyOrder(5, 6);
+        Files.writeString(generation, "{}");
+        assertThat(endTokens()).containsExactly(2);
+        Files.writeString(config, silent);
+        Files.writeString(tokenizer, "{\"eos_token\": {\"content\": \"<pad>\"}}");
+        assertThat(endTokens()).containsExactly(1);
+        Files.writeString(tokenizer, "{\"eos_token\": \"no such token\"}");
+        assertThat(endTokens()).containsExactly(2);
+        Files.writeString(config, silent.replaceFirst("\\{", "{\"eos_token_id\": null,"));
+        assertThat(endTokens()).isEmpty();
+    }
+
+    private Set<Integer> endTokens() {
+        try (ModelFiles files = Assembly.open(directory.toString())) {
+            return Assembly.endTokens(files);
+        }
+    }
+
+    @Test
+    void whatHasNoEffectIsSaidInOneLine() throws IOException {
+        try (Stream<Path> files = Files.list(Path.of("src/test/resources/goldens/opt"))) {
+            for (Path file : files.toList()) {
+                Files.copy(file, directory.resolve(file.getFileName()));
+            }
+        }
+        Files.writeString(directory.resolve("generation_config.json"), "{\"num_beams\": 4, \"typical_p\": 0.5}");
+        try (ModelFiles files = Assembly.open(directory.toString())) {
+            assertThat(Assembly.ignored(files).orElseThrow())
+                    .endsWith("generation_config.json: these fields have no effect: num_beams, typical_p");
+        }
+        Files.writeString(directory.resolve("generation_config.json"), "{\"num_beams\": 1}");
+        try (ModelFiles files = Assembly.open(directory.toString())) {
+            assertThat(Assembly.ignored(files)).isEmpty();
         }
     }
 

@@ -3,7 +3,9 @@ package io.weft.text;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.weft.text.PromptPart.Origin;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
@@ -34,6 +36,32 @@ class ChatTemplateTest {
                         new PromptPart("user", Origin.USER),
                         new PromptPart("|>", Origin.TEMPLATE),
                         new PromptPart("Hello", Origin.USER));
+    }
+
+    /** Files of slow tokenizers name their special tokens in one of them alone. */
+    @Test
+    void specialTokensMayBeNamedInTheConfigurationAlone() throws IOException {
+        Path model = TestTokenizers.sentencePiece(directory.resolve("pieces"));
+        ObjectNode tokenizer = TestTokenizers.read(model.resolve("tokenizer.json"));
+        tokenizer.putArray("added_tokens");
+        tokenizer.putNull("post_processor");
+        TestTokenizers.JSON.writeValue(model.resolve("tokenizer.json").toFile(), tokenizer);
+        int next = tokenizer.at("/model/vocab").size();
+        Files.writeString(model.resolve("tokenizer_config.json"), """
+                {"bos_token": {"content": "<s>", "__type": "AddedToken"}, "eos_token": "</s>", "unk_token": "<unk>",
+                 "added_tokens_decoder": {"%d": {"content": "<|turn|>", "special": false}, "999": {"content": "<|far|>"}},
+                 "chat_template": "{{ bos_token }}<|turn|>{{ messages[0].content }}"}
+                """.formatted(next));
+        try (Tokenizer opened = Tokenizer.open(model)) {
+            List<Integer> tokens =
+                    opened.encode(opened.chatTemplate().orElseThrow().render(HELLO, Map.of()));
+            assertThat(tokens).startsWith(1, next).doesNotContain(0);
+            assertThat(opened.decode(tokens, Tokenizer.SpecialTokens.WITHOUT)).isEqualTo("<|turn|>Hello");
+            assertThat(opened.decode(tokens, Tokenizer.SpecialTokens.WITH)).isEqualTo("<s><|turn|>Hello");
+            // What a user writes stays text.
+            assertThat(opened.encode("<s>", Tokenizer.SpecialTokens.WITHOUT)).doesNotContain(1);
+        }
+        assertThat(Tokenizer.endToken(model)).contains(2);
     }
 
     @Test

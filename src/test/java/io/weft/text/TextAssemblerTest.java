@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import java.util.Set;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -66,6 +67,64 @@ class TextAssemblerTest {
                     }
                     text.append(assembler.finish());
                     assertThat(text.toString()).isEqualTo(tokenizer.decode(tokens, shown));
+                }
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("tokenizers")
+    void aCompletionIsTheTextOfAllTokensLessThePrompts(Path model) {
+        var random = new Random(17);
+        try (Tokenizer tokenizer = Tokenizer.open(model)) {
+            for (int round = 0; round < 400; round++) {
+                List<Integer> tokens = randomTokens(tokenizer, random);
+                int prompt = random.nextInt(tokens.size() + 1);
+                for (SpecialTokens shown : SpecialTokens.values()) {
+                    List<Integer> before = tokens.subList(0, prompt);
+                    var assembler = new TextAssembler(tokenizer, before, List.of(), shown, Set.of());
+                    var text = new StringBuilder(tokenizer.decodeOpen(before, shown));
+                    for (int token : tokens.subList(prompt, tokens.size())) {
+                        text.append(assembler.add(token).text());
+                    }
+                    text.append(assembler.finish());
+                    assertThat(text.toString()).isEqualTo(tokenizer.decode(tokens, shown));
+                }
+            }
+        }
+    }
+
+    @Test
+    void aWordThatFollowsAPromptBeginsWithASpace() {
+        try (Tokenizer tokenizer = Tokenizer.open(TestTokenizers.sentencePiece(directory.resolve("pieces")))) {
+            List<Integer> prompt = tokenizer.encode("hello", SpecialTokens.WITH);
+            int the = tokenizer.encode("the", SpecialTokens.WITHOUT).getFirst();
+            var follows = new TextAssembler(tokenizer, prompt, List.of(), SpecialTokens.WITHOUT, Set.of());
+            assertThat(follows.add(the).text()).isEqualTo(" the");
+            var stops = new TextAssembler(tokenizer, prompt, List.of(" the"), SpecialTokens.WITHOUT, Set.of());
+            assertThat(stops.add(the)).isEqualTo(new Progress.Stopped("", " the"));
+            assertThat(stops.codePoints()).isZero();
+            // A prompt of hidden tokens alone is no text.
+            var begins = new TextAssembler(tokenizer, List.of(1), List.of(), SpecialTokens.WITHOUT, Set.of());
+            assertThat(begins.add(the).text()).isEqualTo("the");
+        }
+    }
+
+    /** Where a token begins is the length of the text of those before it, in code points. */
+    @ParameterizedTest
+    @MethodSource("tokenizers")
+    void placesAreCodePointsOfTheTextBefore(Path model) {
+        var random = new Random(19);
+        try (Tokenizer tokenizer = Tokenizer.open(model)) {
+            for (int round = 0; round < 100; round++) {
+                List<Integer> tokens = randomTokens(tokenizer, random);
+                var assembler = new TextAssembler(tokenizer, List.of(), List.of("\u00a7\u00a7"), SpecialTokens.WITH);
+                List<Integer> places = tokenizer.places(tokens, SpecialTokens.WITH);
+                for (int i = 0; i < tokens.size(); i++) {
+                    String before = tokenizer.decodeOpen(tokens.subList(0, i), SpecialTokens.WITH);
+                    assertThat(places.get(i)).isEqualTo(before.codePointCount(0, before.length()));
+                    assertThat(assembler.codePoints()).isEqualTo(places.get(i));
+                    assembler.add(tokens.get(i));
                 }
             }
         }

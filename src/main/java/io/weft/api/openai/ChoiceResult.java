@@ -11,6 +11,7 @@ final class ChoiceResult {
     private final StringBuilder text = new StringBuilder();
     private final List<Integer> tokens = new ArrayList<>();
     private final List<TokenScore> scores = new ArrayList<>();
+    private final List<Integer> places = new ArrayList<>();
     private List<TokenScore> promptScores = List.of();
     private @Nullable String finishReason;
 
@@ -24,7 +25,10 @@ final class ChoiceResult {
             case Delta.Token token -> {
                 text.append(token.text());
                 tokens.add(token.token());
-                token.score().ifPresent(scores::add);
+                token.score().ifPresent(score -> {
+                    scores.add(score);
+                    places.add(token.place());
+                });
             }
             case Delta.End end -> {
                 text.append(end.text());
@@ -47,6 +51,11 @@ final class ChoiceResult {
 
     List<TokenScore> scores() {
         return scores;
+    }
+
+    /** For each scored token, the code points of the text before it. */
+    List<Integer> places() {
+        return places;
     }
 
     List<TokenScore> promptScores() {

@@ -2,11 +2,8 @@ package io.weft.api.openai;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.weft.engine.GenerationEvent.TokenScore;
-import io.weft.text.Tokenizer.SpecialTokens;
 import java.util.BitSet;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 
@@ -19,8 +16,6 @@ final class CompletionShape implements ResponseShape {
     private final TokenNames names;
     /** The choices of which a chunk was sent. */
     private final BitSet opened = new BitSet();
-    /** The characters of a choice's tokens so far. */
-    private final Map<Integer, Integer> offsets = new HashMap<>();
 
     CompletionShape(Head head, CompletionRequest request, TokenNames names) {
         this.head = head;
@@ -73,37 +68,27 @@ final class CompletionShape implements ResponseShape {
     }
 
     private CompletionResponse.@Nullable Logprobs promptLogprobs(Delta.PromptScored scored) {
-        return request.alternatives().isEmpty()
-                ? null
-                : promptLogprobs(
-                        scored.choice(),
-                        scored.scores(),
-                        advance(scored.choice(), scored.choice().request().promptTokens(), request.echoedTokens()));
+        return request.alternatives().isEmpty() ? null : promptLogprobs(scored.choice(), scored.scores());
     }
 
-    private CompletionResponse.Logprobs promptLogprobs(Choice choice, List<TokenScore> scores, int offset) {
+    private CompletionResponse.Logprobs promptLogprobs(Choice choice, List<TokenScore> scores) {
+        List<Integer> prompt = choice.request().promptTokens();
         return names.logprobs(
-                choice.request().promptTokens().getFirst(), limited(scores), offset, request.echoedTokens());
+                prompt.getFirst(),
+                limited(scores),
+                names.places(prompt, request.echoedTokens(), choice.echo().orElse("")));
     }
 
     private CompletionResponse.@Nullable Logprobs logprobs(Delta.Token token) {
         return token.score().isEmpty()
                 ? null
-                : names.logprobs(
-                        null,
-                        List.of(token.score().get()),
-                        advance(
-                                token.choice(),
-                                List.of(token.token()),
-                                token.choice().shown()),
-                        token.choice().shown());
+                : names.logprobs(null, List.of(token.score().get()), List.of(echoed(token.choice()) + token.place()));
     }
 
-    /** Counts a choice's next tokens; returns the number of characters before them. */
-    private int advance(Choice choice, List<Integer> tokens, SpecialTokens shown) {
-        int offset = offsets.getOrDefault(choice.index(), 0);
-        offsets.put(choice.index(), offset + names.characters(tokens, shown));
-        return offset;
+    /** Code points of the echo before a choice's own text. */
+    private static int echoed(Choice choice) {
+        String echo = choice.echo().orElse("");
+        return echo.codePointCount(0, echo.length());
     }
 
     /** The prompt may have been scored with more alternatives than the echo shows. */
@@ -147,11 +132,13 @@ final class CompletionShape implements ResponseShape {
 
     private CompletionResponse.Logprobs wholeLogprobs(ChoiceResult result) {
         Choice choice = result.choice();
-        if (choice.echo().isEmpty()) {
-            return names.logprobs(null, result.scores(), 0, choice.shown());
-        }
-        int offset = names.characters(choice.request().promptTokens(), request.echoedTokens());
-        return promptLogprobs(choice, result.promptScores(), 0)
-                .then(names.logprobs(null, result.scores(), offset, choice.shown()));
+        int echoed = echoed(choice);
+        CompletionResponse.Logprobs own = names.logprobs(
+                null,
+                result.scores(),
+                result.places().stream().map(place -> echoed + place).toList());
+        return choice.echo().isEmpty()
+                ? own
+                : promptLogprobs(choice, result.promptScores()).then(own);
     }
 }

@@ -19,8 +19,9 @@ sealed interface Delta {
      * A token.
      *
      * @param text newly certain text; may be empty, and belong to earlier tokens
+     * @param place code points of the choice's text before the token
      */
-    record Token(Choice choice, String text, int token, Optional<TokenScore> score) implements Delta {}
+    record Token(Choice choice, String text, int token, Optional<TokenScore> score, int place) implements Delta {}
 
     /**
      * The end.

@@ -119,7 +119,8 @@ class Generator {
         Run(Generation generation, Choice choice) {
             this.generation = generation;
             this.choice = choice;
-            this.assembler = new TextAssembler(tokenizer, choice.stops(), choice.shown(), choice.marks());
+            this.assembler = new TextAssembler(
+                    tokenizer, choice.request().promptTokens(), choice.stops(), choice.shown(), choice.marks());
             this.endTokens = choice.request().endTokens() == EndTokens.IGNORE
                     ? Set.of()
                     : engine.model().endTokens();
@@ -202,14 +203,16 @@ class Generator {
         private void token(GenerationEvent.Generated generated) {
             meter.token();
             generatedTokens++;
+            int place = assembler.codePoints();
             if (endTokens.contains(generated.token())) {
-                token(generated, "");
+                token(generated, "", place);
                 return;
             }
             switch (assembler.add(generated.token())) {
-                case TextAssembler.Progress.Open(String text) -> token(generated, text);
+                case TextAssembler.Progress.Open(String text) -> token(generated, text, place);
                 case TextAssembler.Progress.Stopped(String text, String stop) -> {
-                    token(generated, text);
+                    // A token may begin after the place where the text ends.
+                    token(generated, text, Math.min(place, assembler.codePoints()));
                     // The engine knows no text and would go on.
                     unsubscribe();
                     end("", FinishReason.STOP);
@@ -217,8 +220,8 @@ class Generator {
             }
         }
 
-        private void token(GenerationEvent.Generated generated, String text) {
-            generation.listener.delta(new Delta.Token(choice, text, generated.token(), generated.score()));
+        private void token(GenerationEvent.Generated generated, String text, int place) {
+            generation.listener.delta(new Delta.Token(choice, text, generated.token(), generated.score(), place));
         }
 
         private void end(String text, FinishReason reason) {

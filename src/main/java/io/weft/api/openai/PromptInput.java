@@ -30,7 +30,7 @@ sealed interface PromptInput {
     /** A lower bound of a prompt's tokens that needs no tokenizing; 0 for a prompt of tokens. */
     int leastTokens(int prompt, Tokenizer tokenizer);
 
-    /** The text of a prompt. */
+    /** The text of a prompt, which tokens follow. */
     String text(int prompt, Tokenizer tokenizer, SpecialTokens shown);
 
     /** Prompts that must be tokenized. */
@@ -75,7 +75,7 @@ sealed interface PromptInput {
 
         @Override
         public String text(int prompt, Tokenizer tokenizer, SpecialTokens shown) {
-            return tokenizer.decode(prompts.get(prompt), shown);
+            return tokenizer.decodeOpen(prompts.get(prompt), shown);
         }
     }
 

@@ -24,38 +24,35 @@ record TokenNames(Tokenizer tokenizer) {
      * The log-probabilities of consecutive tokens.
      *
      * @param first a token before all others that has no score, if there is one
-     * @param offset number of characters before the first token
-     * @param shown whether the text has the special ones among them
+     * @param places code points of the text before each token
      */
-    CompletionResponse.Logprobs logprobs(
-            @Nullable Integer first, List<TokenScore> scores, int offset, SpecialTokens shown) {
+    CompletionResponse.Logprobs logprobs(@Nullable Integer first, List<TokenScore> scores, List<Integer> places) {
         List<String> tokens = new ArrayList<>();
         List<@Nullable Float> logprobs = new ArrayList<>();
         List<@Nullable Map<String, Float>> alternatives = new ArrayList<>();
-        List<Integer> offsets = new ArrayList<>();
-        int end = offset;
         if (first != null) {
             tokens.add(tokenizer.piece(first));
             logprobs.add(null);
             alternatives.add(null);
-            offsets.add(end);
-            end += tokenizer.characters(first, shown);
         }
         for (TokenScore score : scores) {
             tokens.add(tokenizer.piece(score.token()));
             logprobs.add(finite(score.logprob()));
             alternatives.add(alternatives(score));
-            offsets.add(end);
-            end += tokenizer.characters(score.token(), shown);
         }
-        return new CompletionResponse.Logprobs(tokens, logprobs, alternatives, offsets);
+        return new CompletionResponse.Logprobs(tokens, logprobs, alternatives, places);
     }
 
-    /** The number of characters of tokens in a text. */
-    int characters(List<Integer> tokens, SpecialTokens shown) {
-        return tokens.stream()
-                .mapToInt(token -> tokenizer.characters(token, shown))
-                .sum();
+    /**
+     * The places of a prompt's tokens in its echo.
+     *
+     * @param shown whether the echo has the special ones among them
+     */
+    List<Integer> places(List<Integer> prompt, SpecialTokens shown, String echo) {
+        int length = echo.codePointCount(0, echo.length());
+        return tokenizer.places(prompt, shown).stream()
+                .map(place -> Math.min(place, length))
+                .toList();
     }
 
     /** The alternatives, best first, with the token itself. */

@@ -54,8 +54,7 @@ record ToolFields(
     }
 
     private ToolChoice choice() {
-        return ToolChoice.of(
-                toolChoice == null || toolChoice.isNull() ? TextNode.valueOf("auto") : toolChoice, all());
+        return ToolChoice.of(toolChoice == null || toolChoice.isNull() ? TextNode.valueOf("auto") : toolChoice, all());
     }
 
     /** The tools that the model is told of. */

@@ -186,13 +186,14 @@ class ChunkEncoderTest {
             // The first 256 tokens stand for single bytes, so that characters are split.
             int token = random.nextBoolean() ? random.nextInt(262) : random.nextInt(tokenizer.size());
             String text = randomText(random);
+            int place = assembler.codePoints();
             if (decoded) {
                 TextAssembler.Progress progress = assembler.add(token);
                 text = progress.text();
                 open = progress instanceof TextAssembler.Progress.Open;
             }
             deltas.add(new Delta.Token(
-                    choice, text, token, scored ? Optional.of(score(token, random)) : Optional.empty()));
+                    choice, text, token, scored ? Optional.of(score(token, random)) : Optional.empty(), place));
         }
         deltas.add(new Delta.End(
                 choice,
@@ -293,7 +294,7 @@ class ChunkEncoderTest {
                 new EventStream(JSON, "request-1", new Sink()));
 
         for (int i = 0; i < 100; i++) {
-            encoder.write(new Delta.Token(choice(0, false), "a", i, Optional.empty()));
+            encoder.write(new Delta.Token(choice(0, false), "a", i, Optional.empty(), i));
         }
 
         assertThat(made[0]).isEqualTo(1);

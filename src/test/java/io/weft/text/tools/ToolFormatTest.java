@@ -133,9 +133,7 @@ class ToolFormatTest {
                     case Output.Arguments arguments -> {
                         JsonNode value = JSON.readTree(arguments.text());
                         JsonSchema schema = Objects.requireNonNull(schemas.get(name), text);
-                        assertThat(schema.validate(value))
-                                .as("%s", text)
-                                .isEmpty();
+                        assertThat(schema.validate(value)).as("%s", text).isEmpty();
                     }
                     case Output.Content content ->
                         assertThat(least).as("%s", text).isZero();
