@@ -56,8 +56,8 @@ class ChatTemplateTest {
             List<Integer> tokens =
                     opened.encode(opened.chatTemplate().orElseThrow().render(HELLO, Map.of()));
             assertThat(tokens).startsWith(1, next).doesNotContain(0);
-            assertThat(opened.decode(tokens, Tokenizer.SpecialTokens.WITHOUT)).isEqualTo("<|turn|>Hello");
-            assertThat(opened.decode(tokens, Tokenizer.SpecialTokens.WITH)).isEqualTo("<s><|turn|>Hello");
+            assertThat(opened.decode(tokens, Tokenizer.SpecialTokens.WITHOUT)).isEqualTo("<|turn|> Hello");
+            assertThat(opened.decode(tokens, Tokenizer.SpecialTokens.WITH)).isEqualTo("<s><|turn|> Hello");
             // What a user writes stays text.
             assertThat(opened.encode("<s>", Tokenizer.SpecialTokens.WITHOUT)).doesNotContain(1);
         }
