@@ -356,15 +356,23 @@ public final class Assembly implements AutoCloseable {
                         .formatted(files.directory().resolve("generation_config.json"), String.join(", ", fields)));
     }
 
-    /** The model's name in the API. */
+    /** The first of the model's names in the API. */
     static String servedName(Settings settings) {
-        return settings.model().servedName().orElseGet(() -> switch (ModelSource.parse(
-                settings.model().source())) {
-            case ModelSource.Demo demo -> "demo";
-            case ModelSource.Random(ModelPreset preset) -> preset.label();
-            case ModelSource.Directory(Path path) ->
-                path.toAbsolutePath().normalize().getFileName().toString();
-        });
+        return servedNames(settings).getFirst();
+    }
+
+    /** The model's names in the API. */
+    static List<String> servedNames(Settings settings) {
+        List<String> names = settings.model().servedNames();
+        return !names.isEmpty()
+                ? names
+                : List.of(
+                        switch (ModelSource.parse(settings.model().source())) {
+                            case ModelSource.Demo demo -> "demo";
+                            case ModelSource.Random(ModelPreset preset) -> preset.label();
+                            case ModelSource.Directory(Path path) ->
+                                path.toAbsolutePath().normalize().getFileName().toString();
+                        });
     }
 
     /** The uses of memory, as a table for people. */

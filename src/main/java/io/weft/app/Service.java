@@ -188,14 +188,15 @@ final class Service {
     @Singleton
     ApiSettings apiSettings() {
         return new ApiSettings(
-                Assembly.servedName(settings),
+                Assembly.servedNames(settings),
                 settings.server().apiKeys(),
                 settings.requests().maxTokens(),
                 settings.requests().temperature(),
                 settings.requests().seed(),
                 settings.server().managementPort(),
                 settings.server().page(),
-                ApiSettings.DEFAULT_MAX_CHOICES);
+                ApiSettings.DEFAULT_MAX_CHOICES,
+                settings.server().corsOrigins());
     }
 
     @Produces

@@ -52,6 +52,8 @@ public @interface Setting {
     /** The form of values. */
     enum Kind {
         TEXT,
+        /** Texts with commas between; a flag may also come several times. */
+        TEXTS,
         /** A text that protects something, for which an empty value is an error. */
         SECRET,
         PATH,

@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.format.DateTimeParseException;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
 import java.util.Optional;
@@ -91,6 +92,9 @@ public final class SettingReader {
         if (type == Optional.class) {
             return Optional.ofNullable(value);
         }
+        if (type == List.class) {
+            return value == null ? List.of() : value;
+        }
         if (type == OptionalInt.class) {
             return value instanceof Number number ? OptionalInt.of(number.intValue()) : OptionalInt.empty();
         }
@@ -115,6 +119,7 @@ public final class SettingReader {
         Setting setting = setting(component);
         Optional<?> value = switch (setting.kind()) {
             case TEXT, SECRET -> Optional.of(text);
+            case TEXTS -> texts(text);
             case PATH -> Optional.of(path(text));
             case CHOICE ->
                 labelled(component.getType())
@@ -138,6 +143,7 @@ public final class SettingReader {
         Setting setting = setting(component);
         return switch (setting.kind()) {
             case TEXT -> "a text";
+            case TEXTS -> "texts, separated by commas";
             case SECRET -> "more than blanks";
             case PATH -> "a path";
             case CHOICE ->
@@ -156,6 +162,12 @@ public final class SettingReader {
 
     private static Stream<Labelled> labelled(Class<?> type) {
         return Arrays.stream(type.getEnumConstants()).map(Labelled.class::cast);
+    }
+
+    private static Optional<List<String>> texts(String text) {
+        List<String> texts =
+                Arrays.stream(text.split(",", -1)).map(String::strip).toList();
+        return texts.stream().anyMatch(String::isEmpty) ? Optional.empty() : Optional.of(texts);
     }
 
     private static Path path(String text) {

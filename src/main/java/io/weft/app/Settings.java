@@ -73,11 +73,13 @@ public record Settings(
 
             @Setting(
                     key = "weft.served-model-name",
-                    kind = Kind.TEXT,
+                    kind = Kind.TEXTS,
                     use = Use.SPECIAL,
                     unset = "the directory's name",
-                    means = "Name of the model in the API.")
-            Optional<String> servedName,
+                    flag = "--served-model-name",
+                    label = "NAME",
+                    means = "Name of the model in the API, or several; answers have the first.")
+            List<String> servedNames,
 
             @Setting(
                     key = "weft.tool-format",
@@ -98,6 +100,10 @@ public record Settings(
                     means = "How the model marks thoughts, which become `reasoning_content`: auto, none (they stay in"
                             + " the content), or think.")
             ReasoningChoice reasoning) {
+
+        public Model {
+            servedNames = List.copyOf(servedNames);
+        }
 
         /**
          * How the model marks what is not its answer.
@@ -279,6 +285,8 @@ public record Settings(
                     least = 1,
                     most = Setting.TOKENS_MOST,
                     unset = "the model's",
+                    flag = "--max-model-len",
+                    label = "N",
                     means = "Limit of prompt and completion together.")
             OptionalInt contextTokens,
 
@@ -437,7 +445,23 @@ public record Settings(
                     kind = Kind.BOOLEAN,
                     fallback = "true",
                     means = "Whether there is a page at `/`: a playground, the machine live, and plans.")
-            boolean page) {
+            boolean page,
+
+            @Setting(
+                    key = "weft.cors-origins",
+                    kind = Kind.TEXTS,
+                    use = Use.SPECIAL,
+                    unset = "none",
+                    means =
+                            "Origins whose pages may use the API in a browser, such as https://app.example.com; * for all.")
+            List<String> corsOrigins) {
+
+        private static void requireOrigin(String origin) {
+            if (!origin.matches("\\*|[a-z][a-z0-9+.-]*://[^\\s/,]+")) {
+                throw new SettingException(
+                        "weft.cors-origins", origin, "* or an origin such as https://app.example.com");
+            }
+        }
 
         /** The keys of which clients must send one; none if there is no key. */
         public List<String> apiKeys() {
@@ -449,6 +473,8 @@ public record Settings(
         }
 
         public Server {
+            corsOrigins = List.copyOf(corsOrigins);
+            corsOrigins.forEach(Server::requireOrigin);
             if (managementPort.isPresent() && managementPort.getAsInt() == port) {
                 // The server would open this port first, and it would be open when the other one fails.
                 throw new SettingException(
@@ -459,7 +485,7 @@ public record Settings(
         }
     }
 
-    /** Logs and traces. */
+    /** Logs, traces and metrics. */
     @RegisterForReflection
     public record Telemetry(
             @Setting(
@@ -476,7 +502,15 @@ public record Settings(
                     use = Use.SPECIAL,
                     unset = "none: no traces",
                     means = "Collector that gets the traces by OTLP over HTTP, such as http://collector:4318.")
-            Optional<String> otlpEndpoint) {
+            Optional<String> otlpEndpoint,
+
+            @Setting(
+                    key = "weft.metrics-prefix",
+                    kind = Kind.CHOICE,
+                    use = Use.SPECIAL,
+                    fallback = "weft",
+                    means = "Whose names metrics have that vLLM has too: weft, or vllm for dashboards that exist.")
+            MetricsPrefix metricsPrefix) {
 
         public Telemetry {
             otlpEndpoint.ifPresent(Telemetry::requireAddress);
@@ -571,6 +605,17 @@ public record Settings(
             if (!value.isPositive()) {
                 throw new SettingException(key, value.toString(), "a duration above 0 such as 30s");
             }
+        }
+    }
+
+    /** Whose names metrics have. */
+    public enum MetricsPrefix implements Labelled {
+        WEFT,
+        VLLM;
+
+        @Override
+        public String label() {
+            return name().toLowerCase(Locale.ROOT);
         }
     }
 

@@ -53,7 +53,8 @@ final class GenerateCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws Exception {
-        Settings settings = Settings.current().forBatch(1, OptionalInt.empty(), OptionalLong.empty());
+        Settings set = Settings.current();
+        Settings settings = set.forBatch(1, set.batch().contextTokens(), OptionalLong.empty());
         PrintWriter out = spec.commandLine().getOut();
         ModelFiles files = Assembly.open(settings);
         try (Progress progress = new Progress(spec.commandLine().getErr());

@@ -9,6 +9,7 @@ import java.io.PrintWriter;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
 /** {@code weft serve}: answers the OpenAI API over HTTP. */
@@ -22,8 +23,12 @@ final class ServeCommand implements Callable<Integer> {
     @Spec
     private CommandSpec spec;
 
+    @Parameters(arity = "0..1", paramLabel = "MODEL", description = "The model, as --model has it.")
+    private String model = "";
+
     @Override
     public Integer call() {
+        ModelArgument.set(model, spec);
         return serve(spec.commandLine().getErr());
     }
 

@@ -5,9 +5,12 @@ import io.weft.app.SettingException;
 import io.weft.app.SettingReader;
 import io.weft.app.Settings;
 import java.lang.reflect.RecordComponent;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Collectors;
 import picocli.CommandLine.IModelTransformer;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.IGetter;
 import picocli.CommandLine.Model.ISetter;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParameterException;
@@ -23,7 +26,7 @@ abstract class SettingFlags implements IModelTransformer {
     /** The flags of a command that runs a model. */
     static final class Engine extends SettingFlags {
         Engine() {
-            super(List.of(Settings.Model.class, Settings.Machine.class, Settings.Cache.class, Settings.Batch.class));
+            super(List.of(Settings.Model.class, Settings.Machine.class, Settings.Cache.class));
         }
     }
 
@@ -58,14 +61,19 @@ abstract class SettingFlags implements IModelTransformer {
 
     private static OptionSpec flag(CommandSpec command, RecordComponent component, int order) {
         Setting setting = SettingReader.setting(component);
-        return OptionSpec.builder(setting.flag())
-                .type(String.class)
-                .arity("1")
+        Setter setter = new Setter(command, component);
+        OptionSpec.Builder flag = OptionSpec.builder(setting.flag()).setter(setter);
+        if (setting.kind() == Setting.Kind.TEXTS) {
+            Texts texts = new Texts(setter);
+            flag.type(List.class).auxiliaryTypes(String.class).getter(texts).setter(texts);
+        } else {
+            flag.type(String.class);
+        }
+        return flag.arity("1")
                 .order(order)
                 .paramLabel(setting.label())
                 .description(description(setting).replace("%", "%%"))
                 .hasInitialValue(false)
-                .setter(new Setter(command, component))
                 .build();
     }
 
@@ -75,6 +83,31 @@ abstract class SettingFlags implements IModelTransformer {
         }
         String effect = setting.unset().isEmpty() ? "" : ": " + setting.unset();
         return setting.means() + " Default: " + setting.fallback() + effect + ".";
+    }
+
+    /** What a flag that comes several times has so far; the setting gets all of it. */
+    private static final class Texts implements IGetter, ISetter {
+        private final Setter setter;
+        private List<?> texts = new ArrayList<>();
+
+        Texts(Setter setter) {
+            this.setter = setter;
+        }
+
+        @Override
+        @SuppressWarnings("unchecked") // as picocli's interface has it
+        public <T> T get() {
+            return (T) texts;
+        }
+
+        @Override
+        public <T> T set(T value) {
+            if (value instanceof List<?> more) {
+                texts = more;
+                setter.set(more.stream().map(String::valueOf).collect(Collectors.joining(",")));
+            }
+            return value;
+        }
     }
 
     /**

@@ -45,9 +45,11 @@ record ApiClient(URI root, HttpClient http) {
         return http.send(posting(path, body, headers), BodyHandlers.ofString());
     }
 
-    HttpResponse<String> postBytes(String path, byte[] body) throws IOException, InterruptedException {
+    HttpResponse<String> postBytes(String path, byte[] body, String... headers)
+            throws IOException, InterruptedException {
         return http.send(
-                request(path, "Content-Type", "application/json")
+                request(path, headers)
+                        .header("Content-Type", "application/json")
                         .POST(BodyPublishers.ofByteArray(body))
                         .build(),
                 BodyHandlers.ofString());

@@ -56,14 +56,15 @@ public class DrivenService {
     @Singleton
     ApiSettings settings() {
         return new ApiSettings(
-                TestService.MODEL_ID,
+                List.of(TestService.MODEL_ID),
                 List.of(),
                 OptionalInt.empty(),
                 OptionalDouble.empty(),
                 OptionalLong.empty(),
                 OptionalInt.empty(),
                 false,
-                16);
+                16,
+                List.of());
     }
 
     @Produces

@@ -18,6 +18,7 @@ import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.AfterEach;
@@ -186,8 +187,62 @@ class OperationsTest {
                     .isZero();
             assertThat(schemas.path(request).path("properties").has("fields")).isFalse();
         }
+        assertThat(schemas.path("CompletionRequest").path("properties").has("given"))
+                .isFalse();
         assertThat(schemas.at("/PromptInput/oneOf")).hasSize(4);
         assertThat(schemas.has("JsonNode")).isFalse();
+    }
+
+    /** Of each path that needs the key. */
+    @Test
+    void theApiDescribesItsKeyAndErrors() throws Exception {
+        HttpResponse<String> response = api.get("/openapi.json");
+        assertThat(response.headers().firstValue("content-type").orElseThrow()).startsWith("application/json");
+        JsonNode document = ApiClient.json(response.body());
+
+        assertThat(document.at("/components/securitySchemes/key/scheme").textValue())
+                .isEqualTo("bearer");
+        assertThat(document.at("/components/schemas/Error/properties/error/required"))
+                .hasSize(4);
+        assertThat(document.path("paths")
+                        .propertyStream()
+                        .map(Map.Entry::getKey)
+                        .toList())
+                .contains(
+                        "/v1/completions",
+                        "/v1/chat/completions",
+                        "/v1/models",
+                        "/tokenize",
+                        "/detokenize",
+                        "/version");
+        document.path("paths")
+                .forEachEntry((path, item) -> item.forEachEntry((method, operation) -> {
+                    if (path.equals("/version")) {
+                        assertThat(operation.has("security")).isFalse();
+                        return;
+                    }
+                    assertThat(operation.path("security").toString()).isEqualTo("[{\"key\":[]},{}]");
+                    List<String> statuses = method.equals("post")
+                            ? List.of("200", "400", "401", "404", "408", "413", "415", "429", "500", "503")
+                            : List.of("200", "401", "404", "429", "500", "503");
+                    assertThat(operation.path("responses").propertyStream().map(Map.Entry::getKey))
+                            .as(method + " " + path)
+                            .containsAll(statuses);
+                    assertThat(operation
+                                    .at("/responses/503/content/application~1json/schema/$ref")
+                                    .textValue())
+                            .isEqualTo("#/components/schemas/Error");
+                }));
+    }
+
+    @Test
+    void whatPeersAreAskedToo() throws Exception {
+        assertThat(api.get("/ping").statusCode()).isEqualTo(200);
+        assertThat(api.post("/ping", "").statusCode()).isEqualTo(200);
+        assertThat(api.post("/health", "").statusCode()).isEqualTo(405);
+        JsonNode version = ApiClient.json(api.get("/version").body());
+        assertThat(version.propertyStream().map(Map.Entry::getKey)).containsExactly("version");
+        assertThat(version.path("version").textValue()).matches("\\d+\\.\\d+.*");
     }
 
     /** With most of the tokens still to come. */
@@ -234,10 +289,12 @@ class OperationsTest {
         service.holdStepsAfter(0);
         CompletableFuture<HttpResponse<String>> late = api.postAsync(
                 "/v1/completions", "{\"prompt\":\"a\",\"max_tokens\":100,\"timeout\":0.001,\"ignore_eos\":true}");
+        // On a busy machine its time may be over in the queue.
         await(
                 "a step",
-                () -> service.batchingEngine().status() instanceof EngineStatus.Serving serving
-                        && serving.running() == 1);
+                () -> late.isDone()
+                        || (service.batchingEngine().status() instanceof EngineStatus.Serving serving
+                                && serving.running() == 1));
         Thread.sleep(2);
         service.letStepsRun();
         HttpResponse<String> response = late.get();

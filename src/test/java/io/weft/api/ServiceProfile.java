@@ -62,6 +62,18 @@ public class ServiceProfile implements QuarkusTestProfile {
         }
     }
 
+    /** Pages of some origins may use the API. */
+    public static final class Cors extends ServiceProfile {
+        @Override
+        public Map<String, String> getConfigOverrides() {
+            return with(
+                    super.getConfigOverrides(),
+                    Map.of(
+                            "weft.test.api-key", "a third key",
+                            "weft.test.cors-origins", "https://app.example.com,http://localhost:3000"));
+        }
+    }
+
     /** Few may wait, a key is asked for, and nothing is loaded before the test says so. */
     public static final class Strict extends ServiceProfile {
         static final String KEY = "a key, not to be told";

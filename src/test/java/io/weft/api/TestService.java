@@ -92,19 +92,21 @@ public class TestService {
             @ConfigProperty(name = "weft.test.idle-timeout", defaultValue = "PT10M") Duration idleTimeout,
             @ConfigProperty(name = "weft.test.write-timeout", defaultValue = "PT10M") Duration writeTimeout,
             @ConfigProperty(name = "weft.test.queue-limit", defaultValue = "64") int queueLimit,
+            @ConfigProperty(name = "weft.test.cors-origins") Optional<List<String>> corsOrigins,
             @ConfigProperty(name = "weft.test.page", defaultValue = "true") boolean page,
             @ConfigProperty(name = "weft.test.gate", defaultValue = "OPEN") Gate gate)
             throws InterruptedException {
         this.source = ModelSource.parse(model);
         this.settings = new ApiSettings(
-                MODEL_ID,
+                List.of(MODEL_ID),
                 apiKey.stream().toList(),
                 OptionalInt.empty(),
                 OptionalDouble.empty(),
                 OptionalLong.empty(),
                 OptionalInt.empty(),
                 page,
-                16);
+                16,
+                corsOrigins.orElse(List.of()));
         this.limits = new ServerLimits(
                 maxConnections.map(OptionalInt::of).orElseGet(OptionalInt::empty),
                 maxStreams,

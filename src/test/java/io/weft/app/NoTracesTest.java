@@ -18,7 +18,8 @@ class NoTracesTest {
     @ParameterizedTest
     @ValueSource(strings = {"collector:4318", "ftp://collector", "http://", "http:// x", "http://a b"})
     void aCollectorThatIsNoAddressIsRefused(String endpoint) {
-        assertThatThrownBy(() -> new Settings.Telemetry(Settings.LogFormat.TEXT, Optional.of(endpoint)))
+        assertThatThrownBy(() -> new Settings.Telemetry(
+                        Settings.LogFormat.TEXT, Optional.of(endpoint), Settings.MetricsPrefix.WEFT))
                 .isInstanceOf(SettingException.class)
                 .hasMessageContaining("weft.otlp-endpoint");
     }

@@ -214,7 +214,7 @@ class SettingTablesTest {
                             .containsExactly("boolean", "null");
                 case DURATION ->
                     assertThat(bounds.path("minimum").longValue()).as(key).isPositive();
-                case TEXT, SECRET, PATH, SIZE ->
+                case TEXT, TEXTS, SECRET, PATH, SIZE ->
                     assertThat(bounds.isObject()).as(key).isTrue();
             }
         });

@@ -12,6 +12,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import picocli.CommandLine;
 
 /** Flags are settings: the same names, bounds and meanings. */
@@ -59,12 +60,36 @@ class SettingFlagsTest {
         assertThat(settings.server().apiKey()).hasValue("k");
     }
 
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "serve --served-model-name a,b/c --max-model-len 300 /models/x",
+                "serve /models/x --served-model-name a --max-model-len=300 --served-model-name b/c",
+                "--model /models/x --served-model-name a --served-model-name b/c --max-model-len 300"
+            })
+    void namesMayBeSeveralAndTheModelAnArgument(String line) {
+        CommandLine command = WeftMain.commandLine();
+        CommandLine.ParseResult parsed = command.parseArgs(line.split(" "));
+        if (parsed.hasSubcommand()) {
+            CommandLine serve = parsed.subcommand().commandSpec().commandLine();
+            ModelArgument.set(parsed.subcommand().matchedPositionalValue(0, ""), serve.getCommandSpec());
+        }
+
+        Settings settings = Settings.current();
+        assertThat(settings.model().source()).isEqualTo("/models/x");
+        assertThat(settings.model().servedNames()).containsExactly("a", "b/c");
+        assertThat(settings.batch().contextTokens()).hasValue(300);
+    }
+
     /** A line on the standard error names the flag as it was typed, the value and what is allowed. */
     @ParameterizedTest
     @CsvSource(delimiter = '|', textBlock = """
             serve --port abc          | --port is "abc", must be a whole number from 0 to 65535
             --port 65536              | --port is "65536", must be a whole number from 0 to 65535
             serve --device gpu        | --device is "gpu", must be one of auto, cpu, cuda
+            --served-model-name a,,b  | --served-model-name is "a,,b", must be texts, separated by commas
+            serve --model a b         | the model is given twice, as "b" and by --model
+            serve --max-model-len 0   | --max-model-len is "0", must be a whole number from 1 to 16777216
             generate --temperature 3 a | --temperature is "3", must be a number from 0.0 to 2.0
             bench --host-memory lots  | --host-memory is "lots", must be a size such as 24GB, 512MiB or a number of bytes
             """)

@@ -24,7 +24,7 @@ class WeftMainTest {
     @CsvSource(
             delimiter = '|',
             value = {
-                "serve --por 80 | weft: Unknown options: '--por', '80', did you mean --port | weft serve --help",
+                "serve --por 80 | weft: Unknown option: '--por', did you mean --port | weft serve --help",
                 "--schedul x | weft: Unknown options: '--schedul', 'x', did you mean --schedule | weft --help",
                 "generate | weft: Missing required parameter: 'PROMPT' | weft generate --help",
                 "bench --batch x | weft: Invalid value for option '--batch': 'x' is not an int | weft bench --help",

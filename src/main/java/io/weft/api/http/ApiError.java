@@ -8,6 +8,7 @@ import io.weft.engine.RequestRejectedException.Reason;
 import java.math.BigDecimal;
 import java.time.Duration;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -61,16 +62,29 @@ public record ApiError(
         return invalid(400, message, field, null);
     }
 
-    static ApiError unknownModel(String name, String served) {
+    static ApiError unknownModel(String name, List<String> served) {
         return invalid(
                 404,
-                "model is \"%s\", which is not served here; the model is \"%s\".".formatted(shortened(name), served),
+                "model is \"%s\", which is not served here; the model is \"%s\"."
+                        .formatted(shortened(name), String.join("\" or \"", served)),
                 "model",
                 "model_not_found");
     }
 
     static ApiError bodyTooLarge(long limitBytes) {
         return invalid(413, "The body is larger than %,d bytes.".formatted(limitBytes), null, "body_too_large");
+    }
+
+    static ApiError notEncoded(String encoding) {
+        return malformed("The body is not " + encoding + ", as Content-Encoding says.");
+    }
+
+    static ApiError unknownEncoding(String encoding) {
+        return invalid(
+                415,
+                "Content-Encoding is \"%s\", must be gzip, deflate or identity.".formatted(shortened(encoding)),
+                "Content-Encoding",
+                "unsupported_media_type");
     }
 
     static ApiError bodyTooSlow(Duration limit) {

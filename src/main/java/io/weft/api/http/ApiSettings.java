@@ -8,7 +8,7 @@ import java.util.OptionalLong;
 /**
  * Settings of the API.
  *
- * @param servedModelName name of the model, which requests must use if they name one
+ * @param servedModelNames names of the model, of which requests must use one if they name one; answers have the first
  * @param apiKeys keys of which clients must send one as {@code Authorization: Bearer}; empty for no key
  * @param defaultMaxTokens default completion tokens of a request; if empty, 16 for completions and the rest of the
  *     context for chats
@@ -17,23 +17,27 @@ import java.util.OptionalLong;
  * @param managementPort second port for probes and metrics; empty for none
  * @param page whether there is a page at {@code /}
  * @param maxChoices the most completions of one request: prompts times {@code n}
+ * @param corsOrigins origins whose pages may use the API in a browser; {@code *} for all
  */
 public record ApiSettings(
-        String servedModelName,
+        List<String> servedModelNames,
         List<String> apiKeys,
         OptionalInt defaultMaxTokens,
         OptionalDouble defaultTemperature,
         OptionalLong defaultSeed,
         OptionalInt managementPort,
         boolean page,
-        int maxChoices) {
+        int maxChoices,
+        List<String> corsOrigins) {
     /** The default limit of choices. */
     public static final int DEFAULT_MAX_CHOICES = 128;
 
     public ApiSettings {
-        if (servedModelName.isBlank()) {
-            throw new IllegalArgumentException("served model name is blank");
+        servedModelNames = List.copyOf(servedModelNames);
+        if (servedModelNames.isEmpty() || servedModelNames.stream().anyMatch(String::isBlank)) {
+            throw new IllegalArgumentException("a served model name is blank, or there is none");
         }
+        corsOrigins = List.copyOf(corsOrigins);
         apiKeys = List.copyOf(apiKeys);
         if (apiKeys.stream().anyMatch(String::isBlank)) {
             throw new IllegalArgumentException("an API key is blank");
@@ -41,5 +45,10 @@ public record ApiSettings(
         if (maxChoices < 1) {
             throw new IllegalArgumentException("choices are " + maxChoices + " at most, must be at least 1");
         }
+    }
+
+    /** The name of the model in answers. */
+    public String servedModelName() {
+        return servedModelNames.getFirst();
     }
 }

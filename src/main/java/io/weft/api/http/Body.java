@@ -22,8 +22,17 @@ final class Body {
 
     private long heldBytes;
 
-    Body(BodyMemory memory) {
+    private final ContentEncoding encoding;
+    private final long bytesMost;
+
+    /**
+     * @param encoding how it is encoded
+     * @param bytesMost of the body when it is decoded
+     */
+    Body(BodyMemory memory, ContentEncoding encoding, long bytesMost) {
         this.memory = memory;
+        this.encoding = encoding;
+        this.bytesMost = bytesMost;
     }
 
     /** Adds what has arrived; false if there is no memory for it. */
@@ -59,9 +68,9 @@ final class Body {
         return bytes;
     }
 
-    /** The body, once; what was read is given back. */
+    /** The decoded body, once; what was read is given back. */
     InputStream stream() {
-        return new Reading();
+        return encoding.decode(new Reading(), bytesMost);
     }
 
     /** Gives back what has not been read. */

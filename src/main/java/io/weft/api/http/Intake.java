@@ -19,6 +19,7 @@ import jakarta.inject.Singleton;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.util.Objects;
+import java.util.Optional;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
@@ -91,16 +92,20 @@ class Intake {
             routing.next();
         } else {
             ApiError refusal = refusal(routing);
-            if (refusal == null) {
-                new Arrival(routing).collect();
-            } else {
+            String encoding = request.getHeader(HttpHeaders.CONTENT_ENCODING);
+            Optional<ContentEncoding> known = ContentEncoding.of(encoding);
+            if (refusal != null) {
                 errors.end(request, refusal);
+            } else if (known.isEmpty()) {
+                errors.end(request, ApiError.unknownEncoding(encoding));
+            } else {
+                new Arrival(routing, known.get()).collect();
             }
         }
     }
 
     /** The paths of all resources that are {@link Guarded}. */
-    private static boolean isGuarded(@Nullable String path) {
+    static boolean isGuarded(@Nullable String path) {
         return path != null
                 && (path.startsWith("/v1/")
                         || path.startsWith("/weft/")
@@ -150,13 +155,14 @@ class Intake {
     private final class Arrival {
         private final RoutingContext routing;
         private final HttpServerRequest request;
-        private final Body body = new Body(memory);
+        private final Body body;
         private final long timer;
         private boolean isOver;
 
-        Arrival(RoutingContext routing) {
+        Arrival(RoutingContext routing, ContentEncoding encoding) {
             this.routing = routing;
             this.request = routing.request();
+            this.body = new Body(memory, encoding, limits.maxBodyBytes());
             this.timer = vertx.setTimer(limits.bodyTimeout().toMillis(), late -> late());
         }
 

@@ -4,6 +4,7 @@ import io.weft.engine.Engine;
 import io.weft.engine.EngineStatus;
 import io.weft.engine.ServedModel;
 import jakarta.inject.Singleton;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** The models that requests may name, which is only the served one. */
@@ -24,11 +25,16 @@ public class ModelDirectory {
      * @throws ApiException 404 for another model, 503 while none is served
      */
     public ServedModel model(@Nullable String name) {
-        if (name != null && !name.equals(settings.servedModelName())) {
-            throw ApiError.unknownModel(name, settings.servedModelName()).exception();
+        if (name != null && !names().contains(name)) {
+            throw ApiError.unknownModel(name, names()).exception();
         }
         serving();
         return engine.model();
+    }
+
+    /** The names of the served model. */
+    public List<String> names() {
+        return settings.servedModelNames();
     }
 
     /**

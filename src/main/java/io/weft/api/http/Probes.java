@@ -33,6 +33,8 @@ class Probes {
     private static final int PRIORITY = 900;
 
     private static final int THREADS = 2;
+    /** What SageMaker asks, by either method. */
+    private static final String PING = "/ping";
 
     private final SmallRyeHealthReporter health;
     private final PrometheusMeterRegistry registry;
@@ -72,6 +74,7 @@ class Probes {
         HttpServerRequest request = routing.request();
         String path = path(request);
         boolean isProbe = path.equals("/health")
+                || path.equals(PING)
                 || path.equals("/metrics")
                 || path.equals("/q/metrics")
                 || path.equals("/q/health")
@@ -91,13 +94,16 @@ class Probes {
 
     /** Answers a probe, or that there is none at this path. */
     void answer(HttpServerRequest request) {
-        if (!request.method().equals(HttpMethod.GET) && !request.method().equals(HttpMethod.HEAD)) {
+        boolean mayPost = path(request).equals(PING) && request.method().equals(HttpMethod.POST);
+        if (!mayPost
+                && !request.method().equals(HttpMethod.GET)
+                && !request.method().equals(HttpMethod.HEAD)) {
             errors.end(request, ApiError.otherMethod());
             return;
         }
         switch (path(request)) {
             case "/q/health/started" -> answer(request, health::getStartup);
-            case "/q/health/ready", "/health" -> answer(request, health::getReadiness);
+            case "/q/health/ready", "/health", PING -> answer(request, health::getReadiness);
             case "/q/health/live" -> answer(request, health::getLiveness);
             case "/q/health" -> answer(request, health::getHealth);
             case "/q/metrics", "/metrics" -> answerMetrics(request);

@@ -16,9 +16,7 @@ import java.util.UUID;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
-/**
- * Runs before all routing: counts requests, gives every response its id, and replaces doubled slashes by single ones.
- */
+/** Runs before all routing: counts requests, gives every response its id, and finds paths that have two spellings. */
 @Singleton
 public class RequestEdge {
     private static final String REQUEST_ID = "x-request-id";
@@ -27,6 +25,10 @@ public class RequestEdge {
     /** The characters allowed in a log line and a header. */
     private static final Pattern ACCEPTED_ID = Pattern.compile("[\\w.:/+=-]{1,128}");
 
+    /** Where other servers have their OpenAPI document. */
+    private static final String OPENAPI_JSON = "/openapi.json";
+
+    private static final String OPENAPI = "/q/openapi?format=json";
     private static final int FIRST = 1000;
 
     private final Connections connections;
@@ -88,7 +90,9 @@ public class RequestEdge {
         routing.request().connection().exceptionHandler(Errors::endIfOutOfMemory);
         String path = routing.request().path();
         String meant = SLASHES.matcher(path == null ? "/" : path).replaceAll("/");
-        if (meant.equals(path)) {
+        if (meant.equals(OPENAPI_JSON)) {
+            routing.reroute(OPENAPI);
+        } else if (meant.equals(path)) {
             routing.next();
         } else {
             String query = routing.request().query();

@@ -12,7 +12,7 @@ import jakarta.ws.rs.core.MediaType;
 import java.util.List;
 import org.eclipse.microprofile.openapi.annotations.Operation;
 
-/** {@code GET /v1/models}: the served model. */
+/** {@code GET /v1/models}: the served model, once for each of its names. */
 @Path("/v1/models")
 @Produces(MediaType.APPLICATION_JSON)
 @Guarded
@@ -23,21 +23,24 @@ class ModelsResource {
         this.models = models;
     }
 
-    /** The models of the service; there is one. */
+    /** The names of the model. */
     record Models(String object, List<Model> data) {}
 
     /** A model. */
     @JsonNaming(SnakeCaseStrategy.class)
     record Model(String id, String object, long created, String ownedBy, int maxModelLen) {
-        private static Model of(ServedModel model) {
-            return new Model(model.id(), "model", model.created().getEpochSecond(), "weft", model.contextTokens());
+        private static Model of(String name, ServedModel model) {
+            return new Model(name, "model", model.created().getEpochSecond(), "weft", model.contextTokens());
         }
     }
 
     @GET
     @Operation(summary = "List the models: one")
     public Models models() {
-        return new Models("list", List.of(Model.of(models.model(null))));
+        ServedModel model = models.model(null);
+        return new Models(
+                "list",
+                models.names().stream().map(name -> Model.of(name, model)).toList());
     }
 
     /** A name may contain slashes. */
@@ -45,6 +48,6 @@ class ModelsResource {
     @Operation(summary = "Describe a model")
     @Path("/{id:.+}")
     public Model model(String id) {
-        return Model.of(models.model(id));
+        return Model.of(id, models.model(id));
     }
 }

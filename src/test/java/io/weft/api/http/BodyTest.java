@@ -28,7 +28,7 @@ class BodyTest {
     @Property(tries = 200)
     void isReadAsItCame(@ForAll Random random) throws IOException {
         BodyMemory memory = memory();
-        Body body = new Body(memory);
+        Body body = new Body(memory, ContentEncoding.IDENTITY, Long.MAX_VALUE);
         ByteArrayOutputStream sent = new ByteArrayOutputStream();
         for (int chunks = random.nextInt(40); chunks > 0; chunks--) {
             byte[] chunk = new byte[random.nextBoolean() ? random.nextInt(4) : random.nextInt(20_000)];
@@ -58,7 +58,7 @@ class BodyTest {
         BodyMemory memory = memory();
         Body[] bodies = new Body[8];
         for (int i = 0; i < bodies.length; i++) {
-            bodies[i] = new Body(memory);
+            bodies[i] = new Body(memory, ContentEncoding.IDENTITY, Long.MAX_VALUE);
         }
         boolean refused = false;
         while (!refused) {

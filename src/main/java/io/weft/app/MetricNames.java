@@ -1,0 +1,48 @@
+package io.weft.app;
+
+import io.micrometer.core.instrument.Meter;
+import io.micrometer.core.instrument.Tag;
+import io.micrometer.core.instrument.config.MeterFilter;
+import jakarta.enterprise.inject.Produces;
+import jakarta.inject.Singleton;
+import java.util.Map;
+
+/** Names of metrics for dashboards that were made for vLLM. */
+final class MetricNames {
+    /** vLLM's names of the metrics that mean the same; Prometheus adds units. */
+    static final Map<String, String> VLLM = Map.of(
+            "weft.num.requests.running", "vllm:num_requests_running",
+            "weft.num.requests.waiting", "vllm:num_requests_waiting",
+            "weft.time.to.first.token", "vllm:time_to_first_token",
+            "weft.inter.token.latency", "vllm:inter_token_latency",
+            "weft.e2e.request.latency", "vllm:e2e_request_latency",
+            "weft.request.queue.time", "vllm:request_queue_time",
+            "weft.prompt.tokens", "vllm:prompt_tokens",
+            "weft.generation.tokens", "vllm:generation_tokens",
+            "weft.request.success", "vllm:request_success",
+            "weft.cache.usage.ratio", "vllm:kv_cache_usage_perc");
+
+    private MetricNames() {}
+
+    @Produces
+    @Singleton
+    static MeterFilter names() {
+        Settings settings = Settings.current();
+        return of(settings.telemetry().metricsPrefix(), Assembly.servedName(settings));
+    }
+
+    /** @param model name of the model, which is a label of each of vLLM's metrics */
+    static MeterFilter of(Settings.MetricsPrefix prefix, String model) {
+        Map<String, String> names = switch (prefix) {
+            case WEFT -> Map.of();
+            case VLLM -> VLLM;
+        };
+        return new MeterFilter() {
+            @Override
+            public Meter.Id map(Meter.Id id) {
+                String name = names.get(id.getName());
+                return name == null ? id : id.withName(name).withTag(Tag.of("model_name", model));
+            }
+        };
+    }
+}
