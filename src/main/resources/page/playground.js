@@ -124,6 +124,7 @@ async function send(event) {
   const measured = { usage: null, firstMillis: null, gaps: [], endMillis: 0, reason: null };
   const began = performance.now();
   let last = null;
+  let tokens = 0;
   try {
     const [path, body] = request(prompt);
     for await (const chunk of stream(path, body, running.signal)) {
@@ -131,7 +132,8 @@ async function send(event) {
       const text = choice?.text ?? choice?.delta?.content ?? "";
       measured.usage = chunk.usage ?? measured.usage;
       measured.reason = choice?.finish_reason ?? measured.reason;
-      if (choice && measured.usage?.completion_tokens > 0 && !choice.finish_reason) {
+      if (choice && measured.usage?.completion_tokens > tokens) {
+        tokens = measured.usage.completion_tokens;
         const now = performance.now();
         if (last == null) measured.firstMillis = now - began;
         else measured.gaps.push(now - last);

@@ -191,7 +191,12 @@ public final class Tokenizer implements AutoCloseable {
 
     /** Encodes a user's text; control tokens in it are plain text. */
     public List<Integer> encode(String text, SpecialTokens added) {
-        List<Integer> tokens = encode(List.of(new PromptPart(text, PromptPart.Origin.USER)));
+        return encode(List.of(new PromptPart(text, PromptPart.Origin.USER)), added);
+    }
+
+    /** Encodes parts as one text; control tokens are recognised in a template's parts. */
+    public List<Integer> encode(List<PromptPart> parts, SpecialTokens added) {
+        List<Integer> tokens = encode(parts);
         if (added == SpecialTokens.WITHOUT) {
             return tokens;
         }

@@ -154,6 +154,53 @@ class ChatTest {
         }
     }
 
+    private String tokens(String fields) throws Exception {
+        return api.answer("/tokenize", "{" + fields + "}").path("tokens").toString();
+    }
+
+    /** The demo's template writes two line ends after each message. */
+    @Test
+    void theFinalMessageIsContinued() throws Exception {
+        String messages = MESSAGES.replace("}]", "},{\"role\":\"assistant\",\"content\":\"It was\"}]");
+        String open = api.answer("/tokenize", "{\"prompt\":\"The king\\n\\nIt was\",\"add_special_tokens\":false}")
+                .path("tokens")
+                .toString();
+        assertThat(tokens(messages + ",\"continue_final_message\":true,\"add_generation_prompt\":false"))
+                .isEqualTo(open);
+        assertThat(tokens(messages + ",\"continue_final_message\":true,\"add_special_tokens\":true"))
+                .isEqualTo("[2," + open.substring(1));
+        assertThat(tokens(messages)).isNotEqualTo(open);
+
+        String fields = "\"max_tokens\":5,\"ignore_eos\":true";
+        String more = api.answer("/v1/completions", "{\"prompt\":" + open + "," + fields + "}")
+                .at("/choices/0/text")
+                .textValue();
+        String continued = "{" + messages + ",\"continue_final_message\":true," + fields;
+        assertThat(api.answer(PATH, continued + "}")
+                        .at("/choices/0/message/content")
+                        .textValue())
+                .isEqualTo(more);
+        assertThat(api.answer(PATH, continued + ",\"echo\":true}")
+                        .at("/choices/0/message/content")
+                        .textValue())
+                .isEqualTo("It was" + more);
+        List<JsonNode> chunks = ApiClient.chunks(
+                api.post(PATH, continued + ",\"echo\":true,\"stream\":true}").body());
+        assertThat(chunks.get(1).at("/choices/0/delta/content").textValue()).isEqualTo("It was");
+        assertThat(chunks.stream()
+                        .map(chunk -> chunk.at("/choices/0/delta/content").asText())
+                        .collect(Collectors.joining()))
+                .isEqualTo("It was" + more);
+    }
+
+    /** OpenAI's newer name for system. */
+    @Test
+    void aDeveloperIsTheSystem() throws Exception {
+        for (String role : List.of("developer", "system", "tool", "assistant")) {
+            assertThat(tokens(MESSAGES.replace("user", role))).isEqualTo(promptIds());
+        }
+    }
+
     @Test
     void withoutALimitTheRestOfTheContextIsUsed() throws Exception {
         JsonNode answer = api.answer(PATH, "{" + MESSAGES + ",\"ignore_eos\":true}");

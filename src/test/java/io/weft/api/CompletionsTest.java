@@ -63,8 +63,7 @@ class CompletionsTest {
                 .isEqualTo(frame(part("d", "null"))
                         + frame(part("om", "null"))
                         + frame(part(" of", "null"))
-                        + frame(part(" the", "null"))
-                        + frame(part("", "\"length\""))
+                        + frame(part(" the", "\"length\""))
                         + "data: [DONE]\n\n");
         assertThat(response.headers().firstValue("content-type")).hasValue("text/event-stream");
         assertThat(response.headers().firstValue("cache-control")).hasValue("no-cache");
@@ -98,8 +97,7 @@ class CompletionsTest {
                 "{\"prompt\":\"The king\",\"max_tokens\":1,\"ignore_eos\":true,\"stream\":true,\"stream_options\":{\"include_usage\":true}}");
 
         assertThat(steady(response.body()))
-                .isEqualTo("data: " + head() + part("d", "null") + "],\"usage\":null}\n\n"
-                        + "data: " + head() + part("", "\"length\"") + "],\"usage\":null}\n\n"
+                .isEqualTo("data: " + head() + part("d", "\"length\"") + "],\"usage\":null}\n\n"
                         + "data: " + head()
                         + "],\"usage\":{\"prompt_tokens\":4,\"completion_tokens\":1,\"total_tokens\":5}}\n\n"
                         + "data: [DONE]\n\n");
@@ -113,7 +111,7 @@ class CompletionsTest {
 
         assertThat(ApiClient.chunks(response.body()))
                 .extracting(chunk -> chunk.at("/usage/completion_tokens").intValue())
-                .containsExactly(1, 2, 3, 3, 3);
+                .containsExactly(1, 2, 3, 3);
     }
 
     @Test
@@ -173,6 +171,8 @@ class CompletionsTest {
                 "\"prompt\":\"Once\",\"max_tokens\":12,\"temperature\":2,\"seed\":7,\"skip_special_tokens\":false",
                 "\"prompt\":\"Once\",\"max_tokens\":12,\"logprobs\":3,\"echo\":true",
                 "\"prompt\":\"Once\",\"max_tokens\":12,\"temperature\":2,\"seed\":9,\"logprobs\":0",
+                "\"prompt\":\"Once\",\"max_tokens\":60,\"temperature\":1,\"seed\":10,\"stop\":[\" the\",\"a\"],\"include_stop_str_in_output\":true",
+                "\"prompt\":\"Once upon a time there was\",\"max_tokens\":9,\"truncate_prompt_tokens\":3,\"echo\":true,\"logprobs\":0",
             })
     void streamedAndWholeAreTheSame(String fields) throws Exception {
         JsonNode whole = api.answer(PATH, "{" + fields + "}");
@@ -242,6 +242,113 @@ class CompletionsTest {
             assertThat(stopped.at("/choices/0/text").textValue()).isEqualTo(full.substring(0, full.indexOf(stop)));
             assertThat(stopped.at("/choices/0/finish_reason").textValue()).isEqualTo("stop");
         }
+    }
+
+    /** Each chunk is a token, for those who count them, and the last says why it is the last. */
+    @ParameterizedTest
+    @ValueSource(strings = {"", ",\"stop\":\" of\"", ",\"stop_token_ids\":[%d]", ",\"logprobs\":1"})
+    void aStreamHasAsManyChunksAsTokens(String more) throws Exception {
+        JsonNode ids = api.answer(
+                        PATH,
+                        "{\"prompt\":\"The king\",\"max_tokens\":9,\"ignore_eos\":true,\"return_token_ids\":true}")
+                .at("/choices/0/token_ids");
+        List<JsonNode> chunks = ApiClient.chunks(api.post(
+                        PATH,
+                        "{\"prompt\":\"The king\",\"max_tokens\":9,\"ignore_eos\":true,\"return_token_ids\":true,\"stream\":true%s}"
+                                .formatted(more.formatted(ids.get(5).intValue())))
+                .body());
+
+        assertThat(chunks)
+                .hasSizeGreaterThan(1)
+                .allSatisfy(
+                        chunk -> assertThat(chunk.at("/choices/0/token_ids")).hasSize(1));
+        assertThat(chunks.getLast().at("/choices/0/finish_reason").textValue())
+                .isEqualTo(chunks.size() == 9 ? "length" : "stop");
+    }
+
+    @Test
+    void aStopIsShownOnRequest() throws Exception {
+        String fields = "\"prompt\":\"Once upon a time\",\"max_tokens\":60,\"ignore_eos\":true";
+        String full = api.answer(PATH, "{" + fields + "}").at("/choices/0/text").textValue();
+        String stop = full.substring(20, 24);
+        JsonNode shown = api.answer(
+                PATH,
+                "{" + fields + ",\"include_stop_str_in_output\":true,\"stop\":"
+                        + ApiClient.JSON.writeValueAsString(stop) + "}");
+
+        assertThat(shown.at("/choices/0/text").textValue())
+                .isEqualTo(full.substring(0, full.indexOf(stop) + stop.length()));
+    }
+
+    /** Stop tokens and stop strings of the first tokens do not count. */
+    @Test
+    void nothingEndsTheTextBeforeItsLeastLength() throws Exception {
+        String fields = "\"prompt\":\"Once upon a time\",\"max_tokens\":40,\"return_token_ids\":true";
+        JsonNode barred = api.answer(
+                PATH, "{" + fields + ",\"stop_token_ids\":[300],\"min_tokens\":7,\"logit_bias\":{\"300\":100}}");
+        assertThat(barred.at("/choices/0/token_ids")).hasSize(8);
+        assertThat(barred.at("/choices/0/token_ids/7").intValue()).isEqualTo(300);
+
+        // A letter that nearly every token has.
+        JsonNode stopped = api.answer(
+                PATH, "{" + fields + ",\"ignore_eos\":true,\"stop\":[\"e\",\"a\",\"o\",\" \"],\"min_tokens\":20}");
+        assertThat(stopped.at("/choices/0/token_ids").size()).isBetween(21, 39);
+        assertThat(stopped.at("/choices/0/text").textValue()).contains("e", "a", "o", " ");
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {1, 3, -1})
+    void aPromptIsTruncatedFromTheLeft(int most) throws Exception {
+        List<Integer> prompt =
+                IntStream.range(0, 600).mapToObj(i -> 5 + i % 200).toList();
+        int kept = most > 0 ? most : TestService.CONTEXT_TOKENS - 4;
+        String fields = ",\"max_tokens\":4,\"ignore_eos\":true,\"prompt\":";
+
+        JsonNode truncated = api.answer(PATH, "{\"truncate_prompt_tokens\":" + most + fields + prompt + "}");
+
+        assertThat(truncated.at("/usage/prompt_tokens").intValue()).isEqualTo(kept);
+        assertThat(truncated.path("choices"))
+                .isEqualTo(api.answer(PATH, "{\"n\":1" + fields + prompt.subList(600 - kept, 600) + "}")
+                        .path("choices"));
+    }
+
+    /** The demo's {@code </s>}, which also begins a text. */
+    @Test
+    void aPromptMaySpellControlTokensOnRequest() throws Exception {
+        String fields = "\"prompt\":\"a</s>b\",\"max_tokens\":1,\"return_token_ids\":true";
+        for (String path : List.of(PATH, "/tokenize")) {
+            String ids = path.equals(PATH) ? "/choices/0/prompt_token_ids" : "/tokens";
+            String plain = api.answer(path, "{" + fields + "}").at(ids).toString();
+            String read = api.answer(path, "{" + fields + ",\"parse_special\":true}")
+                    .at(ids)
+                    .toString();
+
+            assertThat(plain).startsWith("[2,").doesNotContain(",2,");
+            assertThat(read).matches("\\[2,\\d+,2,\\d+]");
+            assertThat(api.answer(path, "{" + fields + ",\"add_special_tokens\":true}")
+                            .at(ids)
+                            .toString())
+                    .isEqualTo(read);
+            assertThat(api.answer(path, "{" + fields + ",\"add_special_tokens\":true,\"parse_special\":false}")
+                            .at(ids)
+                            .toString())
+                    .isEqualTo(plain);
+            assertThat(api.answer(path, "{" + fields + ",\"add_special_tokens\":false,\"parse_special\":true}")
+                            .at(ids)
+                            .toString())
+                    .isEqualTo("[" + read.substring(3));
+        }
+    }
+
+    @Test
+    void anotherNameOfThePenaltyHasItsEffect() throws Exception {
+        String fields = "\"prompt\":\"Once upon a time\",\"max_tokens\":30,\"ignore_eos\":true";
+        JsonNode penalized =
+                api.answer(PATH, "{" + fields + ",\"repetition_penalty\":1.5}").path("choices");
+
+        assertThat(api.answer(PATH, "{" + fields + ",\"repeat_penalty\":1.5}").path("choices"))
+                .isEqualTo(penalized)
+                .isNotEqualTo(api.answer(PATH, "{" + fields + "}").path("choices"));
     }
 
     @Test

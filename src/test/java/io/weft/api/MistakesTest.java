@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import io.quarkus.test.common.http.TestHTTPResource;
 import io.quarkus.test.junit.QuarkusTest;
 import io.quarkus.test.junit.TestProfile;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -18,6 +19,7 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import java.util.zip.GZIPOutputStream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -121,7 +123,6 @@ class MistakesTest {
             {'prompt':'a','seed':9223372036854775808}       | seed               | seed is 9223372036854775808, must be from -9223372036854775808 to 9223372036854775807.
             {'prompt':'a','stop':''}                        | stop[0]            | stop[0] is '', must not be empty.
             {'prompt':'a','stop':['a',5]}                   | stop[1]            | stop[1] is 5, must be a string.
-            {'prompt':'a','stop':['a','b','c','d','e']}     | stop               | stop is a list of more than 4, must have at most 4.
             {'prompt':'a','n':0}                            | n                  | n is 0, must be greater than or equal to 1.
             {'prompt':'a','n':17}                           | n                  | n is 17 for each of the prompts, 1: that makes 17 choices, there may be 16 at most.
             {'prompt':['a','b'],'n':2147483647}             | n                  | n is 2147483647 for each of the prompts, 2: that makes 4294967294 choices, there may be 16 at most.
@@ -148,11 +149,23 @@ class MistakesTest {
             {'prompt':'a','structured_outputs':{'grammar':'x'}} | structured_outputs | structured_outputs.grammar is given, must be left out: it is not supported.
             {'prompt':'a','grammar':'root ::= x'}           | grammar            | grammar is 'root ::= x', must be left out: it is not supported.
             {'prompt':'a','format':'json'}                  | format             | format is 'json', must be left out: it is not supported.
-            {'prompt':'a','min_tokens':5}                   | min_tokens         | min_tokens is 5, must be left out: it is not supported.
-            {'prompt':'a','stop_token_ids':[5]}             | stop_token_ids     | stop_token_ids is a list of 1, must be left out: it is not supported.
             {'prompt':'a','allowed_token_ids':[5]}          | allowed_token_ids  | allowed_token_ids is a list of 1, must be left out: it is not supported.
             {'prompt':'a','bad_words':['x']}                | bad_words          | bad_words is a list of 1, must be left out: it is not supported.
-            {'prompt':'a','include_stop_str_in_output':true} | include_stop_str_in_output | include_stop_str_in_output is true, must be left out: it is not supported.
+            {'prompt':'a','min_tokens':5,'max_tokens':4}    | min_tokens         | min_tokens is 5, must be at most max_tokens, 4.
+            {'prompt':'a','min_tokens':-1}                  | min_tokens         | min_tokens is -1, must be greater than or equal to 0.
+            {'prompt':'a','stop_token_ids':[4096]}          | stop_token_ids     | stop_token_ids has token id 4096, must be from 0 to 4095.
+            {'prompt':'a','stop_token_ids':'5'}             | stop_token_ids     | stop_token_ids is a string, must be a list.
+            {'prompt':'a','include_stop_str_in_output':1}   | include_stop_str_in_output | include_stop_str_in_output is 1, must be true or false.
+            {'prompt':'a','truncate_prompt_tokens':0}       | truncate_prompt_tokens | truncate_prompt_tokens is 0, must be -1 or at least 1.
+            {'prompt':'a','truncate_prompt_tokens':-2}      | truncate_prompt_tokens | truncate_prompt_tokens is -2, must be greater than or equal to -1.
+            {'prompt':'a','truncate_prompt_tokens':513}     | truncate_prompt_tokens | truncate_prompt_tokens is 513, must be at most the context, 512.
+            {'prompt':'a','repeat_penalty':1.5,'repetition_penalty':2} | repeat_penalty     | repeat_penalty is 1.5, must be left out or equal repetition_penalty, 2.0.
+            {'prompt':'a','repeat_penalty':0}               | repeat_penalty     | repeat_penalty is 0.0, must be greater than 0.
+            {'prompt':'a','use_beam_search':true}           | use_beam_search    | use_beam_search is true, must be left out: it is not supported.
+            {'prompt':'a','length_penalty':0.5}             | length_penalty     | length_penalty is 0.5, must be left out or 1: it is not supported.
+            {'prompt':'a','n_predict':5}                    | n_predict          | n_predict is 5, must be left out: it is not supported, but max_tokens is.
+            {'prompt':'a','do_sample':false}                | do_sample          | do_sample is false, must be left out or true: it is not supported, but temperature 0 is.
+            {'prompt':'a','parse_special':'yes'}            | parse_special      | parse_special is 'yes', must be true or false.
             {'prompt':'a','model':5}                        | model              | model is 5, must be a string.
             {'prompt':'a','temperature':3,'top_p':7}        | temperature        | temperature is 3.0, must be less than or equal to 2. top_p is 7.0, must be less than or equal to 1.
             """)
@@ -177,6 +190,11 @@ class MistakesTest {
             {'messages':[{'role':'','content':'a'}]}                                       | messages[0].role            | messages[0].role is '', must not be empty.
             {'messages':[{'role':5,'content':'a'}]}                                        | messages[0].role            | messages[0].role is 5, must be a string.
             {'messages':[{'role':'user','content':5}]}                                     | messages[0].content         | messages[0].content must be a string or a list of text parts.
+            {'messages':[{'role':'wizard','content':'a'}]}                                 | messages[0].role            | messages[0].role is 'wizard', must be system, developer, user, assistant or tool: the chat template names no such role.
+            {'messages':[{'role':'user','content':'a'}],'best_of':2}                       | best_of                     | best_of is 2, must equal n, 1.
+            {'messages':[{'role':'user','content':'a'}],'echo':'x'}                        | echo                        | echo is 'x', must be true or false.
+            {'messages':[{'role':'user','content':'a'}],'add_generation_prompt':true,'continue_final_message':true} | continue_final_message      | continue_final_message and add_generation_prompt are true, at most one of them may be.
+            {'messages':[{'role':'user','content':'a'}],'typical_p':0.5}                   | typical_p                   | typical_p is 0.5, must be left out or 1: it is not supported.
             {'messages':[{'role':'user','content':[{'type':'image_url','image_url':{}}]}]} | messages[0].content[0].type | messages[0].content[0].type is 'image_url', must be 'text'.
             {'messages':[{'role':'user','content':['a']}]}                                 | messages[0].content[0].type | messages[0].content[0].type must be 'text'.
             {'messages':[{'role':'user','content':[{'type':'text'}]}]}                     | messages[0].content[0].text | messages[0].content[0].text must be a string.
@@ -201,7 +219,6 @@ class MistakesTest {
             {'messages':[{'role':'user','content':'a'}],'function_call':'auto'}            | function_call               | function_call is given, must be left out: use tool_choice.
             {'messages':[{'role':'user','content':'a'}],'modalities':['text','audio']}     | modalities                  | modalities is a list of 2, must be left out: it is not supported.
             {'messages':[{'role':'user','content':'a'}],'chat_template':'{{ x }}'}         | chat_template               | chat_template is '{{ x }}', must be left out: it is not supported.
-            {'messages':[{'role':'user','content':'a'}],'min_tokens':1}                    | min_tokens                  | min_tokens is 1, must be left out: it is not supported.
             """)
     void chats(String body, String param, String message) throws Exception {
         HttpResponse<String> response = api.post("/v1/chat/completions", body.replace('\'', '"'));
@@ -240,6 +257,22 @@ class MistakesTest {
         assertThat(response.statusCode()).as(response.body()).isEqualTo(400);
         assertThat(error(response).path("message").textValue())
                 .isEqualTo("logit_bias is an object of more than 1024, must have at most 1024.");
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+            257 | 1  | stop is a list of more than 256, must have at most 256.
+            16  | 1025 | stop has 16400 characters in all, must have at most 16384.
+            """)
+    void moreStopsThanThereMayBe(int stops, int characters, String message) throws Exception {
+        List<String> texts = IntStream.range(0, stops)
+                .mapToObj(i -> Character.toString('a' + i % 26).repeat(characters))
+                .toList();
+        HttpResponse<String> response = api.post(
+                "/v1/completions", "{\"prompt\":\"a\",\"stop\":" + ApiClient.JSON.writeValueAsString(texts) + "}");
+
+        assertThat(response.statusCode()).as(response.body()).isEqualTo(400);
+        assertThat(error(response).path("message").textValue()).isEqualTo(message);
     }
 
     @Test
@@ -377,6 +410,42 @@ class MistakesTest {
 
         assertThat(response.statusCode()).isEqualTo(413);
         assertThat(error(response).path("message").textValue()).contains("1,048,576 bytes");
+    }
+
+    private static byte[] gzip(String body) throws IOException {
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        try (OutputStream out = new GZIPOutputStream(bytes)) {
+            out.write(body.getBytes(StandardCharsets.UTF_8));
+        }
+        return bytes.toByteArray();
+    }
+
+    @Test
+    void aBodyInGzipIsReadAsAnyOther() throws Exception {
+        String body = "{\"prompt\":\"The king\",\"max_tokens\":3,\"ignore_eos\":true}";
+        HttpResponse<String> response = api.postBytes("/v1/completions", gzip(body), "Content-Encoding", "gzip");
+
+        assertThat(response.statusCode()).as(response.body()).isEqualTo(200);
+        assertThat(ApiClient.json(response.body()).path("choices"))
+                .isEqualTo(api.answer("/v1/completions", body).path("choices"));
+    }
+
+    @Test
+    void encodedBodiesHaveLimitsToo() throws Exception {
+        HttpResponse<String> large = api.postBytes(
+                "/v1/completions", gzip("{\"prompt\":\"" + "a".repeat(1 << 22) + "\"}"), "Content-Encoding", "gzip");
+        assertThat(large.statusCode()).isEqualTo(413);
+        assertThat(error(large).path("code").textValue()).isEqualTo("body_too_large");
+
+        HttpResponse<String> broken =
+                api.postBytes("/v1/completions", new byte[] {1, 2, 3}, "Content-Encoding", "gzip");
+        assertThat(broken.statusCode()).isEqualTo(400);
+        assertThat(error(broken).path("code").textValue()).isEqualTo("malformed_json");
+
+        HttpResponse<String> unknown = api.postBytes("/v1/completions", new byte[3], "Content-Encoding", "br");
+        assertThat(unknown.statusCode()).isEqualTo(415);
+        assertThat(error(unknown).path("message").textValue())
+                .isEqualTo("Content-Encoding is \"br\", must be gzip, deflate or identity.");
     }
 
     /** In chunks, so that its length is not known before. */

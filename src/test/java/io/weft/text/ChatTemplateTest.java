@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.weft.text.ChatTemplate.Ending;
 import io.weft.text.PromptPart.Origin;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -62,6 +63,38 @@ class ChatTemplateTest {
             assertThat(opened.encode("<s>", Tokenizer.SpecialTokens.WITHOUT)).doesNotContain(1);
         }
         assertThat(Tokenizer.endToken(model)).contains(2);
+    }
+
+    /** What Hugging Face's apply_chat_template returns with continue_final_message. */
+    @Test
+    void aFinalMessageIsContinuedWhereItsContentEnds() {
+        String chatMl =
+                "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content CONTENT}}<|im_end|>\n{% endfor %}"
+                        + "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
+        String asIs = chatMl.replace("CONTENT", "");
+        List<Map<String, Object>> messages =
+                List.of(HELLO.getFirst(), Map.of("role", "assistant", "content", "Hello, I "));
+
+        String user = "<|im_start|>user\nHello<|im_end|>\n";
+        assertThat(text(template(asIs).render(messages, Map.of(), Ending.OPEN_FINAL_MESSAGE)))
+                .isEqualTo(user + "<|im_start|>assistant\nHello, I ");
+        assertThat(text(template(chatMl.replace("CONTENT", "| trim"))
+                        .render(messages, Map.of(), Ending.OPEN_FINAL_MESSAGE)))
+                .isEqualTo(user + "<|im_start|>assistant\nHello, I");
+        assertThat(text(template(asIs).render(messages, Map.of(), Ending.FINAL_MESSAGE)))
+                .isEqualTo(user + "<|im_start|>assistant\nHello, I <|im_end|>\n");
+        assertThat(text(template(asIs).render(HELLO, Map.of(), Ending.GENERATION_PROMPT)))
+                .isEqualTo(user + "<|im_start|>assistant\n");
+        List<Map<String, Object>> empty = List.of(HELLO.getFirst(), Map.of("role", "assistant", "content", ""));
+        assertThat(text(template(asIs).render(empty, Map.of(), Ending.OPEN_FINAL_MESSAGE)))
+                .isEqualTo(user + "<|im_start|>assistant\n");
+        assertThat(template(asIs).render(messages, Map.of(), Ending.OPEN_FINAL_MESSAGE))
+                .last()
+                .isEqualTo(new PromptPart("Hello, I ", Origin.USER));
+        assertThatExceptionOfType(ChatTemplateException.class)
+                .isThrownBy(() ->
+                        template("{{ messages[0].content }}").render(messages, Map.of(), Ending.OPEN_FINAL_MESSAGE))
+                .withMessageContaining("leaves out the final message");
     }
 
     @Test

@@ -5,6 +5,8 @@ import com.fasterxml.jackson.databind.PropertyNamingStrategies.SnakeCaseStrategy
 import com.fasterxml.jackson.databind.annotation.JsonNaming;
 import io.weft.api.http.ApiError;
 import io.weft.engine.GenerationRequest;
+import io.weft.text.ChatTemplate;
+import io.weft.text.Tokenizer.SpecialTokens;
 import io.weft.text.tools.OutputFormats;
 import jakarta.validation.Valid;
 import jakarta.validation.constraints.Max;
@@ -14,6 +16,8 @@ import jakarta.validation.constraints.Size;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import org.eclipse.microprofile.openapi.annotations.media.Schema;
@@ -29,6 +33,12 @@ record ChatRequest(
         Integer topLogprobs,
 
         @Nullable Map<String, Object> chatTemplateKwargs,
+        @Nullable @Schema(implementation = Object[].class) Object documents,
+        @Nullable String reasoningEffort,
+        @Nullable Boolean addGenerationPrompt,
+        @Nullable Boolean continueFinalMessage,
+        @Nullable Boolean echo,
+        @Nullable Boolean addSpecialTokens,
         @Nullable @Schema(hidden = true) Object modalities,
         @Nullable @Schema(hidden = true) Object chatTemplate,
         @JsonUnwrapped OutputFields output,
@@ -67,11 +77,34 @@ record ChatRequest(
 
     Map<String, Object> templateVariables() {
         Map<String, Object> variables = new LinkedHashMap<>();
+        if (documents != null) {
+            variables.put("documents", documents);
+        }
+        if (reasoningEffort != null) {
+            variables.put("reasoning_effort", reasoningEffort);
+        }
         if (chatTemplateKwargs != null) {
             variables.putAll(chatTemplateKwargs);
         }
         variables.putAll(toolFields.variables());
         return variables;
+    }
+
+    ChatTemplate.Ending ending() {
+        return ChatPrompt.ending(addGenerationPrompt, continueFinalMessage);
+    }
+
+    /** What an echo repeats: the final message, if it is the assistant's. */
+    Optional<String> echoed(List<Map<String, Object>> conversation) {
+        Map<String, Object> last = conversation.getLast();
+        return Boolean.TRUE.equals(echo) && "assistant".equals(last.get("role"))
+                ? Optional.of(Objects.toString(last.get("content"), ""))
+                : Optional.empty();
+    }
+
+    /** Templates write special tokens themselves. */
+    SpecialTokens addedTokens() {
+        return Boolean.TRUE.equals(addSpecialTokens) ? SpecialTokens.WITH : SpecialTokens.WITHOUT;
     }
 
     /** The number of alternatives to report with each token. */

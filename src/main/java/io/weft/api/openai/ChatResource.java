@@ -3,14 +3,12 @@ package io.weft.api.openai;
 import io.smallrye.common.annotation.Blocking;
 import io.smallrye.mutiny.Uni;
 import io.vertx.ext.web.RoutingContext;
-import io.weft.api.http.ApiError;
 import io.weft.api.http.ApiSettings;
 import io.weft.api.http.Guarded;
 import io.weft.api.http.ModelDirectory;
 import io.weft.engine.GenerationRequest;
 import io.weft.engine.RequestTerms;
 import io.weft.engine.ServedModel;
-import io.weft.text.ChatTemplate;
 import io.weft.text.PromptPart;
 import io.weft.text.Tokenizer;
 import io.weft.text.constraint.Constraint;
@@ -82,21 +80,23 @@ class ChatResource {
         request.check();
         ServedModel model = models.model(request.fields().model());
         request.fields().requireChoices(1, settings.maxChoices(), models.serving());
-        Map<String, Object> variables = request.templateVariables();
-        List<PromptPart> prompt = template(tokenizer, variables).render(request.conversation(formats), variables);
+        List<Map<String, Object>> conversation = request.conversation(formats);
+        List<PromptPart> prompt =
+                ChatPrompt.render(tokenizer, conversation, request.templateVariables(), request.ending());
         ChatReading reading =
                 ChatReading.of(request.toolFields(), request.output().output(), formats, prompt);
-        GenerationFields.requireRoom("the chat", tokenizer.leastTokens(prompt), model);
-        List<Integer> tokens = tokenizer.encode(prompt);
+        request.fields().requireRoom("the chat", tokenizer.leastTokens(prompt), model);
+        List<Integer> tokens = request.fields().truncated(tokenizer.encode(prompt, request.addedTokens()), model);
         request.fields().requireMemory(tokens.size(), models.serving().cacheTokens());
         RequestTerms asked = terms.of(request.fields(), routing);
         Optional<Constraint> constraint = reading.output().map(output -> constraints.of(output, model));
         long seed = request.fields().firstSeed(settings);
         RequestTrace trace = traces.begin(
                 RequestTrace.Operation.CHAT, model, 1, request.fields().choicesPerPrompt(), routing);
+        Optional<String> echo = request.echoed(conversation);
         List<Choice> choices = IntStream.range(0, request.fields().choicesPerPrompt())
-                .mapToObj(
-                        index -> choice(index, request, model, tokens, seed + index, reading, constraint, asked, trace))
+                .mapToObj(index ->
+                        choice(index, request, model, tokens, echo, seed + index, reading, constraint, asked, trace))
                 .toList();
         ResponseShape.Head head = ResponseShape.Head.anew("chatcmpl-", model);
         return responder.answer(
@@ -107,20 +107,12 @@ class ChatResource {
                 routing);
     }
 
-    /** @param variables of the template: some models have another one where there are tools */
-    static ChatTemplate template(Tokenizer tokenizer, Map<String, Object> variables) {
-        return (variables.get("tools") == null ? tokenizer.chatTemplate() : tokenizer.toolTemplate())
-                .orElseThrow(() -> ApiError.badField(
-                                "messages",
-                                "messages cannot be read: the model has no chat template. Use /v1/completions.")
-                        .exception());
-    }
-
     private Choice choice(
             int index,
             ChatRequest request,
             ServedModel model,
             List<Integer> tokens,
+            Optional<String> echo,
             long seed,
             ChatReading reading,
             Optional<Constraint> constraint,
@@ -135,9 +127,8 @@ class ChatResource {
                 request.alternatives(),
                 GenerationFields.optional(fields.promptLogprobs()),
                 asked,
-                GenerationRequest.StopTokens.NONE,
+                fields.stopTokens(),
                 constraint);
-        return new Choice(
-                index, generation, Optional.empty(), fields.stops(), fields.shownTokens(), reading.marks(), trace);
+        return new Choice(index, generation, echo, fields.stopStrings(), fields.shownTokens(), reading.marks(), trace);
     }
 }

@@ -42,6 +42,7 @@ final class ChatShape implements ResponseShape {
         if (!opened.get(choice.index())) {
             opened.set(choice.index());
             chunks.add(opening(choice, usage));
+            choice.echo().ifPresent(echo -> chunks.add(chunk(choice, content(echo), null, null, List.of(), usage)));
         }
         if (reading.isPlain()) {
             addPlain(delta, usage, chunks);
@@ -59,6 +60,9 @@ final class ChatShape implements ResponseShape {
                 answer.add(token.text(), token.token(), token.score())
                         .forEach(part -> chunks.add(chunk(choice, part, null, usage)));
             case Delta.End end -> {
+                end.token()
+                        .ifPresent(last -> answer.add(last.text(), last.token(), last.score())
+                                .forEach(part -> chunks.add(chunk(choice, part, null, usage))));
                 answer.end(end.text()).forEach(part -> chunks.add(chunk(choice, part, null, usage)));
                 chunks.add(chunk(choice, answer.rest(), answer.finishReason(end.finishReason()), usage));
                 malformedCalls.accept(answer.malformedCalls());
@@ -85,16 +89,11 @@ final class ChatShape implements ResponseShape {
     private void addPlain(Delta delta, @Nullable JsonNode usage, List<Object> chunks) {
         Choice choice = delta.choice();
         switch (delta) {
-            case Delta.Token token ->
-                chunks.add(chunk(
-                        choice,
-                        content(token.text()),
-                        token.score().map(score -> logprobs(List.of(score))).orElse(null),
-                        null,
-                        List.of(token.token()),
-                        usage));
+            case Delta.Token token -> chunks.add(chunk(token, token.text(), usage));
             case Delta.End end -> {
-                if (!end.text().isEmpty()) {
+                if (end.token().isPresent()) {
+                    chunks.add(chunk(end.token().get(), end.wholeText(), usage));
+                } else if (!end.text().isEmpty()) {
                     chunks.add(chunk(choice, content(end.text()), null, null, List.of(), usage));
                 }
                 chunks.add(chunk(
@@ -112,6 +111,16 @@ final class ChatShape implements ResponseShape {
     @Override
     public boolean hasTokenChunks() {
         return reading.isPlain();
+    }
+
+    private ChatResponse chunk(Delta.Token token, String text, @Nullable JsonNode usage) {
+        return chunk(
+                token.choice(),
+                content(text),
+                token.score().map(score -> logprobs(List.of(score))).orElse(null),
+                null,
+                List.of(token.token()),
+                usage);
     }
 
     @Override
@@ -181,11 +190,12 @@ final class ChatShape implements ResponseShape {
     private ChatResponse.Part whole(ChoiceResult result) {
         ChatResponse.Message message;
         String finishReason = result.finishReason();
+        String echo = result.choice().echo().orElse("");
         if (reading.isPlain()) {
-            message = new ChatResponse.Message(ROLE, TextNode.valueOf(result.text()), null, null);
+            message = new ChatResponse.Message(ROLE, TextNode.valueOf(echo + result.text()), null, null);
         } else {
             ChatAnswer answer = answer(result.choice().index());
-            message = answer.whole(ROLE, "", result.text());
+            message = answer.whole(ROLE, echo, result.text());
             finishReason = answer.finishReason(finishReason);
             malformedCalls.accept(answer.malformedCalls());
         }

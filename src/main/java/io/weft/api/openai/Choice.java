@@ -12,7 +12,7 @@ import java.util.Set;
  * @param index index in the response
  * @param request request to the engine
  * @param echo the prompt's text, if the response repeats it
- * @param stops strings that end the choice
+ * @param stops strings that end it
  * @param shown whether special tokens are shown in its text
  * @param marks contents of special tokens that are shown in any case
  * @param trace trace of the whole request
@@ -21,7 +21,27 @@ record Choice(
         int index,
         GenerationRequest request,
         Optional<String> echo,
-        List<String> stops,
+        Stops stops,
         SpecialTokens shown,
         Set<String> marks,
-        RequestTrace trace) {}
+        RequestTrace trace) {
+
+    /** Whether a stop string is the end of the text. */
+    enum StopText {
+        SHOWN,
+        HIDDEN
+    }
+
+    /**
+     * Strings that end a choice.
+     *
+     * @param text whether the text includes the one that ended it, or the token
+     */
+    record Stops(List<String> strings, StopText text) {
+        static final Stops NONE = new Stops(List.of(), StopText.HIDDEN);
+
+        Stops {
+            strings = List.copyOf(strings);
+        }
+    }
+}

@@ -31,6 +31,7 @@ final class ChoiceResult {
                 });
             }
             case Delta.End end -> {
+                end.token().ifPresent(this::add);
                 text.append(end.text());
                 finishReason = end.finishReason();
             }

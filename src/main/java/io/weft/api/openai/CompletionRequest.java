@@ -17,7 +17,6 @@ import org.jspecify.annotations.Nullable;
 @JsonNaming(SnakeCaseStrategy.class)
 record CompletionRequest(
         @NotNull PromptInput prompt,
-        @Nullable @Min(1) Integer bestOf,
         @Nullable Boolean echo,
 
         @Nullable @Min(0) @Max(GenerationRequest.MAX_LOGPROBS)
@@ -25,6 +24,7 @@ record CompletionRequest(
 
         @Nullable String suffix,
         @Nullable Boolean addSpecialTokens,
+        @Nullable Boolean parseSpecial,
         @JsonUnwrapped OutputFields output,
         @JsonUnwrapped UnsupportedFields unsupported,
         @JsonUnwrapped @Valid GenerationFields fields) {
@@ -32,11 +32,6 @@ record CompletionRequest(
     void check() {
         fields.check();
         unsupported.check();
-        if (bestOf != null && bestOf != fields.choicesPerPrompt()) {
-            throw ApiError.badField(
-                            "best_of", "best_of is " + bestOf + ", must equal n, " + fields.choicesPerPrompt() + ".")
-                    .exception();
-        }
         if (suffix != null && !suffix.isEmpty()) {
             throw ApiError.badField("suffix", "suffix is given, but text cannot be inserted before it.")
                     .exception();
@@ -47,8 +42,8 @@ record CompletionRequest(
         return Boolean.TRUE.equals(echo);
     }
 
-    SpecialTokens addedTokens() {
-        return Boolean.FALSE.equals(addSpecialTokens) ? SpecialTokens.WITHOUT : SpecialTokens.WITH;
+    TextReading reading() {
+        return TextReading.of(addSpecialTokens, parseSpecial);
     }
 
     /** Whether the echo shows the prompt's special tokens; those that were added to a text are not shown. */

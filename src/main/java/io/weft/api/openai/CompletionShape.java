@@ -32,7 +32,14 @@ final class CompletionShape implements ResponseShape {
                         : List.of(chunk(scored.choice(), "", promptLogprobs(scored), null, List.of(), usage));
             case Delta.Token token ->
                 List.of(chunk(token.choice(), token.text(), logprobs(token), null, List.of(token.token()), usage));
-            case Delta.End end -> List.of(chunk(end.choice(), end.text(), null, end.finishReason(), List.of(), usage));
+            case Delta.End end ->
+                List.of(chunk(
+                        end.choice(),
+                        end.wholeText(),
+                        end.token().map(this::logprobs).orElse(null),
+                        end.finishReason(),
+                        end.token().map(token -> List.of(token.token())).orElse(List.of()),
+                        usage));
         };
     }
 

@@ -92,17 +92,24 @@ class CompletionsResource {
         int promptTokens = 0;
         for (int prompt = 0; prompt < request.prompt().count(); prompt++) {
             String name = request.prompt().name(prompt);
-            GenerationFields.requireRoom(name, request.prompt().leastTokens(prompt, tokenizer), model);
-            List<Integer> tokens = request.prompt().tokens(prompt, tokenizer, request.addedTokens());
-            if (tokens.isEmpty()) {
+            request.fields().requireRoom(name, request.prompt().leastTokens(prompt, tokenizer), model);
+            List<Integer> whole = request.prompt().tokens(prompt, tokenizer, request.reading());
+            if (whole.isEmpty()) {
                 throw ApiError.badField(name, name + " has no tokens, must have at least 1.")
                         .exception();
             }
+            List<Integer> tokens = request.fields().truncated(whole, model);
             request.fields().requireMemory(tokens.size(), models.serving().cacheTokens());
             promptTokens += tokens.size();
             Optional<String> echo = request.echoes()
-                    ? Optional.of(request.prompt()
-                            .text(prompt, tokenizer, request.fields().shownTokens()))
+                    ? Optional.of(
+                            tokens.size() < whole.size()
+                                    ? tokenizer.decode(tokens, request.fields().shownTokens())
+                                    : request.prompt()
+                                            .text(
+                                                    prompt,
+                                                    tokenizer,
+                                                    request.fields().shownTokens()))
                     : Optional.empty();
             for (int i = 0; i < request.fields().choicesPerPrompt(); i++) {
                 choices.add(choice(choices.size(), request, model, tokens, echo, seed + i, constraint, asked, trace));
@@ -137,8 +144,8 @@ class CompletionsResource {
                 request.alternatives(),
                 request.promptAlternatives(),
                 asked,
-                GenerationRequest.StopTokens.NONE,
+                fields.stopTokens(),
                 constraint);
-        return new Choice(index, generation, echo, fields.stops(), fields.shownTokens(), Set.of(), trace);
+        return new Choice(index, generation, echo, fields.stopStrings(), fields.shownTokens(), Set.of(), trace);
     }
 }

@@ -26,11 +26,18 @@ sealed interface Delta {
     /**
      * The end.
      *
-     * @param text text that was held back
+     * @param token the last token, if it is known as such when it comes
+     * @param text text that was held back, after that of the token
      * @param reason the reason; a stop string counts like an end token
      * @param cached where the tokens were cached
      */
-    record End(Choice choice, String text, FinishReason reason, CachedTokens cached) implements Delta {
+    record End(Choice choice, Optional<Token> token, String text, FinishReason reason, CachedTokens cached)
+            implements Delta {
+        /** The text of the last token, and what was held back. */
+        String wholeText() {
+            return token.map(Token::text).orElse("") + text;
+        }
+
         /** The reason in the API's words. */
         String finishReason() {
             return reason.name().toLowerCase(Locale.ROOT);

@@ -9,6 +9,7 @@ import io.weft.api.http.ApiSettings;
 import io.weft.engine.EngineStatus;
 import io.weft.engine.GenerationRequest;
 import io.weft.engine.GenerationRequest.EndTokens;
+import io.weft.engine.GenerationRequest.StopTokens;
 import io.weft.engine.RequestRejectedException;
 import io.weft.engine.RequestRejectedException.Reason;
 import io.weft.engine.SamplingParameters;
@@ -18,7 +19,6 @@ import jakarta.validation.constraints.DecimalMax;
 import jakarta.validation.constraints.DecimalMin;
 import jakarta.validation.constraints.Max;
 import jakarta.validation.constraints.Min;
-import jakarta.validation.constraints.NotEmpty;
 import jakarta.validation.constraints.Size;
 import java.time.Duration;
 import java.util.List;
@@ -26,6 +26,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
+import java.util.Set;
 import java.util.concurrent.ThreadLocalRandom;
 import org.jspecify.annotations.Nullable;
 
@@ -48,15 +49,23 @@ record GenerationFields(
         @Nullable @DecimalMin(value = "0", inclusive = false) @DecimalMax("100")
         Double repetitionPenalty,
 
+        @Nullable @DecimalMin(value = "0", inclusive = false) @DecimalMax("100")
+        Double repeatPenalty,
+
         @Nullable @Size(max = SamplingParameters.LOGIT_BIASES_MOST) @JsonDeserialize(using = LogitBiasReader.class)
         Map<Integer, Double> logitBias,
 
         @Nullable Long seed,
 
-        @Nullable @Size(max = 4) @JsonFormat(with = JsonFormat.Feature.ACCEPT_SINGLE_VALUE_AS_ARRAY)
-        List<@NotEmpty String> stop,
+        @Nullable @Size(max = STOPS_MOST) @JsonFormat(with = JsonFormat.Feature.ACCEPT_SINGLE_VALUE_AS_ARRAY)
+        List<String> stop,
 
+        @Nullable @Size(max = StopTokens.TOKENS_MOST) List<Integer> stopTokenIds,
+        @Nullable Boolean includeStopStrInOutput,
+        @Nullable @Min(0) Integer minTokens,
+        @Nullable @Min(-1) Integer truncatePromptTokens,
         @Nullable @Min(1) Integer n,
+        @Nullable @Min(1) Integer bestOf,
         @Nullable Boolean stream,
         @Nullable StreamOptions streamOptions,
         @Nullable Boolean ignoreEos,
@@ -76,6 +85,13 @@ record GenerationFields(
     /** A week. */
     static final long TIMEOUT_SECONDS_MOST = 604_800;
 
+    /** The most stop strings, and the most characters of all of them together. */
+    static final int STOPS_MOST = 256;
+
+    private static final int STOP_CHARACTERS_MOST = 1 << 14;
+    /** A prompt that is to be truncated may be longer than the context, within limits: it is tokenized whole. */
+    private static final int TRUNCATED_CONTEXTS_MOST = 16;
+
     /** Options that other servers do not have. */
     record WeftOptions(@Nullable Boolean explain) {}
 
@@ -93,6 +109,19 @@ record GenerationFields(
 
     /** Checks rules that concern two fields. */
     void check() {
+        checkStops();
+        checkLengths();
+        if (bestOf != null && bestOf != choicesPerPrompt()) {
+            throw ApiError.badField("best_of", "best_of is " + bestOf + ", must equal n, " + choicesPerPrompt() + ".")
+                    .exception();
+        }
+        if (repeatPenalty != null && repetitionPenalty != null && !repeatPenalty.equals(repetitionPenalty)) {
+            throw ApiError.badField(
+                            "repeat_penalty",
+                            "repeat_penalty is %s, must be left out or equal repetition_penalty, %s."
+                                    .formatted(repeatPenalty, repetitionPenalty))
+                    .exception();
+        }
         if (streamOptions != null && !streams()) {
             throw ApiError.badField("stream_options", "stream_options is given, but stream is not true.")
                     .exception();
@@ -101,6 +130,39 @@ record GenerationFields(
             throw ApiError.badField(
                             "prompt_logprobs",
                             "prompt_logprobs is " + promptLogprobs + ", must be left out when stream is true.")
+                    .exception();
+        }
+    }
+
+    private void checkStops() {
+        List<String> stops = stops();
+        long characters = 0;
+        for (int i = 0; i < stops.size(); i++) {
+            if (stops.get(i).isEmpty()) {
+                throw ApiError.badField("stop[" + i + "]", "stop[" + i + "] is \"\", must not be empty.")
+                        .exception();
+            }
+            characters += stops.get(i).length();
+        }
+        if (characters > STOP_CHARACTERS_MOST) {
+            throw ApiError.badField(
+                            "stop",
+                            "stop has %d characters in all, must have at most %d."
+                                    .formatted(characters, STOP_CHARACTERS_MOST))
+                    .exception();
+        }
+    }
+
+    private void checkLengths() {
+        OptionalLong asked = askedTokens();
+        if (minTokens != null && asked.isPresent() && minTokens > asked.getAsLong()) {
+            throw ApiError.badField(
+                            "min_tokens",
+                            "min_tokens is %d, must be at most max_tokens, %d.".formatted(minTokens, asked.getAsLong()))
+                    .exception();
+        }
+        if (truncatePromptTokens != null && truncatePromptTokens == 0) {
+            throw ApiError.badField("truncate_prompt_tokens", "truncate_prompt_tokens is 0, must be -1 or at least 1.")
                     .exception();
         }
     }
@@ -127,17 +189,51 @@ record GenerationFields(
     }
 
     /**
-     * Checks that a prompt may fit the context, before it is tokenized, which takes most of the time for the largest
-     * bodies.
+     * Checks that a prompt may fit the context, or may be truncated to fit, before it is tokenized, which takes most of
+     * the time for the largest bodies.
      *
      * @param name of the prompt
      * @param leastTokens lower bound of its tokens
      */
-    static void requireRoom(String name, int leastTokens, ServedModel model) {
-        if (leastTokens > model.contextTokens()) {
+    void requireRoom(String name, int leastTokens, ServedModel model) {
+        if (truncatePromptTokens != null) {
+            requireTruncatable(name, leastTokens, model.contextTokens());
+        } else if (leastTokens > model.contextTokens()) {
             throw ApiError.promptTooLong(name, leastTokens, model.contextTokens())
                     .exception();
         }
+    }
+
+    private void requireTruncatable(String name, int leastTokens, int contextTokens) {
+        if (truncatePromptTokens != null && truncatePromptTokens > contextTokens) {
+            throw ApiError.badField(
+                            "truncate_prompt_tokens",
+                            "truncate_prompt_tokens is %d, must be at most the context, %d."
+                                    .formatted(truncatePromptTokens, contextTokens))
+                    .exception();
+        }
+        long most = (long) TRUNCATED_CONTEXTS_MOST * contextTokens;
+        if (leastTokens > most) {
+            throw ApiError.invalid(
+                            400,
+                            "%s has at least %d tokens, must have at most %d to be truncated: %d times the model's context."
+                                    .formatted(name, leastTokens, most, TRUNCATED_CONTEXTS_MOST),
+                            null,
+                            "context_length_exceeded")
+                    .exception();
+        }
+    }
+
+    /** The last tokens of a prompt, as many as are to be kept. */
+    List<Integer> truncated(List<Integer> promptTokens, ServedModel model) {
+        if (truncatePromptTokens == null) {
+            return promptTokens;
+        }
+        long kept = truncatePromptTokens > 0
+                ? truncatePromptTokens
+                : Math.max(1, model.contextTokens() - Math.max(1, askedTokens().orElse(1)));
+        int dropped = (int) Math.max(0, promptTokens.size() - kept);
+        return promptTokens.subList(dropped, promptTokens.size());
     }
 
     /** Whether usage reports where tokens were cached. */
@@ -190,6 +286,18 @@ record GenerationFields(
 
     List<String> stops() {
         return stop == null ? List.of() : stop;
+    }
+
+    /** The strings that end a choice. */
+    Choice.Stops stopStrings() {
+        return new Choice.Stops(
+                stops(), Boolean.TRUE.equals(includeStopStrInOutput) ? Choice.StopText.SHOWN : Choice.StopText.HIDDEN);
+    }
+
+    /** The tokens that end a choice, beside the model's. */
+    StopTokens stopTokens() {
+        return new StopTokens(
+                stopTokenIds == null ? Set.of() : Set.copyOf(stopTokenIds), minTokens == null ? 0 : minTokens);
     }
 
     SpecialTokens shownTokens() {
@@ -254,7 +362,7 @@ record GenerationFields(
                 or(minP, defaults.minP()),
                 or(presencePenalty, 0),
                 or(frequencyPenalty, 0),
-                or(repetitionPenalty, defaults.repetitionPenalty()),
+                or(repetitionPenalty == null ? repeatPenalty : repetitionPenalty, defaults.repetitionPenalty()),
                 Optional.ofNullable(logitBias).orElse(Map.of()),
                 choiceSeed);
     }

@@ -5,11 +5,11 @@ import io.weft.engine.CachedTokens;
 import io.weft.engine.Engine;
 import io.weft.engine.GenerationEvent;
 import io.weft.engine.GenerationEvent.FinishReason;
-import io.weft.engine.GenerationRequest.EndTokens;
 import io.weft.text.TextAssembler;
 import io.weft.text.Tokenizer;
 import jakarta.inject.Singleton;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Flow;
 import org.jspecify.annotations.Nullable;
@@ -114,16 +114,21 @@ class Generator {
         private final Set<Integer> endTokens;
         private CachedTokens.@Nullable Homes homes;
         private int generatedTokens;
+        /** The last token, whose chunk says why the choice ended. */
+        private Optional<Delta.Token> last = Optional.empty();
+
         private boolean ended;
 
         Run(Generation generation, Choice choice) {
             this.generation = generation;
             this.choice = choice;
             this.assembler = new TextAssembler(
-                    tokenizer, choice.request().promptTokens(), choice.stops(), choice.shown(), choice.marks());
-            this.endTokens = choice.request().endTokens() == EndTokens.IGNORE
-                    ? Set.of()
-                    : engine.model().endTokens();
+                    tokenizer,
+                    choice.request().promptTokens(),
+                    choice.stops().strings(),
+                    choice.shown(),
+                    choice.marks());
+            this.endTokens = choice.request().endingTokens(engine.model());
             this.meter = metrics.submitted(choice);
         }
 
@@ -204,15 +209,23 @@ class Generator {
             meter.token();
             generatedTokens++;
             int place = assembler.codePoints();
-            if (endTokens.contains(generated.token())) {
-                token(generated, "", place);
-                return;
-            }
-            switch (assembler.add(generated.token())) {
-                case TextAssembler.Progress.Open(String text) -> token(generated, text, place);
+            boolean ends = endTokens.contains(generated.token());
+            switch (progress(generated.token(), ends)) {
+                case TextAssembler.Progress.Open(String text) -> {
+                    Delta.Token token = delta(generated, text, place);
+                    if (ends || generatedTokens == choice.request().maxNewTokens()) {
+                        last = Optional.of(token);
+                    } else {
+                        generation.listener.delta(token);
+                    }
+                }
                 case TextAssembler.Progress.Stopped(String text, String stop) -> {
                     // A token may begin after the place where the text ends.
-                    token(generated, text, Math.min(place, assembler.codePoints()));
+                    last = Optional.of(
+                            switch (choice.stops().text()) {
+                                case SHOWN -> delta(generated, text + stop, place);
+                                case HIDDEN -> delta(generated, text, Math.min(place, assembler.codePoints()));
+                            });
                     // The engine knows no text and would go on.
                     unsubscribe();
                     end("", FinishReason.STOP);
@@ -220,13 +233,23 @@ class Generator {
             }
         }
 
-        private void token(GenerationEvent.Generated generated, String text, int place) {
-            generation.listener.delta(new Delta.Token(choice, text, generated.token(), generated.score(), place));
+        /** An end token is no part of the text, unless stops are. */
+        private TextAssembler.Progress progress(int token, boolean ends) {
+            if (ends && choice.stops().text() == Choice.StopText.HIDDEN) {
+                return new TextAssembler.Progress.Open("");
+            }
+            return generatedTokens <= choice.request().stops().minTokens()
+                    ? new TextAssembler.Progress.Open(assembler.addExempt(token))
+                    : assembler.add(token);
+        }
+
+        private Delta.Token delta(GenerationEvent.Generated generated, String text, int place) {
+            return new Delta.Token(choice, text, generated.token(), generated.score(), place);
         }
 
         private void end(String text, FinishReason reason) {
             meter.finished(reason);
-            generation.listener.delta(new Delta.End(choice, text, reason, cached()));
+            generation.listener.delta(new Delta.End(choice, last, text, reason, cached()));
             ended = true;
             generation.runEnded();
         }

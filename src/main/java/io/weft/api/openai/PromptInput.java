@@ -25,7 +25,7 @@ sealed interface PromptInput {
     int count();
 
     /** The tokens of a prompt. */
-    List<Integer> tokens(int prompt, Tokenizer tokenizer, SpecialTokens added);
+    List<Integer> tokens(int prompt, Tokenizer tokenizer, TextReading reading);
 
     /** A lower bound of a prompt's tokens that needs no tokenizing; 0 for a prompt of tokens. */
     int leastTokens(int prompt, Tokenizer tokenizer);
@@ -41,8 +41,8 @@ sealed interface PromptInput {
         }
 
         @Override
-        public List<Integer> tokens(int prompt, Tokenizer tokenizer, SpecialTokens added) {
-            return tokenizer.encode(texts.get(prompt), added);
+        public List<Integer> tokens(int prompt, Tokenizer tokenizer, TextReading reading) {
+            return reading.encode(texts.get(prompt), tokenizer);
         }
 
         @Override
@@ -64,7 +64,7 @@ sealed interface PromptInput {
         }
 
         @Override
-        public List<Integer> tokens(int prompt, Tokenizer tokenizer, SpecialTokens added) {
+        public List<Integer> tokens(int prompt, Tokenizer tokenizer, TextReading reading) {
             return prompts.get(prompt);
         }
 

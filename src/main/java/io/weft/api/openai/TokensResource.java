@@ -56,7 +56,10 @@ class TokensResource {
             @Nullable @Size(max = ChatMessage.MESSAGES_MOST) List<ChatMessage> messages,
             @Nullable @Size(max = ToolFields.TOOLS_MOST) List<ToolDefinition> tools,
             @Nullable Map<String, Object> chatTemplateKwargs,
+            @Nullable Boolean addGenerationPrompt,
+            @Nullable Boolean continueFinalMessage,
             @Nullable Boolean addSpecialTokens,
+            @Nullable Boolean parseSpecial,
             @Nullable Boolean returnTokenStrs) {}
 
     /** Tokens of a text. */
@@ -96,10 +99,9 @@ class TokensResource {
                     .exception();
         }
         if (request.prompt() != null) {
-            SpecialTokens added =
-                    Boolean.FALSE.equals(request.addSpecialTokens()) ? SpecialTokens.WITHOUT : SpecialTokens.WITH;
             requireAtMost(tokensMost, "prompt", tokenizer.leastTokens(request.prompt()));
-            return tokenizer.encode(request.prompt(), added);
+            return TextReading.of(request.addSpecialTokens(), request.parseSpecial())
+                    .encode(request.prompt(), tokenizer);
         }
         ToolFields tools = new ToolFields(request.tools(), null, null, null, null);
         tools.check();
@@ -109,10 +111,15 @@ class TokensResource {
             variables.putAll(request.chatTemplateKwargs());
         }
         variables.putAll(tools.variables());
-        List<PromptPart> chat = ChatResource.template(tokenizer, variables)
-                .render(ChatMessage.conversation(request.messages(), formats), variables);
+        List<PromptPart> chat = ChatPrompt.render(
+                tokenizer,
+                ChatMessage.conversation(request.messages(), formats),
+                variables,
+                ChatPrompt.ending(request.addGenerationPrompt(), request.continueFinalMessage()));
         requireAtMost(tokensMost, "messages", tokenizer.leastTokens(chat));
-        return tokenizer.encode(chat);
+        SpecialTokens added =
+                Boolean.TRUE.equals(request.addSpecialTokens()) ? SpecialTokens.WITH : SpecialTokens.WITHOUT;
+        return tokenizer.encode(chat, added);
     }
 
     private static void requireAtMost(long tokensMost, String field, int leastTokens) {

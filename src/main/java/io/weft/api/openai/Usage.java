@@ -48,7 +48,10 @@ record Usage(
         void add(Delta delta) {
             switch (delta) {
                 case Delta.Token token -> completionTokens++;
-                case Delta.End end -> cached = cached.plus(end.cached());
+                case Delta.End end -> {
+                    end.token().ifPresent(this::add);
+                    cached = cached.plus(end.cached());
+                }
                 case Delta.PromptScored scored -> {}
             }
         }

@@ -167,7 +167,7 @@ class ChunkEncoderTest {
                 index,
                 request,
                 echo ? Optional.of("an \"echo\"") : Optional.empty(),
-                List.of(),
+                Choice.Stops.NONE,
                 SpecialTokens.WITHOUT,
                 Set.of(),
                 trace);
@@ -195,8 +195,13 @@ class ChunkEncoderTest {
             deltas.add(new Delta.Token(
                     choice, text, token, scored ? Optional.of(score(token, random)) : Optional.empty(), place));
         }
+        Optional<Delta.Token> last =
+                !deltas.isEmpty() && deltas.getLast() instanceof Delta.Token && random.nextBoolean()
+                        ? Optional.of((Delta.Token) deltas.removeLast())
+                        : Optional.empty();
         deltas.add(new Delta.End(
                 choice,
+                last,
                 decoded ? assembler.finish() : randomText(random),
                 random.nextBoolean() ? FinishReason.STOP : FinishReason.LENGTH,
                 CachedTokens.NONE));

@@ -78,7 +78,8 @@ class RequestTraceTest {
                 EndTokens.STOP,
                 OptionalInt.empty(),
                 OptionalInt.empty());
-        return new Choice(index, request, Optional.empty(), List.of(), SpecialTokens.values()[0], Set.of(), trace);
+        return new Choice(
+                index, request, Optional.empty(), Choice.Stops.NONE, SpecialTokens.values()[0], Set.of(), trace);
     }
 
     private SpanData request() {
