@@ -13,6 +13,7 @@ import picocli.CommandLine.Spec;
         subcommands = {
             ServeCommand.class,
             GenerateCommand.class,
+            ChatCommand.class,
             PlanCommand.class,
             ProfileCommand.class,
             BenchCommand.class,
