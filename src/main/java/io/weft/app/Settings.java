@@ -88,7 +88,7 @@ public record Settings(
                     fallback = "auto",
                     unset = "what the chat template shows",
                     means = "How the model writes calls of tools: auto, none, hermes, llama3, mistral, mistral-named,"
-                            + " phi4, granite, functionary or function-tags.")
+                            + " phi4, phi4-mini, granite, functionary or function-tags.")
             ToolChoice toolFormat,
 
             @Setting(
@@ -669,6 +669,7 @@ public record Settings(
         MISTRAL(Optional.of(ToolFormat.MISTRAL)),
         MISTRAL_NAMED(Optional.of(ToolFormat.MISTRAL_NAMED)),
         PHI4(Optional.of(ToolFormat.PHI4)),
+        PHI4_MINI(Optional.of(ToolFormat.PHI4_MINI)),
         GRANITE(Optional.of(ToolFormat.GRANITE)),
         FUNCTIONARY(Optional.of(ToolFormat.FUNCTIONARY)),
         FUNCTION_TAGS(Optional.of(ToolFormat.FUNCTION_TAGS));

@@ -40,9 +40,9 @@ record ChatReading(
     static ChatReading of(
             ToolFields fields, Optional<OutputFields.Output> asked, OutputFormats formats, List<PromptPart> prompt) {
         Optional<ToolFormat> tools = fields.format(formats);
-        String text = prompt.stream().map(PromptPart::text).collect(Collectors.joining());
-        Start start =
-                formats.reasoning().filter(format -> format.openedBy(text)).isPresent() ? Start.THOUGHTS : Start.ANSWER;
+        boolean opened =
+                formats.reasoning().filter(format -> opens(prompt, format)).isPresent();
+        Start start = opened ? Start.THOUGHTS : Start.ANSWER;
         if (tools.isEmpty() && formats.reasoning().isEmpty()) {
             return new ChatReading(formats.reasoning(), start, tools, fields.names(), asked);
         }
@@ -57,6 +57,13 @@ record ChatReading(
                 tools,
                 fields.names(),
                 all.map(syntax -> new OutputFields.Output.Written(field, syntax)));
+    }
+
+    /** Whether the template opens the thoughts; a client that writes the same has only written so. */
+    private static boolean opens(List<PromptPart> prompt, ReasoningFormat format) {
+        return !prompt.isEmpty()
+                && prompt.getLast().origin() == PromptPart.Origin.TEMPLATE
+                && format.openedBy(prompt.getLast().text());
     }
 
     /** Whether the answer is passed on as it is. */

@@ -72,7 +72,9 @@ record ChatRequest(
 
     /** The conversation in the form that templates read. */
     List<Map<String, Object>> conversation(OutputFormats formats) {
-        return ChatMessage.conversation(messages, formats);
+        List<Map<String, Object>> conversation = ChatMessage.conversation(messages, formats);
+        toolFields.tell(conversation, formats);
+        return conversation;
     }
 
     Map<String, Object> templateVariables() {

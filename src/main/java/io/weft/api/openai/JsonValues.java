@@ -1,6 +1,7 @@
 package io.weft.api.openai;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -10,6 +11,13 @@ import org.jspecify.annotations.Nullable;
 /** JSON as the maps, lists, texts and numbers that templates read. */
 final class JsonValues {
     private JsonValues() {}
+
+    private static final ObjectMapper JSON = new ObjectMapper();
+
+    /** The JSON of maps, lists, texts and numbers. */
+    static String text(Object value) {
+        return JSON.valueToTree(value).toString();
+    }
 
     static Map<String, Object> object() {
         return new LinkedHashMap<>();

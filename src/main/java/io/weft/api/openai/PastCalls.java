@@ -93,7 +93,7 @@ final class PastCalls {
         return switch (given) {
             case null -> text ? "{}" : Map.of();
             case String written -> text ? written : parsed(written);
-            case Map<?, ?> object -> text ? JSON.valueToTree(object).toString() : object;
+            case Map<?, ?> object -> text ? JsonValues.text(object) : object;
             default -> throw bad(field, "must be a string of JSON");
         };
     }

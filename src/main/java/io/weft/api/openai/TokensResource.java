@@ -111,9 +111,11 @@ class TokensResource {
             variables.putAll(request.chatTemplateKwargs());
         }
         variables.putAll(tools.variables());
+        List<Map<String, Object>> conversation = ChatMessage.conversation(request.messages(), formats);
+        tools.tell(conversation, formats);
         List<PromptPart> chat = ChatPrompt.render(
                 tokenizer,
-                ChatMessage.conversation(request.messages(), formats),
+                conversation,
                 variables,
                 ChatPrompt.ending(request.addGenerationPrompt(), request.continueFinalMessage()));
         requireAtMost(tokensMost, "messages", tokenizer.leastTokens(chat));

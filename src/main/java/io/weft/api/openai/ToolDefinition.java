@@ -74,7 +74,7 @@ record ToolDefinition(@Nullable String type, @Nullable Definition function) {
         return String.valueOf(definition().name());
     }
 
-    boolean isStrict() {
+    boolean enforced() {
         return Boolean.TRUE.equals(definition().strict());
     }
 

@@ -72,6 +72,28 @@ record ToolFields(
                         offered.stream().map(ToolDefinition::forTemplate).toList());
     }
 
+    /** Tells of the tools in the conversation, where the template has them there. */
+    void tell(List<Map<String, Object>> conversation, OutputFormats formats) {
+        List<ToolDefinition> offered = offered();
+        if (offered.isEmpty()
+                || formats.tools().filter(ToolFormat::toolsInSystemMessage).isEmpty()) {
+            return;
+        }
+        if (conversation.isEmpty() || !"system".equals(conversation.getFirst().get("role"))) {
+            Map<String, Object> system = JsonValues.object();
+            system.put("role", "system");
+            system.put("content", "");
+            conversation.addFirst(system);
+        }
+        conversation
+                .getFirst()
+                .put(
+                        "tools",
+                        JsonValues.text(offered.stream()
+                                .map(tool -> tool.forTemplate().get("function"))
+                                .toList()));
+    }
+
     Set<String> names() {
         return offered().stream().map(ToolDefinition::name).collect(Collectors.toSet());
     }
@@ -116,9 +138,9 @@ record ToolFields(
                                 .toList(),
                         Calls.ONE));
             case ToolChoice.Auto auto -> {
-                boolean free = calls == Calls.ONE_OR_MORE && offered().stream().noneMatch(ToolDefinition::isStrict);
+                boolean free = calls == Calls.ONE_OR_MORE && offered().stream().noneMatch(ToolDefinition::enforced);
                 List<Function> functions = offered().stream()
-                        .map(tool -> tool.isStrict() ? tool.strictly() : tool.loosely())
+                        .map(tool -> tool.enforced() ? tool.strictly() : tool.loosely())
                         .toList();
                 if (words.isPresent()) {
                     yield Optional.of(new Syntax.AnyOf(List.of(words.get(), format.calls(functions, calls))));

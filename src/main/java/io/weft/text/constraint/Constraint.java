@@ -66,7 +66,7 @@ public final class Constraint {
      */
     public static Constraint jsonSchema(JsonNode schema, Vocabulary vocabulary) {
         var grammar = new Grammar();
-        new SchemaCompiler(schema, grammar).add(grammar.root().start, grammar.root().end);
+        new SchemaCompiler(schema, grammar, new SchemaWork()).add(grammar.root().start, grammar.root().end);
         return new Constraint(grammar, vocabulary);
     }
 
@@ -96,7 +96,8 @@ public final class Constraint {
     /** A text with JSON in it. */
     public static Constraint syntax(Syntax syntax, Vocabulary vocabulary) {
         var grammar = new Grammar();
-        new Syntax.Compiler(grammar, vocabulary).add(syntax, grammar.root().start, grammar.root().end);
+        new Syntax.Compiler(grammar, vocabulary, new SchemaWork())
+                .add(syntax, grammar.root().start, grammar.root().end);
         return new Constraint(grammar, vocabulary);
     }
 

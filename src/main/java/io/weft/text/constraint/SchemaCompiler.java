@@ -30,7 +30,6 @@ import org.jspecify.annotations.Nullable;
  */
 final class SchemaCompiler {
     private static final JsonNodeFactory JSON = JsonNodeFactory.instance;
-    private static final long WORK_MAX = 40_000_000;
     private static final CharAutomaton TRUE = CharAutomaton.texts(List.of("true"));
     private static final CharAutomaton FALSE = CharAutomaton.texts(List.of("false"));
     private static final CharAutomaton NULL = CharAutomaton.texts(List.of("null"));
@@ -44,14 +43,15 @@ final class SchemaCompiler {
     private final IdentityHashMap<ObjectNode, CharAutomaton> numbers = new IdentityHashMap<>();
     private final IdentityHashMap<ObjectNode, CharAutomaton> integers = new IdentityHashMap<>();
 
-    private final Work work = new Work("the schema's strings and numbers take too much work", WORK_MAX);
+    private final Work work;
 
     /** Rules whose bodies are still to be made: a queue, since rules call one another. */
     private final Queue<Runnable> open = new ArrayDeque<>();
 
     /** @throws ConstraintException if the schema is wrong, or has what is not enforced */
-    SchemaCompiler(JsonNode schema, Grammar grammar) {
-        this.schemas = new SchemaMerger(schema);
+    SchemaCompiler(JsonNode schema, Grammar grammar, SchemaWork work) {
+        this.schemas = new SchemaMerger(schema, work.merging());
+        this.work = work.compiling();
         this.schema = schema;
         this.grammar = grammar;
     }

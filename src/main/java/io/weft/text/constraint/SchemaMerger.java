@@ -29,7 +29,6 @@ final class SchemaMerger {
     private static final int DEPTH_MAX = 200;
     private static final int ALTERNATIVES_MAX = 1_000;
     private static final int MERGES_MAX = 20_000;
-    private static final long WORK_MAX = 5_000_000;
 
     /** Say nothing about a value. */
     private static final Set<String> ANNOTATIONS = Set.of(
@@ -80,10 +79,11 @@ final class SchemaMerger {
 
     private final Map<BitSet, Optional<ObjectNode>> merged = new HashMap<>();
     private int numbered;
-    private final Work work = new Work("the schema has too many combinations of values", WORK_MAX);
+    private final Work work;
 
-    SchemaMerger(JsonNode root) {
+    SchemaMerger(JsonNode root, Work work) {
         this.root = root;
+        this.work = work;
         locate(root, "", 0);
     }
 

@@ -86,7 +86,7 @@ public sealed interface Syntax {
     }
 
     /** Writes a syntax into a grammar. */
-    record Compiler(Grammar grammar, Vocabulary vocabulary) {
+    record Compiler(Grammar grammar, Vocabulary vocabulary, SchemaWork work) {
         void add(Syntax syntax, State from, State to) {
             switch (syntax) {
                 case Literal(String text) -> spell(text, from, to);
@@ -124,7 +124,7 @@ public sealed interface Syntax {
 
         private void json(String name, JsonNode schema, State from, State to) {
             try {
-                new SchemaCompiler(Constraint.schema(schema), grammar).add(from, to);
+                new SchemaCompiler(Constraint.schema(schema), grammar, work).add(from, to);
             } catch (ConstraintException e) {
                 throw name.isEmpty() ? e : new ConstraintException(name + ": " + e.getMessage());
             }

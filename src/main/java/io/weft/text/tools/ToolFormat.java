@@ -57,6 +57,12 @@ public enum ToolFormat {
     PHI4(
             new Reading(List.of("functools", "<|tool_call|>"), List.of("<|/tool_call|>"), Bare.NOTHING, Name.IN_JSON),
             Writing.list(List.of(new Literal("functools[")), List.of(new Literal("]")))),
+    /** {@code <|tool_call|>[{"name": …, "arguments": …}]<|/tool_call|>}: Phi-4-mini. */
+    PHI4_MINI(
+            new Reading(List.of("functools", "<|tool_call|>"), List.of("<|/tool_call|>"), Bare.NOTHING, Name.IN_JSON),
+            Writing.list(
+                    List.of(new Mark("<|tool_call|>"), new Literal("[")),
+                    List.of(new Literal("]"), new Mark("<|/tool_call|>")))),
     /** {@code <|tool_call|>[{"name": …, "arguments": …}]}: Granite 3. */
     GRANITE(
             new Reading(List.of("<|tool_call|>", "<tool_call>"), List.of("</tool_call>"), Bare.NOTHING, Name.IN_JSON),
@@ -163,6 +169,11 @@ public enum ToolFormat {
         return this == MISTRAL || this == MISTRAL_NAMED ? 9 : 0;
     }
 
+    /** Whether the family's templates have the tools in the system message, as JSON. */
+    public boolean toolsInSystemMessage() {
+        return this == PHI4_MINI;
+    }
+
     /** Whether the family's templates want the arguments of calls as text, where others want an object. */
     public boolean templateTakesText() {
         return this == FUNCTIONARY || this == FUNCTION_TAGS;
@@ -187,8 +198,11 @@ public enum ToolFormat {
         if (template.contains(">>>all") || (template.contains(">>>") && template.contains("recipient"))) {
             return Optional.of(FUNCTIONARY);
         }
-        if (template.contains("functools") || template.contains("<|tool|>")) {
+        if (template.contains("functools")) {
             return Optional.of(PHI4);
+        }
+        if (template.contains("<|tool|>")) {
+            return Optional.of(PHI4_MINI);
         }
         if (template.contains("<|tool_call|>")) {
             return Optional.of(GRANITE);

@@ -8,6 +8,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import io.weft.text.tools.OutputFormats;
 import io.weft.text.tools.ToolFormat;
 import io.weft.text.tools.ToolFormat.Calls;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -106,6 +107,20 @@ class ToolFieldsTest {
                         .at("/tool_calls/0/function/arguments")
                         .textValue())
                 .isEqualTo("{a:[1,null]}");
+    }
+
+    @Test
+    void aFamilyHasItsToolsInTheSystemMessage() throws JsonProcessingException {
+        List<Map<String, Object>> conversation = new ArrayList<>();
+        fields("").tell(conversation, formats(Optional.of(ToolFormat.HERMES)));
+        fields(",\"tool_choice\":\"none\"").tell(conversation, formats(Optional.of(ToolFormat.PHI4_MINI)));
+        assertThat(conversation).isEmpty();
+        fields("").tell(conversation, formats(Optional.of(ToolFormat.PHI4_MINI)));
+        fields("").tell(conversation, formats(Optional.of(ToolFormat.PHI4_MINI)));
+        assertThat(conversation).hasSize(1);
+        assertThat(conversation.getFirst()).containsEntry("role", "system").containsEntry("content", "");
+        assertThat(JSON.readTree((String) conversation.getFirst().get("tools")).findValuesAsText("name"))
+                .containsExactly("f", "g");
     }
 
     @Test

@@ -14,6 +14,7 @@ import io.weft.text.constraint.Syntax.Mark;
 import io.weft.text.constraint.Syntax.Repeated;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -114,6 +115,21 @@ class SyntaxTest {
         inside.mask(words);
         assertThat(words[call >>> 6] >>> call & 1).isZero();
         assertThatThrownBy(() -> inside.advance(call)).isInstanceOf(IllegalArgumentException.class);
+    }
+
+    @Test
+    void manySchemasCostNoMoreThanOne() {
+        var expensive = new StringBuilder("{\"type\":\"object\",\"properties\":{");
+        for (int i = 0; i < 100; i++) {
+            expensive.append(
+                    "\"%d\":{\"type\":\"string\",\"pattern\":\"^[ab]{900}c$\",\"maxLength\":890},".formatted(i));
+        }
+        JsonNode schema = json(expensive + "\"x\":{}}}");
+        assertThat(Constraint.jsonSchema(schema, SPELLED)).isNotNull();
+        List<Syntax> many = Collections.nCopies(100, new Json("f", schema));
+        assertThatThrownBy(() -> Constraint.syntax(new AnyOf(many), SPELLED))
+                .isInstanceOf(ConstraintException.class)
+                .hasMessageContaining("too much work");
     }
 
     @Test

@@ -195,6 +195,7 @@ class ToolFormatTest {
                 "FUNCTION_TAGS # {% if tools %}<function=example_function_name>{\"x\": 1}</function>",
                 "FUNCTIONARY # {% if tools %}Respond with >>>${recipient}\\n{% endif %}>>>",
                 "PHI4 # {% if tools %}functools[{...}]",
+                "PHI4_MINI # {% if 'tools' in message %}{{ '<|tool|>' + message['tools'] + '<|/tool|>' }}",
                 "GRANITE # {% if tools %}<|start_of_role|>assistant<|end_of_role|><|tool_call|>",
                 "LLAMA3 # {% if tools %}{{ '<|python_tag|>' }}",
             })
