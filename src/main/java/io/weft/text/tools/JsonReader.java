@@ -65,56 +65,54 @@ final class JsonReader {
     }
 
     private Step token(char c) {
-        switch (c) {
+        return switch (c) {
             case '{', '[' -> {
                 if (!takesValue()) {
-                    return Step.WRONG;
+                    yield Step.WRONG;
                 }
                 open.append(c);
                 expected = c == '{' ? Expected.NAME_OR_END : Expected.VALUE_OR_END;
-                return Step.MORE;
+                yield Step.MORE;
             }
-            case '}', ']' -> {
-                Expected whenEmpty = c == '}' ? Expected.NAME_OR_END : Expected.VALUE_OR_END;
-                char opening = c == '}' ? '{' : '[';
-                if (open.isEmpty()
-                        || open.charAt(open.length() - 1) != opening
-                        || (expected != whenEmpty && expected != Expected.COMMA_OR_END)) {
-                    return Step.WRONG;
-                }
-                open.setLength(open.length() - 1);
-                return ended();
-            }
+            case '}', ']' -> closing(c);
             case ',' -> {
                 if (expected != Expected.COMMA_OR_END) {
-                    return Step.WRONG;
+                    yield Step.WRONG;
                 }
                 expected = open.charAt(open.length() - 1) == '{' ? Expected.NAME : Expected.VALUE;
-                return Step.MORE;
+                yield Step.MORE;
             }
             case ':' -> {
                 if (expected != Expected.COLON) {
-                    return Step.WRONG;
+                    yield Step.WRONG;
                 }
                 expected = Expected.VALUE;
-                return Step.MORE;
+                yield Step.MORE;
             }
             case '"' -> {
                 inName = expected == Expected.NAME || expected == Expected.NAME_OR_END;
-                if (!inName && !takesValue()) {
-                    return Step.WRONG;
-                }
-                inString = true;
-                return Step.MORE;
+                inString = inName || takesValue();
+                yield inString ? Step.MORE : Step.WRONG;
             }
             default -> {
                 if (!takesValue() || WORD_CHARACTERS.indexOf(c) < 0) {
-                    return Step.WRONG;
+                    yield Step.WRONG;
                 }
                 word.append(c);
-                return Step.MORE;
+                yield Step.MORE;
             }
+        };
+    }
+
+    private Step closing(char c) {
+        char opening = c == '}' ? '{' : '[';
+        Expected whenEmpty = c == '}' ? Expected.NAME_OR_END : Expected.VALUE_OR_END;
+        boolean opened = !open.isEmpty() && open.charAt(open.length() - 1) == opening;
+        if (!opened || (expected != whenEmpty && expected != Expected.COMMA_OR_END)) {
+            return Step.WRONG;
         }
+        open.setLength(open.length() - 1);
+        return ended();
     }
 
     private boolean takesValue() {
