@@ -130,7 +130,7 @@ public final class TestTokenizers {
         return write(directory, tokenizer, "{\"bos_token\": \"<s>\", \"add_bos_token\": true}");
     }
 
-    private static ObjectNode addedToken(int id, String content) {
+    static ObjectNode addedToken(int id, String content) {
         return JSON.createObjectNode()
                 .put("id", id)
                 .put("content", content)
@@ -141,7 +141,7 @@ public final class TestTokenizers {
                 .put("special", true);
     }
 
-    private static Path write(Path directory, JsonNode tokenizer, String config) {
+    static Path write(Path directory, JsonNode tokenizer, String config) {
         try {
             Files.createDirectories(directory);
             JSON.writeValue(directory.resolve("tokenizer.json").toFile(), tokenizer);
