@@ -136,7 +136,7 @@ public record GenerationConfig(
         json.properties().forEach(field -> {
             JsonNode value = field.getValue();
             Double neutral = NEUTRAL_NUMBERS.get(field.getKey());
-            boolean isEmpty = value.isNull() || value.isContainerNode() && value.isEmpty();
+            boolean isEmpty = value.isNull() || (value.isContainerNode() && value.isEmpty());
             boolean isOff = value.isBoolean() && !value.booleanValue();
             boolean changes = neutral == null
                     ? OTHERS.contains(field.getKey())

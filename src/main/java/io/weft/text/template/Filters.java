@@ -78,7 +78,6 @@ final class Filters {
             "list",
             "int",
             "float",
-            "bool",
             "abs",
             "round",
             "tojson",
@@ -140,12 +139,13 @@ final class Filters {
                 value instanceof Undefined || (arguments.truth(1, "boolean") && !Values.truth(value))
                         ? arguments.get(0, "default_value", Text.EMPTY)
                         : value;
+            case "indent" -> indented(textOnly(name, value), arguments);
+            case "truncate" -> truncated(textOnly(name, value), arguments);
             case "length", "count" -> new Int(Values.length(value));
             case "string", "safe" -> Values.string(value);
             case "list" -> new Sequence(new ArrayList<>(Values.items(value)));
             case "int" -> integer(value, arguments);
             case "float" -> real(value, arguments);
-            case "bool" -> new Bool(Values.truth(value));
             case "abs" ->
                 value instanceof Real(var number)
                         ? new Real(Math.abs(number))
@@ -156,7 +156,7 @@ final class Filters {
             case "dictsort" -> dictSorted(value, arguments);
             case "attr" -> attribute(value, arguments.text(0, "name"));
             case "pprint" -> Values.repr(value);
-            case "filesizeformat" -> size(Values.real(real(value, Arguments.NONE)), arguments.truth(0, "binary"));
+            case "filesizeformat" -> size(number(value), arguments.truth(0, "binary"));
             case "urlencode" -> urlEncoded(value);
             case "xmlattr" -> xmlAttributes(value, arguments);
             default ->
@@ -169,11 +169,9 @@ final class Filters {
             case "trim", "replace" -> Methods.call(text, name.equals("trim") ? "strip" : name, arguments);
             case "upper", "lower", "capitalize" -> Methods.call(text, name, Arguments.NONE);
             case "title" -> text.mapped(Filters::title);
-            case "indent" -> indented(text, arguments);
             case "format" -> Formats.percent(text, formatValues(arguments));
             case "wordcount" -> new Int(WORD.matcher(text.chars()).results().count());
             case "wordwrap" -> wrapped(text, arguments);
-            case "truncate" -> truncated(text, arguments);
             case "center" ->
                 Methods.call(
                         text, name, new Arguments(List.of(arguments.get(0, "width", new Int(CENTER_WIDTH))), Map.of()));
@@ -232,8 +230,21 @@ final class Filters {
         return new Mapping(entries);
     }
 
+    private static Text textOnly(String filter, Value value) {
+        if (value instanceof Text text) {
+            return text;
+        }
+        throw new TemplateException(filter + " is not for a value of type " + Values.type(value));
+    }
+
+    private static double number(Value value) {
+        return value instanceof Text text
+                ? real(text.chars()).orElseThrow(() -> new TemplateException("'" + text.chars() + "' is no number"))
+                : Values.real(value);
+    }
+
     private static Text truncated(Text text, Arguments arguments) {
-        int length = (int) Math.clamp(arguments.integer(0, "length", TRUNCATED_LENGTH), 0, Integer.MAX_VALUE);
+        int length = Math.clamp(arguments.integer(0, "length", TRUNCATED_LENGTH), 0, Integer.MAX_VALUE);
         Text end = Values.string(arguments.get(2, "end", Text.ofTemplate("...")));
         long leeway = arguments.integer(3, "leeway", TRUNCATED_LEEWAY);
         if (length < end.length() || leeway < 0) {
@@ -249,7 +260,7 @@ final class Filters {
 
     /** Lines of at most so many characters, broken at spaces, or within words that are longer. */
     private static Text wrapped(Text text, Arguments arguments) {
-        int width = (int) Math.clamp(arguments.integer(0, "width", LINE_WIDTH), 1, Integer.MAX_VALUE);
+        int width = Math.clamp(arguments.integer(0, "width", LINE_WIDTH), 1, Integer.MAX_VALUE);
         Value breaks = arguments.find(1, "break_long_words");
         boolean breaksWords = breaks == null || Values.truth(breaks);
         Value given = arguments.get(2, "wrapstring", None.NONE);
@@ -336,7 +347,9 @@ final class Filters {
 
     private static Text xmlAttributes(Value value, Arguments arguments) {
         var out = new ArrayList<Value>();
-        Values.entries(value).forEach((key, item) -> {
+        pairs(value).forEach(pair -> {
+            Value key = Values.items(pair).getFirst();
+            Value item = Values.items(pair).getLast();
             if (item != None.NONE && !(item instanceof Undefined)) {
                 out.add(((Text) ofText("e", Values.string(key), Arguments.NONE))
                         .plus(Text.ofTemplate("=\""))
@@ -443,7 +456,7 @@ final class Filters {
     private static Value round(Value value, Arguments arguments) {
         String method = Values.string(arguments.get(1, "method", Text.ofTemplate("common")))
                 .chars();
-        int precision = (int) Math.clamp(arguments.integer(0, "precision", 0), -ROUNDED_MOST, ROUNDED_MOST);
+        int precision = Math.clamp(arguments.integer(0, "precision", 0), -ROUNDED_MOST, ROUNDED_MOST);
         double number = Values.real(value);
         double scale = Math.pow(10, precision);
         return switch (method) {
@@ -632,7 +645,8 @@ final class Filters {
         return (a, b) -> {
             int result = 0;
             for (int i = 0; result == 0 && i < a.size(); i++) {
-                result = order.compare(a.get(i), b.get(i));
+                // Two missing attributes are equal, and have no order.
+                result = Values.equal(a.get(i), b.get(i)) ? 0 : order.compare(a.get(i), b.get(i));
             }
             return result;
         };
@@ -645,7 +659,7 @@ final class Filters {
         return Sequence.lazy(items.stream()
                 .filter(item -> {
                     Value key = attribute == null ? item : deepAttribute(item, attribute);
-                    return seen.add(caseSensitive ? key : Values.folded(key));
+                    return seen.add(Values.hashable(caseSensitive ? key : Values.folded(key)));
                 })
                 .toList());
     }

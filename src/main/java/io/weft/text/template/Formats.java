@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
 
 /** Python's two notations of formats: {@code "%5.1f" % x} and {@code "{:>5.1f}".format(x)}. */
 final class Formats {
@@ -88,7 +89,8 @@ final class Formats {
                     left ? '<' : flags.contains("0") && "sra".indexOf(kind) < 0 ? '=' : '>'));
         }
         out.append(format, start, format.chars().length());
-        boolean mayHaveMore = named || value instanceof Mapping || value instanceof Sequence && !isTuple;
+        boolean isIndexed = value instanceof Sequence items && items.kind().isIndexed() && !isTuple;
+        boolean mayHaveMore = named || isIndexed || value instanceof Mapping || value instanceof Value.Undefined;
         if (next < values.size() && !mayHaveMore) {
             throw new TemplateException("a format has fewer places than there are values");
         }
@@ -154,7 +156,7 @@ final class Formats {
                 if (c == '}' && !twice) {
                     throw new TemplateException("a format has '}' without '{'");
                 }
-                if (c != '{' && c != '}' || twice) {
+                if ((c != '{' && c != '}') || twice) {
                     out.append(format, i, i + 1);
                     i += c == '{' || c == '}' ? 2 : 1;
                     continue;
@@ -246,7 +248,7 @@ final class Formats {
                 kind.isEmpty() ? '\0' : kind.charAt(0));
         Text body;
         if (value instanceof Text text) {
-            if (!kind.isEmpty() && !kind.equals("s") || align.equals("=") && match.group("align") != null) {
+            if ((!kind.isEmpty() && !kind.equals("s")) || (align.equals("=") && match.group("align") != null)) {
                 throw new TemplateException("format() has '" + spec + "', which is not for a text");
             }
             body = cut(text, layout.precision());
@@ -270,7 +272,7 @@ final class Formats {
                         default -> Text.ofTemplate(whole(number, 10, layout));
                     };
                 }
-                if (isWhole || layout.kind() != '\0' && layout.kind() != 'n') {
+                if (isWhole || (layout.kind() != '\0' && layout.kind() != 'n')) {
                     throw new TemplateException(
                             "format() has '" + spec + "', which is not for a value of type " + Values.type(value));
                 }
@@ -281,7 +283,7 @@ final class Formats {
         };
     }
 
-    private static int size(String digits, int otherwise) {
+    private static int size(@Nullable String digits, int otherwise) {
         if (digits == null) {
             return otherwise;
         }

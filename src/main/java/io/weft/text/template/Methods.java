@@ -6,6 +6,7 @@ import io.weft.text.template.Value.Int;
 import io.weft.text.template.Value.Mapping;
 import io.weft.text.template.Value.None;
 import io.weft.text.template.Value.Sequence;
+import java.text.Normalizer;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
@@ -337,13 +338,12 @@ final class Methods {
         return at < 0 ? -1 : window.start() + window.text().between(0, at).length();
     }
 
+    /** A digit, or one that is raised or circled. */
     private static boolean isDigit(int c) {
         return Character.isDigit(c)
-                || Character.getType(c) == Character.OTHER_NUMBER
-                        && Character.getNumericValue(c) >= 0
-                        && Character.getNumericValue(c) < 10
-                        && !(c >= 0x2150 && c < 0x2190)
-                        && !(c >= 0xBC && c <= 0xBE);
+                || (Character.getType(c) == Character.OTHER_NUMBER
+                        && Normalizer.normalize(Character.toString(c), Normalizer.Form.NFKC)
+                                .matches("\\d"));
     }
 
     private static boolean isNumeric(int c) {

@@ -25,14 +25,15 @@ final class Parser {
     /** Names that stand for values, which cannot be set. */
     private static final Set<String> RESERVED = Set.of("true", "false", "none", "True", "False", "None");
 
-    private static final Set<String> AFTER_TEST = Set.of("else", "or", "and", "is", "in", "not", "if", "recursive");
+    /** The names that do not begin a test's argument. */
+    private static final Set<String> AFTER_TEST = Set.of("else", "or", "and");
 
     private final List<Token> tokens;
     private int next;
     private int depth;
     private int loops;
     /** The names that were used, which says which of its arguments a macro may get. */
-    private java.util.Set<String> used = new HashSet<>();
+    private Set<String> used = new HashSet<>();
 
     private Parser(List<Token> tokens) {
         this.tokens = tokens;
@@ -535,6 +536,9 @@ final class Parser {
         boolean argument = peek().kind() == Kind.NAME
                 ? !AFTER_TEST.contains(peek().text())
                 : Set.of(Kind.STRING, Kind.INTEGER, Kind.REAL).contains(peek().kind()) || is("[") || is("{");
+        if (isName("is")) {
+            throw TemplateException.at(line, "a test follows a test");
+        }
         if (is("(")) {
             call = call(function);
         } else if (argument) {

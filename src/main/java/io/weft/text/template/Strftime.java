@@ -6,6 +6,7 @@ import java.time.format.DateTimeFormatter;
 import java.time.temporal.ChronoField;
 import java.time.temporal.IsoFields;
 import java.util.Locale;
+import org.jspecify.annotations.Nullable;
 
 /** Dates in C's notation, in English, of a time without a zone, as Python's {@code datetime.now()} is. */
 final class Strftime {
@@ -50,7 +51,7 @@ final class Strftime {
     }
 
     /** The text of a directive; null if C knows none. */
-    private static @org.jspecify.annotations.Nullable String directive(char directive, ZonedDateTime time) {
+    private static @Nullable String directive(char directive, ZonedDateTime time) {
         String pattern = switch (directive) {
             case 'a' -> "EEE";
             case 'A' -> "EEEE";

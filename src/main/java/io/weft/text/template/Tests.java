@@ -28,7 +28,7 @@ final class Tests {
             case "string" -> value instanceof Text;
             case "mapping" -> value instanceof Mapping;
             case "sequence" ->
-                value instanceof Sequence some && some.kind().isIndexed()
+                (value instanceof Sequence some && some.kind().isIndexed())
                         || value instanceof Mapping
                         || value instanceof Text
                         || value instanceof Undefined;
@@ -47,16 +47,11 @@ final class Tests {
             case "boolean" -> value instanceof Bool;
             case "true" -> value instanceof Bool(var truth) && truth;
             case "false" -> value instanceof Bool(var truth) && !truth;
-            case "callable" -> value instanceof Value.Function;
-            case "odd" -> Math.floorMod(Values.integer(value), 2) == 1;
-            case "even" -> Math.floorMod(Values.integer(value), 2) == 0;
-            case "divisibleby" -> {
-                long by = Values.integer(arguments.get(0, "num"));
-                if (by == 0) {
-                    throw new TemplateException("the test 'divisibleby' has divisor 0");
-                }
-                yield Values.integer(value) % by == 0;
-            }
+            case "callable" ->
+                value instanceof Value.Function || value instanceof Value.Loop || value instanceof Undefined;
+            case "odd" -> Values.equal(Values.arithmetic("%", value, new Int(2)), new Int(1));
+            case "even" -> Values.equal(Values.arithmetic("%", value, new Int(2)), new Int(0));
+            case "divisibleby" -> Values.equal(Values.arithmetic("%", value, arguments.get(0, "num")), new Int(0));
             case "lower" -> Methods.isLower(Values.string(value).chars());
             case "upper" -> Methods.isUpper(Values.string(value).chars());
             case "sameas" -> {

@@ -119,13 +119,21 @@ final class Values {
         return plain.contains(".") ? plain : plain + ".0";
     }
 
+    /** The arguments of a range with these items. */
+    private static List<Value> bounds(List<Value> range) {
+        long first = range.isEmpty() ? 0 : integer(range.getFirst());
+        long step = range.size() < 2 ? 1 : integer(range.get(1)) - first;
+        long end = range.isEmpty() ? 0 : integer(range.getLast()) + step;
+        return step == 1 ? List.of(new Int(first), new Int(end)) : List.of(new Int(first), new Int(end), new Int(step));
+    }
+
     static Text repr(Value value) {
         return switch (value) {
             case Text text -> quoted(text);
             case Sequence(var kind, var items) -> {
                 var out = new Text.Builder().append(kind.opening);
                 String between = "";
-                for (Value item : items) {
+                for (Value item : kind == Sequence.Kind.RANGE ? bounds(items) : items) {
                     out.append(between).append(repr(item));
                     between = ", ";
                 }
@@ -233,7 +241,7 @@ final class Values {
             if (kind == Sequence.Kind.LAZY || other == Sequence.Kind.LAZY) {
                 return left == right;
             }
-            boolean same = a.size() == b.size() && (kind == other || kind.isTuple() && other.isTuple());
+            boolean same = a.size() == b.size() && (kind == other || (kind.isTuple() && other.isTuple()));
             for (int i = 0; same && i < a.size(); i++) {
                 same = equal(a.get(i), b.get(i));
             }
@@ -249,6 +257,9 @@ final class Values {
         if (left instanceof Undefined && right instanceof Undefined) {
             return true;
         }
+        if (left instanceof Namespace) {
+            return left == right;
+        }
         return left.equals(right);
     }
 
@@ -258,8 +269,8 @@ final class Values {
         }
         if (left instanceof Sequence(var kind, var a)
                 && right instanceof Sequence(var other, var b)
-                && kind.isIndexed()
-                && other.isIndexed()
+                && canJoin(kind)
+                && canJoin(other)
                 && kind.isTuple() == other.isTuple()) {
             for (int i = 0; i < Math.min(a.size(), b.size()); i++) {
                 if (!equal(a.get(i), b.get(i))) {
@@ -308,7 +319,7 @@ final class Values {
     }
 
     private static boolean canRepeat(Value value) {
-        return value instanceof Text || value instanceof Sequence some && canJoin(some.kind());
+        return value instanceof Text || (value instanceof Sequence some && canJoin(some.kind()));
     }
 
     /** A value as a key: lists and dictionaries can be none. */
@@ -335,6 +346,9 @@ final class Values {
     static Map<Value, Value> entries(Value value) {
         if (value instanceof Mapping(var entries)) {
             return entries;
+        }
+        if (value instanceof Undefined undefined) {
+            throw undefined(undefined);
         }
         var entries = new LinkedHashMap<Value, Value>();
         for (Value item : items(value)) {
@@ -418,7 +432,8 @@ final class Values {
 
     private static Value reals(String operator, double a, double b) {
         boolean divides = operator.equals("/") || operator.equals("//") || operator.equals("%");
-        if (b == 0 && divides || operator.equals("**") && (a == 0 && b < 0 || a < 0 && b != Math.rint(b))) {
+        boolean isNoPower = (a == 0 && b < 0) || (a < 0 && b != Math.rint(b));
+        if ((b == 0 && divides) || (operator.equals("**") && isNoPower)) {
             throw new ArithmeticException();
         }
         return new Real(
@@ -487,8 +502,8 @@ final class Values {
         if (object instanceof Undefined undefined) {
             throw undefined(undefined);
         }
-        if (!(object instanceof Text
-                || object instanceof Sequence some && some.kind().isIndexed())) {
+        boolean isIndexed = object instanceof Sequence some && some.kind().isIndexed();
+        if (!isIndexed && !(object instanceof Text)) {
             throw new TemplateException("a value of type " + type(object) + " has no slices");
         }
         long by = step.map(Values::integerOrNone).flatMap(value -> value).orElse(1L);
