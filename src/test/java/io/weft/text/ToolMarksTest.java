@@ -73,7 +73,7 @@ class ToolMarksTest {
             int begin = tokenizer.controlTokens().getOrDefault(BEGIN, -1);
             int turn = tokenizer.controlTokens().getOrDefault("<|im_start|>", -1);
             for (Set<String> marks : List.of(Set.<String>of(), Set.of(BEGIN))) {
-                var assembler = new TextAssembler(tokenizer, List.of(), SpecialTokens.WITHOUT, marks);
+                var assembler = new TextAssembler(tokenizer, List.of(), List.of(), SpecialTokens.WITHOUT, marks);
                 var text = new StringBuilder();
                 for (int token : List.of(begin, begin)) {
                     text.append(assembler.add(token).text());
