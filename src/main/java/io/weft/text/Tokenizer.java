@@ -18,6 +18,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -181,12 +182,18 @@ public final class Tokenizer implements AutoCloseable {
      * the most bytes that one token stands for. 0 if there is no such bound.
      */
     public int leastTokens(String text) {
-        return tokenBytesMost == 0 ? 0 : Math.ceilDiv(text.getBytes(StandardCharsets.UTF_8).length, tokenBytesMost);
+        return leastTokens(Stream.of(text));
     }
 
     /** A lower bound of a rendered chat's tokens. */
     public int leastTokens(List<PromptPart> parts) {
-        return leastTokens(parts.stream().map(PromptPart::text).collect(Collectors.joining()));
+        return leastTokens(parts.stream().map(PromptPart::text));
+    }
+
+    private int leastTokens(Stream<String> texts) {
+        return tokenBytesMost == 0
+                ? 0
+                : Math.toIntExact(Math.ceilDiv(texts.mapToLong(Utf8::bytes).sum(), tokenBytesMost));
     }
 
     /** Encodes a user's text; control tokens in it are plain text. */

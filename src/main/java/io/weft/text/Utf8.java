@@ -21,6 +21,25 @@ final class Utf8 {
         return out.toString();
     }
 
+    /** The number of a text's bytes, without making them. Half of a surrogate pair counts as one, as it is encoded. */
+    static long bytes(String text) {
+        long bytes = text.length();
+        for (int i = 0; i < text.length(); i++) {
+            char c = text.charAt(i);
+            if (c >= 0x800 && !Character.isSurrogate(c)) {
+                bytes += 2;
+            } else if (c >= 0x80 && c < 0x800) {
+                bytes += 1;
+            } else if (Character.isHighSurrogate(c)
+                    && i + 1 < text.length()
+                    && Character.isLowSurrogate(text.charAt(i + 1))) {
+                bytes += 2;
+                i++;
+            }
+        }
+        return bytes;
+    }
+
     /** Appends the character that this byte completes. */
     void add(byte signed, StringBuilder out) {
         int b = Byte.toUnsignedInt(signed);

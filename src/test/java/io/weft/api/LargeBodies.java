@@ -36,7 +36,7 @@ record LargeBodies(String path, String name, byte[] body) {
         all.add(repeated(completions, "unknown names below", "{\"x\":{", names, "}}", bytes));
         all.add(repeated(completions, "one name", "{", i -> "\"k\":1", "}", bytes));
         all.add(repeated(completions, "refused values", "{\"guided_json\":[", number, "]}", bytes));
-        all.add(repeated(completions, "large numbers", "{\"guided_json\":[", i -> "9".repeat(100), "]}", bytes));
+        all.add(repeated(completions, "large numbers", "{\"guided_json\":[", i -> "9".repeat(50), "]}", bytes));
         all.add(repeated(completions, "larger numbers", "{\"x\":[", i -> "9".repeat(1000), "]}", bytes));
         all.add(repeated(completions, "deep", "{\"x\":[", i -> "[".repeat(90) + "]".repeat(90), "]}", bytes));
         all.add(repeated(completions, "long names", "{", i -> "\"" + "k".repeat(999) + "\":1", "}", bytes));
@@ -61,6 +61,13 @@ record LargeBodies(String path, String name, byte[] body) {
         all.add(repeated(
                 chats, "variables", "{\"messages\":[" + message + "],\"chat_template_kwargs\":{", names, "}}", bytes));
         all.add(text(chats, "one message", "{\"messages\":[{\"role\":\"user\",\"content\":\"", "a ", "\"}]}", bytes));
+        all.add(repeated(
+                chats,
+                "long messages",
+                "{\"messages\":[",
+                i -> "{\"role\":\"user\",\"content\":\"" + "a ".repeat(1 << 14) + "\"}",
+                "]}",
+                bytes));
         all.add(repeated("/tokenize", "messages", "{\"messages\":[", i -> message, "]}", bytes));
         all.add(text("/tokenize", "letters", "{\"prompt\":\"", "a", "\"}", bytes));
         all.add(repeated("/weft/v1/plan", "forms", "{\"forms\":[", i -> "null", "]}", bytes));

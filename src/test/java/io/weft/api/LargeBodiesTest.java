@@ -6,6 +6,7 @@ import com.sun.management.ThreadMXBean;
 import io.quarkus.test.common.http.TestHTTPResource;
 import io.quarkus.test.junit.QuarkusTest;
 import io.quarkus.test.junit.TestProfile;
+import io.weft.api.http.ServerLimits;
 import java.lang.management.ManagementFactory;
 import java.lang.management.ThreadInfo;
 import java.net.URI;
@@ -23,10 +24,10 @@ import org.junit.jupiter.params.provider.MethodSource;
 @QuarkusTest
 @TestProfile(ServiceProfile.Large.class)
 class LargeBodiesTest {
-    private static final int BYTES = 16 << 20;
+    private static final int BYTES = (int) ServerLimits.DEFAULT_MAX_BODY_BYTES;
     /**
-     * What reading may allocate for each byte: copies of its text, and objects. A number of 100 digits takes most,
-     * since BigInteger halves it again and again.
+     * What reading may allocate for each byte: copies of its text, and objects. A number of 50 digits takes most, since
+     * BigInteger halves it again and again.
      */
     private static final int ALLOCATED_PER_BYTE = 64;
 
@@ -38,7 +39,7 @@ class LargeBodiesTest {
     private final ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
 
     static Stream<LargeBodies> bodies() {
-        return LargeBodies.all(BYTES / 16).stream();
+        return LargeBodies.all(BYTES / 8).stream();
     }
 
     private long[] readers() {
@@ -70,6 +71,22 @@ class LargeBodiesTest {
         assertThat(ApiClient.json(response.body()).at("/error/message").textValue())
                 .hasSizeLessThan(500);
         assertThat(allocated).isLessThan((long) ALLOCATED_PER_BYTE * body.body().length);
+    }
+
+    static Stream<LargeBodies> manyNames() {
+        return bodies().filter(
+                        body -> body.name().contains("name") && !body.name().equals("long names")
+                                || body.name().equals("biases"));
+    }
+
+    /** Known and unknown ones, in the body and below; one that comes again and again counts each time. */
+    @ParameterizedTest
+    @MethodSource("manyNames")
+    void namesAreCountedWhereverTheyAre(LargeBodies body) throws Exception {
+        HttpResponse<String> response = new ApiClient(root).postBytes(body.path(), body.body());
+
+        assertThat(ApiClient.json(response.body()).at("/error/message").textValue())
+                .contains("more than 65,536 names");
     }
 
     private record Cost(LargeBodies body, int status, double millis) {}

@@ -1,6 +1,7 @@
 package io.weft.api;
 
 import io.quarkus.test.junit.QuarkusTestProfile;
+import io.weft.api.http.ServerLimits;
 import io.weft.text.TestTokenizers;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -106,7 +107,11 @@ public class ServiceProfile implements QuarkusTestProfile {
         public Map<String, String> getConfigOverrides() {
             return with(
                     super.getConfigOverrides(),
-                    Map.of("weft.test.max-body-bytes", "16777216", "weft.test.body-bytes", "67108864"));
+                    Map.of(
+                            "weft.test.max-body-bytes",
+                            "" + ServerLimits.DEFAULT_MAX_BODY_BYTES,
+                            "weft.test.body-bytes",
+                            "67108864"));
         }
     }
 

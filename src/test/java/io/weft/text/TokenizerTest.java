@@ -140,6 +140,24 @@ class TokenizerTest {
             assertThat(demo.leastTokens("\u00e9".repeat(15))).isEqualTo(2);
             assertThat(demo.leastTokens("\u00e9".repeat(15) + "a")).isEqualTo(3);
             assertThat(words.leastTokens(" ".repeat(10_000))).isZero();
+            assertThat(demo.leastTokens(List.of(
+                            new PromptPart("\u00e9".repeat(15), PromptPart.Origin.TEMPLATE),
+                            new PromptPart("a", PromptPart.Origin.USER))))
+                    .isEqualTo(3);
+        }
+    }
+
+    /** Texts of all lengths of characters, also of halves of them. */
+    @Test
+    void bytesOfATextAreCountedAsTheyAreEncoded() {
+        Random random = new Random(7);
+        int[] ends = {0x80, 0x800, 0xD800, 0xE000, 0x10000, 0x110000};
+        for (int i = 0; i < 1000; i++) {
+            StringBuilder text = new StringBuilder();
+            for (int length = random.nextInt(20); length > 0; length--) {
+                text.appendCodePoint(random.nextInt(ends[random.nextInt(ends.length)]));
+            }
+            assertThat(Utf8.bytes(text.toString())).isEqualTo(text.toString().getBytes(StandardCharsets.UTF_8).length);
         }
     }
 

@@ -130,6 +130,11 @@ public record ApiError(
                 null);
     }
 
+    static ApiError tooManyNames(int limit) {
+        return invalid(
+                400, "The body has more than %,d names, must have at most that many.".formatted(limit), null, null);
+    }
+
     static ApiError unreadable(int status, String message) {
         return invalid(status, message + ".", null, "bad_request");
     }

@@ -1,10 +1,12 @@
 package io.weft.api.http;
 
 import com.fasterxml.jackson.annotation.JsonFormat;
+import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonParser.NumberType;
 import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamReadConstraints;
+import com.fasterxml.jackson.core.util.JsonParserDelegate;
 import com.fasterxml.jackson.databind.BeanDescription;
 import com.fasterxml.jackson.databind.BeanProperty;
 import com.fasterxml.jackson.databind.DeserializationConfig;
@@ -55,11 +57,16 @@ class JsonRules implements ObjectMapperCustomizer {
     /** Names and values of a body. The smallest take 50 ns each, unknown ones too. */
     static final int VALUES_MOST = 1 << 19;
 
+    /** Names of a body, which cost more than values: each is looked up among those before. */
+    static final int NAMES_MOST = 1 << 16;
+
     /** Values of fields that have no type here: they are for a chat template, or refused. */
     static final int FREE_VALUES_MOST = 1 << 16;
 
     static final int LEVELS_MOST = 100;
-    static final int DIGITS_MOST = 100;
+    /** The time that reading a number takes grows with their square. */
+    static final int DIGITS_MOST = 50;
+
     static final int NAME_CHARACTERS_MOST = 1000;
 
     /** Elements of a list that says nothing else. */
@@ -76,10 +83,12 @@ class JsonRules implements ObjectMapperCustomizer {
     record MoreThan(int most) {}
 
     @Override
+    @SuppressWarnings("deprecation") // the platform makes the factory, so that no builder can
     public void customize(ObjectMapper json) {
         json.disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES);
         json.enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
-        json.getFactory().setStreamReadConstraints(CONSTRAINTS);
+        // The JVM's table of strings would take most of the time of a body with many names, and keep them.
+        json.getFactory().disable(JsonFactory.Feature.INTERN_FIELD_NAMES).setStreamReadConstraints(CONSTRAINTS);
         json.registerModule(new SimpleModule()
                 .setDeserializerModifier(new AsWrittenEverywhere())
                 .addDeserializer(Object.class, new FreeValues()));
@@ -131,7 +140,9 @@ class JsonRules implements ObjectMapperCustomizer {
             if (!isAsWritten(json, handledType())) {
                 throw wrong(json, found(json), handledType());
             }
-            return super.deserialize(json, context);
+            boolean isBody = json.currentToken() == JsonToken.START_OBJECT
+                    && json.getParsingContext().getParent().inRoot();
+            return super.deserialize(isBody ? new CountedNames(json) : json, context);
         }
 
         private static boolean isAsWritten(JsonParser json, Class<?> type) throws IOException {
@@ -158,6 +169,35 @@ class JsonRules implements ObjectMapperCustomizer {
                 case VALUE_NUMBER_INT, VALUE_NUMBER_FLOAT -> json.getNumberValue();
                 case JsonToken other -> other;
             };
+        }
+    }
+
+    /** Reads an object, and refuses it once it has more names than a body may have. */
+    private static final class CountedNames extends JsonParserDelegate {
+        private int names;
+
+        CountedNames(JsonParser json) {
+            super(json);
+        }
+
+        @Override
+        public @Nullable JsonToken nextToken() throws IOException {
+            JsonToken token = super.nextToken();
+            if (token == JsonToken.FIELD_NAME && ++names > NAMES_MOST) {
+                throw ApiError.tooManyNames(NAMES_MOST).exception();
+            }
+            return token;
+        }
+
+        @Override
+        public JsonParser skipChildren() throws IOException {
+            if (currentToken() != null && currentToken().isStructStart()) {
+                for (int open = 1; open > 0; ) {
+                    JsonToken token = nextToken();
+                    open += token == null ? -open : token.isStructStart() ? 1 : token.isStructEnd() ? -1 : 0;
+                }
+            }
+            return this;
         }
     }
 

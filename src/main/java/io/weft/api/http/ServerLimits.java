@@ -27,8 +27,8 @@ public record ServerLimits(
         Duration idleTimeout,
         long streamBufferBytes,
         Duration writeTimeout) {
-    /** The default limit of one body. */
-    public static final long DEFAULT_MAX_BODY_BYTES = 16L << 20;
+    /** The default limit of one body: a text of more than a million tokens. */
+    public static final long DEFAULT_MAX_BODY_BYTES = 8L << 20;
 
     private static final int HEAP_SHARE = 8;
 

@@ -3,6 +3,7 @@ package io.weft.api.openai;
 import com.fasterxml.jackson.annotation.JsonAnySetter;
 import io.weft.api.http.ApiError;
 import io.weft.api.http.ApiException;
+import io.weft.text.PromptPart;
 import io.weft.text.tools.OutputFormats;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -32,6 +33,13 @@ record ChatMessage(
             conversation.add(messages.get(i).forTemplate("messages[" + i + "]", formats));
         }
         return conversation;
+    }
+
+    /** What the messages say, as far as it is known before a template is rendered, which takes time for long ones. */
+    static List<PromptPart> contents(List<Map<String, Object>> conversation) {
+        return conversation.stream()
+                .map(message -> new PromptPart(String.valueOf(message.get("content")), PromptPart.Origin.USER))
+                .toList();
     }
 
     private Map<String, Object> forTemplate(String name, OutputFormats formats) {

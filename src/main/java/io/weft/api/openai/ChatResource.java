@@ -81,6 +81,7 @@ class ChatResource {
         ServedModel model = models.model(request.fields().model());
         request.fields().requireChoices(1, settings.maxChoices(), models.serving());
         List<Map<String, Object>> conversation = request.conversation(formats);
+        request.fields().requireRoom("the chat", tokenizer.leastTokens(ChatMessage.contents(conversation)), model);
         List<PromptPart> prompt =
                 ChatPrompt.render(tokenizer, conversation, request.templateVariables(), request.ending());
         ChatReading reading =

@@ -113,6 +113,7 @@ class TokensResource {
         variables.putAll(tools.variables());
         List<Map<String, Object>> conversation = ChatMessage.conversation(request.messages(), formats);
         tools.tell(conversation, formats);
+        requireAtMost(tokensMost, "messages", tokenizer.leastTokens(ChatMessage.contents(conversation)));
         List<PromptPart> chat = ChatPrompt.render(
                 tokenizer,
                 conversation,

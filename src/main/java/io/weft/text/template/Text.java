@@ -6,6 +6,7 @@ import java.util.BitSet;
 import java.util.List;
 import java.util.function.IntPredicate;
 import java.util.function.UnaryOperator;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A text that knows which of its characters come from the caller. Immutable. Indices and lengths are in code points, as
@@ -20,12 +21,20 @@ final class Text implements Value, Comparable<Text> {
     /** Bit i is set if char i comes from the caller. */
     private final BitSet callers;
 
-    private final boolean hasSurrogates;
+    /** Not known until somebody asks for code points: most long texts are only copied. */
+    private @Nullable Boolean surrogates;
 
     private Text(String chars, BitSet callers) {
         this.chars = chars;
         this.callers = callers;
-        this.hasSurrogates = chars.chars().anyMatch(c -> Character.isSurrogate((char) c));
+    }
+
+    /** Threads that find out at the same time find the same. */
+    private boolean hasSurrogates() {
+        if (surrogates == null) {
+            surrogates = chars.codePointCount(0, chars.length()) != chars.length();
+        }
+        return surrogates;
     }
 
     static Text ofTemplate(String chars) {
@@ -47,7 +56,7 @@ final class Text implements Value, Comparable<Text> {
     }
 
     int length() {
-        return hasSurrogates ? chars.codePointCount(0, chars.length()) : chars.length();
+        return hasSurrogates() ? chars.codePointCount(0, chars.length()) : chars.length();
     }
 
     /** The text between two char indices. */
@@ -63,7 +72,7 @@ final class Text implements Value, Comparable<Text> {
 
     /** The text between two code point indices. */
     Text slice(int start, int end) {
-        return hasSurrogates
+        return hasSurrogates()
                 ? between(chars.offsetByCodePoints(0, start), chars.offsetByCodePoints(0, end))
                 : between(start, end);
     }
@@ -150,7 +159,7 @@ final class Text implements Value, Comparable<Text> {
     /** In the order of code points. */
     @Override
     public int compareTo(Text other) {
-        if (!hasSurrogates && !other.hasSurrogates) {
+        if (!hasSurrogates() && !other.hasSurrogates()) {
             return chars.compareTo(other.chars);
         }
         return Arrays.compare(
