@@ -1,13 +1,17 @@
 package io.weft.api.http;
 
+import io.netty.buffer.ByteBuf;
 import io.netty.channel.Channel;
+import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.EventLoop;
-import io.vertx.core.AsyncResult;
+import io.netty.handler.codec.http.HttpConstants;
+import io.netty.handler.codec.http.HttpResponseEncoder;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpServerRequest;
 import io.vertx.core.http.HttpServerResponse;
 import io.vertx.core.http.HttpVersion;
 import io.vertx.core.net.impl.ConnectionBase;
+import java.nio.charset.StandardCharsets;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicLong;
@@ -26,12 +30,18 @@ public final class ResponseStream implements EventStream.ByteSink {
     /** A piece of a body that is written at once, so that a slow but steady reader is seen to read. */
     private static final int PIECE_BYTES = 1 << 16;
 
+    /** Bytes of a chunk of HTTP/1.1 beside its content. */
+    private static final int CHUNK_BYTES = 12;
+
+    private static final int HEXADECIMAL = 16;
+
     /** HTTP/2's code for a stream that nobody needs. */
     private static final long CANCEL = 8;
 
     private final DeliveryThread thread;
     private final HttpServerResponse response;
     private final boolean sharesConnection;
+    private final boolean isChunked;
     private final Channel channel;
     private final Map<String, String> headers;
     private final Limits limits;
@@ -93,6 +103,7 @@ public final class ResponseStream implements EventStream.ByteSink {
         this.thread = thread;
         this.response = request.response();
         this.sharesConnection = request.version() == HttpVersion.HTTP_2;
+        this.isChunked = request.version() == HttpVersion.HTTP_1_1;
         this.channel = ((ConnectionBase) request.connection()).channel();
         this.headers = headers;
         this.limits = limits;
@@ -231,13 +242,13 @@ public final class ResponseStream implements EventStream.ByteSink {
             }
             int start = 0;
             for (; bytes.length() - start > PIECE_BYTES; start += PIECE_BYTES) {
-                response.write(bytes.slice(start, start + PIECE_BYTES), taken -> taken(taken, PIECE_BYTES, false));
+                writePiece(bytes.slice(start, start + PIECE_BYTES), first && start == 0);
             }
             Buffer rest = start == 0 ? bytes : bytes.slice(start, bytes.length());
             if (last) {
-                response.end(rest, taken -> taken(taken, counted(rest), true));
+                response.end(rest, taken -> taken(taken.succeeded(), counted(rest), true));
             } else {
-                response.write(rest, taken -> taken(taken, counted(rest), false));
+                writePiece(rest, first && start == 0);
             }
         } catch (IllegalStateException e) {
             // The connection was closed meanwhile.
@@ -245,10 +256,31 @@ public final class ResponseStream implements EventStream.ByteSink {
         }
     }
 
-    private void taken(AsyncResult<Void> write, int bytes, boolean last) {
+    /**
+     * Writes a piece after which others come. A chunk after the head is made here, in one buffer, and goes past Vert.x
+     * and its encoder, which make three: nearly all chunks are one token, and its way takes half of what the system
+     * takes to send it.
+     */
+    private void writePiece(Buffer piece, boolean first) {
+        ChannelHandlerContext encoder =
+                isChunked && !first ? channel.pipeline().context(HttpResponseEncoder.class) : null;
+        // A chunk without bytes would be the last.
+        if (encoder == null || piece.length() == 0) {
+            response.write(piece, taken -> taken(taken.succeeded(), counted(piece), false));
+            return;
+        }
+        ByteBuf chunk = channel.alloc().directBuffer(piece.length() + CHUNK_BYTES);
+        chunk.writeCharSequence(Integer.toString(piece.length(), HEXADECIMAL), StandardCharsets.US_ASCII);
+        chunk.writeShort(HttpConstants.CR << Byte.SIZE | HttpConstants.LF);
+        chunk.writeBytes(piece.getBytes());
+        chunk.writeShort(HttpConstants.CR << Byte.SIZE | HttpConstants.LF);
+        encoder.writeAndFlush(chunk).addListener(taken -> taken(taken.isSuccess(), counted(piece), false));
+    }
+
+    private void taken(boolean success, int bytes, boolean last) {
         waitingBytes.addAndGet(-bytes);
         idleSinceNanos = thread.nanoTime();
-        if (write.failed()) {
+        if (!success) {
             clientGone();
         } else if (last) {
             done = true;
