@@ -230,6 +230,12 @@ final class Values {
                 : new TemplateException("a value of type " + type(value) + " is not " + wanted);
     }
 
+    /** Whether two values are one object. */
+    @SuppressWarnings("ReferenceEquality") // that is the question
+    static boolean isSame(Value left, Value right) {
+        return left == right;
+    }
+
     static boolean equal(Value left, Value right) {
         Optional<Number> leftNumber = number(left);
         Optional<Number> rightNumber = number(right);
@@ -239,7 +245,7 @@ final class Values {
         }
         if (left instanceof Sequence(var kind, var a) && right instanceof Sequence(var other, var b)) {
             if (kind == Sequence.Kind.LAZY || other == Sequence.Kind.LAZY) {
-                return left == right;
+                return isSame(left, right);
             }
             boolean same = a.size() == b.size() && (kind == other || (kind.isTuple() && other.isTuple()));
             for (int i = 0; same && i < a.size(); i++) {
@@ -258,7 +264,7 @@ final class Values {
             return true;
         }
         if (left instanceof Namespace) {
-            return left == right;
+            return isSame(left, right);
         }
         return left.equals(right);
     }
