@@ -204,7 +204,7 @@ class MistakesTest {
             {'messages':[{'role':'user','content':'a'}],'logprobs':true,'top_logprobs':21} | top_logprobs                | top_logprobs is 21, must be less than or equal to 20.
             {'messages':[{'role':'user','content':'a'}],'tools':[{'type':'function'}]}     | tools[0].function           | tools[0].function is missing or null, must be given.
             {'messages':[{'role':'user','content':'a'}],'tools':[null]}                    | tools[0]                    | tools[0] is missing or null, must be given.
-            {'messages':[{'role':'user','content':'a'}],'tools':5}                         | tools                       | tools is 5, must be a list.
+            {'messages':[{'role':'user','content':'a'}],'tools':5}                         | tools                       | tools is a number, must be a list.
             {'messages':[{'role':'user','content':'a'}],'tools':[{'type':'custom'}]}       | tools[0].type               | tools[0].type is 'custom', must be 'function'.
             {'messages':[{'role':'user','content':'a'}],'tools':[{'type':'function','function':{'name':'a b'}}]} | tools[0].function.name | tools[0].function.name is 'a b', must be 1 to 64 letters, digits, underscores and hyphens.
             {'messages':[{'role':'user','content':'a'}],'tools':[{'type':'function','function':{'name':'f','parameters':{'type':'array'}}}]} | tools[0].function.parameters.type | tools[0].function.parameters.type is 'array', must be 'object'.

@@ -56,7 +56,7 @@ class ToolsTest {
 
     private static String chat(String strict, String more) {
         return "{\"messages\":[{\"role\":\"user\",\"content\":\"The king\"}],\"tools\":[" + tool("weather", strict)
-                + "," + tool("now", strict) + "],\"max_tokens\":400,\"temperature\":1" + more + "}";
+                + "," + tool("now", strict) + "],\"max_tokens\":190,\"temperature\":1" + more + "}";
     }
 
     private static void assertValid(JsonNode message) throws Exception {
@@ -167,8 +167,8 @@ class ToolsTest {
         requests.add(chat(
                 ",\"tool_choice\":\"required\",\"parallel_tool_calls\":false,\"n\":2,\"seed\":3,\"logprobs\":true"));
         requests.add(chat(",\"tool_choice\":\"required\",\"seed\":4"));
-        requests.add(chat(",\"seed\":5").replace("\"max_tokens\":400", "\"max_tokens\":20"));
-        requests.add(chat(",\"strict\":true", ",\"seed\":6").replace("\"max_tokens\":400", "\"max_tokens\":20"));
+        requests.add(chat(",\"seed\":5").replace("\"max_tokens\":190", "\"max_tokens\":20"));
+        requests.add(chat(",\"strict\":true", ",\"seed\":6").replace("\"max_tokens\":190", "\"max_tokens\":20"));
         for (String request : requests) {
             List<JsonNode> chunks = ApiClient.chunks(api.post(PATH, request.replaceFirst("}$", ",\"stream\":true}"))
                     .body());
@@ -178,7 +178,7 @@ class ToolsTest {
 
     @Test
     void withoutACallTheAnswerIsTheSameAsWithoutParsing() throws Exception {
-        String request = chat(",\"seed\":7").replace("\"max_tokens\":400", "\"max_tokens\":30");
+        String request = chat(",\"seed\":7").replace("\"max_tokens\":190", "\"max_tokens\":30");
         JsonNode tokens = api.answer("/tokenize", request);
         JsonNode completion = api.answer(
                 "/v1/completions",
@@ -216,7 +216,7 @@ class ToolsTest {
                 .contains("tools: function weather: the schema at /properties/city/not")
                 .contains("\"param\":\"tools\"");
         // Nobody asked for it to be enforced.
-        assertThat(api.post(PATH, wrong.replace("\"required\"}", "\"auto\"}").replace("400", "1"))
+        assertThat(api.post(PATH, wrong.replace("\"required\"}", "\"auto\"}").replace(":190,", ":1,"))
                         .statusCode())
                 .isEqualTo(200);
     }
