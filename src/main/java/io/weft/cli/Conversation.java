@@ -18,6 +18,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
 import java.util.Random;
+import java.util.Set;
 import java.util.concurrent.BlockingDeque;
 import java.util.concurrent.LinkedBlockingDeque;
 import java.util.concurrent.atomic.AtomicReference;
@@ -144,15 +145,17 @@ final class Conversation {
                         failure -> events.add(new Event.Failed(failure)),
                         () -> events.add(Event.End.COMPLETE));
         try {
-            return print(events);
+            return print(
+                    events,
+                    new TextAssembler(
+                            tokenizer, request.promptTokens(), List.of(), SpecialTokens.WITHOUT, Set.of()));
         } finally {
             answering.set(null);
             running.cancel();
         }
     }
 
-    private String print(BlockingDeque<Event> events) throws InterruptedException {
-        TextAssembler text = new TextAssembler(tokenizer, List.of(), SpecialTokens.WITHOUT);
+    private String print(BlockingDeque<Event> events, TextAssembler text) throws InterruptedException {
         StringBuilder all = new StringBuilder();
         while (true) {
             switch (events.take()) {
