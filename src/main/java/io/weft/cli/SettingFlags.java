@@ -95,7 +95,7 @@ abstract class SettingFlags implements IModelTransformer {
         }
 
         @Override
-        @SuppressWarnings("unchecked") // as picocli's interface has it
+        @SuppressWarnings({"unchecked", "TypeParameterUnusedInFormals"}) // as picocli's interface has it
         public <T> T get() {
             return (T) texts;
         }
