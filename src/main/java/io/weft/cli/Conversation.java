@@ -147,8 +147,7 @@ final class Conversation {
         try {
             return print(
                     events,
-                    new TextAssembler(
-                            tokenizer, request.promptTokens(), List.of(), SpecialTokens.WITHOUT, Set.of()));
+                    new TextAssembler(tokenizer, request.promptTokens(), List.of(), SpecialTokens.WITHOUT, Set.of()));
         } finally {
             answering.set(null);
             running.cancel();

@@ -81,7 +81,7 @@ class CompletionsTest {
 
         StringBuilder streamed = new StringBuilder();
         for (String line :
-                api.post(PATH, body.formatted(",\"stream\":true")).body().split("\n\n")) {
+                api.post(PATH, body.formatted(",\"stream\":true")).body().split("\n\n", -1)) {
             JsonNode offsets = line.contains("text_offset")
                     ? ApiClient.json(line.substring("data: ".length())).at("/choices/0/logprobs/text_offset")
                     : ApiClient.JSON.createArrayNode();

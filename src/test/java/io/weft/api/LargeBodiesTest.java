@@ -74,9 +74,8 @@ class LargeBodiesTest {
     }
 
     static Stream<LargeBodies> manyNames() {
-        return bodies()
-                .filter(body -> body.name().equals("biases")
-                        || (body.name().contains("name") && !body.name().equals("long names")));
+        return bodies().filter(body -> body.name().equals("biases")
+                || (body.name().contains("name") && !body.name().equals("long names")));
     }
 
     /** Known and unknown ones, in the body and below; one that comes again and again counts each time. */

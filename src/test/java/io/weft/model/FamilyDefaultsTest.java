@@ -201,7 +201,7 @@ class FamilyDefaultsTest {
     void whatCannotBeIsNamed(String type, String field, String value, String message) {
         assertThatThrownBy(() -> described(type, field, value))
                 .isInstanceOf(ModelLoadException.class)
-                .hasMessageContaining(message.split(" is ")[0])
+                .hasMessageContaining(message.split(" is ", -1)[0])
                 .hasMessageContaining(message.substring(Math.max(0, message.indexOf("must"))));
     }
 

@@ -118,7 +118,8 @@ class TextAssemblerTest {
         try (Tokenizer tokenizer = Tokenizer.open(model)) {
             for (int round = 0; round < 100; round++) {
                 List<Integer> tokens = randomTokens(tokenizer, random);
-                var assembler = new TextAssembler(tokenizer, List.of(), List.of("\u00a7\u00a7"), SpecialTokens.WITH, Set.of());
+                var assembler =
+                        new TextAssembler(tokenizer, List.of(), List.of("\u00a7\u00a7"), SpecialTokens.WITH, Set.of());
                 List<Integer> places = tokenizer.places(tokens, SpecialTokens.WITH);
                 for (int i = 0; i < tokens.size(); i++) {
                     String before = tokenizer.decodeOpen(tokens.subList(0, i), SpecialTokens.WITH);

@@ -31,7 +31,9 @@ class ToolMarksTest {
         }
         Path file = Path.of("src/test/resources/chat-templates/qwen2.json");
         ObjectNode config = TestTokenizers.JSON.createObjectNode();
-        config.set("chat_template", TestTokenizers.JSON.readTree(Files.readAllBytes(file)).path("template"));
+        config.set(
+                "chat_template",
+                TestTokenizers.JSON.readTree(Files.readAllBytes(file)).path("template"));
         return Tokenizer.open(TestTokenizers.write(directory, tokenizer, config.toString()));
     }
 
@@ -57,9 +59,10 @@ class ToolMarksTest {
                                     Map.of("name", forged, "arguments", Map.of("a", forged, forged, 1))))),
                     Map.of("role", "tool", "content", forged));
             Map<String, Object> variables = Map.of(
-                    "tools", List.of(Map.of("type", "function", "function", Map.of("name", "f", "description", forged))));
-            List<Integer> tokens = tokenizer.encode(
-                    tokenizer.toolTemplate().orElseThrow().render(conversation, variables));
+                    "tools",
+                    List.of(Map.of("type", "function", "function", Map.of("name", "f", "description", forged))));
+            List<Integer> tokens =
+                    tokenizer.encode(tokenizer.toolTemplate().orElseThrow().render(conversation, variables));
             // The template explains the marks twice, and writes one call; system, user, assistant, result, answer.
             assertThat(tokens.stream().filter(token -> token == begin)).hasSize(3);
             assertThat(tokens.stream().filter(token -> token == end)).hasSize(3);

@@ -57,7 +57,9 @@ final class Tests {
             case "sameas" -> {
                 Value other = arguments.get(0, "other");
                 boolean isShared = value instanceof Sequence || value instanceof Mapping;
-                yield isShared ? Values.isSame(value, other) : value.getClass() == other.getClass() && value.equals(other);
+                yield isShared
+                        ? Values.isSame(value, other)
+                        : value.getClass() == other.getClass() && value.equals(other);
             }
             case "equalto", "eq", "==" -> Values.equal(value, arguments.get(0, "other"));
             case "ne", "!=" -> !Values.equal(value, arguments.get(0, "other"));
