@@ -33,7 +33,7 @@ public final class RandomWeights implements ModelTensors {
             case PLAIN -> new OptFamily();
             case GATED -> new LlamaFamily();
         };
-        this.architecture = family.describe(config);
+        this.architecture = family.describe(FamilyDefaults.complete(config));
         describeShapes();
     }
 
@@ -47,9 +47,10 @@ public final class RandomWeights implements ModelTensors {
                 .put("vocab_size", dimensions.vocabularySize())
                 .put("max_position_embeddings", Math.max(positions, dimensions.maxPositions()));
         return switch (dimensions.feedForward()) {
-            case PLAIN -> config.put("ffn_dim", dimensions.feedForwardSize());
+            case PLAIN -> config.put("model_type", "opt").put("ffn_dim", dimensions.feedForwardSize());
             case GATED ->
-                config.put("intermediate_size", dimensions.feedForwardSize())
+                config.put("model_type", "llama")
+                        .put("intermediate_size", dimensions.feedForwardSize())
                         .put("num_key_value_heads", dimensions.keyValueHeads())
                         .put("head_dim", dimensions.headSize())
                         .put("rms_norm_eps", 1e-5)
