@@ -17,7 +17,9 @@ import org.eclipse.microprofile.openapi.models.security.SecurityScheme;
 @OpenApiFilter(stages = OpenApiFilter.RunStage.BUILD)
 public final class ApiDescription implements OASFilter {
     private static final String KEY = "key";
+    private static final String HEADER = "header";
     private static final String ERROR = "Error";
+    private static final String MESSAGE_ERROR = "MessageError";
 
     /** What a request with a body may get, beside a path's own answer. */
     private static final Map<String, String> ERRORS = Map.of(
@@ -46,34 +48,44 @@ public final class ApiDescription implements OASFilter {
                                 .type(SecurityScheme.Type.HTTP)
                                 .scheme("bearer")
                                 .description("A key of the service (weft.api-key), if it has any"))
-                .addSchema(ERROR, error());
+                .addSecurityScheme(
+                        HEADER,
+                        OASFactory.createSecurityScheme()
+                                .type(SecurityScheme.Type.APIKEY)
+                                .in(SecurityScheme.In.HEADER)
+                                .name("x-api-key")
+                                .description("The same, as Anthropic's clients send it"))
+                .addSchema(ERROR, error())
+                .addSchema(MESSAGE_ERROR, messageError());
         document.getPaths().getPathItems().forEach((path, item) -> {
             if (Intake.isGuarded(path)) {
-                item.getOperations().forEach(ApiDescription::describe);
+                String error = ErrorForm.of(path) == ErrorForm.ANTHROPIC ? MESSAGE_ERROR : ERROR;
+                item.getOperations().forEach((method, operation) -> describe(method, operation, error));
             }
         });
     }
 
-    private static void describe(HttpMethod method, Operation operation) {
+    private static void describe(HttpMethod method, Operation operation, String error) {
         // The empty one: there may be no key.
         operation
                 .addSecurityRequirement(OASFactory.createSecurityRequirement().addScheme(KEY))
+                .addSecurityRequirement(OASFactory.createSecurityRequirement().addScheme(HEADER))
                 .addSecurityRequirement(OASFactory.createSecurityRequirement());
         ERRORS.forEach((status, description) -> {
             if (method == HttpMethod.POST || WITHOUT_BODY.contains(status)) {
-                operation.getResponses().addAPIResponse(status, response(description));
+                operation.getResponses().addAPIResponse(status, response(description, error));
             }
         });
     }
 
-    private static APIResponse response(String description) {
+    private static APIResponse response(String description, String error) {
         return OASFactory.createAPIResponse()
                 .description(description)
                 .content(OASFactory.createContent()
                         .addMediaType(
                                 "application/json",
                                 OASFactory.createMediaType()
-                                        .schema(OASFactory.createSchema().ref("#/components/schemas/" + ERROR))));
+                                        .schema(OASFactory.createSchema().ref("#/components/schemas/" + error))));
     }
 
     private static Schema error() {
@@ -83,6 +95,16 @@ public final class ApiDescription implements OASFilter {
                 .addProperty("code", textOrNull().description("For programs"))
                 .required(List.of("message", "type", "param", "code"));
         return object().addProperty("error", fields).required(List.of("error"));
+    }
+
+    private static Schema messageError() {
+        Schema fields = object().addProperty("type", text())
+                .addProperty("message", text().description("Names the field, its value and the limit"))
+                .required(List.of("type", "message"));
+        return object().addProperty("type", text())
+                .addProperty("error", fields)
+                .addProperty("request_id", text())
+                .required(List.of("type", "error"));
     }
 
     private static Schema object() {

@@ -11,6 +11,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -35,7 +36,7 @@ public record ApiError(
     private static final String RATE_LIMIT = "rate_limit_error";
     private static final Duration RETRY_AFTER = Duration.ofSeconds(1);
 
-    /** The body of the response. */
+    /** The body of the response, as OpenAI has it. */
     public Map<String, Object> body() {
         Map<String, @Nullable Object> error = new LinkedHashMap<>();
         error.put("message", message);
@@ -43,6 +44,16 @@ public record ApiError(
         error.put("param", param);
         error.put("code", code);
         return Map.of("error", error);
+    }
+
+    /**
+     * The same error in the words of another API.
+     *
+     * @param words turns a field, and a message that begins with one
+     */
+    public ApiError in(UnaryOperator<String> words) {
+        return new ApiError(
+                status, type, words.apply(message), param == null ? null : words.apply(param), code, retryAfter);
     }
 
     public ApiException exception() {

@@ -34,7 +34,7 @@ class ErrorMappers {
         ApiError error = Errors.of(failure, RequestEdge.requestId(routing));
         Response.ResponseBuilder response = Response.status(error.status())
                 .type(MediaType.APPLICATION_JSON_TYPE)
-                .entity(error.body());
+                .entity(ErrorForm.of(routing.request()).body(error, RequestEdge.requestId(routing)));
         ErrorResponses.headers(error).forEach(response::header);
         return response.build();
     }

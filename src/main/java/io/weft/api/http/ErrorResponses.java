@@ -34,7 +34,10 @@ class ErrorResponses {
         if (closes(request)) {
             response.putHeader(HttpHeaders.CONNECTION, "close");
         }
-        response.end(Buffer.buffer(EventStream.bytes(json, error.body())));
+        // The edge has named the request before.
+        String requestId = response.headers().get(RequestEdge.REQUEST_ID);
+        Object body = ErrorForm.of(request).body(error, requestId == null ? "" : requestId);
+        response.end(Buffer.buffer(EventStream.bytes(json, body)));
     }
 
     /** The headers of an error's response, beside its type. */

@@ -8,7 +8,8 @@ import java.util.Map;
 
 /**
  * A response of server-sent events. Frames are {@code data: {json}}, with the space that several clients insist on, and
- * an empty line. The last is {@code data: [DONE]}, also after an error.
+ * an empty line; some APIs have a line {@code event: name} before. The last is {@code data: [DONE]}, also after an
+ * error, where the API has such an end.
  */
 public final class EventStream {
     /** The headers of such a response. */
@@ -16,7 +17,7 @@ public final class EventStream {
             Map.of("Content-Type", "text/event-stream", "Cache-Control", "no-cache", "X-Accel-Buffering", "no");
 
     private static final byte[] DATA = ascii("data: ");
-    private static final byte[] ERROR = ascii("event: error\ndata: ");
+    private static final byte[] ERROR = ascii("event: error\n");
     private static final byte[] END = ascii("\n\n");
     private static final byte[] DONE = ascii("data: [DONE]\n\n");
 
@@ -50,6 +51,15 @@ public final class EventStream {
         finish();
     }
 
+    /** A frame of an object, with a name. */
+    public void event(String name, Object object) {
+        byte[] bytes = bytes(json, object);
+        out.write(ascii("event: " + name + "\n"));
+        begin();
+        write(bytes);
+        finish();
+    }
+
     /** Begins a frame of JSON that is written piece by piece. */
     public void begin() {
         out.write(DATA);
@@ -65,9 +75,14 @@ public final class EventStream {
         out.write(END);
     }
 
-    /** Ends the stream. */
+    /** Ends the stream with the frame that says so. */
     public void done() {
         out.write(DONE);
+        end();
+    }
+
+    /** Ends the stream without one. */
+    public void end() {
         out.end();
     }
 
@@ -75,8 +90,9 @@ public final class EventStream {
     public void fail(Throwable failure) {
         byte[] bytes = bytes(json, Errors.of(failure, requestId).body());
         out.write(ERROR);
-        out.write(bytes);
-        out.write(END);
+        begin();
+        write(bytes);
+        finish();
         done();
     }
 

@@ -34,6 +34,7 @@ class Intake {
 
     private static final Logger LOG = Logger.getLogger(Intake.class);
     private static final String SCHEME = "Bearer ";
+    private static final String API_KEY = "x-api-key";
     private static final String CONTINUE = "100-continue";
     /** After {@link RequestEdge} and {@link Probes}. */
     private static final int PRIORITY = 800;
@@ -116,12 +117,12 @@ class Intake {
     private @Nullable ApiError refusal(RoutingContext routing) {
         HttpServerRequest request = routing.request();
         if (!settings.apiKeys().isEmpty()) {
-            String header = request.getHeader(HttpHeaders.AUTHORIZATION);
-            if (header == null || !header.regionMatches(true, 0, SCHEME, 0, SCHEME.length())) {
-                return ApiError.wrongKey("An API key is needed: send it as Authorization: Bearer KEY.");
+            String sent = sentKey(request);
+            if (sent == null) {
+                return ApiError.wrongKey(
+                        "An API key is needed: send it as Authorization: Bearer KEY, or as x-api-key.");
             }
-            byte[] sent = header.substring(SCHEME.length()).strip().getBytes(StandardCharsets.UTF_8);
-            int key = key(sent);
+            int key = key(sent.getBytes(StandardCharsets.UTF_8));
             if (key < 0) {
                 return ApiError.wrongKey("The API key is wrong.");
             }
@@ -131,6 +132,16 @@ class Intake {
             }
         }
         return announcedBytes(request) > limits.maxBodyBytes() ? ApiError.bodyTooLarge(limits.maxBodyBytes()) : null;
+    }
+
+    /** The key as OpenAI's clients send it, or else as Anthropic's do. */
+    private static @Nullable String sentKey(HttpServerRequest request) {
+        String header = request.getHeader(HttpHeaders.AUTHORIZATION);
+        if (header != null && header.regionMatches(true, 0, SCHEME, 0, SCHEME.length())) {
+            return header.substring(SCHEME.length()).strip();
+        }
+        String key = request.getHeader(API_KEY);
+        return key == null ? null : key.strip();
     }
 
     /** The number of a key; -1 if it is none of the service's. The time it takes does not tell which one is close. */

@@ -19,7 +19,7 @@ import org.jspecify.annotations.Nullable;
 /** Runs before all routing: counts requests, gives every response its id, and finds paths that have two spellings. */
 @Singleton
 public class RequestEdge {
-    private static final String REQUEST_ID = "x-request-id";
+    static final String REQUEST_ID = "x-request-id";
     private static final String CLIENT = "weft.client";
     private static final Pattern SLASHES = Pattern.compile("/{2,}");
     /** The characters allowed in a log line and a header. */
@@ -86,6 +86,9 @@ public class RequestEdge {
             connections.began(routing);
         }
         routing.response().putHeader(HttpHeaders.createOptimized(REQUEST_ID), requestId(routing));
+        ErrorForm.of(routing.request())
+                .idHeader()
+                .ifPresent(name -> routing.response().putHeader(name, requestId(routing)));
         // Where direct memory runs out, the platform only closes the connection.
         routing.request().connection().exceptionHandler(Errors::endIfOutOfMemory);
         String path = routing.request().path();

@@ -29,9 +29,16 @@ sealed interface Delta {
      * @param token the last token, if it is known as such when it comes
      * @param text text that was held back, after that of the token
      * @param reason the reason; a stop string counts like an end token
+     * @param stop the stop string, if one ended it
      * @param cached where the tokens were cached
      */
-    record End(Choice choice, Optional<Token> token, String text, FinishReason reason, CachedTokens cached)
+    record End(
+            Choice choice,
+            Optional<Token> token,
+            String text,
+            FinishReason reason,
+            Optional<String> stop,
+            CachedTokens cached)
             implements Delta {
         /** The text of the last token, and what was held back. */
         String wholeText() {

@@ -201,7 +201,7 @@ class Generator {
                 case GenerationEvent.PromptScored scored ->
                     generation.listener.delta(new Delta.PromptScored(choice, scored.scores()));
                 case GenerationEvent.Generated generated -> token(generated);
-                case GenerationEvent.Finished finished -> end(assembler.finish(), finished.reason());
+                case GenerationEvent.Finished finished -> end(assembler.finish(), finished.reason(), Optional.empty());
             }
         }
 
@@ -228,7 +228,7 @@ class Generator {
                             });
                     // The engine knows no text and would go on.
                     unsubscribe();
-                    end("", FinishReason.STOP);
+                    end("", FinishReason.STOP, Optional.of(stop));
                 }
             }
         }
@@ -247,9 +247,9 @@ class Generator {
             return new Delta.Token(choice, text, generated.token(), generated.score(), place);
         }
 
-        private void end(String text, FinishReason reason) {
+        private void end(String text, FinishReason reason, Optional<String> stop) {
             meter.finished(reason);
-            generation.listener.delta(new Delta.End(choice, last, text, reason, cached()));
+            generation.listener.delta(new Delta.End(choice, last, text, reason, stop, cached()));
             ended = true;
             generation.runEnded();
         }

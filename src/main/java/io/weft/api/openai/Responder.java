@@ -6,6 +6,7 @@ import io.smallrye.mutiny.subscription.UniEmitter;
 import io.vertx.ext.web.RoutingContext;
 import io.weft.api.http.ApiError;
 import io.weft.api.http.Delivery;
+import io.weft.api.http.Errors;
 import io.weft.api.http.EventStream;
 import io.weft.api.http.RequestEdge;
 import io.weft.api.http.ResponseStream;
@@ -13,6 +14,7 @@ import io.weft.api.openai.Generator.Generation;
 import jakarta.inject.Singleton;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 
 /** Sends the results of choices: as one JSON object, or as server-sent events. */
 @Singleton
@@ -44,8 +46,44 @@ class Responder {
             List<Choice> choices,
             int promptTokens,
             RoutingContext routing) {
+        Usage.Tally used = new Usage.Tally(fields, promptTokens);
+        if (fields.streams()) {
+            return answer(
+                    out -> {
+                        EventStream events = new EventStream(json, RequestEdge.requestId(routing), out);
+                        return new Events(new ChunkEncoder(json, shape, fields.usageReports(), used, events), events);
+                    },
+                    EventStream.HEADERS,
+                    choices,
+                    routing);
+        }
+        return answer(
+                out -> new Whole(
+                        json, shape, choices.stream().map(ChoiceResult::new).toList(), used, out),
+                JSON_HEADERS,
+                choices,
+                routing);
+    }
+
+    /** The same in the form of another API; there is one choice. */
+    Uni<Void> answer(GenerationFields fields, TranslatedAnswer answer, Choice choice, RoutingContext routing) {
+        String requestId = RequestEdge.requestId(routing);
+        return answer(
+                out -> fields.streams()
+                        ? new NamedEvents(answer, new EventStream(json, requestId, out), requestId)
+                        : new WholeTranslated(json, answer, out),
+                fields.streams() ? EventStream.HEADERS : JSON_HEADERS,
+                List.of(choice),
+                routing);
+    }
+
+    private Uni<Void> answer(
+            Function<ResponseStream, Body> body,
+            Map<String, String> headers,
+            List<Choice> choices,
+            RoutingContext routing) {
         return Uni.createFrom().emitter(failure -> {
-            Answer answer = new Answer(fields, shape, choices, promptTokens, routing, failure);
+            Answer answer = new Answer(body, headers, choices, routing, failure);
             failure.onTermination(() -> answer.out.thread().execute(answer::gone));
             answer.generation.start();
         });
@@ -59,6 +97,47 @@ class Responder {
 
         /** Ends a body that was begun. */
         void fail(Throwable cause);
+    }
+
+    private record NamedEvents(TranslatedAnswer answer, EventStream events, String requestId) implements Body {
+        @Override
+        public void add(Delta delta) {
+            write(answer.add(delta));
+        }
+
+        private void write(List<AnswerForm.Event> written) {
+            written.forEach(event -> events.event(event.name(), event.data()));
+        }
+
+        @Override
+        public void end() {
+            write(answer.end());
+            events.end();
+        }
+
+        @Override
+        public void fail(Throwable cause) {
+            write(answer.fail(Errors.of(cause, requestId), requestId));
+            events.end();
+        }
+    }
+
+    private record WholeTranslated(ObjectMapper json, TranslatedAnswer answer, ResponseStream out) implements Body {
+        @Override
+        public void add(Delta delta) {
+            answer.add(delta);
+        }
+
+        @Override
+        public void end() {
+            answer.end();
+            out.write(EventStream.bytes(json, answer.whole()));
+            out.end();
+        }
+
+        /** It is written at once, and nothing may follow. */
+        @Override
+        public void fail(Throwable cause) {}
     }
 
     private record Events(ChunkEncoder chunks, EventStream events) implements Body {
@@ -107,23 +186,14 @@ class Responder {
         private final UniEmitter<? super Void> failure;
 
         Answer(
-                GenerationFields fields,
-                ResponseShape shape,
+                Function<ResponseStream, Body> bodies,
+                Map<String, String> headers,
                 List<Choice> choices,
-                int promptTokens,
                 RoutingContext routing,
                 UniEmitter<? super Void> failure) {
             this.failure = failure;
-            this.out = delivery.respond(routing.request(), fields.streams() ? EventStream.HEADERS : JSON_HEADERS, this);
-            Usage.Tally used = new Usage.Tally(fields, promptTokens);
-            if (fields.streams()) {
-                EventStream events = new EventStream(json, RequestEdge.requestId(routing), out);
-                this.body = new Events(new ChunkEncoder(json, shape, fields.usageReports(), used, events), events);
-            } else {
-                List<ChoiceResult> results =
-                        choices.stream().map(ChoiceResult::new).toList();
-                this.body = new Whole(json, shape, results, used, out);
-            }
+            this.out = delivery.respond(routing.request(), headers, this);
+            this.body = bodies.apply(out);
             this.generation = generator.of(choices, out.thread(), this);
         }
 

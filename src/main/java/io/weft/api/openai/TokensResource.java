@@ -86,20 +86,20 @@ class TokensResource {
     @Blocking
     public Tokens tokenize(@NotNull @Valid TokenizeRequest request) {
         ServedModel model = models.model(request.model());
-        List<Integer> tokens = tokens(request, CONTEXTS_MOST * (long) model.contextTokens());
+        List<Integer> tokens = tokens(request, model);
         List<String> pieces = Boolean.TRUE.equals(request.returnTokenStrs())
                 ? tokens.stream().map(tokenizer::piece).toList()
                 : null;
         return new Tokens(tokens.size(), model.contextTokens(), tokens, pieces);
     }
 
-    private List<Integer> tokens(TokenizeRequest request, long tokensMost) {
+    private List<Integer> tokens(TokenizeRequest request, ServedModel model) {
         if ((request.prompt() == null) == (request.messages() == null)) {
             throw ApiError.badField("prompt", "Either prompt or messages must be given.")
                     .exception();
         }
         if (request.prompt() != null) {
-            requireAtMost(tokensMost, "prompt", tokenizer.leastTokens(request.prompt()));
+            requireCountable(model, "prompt", tokenizer.leastTokens(request.prompt()));
             return TextReading.of(request.addSpecialTokens(), request.parseSpecial())
                     .encode(request.prompt(), tokenizer);
         }
@@ -113,19 +113,21 @@ class TokensResource {
         variables.putAll(tools.variables());
         List<Map<String, Object>> conversation = ChatMessage.conversation(request.messages(), formats);
         tools.tell(conversation, formats);
-        requireAtMost(tokensMost, "messages", tokenizer.leastTokens(ChatMessage.contents(conversation)));
+        requireCountable(model, "messages", tokenizer.leastTokens(ChatMessage.contents(conversation)));
         List<PromptPart> chat = ChatPrompt.render(
                 tokenizer,
                 conversation,
                 variables,
                 ChatPrompt.ending(request.addGenerationPrompt(), request.continueFinalMessage()));
-        requireAtMost(tokensMost, "messages", tokenizer.leastTokens(chat));
+        requireCountable(model, "messages", tokenizer.leastTokens(chat));
         SpecialTokens added =
                 Boolean.TRUE.equals(request.addSpecialTokens()) ? SpecialTokens.WITH : SpecialTokens.WITHOUT;
         return tokenizer.encode(chat, added);
     }
 
-    private static void requireAtMost(long tokensMost, String field, int leastTokens) {
+    /** @throws io.weft.api.http.ApiException if a text is too long to be tokenized only to be counted */
+    static void requireCountable(ServedModel model, String field, int leastTokens) {
+        long tokensMost = CONTEXTS_MOST * (long) model.contextTokens();
         if (leastTokens > tokensMost) {
             throw ApiError.badField(
                             field,

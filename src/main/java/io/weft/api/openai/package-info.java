@@ -6,6 +6,9 @@
  * resulting {@link io.weft.api.openai.Delta deltas} into one JSON object or a stream of them, in the
  * {@link io.weft.api.openai.ResponseShape shape} of the path.
  *
+ * <p>Chats have other {@linkplain io.weft.api.openai.Door doors}: {@link io.weft.api.openai.Chats} takes what a request
+ * there stands for, and its answer is written in that door's {@link io.weft.api.openai.AnswerForm form}.
+ *
  * <p>Worker threads read, validate and tokenize requests. {@linkplain io.weft.api.http.DeliveryThread Delivery threads}
  * turn the engine's events into text and JSON; the engine's thread and event loops never do. Never here: caches, plans,
  * devices.

@@ -204,6 +204,7 @@ class ChunkEncoderTest {
                 last,
                 decoded ? assembler.finish() : randomText(random),
                 random.nextBoolean() ? FinishReason.STOP : FinishReason.LENGTH,
+                Optional.empty(),
                 CachedTokens.NONE));
         return deltas;
     }
