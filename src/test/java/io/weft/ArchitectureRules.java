@@ -94,6 +94,8 @@ record ArchitectureRules(String root) {
                             "device")),
             Map.entry("api", Set.of()),
             Map.entry("api.openai", Set.of("api.http", "engine", "text", "text.constraint", "text.tools")),
+            Map.entry("api.anthropic", Set.of("api.openai", "api.http", "text.tools")),
+            Map.entry("api.responses", Set.of("api.openai", "api.http", "text.tools")),
             Map.entry(
                     "api.weft",
                     Set.of(

@@ -35,6 +35,13 @@ class BodyFuzzTest {
             new Seed(
                     "/v1/chat/completions",
                     "{\"messages\":[{\"role\":\"system\",\"content\":\"be\"},{\"role\":\"user\",\"content\":null}],\"max_completion_tokens\":1,\"response_format\":{\"type\":\"text\"},\"modalities\":[\"text\"],\"tools\":[]}"),
+            new Seed(
+                    "/v1/responses",
+                    "{\"instructions\":\"be\",\"input\":[{\"role\":\"user\",\"content\":[{\"type\":\"input_text\",\"text\":\"hi\"}]},{\"type\":\"function_call\",\"call_id\":\"c\",\"name\":\"f\",\"arguments\":\"{}\"},{\"type\":\"function_call_output\",\"call_id\":\"c\",\"output\":\"x\"}],\"max_output_tokens\":1,\"tools\":[{\"type\":\"function\",\"name\":\"f\",\"parameters\":{\"type\":\"object\"}}],\"tool_choice\":\"auto\",\"text\":{\"format\":{\"type\":\"text\"}},\"reasoning\":{\"effort\":\"low\"},\"stream\":true}"),
+            new Seed(
+                    "/v1/messages",
+                    "{\"system\":[{\"type\":\"text\",\"text\":\"be\"}],\"messages\":[{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\",\"content\":[{\"type\":\"thinking\",\"thinking\":\"t\",\"signature\":\"\"},{\"type\":\"tool_use\",\"id\":\"i\",\"name\":\"f\",\"input\":{}}]},{\"role\":\"user\",\"content\":[{\"type\":\"tool_result\",\"tool_use_id\":\"i\",\"content\":\"x\"}]}],\"max_tokens\":1,\"tools\":[{\"name\":\"f\",\"input_schema\":{\"type\":\"object\"}}],\"tool_choice\":{\"type\":\"auto\"},\"stop_sequences\":[\"x\"],\"stream\":true}"),
+            new Seed("/v1/messages/count_tokens", "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]}"),
             new Seed("/tokenize", "{\"prompt\":\"caf\\u00e9 \\ud83d\\ude00\",\"return_token_strs\":true}"),
             new Seed("/tokenize", "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]}"),
             new Seed("/detokenize", "{\"tokens\":[5,6,7,8]}"),

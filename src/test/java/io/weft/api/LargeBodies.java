@@ -57,6 +57,13 @@ record LargeBodies(String path, String name, byte[] body) {
                 i -> "{\"type\":\"text\",\"text\":\"a\"}",
                 "]}]}",
                 bytes));
+        for (String door : List.of("/v1/responses", "/v1/messages")) {
+            String list = door.equals("/v1/responses") ? "\"input\"" : "\"max_tokens\":1,\"messages\"";
+            all.add(repeated(door, "messages", "{" + list + ":[", i -> message, "]}", bytes));
+            all.add(repeated(door, "unknown names", "{", names, "}", bytes));
+            all.add(repeated(door, "unknown numbers", "{\"x\":[", number, "]}", bytes));
+            all.add(text(door, "words", "{" + list + ":[{\"role\":\"user\",\"content\":\"", "word ", "\"}]}", bytes));
+        }
         all.add(repeated(chats, "fields of a message", "{\"messages\":[{\"role\":\"user\",", names, "}]}", bytes));
         all.add(repeated(
                 chats, "variables", "{\"messages\":[" + message + "],\"chat_template_kwargs\":{", names, "}}", bytes));

@@ -174,7 +174,7 @@ class OperationsTest {
         JsonNode document = ApiClient.json(
                 api.get("/q/openapi", "Accept", "application/json").body());
 
-        for (String path : List.of("/v1/completions", "/v1/chat/completions")) {
+        for (String path : List.of("/v1/completions", "/v1/chat/completions", "/v1/responses", "/v1/messages")) {
             assertThat(document.path("paths").path(path).at("/post/responses/200/content"))
                     .hasSize(2);
         }
@@ -221,7 +221,7 @@ class OperationsTest {
                         assertThat(operation.has("security")).isFalse();
                         return;
                     }
-                    assertThat(operation.path("security").toString()).isEqualTo("[{\"key\":[]},{}]");
+                    assertThat(operation.path("security").toString()).isEqualTo("[{\"key\":[]},{\"header\":[]},{}]");
                     List<String> statuses = method.equals("post")
                             ? List.of("200", "400", "401", "404", "408", "413", "415", "429", "500", "503")
                             : List.of("200", "401", "404", "429", "500", "503");
@@ -231,7 +231,8 @@ class OperationsTest {
                     assertThat(operation
                                     .at("/responses/503/content/application~1json/schema/$ref")
                                     .textValue())
-                            .isEqualTo("#/components/schemas/Error");
+                            .isEqualTo("#/components/schemas/"
+                                    + (path.startsWith("/v1/messages") ? "MessageError" : "Error"));
                 }));
     }
 

@@ -28,6 +28,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 @TestProfile(ServiceProfile.Strict.class)
 @TestMethodOrder(MethodOrderer.OrderAnnotation.class)
 class StrictServiceTest {
+    private static final String MESSAGE = "{\"max_tokens\":1,\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]}";
     private static final String[] KEY = {"Authorization", "Bearer " + ServiceProfile.Strict.KEY};
     /** Of more steps than {@link #aFullQueue} needs until the queue is full. */
     private static final String LONG = "{\"prompt\":[5],\"max_tokens\":40,\"ignore_eos\":true,\"stream\":true}";
@@ -68,6 +69,10 @@ class StrictServiceTest {
         for (String body : List.of(LONG, "{\"prompt\":\"a\"}")) {
             assertUnavailable(api.post("/v1/completions", body, KEY), "starting");
         }
+        assertUnavailable(api.post("/v1/responses", "{\"input\":\"a\"}", KEY), "starting");
+        HttpResponse<String> message = api.post("/v1/messages", MESSAGE, KEY);
+        assertUnavailable(message, "starting");
+        assertThat(ApiClient.json(message.body()).at("/error/type").textValue()).isEqualTo("overloaded_error");
         assertUnavailable(api.get("/v1/models", KEY), "starting");
         for (String path : List.of("/weft/v1/plan", "/weft/v1/profile", "/weft/v1/timeline")) {
             assertUnavailable(api.get(path, KEY), "starting");
@@ -115,6 +120,8 @@ class StrictServiceTest {
                 api.post("/v1/completions", "{\"prompt\":\"a\"}", headers),
                 api.post("/v1/completions", "malformed", headers),
                 api.post("/v1/chat/completions", "{}", headers),
+                api.post("/v1/responses", "{}", headers),
+                api.get("/v1/responses/resp_1", headers),
                 api.post("/tokenize", "{\"prompt\":\"a\"}", headers),
                 api.post("/detokenize", "{\"tokens\":[5]}", headers),
                 api.get("/weft/v1/plan", headers),
@@ -128,6 +135,13 @@ class StrictServiceTest {
             assertThat(ApiClient.json(response.body()).at("/error/code").textValue())
                     .isEqualTo("invalid_api_key");
             assertThat(response.body()).doesNotContain(ServiceProfile.Strict.KEY);
+        }
+        for (String path : List.of("/v1/messages", "/v1/messages/count_tokens")) {
+            HttpResponse<String> message = api.post(path, MESSAGE, headers);
+            assertThat(message.statusCode()).isEqualTo(401);
+            assertThat(ApiClient.json(message.body()).path("type").textValue()).isEqualTo("error");
+            assertThat(ApiClient.json(message.body()).at("/error/type").textValue())
+                    .isEqualTo("authentication_error");
         }
         assertThat(api.get("/metrics").statusCode()).isEqualTo(200);
         // It has to ask for the key.
@@ -158,6 +172,12 @@ class StrictServiceTest {
         assertThat(api.get("/v1/models", "Authorization", "bearer " + ServiceProfile.Strict.KEY)
                         .statusCode())
                 .isEqualTo(200);
+        // As Anthropic's clients send it.
+        assertThat(api.post("/v1/messages", MESSAGE, "x-api-key", ServiceProfile.Strict.KEY)
+                        .statusCode())
+                .isEqualTo(200);
+        assertThat(api.post("/v1/messages", MESSAGE, "x-api-key", "wrong").statusCode())
+                .isEqualTo(401);
     }
 
     /** As many as run and wait fit an idle service; more never will, so that trying again is no use. */
@@ -195,17 +215,20 @@ class StrictServiceTest {
         OperationsTest.await("one waits", () -> waiting() == 1);
 
         HttpResponse<String> refused = api.post("/v1/completions", LONG, KEY);
+        HttpResponse<String> message = api.post("/v1/messages", MESSAGE, KEY);
         HttpResponse<String> ready = api.get("/health");
         HttpResponse<String> live = api.get("/q/health/live");
 
         assertThat(refused.statusCode()).isEqualTo(429);
         assertThat(refused.headers().firstValue("retry-after")).hasValue("1");
         assertThat(ApiClient.json(refused.body()).at("/error/code").textValue()).isEqualTo("queue_full");
+        assertThat(message.statusCode()).isEqualTo(429);
+        assertThat(ApiClient.json(message.body()).at("/error/type").textValue()).isEqualTo("rate_limit_error");
         assertThat(ready.statusCode()).isEqualTo(503);
         assertThat(live.statusCode()).isEqualTo(200);
         service.letStepsRun();
         for (CompletableFuture<HttpResponse<String>> response : admitted) {
-            assertThat(ApiClient.chunks(response.join().body())).hasSize(41);
+            assertThat(ApiClient.chunks(response.join().body())).hasSize(40);
         }
     }
 
