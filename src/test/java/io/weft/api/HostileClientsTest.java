@@ -90,7 +90,7 @@ class HostileClientsTest {
             OperationsTest.await("all are connected", () -> connections() >= CLIENTS);
 
             assertServes();
-            assertThat(ApiClient.chunks(stream.join().body())).hasSize(301);
+            assertThat(ApiClient.chunks(stream.join().body())).hasSize(300);
         } finally {
             for (RawClient client : clients) {
                 client.close();
