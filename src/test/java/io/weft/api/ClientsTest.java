@@ -41,13 +41,18 @@ class ClientsTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"openai", "openai-tools"})
+    @ValueSource(strings = {"openai", "openai-tools", "openai-responses"})
     void theClientOfOpenAiFindsWhatItExpects(String script) throws Exception {
         scripts.run(root, script);
     }
 
+    @Test
+    void theClientOfAnthropicFindsWhatItExpects() throws Exception {
+        scripts.run(root, "anthropic");
+    }
+
     @ParameterizedTest
-    @ValueSource(strings = {"compatible", "chat"})
+    @ValueSource(strings = {"compatible", "chat", "responses"})
     void theAiSdkFindsWhatItExpects(String provider) throws Exception {
         scripts.run(root, "ai-sdk", provider);
     }

@@ -52,6 +52,8 @@ final class MessagesDoor implements Door {
         refuse("container", ChatDraft.tree(request.container()));
         refuse("context_management", ChatDraft.tree(request.contextManagement()));
         refuse("mcp_servers", ChatDraft.tree(request.mcpServers()));
+        refuse("compaction", ChatDraft.tree(request.compaction()));
+        refuse("thread", ChatDraft.tree(request.thread()));
         chat.set("model", request.model());
         chat.set("max_tokens", request.maxTokens());
         chat.set("temperature", request.temperature());

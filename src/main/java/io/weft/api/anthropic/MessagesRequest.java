@@ -41,6 +41,8 @@ record MessagesRequest(
         @Nullable @Schema(hidden = true) Object container,
         @Nullable @Schema(hidden = true) Object contextManagement,
         @Nullable @Schema(hidden = true) Object mcpServers,
+        @Nullable @Schema(hidden = true) Object compaction,
+        @Nullable @Schema(hidden = true) Object thread,
         @JsonAnySetter @Nullable @Schema(hidden = true) Map<String, Object> further) {
     /** As many as in a chat. */
     private static final int STOPS_MOST = 256;

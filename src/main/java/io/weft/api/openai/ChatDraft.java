@@ -70,6 +70,10 @@ public final class ChatDraft {
     private static final String REASONING = "reasoning_content";
 
     private final ObjectNode chat = JsonNodeFactory.instance.objectNode();
+    /** The message that paragraphs are added to. */
+    private @Nullable ObjectNode joining;
+
+    private final StringBuilder joined = new StringBuilder();
 
     /** A value of free form as JSON; null for none. */
     public static JsonNode tree(@Nullable Object value) {
@@ -78,6 +82,7 @@ public final class ChatDraft {
 
     /** The body of the chat's request. */
     public JsonNode json() {
+        finishJoining();
         return chat;
     }
 
@@ -179,18 +184,31 @@ public final class ChatDraft {
     /** Adds a message; an answer follows the thoughts before it in one message. */
     public void say(String role, String text) {
         ObjectNode last = last(role);
-        boolean onlyThought = last != null && last.has(REASONING) && !last.has(CONTENT) && !last.has(CALLS);
-        (onlyThought ? last : message(role)).put(CONTENT, text);
+        if (last != null && last.has(REASONING) && !last.has(CONTENT) && !last.has(CALLS)) {
+            last.put(CONTENT, text);
+        } else {
+            message(role).put(CONTENT, text);
+        }
     }
 
     /** Adds a message, or a paragraph to the last one if that has the same role. */
     public void join(String role, String text) {
         ObjectNode last = last(role);
-        if (last == null) {
-            say(role, text);
-        } else {
-            String before = last.path(CONTENT).asText("");
-            last.put(CONTENT, before.isEmpty() ? text : before + "\n" + text);
+        if (last == null || last != joining) {
+            finishJoining();
+            joining = last == null ? message(role) : last;
+            joined.append(joining.path(CONTENT).asText(""));
+            joining.put(CONTENT, "");
+        }
+        joined.append(joined.isEmpty() ? "" : "\n").append(text);
+    }
+
+    /** A text of many paragraphs is put together once. */
+    private void finishJoining() {
+        if (joining != null) {
+            joining.put(CONTENT, joined.toString());
+            joining = null;
+            joined.setLength(0);
         }
     }
 

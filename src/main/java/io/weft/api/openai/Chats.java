@@ -133,8 +133,7 @@ public class Chats {
             request.toolFields().format(formats);
             List<Map<String, Object>> conversation = request.conversation(formats);
             String field = door.named("messages");
-            TokensResource.requireCountable(
-                    model, field, tokenizer.leastTokens(ChatMessage.contents(conversation)));
+            TokensResource.requireCountable(model, field, tokenizer.leastTokens(ChatMessage.contents(conversation)));
             List<PromptPart> prompt = prompt(request, conversation);
             TokensResource.requireCountable(model, field, tokenizer.leastTokens(prompt));
             return request.fields()

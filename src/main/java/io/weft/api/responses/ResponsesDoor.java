@@ -76,6 +76,7 @@ final class ResponsesDoor implements Door {
         refuse("conversation", ChatDraft.tree(request.conversation()), "nothing is stored here; send all of the input");
         refuse("prompt", ChatDraft.tree(request.prompt()), "nothing is stored here; use instructions and input");
         refuse("context_management", ChatDraft.tree(request.contextManagement()), "it is not supported");
+        refuse("moderation", ChatDraft.tree(request.moderation()), "it is not supported");
         if (Boolean.TRUE.equals(request.background())) {
             throw bad("background", "is true, must be left out or false: nothing is stored here");
         }

@@ -45,4 +45,5 @@ record ResponsesRequest(
         @Nullable @Schema(hidden = true) Object conversation,
         @Nullable @Schema(hidden = true) Object prompt,
         @Nullable @Schema(hidden = true) Object contextManagement,
+        @Nullable @Schema(hidden = true) Object moderation,
         @JsonAnySetter @Nullable @Schema(hidden = true) Map<String, Object> further) {}

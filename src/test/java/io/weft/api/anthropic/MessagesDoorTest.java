@@ -114,6 +114,8 @@ class MessagesDoorTest {
                 ",'stop_sequences':[''] | stop_sequences[0] is \"\", must not be empty.",
                 ",'container':'c' | container is given, must be left out",
                 ",'context_management':{'edits':[]} | context_management is given, must be left out",
+                ",'thread':{'type':'create'} | thread is given, must be left out",
+                ",'compaction':{'type':'x'} | compaction is given, must be left out",
                 ",'tools':{} | tools is something else, must be a list of tools.",
                 ",'tools':[{'name':'f'}] | tools[0].input_schema is missing, must be a JSON schema",
                 ",'tools':[{'input_schema':{}}] | tools[0].name is missing, must be a string.",

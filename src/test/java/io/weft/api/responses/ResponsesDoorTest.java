@@ -108,6 +108,7 @@ class ResponsesDoorTest {
                 ",'text':{'format':{'type':'json_schema'}} | text.format.schema is missing, must be",
                 ",'reasoning':{'effort':2} | reasoning.effort is 2, must be a string.",
                 ",'context_management':[{}] | context_management is given, must be left out",
+                ",'moderation':{'model':'m'} | moderation is given, must be left out",
                 ",'n':2 | n is 2, must be left out",
                 ",'stop':['x'] | stop is [\"x\"], must be left out",
             })
