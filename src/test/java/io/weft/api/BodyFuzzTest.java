@@ -36,6 +36,18 @@ class BodyFuzzTest {
                     "/v1/chat/completions",
                     "{\"messages\":[{\"role\":\"system\",\"content\":\"be\"},{\"role\":\"user\",\"content\":null}],\"max_completion_tokens\":1,\"response_format\":{\"type\":\"text\"},\"modalities\":[\"text\"],\"tools\":[]}"),
             new Seed(
+                    "/v1/completions",
+                    "{\"prompt\":\"a\",\"max_tokens\":2,\"structured_outputs\":{\"regex\":\"[a-c]{1,3}(x|y)+\\\\d\"}}"),
+            new Seed(
+                    "/v1/completions",
+                    "{\"prompt\":\"a\",\"max_tokens\":2,\"guided_choice\":[\"yes\",\"no\"],\"min_tokens\":1,\"stop_token_ids\":[5]}"),
+            new Seed(
+                    "/v1/chat/completions",
+                    "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"max_tokens\":2,\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\",\"strict\":true,\"schema\":{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\",\"pattern\":\"^a+$\",\"maxLength\":9},\"b\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/$defs/c\"},\"minItems\":1},\"d\":{\"anyOf\":[{\"type\":\"number\",\"minimum\":-1.5},{\"enum\":[null,1]}]}},\"required\":[\"a\",\"b\"],\"$defs\":{\"c\":{\"type\":\"integer\",\"multipleOf\":3}}}}}}"),
+            new Seed(
+                    "/v1/chat/completions",
+                    "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"c\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]},{\"role\":\"tool\",\"tool_call_id\":\"c\",\"content\":\"1\"}],\"max_tokens\":2,\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":{\"type\":\"object\",\"properties\":{\"x\":{\"type\":\"integer\"}}},\"strict\":true}}],\"tool_choice\":\"required\",\"parallel_tool_calls\":false}"),
+            new Seed(
                     "/v1/responses",
                     "{\"instructions\":\"be\",\"input\":[{\"role\":\"user\",\"content\":[{\"type\":\"input_text\",\"text\":\"hi\"}]},{\"type\":\"function_call\",\"call_id\":\"c\",\"name\":\"f\",\"arguments\":\"{}\"},{\"type\":\"function_call_output\",\"call_id\":\"c\",\"output\":\"x\"}],\"max_output_tokens\":1,\"tools\":[{\"type\":\"function\",\"name\":\"f\",\"parameters\":{\"type\":\"object\"}}],\"tool_choice\":\"auto\",\"text\":{\"format\":{\"type\":\"text\"}},\"reasoning\":{\"effort\":\"low\"},\"stream\":true}"),
             new Seed(
