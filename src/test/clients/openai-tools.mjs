@@ -20,16 +20,16 @@ const Node = z.object({ name: z.string().max(4), get children() { return z.array
 const Report = z.object({
   weather: z.array(Weather).min(1).max(2),
   sent: z.iso.date(),
-  kind: z.union([z.object({ kind: z.literal('a'), a: z.boolean() }), z.object({ kind: z.literal('b'), b: z.number() })]),
+  kind: z.union([
+    z.object({ kind: z.literal('a'), a: z.boolean() }), z.object({ kind: z.literal('b'), b: z.number() }),
+  ]),
   tree: Node,
 });
-for (const seed of [1, 2]) {
-  const parsed = await client.chat.completions.parse({
-    ...base, seed, max_tokens: 300, response_format: zodResponseFormat(Report, 'report'),
-  });
-  assert.equal(parsed.choices[0].finish_reason, 'stop');
-  Report.parse(parsed.choices[0].message.parsed);
-}
+const parsed = await client.chat.completions.parse({
+  ...base, max_tokens: 250, response_format: zodResponseFormat(Report, 'report'),
+});
+assert.equal(parsed.choices[0].finish_reason, 'stop');
+Report.parse(parsed.choices[0].message.parsed);
 const stream = client.chat.completions.stream({ ...base, response_format: zodResponseFormat(Weather, 'weather') });
 Weather.parse((await stream.finalChatCompletion()).choices[0].message.parsed);
 const object = await client.chat.completions.create({ ...base, response_format: { type: 'json_object' } });

@@ -37,7 +37,9 @@ for (const { logprobs } of several.choices) {
 }
 
 // A chat, and the same one streamed.
-const messages = [{ role: 'system', content: 'Be brief.' }, { role: 'user', content: [{ type: 'text', text: prompt }] }];
+const messages = [
+  { role: 'system', content: 'Be brief.' }, { role: 'user', content: [{ type: 'text', text: prompt }] },
+];
 const chat = { model, messages, max_completion_tokens: 12, temperature: 0, logprobs: true, top_logprobs: 2 };
 const answer = await client.chat.completions.create(chat);
 const { message, logprobs } = answer.choices[0];
