@@ -53,7 +53,7 @@ final class MessagesDoor implements Door {
         refuse("context_management", ChatDraft.tree(request.contextManagement()));
         refuse("mcp_servers", ChatDraft.tree(request.mcpServers()));
         refuse("compaction", ChatDraft.tree(request.compaction()));
-        refuse("thread", ChatDraft.tree(request.thread()));
+        thread(ChatDraft.tree(request.thread()));
         chat.set("model", request.model());
         chat.set("max_tokens", request.maxTokens());
         chat.set("temperature", request.temperature());
@@ -80,6 +80,32 @@ final class MessagesDoor implements Door {
     private static void refuse(String field, JsonNode value) {
         if (!value.isNull() && !(value.isContainerNode() && value.isEmpty())) {
             throw bad(field, "is given, must be left out: it is not supported");
+        }
+    }
+
+    /**
+     * Nothing is stored. Clients that are told so send the whole conversation again, as one to be created.
+     *
+     * @throws ApiException 404 for a conversation that would have to be known
+     */
+    private static void thread(JsonNode thread) {
+        if (thread.isNull()) {
+            return;
+        }
+        JsonNode type = thread.path("type");
+        switch (type.asText()) {
+            case "create" -> {
+                // Its request brings all messages.
+            }
+            case "continue" ->
+                throw ApiError.invalid(
+                                404,
+                                "thread.previous_message_id is of no message that is stored here: send the whole"
+                                        + " conversation.",
+                                "thread",
+                                "thread_not_found")
+                        .exception();
+            default -> throw wrong("thread.type", type, "\"create\" or \"continue\"");
         }
     }
 

@@ -18,6 +18,8 @@ import org.jspecify.annotations.Nullable;
  *
  * @param maxTokens needed for a message, not for a count
  * @param outputFormat an older place of {@code outputConfig.format}
+ * @param compaction asks for a summary instead of an answer
+ * @param thread asks for a conversation to be stored, or to be continued from there
  * @param further fields that may be a chat's
  */
 @JsonNaming(SnakeCaseStrategy.class)
@@ -42,7 +44,7 @@ record MessagesRequest(
         @Nullable @Schema(hidden = true) Object contextManagement,
         @Nullable @Schema(hidden = true) Object mcpServers,
         @Nullable @Schema(hidden = true) Object compaction,
-        @Nullable @Schema(hidden = true) Object thread,
+        @Nullable @Schema(implementation = Object.class) Object thread,
         @JsonAnySetter @Nullable @Schema(hidden = true) Map<String, Object> further) {
     /** As many as in a chat. */
     private static final int STOPS_MOST = 256;

@@ -100,6 +100,7 @@ public final class ApiDescription implements OASFilter {
     private static Schema messageError() {
         Schema fields = object().addProperty("type", text())
                 .addProperty("message", text().description("Names the field, its value and the limit"))
+                .addProperty("details", object().addProperty("error_code", text().description("For programs")))
                 .required(List.of("type", "message"));
         return object().addProperty("type", text())
                 .addProperty("error", fields)

@@ -54,6 +54,9 @@ public enum ErrorForm {
         Map<String, Object> inner = new LinkedHashMap<>();
         inner.put("type", anthropicType(error));
         inner.put("message", error.message());
+        if (error.code() != null) {
+            inner.put("details", Map.of("error_code", error.code()));
+        }
         Map<String, Object> body = new LinkedHashMap<>();
         body.put("type", "error");
         body.put("error", inner);

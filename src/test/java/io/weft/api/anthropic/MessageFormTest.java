@@ -120,6 +120,6 @@ class MessageFormTest {
         form.begin(START);
         assertThat(shown(form.fail(ApiError.slowReader(), "r1")))
                 .isEqualTo("{'type':'error','error':{'type':'timeout_error','message':'The stream was not read fast"
-                        + " enough.'},'request_id':'r1'}\n");
+                        + " enough.','details':{'error_code':'slow_reader'}},'request_id':'r1'}\n");
     }
 }

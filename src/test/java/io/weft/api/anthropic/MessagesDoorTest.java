@@ -114,7 +114,7 @@ class MessagesDoorTest {
                 ",'stop_sequences':[''] | stop_sequences[0] is \"\", must not be empty.",
                 ",'container':'c' | container is given, must be left out",
                 ",'context_management':{'edits':[]} | context_management is given, must be left out",
-                ",'thread':{'type':'create'} | thread is given, must be left out",
+                ",'thread':{'type':'continue'} | thread.previous_message_id is of no message that is stored here",
                 ",'compaction':{'type':'x'} | compaction is given, must be left out",
                 ",'tools':{} | tools is something else, must be a list of tools.",
                 ",'tools':[{'name':'f'}] | tools[0].input_schema is missing, must be a JSON schema",
