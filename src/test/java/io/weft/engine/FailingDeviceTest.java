@@ -48,6 +48,9 @@ import org.junit.jupiter.api.TestInstance;
 class FailingDeviceTest {
     private static final int SHORT_RUN = 150;
     private static final int SOAK = Integer.getInteger("weft.soak.episodes", 10_000);
+    /** Where a soak begins, so that several processes may share it. */
+    private static final int FIRST = Integer.getInteger("weft.soak.first", 0);
+
     /** Replays one episode. */
     private static final Long SEED = Long.getLong("weft.soak.seed");
 
@@ -132,22 +135,22 @@ class FailingDeviceTest {
 
     @Test
     void everyRequestGetsItsBitsOrAnError() throws InterruptedException {
-        run(SHORT_RUN);
+        run(0, SHORT_RUN);
     }
 
     @Test
     @Tag("soak")
     void soak() throws InterruptedException {
-        run(SOAK);
+        run(FIRST, SOAK);
     }
 
-    private void run(int episodes) throws InterruptedException {
+    private void run(int first, int episodes) throws InterruptedException {
         if (SEED != null) {
             new Episode(SEED).run();
             return;
         }
         Map<Kind, Integer> occurred = new java.util.EnumMap<>(Kind.class);
-        for (long seed = 0; seed < episodes; seed++) {
+        for (long seed = first; seed < first + episodes; seed++) {
             Episode episode = new Episode(seed);
             try {
                 episode.run();
