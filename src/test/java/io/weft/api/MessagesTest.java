@@ -44,7 +44,7 @@ class MessagesTest {
         ObjectNode message = ApiClient.JSON.createObjectNode();
         StringBuilder input = new StringBuilder();
         List<String> types = new ArrayList<>();
-        for (String frame : stream.split("\n\n")) {
+        for (String frame : stream.strip().split("\n\n", -1)) {
             String[] lines = frame.split("\n");
             assertThat(lines).hasSize(2);
             JsonNode data = ApiClient.json(lines[1].substring("data: ".length()));

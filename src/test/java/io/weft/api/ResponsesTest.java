@@ -42,7 +42,7 @@ class ResponsesTest {
         int sequence = 0;
         ArrayNode output = ApiClient.JSON.createArrayNode();
         JsonNode last = null;
-        for (String frame : stream.split("\n\n")) {
+        for (String frame : stream.strip().split("\n\n", -1)) {
             assertThat(last).as("the last event is the response").isNull();
             String[] lines = frame.split("\n");
             assertThat(lines).hasSize(2);

@@ -192,6 +192,7 @@ public final class ChatDraft {
     }
 
     /** Adds a message, or a paragraph to the last one if that has the same role. */
+    @SuppressWarnings("ReferenceEquality") // One of two equal messages is joined.
     public void join(String role, String text) {
         ObjectNode last = last(role);
         if (last == null || last != joining) {

@@ -15,7 +15,7 @@ import io.weft.model.ModelDimensions.FeedForwardKind;
  * @param stagingBytes of it: chunks in transfer
  * @param openBlockBytes of it: blocks that are not full yet
  * @param hostBytes all host memory
- * @param hostWorkspaceBytes of it: index arrays, logits and tokens
+ * @param hostWorkspaceBytes of it: index arrays, logits, tokens and their masks
  */
 public record MemoryBudget(
         long deviceBytes,
@@ -67,7 +67,12 @@ public record MemoryBudget(
                 stagingBytes,
                 openBlockBytes,
                 hostBytes,
-                indexBytes + floatLogitBytes + tokenBytes);
+                indexBytes + floatLogitBytes + tokenBytes + maskBytes(geometry, limits));
+    }
+
+    /** A bit for each token that may be chosen, in units of 16 bytes. */
+    private static long maskBytes(CacheGeometry geometry, Limits limits) {
+        return limits.sequences() * Math.ceilDiv(geometry.dimensions().vocabularySize(), 128) * 16L;
     }
 
     /** The room that streaming weights would take: one layer at work, and the next in transfer. */
@@ -97,6 +102,7 @@ public record MemoryBudget(
                 + limits.logitRows() * logitRowElements * geometry.elementBytes()
                 + (geometry.elementBytes() == Float.BYTES ? 0 : floatLogitBytes)
                 + limits.sequences() * sequenceBytes
+                + maskBytes(geometry, limits)
                 + indexBytes;
     }
 
@@ -109,7 +115,9 @@ public record MemoryBudget(
         long perRow = 2 * Integer.BYTES + 2 * Long.BYTES;
         long perCell = 5 * Integer.BYTES + 3 * alignment;
         long biasedTokens = 1024;
-        long edits = Math.min(geometry.dimensions().vocabularySize(), limits.contextTokens() + biasedTokens);
+        long barredTokens = 256;
+        long edits =
+                Math.min(geometry.dimensions().vocabularySize(), limits.contextTokens() + biasedTokens + barredTokens);
         long perChoice = 2 * Long.BYTES + 6 * Integer.BYTES;
         long perEdit = 4 * Integer.BYTES;
         long perSequence = tableBlocks * Long.BYTES
