@@ -72,7 +72,7 @@ public record MemoryBudget(
 
     /** A bit for each token that may be chosen, in units of 16 bytes. */
     private static long maskBytes(CacheGeometry geometry, Limits limits) {
-        return limits.sequences() * Math.ceilDiv(geometry.dimensions().vocabularySize(), 128) * 16L;
+        return 16L * limits.sequences() * Math.ceilDiv(geometry.dimensions().vocabularySize(), 128);
     }
 
     /** The room that streaming weights would take: one layer at work, and the next in transfer. */

@@ -108,15 +108,19 @@ final class Level implements Move {
         tokens = set;
     }
 
-    /** The fewest bytes from here to the end of each rule that may end next. */
-    Map<Grammar.Rule, Integer> rests() {
+    /**
+     * The fewest bytes from here to the end of each rule that may end next.
+     *
+     * @param escapable what a string of the vocabulary may escape
+     */
+    Map<Grammar.Rule, Integer> rests(CharClass escapable) {
         if (rests == null) {
             var found = new HashMap<Grammar.Rule, Integer>();
             for (Grammar.State state : states) {
                 if (inCharacter()) {
                     for (Grammar.Edge edge : state.edges) {
                         if (edge.label() instanceof CharClass set) {
-                            int rest = Machine.bytesLeft(partial, set);
+                            int rest = Machine.bytesLeft(partial, set, escapable);
                             Grammar.State target = edge.target();
                             if (rest > 0) {
                                 found.merge(target.nearest(), rest + target.rest(), Math::min);

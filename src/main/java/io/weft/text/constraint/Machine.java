@@ -157,7 +157,7 @@ final class Machine {
         private final Map<Grammar.Rule, Integer> ofAll = Map.of(grammar.root(), 0);
 
         int of(Frame here) {
-            return least(here.caller().rests(), after(here.below()));
+            return least(here.caller().rests(escapable), after(here.below()));
         }
 
         private static int least(Map<Grammar.Rule, Integer> rests, Map<Grammar.Rule, Integer> after) {
@@ -213,27 +213,65 @@ final class Machine {
         return new Rests().of(here);
     }
 
-    /** The fewest bytes that complete a character of a class of which a part was read; 0 if none can. */
-    static int bytesLeft(Partial partial, CharClass set) {
+    /**
+     * The fewest bytes that complete a character of a class of which a part was read; 0 if none can.
+     *
+     * @param escapable what a string of this vocabulary may escape
+     */
+    static int bytesLeft(Partial partial, CharClass set, CharClass escapable) {
         return switch (partial.kind()) {
             case NONE, SPACE -> 0;
             case UTF8 -> {
                 int shift = 6 * partial.missing();
                 int first = partial.value() << shift;
-                yield set.overlaps(first, first | ((1 << shift) - 1)) ? partial.missing() : 0;
+                int last = first | ((1 << shift) - 1);
+                // Smaller ones have fewer bytes. Only a first byte without bits leaves that open.
+                int shortest = first > 0 ? first : partial.missing() == 3 ? 0x10000 : 0x800;
+                yield set.overlaps(shortest, last) ? partial.missing() : 0;
             }
-            case ESCAPE ->
-                set.overlaps(LETTERED) ? 1 : set.overlaps(0, 0xFFFF) ? ESCAPE_BYTES - 1 : 2 * ESCAPE_BYTES - 1;
+            case ESCAPE -> {
+                if (set.overlaps(LETTERED)) {
+                    yield 1;
+                }
+                yield escapable.equals(NUMBERED) ? digitsLeft(set, 4, 0, 0xFFFF, 1) : 0;
+            }
             case HEX -> {
                 int shift = 4 * partial.missing();
                 int first = partial.value() << shift;
                 int last = first | ((1 << shift) - 1);
-                boolean second = partial.surrogate() != 0;
-                yield second || set.overlaps(first, last) ? partial.missing() : partial.missing() + ESCAPE_BYTES;
+                yield partial.surrogate() == 0
+                        ? digitsLeft(set, partial.missing(), first, last, 0)
+                        : halfLeft(set, partial, first, last, partial.missing());
             }
-            case SURROGATE -> ESCAPE_BYTES;
-            case SURROGATE_ESCAPE -> ESCAPE_BYTES - 1;
+            case SURROGATE -> halfLeft(set, partial, 0, 0xFFFF, ESCAPE_BYTES);
+            case SURROGATE_ESCAPE -> halfLeft(set, partial, 0, 0xFFFF, ESCAPE_BYTES - 1);
         };
+    }
+
+    /** So many digits of an escape are missing, which may then be any number of a range. */
+    private static int digitsLeft(CharClass set, int digits, int first, int last, int before) {
+        boolean one = (first < 0x20 && set.overlaps(first, Math.min(last, 0x1F)))
+                || (last >= 0x7F && set.overlaps(Math.max(first, 0x7F), last));
+        if (one) {
+            return before + digits;
+        }
+        int high = Math.max(first, Character.MIN_HIGH_SURROGATE);
+        int highLast = Math.min(last, Character.MAX_HIGH_SURROGATE);
+        boolean two = high <= highLast
+                && set.overlaps(
+                        Character.toCodePoint((char) high, Character.MIN_LOW_SURROGATE),
+                        Character.toCodePoint((char) highLast, Character.MAX_LOW_SURROGATE));
+        return two ? before + digits + ESCAPE_BYTES : 0;
+    }
+
+    /** The second half of a character is missing. */
+    private static int halfLeft(CharClass set, Partial partial, int first, int last, int bytes) {
+        int low = Math.max(first, Character.MIN_LOW_SURROGATE);
+        int lowLast = Math.min(last, Character.MAX_LOW_SURROGATE);
+        char high = (char) partial.surrogate();
+        boolean possible = low <= lowLast
+                && set.overlaps(Character.toCodePoint(high, (char) low), Character.toCodePoint(high, (char) lowLast));
+        return possible ? bytes : 0;
     }
 
     /** To be called once for each token of a text. */

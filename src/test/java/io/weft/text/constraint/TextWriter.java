@@ -51,7 +51,7 @@ public final class TextWriter {
         boolean inString = false;
         boolean escaped = false;
         for (int i = 0; i < most; i++) {
-            state.mask(words);
+            state.mask(words, most - i);
             int token = choose(i < free, spell, json, inString, text);
             state = state.advance(token);
             if (state.ended()) {
