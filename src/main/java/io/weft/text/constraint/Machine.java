@@ -601,7 +601,8 @@ final class Machine {
 
     /**
      * Leaves out tokens after which the text cannot end in time. A token that enters no object or array makes the rest
-     * longer by {@link Grammar#restMost} at most, and each that it enters by as much again.
+     * longer by that of a state at most, and by that of a character of which it has a part; each that it enters by as
+     * much again.
      *
      * @param words a mask
      * @param tokensLeft tokens that the text may still have, with the next one and one that ends it
@@ -614,7 +615,7 @@ final class Machine {
             return;
         }
         int restMost = tokensLeft - ending - 1;
-        long room = ((long) restMost - now) / Math.max(1, grammar.restMost());
+        long room = ((long) restMost - now) / (grammar.restMost() + 2 * ESCAPE_BYTES);
         if (room > vocabulary.openingsMost()) {
             return;
         }
