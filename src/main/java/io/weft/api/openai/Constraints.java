@@ -20,7 +20,7 @@ import org.jspecify.annotations.Nullable;
  */
 @Singleton
 class Constraints {
-    private static final int KEPT_MOST = 32;
+    private static final int KEPT_MOST = 16;
 
     private final Tokenizer tokenizer;
     private final Map<Object, Constraint> kept = new LinkedHashMap<>(2 * KEPT_MOST, 0.75f, true) {

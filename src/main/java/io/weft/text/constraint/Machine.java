@@ -36,8 +36,8 @@ final class Machine {
     /** Spaces after a line feed: eight levels of four. */
     private static final int INDENT_MAX = 32;
 
-    /** Words of levels and their token sets (16 MB) that are kept before all are dropped. */
-    private static final int WORDS_MAX = 1 << 21;
+    /** Words of levels and their token sets (8 MB) that are kept before all are dropped. */
+    private static final int WORDS_MAX = 1 << 20;
 
     /** Of an escape by number. */
     static final int ESCAPE_BYTES = ESCAPE_TOKENS.indexOf('0') + 4;
