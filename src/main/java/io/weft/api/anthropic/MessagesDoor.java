@@ -1,5 +1,10 @@
 package io.weft.api.anthropic;
 
+import static io.weft.api.openai.JsonFields.bad;
+import static io.weft.api.openai.JsonFields.refuse;
+import static io.weft.api.openai.JsonFields.string;
+import static io.weft.api.openai.JsonFields.wrong;
+
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -17,6 +22,7 @@ import org.jspecify.annotations.Nullable;
 final class MessagesDoor implements Door {
     private static final Pattern SCHEMA = Pattern.compile("^(tools\\[\\d+])\\.function\\.parameters");
     private static final Pattern FUNCTION = Pattern.compile("^(tools\\[\\d+])\\.function\\b");
+    private static final String UNSUPPORTED = "it is not supported";
     private static final String TEXT = "text";
     private static final String USER = "user";
     private static final String ASSISTANT = "assistant";
@@ -49,10 +55,10 @@ final class MessagesDoor implements Door {
     static ChatDraft translated(MessagesRequest request) {
         ChatDraft chat = new ChatDraft();
         chat.further(request.further());
-        refuse("container", ChatDraft.tree(request.container()));
-        refuse("context_management", ChatDraft.tree(request.contextManagement()));
-        refuse("mcp_servers", ChatDraft.tree(request.mcpServers()));
-        refuse("compaction", ChatDraft.tree(request.compaction()));
+        refuse("container", ChatDraft.tree(request.container()), UNSUPPORTED);
+        refuse("context_management", ChatDraft.tree(request.contextManagement()), UNSUPPORTED);
+        refuse("mcp_servers", ChatDraft.tree(request.mcpServers()), UNSUPPORTED);
+        refuse("compaction", ChatDraft.tree(request.compaction()), UNSUPPORTED);
         thread(ChatDraft.tree(request.thread()));
         chat.set("model", request.model());
         chat.set("max_tokens", request.maxTokens());
@@ -75,12 +81,6 @@ final class MessagesDoor implements Door {
         outputConfig(ChatDraft.tree(request.outputConfig()), chat);
         format(ChatDraft.tree(request.outputFormat()), "output_format", chat);
         return chat;
-    }
-
-    private static void refuse(String field, JsonNode value) {
-        if (!value.isNull() && !(value.isContainerNode() && value.isEmpty())) {
-            throw bad(field, "is given, must be left out: it is not supported");
-        }
     }
 
     /**
@@ -109,17 +109,6 @@ final class MessagesDoor implements Door {
         }
     }
 
-    private static ApiException bad(String field, String what) {
-        return ApiError.badField(field, field + " " + what + ".").exception();
-    }
-
-    private static ApiException wrong(String field, JsonNode found, String wanted) {
-        return bad(
-                field,
-                (found.isMissingNode() ? "is missing" : "is " + ApiError.shortened(found.toString())) + ", must be "
-                        + wanted);
-    }
-
     private static void stops(@Nullable List<String> stops, ChatDraft chat) {
         if (stops == null) {
             return;
@@ -131,14 +120,6 @@ final class MessagesDoor implements Door {
             }
             all.add(stops.get(i));
         }
-    }
-
-    private static String string(JsonNode object, String member, String field) {
-        JsonNode value = object.path(member);
-        if (!value.isTextual()) {
-            throw wrong(field + "." + member, value, "a string");
-        }
-        return value.asText();
     }
 
     /** A string, or blocks of text. */

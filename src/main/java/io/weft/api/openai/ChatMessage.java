@@ -1,8 +1,9 @@
 package io.weft.api.openai;
 
+import static io.weft.api.openai.JsonFields.bad;
+
 import com.fasterxml.jackson.annotation.JsonAnySetter;
 import io.weft.api.http.ApiError;
-import io.weft.api.http.ApiException;
 import io.weft.text.PromptPart;
 import io.weft.text.tools.OutputFormats;
 import java.util.ArrayList;
@@ -89,9 +90,5 @@ record ChatMessage(
             throw bad(name + ".text", "must be a string");
         }
         return text;
-    }
-
-    private static ApiException bad(String name, String what) {
-        return ApiError.badField(name, name + " " + what + ".").exception();
     }
 }

@@ -218,8 +218,6 @@ record OutputFields(
     }
 
     private static ApiException wrong(String field, JsonNode value, String wanted) {
-        String shown = isAbsent(value) ? "missing" : ApiError.shortened(value.toString());
-        return ApiError.badField(field, "%s is %s, must be %s.".formatted(field, shown, wanted))
-                .exception();
+        return JsonFields.wrong(field, isAbsent(value) ? MissingNode.getInstance() : value, wanted);
     }
 }

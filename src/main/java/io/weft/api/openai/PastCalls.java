@@ -1,10 +1,10 @@
 package io.weft.api.openai;
 
+import static io.weft.api.openai.JsonFields.bad;
+
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import io.weft.api.http.ApiError;
-import io.weft.api.http.ApiException;
 import io.weft.text.tools.ToolFormat;
 import java.util.ArrayList;
 import java.util.List;
@@ -28,7 +28,7 @@ final class PastCalls {
      * @param field of the message
      * @param silent whether the message has no content
      * @param format how the model writes calls
-     * @throws ApiException 400 for calls of another shape
+     * @throws io.weft.api.http.ApiException 400 for calls of another shape
      */
     static void prepare(Map<String, Object> message, String field, boolean silent, Optional<ToolFormat> format) {
         Object calls = message.get(CALLS);
@@ -120,9 +120,5 @@ final class PastCalls {
         int length = format.map(ToolFormat::idLength).orElse(0);
         boolean fits = length == 0 || (id.length() == length && id.chars().allMatch(Character::isLetterOrDigit));
         return fits ? id : ChatAnswer.letters(id, length);
-    }
-
-    private static ApiException bad(String field, String what) {
-        return ApiError.badField(field, field + " " + what + ".").exception();
     }
 }

@@ -1,10 +1,11 @@
 package io.weft.api.openai;
 
+import static io.weft.api.openai.JsonFields.bad;
+
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.weft.api.http.ApiError;
-import io.weft.api.http.ApiException;
 import io.weft.text.tools.Function;
 import java.util.List;
 import java.util.Map;
@@ -30,7 +31,7 @@ record ToolDefinition(@Nullable String type, @Nullable Definition function) {
     private static final String NAME = "[a-zA-Z0-9_-]{1,64}";
     private static final JsonNodeFactory JSON = JsonNodeFactory.instance;
 
-    /** @throws ApiException 400 that names what is wrong */
+    /** @throws io.weft.api.http.ApiException 400 that names what is wrong */
     void check(String field) {
         if (!"function".equals(type)) {
             throw bad(
@@ -57,10 +58,6 @@ record ToolDefinition(@Nullable String type, @Nullable Definition function) {
         if (!is.isMissingNode() && !is.asText().equals("object")) {
             throw bad(parametersField + ".type", "is " + ApiError.shortened(is.toString()) + ", must be \"object\"");
         }
-    }
-
-    private static ApiException bad(String field, String what) {
-        return ApiError.badField(field, field + " " + what + ".").exception();
     }
 
     private Definition definition() {

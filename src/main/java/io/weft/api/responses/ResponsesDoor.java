@@ -1,5 +1,10 @@
 package io.weft.api.responses;
 
+import static io.weft.api.openai.JsonFields.bad;
+import static io.weft.api.openai.JsonFields.refuse;
+import static io.weft.api.openai.JsonFields.string;
+import static io.weft.api.openai.JsonFields.wrong;
+
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.weft.api.http.ApiError;
@@ -96,31 +101,6 @@ final class ResponsesDoor implements Door {
                         "is \"%s\", must be \"%s\"".formatted(ApiError.shortened(include.get(i)), ENCRYPTED));
             }
         }
-    }
-
-    private static void refuse(String field, JsonNode value, String why) {
-        if (!value.isNull() && !(value.isContainerNode() && value.isEmpty())) {
-            throw bad(field, "is given, must be left out: " + why);
-        }
-    }
-
-    private static ApiException bad(String field, String what) {
-        return ApiError.badField(field, field + " " + what + ".").exception();
-    }
-
-    private static ApiException wrong(String field, JsonNode found, String wanted) {
-        return bad(
-                field,
-                (found.isMissingNode() ? "is missing" : "is " + ApiError.shortened(found.toString())) + ", must be "
-                        + wanted);
-    }
-
-    private static String string(JsonNode object, String member, String field) {
-        JsonNode value = object.path(member);
-        if (!value.isTextual()) {
-            throw wrong(field + "." + member, value, "a string");
-        }
-        return value.asText();
     }
 
     private static void input(JsonNode input, ChatDraft chat) {
