@@ -89,7 +89,7 @@ final class ConstrainedText {
         state = state.advance(token);
         tokensLeft--;
         mask = null;
-        if (!isComplete()) {
+        if (!isComplete() && tokensLeft > 0) {
             make();
         }
     }

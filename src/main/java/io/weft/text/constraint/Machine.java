@@ -609,7 +609,8 @@ final class Machine {
      */
     void keepInTime(Frame here, long[] words, int tokensLeft) {
         int ending = vocabulary.endTokens().length > 0 ? 1 : 0;
-        int now = new Rests().of(here);
+        var rests = new Rests();
+        int now = rests.of(here);
         if (now > tokensLeft - ending) {
             // It cannot end in time whatever comes.
             return;
@@ -619,24 +620,10 @@ final class Machine {
         if (room > vocabulary.openingsMost()) {
             return;
         }
-        var rests = new Rests();
         Level level = here.caller();
         Shared shared = level.partial.kind() == Kind.NONE ? shared(level) : null;
-        var bytes = new ArrayList<Integer>();
-        for (int token : vocabulary.byteTokens()) {
-            if ((words[token >>> 6] >>> token & 1) != 0) {
-                bytes.add(token);
-            }
-        }
         if (shared != null && room <= 0) {
-            Map<Grammar.Rule, Integer> after = rests.after(here.below());
-            for (int length = 1; length < shared.reached.size(); length++) {
-                Grammar.State reached = shared.reached.get(length);
-                long rest = (long) reached.rest() + after.getOrDefault(reached.nearest(), Integer.MAX_VALUE);
-                if (rest > restMost) {
-                    shared.leaveOut(length, words);
-                }
-            }
+            keepSharedInTime(here, shared, words, restMost, rests);
         }
         for (int i = 0; i < words.length; i++) {
             long each = shared == null ? words[i] : words[i] & ~shared.tokens[i];
@@ -647,7 +634,24 @@ final class Machine {
                 }
             }
         }
-        // What is shared was judged by one way on. Bytes, of which the shortest way consists, are judged by all.
+    }
+
+    /**
+     * Judges what is shared by one way on, all tokens of a length at once; and by all ways the tokens of one byte, of
+     * which the shortest way consists.
+     */
+    private void keepSharedInTime(Frame here, Shared shared, long[] words, int restMost, Rests rests) {
+        int[] bytes = Arrays.stream(vocabulary.byteTokens())
+                .filter(token -> (words[token >>> 6] & shared.tokens[token >>> 6] & 1L << token) != 0)
+                .toArray();
+        Map<Grammar.Rule, Integer> after = rests.after(here.below());
+        for (int length = 1; length < shared.reached.size(); length++) {
+            Grammar.State reached = shared.reached.get(length);
+            long rest = (long) reached.rest() + after.getOrDefault(reached.nearest(), Integer.MAX_VALUE);
+            if (rest > restMost) {
+                shared.leaveOut(length, words);
+            }
+        }
         for (int token : bytes) {
             if (endsWithin(here, token, restMost, rests)) {
                 words[token >>> 6] |= 1L << token;

@@ -6,7 +6,6 @@ import java.lang.management.ManagementFactory;
 import java.lang.management.ThreadMXBean;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -162,26 +161,11 @@ final class MaskTimes {
                 if (round >= rounds / 3) {
                     nanos.add(took);
                 }
-                state = state.advance(pick(words, random));
+                state = state.advance(TextWriter.pick(words, random));
             }
         }
         print(name, nanos, compile / rounds);
         return nanos;
-    }
-
-    private static int pick(long[] words, Random random) {
-        int skip = random.nextInt(Arrays.stream(words).mapToInt(Long::bitCount).sum());
-        for (int i = 0; ; i++) {
-            int count = Long.bitCount(words[i]);
-            if (skip < count) {
-                long word = words[i];
-                for (int j = 0; j < skip; j++) {
-                    word &= word - 1;
-                }
-                return i * 64 + Long.numberOfTrailingZeros(word);
-            }
-            skip -= count;
-        }
     }
 
     private static void print(String name, List<Long> nanos, long compile) {

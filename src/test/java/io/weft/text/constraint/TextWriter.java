@@ -132,7 +132,12 @@ public final class TextWriter {
                 }
             }
         }
-        int skip = random.nextInt(allowed);
+        return pick(words, random);
+    }
+
+    /** One of the tokens of a mask, of which there is one at least. */
+    static int pick(long[] words, Random random) {
+        int skip = random.nextInt(Arrays.stream(words).mapToInt(Long::bitCount).sum());
         for (int i = 0; ; i++) {
             int count = Long.bitCount(words[i]);
             if (skip < count) {
