@@ -6,7 +6,6 @@ import io.weft.engine.Engine;
 import io.weft.engine.GenerationEvent;
 import io.weft.engine.GenerationRequest;
 import io.weft.engine.GenerationRequest.EndTokens;
-import io.weft.engine.SamplingParameters;
 import io.weft.engine.ServedModel;
 import io.weft.text.ChatTemplate;
 import io.weft.text.TextAssembler;
@@ -116,16 +115,7 @@ final class Conversation {
         return new GenerationRequest(
                 tokens,
                 Math.min(room, defaults.maxTokens().orElse(room)),
-                new SamplingParameters(
-                        defaults.temperature().orElse(model.defaults().temperature()),
-                        model.defaults().topP(),
-                        model.defaults().topK(),
-                        0,
-                        0,
-                        0,
-                        1,
-                        Map.of(),
-                        seed++),
+                model.defaults().sampling(defaults.temperature(), seed++),
                 EndTokens.STOP,
                 OptionalInt.empty(),
                 OptionalInt.empty());

@@ -7,7 +7,6 @@ import io.weft.engine.EngineOptions;
 import io.weft.engine.GenerationEvent;
 import io.weft.engine.GenerationRequest;
 import io.weft.engine.GenerationRequest.EndTokens;
-import io.weft.engine.SamplingParameters;
 import io.weft.engine.ServedModel;
 import io.weft.model.ModelFiles;
 import io.weft.profile.HardwareProfiler;
@@ -17,7 +16,6 @@ import io.weft.text.Tokenizer.SpecialTokens;
 import java.io.PrintWriter;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.Random;
@@ -100,16 +98,8 @@ final class GenerateCommand implements Callable<Integer> {
         return new GenerationRequest(
                 tokens,
                 defaults.maxTokens().orElse(Math.min(MAX_TOKENS_DEFAULT, room)),
-                new SamplingParameters(
-                        defaults.temperature().orElse(model.defaults().temperature()),
-                        model.defaults().topP(),
-                        model.defaults().topK(),
-                        model.defaults().minP(),
-                        0,
-                        0,
-                        model.defaults().repetitionPenalty(),
-                        Map.of(),
-                        defaults.seed().orElseGet(() -> new Random().nextLong())),
+                model.defaults()
+                        .sampling(defaults.temperature(), defaults.seed().orElseGet(() -> new Random().nextLong())),
                 ignoreEndToken ? EndTokens.IGNORE : EndTokens.STOP,
                 OptionalInt.empty(),
                 OptionalInt.empty());

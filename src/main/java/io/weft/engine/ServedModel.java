@@ -2,6 +2,8 @@ package io.weft.engine;
 
 import io.weft.pipeline.StepLimits;
 import java.time.Instant;
+import java.util.Map;
+import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.Set;
 
@@ -54,6 +56,12 @@ public record ServedModel(
         /** Only these are set; what a model without {@code generation_config.json} has is 1, 1 and 0. */
         public SamplingDefaults(double temperature, double topP, int topK) {
             this(temperature, topP, topK, 0, 1, OptionalInt.empty(), OptionalInt.empty());
+        }
+
+        /** How tokens are chosen for a request that says no more than this. */
+        public SamplingParameters sampling(OptionalDouble askedTemperature, long seed) {
+            return new SamplingParameters(
+                    askedTemperature.orElse(temperature), topP, topK, minP, 0, 0, repetitionPenalty, Map.of(), seed);
         }
     }
 }
