@@ -7,6 +7,7 @@ import io.weft.device.Device;
 import io.weft.device.Device.Allocation.Memory;
 import io.weft.device.cpu.CpuDevice;
 import io.weft.device.cpu.CpuOptions;
+import io.weft.model.Architecture;
 import io.weft.model.CacheGeometry;
 import io.weft.model.ModelDimensions;
 import io.weft.model.ModelFamily;
@@ -14,11 +15,13 @@ import io.weft.model.ModelFiles;
 import io.weft.model.ModelPreset;
 import io.weft.model.ModelSource;
 import io.weft.model.ModelWeights;
+import io.weft.model.RandomWeights;
 import io.weft.pipeline.StepLimits;
 import io.weft.pipeline.Workspace;
 import java.nio.file.Path;
 import java.util.OptionalDouble;
 import org.assertj.core.data.Percentage;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -47,6 +50,20 @@ class MemoryBudgetTest {
             // Norms, biases, tables of positions and padding of panels come on top; in these tiny models that is much.
             assertThat((double) (bytes(device, Memory.DEVICE) - before))
                     .isCloseTo((double) budget.weightsBytes(), Percentage.withPercentage(35));
+        }
+    }
+
+    /** So large that not each of its tokens can be edited. */
+    @Test
+    void workspaceOfALargeVocabularyIsWhatIsAllocated() {
+        Architecture architecture = new RandomWeights(ModelPreset.OPT_1_3B, 1).architecture();
+        CacheGeometry geometry = new CacheGeometry(architecture.dimensions(), 4, 16, 64);
+        MemoryBudget.Limits limits = new MemoryBudget.Limits(5, 30, 7, 100);
+        MemoryBudget budget = MemoryBudget.of(geometry, limits, POOL_BYTES, POOL_BYTES, STAGING_BYTES);
+        try (Device device = new CpuDevice(new CpuOptions(POOL_BYTES, POOL_BYTES, OptionalDouble.empty(), 1))) {
+            Workspace.allocate(device, architecture, geometry, new StepLimits(5, 30, 7, 100), STAGING_BYTES);
+            assertThat(budget.workspaceBytes() + budget.stagingBytes()).isEqualTo(bytes(device, Memory.DEVICE));
+            assertThat(budget.hostWorkspaceBytes()).isEqualTo(bytes(device, Memory.HOST));
         }
     }
 
