@@ -68,6 +68,27 @@ record ApiClient(URI root, HttpClient http) {
         return JSON.readTree(response.body());
     }
 
+    /** The objects of a stream whose frames are named by their types, and which has no end of its own. */
+    static List<JsonNode> namedEvents(String stream) {
+        if (!stream.endsWith("\n\n")) {
+            throw new AssertionError("no end: " + stream);
+        }
+        return Arrays.stream(stream.substring(0, stream.length() - 2).split("\n\n", -1))
+                .map(ApiClient::namedEvent)
+                .toList();
+    }
+
+    private static JsonNode namedEvent(String frame) {
+        String[] lines = frame.split("\n", -1);
+        if (lines.length == 2 && lines[1].startsWith("data: ")) {
+            JsonNode data = json(lines[1].substring("data: ".length()));
+            if (lines[0].equals("event: " + data.path("type").textValue())) {
+                return data;
+            }
+        }
+        throw new AssertionError("no named event: " + frame);
+    }
+
     /** The objects of a stream, which must end as streams do. */
     static List<JsonNode> chunks(String stream) {
         if (!stream.endsWith("\n\ndata: [DONE]\n\n")) {

@@ -44,12 +44,8 @@ class MessagesTest {
         ObjectNode message = ApiClient.JSON.createObjectNode();
         StringBuilder input = new StringBuilder();
         List<String> types = new ArrayList<>();
-        for (String frame : stream.strip().split("\n\n", -1)) {
-            String[] lines = frame.split("\n");
-            assertThat(lines).hasSize(2);
-            JsonNode data = ApiClient.json(lines[1].substring("data: ".length()));
+        for (JsonNode data : ApiClient.namedEvents(stream)) {
             String type = data.path("type").textValue();
-            assertThat(lines[0]).isEqualTo("event: " + type);
             types.add(type);
             ArrayNode content = message.withArray("content");
             switch (type) {

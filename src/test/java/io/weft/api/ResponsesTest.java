@@ -42,13 +42,9 @@ class ResponsesTest {
         int sequence = 0;
         ArrayNode output = ApiClient.JSON.createArrayNode();
         JsonNode last = null;
-        for (String frame : stream.strip().split("\n\n", -1)) {
+        for (JsonNode data : ApiClient.namedEvents(stream)) {
             assertThat(last).as("the last event is the response").isNull();
-            String[] lines = frame.split("\n");
-            assertThat(lines).hasSize(2);
-            JsonNode data = ApiClient.json(lines[1].substring("data: ".length()));
             String type = data.path("type").textValue();
-            assertThat(lines[0]).isEqualTo("event: " + type);
             assertThat(data.path("sequence_number").intValue()).isEqualTo(sequence);
             sequence++;
             JsonNode item = output.path(data.path("output_index").asInt());
