@@ -1,6 +1,5 @@
 package io.weft.api.openai;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import io.weft.api.http.ApiError;
 import io.weft.api.openai.OutputFields.Output;
 import io.weft.engine.ServedModel;
@@ -53,7 +52,7 @@ class Constraints {
         }
         Constraint made;
         try {
-            made = make(output, vocabulary(model));
+            made = Constraint.syntax(output.syntax(), vocabulary(model));
         } catch (ConstraintException e) {
             throw ApiError.badField(output.field(), "%s: %s.".formatted(output.field(), e.getMessage()))
                     .exception();
@@ -68,18 +67,6 @@ class Constraints {
         synchronized (kept) {
             return Optional.ofNullable(kept.get(output));
         }
-    }
-
-    private static Constraint make(Output output, Vocabulary vocabulary) {
-        return switch (output) {
-            case Output.AnyObject any -> Constraint.jsonObject(vocabulary);
-            case Output.Json(String field, JsonNode schema)
-            when schema.isTextual() -> Constraint.jsonSchema(schema.asText(), vocabulary);
-            case Output.Json(String field, JsonNode schema) -> Constraint.jsonSchema(schema, vocabulary);
-            case Output.Regex regex -> Constraint.regex(regex.expression(), vocabulary);
-            case Output.Written written -> Constraint.syntax(written.syntax(), vocabulary);
-            case Output.Choice choice -> Constraint.choice(choice.texts(), vocabulary);
-        };
     }
 
     private synchronized Vocabulary vocabulary(ServedModel model) {

@@ -68,16 +68,13 @@ record OutputFields(
         /** A text with something else in it, such as calls of tools. */
         record Written(String field, Syntax syntax) implements Output {}
 
-        /** The same as a part of a text. */
+        /** The same as a text, or a part of one. */
         default Syntax syntax() {
             return switch (this) {
                 case AnyObject any -> Syntax.Json.ANY_OBJECT;
                 case Json(String field, JsonNode schema) -> new Syntax.Json("", schema);
                 case Regex regex -> new Syntax.Expression(regex.expression());
-                case Choice choice ->
-                    new Syntax.AnyOf(choice.texts().stream()
-                            .<Syntax>map(Syntax.Literal::new)
-                            .toList());
+                case Choice choice -> new Syntax.Choice(choice.texts());
                 case Written written -> written.syntax();
             };
         }

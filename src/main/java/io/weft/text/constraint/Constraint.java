@@ -4,7 +4,6 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import java.util.List;
 
 /**
@@ -35,26 +34,17 @@ public final class Constraint {
      * ({@code (?=}, {@code \b}), but for the beginning, or back ({@code \1}).
      */
     public static Constraint regex(String expression, Vocabulary vocabulary) {
-        return texts(Regex.whole(expression), vocabulary);
+        return syntax(new Syntax.Expression(expression), vocabulary);
     }
 
     /** One of these texts. */
     public static Constraint choice(List<String> texts, Vocabulary vocabulary) {
-        if (texts.isEmpty()) {
-            throw new ConstraintException("a choice of no texts");
-        }
-        return texts(CharAutomaton.texts(texts), vocabulary);
-    }
-
-    private static Constraint texts(CharAutomaton automaton, Vocabulary vocabulary) {
-        var grammar = new Grammar();
-        grammar.text(grammar.root().start, automaton, grammar.root().end);
-        return new Constraint(grammar, vocabulary);
+        return syntax(new Syntax.Choice(texts), vocabulary);
     }
 
     /** Any JSON object. */
     public static Constraint jsonObject(Vocabulary vocabulary) {
-        return jsonSchema(JsonNodeFactory.instance.objectNode().put("type", "object"), vocabulary);
+        return syntax(Syntax.Json.ANY_OBJECT, vocabulary);
     }
 
     /**
@@ -65,9 +55,7 @@ public final class Constraint {
      * its other keywords are about.
      */
     public static Constraint jsonSchema(JsonNode schema, Vocabulary vocabulary) {
-        var grammar = new Grammar();
-        new SchemaCompiler(schema, grammar, new SchemaWork()).add(grammar.root().start, grammar.root().end);
-        return new Constraint(grammar, vocabulary);
+        return syntax(new Syntax.Json("", schema), vocabulary);
     }
 
     /** @see #jsonSchema(JsonNode, Vocabulary) */

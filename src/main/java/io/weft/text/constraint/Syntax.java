@@ -14,6 +14,16 @@ public sealed interface Syntax {
     /** This text. */
     record Literal(String text) implements Syntax {}
 
+    /** One of these texts. */
+    record Choice(List<String> texts) implements Syntax {
+        public Choice {
+            texts = List.copyOf(texts);
+            if (texts.isEmpty()) {
+                throw new ConstraintException("a choice of no texts");
+            }
+        }
+    }
+
     /** A mark: the vocabulary's control token of this content, or its letters if there is none. */
     record Mark(String content) implements Syntax {
         public Mark {
@@ -90,6 +100,7 @@ public sealed interface Syntax {
         void add(Syntax syntax, State from, State to) {
             switch (syntax) {
                 case Literal(String text) -> spell(text, from, to);
+                case Choice(List<String> texts) -> grammar.text(from, CharAutomaton.texts(texts), to);
                 case Mark(String content) -> {
                     OptionalInt token = vocabulary.mark(content);
                     if (token.isPresent()) {
