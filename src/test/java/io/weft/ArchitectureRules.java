@@ -99,6 +99,7 @@ record ArchitectureRules(String root) {
             Map.entry(
                     "api.weft",
                     Set.of(
+                            "model",
                             "api.http",
                             "engine",
                             "text",

@@ -16,7 +16,6 @@ import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
 import io.weft.model.GenerationConfig;
 import io.weft.model.ModelDimensions;
-import io.weft.model.ModelFamily;
 import io.weft.model.ModelFiles;
 import io.weft.model.ModelLoadException;
 import io.weft.model.ModelPreset;
@@ -104,7 +103,7 @@ public final class Assembly implements AutoCloseable {
 
     /** Opens the files of a model. */
     public static ModelFiles open(String model) {
-        return ModelFiles.open(ModelSource.parse(model), ModelFamily.all());
+        return ModelFiles.open(ModelSource.parse(model));
     }
 
     private static ModelTensors tensors(Settings settings) {
@@ -218,7 +217,7 @@ public final class Assembly implements AutoCloseable {
                         settings.batch().stepTokens(), Math.max(settings.batch().maxSequences(), LOGIT_ROWS)),
                 context);
         CacheGeometry geometry = new CacheGeometry(
-                dimensions,
+                dimensions.within(context),
                 device.elementType().bytes(),
                 settings.cache().blockTokens(),
                 settings.cache().cellTokens(device.info().cellTokens()));
@@ -241,9 +240,10 @@ public final class Assembly implements AutoCloseable {
         KvCache cache = new KvCache(
                 device,
                 geometry,
-                openBlocks,
+                limits.cacheNeeds(geometry.blockTokens()),
                 Math.min(
-                        usefulBlocks * geometry.blockBytes(Content.KEY_VALUE),
+                        usefulBlocks * geometry.blockBytes(Content.KEY_VALUE)
+                                + limits.sequences() * geometry.ringBytes(context, limits.rows()),
                         free(device, Memory.DEVICE) - openBlocks * geometry.openBlockBytes()),
                 host);
         table.part("cache");

@@ -20,6 +20,7 @@ import org.jspecify.annotations.Nullable;
 public final class CacheSequence implements AutoCloseable {
     private final KvCache cache;
     private final @Nullable BlockHome[] homes;
+    private final WindowRing ring;
     /** Index: block. */
     private final BlockHome.@Nullable OnDevice[] copies;
 
@@ -31,9 +32,10 @@ public final class CacheSequence implements AutoCloseable {
     private int openTokens;
     private boolean freed;
 
-    CacheSequence(KvCache cache, @Nullable BlockHome[] homes) {
+    CacheSequence(KvCache cache, @Nullable BlockHome[] homes, WindowRing ring) {
         this.cache = cache;
         this.homes = homes;
+        this.ring = ring;
         this.copies = new BlockHome.OnDevice[homes.length];
     }
 
@@ -188,9 +190,15 @@ public final class CacheSequence implements AutoCloseable {
             arrivals.forEach(arrival -> cache.giveBackCopy(arrival.to()));
             arrivals.clear();
             cache.free(homes);
+            cache.free(ring);
             openBlocks.forEach(cache::giveBackOpen);
             openBlocks.clear();
         }
+    }
+
+    /** Its newest tokens in the layers with a window. */
+    public WindowRing ring() {
+        return ring;
     }
 
     /** Tokens of a block. */

@@ -14,12 +14,19 @@ final class DevicePool {
         this.extents = new ExtentAllocator(memory.bytes());
     }
 
+    /** Memory of this size; nothing is always there. */
     Optional<DeviceBuffer> allocate(long bytes) {
+        if (bytes == 0) {
+            return Optional.of(memory.slice(0, 0));
+        }
         OptionalLong offset = extents.allocate(bytes);
         return offset.isPresent() ? Optional.of(memory.slice(offset.getAsLong(), bytes)) : Optional.empty();
     }
 
     void free(DeviceBuffer block) {
+        if (block.bytes() == 0) {
+            return;
+        }
         extents.free(block.address() - memory.address(), block.bytes());
     }
 

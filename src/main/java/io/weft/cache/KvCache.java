@@ -28,6 +28,7 @@ public final class KvCache {
     public static final String HOST_PURPOSE = "cache on the host";
 
     private final CacheGeometry geometry;
+    private final int maxRows;
     private final DevicePool open;
     private final DevicePool device;
     private final HostPool host;
@@ -36,19 +37,27 @@ public final class KvCache {
 
     private long copyBytes;
 
+    /**
+     * What the largest step needs of the cache.
+     *
+     * @param openBlocks open blocks that are ever in use at once
+     * @param rows new tokens of a step
+     */
+    public record StepNeeds(int openBlocks, int rows) {}
+
     /** A block that has a copy on the device. */
     private record Copy(CacheSequence sequence, int block) {}
 
     /**
      * Allocates the pools.
      *
-     * @param openBlocks open blocks that are ever in use at once
-     * @param deviceBytes device memory for full blocks
+     * @param needs of the largest step
+     * @param deviceBytes device memory for full blocks and rings
      * @param hostBytes host memory for full blocks
      * @throws io.weft.device.OutOfMemoryBudgetException if they do not fit the device's budgets
      */
-    public KvCache(Device device, CacheGeometry geometry, int openBlocks, long deviceBytes, long hostBytes) {
-        this(device, geometry, openBlocks, deviceBytes, HostRegion.of(device.allocateHost(HOST_PURPOSE, hostBytes)));
+    public KvCache(Device device, CacheGeometry geometry, StepNeeds needs, long deviceBytes, long hostBytes) {
+        this(device, geometry, needs, deviceBytes, HostRegion.of(device.allocateHost(HOST_PURPOSE, hostBytes)));
     }
 
     /**
@@ -56,9 +65,11 @@ public final class KvCache {
      *
      * @param host host memory for full blocks, which is given out as far as the link reaches it
      */
-    public KvCache(Device device, CacheGeometry geometry, int openBlocks, long deviceBytes, HostRegion host) {
+    public KvCache(Device device, CacheGeometry geometry, StepNeeds needs, long deviceBytes, HostRegion host) {
         this.geometry = geometry;
-        this.open = new DevicePool(device.allocate("open cache blocks", openBlocks * geometry.openBlockBytes()));
+        this.maxRows = needs.rows();
+        this.open =
+                new DevicePool(device.allocate("open cache blocks", needs.openBlocks() * geometry.openBlockBytes()));
         this.device = new DevicePool(device.allocate("cache on the device", deviceBytes));
         this.host = new HostPool(host, slabBytes(geometry));
     }
@@ -105,14 +116,19 @@ public final class KvCache {
     }
 
     /**
-     * Finds homes for all full blocks of a sequence of up to {@code maxTokens} tokens. Copies give way, the youngest
-     * first.
+     * Finds homes for all full blocks of a sequence of up to {@code maxTokens} tokens, and memory for its ring. Copies
+     * give way, the youngest first.
      *
      * @param preferences forms that block i may have, the best first; a form on the host ends the list, since whether
      *     host memory is left shows at the end
      * @return the sequence, or empty if there is no room now
      */
     public Optional<CacheSequence> admit(int maxTokens, IntFunction<List<CacheForm>> preferences) {
+        int ringBlocks = geometry.ringBlocks(maxTokens, maxRows);
+        Optional<DeviceBuffer> ring = allocateOnDevice(ringBlocks * geometry.windowBlockBytes());
+        if (ring.isEmpty()) {
+            return Optional.empty();
+        }
         int blocks = maxTokens / geometry.blockTokens();
         BlockHome[] homes = new BlockHome[blocks];
         Map<Content, List<Integer>> onHost = new EnumMap<>(Content.class);
@@ -139,9 +155,10 @@ public final class KvCache {
         }
         if (!fits) {
             free(homes);
+            device.free(ring.get());
             return Optional.empty();
         }
-        return Optional.of(new CacheSequence(this, homes));
+        return Optional.of(new CacheSequence(this, homes, new WindowRing(geometry, ring.get(), ringBlocks)));
     }
 
     private Optional<DeviceBuffer> allocateOnDevice(long bytes) {
@@ -218,6 +235,15 @@ public final class KvCache {
             return onDevice;
         }
         throw new IllegalArgumentException("the home is not on the device: " + home);
+    }
+
+    /** Bytes of the ring of a sequence of up to {@code maxTokens} tokens. */
+    public long ringBytes(int maxTokens) {
+        return geometry.ringBytes(maxTokens, maxRows);
+    }
+
+    void free(WindowRing ring) {
+        device.free(ring.memory());
     }
 
     /** Frees homes; entries that were never filled are null. */

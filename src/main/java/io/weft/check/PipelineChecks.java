@@ -83,7 +83,7 @@ public final class PipelineChecks {
         CacheGeometry geometry = new CacheGeometry(
                 files.architecture().dimensions(), device.elementType().bytes(), blockTokens, cellTokens);
         Workspace workspace = Workspace.allocate(device, files.architecture(), geometry, LIMITS, STAGING_BYTES);
-        this.cache = new KvCache(device, geometry, LIMITS.openBlocks(blockTokens), POOL_BYTES, POOL_BYTES);
+        this.cache = new KvCache(device, geometry, LIMITS.cacheNeeds(blockTokens), POOL_BYTES, POOL_BYTES);
         this.pipeline = new StepPipeline(device, weights, cache, workspace);
     }
 

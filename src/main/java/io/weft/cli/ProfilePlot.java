@@ -1,10 +1,13 @@
 package io.weft.cli;
 
 import com.google.errorprone.annotations.FormatMethod;
+import io.weft.model.LayerDimensions;
+import io.weft.model.LayerGroup;
 import io.weft.model.ModelDimensions;
 import io.weft.plan.machine.Curve;
 import io.weft.plan.machine.Curve.Point;
 import io.weft.plan.machine.HardwareProfile;
+import io.weft.plan.machine.LayerCurves;
 import io.weft.profile.ProfileStore.StoredProfile;
 import java.util.Locale;
 import java.util.function.LongFunction;
@@ -24,11 +27,9 @@ final class ProfilePlot {
         ProfilePlot plot = new ProfilePlot();
         plot.line("%s", profile.device());
         plot.line(
-                "%d layers of %,d, %d heads, %d with K and V; %d bytes an element",
-                dimensions.layers(),
+                "%d layers of %,d; %d bytes an element",
+                dimensions.layerCount(),
                 dimensions.hiddenSize(),
-                dimensions.heads(),
-                dimensions.keyValueHeads(),
                 stored.geometry().elementBytes());
         plot.line("");
         plot.bars("host to device, by size of a copy", profile.linkIn(), ProfilePlot::binaryBytes, 1e-9, "GB/s");
@@ -37,22 +38,13 @@ final class ProfilePlot {
                 "K and V from activations, one layer, by tokens",
                 profile.keyValues(),
                 ProfilePlot::count,
-                dimensions.recomputeFlopsPerToken() * 1e-12,
+                stored.geometry().recomputeFlopsPerToken()
+                        * 1e-12
+                        / Math.max(1, stored.geometry().cachedLayerCount()),
                 "TFLOP/s");
-        plot.bars(
-                "attention when decoding, one layer, by tokens read",
-                profile.attentionReads(),
-                ProfilePlot::count,
-                1e-6,
-                "M tokens/s");
-        plot.line("time of the rest of a layer, by rows");
-        plot.line("%12s %14s %14s", "rows", "project", "feed forward");
-        for (Point point : profile.project().points()) {
-            plot.line(
-                    "%,12d %11.1f us %11.1f us",
-                    point.size(), point.nanos() / 1e3, profile.feedForward().nanos(point.size()) / 1e3);
+        for (int group = 0; group < profile.layers().size(); group++) {
+            plot.group(dimensions.groups().get(group), profile.layers().get(group));
         }
-        plot.line("");
         plot.line(
                 "issuing a stage takes %.1f us, handing over to another lane %.1f us, the pause between two steps %.1f us",
                 profile.launchNanos() / 1e3, profile.handoffNanos() / 1e3, profile.pauseNanos() / 1e3);
@@ -67,6 +59,30 @@ final class ProfilePlot {
                 profile.graphGain().nanos(1) / 1e3,
                 profile.graphGain().points().getLast().nanos() / 1e3);
         return plot.lines.toString();
+    }
+
+    private void group(LayerGroup group, LayerCurves curves) {
+        LayerDimensions layer = group.layer();
+        line(
+                "%d layers with %d heads, %d of K and V%s",
+                group.layers().size(),
+                layer.heads(),
+                layer.keyValueHeads(),
+                layer.hasWindow() ? ", a window of " + layer.window() + " tokens" : "");
+        bars(
+                "attention when decoding, one layer, by tokens read",
+                curves.attentionReads(),
+                ProfilePlot::count,
+                1e-6,
+                "M tokens/s");
+        line("time of the rest of a layer, by rows");
+        line("%12s %14s %14s", "rows", "project", "feed forward");
+        for (Point point : curves.project().points()) {
+            line(
+                    "%,12d %11.1f us %11.1f us",
+                    point.size(), point.nanos() / 1e3, curves.feedForward().nanos(point.size()) / 1e3);
+        }
+        line("");
     }
 
     @FormatMethod

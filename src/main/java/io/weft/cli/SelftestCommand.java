@@ -9,7 +9,6 @@ import io.weft.check.KernelTimings;
 import io.weft.check.PipelineChecks;
 import io.weft.device.Device;
 import io.weft.device.ElementType;
-import io.weft.model.ModelFamily;
 import io.weft.model.ModelFiles;
 import io.weft.model.ModelSource;
 import java.io.IOException;
@@ -112,7 +111,7 @@ final class SelftestCommand implements Callable<Integer> {
             case SMALL -> List.of(16);
         };
         for (int blockTokens : blocks) {
-            try (ModelFiles files = ModelFiles.open(source, ModelFamily.all());
+            try (ModelFiles files = ModelFiles.open(source);
                     Device device = Devices.open(settings, ElementType.F16)) {
                 PipelineChecks pipeline =
                         new PipelineChecks(name, files, device, blockTokens, 2 * 16, result -> check(out, result));

@@ -129,6 +129,9 @@ final class AdmissionControl {
     /** The most tokens that the cache may hold, all of them in their smallest form. */
     long cacheTokens() {
         CacheUsage usage = cache.usage();
+        if (smallestBlockBytes() == 0) {
+            return Long.MAX_VALUE;
+        }
         long bytes = usage.device().totalBytes() + usage.host().totalBytes();
         return bytes / smallestBlockBytes() * cache.geometry().blockTokens()
                 + usage.open().totalBytes()
@@ -144,6 +147,7 @@ final class AdmissionControl {
     /** The bytes that a request lacks for its blocks in their smallest form; not positive if it may fit. */
     private long missingBytes(ActiveRequest request, CacheUsage usage) {
         return request.maxTokens() / cache.geometry().blockTokens() * smallestBlockBytes()
+                + cache.ringBytes(request.maxTokens())
                 - usage.device().freeBytes()
                 - usage.host().freeBytes();
     }
@@ -188,7 +192,7 @@ final class AdmissionControl {
         Occupancy occupancy = new Occupancy(
                 running.size(),
                 tokensByForm,
-                Math.max(0, usage.device().freeBytes() - spareBytes()),
+                Math.max(0, usage.device().freeBytes() - spareBytes() - cache.ringBytes(request.maxTokens())),
                 Math.max(0, usage.host().freeBytes() - spareBytes()));
         return planning.get().admission().policy(occupancy, Math.max(1, request.maxTokens()));
     }
@@ -202,7 +206,7 @@ final class AdmissionControl {
     private Reason.CacheTooSmall tooSmall(ActiveRequest request) {
         CacheUsage usage = cache.usage().withComingMemory();
         PlacementPolicy policy = policy(request, List.of(), usage);
-        long deviceBytes = 0;
+        long deviceBytes = cache.ringBytes(request.maxTokens());
         long hostBytes = 0;
         int blocks = request.maxTokens() / cache.geometry().blockTokens();
         for (int block = 0; block < blocks; block++) {

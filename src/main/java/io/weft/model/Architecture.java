@@ -6,86 +6,376 @@ import io.weft.device.Norm;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
-import java.util.function.IntFunction;
 
 /**
- * A model family's computation as a description that one pipeline runs: pre-norm attention and feed-forward with
- * residual connections. To add a family, write one {@link ModelFamily} that makes such a description from a
- * {@code config.json}.
+ * A model's computation as a description that one pipeline runs: an embedding, a list of layers, a head. To add a
+ * family, write one {@link ModelFamily} that makes such a description from a {@code config.json}.
  *
- * @param dimensions sizes
+ * @param dimensions sizes, those of {@code layers}
  * @param embedding token and learned position tables
- * @param positions how a token's place enters the attention
- * @param attentionScale factor on q·k
- * @param attentionWindow tokens a query sees at most, itself included; empty without a sliding window
  * @param normKind of every norm
- * @param feedForward the feed-forward network's form
- * @param wiring how attention and feed-forward join the residual stream
- * @param layer the tensors of layer i
- * @param finalNorm norm before the head
- * @param head rows of the output projection: (vocabulary, D)
+ * @param layers in order
+ * @param head from the residual stream to logits
  */
 public record Architecture(
-        ModelDimensions dimensions,
-        EmbeddingTensors embedding,
-        Positions positions,
-        float attentionScale,
-        OptionalInt attentionWindow,
-        Norm.Kind normKind,
-        FeedForward feedForward,
-        Wiring wiring,
-        IntFunction<LayerTensors> layer,
-        NormTensors finalNorm,
-        TensorRows head) {
+        ModelDimensions dimensions, EmbeddingTensors embedding, Norm.Kind normKind, List<Layer> layers, Head head) {
+    public Architecture {
+        layers = List.copyOf(layers);
+    }
 
-    /** The attention of every layer over a cache. */
-    public AttentionShape attentionShape(CacheGeometry geometry) {
+    /**
+     * A description of these layers.
+     *
+     * @param hiddenSize D
+     * @param vocabularySize V
+     * @param maxPositions tokens a sequence may have
+     */
+    public static Architecture of(
+            int hiddenSize,
+            int vocabularySize,
+            int maxPositions,
+            EmbeddingTensors embedding,
+            Norm.Kind normKind,
+            List<Layer> layers,
+            Head head) {
+        List<LayerDimensions> sizes = layers.stream().map(Layer::dimensions).toList();
+        return new Architecture(
+                ModelDimensions.of(hiddenSize, vocabularySize, maxPositions, sizes), embedding, normKind, layers, head);
+    }
+
+    /** Is told which tensors there are, and their shapes. */
+    public interface TensorVisitor {
+        /** A table, of which the first {@code rows} rows are used. */
+        void table(String name, int rows, int columns);
+
+        /** A matrix with {@code rows} rows in all. */
+        void linear(LinearTensors tensors, int rows, int columns);
+
+        /** A norm, whose tensors have one of these widths. */
+        void norm(NormTensors tensors, List<Integer> widths);
+
+        void vector(String name, int elements);
+    }
+
+    /** Visits all tensors. */
+    public void visit(TensorVisitor visitor) {
+        int hidden = dimensions.hiddenSize();
+        int vocabulary = dimensions.vocabularySize();
+        int width = embedding.width().orElse(hidden);
+        visitor.table(embedding.tokens(), vocabulary, width);
+        embedding.projection().ifPresent(projection -> visitor.linear(projection, hidden, width));
+        embedding
+                .positions()
+                .ifPresent(name -> visitor.table(name, dimensions.maxPositions() + embedding.positionOffset(), hidden));
+        for (Layer layer : layers) {
+            layer.visit(visitor, hidden);
+        }
+        head.norm().ifPresent(norm -> visitor.norm(norm, List.of(hidden)));
+        head.projection().ifPresent(projection -> visitor.linear(projection, width, hidden));
+        visitor.linear(new LinearTensors(List.of(head.rows()), List.of()), vocabulary, width);
+    }
+
+    /** The attention of a layer over a cache. */
+    public AttentionShape attentionShape(int layer, CacheGeometry geometry) {
+        Attention attention = layers.get(layer).attention();
         return new AttentionShape(
-                dimensions.heads(),
-                dimensions.keyValueHeads(),
-                dimensions.headSize(),
-                attentionScale,
-                attentionWindow.orElse(Integer.MAX_VALUE),
+                attention.heads(),
+                attention.keyValueHeads(),
+                attention.headSize(),
+                attention.scale(),
+                attention.window(),
                 geometry.blockTokens(),
                 geometry.cellTokens());
     }
 
-    /** How a token's place enters the attention. */
+    /**
+     * One layer. With norms and factors that are absent or 1 left out, {@code y = x + f·norm(attention(norm(x)))}, and
+     * the same for the feed-forward network, in the order that {@code wiring} says.
+     *
+     * @param attentionNorm before attention; its output, or {@code x}, is the activation that the cache may store
+     * @param attention from tokens to tokens
+     * @param attentionOutNorm after attention
+     * @param feedForwardNorm before the feed-forward network
+     * @param feedForward by token
+     * @param feedForwardOutNorm after the feed-forward network
+     * @param wiring how attention and feed-forward network join the residual stream
+     * @param residualFactor f: factor on what joins the residual stream
+     * @param scale a stored factor (1) on the residual stream at the end of the layer, or empty
+     */
+    public record Layer(
+            Optional<NormTensors> attentionNorm,
+            Attention attention,
+            Optional<NormTensors> attentionOutNorm,
+            Optional<NormTensors> feedForwardNorm,
+            FeedForward feedForward,
+            Optional<NormTensors> feedForwardOutNorm,
+            Wiring wiring,
+            float residualFactor,
+            Optional<String> scale) {
+        public Layer {
+            boolean plain = residualFactor == 1 && attentionOutNorm.isEmpty() && feedForwardOutNorm.isEmpty();
+            if (wiring == Wiring.PARALLEL && !plain) {
+                throw new IllegalArgumentException("a parallel layer has no norms or factors on its outputs");
+            }
+        }
+
+        /** A layer with norms before attention and feed-forward network, and nothing else. */
+        public static Layer preNorm(
+                NormTensors attentionNorm,
+                Attention attention,
+                NormTensors feedForwardNorm,
+                FeedForward feedForward,
+                Wiring wiring) {
+            return new Layer(
+                    Optional.of(attentionNorm),
+                    attention,
+                    Optional.empty(),
+                    Optional.of(feedForwardNorm),
+                    feedForward,
+                    Optional.empty(),
+                    wiring,
+                    1,
+                    Optional.empty());
+        }
+
+        private void visit(TensorVisitor visitor, int hidden) {
+            for (Optional<NormTensors> norm :
+                    List.of(attentionNorm, attentionOutNorm, feedForwardNorm, feedForwardOutNorm)) {
+                norm.ifPresent(tensors -> visitor.norm(tensors, List.of(hidden)));
+            }
+            attention.visit(visitor, hidden);
+            feedForward.visit(visitor, hidden);
+            scale.ifPresent(name -> visitor.vector(name, 1));
+        }
+
+        /** The layer's sizes. */
+        public LayerDimensions dimensions() {
+            return new LayerDimensions(
+                    attention.heads(),
+                    attention.keyValueHeads(),
+                    attention.headSize(),
+                    attention.window(),
+                    feedForward.dimensions());
+        }
+    }
+
+    /** How attention and feed-forward network join the residual stream. */
+    public enum Wiring {
+        /** {@code y = x + attention(norm(x)); y + feedForward(norm(y))}. */
+        SEQUENTIAL,
+        /**
+         * {@code x + attention(norm(x)) + feedForward(norm(x))}; without a norm of its own, the feed-forward network
+         * takes that of attention.
+         */
+        PARALLEL,
+        /**
+         * {@code y = norm(x + attention(x)); norm(y + feedForward(y))}: the norms after attention and feed-forward
+         * network apply to the sums.
+         */
+        NORM_OF_SUM
+    }
+
+    /**
+     * Attention.
+     *
+     * @param heads H: query heads
+     * @param keyValueHeads KVH
+     * @param headSize HD
+     * @param scale factor on q·k
+     * @param window tokens a query sees at most, itself included; {@link LayerDimensions#NO_WINDOW} for all
+     * @param scoreCap c in {@code c·tanh(score / c)}; 0 for none
+     * @param positions how a token's place enters
+     * @param query D to H·HD
+     * @param keyValue D to 2·KVH·HD, K first
+     * @param output H·HD to D
+     * @param queryNorm before positions
+     * @param keyNorm before positions
+     * @param valueNorm of V
+     * @param sinks (H): logits that take part in each head's softmax and have no value
+     */
+    public record Attention(
+            int heads,
+            int keyValueHeads,
+            int headSize,
+            float scale,
+            int window,
+            float scoreCap,
+            Positions positions,
+            LinearTensors query,
+            LinearTensors keyValue,
+            LinearTensors output,
+            Optional<HeadNorm> queryNorm,
+            Optional<HeadNorm> keyNorm,
+            Optional<HeadNorm> valueNorm,
+            Optional<String> sinks) {
+        /** Attention with nothing but the usual. */
+        public static Attention plain(
+                int heads,
+                int keyValueHeads,
+                int headSize,
+                Positions positions,
+                LinearTensors query,
+                LinearTensors keyValue,
+                LinearTensors output) {
+            return new Attention(
+                    heads,
+                    keyValueHeads,
+                    headSize,
+                    (float) (1 / Math.sqrt(headSize)),
+                    LayerDimensions.NO_WINDOW,
+                    0,
+                    positions,
+                    query,
+                    keyValue,
+                    output,
+                    Optional.empty(),
+                    Optional.empty(),
+                    Optional.empty(),
+                    Optional.empty());
+        }
+
+        private void visit(TensorVisitor visitor, int hidden) {
+            visitor.linear(query, heads * headSize, hidden);
+            visitor.linear(keyValue, 2 * keyValueHeads * headSize, hidden);
+            visitor.linear(output, hidden, heads * headSize);
+            queryNorm.ifPresent(norm -> visitor.norm(norm.tensors(), norm.widths(heads, headSize)));
+            keyNorm.ifPresent(norm -> visitor.norm(norm.tensors(), norm.widths(keyValueHeads, headSize)));
+            valueNorm.ifPresent(norm -> visitor.norm(norm.tensors(), norm.widths(keyValueHeads, headSize)));
+            sinks.ifPresent(name -> visitor.vector(name, heads));
+        }
+
+        /** The same with a window. */
+        public Attention withWindow(int tokens) {
+            return new Attention(
+                    heads,
+                    keyValueHeads,
+                    headSize,
+                    scale,
+                    tokens,
+                    scoreCap,
+                    positions,
+                    query,
+                    keyValue,
+                    output,
+                    queryNorm,
+                    keyNorm,
+                    valueNorm,
+                    sinks);
+        }
+    }
+
+    /**
+     * A norm of queries, keys or values.
+     *
+     * @param span what is normalised together
+     * @param tensors of a gain of one head, of all heads, or none
+     */
+    public record HeadNorm(Span span, NormTensors tensors) {
+        /** What is normalised together. */
+        public enum Span {
+            HEAD,
+            ROW
+        }
+
+        private List<Integer> widths(int heads, int headSize) {
+            return switch (span) {
+                case HEAD -> List.of(headSize, heads * headSize);
+                case ROW -> List.of(heads * headSize);
+            };
+        }
+    }
+
+    /** How a token's place enters attention. */
     public sealed interface Positions {
-        /** Learned vectors added to the embedding. */
-        record Learned() implements Positions {}
+        /** Not at all; perhaps by learned vectors that are added to the embedding. */
+        record None() implements Positions {}
 
         /**
          * Rotary positions.
          *
          * @param inverseFrequencies angle per position of each rotated pair of dimensions
          * @param magnitude factor on cosines and sines
+         * @param pairs which dimensions are rotated together
          */
-        record Rotary(List<Float> inverseFrequencies, float magnitude) implements Positions {
+        record Rotary(List<Float> inverseFrequencies, float magnitude, Pairs pairs) implements Positions {
             public Rotary {
                 inverseFrequencies = List.copyOf(inverseFrequencies);
             }
+        }
+
+        /** Which dimensions of a head are rotated together. */
+        enum Pairs {
+            /** Dimension j and dimension j + half of those that are rotated. */
+            HALVES,
+            /** Dimensions 2j and 2j + 1. */
+            NEIGHBOURS
         }
     }
 
     /** The feed-forward network. */
     public sealed interface FeedForward {
-        /** Its pointwise function. */
-        Activation activation();
+        /** Its sizes. */
+        FeedForwardDimensions dimensions();
 
-        /** {@code down(activation(up(x)))}. */
-        record Plain(Activation activation) implements FeedForward {}
+        /** Visits its tensors. */
+        void visit(TensorVisitor visitor, int hidden);
 
-        /** {@code down(activation(gate(x)) · up(x))}; the first matrix holds the rows of the gate, then those of up. */
-        record Gated(Activation activation) implements FeedForward {}
+        /**
+         * {@code out(activation(in(x)))}.
+         *
+         * @param size F
+         * @param in D to F
+         * @param out F to D
+         */
+        record Plain(Activation activation, int size, LinearTensors in, LinearTensors out) implements FeedForward {
+            @Override
+            public FeedForwardDimensions dimensions() {
+                return FeedForwardDimensions.dense(FeedForwardDimensions.Kind.PLAIN, size);
+            }
+
+            @Override
+            public void visit(TensorVisitor visitor, int hidden) {
+                visitor.linear(in, size, hidden);
+                visitor.linear(out, hidden, size);
+            }
+        }
+
+        /**
+         * {@code out(activation(gate(x)) · up(x))}.
+         *
+         * @param size F
+         * @param in D to 2F: gate, then up
+         * @param out F to D
+         */
+        record Gated(Activation activation, int size, LinearTensors in, LinearTensors out) implements FeedForward {
+            @Override
+            public FeedForwardDimensions dimensions() {
+                return FeedForwardDimensions.dense(FeedForwardDimensions.Kind.GATED, size);
+            }
+
+            @Override
+            public void visit(TensorVisitor visitor, int hidden) {
+                visitor.linear(in, 2 * size, hidden);
+                visitor.linear(out, hidden, size);
+            }
+        }
     }
 
-    /** How attention and feed-forward join the residual stream. */
-    public enum Wiring {
-        /** {@code y = x + attention(norm1(x)); y + feedForward(norm2(y))}. */
-        SEQUENTIAL,
-        /** {@code x + attention(norm1(x)) + feedForward(norm2(x))}. */
-        PARALLEL
+    /**
+     * From the residual stream to logits: {@code c·tanh(factor · rows · project(norm(x)) / c)}.
+     *
+     * @param norm of the residual stream
+     * @param projection D to the width of {@code rows}, or empty
+     * @param rows (V, width)
+     * @param factor on logits
+     * @param cap c; 0 for none
+     */
+    public record Head(
+            Optional<NormTensors> norm, Optional<LinearTensors> projection, TensorRows rows, float factor, float cap) {
+        /** A norm and a matrix. */
+        public static Head plain(NormTensors norm, TensorRows rows) {
+            return new Head(Optional.of(norm), Optional.empty(), rows, 1, 0);
+        }
     }
 
     /**
@@ -113,38 +403,31 @@ public record Architecture(
     /**
      * A norm's tensors.
      *
-     * @param gain (D)
-     * @param bias (D), or empty
+     * @param gain one element each, or empty for 1
+     * @param bias one element each, or empty
      */
-    public record NormTensors(String gain, Optional<String> bias) {}
+    public record NormTensors(Optional<String> gain, Optional<String> bias) {}
 
     /**
      * The embedding's tensors.
      *
-     * @param tokens (vocabulary, D)
+     * @param tokens (vocabulary, width)
      * @param positions (positions, D), or empty without learned positions
      * @param positionOffset row that position 0 uses
      * @param scale factor on a token's row
+     * @param width elements of a token's row; empty for D
+     * @param projection width to D, applied before positions are added; empty if width is D
      */
-    public record EmbeddingTensors(String tokens, Optional<String> positions, int positionOffset, float scale) {}
-
-    /**
-     * The tensors of one layer.
-     *
-     * @param attentionNorm before attention; its output is the activation that the cache may store
-     * @param query D to H·HD
-     * @param keyValue D to 2·KVH·HD, K first
-     * @param output H·HD to D
-     * @param feedForwardNorm before the feed-forward network
-     * @param feedForwardIn D to F (plain) or 2F (gated: gate, then up)
-     * @param feedForwardOut F to D
-     */
-    public record LayerTensors(
-            NormTensors attentionNorm,
-            LinearTensors query,
-            LinearTensors keyValue,
-            LinearTensors output,
-            NormTensors feedForwardNorm,
-            LinearTensors feedForwardIn,
-            LinearTensors feedForwardOut) {}
+    public record EmbeddingTensors(
+            String tokens,
+            Optional<String> positions,
+            int positionOffset,
+            float scale,
+            OptionalInt width,
+            Optional<LinearTensors> projection) {
+        /** A table of tokens alone. */
+        public static EmbeddingTensors of(String tokens, float scale) {
+            return new EmbeddingTensors(tokens, Optional.empty(), 0, scale, OptionalInt.empty(), Optional.empty());
+        }
+    }
 }

@@ -13,15 +13,7 @@ public enum CacheForm {
     /** What is stored. */
     public enum Content {
         KEY_VALUE,
-        ACTIVATION;
-
-        /** Elements of one token in one layer. */
-        public int width(ModelDimensions dimensions) {
-            return switch (this) {
-                case KEY_VALUE -> dimensions.keyValueWidth();
-                case ACTIVATION -> dimensions.hiddenSize();
-            };
-        }
+        ACTIVATION
     }
 
     /** Which memory it is stored in. */

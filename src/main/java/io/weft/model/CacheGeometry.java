@@ -1,10 +1,15 @@
 package io.weft.model;
 
 import io.weft.model.CacheForm.Content;
+import java.util.ArrayList;
+import java.util.List;
 
 /**
  * How the cache of a model is cut: blocks of a fixed number of tokens, and the token grid to which attention's partial
  * results belong.
+ *
+ * <p>Layers that see all tokens are <em>cached</em>: their blocks have forms, and may lie on the host. Layers with a
+ * window keep what their rows still see, as K and V on the device, in a ring of blocks for each sequence.
  *
  * @param dimensions of the model
  * @param elementBytes bytes of one stored element
@@ -23,26 +28,108 @@ public record CacheGeometry(ModelDimensions dimensions, int elementBytes, int bl
             throw new IllegalArgumentException(
                     "cellTokens is " + cellTokens + ", must be a multiple of blockTokens, " + blockTokens);
         }
+        requireEqual("cached layers", groups(dimensions, false));
+        requireEqual("layers with a window", groups(dimensions, true));
     }
 
-    /** Bytes of one token's content in one layer. */
+    private static List<LayerGroup> groups(ModelDimensions dimensions, boolean windowed) {
+        List<LayerGroup> groups = new ArrayList<>();
+        for (LayerGroup group : dimensions.groups()) {
+            if (group.layer().hasWindow() == windowed) {
+                groups.add(group);
+            }
+        }
+        return groups;
+    }
+
+    /** Blocks hold all layers of their kind, one after the other. */
+    private static void requireEqual(String kind, List<LayerGroup> groups) {
+        for (LayerGroup group : groups) {
+            LayerDimensions first = groups.getFirst().layer();
+            LayerDimensions layer = group.layer();
+            if (layer.keyValueWidth() != first.keyValueWidth() || layer.window() != first.window()) {
+                throw new IllegalArgumentException(
+                        "%s differ: layer %d has K and V of %d elements, layer %d of %d, or another window"
+                                .formatted(
+                                        kind,
+                                        groups.getFirst().layers().getFirst(),
+                                        first.keyValueWidth(),
+                                        group.layers().getFirst(),
+                                        layer.keyValueWidth()));
+            }
+        }
+    }
+
+    /** The layers that see all tokens, ascending. */
+    public List<Integer> cachedLayers() {
+        return layers(groups(dimensions, false));
+    }
+
+    /** The layers with a window, ascending. */
+    public List<Integer> windowLayers() {
+        return layers(groups(dimensions, true));
+    }
+
+    private static List<Integer> layers(List<LayerGroup> groups) {
+        return groups.stream()
+                .flatMap(group -> group.layers().stream())
+                .sorted()
+                .toList();
+    }
+
+    /** The number of layers that see all tokens. */
+    public int cachedLayerCount() {
+        int count = 0;
+        for (LayerGroup group : dimensions.groups()) {
+            count += group.layer().hasWindow() ? 0 : group.layers().size();
+        }
+        return count;
+    }
+
+    /** The number of layers with a window. */
+    public int windowLayerCount() {
+        return dimensions.layerCount() - cachedLayerCount();
+    }
+
+    /** The window of the layers that have one; {@link LayerDimensions#NO_WINDOW} if there are none. */
+    public int window() {
+        return dimensions.groups().stream()
+                .mapToInt(group -> group.layer().window())
+                .min()
+                .orElseThrow();
+    }
+
+    /** Elements of one token's content in one cached layer; 0 without cached layers. */
+    public int width(Content content) {
+        for (LayerGroup group : dimensions.groups()) {
+            if (!group.layer().hasWindow()) {
+                return switch (content) {
+                    case KEY_VALUE -> group.layer().keyValueWidth();
+                    case ACTIVATION -> dimensions.hiddenSize();
+                };
+            }
+        }
+        return 0;
+    }
+
+    /** Bytes of one token's content in one cached layer. */
     public long tokenLayerBytes(Content content) {
-        return (long) content.width(dimensions) * elementBytes;
+        return (long) width(content) * elementBytes;
     }
 
-    /** Bytes of one token's content in all layers. */
+    /** Bytes of one token's content in all cached layers. */
     public long tokenBytes(Content content) {
-        return dimensions.layers() * tokenLayerBytes(content);
+        return cachedLayerCount() * tokenLayerBytes(content);
     }
 
-    /** Bytes of one block's content in one layer: (blockTokens, width), row-major. */
+    /** Bytes of one block's content in one cached layer: (blockTokens, width), row-major. */
     public long blockLayerBytes(Content content) {
         return blockTokens * tokenLayerBytes(content);
     }
 
-    /** Bytes of a full block, with its layers one after the other. */
+    /** Bytes of a full block, with its cached layers one after the other. */
     public long blockBytes(Content content) {
-        return dimensions.layers() * blockLayerBytes(content);
+        return cachedLayerCount() * blockLayerBytes(content);
     }
 
     /** Bytes of an open block in one layer: K and V (blockTokens, 2·KVH·HD), then activations (blockTokens, D). */
@@ -52,7 +139,51 @@ public record CacheGeometry(ModelDimensions dimensions, int elementBytes, int bl
 
     /** Bytes of an open block. */
     public long openBlockBytes() {
-        return dimensions.layers() * openLayerBytes();
+        return cachedLayerCount() * openLayerBytes();
+    }
+
+    /** Bytes of one token's K and V in one layer with a window; 0 without such layers. */
+    public long windowTokenLayerBytes() {
+        for (LayerGroup group : dimensions.groups()) {
+            if (group.layer().hasWindow()) {
+                return (long) group.layer().keyValueWidth() * elementBytes;
+            }
+        }
+        return 0;
+    }
+
+    /** Bytes of one block's K and V in one layer with a window: (blockTokens, 2·KVH·HD). */
+    public long windowBlockLayerBytes() {
+        return blockTokens * windowTokenLayerBytes();
+    }
+
+    /** Bytes of a block of a ring, with its layers one after the other. */
+    public long windowBlockBytes() {
+        return windowLayerCount() * windowBlockLayerBytes();
+    }
+
+    /**
+     * The blocks of a sequence's ring: with them, no row overwrites a token that a row of the same step sees.
+     *
+     * @param maxTokens tokens that the sequence may have
+     * @param maxRows new tokens of a step
+     */
+    public int ringBlocks(int maxTokens, int maxRows) {
+        if (windowLayerCount() == 0) {
+            return 0;
+        }
+        long seen = (long) window() - 1 + maxRows;
+        return (int) Math.min(blocks(maxTokens), Math.ceilDiv(seen, blockTokens) + 1);
+    }
+
+    /** Bytes of a sequence's ring. */
+    public long ringBytes(int maxTokens, int maxRows) {
+        return ringBlocks(maxTokens, maxRows) * windowBlockBytes();
+    }
+
+    /** Floating-point operations that recompute one token's K and V in all cached layers. */
+    public long recomputeFlopsPerToken() {
+        return 2L * width(Content.ACTIVATION) * width(Content.KEY_VALUE) * cachedLayerCount();
     }
 
     /** The number of blocks that hold {@code tokens} tokens, the last perhaps in part. */
@@ -64,7 +195,7 @@ public record CacheGeometry(ModelDimensions dimensions, int elementBytes, int bl
      * Whether an activation is smaller than the K and V that it stands for; only then does recomputation save anything.
      */
     public boolean activationsAreSmaller() {
-        return dimensions.hiddenSize() < dimensions.keyValueWidth();
+        return width(Content.ACTIVATION) < width(Content.KEY_VALUE);
     }
 
     /**

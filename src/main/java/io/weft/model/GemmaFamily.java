@@ -2,7 +2,6 @@ package io.weft.model;
 
 import io.weft.device.Activation;
 import io.weft.model.LlamaShape.Biases;
-import java.util.OptionalInt;
 import java.util.Set;
 
 /** Gemma: Llama with embeddings times √D, norms whose gain is stored less 1, and GELU. */
@@ -16,10 +15,10 @@ final class GemmaFamily implements ModelFamily {
     public Architecture describe(ConfigReader config) {
         config.requireFlag("use_bidirectional_attention", false);
         LlamaShape shape = LlamaShape.read(config, activation(config));
-        float scale = (float) Math.sqrt(shape.dimensions().hiddenSize());
+        float scale = (float) Math.sqrt(shape.hiddenSize());
         return shape.with(1, scale)
                 .architecture(
-                        OptionalInt.empty(),
+                        LayerDimensions.NO_WINDOW,
                         new Biases(config.flag("attention_bias"), config.flag("attention_bias"), false));
     }
 

@@ -3,20 +3,22 @@ package io.weft.model;
 import static io.weft.model.TensorNames.linear;
 import static io.weft.model.TensorNames.norm;
 
+import io.weft.device.Activation;
 import io.weft.device.Norm;
+import io.weft.model.Architecture.Attention;
 import io.weft.model.Architecture.EmbeddingTensors;
 import io.weft.model.Architecture.FeedForward;
-import io.weft.model.Architecture.LayerTensors;
+import io.weft.model.Architecture.Head;
+import io.weft.model.Architecture.Layer;
+import io.weft.model.Architecture.Positions;
 import io.weft.model.Architecture.TensorRows;
 import io.weft.model.Architecture.Wiring;
-import io.weft.model.ModelDimensions.FeedForwardKind;
 import io.weft.model.TensorNames.Bias;
 import io.weft.model.TensorNames.ModuleRows;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
-import java.util.OptionalInt;
 import java.util.Set;
+import java.util.stream.IntStream;
 
 /**
  * GPT-NeoX (Pythia): layer norm, partly rotated heads, attention and feed-forward side by side, Q, K and V of a head as
@@ -37,54 +39,71 @@ final class GptNeoXFamily implements ModelFamily {
         if (hidden % heads != 0) {
             throw config.wrong("num_attention_heads", "a divisor of hidden_size, " + hidden);
         }
-        ModelDimensions dimensions = new ModelDimensions(
-                config.positive("num_hidden_layers"),
+        Sizes sizes = new Sizes(
                 hidden,
                 heads,
-                heads,
-                hidden / heads,
                 config.positive("intermediate_size"),
-                FeedForwardKind.PLAIN,
-                config.positive("vocab_size"),
-                config.positive("max_position_embeddings"));
+                Activations.read(config, "hidden_act"),
+                RotaryConfig.read(config, hidden / heads),
+                config.flag("use_parallel_residual") ? Wiring.PARALLEL : Wiring.SEQUENTIAL,
+                Bias.of(config.flag("attention_bias")));
         String embedding = PREFIX + "embed_in.weight";
         String head = config.flag("tie_word_embeddings") ? embedding : "embed_out.weight";
-        Bias attentionBias = Bias.of(config.flag("attention_bias"));
-        return new Architecture(
-                dimensions,
-                new EmbeddingTensors(embedding, Optional.empty(), 0, 1),
-                RotaryConfig.read(config, dimensions.headSize()),
-                (float) (1 / Math.sqrt(dimensions.headSize())),
-                OptionalInt.empty(),
+        int vocabulary = config.positive("vocab_size");
+        return Architecture.of(
+                hidden,
+                vocabulary,
+                config.positive("max_position_embeddings"),
+                EmbeddingTensors.of(embedding, 1),
                 new Norm.Kind.LayerNorm((float) config.positiveNumber("layer_norm_eps")),
-                new FeedForward.Plain(Activations.read(config, "hidden_act")),
-                config.flag("use_parallel_residual") ? Wiring.PARALLEL : Wiring.SEQUENTIAL,
-                layer -> layer(PREFIX + "layers." + layer + ".", dimensions, attentionBias),
-                norm(PREFIX + "final_layer_norm", Bias.PRESENT),
-                new TensorRows(head, 0, dimensions.vocabularySize()));
+                IntStream.range(0, config.positive("num_hidden_layers"))
+                        .mapToObj(layer -> layer(PREFIX + "layers." + layer + ".", sizes))
+                        .toList(),
+                Head.plain(norm(PREFIX + "final_layer_norm", Bias.PRESENT), new TensorRows(head, 0, vocabulary)));
     }
 
-    private static LayerTensors layer(String prefix, ModelDimensions dimensions, Bias attentionBias) {
+    /** What the layers have in common. */
+    private record Sizes(
+            int hidden,
+            int heads,
+            int feedForward,
+            Activation activation,
+            Positions positions,
+            Wiring wiring,
+            Bias attentionBias) {
+        int headSize() {
+            return hidden / heads;
+        }
+    }
+
+    private static Layer layer(String prefix, Sizes sizes) {
         String fused = prefix + "attention.query_key_value";
-        List<ModuleRows> query = new ArrayList<>(headRows(fused, dimensions, 0));
-        List<ModuleRows> keyValue = new ArrayList<>(headRows(fused, dimensions, 1));
-        keyValue.addAll(headRows(fused, dimensions, 2));
-        return new LayerTensors(
+        List<ModuleRows> keyValue = new ArrayList<>(headRows(fused, sizes, 1));
+        keyValue.addAll(headRows(fused, sizes, 2));
+        return Layer.preNorm(
                 norm(prefix + "input_layernorm", Bias.PRESENT),
-                linear(query, attentionBias),
-                linear(keyValue, attentionBias),
-                linear(prefix + "attention.dense", dimensions.hiddenSize(), attentionBias),
+                Attention.plain(
+                        sizes.heads(),
+                        sizes.heads(),
+                        sizes.headSize(),
+                        sizes.positions(),
+                        linear(headRows(fused, sizes, 0), sizes.attentionBias()),
+                        linear(keyValue, sizes.attentionBias()),
+                        linear(prefix + "attention.dense", sizes.hidden(), sizes.attentionBias())),
                 norm(prefix + "post_attention_layernorm", Bias.PRESENT),
-                linear(prefix + "mlp.dense_h_to_4h", dimensions.feedForwardSize(), Bias.PRESENT),
-                linear(prefix + "mlp.dense_4h_to_h", dimensions.hiddenSize(), Bias.PRESENT));
+                new FeedForward.Plain(
+                        sizes.activation(),
+                        sizes.feedForward(),
+                        linear(prefix + "mlp.dense_h_to_4h", sizes.feedForward(), Bias.PRESENT),
+                        linear(prefix + "mlp.dense_4h_to_h", sizes.hidden(), Bias.PRESENT)),
+                sizes.wiring());
     }
 
     /** Rows of the fused matrix are (heads, 3, headSize): part 0 is Q, 1 is K, 2 is V. */
-    private static List<ModuleRows> headRows(String fused, ModelDimensions dimensions, int part) {
-        int headSize = dimensions.headSize();
+    private static List<ModuleRows> headRows(String fused, Sizes sizes, int part) {
         List<ModuleRows> rows = new ArrayList<>();
-        for (int head = 0; head < dimensions.heads(); head++) {
-            rows.add(new ModuleRows(fused, (3 * head + part) * headSize, headSize));
+        for (int head = 0; head < sizes.heads(); head++) {
+            rows.add(new ModuleRows(fused, (3 * head + part) * sizes.headSize(), sizes.headSize()));
         }
         return rows;
     }

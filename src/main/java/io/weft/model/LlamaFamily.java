@@ -1,7 +1,6 @@
 package io.weft.model;
 
 import io.weft.model.LlamaShape.Biases;
-import java.util.OptionalInt;
 import java.util.Set;
 
 /** Llama (Touvron et al. 2023) and Mistral, which has a sliding window and no biases. */
@@ -14,7 +13,9 @@ final class LlamaFamily implements ModelFamily {
     @Override
     public Architecture describe(ConfigReader config) {
         boolean isMistral = config.text("model_type").orElse("").equals("mistral");
-        OptionalInt window = isMistral ? config.whole("sliding_window", 1) : OptionalInt.empty();
+        int window = isMistral
+                ? config.whole("sliding_window", 1).orElse(LayerDimensions.NO_WINDOW)
+                : LayerDimensions.NO_WINDOW;
         boolean attentionBias = !isMistral && config.flag("attention_bias");
         boolean feedForwardBias = !isMistral && config.flag("mlp_bias");
         return LlamaShape.read(config).architecture(window, new Biases(attentionBias, attentionBias, feedForwardBias));

@@ -1,86 +1,107 @@
 package io.weft.model;
 
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.ToIntFunction;
+import java.util.function.ToLongFunction;
+
 /**
  * The sizes of a decoder-only transformer; all that the planner knows of a model.
  *
- * @param layers L
  * @param hiddenSize D: elements of the residual stream, and of the input of the K and V projections
- * @param heads H: query heads
- * @param keyValueHeads KVH: heads of K and V; divides {@code heads}
- * @param headSize HD: elements of a head
- * @param feedForwardSize elements of the feed-forward network's inner layer
- * @param feedForward how many matrices the feed-forward network has
  * @param vocabularySize rows of the token embedding
  * @param maxPositions tokens a sequence may have
+ * @param groups layers of equal sizes, in the order of their first layers; together all layers, from 0 on
  */
-public record ModelDimensions(
-        int layers,
-        int hiddenSize,
-        int heads,
-        int keyValueHeads,
-        int headSize,
-        int feedForwardSize,
-        FeedForwardKind feedForward,
-        int vocabularySize,
-        int maxPositions) {
-    /** How many matrices the feed-forward network has. */
-    public enum FeedForwardKind {
-        /** Up and down. */
-        PLAIN,
-        /** Gate, up and down. */
-        GATED
-    }
-
+public record ModelDimensions(int hiddenSize, int vocabularySize, int maxPositions, List<LayerGroup> groups) {
     public ModelDimensions {
-        requirePositive("layers", layers);
         requirePositive("hiddenSize", hiddenSize);
-        requirePositive("heads", heads);
-        requirePositive("keyValueHeads", keyValueHeads);
-        requirePositive("headSize", headSize);
-        requirePositive("feedForwardSize", feedForwardSize);
         requirePositive("vocabularySize", vocabularySize);
         requirePositive("maxPositions", maxPositions);
-        if (heads % keyValueHeads != 0) {
-            throw new IllegalArgumentException(
-                    "keyValueHeads is " + keyValueHeads + ", must divide the number of heads, " + heads);
-        }
+        groups = List.copyOf(groups);
+        requirePositive("the number of groups", groups.size());
     }
 
-    private static void requirePositive(String name, int value) {
+    /** A model with these layers. A window that spans all positions is none. */
+    public static ModelDimensions of(
+            int hiddenSize, int vocabularySize, int maxPositions, List<LayerDimensions> layers) {
+        Map<LayerDimensions, List<Integer>> groups = new LinkedHashMap<>();
+        for (int i = 0; i < layers.size(); i++) {
+            groups.computeIfAbsent(layers.get(i).within(maxPositions), layer -> new ArrayList<>())
+                    .add(i);
+        }
+        return new ModelDimensions(
+                hiddenSize,
+                vocabularySize,
+                maxPositions,
+                groups.entrySet().stream()
+                        .map(group -> new LayerGroup(group.getKey(), group.getValue()))
+                        .toList());
+    }
+
+    /** A model of {@code layers} equal layers. */
+    public static ModelDimensions uniform(
+            int layers, int hiddenSize, int vocabularySize, int maxPositions, LayerDimensions layer) {
+        requirePositive("layers", layers);
+        return of(hiddenSize, vocabularySize, maxPositions, Collections.nCopies(layers, layer));
+    }
+
+    static void requirePositive(String name, int value) {
         if (value < 1) {
             throw new IllegalArgumentException(name + " is " + value + ", must be at least 1");
         }
     }
 
-    /** Elements of a row of queries: H·HD. */
-    public int queryWidth() {
-        return heads * headSize;
+    /** The same model in sequences of at most {@code tokens} tokens. */
+    public ModelDimensions within(int tokens) {
+        return of(hiddenSize, vocabularySize, Math.min(tokens, maxPositions), layers());
     }
 
-    /** Elements of one token's K and V in one layer: 2·KVH·HD. */
-    public int keyValueWidth() {
-        return 2 * keyValueHeads * headSize;
+    /** The sizes of all layers, in order. */
+    public List<LayerDimensions> layers() {
+        LayerDimensions[] layers = new LayerDimensions[layerCount()];
+        for (LayerGroup group : groups) {
+            group.layers().forEach(layer -> layers[layer] = group.layer());
+        }
+        return List.of(layers);
     }
 
-    /** Elements of a row that the feed-forward network's first product makes: F, with a gate 2F. */
-    public int feedForwardInWidth() {
-        return switch (feedForward) {
-            case PLAIN -> feedForwardSize;
-            case GATED -> 2 * feedForwardSize;
-        };
+    /** L: the number of layers. */
+    public int layerCount() {
+        int count = 0;
+        for (LayerGroup group : groups) {
+            count += group.layers().size();
+        }
+        return count;
     }
 
-    /** Floating-point operations that recompute one token's K and V in one layer: 4·D·KVH·HD. */
-    public long recomputeFlopsPerToken() {
-        return 2L * hiddenSize * keyValueWidth();
+    /** Whether a layer's queries see the newest tokens alone. */
+    public boolean isWindowed(int layer) {
+        return groups.get(groupOf(layer)).layer().hasWindow();
     }
 
-    /** Elements of all weight matrices of one layer. */
-    public long weightsPerLayer() {
-        long matrices = switch (feedForward) {
-            case PLAIN -> 2;
-            case GATED -> 3;
-        };
-        return (long) hiddenSize * (2L * queryWidth() + keyValueWidth()) + matrices * hiddenSize * feedForwardSize;
+    /** The index of a layer's group. */
+    public int groupOf(int layer) {
+        int group = 0;
+        while (group + 1 < groups.size()
+                && Collections.binarySearch(groups.get(group).layers(), layer) < 0) {
+            group++;
+        }
+        return group;
+    }
+
+    /** The largest of a size of the layers. */
+    public int most(ToIntFunction<LayerDimensions> size) {
+        return groups.stream().map(LayerGroup::layer).mapToInt(size).max().orElseThrow();
+    }
+
+    /** The sum of a figure over all layers. */
+    public long sum(ToLongFunction<LayerDimensions> figure) {
+        return groups.stream()
+                .mapToLong(group -> group.layers().size() * figure.applyAsLong(group.layer()))
+                .sum();
     }
 }

@@ -2,6 +2,7 @@ package io.weft.model;
 
 import java.util.List;
 import java.util.Set;
+import java.util.TreeSet;
 
 /** Makes the {@link Architecture} of a {@code config.json} whose {@code model_type} it knows. */
 public interface ModelFamily {
@@ -14,6 +15,25 @@ public interface ModelFamily {
      * @throws ModelLoadException if the configuration lacks a field, or asks for something the family cannot do
      */
     Architecture describe(ConfigReader config);
+
+    /**
+     * The family that reads a configuration.
+     *
+     * @throws ModelLoadException if none does
+     */
+    static ModelFamily of(ConfigReader config) {
+        String type = config.text("model_type").orElse("");
+        return all().stream()
+                .filter(family -> family.modelTypes().contains(type))
+                .findFirst()
+                .orElseThrow(() -> config.wrong("model_type", "one of " + String.join(", ", knownTypes())));
+    }
+
+    private static Set<String> knownTypes() {
+        Set<String> known = new TreeSet<>();
+        all().forEach(family -> known.addAll(family.modelTypes()));
+        return known;
+    }
 
     /** All families. */
     static List<ModelFamily> all() {

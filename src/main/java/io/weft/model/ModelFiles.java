@@ -16,8 +16,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
-import java.util.Set;
-import java.util.TreeSet;
+import java.util.stream.Collectors;
 
 /** An open model directory: configuration, and weights mapped into memory. */
 public final class ModelFiles implements ModelTensors {
@@ -57,7 +56,7 @@ public final class ModelFiles implements ModelTensors {
      * @throws ModelLoadException with one line that names file and cause
      */
     @SuppressWarnings("MustBeClosed") // the arena is closed with what is returned
-    public static ModelFiles open(ModelSource source, List<ModelFamily> families) {
+    public static ModelFiles open(ModelSource source) {
         Path directory = switch (source) {
             case ModelSource.Directory(Path path) -> path;
             case ModelSource.Demo demo -> DemoModel.unpack();
@@ -66,7 +65,7 @@ public final class ModelFiles implements ModelTensors {
         };
         Arena arena = Arena.ofShared();
         try {
-            return open(directory, source, families, arena);
+            return open(directory, source, arena);
         } catch (RuntimeException e) {
             arena.close();
             deleteIfUnpacked(source, directory);
@@ -74,7 +73,7 @@ public final class ModelFiles implements ModelTensors {
         }
     }
 
-    private static ModelFiles open(Path directory, ModelSource source, List<ModelFamily> families, Arena arena) {
+    private static ModelFiles open(Path directory, ModelSource source, Arena arena) {
         if (!Files.isDirectory(directory)) {
             throw new ModelLoadException(
                     directory, Files.exists(directory) ? "is not a directory" : "there is no such directory");
@@ -84,11 +83,8 @@ public final class ModelFiles implements ModelTensors {
         if (config.has("quantization_config")) {
             throw config.wrong("quantization_config", "absent: quantised weights cannot be read");
         }
+        ModelFamily family = ModelFamily.of(config);
         String type = config.text("model_type").orElse("");
-        ModelFamily family = families.stream()
-                .filter(candidate -> candidate.modelTypes().contains(type))
-                .findFirst()
-                .orElseThrow(() -> config.wrong("model_type", "one of " + knownTypes(families)));
         Architecture architecture = family.describe(FamilyDefaults.complete(config));
         GenerationConfig generation =
                 generation(directory, config, architecture.dimensions().vocabularySize());
@@ -98,12 +94,6 @@ public final class ModelFiles implements ModelTensors {
                 directory, source, architecture, generation, familyEnd, arena, Weights.find(directory, arena));
         model.requireTensors();
         return model;
-    }
-
-    private static String knownTypes(List<ModelFamily> families) {
-        Set<String> known = new TreeSet<>();
-        families.forEach(family -> known.addAll(family.modelTypes()));
-        return String.join(", ", known);
     }
 
     static JsonNode json(Path file) {
@@ -181,32 +171,28 @@ public final class ModelFiles implements ModelTensors {
     }
 
     private void requireTensors() {
-        ModelDimensions dimensions = architecture.dimensions();
-        int hidden = dimensions.hiddenSize();
-        requireColumns(architecture.embedding().tokens(), dimensions.vocabularySize(), hidden);
-        architecture
-                .embedding()
-                .positions()
-                .ifPresent(name -> requireColumns(
-                        name,
-                        dimensions.maxPositions() + architecture.embedding().positionOffset(),
-                        hidden));
-        int feedForwardIn = switch (architecture.feedForward()) {
-            case Architecture.FeedForward.Plain plain -> dimensions.feedForwardSize();
-            case Architecture.FeedForward.Gated gated -> 2 * dimensions.feedForwardSize();
-        };
-        for (int i = 0; i < dimensions.layers(); i++) {
-            Architecture.LayerTensors layer = architecture.layer().apply(i);
-            requireNorm(layer.attentionNorm());
-            requireLinear(layer.query(), dimensions.queryWidth(), hidden);
-            requireLinear(layer.keyValue(), dimensions.keyValueWidth(), hidden);
-            requireLinear(layer.output(), hidden, dimensions.queryWidth());
-            requireNorm(layer.feedForwardNorm());
-            requireLinear(layer.feedForwardIn(), feedForwardIn, hidden);
-            requireLinear(layer.feedForwardOut(), hidden, dimensions.feedForwardSize());
-        }
-        requireNorm(architecture.finalNorm());
-        requireLinear(new LinearTensors(List.of(architecture.head()), List.of()), dimensions.vocabularySize(), hidden);
+        architecture.visit(new Architecture.TensorVisitor() {
+            @Override
+            public void table(String name, int rows, int columns) {
+                requireColumns(name, rows, columns);
+            }
+
+            @Override
+            public void linear(LinearTensors tensors, int rows, int columns) {
+                requireLinear(tensors, rows, columns);
+            }
+
+            @Override
+            public void norm(NormTensors tensors, List<Integer> widths) {
+                tensors.gain().ifPresent(name -> requireVector(name, widths));
+                tensors.bias().ifPresent(name -> requireVector(name, widths));
+            }
+
+            @Override
+            public void vector(String name, int elements) {
+                requireVector(name, List.of(elements));
+            }
+        });
     }
 
     private void requireColumns(String name, int rows, int columns) {
@@ -216,16 +202,12 @@ public final class ModelFiles implements ModelTensors {
         }
     }
 
-    private void requireNorm(NormTensors norm) {
-        requireVector(norm.gain());
-        norm.bias().ifPresent(this::requireVector);
-    }
-
-    private void requireVector(String name) {
+    /** Gains of heads may be stored as a matrix. */
+    private void requireVector(String name, List<Integer> elements) {
         TensorView tensor = tensor(name);
-        int hidden = architecture.dimensions().hiddenSize();
-        if (!tensor.shape().equals(List.of(hidden))) {
-            throw wrongShape(tensor, "[" + hidden + "]");
+        if (tensor.elements() > Integer.MAX_VALUE || !elements.contains((int) tensor.elements())) {
+            throw wrongShape(
+                    tensor, elements.stream().map(count -> "[" + count + "]").collect(Collectors.joining(" or ")));
         }
     }
 

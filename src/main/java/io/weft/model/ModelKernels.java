@@ -1,6 +1,5 @@
 package io.weft.model;
 
-import io.weft.device.Activation;
 import io.weft.device.AttentionIndex;
 import io.weft.device.AttentionShape;
 import io.weft.device.AttentionWork;
@@ -8,10 +7,14 @@ import io.weft.device.BlockBases;
 import io.weft.device.DeviceBuffer;
 import io.weft.device.Epilogue;
 import io.weft.device.Kernels;
+import io.weft.device.Norm;
 import io.weft.device.RowPlaces;
 import io.weft.device.Stream;
 import io.weft.device.TokenChoices;
 import io.weft.model.Architecture.FeedForward;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.IntStream;
 
 /**
  * The kernels of a model's stages, in the order in which they are launched. A step runs them on its workspace and a
@@ -29,7 +32,8 @@ public final class ModelKernels {
     private final Architecture architecture;
     private final ModelDimensions dimensions;
     private final CacheGeometry geometry;
-    private final AttentionShape attention;
+    /** By layer. */
+    private final List<AttentionShape> attentions;
 
     /**
      * @param kernels of the device that holds the weights
@@ -39,9 +43,11 @@ public final class ModelKernels {
         this.kernels = kernels;
         this.weights = weights;
         this.architecture = weights.architecture();
-        this.dimensions = architecture.dimensions();
+        this.dimensions = geometry.dimensions();
         this.geometry = geometry;
-        this.attention = architecture.attentionShape(geometry);
+        this.attentions = IntStream.range(0, architecture.layers().size())
+                .mapToObj(layer -> architecture.attentionShape(layer, geometry))
+                .toList();
     }
 
     private ModelWeights.Layer layer(int layer) {
@@ -79,26 +85,36 @@ public final class ModelKernels {
     public void project(
             Stream stream, int layer, ProjectBuffers buffers, RowPlaces places, DeviceBuffer open, int rows) {
         ModelWeights.Layer weightsOfLayer = layer(layer);
-        kernels.norm(stream, weightsOfLayer.attentionNorm(), buffers.hidden(), buffers.normed(), rows);
+        DeviceBuffer activations =
+                normed(stream, weightsOfLayer.attentionNorm(), buffers.hidden(), buffers.normed(), rows);
         kernels.linearPair(
                 stream,
                 weightsOfLayer.query(),
                 weightsOfLayer.keyValue(),
-                buffers.normed(),
+                activations,
                 buffers.queries(),
                 buffers.keyValues(),
                 rows);
         kernels.place(
                 stream,
-                attention,
-                weights.rotary().orElse(null),
+                attentions.get(layer),
+                weightsOfLayer.rotary().orElse(null),
                 buffers.queries(),
                 buffers.keyValues(),
-                buffers.normed(),
-                dimensions.hiddenSize(),
+                activations,
+                dimensions.isWindowed(layer) ? 0 : dimensions.hiddenSize(),
                 places,
                 open,
                 rows);
+    }
+
+    /** The normalised rows, in {@code out}; without a norm the rows themselves. */
+    private DeviceBuffer normed(Stream stream, Optional<Norm> norm, DeviceBuffer in, DeviceBuffer out, int rows) {
+        if (norm.isEmpty()) {
+            return in;
+        }
+        kernels.norm(stream, norm.get(), in, out, rows);
+        return out;
     }
 
     /**
@@ -116,14 +132,16 @@ public final class ModelKernels {
             DeviceBuffer blockPositions,
             int tokens) {
         kernels.linear(stream, layer(layer).keyValue(), activations, keyValues, tokens, STORE);
-        weights.rotary()
+        AttentionShape attention = attentions.get(layer);
+        layer(layer)
+                .rotary()
                 .ifPresent(table -> kernels.rotate(
                         stream,
                         table,
                         keyValues,
-                        dimensions.keyValueWidth(),
-                        dimensions.keyValueHeads(),
-                        dimensions.headSize(),
+                        attention.keyValueWidth(),
+                        attention.keyValueHeads(),
+                        attention.headSize(),
                         blockPositions,
                         geometry.blockTokens(),
                         tokens));
@@ -140,8 +158,14 @@ public final class ModelKernels {
 
     /** The rows attend to ranges of tokens. */
     public void attend(
-            Stream stream, AttentionIndex index, AttentionWork work, BlockBases bases, AttendBuffers buffers) {
-        kernels.attend(stream, attention, index, work, bases, buffers.queries(), buffers.state(), buffers.out());
+            Stream stream,
+            int layer,
+            AttentionIndex index,
+            AttentionWork work,
+            BlockBases bases,
+            AttendBuffers buffers) {
+        kernels.attend(
+                stream, attentions.get(layer), index, work, bases, buffers.queries(), buffers.state(), buffers.out());
     }
 
     /**
@@ -163,31 +187,30 @@ public final class ModelKernels {
     /** Output projection and feed-forward network. */
     public void feedForward(Stream stream, int layer, FeedForwardBuffers buffers, int rows) {
         ModelWeights.Layer weightsOfLayer = layer(layer);
-        switch (architecture.wiring()) {
-            case SEQUENTIAL -> {
-                addAttention(stream, weightsOfLayer, buffers, rows);
-                normFeedForward(stream, weightsOfLayer, buffers, rows);
-            }
-            case PARALLEL -> {
-                normFeedForward(stream, weightsOfLayer, buffers, rows);
-                addAttention(stream, weightsOfLayer, buffers, rows);
-            }
+        Architecture.Layer description = architecture.layers().get(layer);
+        boolean isParallel = description.wiring() == Architecture.Wiring.PARALLEL;
+        if (!isParallel) {
+            addAttention(stream, weightsOfLayer, buffers, rows);
         }
-        switch (architecture.feedForward()) {
-            case FeedForward.Plain(Activation activation) ->
+        DeviceBuffer in = normed(stream, weightsOfLayer.feedForwardNorm(), buffers.hidden(), buffers.normed(), rows);
+        if (isParallel) {
+            addAttention(stream, weightsOfLayer, buffers, rows);
+        }
+        switch (description.feedForward()) {
+            case FeedForward.Plain plain ->
                 kernels.linear(
                         stream,
                         weightsOfLayer.feedForwardIn(),
-                        buffers.normed(),
+                        in,
                         buffers.inner(),
                         rows,
-                        new Epilogue.Activate(activation));
-            case FeedForward.Gated(Activation activation) ->
+                        new Epilogue.Activate(plain.activation()));
+            case FeedForward.Gated gated ->
                 kernels.gatedLinear(
                         stream,
                         weightsOfLayer.feedForwardIn(),
-                        activation,
-                        buffers.normed(),
+                        gated.activation(),
+                        in,
                         buffers.gateUp(),
                         buffers.inner(),
                         rows);
@@ -197,10 +220,6 @@ public final class ModelKernels {
 
     private void addAttention(Stream stream, ModelWeights.Layer layer, FeedForwardBuffers buffers, int rows) {
         kernels.linear(stream, layer.output(), buffers.attention(), buffers.hidden(), rows, ADD);
-    }
-
-    private void normFeedForward(Stream stream, ModelWeights.Layer layer, FeedForwardBuffers buffers, int rows) {
-        kernels.norm(stream, layer.feedForwardNorm(), buffers.hidden(), buffers.normed(), rows);
     }
 
     /**
@@ -238,8 +257,8 @@ public final class ModelKernels {
         int rowBytes = dimensions.hiddenSize() * geometry.elementBytes();
         int vocabulary = dimensions.vocabularySize();
         kernels.gatherRows(stream, buffers.hidden(), rowBytes, work.offsets(), buffers.in(), work.rows());
-        kernels.norm(stream, weights.finalNorm(), buffers.in(), buffers.in(), work.rows());
-        kernels.linear(stream, weights.head(), buffers.in(), buffers.logits(), work.rows(), STORE);
+        DeviceBuffer in = normed(stream, weights.finalNorm(), buffers.in(), buffers.in(), work.rows());
+        kernels.linear(stream, weights.head(), in, buffers.logits(), work.rows(), STORE);
         if (!buffers.floatLogits().equals(buffers.logits())) {
             kernels.toFloat(stream, buffers.logits(), buffers.floatLogits(), (long) work.logits() * vocabulary);
         }

@@ -1,38 +1,40 @@
 package io.weft.model;
 
-import io.weft.model.ModelDimensions.FeedForwardKind;
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 
-/** Well-known models by their published dimensions, for planning and benchmarks without files. */
+/** Well-known models by their published configurations, for planning and benchmarks without files. */
 public enum ModelPreset {
     OPT_1_3B("opt-1.3b", opt(24, 2048, 32)),
     OPT_6_7B("opt-6.7b", opt(32, 4096, 32)),
     OPT_13B("opt-13b", opt(40, 5120, 40)),
     OPT_30B("opt-30b", opt(48, 7168, 56)),
-    LLAMA_2_7B("llama-2-7b", llama(32, 11_008, 32_000, 4096)),
-    LLAMA_3_8B("llama-3-8b", llama(8, 14_336, 128_256, 8192));
+    LLAMA_2_7B("llama-2-7b", """
+            {"model_type": "llama", "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32,
+             "num_attention_heads": 32, "num_key_value_heads": 32, "head_dim": 128, "vocab_size": 32000,
+             "max_position_embeddings": 4096, "rms_norm_eps": 1e-5, "rope_theta": 10000}"""),
+    LLAMA_3_8B("llama-3-8b", """
+            {"model_type": "llama", "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32,
+             "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 128, "vocab_size": 128256,
+             "max_position_embeddings": 8192, "rms_norm_eps": 1e-5, "rope_theta": 500000}""");
 
     private final String label;
-    /** A record of numbers. */
-    @SuppressWarnings("ImmutableEnumChecker")
-    private final ModelDimensions dimensions;
+    private final String config;
 
-    ModelPreset(String label, ModelDimensions dimensions) {
+    ModelPreset(String label, String config) {
         this.label = label;
-        this.dimensions = dimensions;
+        this.config = config;
     }
 
     /** Zhang et al. 2022: the inner layer has four times the hidden size. */
-    private static ModelDimensions opt(int layers, int hidden, int heads) {
-        return new ModelDimensions(
-                layers, hidden, heads, heads, hidden / heads, 4 * hidden, FeedForwardKind.PLAIN, 50_272, 2048);
-    }
-
-    /** Touvron et al. 2023, Grattafiori et al. 2024: the sizes of 7B and 8B. */
-    private static ModelDimensions llama(int keyValueHeads, int feedForward, int vocabulary, int positions) {
-        return new ModelDimensions(
-                32, 4096, 32, keyValueHeads, 128, feedForward, FeedForwardKind.GATED, vocabulary, positions);
+    private static String opt(int layers, int hidden, int heads) {
+        return """
+                {"model_type": "opt", "num_hidden_layers": %d, "hidden_size": %d, "num_attention_heads": %d,
+                 "ffn_dim": %d, "word_embed_proj_dim": %d, "vocab_size": 50272, "max_position_embeddings": 2048}""".formatted(layers, hidden, heads, 4 * hidden, hidden);
     }
 
     /** The name that users type. */
@@ -40,8 +42,30 @@ public enum ModelPreset {
         return label;
     }
 
+    /** The sizes of the model, as it was published. */
     public ModelDimensions dimensions() {
-        return dimensions;
+        return architecture(1).dimensions();
+    }
+
+    /**
+     * The description of the model.
+     *
+     * @param positions tokens a sequence may have; more than the model's own are made up as well
+     */
+    Architecture architecture(int positions) {
+        ConfigReader published = new ConfigReader(Path.of("preset " + label), json());
+        ObjectNode longer = json();
+        longer.put("max_position_embeddings", Math.max(positions, published.positive("max_position_embeddings")));
+        ConfigReader complete = FamilyDefaults.complete(new ConfigReader(published.file(), longer));
+        return ModelFamily.of(complete).describe(complete);
+    }
+
+    private ObjectNode json() {
+        try {
+            return (ObjectNode) new ObjectMapper().readTree(config);
+        } catch (JsonProcessingException e) {
+            throw new IllegalStateException(e);
+        }
     }
 
     /** The names of all presets. */

@@ -6,12 +6,15 @@ import io.weft.device.Linear;
 import io.weft.device.Norm;
 import io.weft.device.RotaryTable;
 import io.weft.model.Architecture.EmbeddingTensors;
-import io.weft.model.Architecture.LayerTensors;
+import io.weft.model.Architecture.FeedForward;
+import io.weft.model.Architecture.Head;
 import io.weft.model.Architecture.LinearTensors;
 import io.weft.model.Architecture.NormTensors;
 import io.weft.model.Architecture.Positions;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /**
@@ -19,29 +22,24 @@ import java.util.Optional;
  *
  * @param architecture what they are for
  * @param embedding token and position tables
- * @param rotary the rotary table, or empty with learned positions
  * @param layers one entry a layer
- * @param finalNorm before the head
+ * @param finalNorm before the head, or empty
  * @param head D to vocabulary
  */
 public record ModelWeights(
-        Architecture architecture,
-        Embedding embedding,
-        Optional<RotaryTable> rotary,
-        List<Layer> layers,
-        Norm finalNorm,
-        Linear head) {
+        Architecture architecture, Embedding embedding, List<Layer> layers, Optional<Norm> finalNorm, Linear head) {
     public ModelWeights {
         layers = List.copyOf(layers);
     }
 
-    /** One layer; shapes as in {@link Architecture.LayerTensors}. */
+    /** One layer; what is empty is not a part of it. */
     public record Layer(
-            Norm attentionNorm,
+            Optional<RotaryTable> rotary,
+            Optional<Norm> attentionNorm,
             Linear query,
             Linear keyValue,
             Linear output,
-            Norm feedForwardNorm,
+            Optional<Norm> feedForwardNorm,
             Linear feedForwardIn,
             Linear feedForwardOut) {}
 
@@ -58,64 +56,96 @@ public record ModelWeights(
      * @throws io.weft.device.OutOfMemoryBudgetException if they do not fit
      */
     public static ModelWeights load(ModelTensors tensors, Device device, int positions, Progress progress) {
-        Architecture architecture = tensors.architecture();
-        EmbeddingTensors embedding = architecture.embedding();
-        Optional<RotaryTable> rotary = switch (architecture.positions()) {
-            case Positions.Learned learned -> Optional.empty();
-            case Positions.Rotary(List<Float> frequencies, float magnitude) ->
-                Optional.of(device.rotaryTable(toArray(frequencies), magnitude, positions));
-        };
-        List<Layer> layers = new ArrayList<>();
-        int layerCount = architecture.dimensions().layers();
-        for (int i = 0; i < layerCount; i++) {
-            layers.add(layer(tensors, device, architecture, i));
-            progress.loaded(i + 1, layerCount);
+        return new Loader(tensors, device, positions).load(progress);
+    }
+
+    private static final class Loader {
+        private final ModelTensors tensors;
+        private final Device device;
+        private final int positions;
+        private final Architecture architecture;
+        /** Layers with equal positions share a table. */
+        private final Map<Positions.Rotary, RotaryTable> tables = new HashMap<>();
+
+        Loader(ModelTensors tensors, Device device, int positions) {
+            this.tensors = tensors;
+            this.device = device;
+            this.positions = positions;
+            this.architecture = tensors.architecture();
         }
-        return new ModelWeights(
-                architecture,
-                device.embedding(
-                        tensors.tensor(embedding.tokens()),
-                        embedding.positions().map(tensors::tensor).orElse(null),
-                        embedding.positionOffset(),
-                        embedding.scale()),
-                rotary,
-                layers,
-                norm(tensors, device, architecture, architecture.finalNorm()),
-                device.linear("head", List.of(tensors.rows(architecture.head())), List.of()));
-    }
 
-    private static Layer layer(ModelTensors tensors, Device device, Architecture architecture, int index) {
-        LayerTensors layer = architecture.layer().apply(index);
-        String name = "layer " + index + " ";
-        return new Layer(
-                norm(tensors, device, architecture, layer.attentionNorm()),
-                linear(tensors, device, name + "query", layer.query()),
-                linear(tensors, device, name + "key and value", layer.keyValue()),
-                linear(tensors, device, name + "output", layer.output()),
-                norm(tensors, device, architecture, layer.feedForwardNorm()),
-                linear(tensors, device, name + "feed-forward in", layer.feedForwardIn()),
-                linear(tensors, device, name + "feed-forward out", layer.feedForwardOut()));
-    }
-
-    private static Norm norm(ModelTensors tensors, Device device, Architecture architecture, NormTensors norm) {
-        return device.norm(
-                architecture.normKind(),
-                tensors.tensor(norm.gain()),
-                norm.bias().map(tensors::tensor).orElse(null));
-    }
-
-    private static Linear linear(ModelTensors tensors, Device device, String purpose, LinearTensors linear) {
-        return device.linear(
-                purpose,
-                linear.weight().stream().map(tensors::rows).toList(),
-                linear.bias().stream().map(tensors::rows).toList());
-    }
-
-    private static float[] toArray(List<Float> values) {
-        float[] array = new float[values.size()];
-        for (int i = 0; i < array.length; i++) {
-            array[i] = values.get(i);
+        ModelWeights load(Progress progress) {
+            List<Layer> layers = new ArrayList<>();
+            int layerCount = architecture.layers().size();
+            for (int i = 0; i < layerCount; i++) {
+                layers.add(layer(architecture.layers().get(i), "layer " + i + " "));
+                progress.loaded(i + 1, layerCount);
+            }
+            EmbeddingTensors embedding = architecture.embedding();
+            Head head = architecture.head();
+            return new ModelWeights(
+                    architecture,
+                    device.embedding(
+                            tensors.tensor(embedding.tokens()),
+                            embedding.positions().map(tensors::tensor).orElse(null),
+                            embedding.positionOffset(),
+                            embedding.scale()),
+                    layers,
+                    head.norm().map(this::norm),
+                    device.linear("head", List.of(tensors.rows(head.rows())), List.of()));
         }
-        return array;
+
+        private Layer layer(Architecture.Layer layer, String name) {
+            Architecture.Attention attention = layer.attention();
+            LinearTensors in = switch (layer.feedForward()) {
+                case FeedForward.Plain plain -> plain.in();
+                case FeedForward.Gated gated -> gated.in();
+            };
+            LinearTensors out = switch (layer.feedForward()) {
+                case FeedForward.Plain plain -> plain.out();
+                case FeedForward.Gated gated -> gated.out();
+            };
+            return new Layer(
+                    rotary(attention.positions()),
+                    layer.attentionNorm().map(this::norm),
+                    linear(name + "query", attention.query()),
+                    linear(name + "key and value", attention.keyValue()),
+                    linear(name + "output", attention.output()),
+                    layer.feedForwardNorm().map(this::norm),
+                    linear(name + "feed-forward in", in),
+                    linear(name + "feed-forward out", out));
+        }
+
+        private Optional<RotaryTable> rotary(Positions places) {
+            return switch (places) {
+                case Positions.None none -> Optional.empty();
+                case Positions.Rotary rotary ->
+                    Optional.of(tables.computeIfAbsent(
+                            rotary,
+                            key -> device.rotaryTable(toArray(key.inverseFrequencies()), key.magnitude(), positions)));
+            };
+        }
+
+        private Norm norm(NormTensors norm) {
+            return device.norm(
+                    architecture.normKind(),
+                    norm.gain().map(tensors::tensor).orElseThrow(),
+                    norm.bias().map(tensors::tensor).orElse(null));
+        }
+
+        private Linear linear(String purpose, LinearTensors linear) {
+            return device.linear(
+                    purpose,
+                    linear.weight().stream().map(tensors::rows).toList(),
+                    linear.bias().stream().map(tensors::rows).toList());
+        }
+
+        private static float[] toArray(List<Float> values) {
+            float[] array = new float[values.size()];
+            for (int i = 0; i < array.length; i++) {
+                array[i] = values.get(i);
+            }
+            return array;
+        }
     }
 }

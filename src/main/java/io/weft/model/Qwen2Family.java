@@ -1,7 +1,6 @@
 package io.weft.model;
 
 import io.weft.model.LlamaShape.Biases;
-import java.util.OptionalInt;
 import java.util.Set;
 
 /** Qwen2 and Qwen2.5: Llama with biases on Q, K and V. */
@@ -20,6 +19,6 @@ final class Qwen2Family implements ModelFamily {
         if (isWindowed) {
             throw config.wrong("use_sliding_window", "false, or max_window_layers at least num_hidden_layers");
         }
-        return LlamaShape.read(config).architecture(OptionalInt.empty(), new Biases(true, false, false));
+        return LlamaShape.read(config).architecture(LayerDimensions.NO_WINDOW, new Biases(true, false, false));
     }
 }

@@ -1,15 +1,11 @@
 package io.weft.model;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.weft.device.ElementType;
 import io.weft.device.RandomTensor;
 import io.weft.device.Tensor;
-import io.weft.model.Architecture.LayerTensors;
 import io.weft.model.Architecture.LinearTensors;
 import io.weft.model.Architecture.NormTensors;
 import io.weft.model.Architecture.TensorRows;
-import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -19,8 +15,6 @@ import java.util.Map;
  * every machine. Matrices have variance 1 / columns, so that activations neither die nor explode.
  */
 public final class RandomWeights implements ModelTensors {
-    private static final double LLAMA_3_ROPE_THETA = 500_000;
-    private static final double LLAMA_2_ROPE_THETA = 10_000;
     private static final float EMBEDDING_SCALE = 0.5f;
 
     private final Architecture architecture;
@@ -28,79 +22,36 @@ public final class RandomWeights implements ModelTensors {
 
     /** @param positions tokens a sequence may have; more than the preset's own are made up as well */
     public RandomWeights(ModelPreset preset, int positions) {
-        ConfigReader config = new ConfigReader(Path.of("preset " + preset.label()), configuration(preset, positions));
-        ModelFamily family = switch (preset.dimensions().feedForward()) {
-            case PLAIN -> new OptFamily();
-            case GATED -> new LlamaFamily();
-        };
-        this.architecture = family.describe(FamilyDefaults.complete(config));
-        describeShapes();
+        this.architecture = preset.architecture(positions);
+        architecture.visit(new Architecture.TensorVisitor() {
+            @Override
+            public void table(String name, int rows, int columns) {
+                shapes.put(name, List.of(rows, columns));
+            }
+
+            @Override
+            public void linear(LinearTensors tensors, int rows, int columns) {
+                tensors.weight()
+                        .forEach(part -> largest(part.tensor(), List.of(part.fromRow() + part.rows(), columns)));
+                tensors.bias().forEach(part -> largest(part.tensor(), List.of(part.fromRow() + part.rows())));
+            }
+
+            @Override
+            public void norm(NormTensors tensors, List<Integer> widths) {
+                tensors.gain().ifPresent(name -> shapes.put(name, List.of(widths.getFirst())));
+                tensors.bias().ifPresent(name -> shapes.put(name, List.of(widths.getFirst())));
+            }
+
+            @Override
+            public void vector(String name, int elements) {
+                shapes.put(name, List.of(elements));
+            }
+        });
     }
 
-    private static ObjectNode configuration(ModelPreset preset, int positions) {
-        ModelDimensions dimensions = preset.dimensions();
-        ObjectNode config = new ObjectMapper()
-                .createObjectNode()
-                .put("num_hidden_layers", dimensions.layers())
-                .put("hidden_size", dimensions.hiddenSize())
-                .put("num_attention_heads", dimensions.heads())
-                .put("vocab_size", dimensions.vocabularySize())
-                .put("max_position_embeddings", Math.max(positions, dimensions.maxPositions()));
-        return switch (dimensions.feedForward()) {
-            case PLAIN -> config.put("model_type", "opt").put("ffn_dim", dimensions.feedForwardSize());
-            case GATED ->
-                config.put("model_type", "llama")
-                        .put("intermediate_size", dimensions.feedForwardSize())
-                        .put("num_key_value_heads", dimensions.keyValueHeads())
-                        .put("head_dim", dimensions.headSize())
-                        .put("rms_norm_eps", 1e-5)
-                        .put(
-                                "rope_theta",
-                                dimensions.keyValueHeads() < dimensions.heads()
-                                        ? LLAMA_3_ROPE_THETA
-                                        : LLAMA_2_ROPE_THETA);
-        };
-    }
-
-    private void describeShapes() {
-        ModelDimensions dimensions = architecture.dimensions();
-        int hidden = dimensions.hiddenSize();
-        shapes.put(architecture.embedding().tokens(), List.of(dimensions.vocabularySize(), hidden));
-        architecture
-                .embedding()
-                .positions()
-                .ifPresent(name -> shapes.put(
-                        name,
-                        List.of(
-                                dimensions.maxPositions()
-                                        + architecture.embedding().positionOffset(),
-                                hidden)));
-        shapes.put(architecture.head().tensor(), List.of(dimensions.vocabularySize(), hidden));
-        norm(architecture.finalNorm(), hidden);
-        for (int i = 0; i < dimensions.layers(); i++) {
-            LayerTensors layer = architecture.layer().apply(i);
-            norm(layer.attentionNorm(), hidden);
-            linear(layer.query(), hidden);
-            linear(layer.keyValue(), hidden);
-            linear(layer.output(), dimensions.queryWidth());
-            norm(layer.feedForwardNorm(), hidden);
-            linear(layer.feedForwardIn(), hidden);
-            linear(layer.feedForwardOut(), dimensions.feedForwardSize());
-        }
-    }
-
-    private void norm(NormTensors norm, int width) {
-        shapes.put(norm.gain(), List.of(width));
-        norm.bias().ifPresent(name -> shapes.put(name, List.of(width)));
-    }
-
-    private void linear(LinearTensors linear, int columns) {
-        linear.weight()
-                .forEach(part -> shapes.merge(
-                        part.tensor(),
-                        List.of(part.fromRow() + part.rows(), columns),
-                        (a, b) -> a.getFirst() > b.getFirst() ? a : b));
-        linear.bias().forEach(part -> shapes.put(part.tensor(), List.of(part.fromRow() + part.rows())));
+    /** Parts of a tensor tell how many rows it has at least. */
+    private void largest(String name, List<Integer> shape) {
+        shapes.merge(name, shape, (a, b) -> a.getFirst() > b.getFirst() ? a : b);
     }
 
     @Override

@@ -43,7 +43,8 @@ final class RotaryConfig {
                         throw parameters.wrong(
                                 parameters.has("rope_type") ? "rope_type" : "type", "default, linear or llama3");
                 },
-                1);
+                1,
+                Positions.Pairs.HALVES);
     }
 
     /** A number by its newest spelling, by the older one, or by GPT-NeoX's own. */

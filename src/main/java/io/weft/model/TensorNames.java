@@ -44,6 +44,7 @@ final class TensorNames {
 
     static NormTensors norm(String module, Bias bias) {
         return new NormTensors(
-                module + ".weight", bias == Bias.PRESENT ? Optional.of(module + ".bias") : Optional.empty());
+                Optional.of(module + ".weight"),
+                bias == Bias.PRESENT ? Optional.of(module + ".bias") : Optional.empty());
     }
 }

@@ -132,6 +132,7 @@ public record ChromeTrace(List<Event> traceEvents, String displayTimeUnit) {
                         recompute.tokens());
             case Stage.Attend attend ->
                 Map.of("layer", (long) attend.layer(), "chunk", (long) attend.chunk(), "tokens", attend.tokens());
+            case Stage.AttendWindow attend -> Map.of("layer", (long) attend.layer(), "tokens", attend.tokens());
             case Stage.FeedForward feedForward ->
                 Map.of("layer", (long) feedForward.layer(), "rows", (long) feedForward.rows());
             case Stage.StoreOnDevice store -> Map.of("bytes", store.bytes(), "copies", (long) store.copies());

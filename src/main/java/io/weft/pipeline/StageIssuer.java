@@ -12,7 +12,6 @@ import io.weft.device.Stream;
 import io.weft.device.TokenChoices;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
-import io.weft.model.ModelDimensions;
 import io.weft.model.ModelKernels;
 import io.weft.model.ModelKernels.AttendBuffers;
 import io.weft.model.ModelKernels.FeedForwardBuffers;
@@ -36,7 +35,10 @@ import org.jspecify.annotations.Nullable;
 final class StageIssuer {
     private final Kernels kernels;
     private final ModelKernels model;
-    private final ModelDimensions dimensions;
+    private final int vocabularySize;
+    /** The index of each layer among those of its kind, with a window or without. */
+    private final int[] placeOfLayer;
+
     private final KvCache cache;
     private final CacheGeometry geometry;
     private final Workspace workspace;
@@ -51,7 +53,13 @@ final class StageIssuer {
         this.cache = cache;
         this.geometry = cache.geometry();
         this.model = new ModelKernels(kernels, weights, geometry);
-        this.dimensions = geometry.dimensions();
+        this.vocabularySize = geometry.dimensions().vocabularySize();
+        this.placeOfLayer = new int[geometry.dimensions().layerCount()];
+        for (List<Integer> layers : List.of(geometry.cachedLayers(), geometry.windowLayers())) {
+            for (int place = 0; place < layers.size(); place++) {
+                placeOfLayer[layers.get(place)] = place;
+            }
+        }
         this.workspace = workspace;
         this.index = index;
         this.projectBuffers =
@@ -161,6 +169,7 @@ final class StageIssuer {
             case Stage.Project project -> project(project, stream, step);
             case Stage.Recompute recompute -> recompute(recompute, stream, step);
             case Stage.Attend attend -> attend(attend, stream, step);
+            case Stage.AttendWindow attend -> attendWindow(attend, stream, step);
             case Stage.FeedForward feedForward -> feedForward(feedForward, stream);
             case Stage.StoreOnDevice store -> storeOnDevice(stream, step);
             case Stage.WriteOut writeOut -> writeOut(writeOut, stream, step);
@@ -179,19 +188,19 @@ final class StageIssuer {
         Sources sources = step.sources().get(stage.chunk());
         DeviceBuffer slot = step.slot(stage.layer(), stage.chunk());
         switch (stage.content()) {
-            case ACTIVATION -> copy(sources.activations(), stage.layer(), slot, stream);
+            case ACTIVATION -> copy(sources.activations(), placeOfLayer[stage.layer()], slot, stream);
             case KEY_VALUE -> {
                 long offset = StagingLayout.keyValueOffset(geometry, step.chunk(stage.chunk()));
-                copy(sources.keyValues(), stage.layer(), slot.from(offset), stream);
+                copy(sources.keyValues(), placeOfLayer[stage.layer()], slot.from(offset), stream);
             }
         }
     }
 
-    /** Copies blocks into {@code to} one after the other. */
-    private static void copy(List<HostBlocks> from, int layer, DeviceBuffer to, Stream stream) {
+    /** Copies blocks of the layer at a place into {@code to}, one after the other. */
+    private static void copy(List<HostBlocks> from, int place, DeviceBuffer to, Stream stream) {
         List<HostBuffer> pieces = new ArrayList<>(from.size());
         for (HostBlocks neighbours : from) {
-            pieces.add(neighbours.first().layer(layer, neighbours.blocks()));
+            pieces.add(neighbours.first().layer(place, neighbours.blocks()));
         }
         stream.copyToDevice(pieces, to.slice(0, HostBuffer.bytes(pieces)));
     }
@@ -202,7 +211,7 @@ final class StageIssuer {
         long toOffset = Chunk.blocks(chunk.hostActivations()) * blockBytes;
         kernels.gatherRows(
                 stream,
-                cache.deviceMemory().from(stage.layer() * blockBytes),
+                cache.deviceMemory().from(placeOfLayer[stage.layer()] * blockBytes),
                 Math.toIntExact(blockBytes),
                 step.arrays().chunks().get(stage.chunk()).gathered(),
                 step.slot(stage.layer(), stage.chunk()).from(toOffset),
@@ -210,8 +219,15 @@ final class StageIssuer {
     }
 
     private void project(Stage.Project stage, Stream stream, StepContext step) {
+        int layer = stage.layer();
+        boolean isWindowed = geometry.dimensions().isWindowed(layer);
         model.project(
-                stream, stage.layer(), projectBuffers, step.arrays().places(), openLayer(stage.layer()), stage.rows());
+                stream,
+                layer,
+                projectBuffers,
+                isWindowed ? window(step).places() : step.arrays().places(),
+                isWindowed ? ringLayer(layer) : openLayer(layer),
+                stage.rows());
     }
 
     private void recompute(Stage.Recompute stage, Stream stream, StepContext step) {
@@ -228,16 +244,28 @@ final class StageIssuer {
         Chunk chunk = step.chunk(stage.chunk());
         long staged = chunk.isStaged() ? step.slot(stage.layer(), stage.chunk()).address() : 0;
         BlockBases bases = new BlockBases(
-                cache.deviceAddress() + stage.layer() * geometry.blockLayerBytes(Content.KEY_VALUE),
+                cache.deviceAddress() + placeOfLayer[stage.layer()] * geometry.blockLayerBytes(Content.KEY_VALUE),
                 openLayer(stage.layer()).address(),
                 staged,
                 step.recomputed().address());
         model.attend(
                 stream,
+                stage.layer(),
                 step.arrays().attention(),
                 step.arrays().chunks().get(stage.chunk()).work(),
                 bases,
                 attendBuffers);
+    }
+
+    private void attendWindow(Stage.AttendWindow stage, Stream stream, StepContext step) {
+        StepIndex.WindowArrays window = window(step);
+        long base = ringLayer(stage.layer()).address();
+        BlockBases bases = new BlockBases(base, base, base, base);
+        model.attend(stream, stage.layer(), window.attention(), window.work(), bases, attendBuffers);
+    }
+
+    private static StepIndex.WindowArrays window(StepContext step) {
+        return step.arrays().window().orElseThrow();
     }
 
     private void feedForward(Stage.FeedForward stage, Stream stream) {
@@ -245,7 +273,7 @@ final class StageIssuer {
     }
 
     private void storeOnDevice(Stream stream, StepContext step) {
-        int layers = dimensions.layers();
+        int layers = geometry.cachedLayerCount();
         forEachClosing(step, (home, open) -> {
             if (home instanceof BlockHome.OnDevice onDevice) {
                 Content content = home.form().content();
@@ -262,7 +290,9 @@ final class StageIssuer {
         forEachClosing(step, (home, open) -> {
             if (home instanceof BlockHome.OnHost onHost) {
                 stream.copyToHost(
-                        openContent(open, stage.layer(), home.form().content()), onHost.layer(stage.layer(), 1));
+                        openContent(
+                                open, placeOfLayer[stage.layer()], home.form().content()),
+                        onHost.layer(placeOfLayer[stage.layer()], 1));
             }
         });
     }
@@ -271,8 +301,8 @@ final class StageIssuer {
         for (StepSequence sequence : step.batch().sequences()) {
             for (CacheSequence.Arrival arrival : sequence.cache().arrivals()) {
                 List<HostBuffer> layers = new ArrayList<>();
-                for (int layer = 0; layer < dimensions.layers(); layer++) {
-                    layers.add(arrival.from().layer(layer, 1));
+                for (int place = 0; place < geometry.cachedLayerCount(); place++) {
+                    layers.add(arrival.from().layer(place, 1));
                 }
                 stream.copyToDevice(layers, arrival.to().memory());
             }
@@ -301,7 +331,7 @@ final class StageIssuer {
      * masks may be finished only while these run.
      */
     void choose(Stream stream, StepContext step) {
-        int maskBytes = TokenChoices.maskBytes(dimensions.vocabularySize());
+        int maskBytes = TokenChoices.maskBytes(vocabularySize);
         long usedBytes = 0;
         for (StepSequence sequence : step.batch().sequences()) {
             Optional<TokenMask> mask = sequence.choice().flatMap(TokenChoice::mask);
@@ -337,13 +367,18 @@ final class StageIssuer {
 
     /** The open blocks in one layer; offsets in the index count from its start. */
     private DeviceBuffer openLayer(int layer) {
-        return cache.openMemory().from(layer * geometry.openLayerBytes());
+        return cache.openMemory().from(placeOfLayer[layer] * geometry.openLayerBytes());
     }
 
-    /** One content of an open block in one layer. */
-    private DeviceBuffer openContent(DeviceBuffer open, int layer, Content content) {
+    /** The rings in one layer; offsets in the index count from its start. */
+    private DeviceBuffer ringLayer(int layer) {
+        return cache.deviceMemory().from(placeOfLayer[layer] * geometry.windowBlockLayerBytes());
+    }
+
+    /** One content of an open block in the cached layer at a place. */
+    private DeviceBuffer openContent(DeviceBuffer open, int place, Content content) {
         return open.slice(
-                layer * geometry.openLayerBytes() + contentOffset(content), geometry.blockLayerBytes(content));
+                place * geometry.openLayerBytes() + contentOffset(content), geometry.blockLayerBytes(content));
     }
 
     /** The offset of a content in a layer of an open block. */

@@ -23,6 +23,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * The index arrays of a step: the positions of tokens, the places of blocks, the spans of attention, and how tokens are
@@ -63,6 +64,7 @@ final class StepIndex {
      * @param choices how tokens are chosen, in the same order
      * @param attention index arrays of the attention kernel
      * @param chunks one entry per chunk
+     * @param window those of layers with a window; empty without such layers
      */
     record Arrays(
             DeviceBuffer tokenIds,
@@ -70,7 +72,17 @@ final class StepIndex {
             DeviceBuffer headRows,
             TokenChoices choices,
             AttentionIndex attention,
-            List<ChunkArrays> chunks) {}
+            List<ChunkArrays> chunks,
+            Optional<WindowArrays> window) {}
+
+    /**
+     * The arrays of the layers with a window.
+     *
+     * @param places positions of rows, and their places counted from the layer's base of rings
+     * @param attention index arrays of the attention kernel
+     * @param work spans of attention: whole cells, from the first that a row of the sequence sees
+     */
+    record WindowArrays(RowPlaces places, AttentionIndex attention, AttentionWork work) {}
 
     /**
      * The arrays of one chunk.
@@ -116,8 +128,11 @@ final class StepIndex {
         List<ChunkArrays> chunks = new ArrayList<>(plan.chunks().size());
         for (Chunk chunk : plan.chunks()) {
             chunks.add(new ChunkArrays(
-                    writeSpans(batch, chunk, firstRows), writeBlockPositions(chunk), writeGathered(batch, chunk)));
+                    work(batch, chunk, firstRows), writeBlockPositions(chunk), writeGathered(batch, chunk)));
         }
+        Optional<WindowArrays> window = geometry.windowLayerCount() == 0
+                ? Optional.empty()
+                : Optional.of(writeWindow(batch, plan, positions.onDevice(), firstRows));
         DeviceBuffer edits = writeChoices(batch, head, choices);
         return new Arrays(
                 tokenIds.onDevice(),
@@ -125,7 +140,68 @@ final class StepIndex {
                 headRows,
                 new TokenChoices(choices.onDevice(), edits, masks),
                 attention,
-                chunks);
+                chunks,
+                window);
+    }
+
+    private WindowArrays writeWindow(StepBatch batch, StepPlan plan, DeviceBuffer positions, int[] firstRows) {
+        Section offsets = section((long) batch.rows() * Long.BYTES);
+        int columns = columns(batch);
+        Section table = section((long) batch.sequences().size() * columns * Long.BYTES);
+        List<TokenRange> ranges = new ArrayList<>();
+        int row = 0;
+        for (int i = 0; i < batch.sequences().size(); i++) {
+            CacheSequence sequence = batch.sequences().get(i).cache();
+            int newTokens = batch.sequences().get(i).newTokens().size();
+            for (int token = 0; token < newTokens; token++, row++) {
+                offsets.setLong(row, sequence.ring().tokenAddress(sequence.tokens() + token) - cache.deviceAddress());
+            }
+            int total = sequence.tokens() + newTokens;
+            int firstSeen = plan.shape().sequences().get(i).firstSeenToken(geometry.blockTokens(), geometry.window());
+            for (int block = firstSeen / geometry.blockTokens(); block < geometry.blocks(total); block++) {
+                long offset = sequence.ring().blockAddress(block) - cache.deviceAddress();
+                // Kernels write to rings, and nobody else.
+                table.setLong((long) i * columns + block, Base.OPEN.entry(offset));
+            }
+            ranges.add(new TokenRange(i, firstSeen / geometry.cellTokens() * geometry.cellTokens(), total));
+        }
+        return new WindowArrays(
+                new RowPlaces(positions, offsets.onDevice(), offsets.onDevice()),
+                new AttentionIndex(positions, table.onDevice(), columns),
+                windowWork(batch, ranges, firstRows));
+    }
+
+    /**
+     * A range that is longer than the window varies within a cell. The launch should not, so it is for the window and a
+     * cell.
+     */
+    private AttentionWork windowWork(StepBatch batch, List<TokenRange> ranges, int[] firstRows) {
+        int window = geometry.window();
+        int longest = longest(ranges);
+        int launchTokens = longest > window ? Math.max(longest, window + geometry.cellTokens()) : longest;
+        long countedTokens = 0;
+        for (TokenRange range : ranges) {
+            countedTokens += Math.min(window, range.toToken() - range.fromToken());
+        }
+        int fullSpans = AttentionWork.fullSpans(countedTokens, Math.min(window, longest));
+        return new AttentionWork(
+                writeSpans(batch, ranges, firstRows),
+                ranges.size(),
+                maxRows(batch, ranges),
+                roundUp(launchTokens),
+                fullSpans);
+    }
+
+    private static int longest(List<TokenRange> ranges) {
+        int longest = 0;
+        for (TokenRange range : ranges) {
+            longest = Math.max(longest, range.toToken() - range.fromToken());
+        }
+        return longest;
+    }
+
+    private static int roundUp(int tokens) {
+        return Math.ceilDiv(tokens, LAUNCH_TOKENS) * LAUNCH_TOKENS;
     }
 
     /** Sends the written arrays to the device. */
@@ -169,12 +245,7 @@ final class StepIndex {
 
     private AttentionIndex writeBlockTable(StepBatch batch, StepPlan plan, DeviceBuffer positions) {
         int sequences = batch.sequences().size();
-        int blocks = 1;
-        for (StepSequence sequence : batch.sequences()) {
-            int tokens = sequence.cache().tokens() + sequence.newTokens().size();
-            blocks = Math.max(blocks, geometry.blocks(tokens));
-        }
-        int columns = tableBlocks(blocks);
+        int columns = columns(batch);
         Section table = section((long) sequences * columns * Long.BYTES);
         for (int i = 0; i < sequences; i++) {
             CacheSequence sequence = batch.sequences().get(i).cache();
@@ -204,6 +275,15 @@ final class StepIndex {
         return new AttentionIndex(positions, table.onDevice(), columns);
     }
 
+    private int columns(StepBatch batch) {
+        int blocks = 1;
+        for (StepSequence sequence : batch.sequences()) {
+            int tokens = sequence.cache().tokens() + sequence.newTokens().size();
+            blocks = Math.max(blocks, geometry.blocks(tokens));
+        }
+        return tableBlocks(blocks);
+    }
+
     /** The columns of a table for {@code blocks} blocks. */
     static int tableBlocks(int blocks) {
         return Math.ceilDiv(blocks, TABLE_BLOCKS) * TABLE_BLOCKS;
@@ -221,27 +301,42 @@ final class StepIndex {
         return offset;
     }
 
-    private AttentionWork writeSpans(StepBatch batch, Chunk chunk, int[] firstRows) {
+    private AttentionWork work(StepBatch batch, Chunk chunk, int[] firstRows) {
         List<TokenRange> ranges = chunk.ranges();
-        Section spans = section((long) ranges.size() * AttentionWork.SPAN_INTS * Integer.BYTES);
-        int maxRows = 0;
-        int maxTokens = 0;
         long totalTokens = 0;
-        int at = 0;
         for (TokenRange range : ranges) {
-            int rows = batch.sequences().get(range.sequence()).newTokens().size();
-            spans.setInt(at++, range.sequence());
-            spans.setInt(at++, firstRows[range.sequence()]);
-            spans.setInt(at++, rows);
-            spans.setInt(at++, range.fromToken());
-            spans.setInt(at++, range.toToken());
-            maxRows = Math.max(maxRows, rows);
-            maxTokens = Math.max(maxTokens, range.toToken() - range.fromToken());
             totalTokens += range.toToken() - range.fromToken();
         }
-        int launchTokens = chunk.isStaged() ? maxTokens : Math.ceilDiv(maxTokens, LAUNCH_TOKENS) * LAUNCH_TOKENS;
-        int fullSpans = AttentionWork.fullSpans(totalTokens, maxTokens);
-        return new AttentionWork(spans.onDevice(), ranges.size(), maxRows, launchTokens, fullSpans);
+        int longest = longest(ranges);
+        return new AttentionWork(
+                writeSpans(batch, ranges, firstRows),
+                ranges.size(),
+                maxRows(batch, ranges),
+                chunk.isStaged() ? longest : roundUp(longest),
+                AttentionWork.fullSpans(totalTokens, longest));
+    }
+
+    private static int maxRows(StepBatch batch, List<TokenRange> ranges) {
+        int maxRows = 0;
+        for (TokenRange range : ranges) {
+            maxRows = Math.max(
+                    maxRows, batch.sequences().get(range.sequence()).newTokens().size());
+        }
+        return maxRows;
+    }
+
+    private DeviceBuffer writeSpans(StepBatch batch, List<TokenRange> ranges, int[] firstRows) {
+        Section spans = section((long) ranges.size() * AttentionWork.SPAN_INTS * Integer.BYTES);
+        int at = 0;
+        for (TokenRange range : ranges) {
+            spans.setInt(at++, range.sequence());
+            spans.setInt(at++, firstRows[range.sequence()]);
+            spans.setInt(
+                    at++, batch.sequences().get(range.sequence()).newTokens().size());
+            spans.setInt(at++, range.fromToken());
+            spans.setInt(at++, range.toToken());
+        }
+        return spans.onDevice();
     }
 
     private DeviceBuffer writeBlockPositions(Chunk chunk) {

@@ -1,5 +1,7 @@
 package io.weft.pipeline;
 
+import io.weft.cache.KvCache;
+
 /**
  * The largest step; workspace is allocated for it.
  *
@@ -31,6 +33,11 @@ public record StepLimits(int sequences, int rows, int logitRows, int contextToke
     /** The most open blocks that a step may need at once: one per sequence, and those that prompts fill. */
     public int openBlocks(int blockTokens) {
         return 2 * sequences + Math.ceilDiv(rows, blockTokens);
+    }
+
+    /** What the largest step needs of the cache. */
+    public KvCache.StepNeeds cacheNeeds(int blockTokens) {
+        return new KvCache.StepNeeds(openBlocks(blockTokens), rows);
     }
 
     /** The most edits of a sequence's logits. */

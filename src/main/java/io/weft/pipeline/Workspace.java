@@ -1,6 +1,5 @@
 package io.weft.pipeline;
 
-import io.weft.device.AttentionShape;
 import io.weft.device.AttentionWork;
 import io.weft.device.Device;
 import io.weft.device.DeviceBuffer;
@@ -9,8 +8,8 @@ import io.weft.device.HostBuffer;
 import io.weft.device.TokenChoices;
 import io.weft.model.Architecture;
 import io.weft.model.CacheGeometry;
+import io.weft.model.LayerDimensions;
 import io.weft.model.ModelDimensions;
-import io.weft.model.ModelDimensions.FeedForwardKind;
 
 /**
  * Memory for the largest step: activations, index arrays, staging. Row-major in the device's element type where nothing
@@ -72,11 +71,12 @@ public record Workspace(
     public static Workspace allocate(
             Device device, Architecture architecture, CacheGeometry geometry, StepLimits limits, long stagingBytes) {
         ModelDimensions dimensions = architecture.dimensions();
-        AttentionShape attention = architecture.attentionShape(geometry);
         Rows rows = new Rows(device, limits.rows());
         Rows logitRows = new Rows(device, limits.logitRows());
-        boolean gated = dimensions.feedForward() == FeedForwardKind.GATED;
-        DeviceBuffer feedForwardIn = rows.of("feed-forward", dimensions.feedForwardInWidth());
+        int feedForwardSize = dimensions.most(layer -> layer.feedForward().size());
+        int feedForwardInWidth = dimensions.most(layer -> layer.feedForward().inWidth());
+        int queryWidth = dimensions.most(LayerDimensions::queryWidth);
+        DeviceBuffer feedForwardIn = rows.of("feed-forward", feedForwardInWidth);
         DeviceBuffer logits = logitRows.of("logits", dimensions.vocabularySize());
         long floatLogitBytes = (long) limits.logitRows() * dimensions.vocabularySize() * Float.BYTES;
         long scoreBytes = (long) limits.sequences() * dimensions.vocabularySize() * Float.BYTES;
@@ -88,12 +88,12 @@ public record Workspace(
                 rows.of("hidden state", dimensions.hiddenSize()),
                 rows.of("attention input", dimensions.hiddenSize()),
                 rows.of("feed-forward input", dimensions.hiddenSize()),
-                rows.of("queries", dimensions.queryWidth()),
-                rows.of("new keys and values", dimensions.keyValueWidth()),
-                rows.of("attention output", dimensions.queryWidth()),
-                device.allocate("attention state", limits.rows() * attention.stateBytesPerRow()),
+                rows.of("queries", queryWidth),
+                rows.of("new keys and values", dimensions.most(LayerDimensions::keyValueWidth)),
+                rows.of("attention output", queryWidth),
+                device.allocate("attention state", (long) limits.rows() * dimensions.most(Workspace::stateBytesPerRow)),
                 feedForwardIn,
-                gated ? rows.of("gated feed-forward", dimensions.feedForwardSize()) : feedForwardIn,
+                feedForwardSize == feedForwardInWidth ? feedForwardIn : rows.of("gated feed-forward", feedForwardSize),
                 logitRows.of("head input", dimensions.hiddenSize()),
                 logits,
                 device.elementType() == ElementType.F32 ? logits : device.allocate("fp32 logits", floatLogitBytes),
@@ -114,19 +114,24 @@ public record Workspace(
     private static long indexBytes(CacheGeometry geometry, StepLimits limits) {
         int blocks = geometry.blocks(limits.contextTokens());
         long cells = Math.ceilDiv(limits.contextTokens(), geometry.cellTokens());
-        long perRow = 2 * Integer.BYTES + 2 * Long.BYTES;
+        long perRow = 2 * Integer.BYTES + 3 * Long.BYTES;
         long perCell = AttentionWork.SPAN_INTS * Integer.BYTES + 3 * StepIndex.ALIGNMENT_BYTES;
         long edits = limits.edits(geometry.dimensions().vocabularySize());
-        long perSequence = (long) StepIndex.tableBlocks(blocks) * Long.BYTES
+        int tables = geometry.windowLayerCount() == 0 ? 1 : 2;
+        long perSequence = tables * ((long) StepIndex.tableBlocks(blocks) * Long.BYTES + perCell)
                 + (long) blocks * (Integer.BYTES + Long.BYTES)
                 + cells * perCell
                 + TokenChoices.ROW_BYTES
                 + edits * TokenChoices.EDIT_BYTES;
-        long otherArrays = 8;
+        long otherArrays = 12;
         return limits.rows() * perRow
                 + (long) limits.logitRows() * Long.BYTES
                 + limits.sequences() * perSequence
                 + otherArrays * StepIndex.ALIGNMENT_BYTES;
+    }
+
+    private static int stateBytesPerRow(LayerDimensions layer) {
+        return layer.heads() * (layer.headSize() + 2) * Float.BYTES;
     }
 
     private record Rows(Device device, int rows) {

@@ -10,8 +10,11 @@ import io.weft.device.DeviceBuffer;
 import io.weft.device.Kernels;
 import io.weft.device.RowPlaces;
 import io.weft.device.TokenChoices;
+import io.weft.model.Architecture;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
+import io.weft.model.FeedForwardDimensions;
+import io.weft.model.LayerGroup;
 import io.weft.model.ModelDimensions;
 import io.weft.model.ModelKernels;
 import io.weft.model.ModelKernels.AttendBuffers;
@@ -39,7 +42,7 @@ final class LayerProbe {
     private final ModelKernels model;
     private final ModelDimensions dimensions;
     private final CacheGeometry geometry;
-    private final AttentionShape attention;
+    private final Architecture architecture;
     private final Scratch scratch;
     private final int elementBytes;
     /** The place of the next K and V to read: a processor's cache would hold those that were just read. */
@@ -52,11 +55,12 @@ final class LayerProbe {
         this.geometry = geometry;
         this.scratch = scratch;
         this.elementBytes = device.elementType().bytes();
-        this.attention = weights.architecture().attentionShape(geometry);
+        this.architecture = weights.architecture();
     }
 
-    private int layer(int repeat) {
-        return repeat % dimensions.layers();
+    /** The layers of a group in turn. */
+    private static int layer(LayerGroup group, int repeat) {
+        return group.layers().get(repeat % group.layers().size());
     }
 
     private DeviceBuffer rows(Scratch.Division division, int rows, int width) {
@@ -74,29 +78,28 @@ final class LayerProbe {
         return List.of((stream, repeat) -> model.embed(stream, tokens, tokens, out, rows));
     }
 
-    List<Work> project(int rows) {
-        return project(scratch.divide(), rows);
+    List<Work> project(LayerGroup group, int rows) {
+        return project(scratch.divide(), group, rows);
     }
 
-    private List<Work> project(Scratch.Division division, int rows) {
+    private List<Work> project(Scratch.Division division, LayerGroup group, int rows) {
+        long keyValueBytes = (long) group.layer().keyValueWidth() * elementBytes;
+        long activationBytes = (long) dimensions.hiddenSize() * elementBytes;
         DeviceBuffer positions = division.take((long) rows * Integer.BYTES);
         DeviceBuffer offsets = division.take((long) rows * Long.BYTES);
         ProjectBuffers buffers = new ProjectBuffers(
                 rows(division, rows, dimensions.hiddenSize()),
                 rows(division, rows, dimensions.hiddenSize()),
-                rows(division, rows, dimensions.queryWidth()),
-                rows(division, rows, dimensions.keyValueWidth()));
-        DeviceBuffer open = division.take(rows * geometry.tokenLayerBytes(Content.KEY_VALUE)
-                + rows * geometry.tokenLayerBytes(Content.ACTIVATION));
+                rows(division, rows, group.layer().queryWidth()),
+                rows(division, rows, group.layer().keyValueWidth()));
+        DeviceBuffer open = division.take(rows * (keyValueBytes + activationBytes));
         if (!division.fits()) {
             return List.of();
         }
         scratch.upload(ints(new int[rows]), positions);
         RowPlaces places = new RowPlaces(positions, offsets, offsets);
-        long widestBytes =
-                Math.max(geometry.tokenLayerBytes(Content.KEY_VALUE), geometry.tokenLayerBytes(Content.ACTIVATION));
-        scratch.upload(offsets(rows, widestBytes), offsets);
-        return List.of((stream, repeat) -> model.project(stream, layer(repeat), buffers, places, open, rows));
+        scratch.upload(offsets(rows, Math.max(keyValueBytes, activationBytes)), offsets);
+        return List.of((stream, repeat) -> model.project(stream, layer(group, repeat), buffers, places, open, rows));
     }
 
     /** Recomputation of {@code tokens} tokens, rounded up to whole blocks. */
@@ -112,15 +115,24 @@ final class LayerProbe {
         return work;
     }
 
+    /** The cached layers; if none are, any. */
+    LayerGroup recomputed() {
+        return dimensions.groups().stream()
+                .filter(group -> !group.layer().hasWindow())
+                .findFirst()
+                .orElse(dimensions.groups().getFirst());
+    }
+
     private List<Work> keyValues(Scratch.Division division, int tokens) {
+        LayerGroup recomputed = recomputed();
         Optional<DeviceBuffer> positions = scratch.zeros((long) geometry.blocks(tokens) * Integer.BYTES);
         DeviceBuffer activations = rows(division, tokens, dimensions.hiddenSize());
-        DeviceBuffer out = rows(division, tokens, dimensions.keyValueWidth());
+        DeviceBuffer out = rows(division, tokens, recomputed.layer().keyValueWidth());
         if (!division.fits() || positions.isEmpty()) {
             return List.of();
         }
-        return List.of(
-                (stream, repeat) -> model.recompute(stream, layer(repeat), activations, out, positions.get(), tokens));
+        return List.of((stream, repeat) ->
+                model.recompute(stream, layer(recomputed, repeat), activations, out, positions.get(), tokens));
     }
 
     /** Gathering of {@code blocks} blocks of activations. */
@@ -142,38 +154,46 @@ final class LayerProbe {
     }
 
     /** Attention of single rows to {@code tokens} tokens in total. */
-    List<Work> attentionReads(int tokens) {
-        int sequences = Math.ceilDiv(tokens, HardwareProfile.SEQUENCE_TOKENS);
-        return attentionReads(sequences, tokens / sequences);
+    List<Work> attentionReads(LayerGroup group, int tokens) {
+        int sequences = Math.ceilDiv(tokens, HardwareProfile.sequenceTokens(group.layer()));
+        return attentionReads(group, sequences, tokens / sequences);
     }
 
     /** Attention of one row of each of some sequences to its {@code tokens} tokens. */
-    List<Work> attentionReads(int sequences, int tokens) {
-        return attend(scratch.divide(), sequences, tokens, 1);
+    List<Work> attentionReads(LayerGroup group, int sequences, int tokens) {
+        return attend(scratch.divide(), group, sequences, tokens, 1);
     }
 
     /** Attention of the last {@code rows} rows of a sequence to all its {@code tokens} tokens. */
-    List<Work> attentionPairs(int tokens, int rows) {
-        return attend(scratch.divide(), 1, tokens, Math.min(rows, tokens));
+    List<Work> attentionPairs(LayerGroup group, int tokens, int rows) {
+        return attend(scratch.divide(), group, 1, tokens, Math.min(rows, tokens));
     }
 
-    /** The pairs of {@link #attentionPairs}: the last row sees all tokens, each row before it one less. */
-    static long pairs(int tokens, int rows) {
-        long seen = Math.min(rows, tokens);
-        return seen * tokens - seen * (seen - 1) / 2;
+    /**
+     * The pairs of {@link #attentionPairs}: the last row sees all tokens, each row before it one less, and none more
+     * than the window.
+     */
+    static long pairs(int tokens, int rows, int window) {
+        long pairs = 0;
+        for (int row = 0; row < Math.min(rows, tokens); row++) {
+            pairs += Math.min(tokens - row, window);
+        }
+        return pairs;
     }
 
-    private List<Work> attend(Scratch.Division division, int sequences, int tokens, int rowsEach) {
+    private List<Work> attend(Scratch.Division division, LayerGroup group, int sequences, int tokens, int rowsEach) {
+        AttentionShape attention = architecture.attentionShape(group.layers().getFirst(), geometry);
+        long blockBytes = (long) geometry.blockTokens() * group.layer().keyValueWidth() * elementBytes;
         int rows = sequences * rowsEach;
         int blocks = geometry.blocks(tokens);
         DeviceBuffer positions = division.take((long) rows * Integer.BYTES);
         DeviceBuffer table = division.take((long) sequences * blocks * Long.BYTES);
         DeviceBuffer spans = division.take((long) sequences * AttentionWork.SPAN_INTS * Integer.BYTES);
         AttendBuffers buffers = new AttendBuffers(
-                rows(division, rows, dimensions.queryWidth()),
+                rows(division, rows, attention.queryWidth()),
                 division.take(rows * attention.stateBytesPerRow()),
-                rows(division, rows, dimensions.queryWidth()));
-        long keyValueBytes = (long) sequences * blocks * geometry.blockLayerBytes(Content.KEY_VALUE);
+                rows(division, rows, attention.queryWidth()));
+        long keyValueBytes = (long) sequences * blocks * blockBytes;
         DeviceBuffer keyValues = division.take(keyValueBytes);
         if (!division.fits()) {
             return List.of();
@@ -190,7 +210,7 @@ final class LayerProbe {
             System.arraycopy(span, 0, spanFields, sequence * span.length, span.length);
         }
         for (int block = 0; block < entries.length; block++) {
-            entries[block] = Base.STAGED.entry(block * geometry.blockLayerBytes(Content.KEY_VALUE));
+            entries[block] = Base.STAGED.entry(block * blockBytes);
         }
         scratch.upload(ints(rowPositions), positions);
         scratch.upload(ints(spanFields), spans);
@@ -201,39 +221,40 @@ final class LayerProbe {
             long base = keyValues.address() + readBytes / keyValueBytes % copies * keyValueBytes;
             readBytes += keyValueBytes;
             BlockBases bases = new BlockBases(base, base, base, base);
-            model.attend(stream, index, work, bases, buffers);
+            model.attend(stream, layer(group, repeat), index, work, bases, buffers);
         });
     }
 
-    List<Work> feedForward(int rows) {
-        return feedForward(scratch.divide(), rows);
+    List<Work> feedForward(LayerGroup group, int rows) {
+        return feedForward(scratch.divide(), group, rows);
     }
 
     /**
      * Project, attend and feed forward of a layer that decodes one row of each of some sequences, each with
      * {@code tokens} cached tokens. Unlike other work, they do not share memory.
      */
-    List<Work> decode(int sequences, int tokens) {
+    List<Work> decode(LayerGroup group, int sequences, int tokens) {
         Scratch.Division division = scratch.divide();
-        List<Work> stages = new ArrayList<>(project(division, sequences));
-        List<Work> feedForward = feedForward(division, sequences);
+        List<Work> stages = new ArrayList<>(project(division, group, sequences));
+        List<Work> feedForward = feedForward(division, group, sequences);
         // The last to take memory: its K and V rotate through the rest.
-        stages.addAll(attend(division, sequences, tokens, 1));
+        stages.addAll(attend(division, group, sequences, tokens, 1));
         stages.addAll(feedForward);
         return division.fits() ? stages : List.of();
     }
 
-    private List<Work> feedForward(Scratch.Division division, int rows) {
+    private List<Work> feedForward(Scratch.Division division, LayerGroup group, int rows) {
+        FeedForwardDimensions network = group.layer().feedForward();
         FeedForwardBuffers buffers = new FeedForwardBuffers(
-                rows(division, rows, dimensions.queryWidth()),
+                rows(division, rows, group.layer().queryWidth()),
                 rows(division, rows, dimensions.hiddenSize()),
                 rows(division, rows, dimensions.hiddenSize()),
-                rows(division, rows, dimensions.feedForwardInWidth()),
-                rows(division, rows, dimensions.feedForwardSize()));
+                rows(division, rows, network.inWidth()),
+                rows(division, rows, network.size()));
         if (!division.fits()) {
             return List.of();
         }
-        return List.of((stream, repeat) -> model.feedForward(stream, layer(repeat), buffers, rows));
+        return List.of((stream, repeat) -> model.feedForward(stream, layer(group, repeat), buffers, rows));
     }
 
     /** The head, with the likeliest token of each row. */

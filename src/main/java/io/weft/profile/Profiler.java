@@ -8,9 +8,11 @@ import io.weft.device.HostBuffer;
 import io.weft.device.Stream;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
+import io.weft.model.LayerGroup;
 import io.weft.model.ModelWeights;
 import io.weft.plan.machine.Curve;
 import io.weft.plan.machine.HardwareProfile;
+import io.weft.plan.machine.LayerCurves;
 import io.weft.plan.prediction.CostModel;
 import io.weft.profile.Stopwatch.Work;
 import java.time.Duration;
@@ -207,25 +209,18 @@ public final class Profiler {
     private Measurement measured() {
         scratch.fillWithNoise();
         Kernel embed = new Kernel(ROWS, rows -> rows, probe::embed);
-        Kernel project = new Kernel(ROWS, rows -> rows, probe::project);
+        List<GroupKernels> groups = new ArrayList<>();
+        for (LayerGroup group : geometry.dimensions().groups()) {
+            groups.add(groupKernels(group));
+        }
         Kernel keyValues =
                 new Kernel(effort.hasFullRows() ? RECOMPUTED_TOKENS : TOKENS, tokens -> tokens, probe::keyValues);
         long blockBytes = geometry.blockLayerBytes(Content.ACTIVATION);
         Kernel gather = new Kernel(GATHERED_BLOCKS, blocks -> blocks * blockBytes, probe::gather);
-        Kernel attentionReads = new Kernel(ATTENDED_TOKENS, tokens -> tokens, probe::attentionReads);
-        // A service that starts skips these: they would add a tenth to the time of measuring.
-        List<Integer> longer = ATTENDED_TOKENS.stream()
-                .filter(tokens -> effort.hasFullRows() && tokens > HardwareProfile.SEQUENCE_TOKENS)
-                .toList();
-        Kernel loneReads = new Kernel(longer, tokens -> tokens, tokens -> probe.attentionReads(1, tokens));
-        Kernel attentionPairs = new Kernel(
-                TOKENS,
-                tokens -> LayerProbe.pairs(tokens, PREFILL_ROWS),
-                tokens -> probe.attentionPairs(tokens, PREFILL_ROWS));
-        Kernel feedForward = new Kernel(ROWS, rows -> rows, probe::feedForward);
         Kernel head = new Kernel(HEAD_ROWS, rows -> rows, probe::head);
-        boolean steady =
-                warmUp(List.of(embed, project, keyValues, gather, attentionReads, attentionPairs, feedForward, head));
+        List<Kernel> all = new ArrayList<>(List.of(embed, keyValues, gather, head));
+        groups.forEach(group -> all.addAll(group.warmedUp()));
+        boolean steady = warmUp(all);
 
         long bothBytes = Math.min(scratch.hostBytes(), scratch.deviceBytes());
         List<Curve.Point> copiesIn = copies(COPY_BYTES, bothBytes, this::copiesIn);
@@ -242,23 +237,23 @@ public final class Profiler {
         ToDoubleFunction<Work> afterLoad = work -> watch.medianNanosAfter(aheadRuns, ahead.work(), batch(work), work);
         Curve gathering = Curve.measured(measure(gather, afterLoad));
         Curve embedding = Curve.measured(measure(embed, afterLoad));
-        Curve projection = Curve.measured(measure(project, afterLoad));
-        List<Curve.Point> reads = measure(attentionReads, afterLoad);
-        List<Curve.Point> lone = lone(reads, measure(loneReads, afterLoad));
-        Curve reading = Curve.measured(reads);
+        List<LayerCurves> layers =
+                groups.stream().map(group -> group.measure(afterLoad)).toList();
+        LayerGroup main = probe.recomputed();
+        LayerCurves mainCurves =
+                layers.get(geometry.dimensions().groupOf(main.layers().getFirst()));
         // A service that starts skips these too.
         int sequences = effort.hasFullRows() ? sequencesThatFit() : 1;
-        double shortSequenceNanos = effort.hasFullRows() ? shortSequenceNanos(reading, afterLoad) : 0;
-        Curve multiplying = Curve.measured(measure(attentionPairs, afterLoad));
-        Curve feedForwardCurve = Curve.measured(measure(feedForward, afterLoad));
+        double shortSequenceNanos =
+                effort.hasFullRows() ? shortSequenceNanos(main, mainCurves.attentionReads(), afterLoad) : 0;
         Curve choosing = Curve.measured(measure(head, afterLoad));
         double launch = launchNanos();
         double handoff = handoffNanos(ahead);
         double pause = pauseNanos(ahead);
         Curve graphGain = graphGain(sequences, aheadRuns, ahead, afterLoad);
-        double layerNanos = projection.nanos(sequences)
-                + reading.nanos((long) sequences * HardwareProfile.SEQUENCE_TOKENS)
-                + feedForwardCurve.nanos(sequences);
+        double layerNanos = mainCurves.project().nanos(sequences)
+                + mainCurves.attentionReads().nanos((long) sequences * HardwareProfile.SEQUENCE_TOKENS)
+                + mainCurves.feedForward().nanos(sequences);
         InSteps inSteps = inSteps(keyValues, sequences, layerNanos, ahead, aheadRuns, linkIn);
         finish(link);
         scratch.keepNothing();
@@ -268,13 +263,9 @@ public final class Profiler {
                 linkCurve(faster(copiesOut, copies(COPY_BYTES, bothBytes, this::copiesOut))),
                 gathering,
                 embedding,
-                projection,
+                layers,
                 inSteps.recomputation(),
-                reading,
-                Curve.measured(lone),
                 shortSequenceNanos,
-                multiplying,
-                feedForwardCurve,
                 choosing,
                 launch,
                 handoff,
@@ -282,12 +273,52 @@ public final class Profiler {
                 inSteps.stageNanos(),
                 inSteps.linkContentionFactor(),
                 graphGain);
-        boolean lasting = isAsSlow(project, projection)
-                && isAsSlow(keyValues, inSteps.recomputation())
-                && isAsSlow(attentionReads, reading)
-                && isAsSlow(feedForward, feedForwardCurve)
-                && isAsSlow(head, choosing);
+        boolean lasting = isAsSlow(keyValues, inSteps.recomputation()) && isAsSlow(head, choosing);
+        for (int group = 0; group < groups.size(); group++) {
+            LayerCurves curves = layers.get(group);
+            lasting = lasting
+                    && isAsSlow(groups.get(group).project(), curves.project())
+                    && isAsSlow(groups.get(group).attentionReads(), curves.attentionReads())
+                    && isAsSlow(groups.get(group).feedForward(), curves.feedForward());
+        }
         return new Measurement(profile, steady && lasting);
+    }
+
+    /** The kernels of one layer of a group. */
+    private record GroupKernels(
+            Kernel project, Kernel attentionReads, Kernel loneReads, Kernel attentionPairs, Kernel feedForward) {
+        List<Kernel> warmedUp() {
+            return List.of(project, attentionReads, attentionPairs, feedForward);
+        }
+
+        LayerCurves measure(ToDoubleFunction<Work> nanos) {
+            Curve projection = Curve.measured(Profiler.measure(project, nanos));
+            List<Curve.Point> reads = Profiler.measure(attentionReads, nanos);
+            List<Curve.Point> lone = lone(reads, Profiler.measure(loneReads, nanos));
+            return new LayerCurves(
+                    projection,
+                    Curve.measured(reads),
+                    Curve.measured(lone),
+                    Curve.measured(Profiler.measure(attentionPairs, nanos)),
+                    Curve.measured(Profiler.measure(feedForward, nanos)));
+        }
+    }
+
+    private GroupKernels groupKernels(LayerGroup group) {
+        int window = group.layer().window();
+        // A service that starts skips these: they would add a tenth to the time of measuring.
+        List<Integer> longer = ATTENDED_TOKENS.stream()
+                .filter(tokens -> effort.hasFullRows() && tokens > HardwareProfile.SEQUENCE_TOKENS && tokens <= window)
+                .toList();
+        return new GroupKernels(
+                new Kernel(ROWS, rows -> rows, rows -> probe.project(group, rows)),
+                new Kernel(ATTENDED_TOKENS, tokens -> tokens, tokens -> probe.attentionReads(group, tokens)),
+                new Kernel(longer, tokens -> tokens, tokens -> probe.attentionReads(group, 1, tokens)),
+                new Kernel(
+                        TOKENS,
+                        tokens -> LayerProbe.pairs(tokens, PREFILL_ROWS, window),
+                        tokens -> probe.attentionPairs(group, tokens, PREFILL_ROWS)),
+                new Kernel(ROWS, rows -> rows, rows -> probe.feedForward(group, rows)));
     }
 
     /** Up to the tokens of one of several sequences, the curve of several is that of a lone one. */
@@ -453,7 +484,7 @@ public final class Profiler {
             Work before,
             Consumer<Stream> between,
             UnaryOperator<Work> beside) {
-        List<Work> stages = probe.decode(sequences, HardwareProfile.SEQUENCE_TOKENS);
+        List<Work> stages = probe.decode(probe.recomputed(), sequences, HardwareProfile.SEQUENCE_TOKENS);
         if (stages.isEmpty()) {
             return otherwiseNanos;
         }
@@ -576,7 +607,11 @@ public final class Profiler {
 
     /** The calling thread's time for a stage: a layer of one row is issued as three. */
     private double launchNanos() {
-        List<IntFunction<List<Work>>> layer = List.of(probe::project, probe::attentionReads, probe::feedForward);
+        LayerGroup group = probe.recomputed();
+        List<IntFunction<List<Work>>> layer = List.of(
+                rows -> probe.project(group, rows),
+                tokens -> probe.attentionReads(group, tokens),
+                rows -> probe.feedForward(group, rows));
         // One after the other, since they share the memory.
         return layer.stream()
                 .mapToDouble(stage -> issueNanos(stage.apply(1).getFirst()))
@@ -600,7 +635,8 @@ public final class Profiler {
     private int sequencesThatFit() {
         int sequences = SEQUENCES_MOST;
         while (sequences > 1
-                && probe.decode(sequences, HardwareProfile.SEQUENCE_TOKENS).isEmpty()) {
+                && probe.decode(probe.recomputed(), sequences, HardwareProfile.SEQUENCE_TOKENS)
+                        .isEmpty()) {
             sequences /= 2;
         }
         return sequences;
@@ -611,7 +647,8 @@ public final class Profiler {
      * of them begin before the previous stage ends. 0 if the device has no graphs.
      */
     private double graphGainNanos(int rows, int aheadRuns, Load ahead, ToDoubleFunction<Work> afterLoad) {
-        List<Work> layer = probe.decode(rows, HardwareProfile.SEQUENCE_TOKENS);
+        LayerGroup group = probe.recomputed();
+        List<Work> layer = probe.decode(group, rows, HardwareProfile.SEQUENCE_TOKENS);
         if (layer.isEmpty()) {
             return 0;
         }
@@ -632,17 +669,17 @@ public final class Profiler {
             graphNanos = watch.medianNanosAfter(aheadRuns, ahead.work(), 1, (stream, repeat) -> graph.launch(stream));
         }
         // One after the other, since they share the memory.
-        double stagesNanos = afterLoad.applyAsDouble(probe.project(rows).getFirst())
-                + afterLoad.applyAsDouble(probe.attentionReads(rows, HardwareProfile.SEQUENCE_TOKENS)
+        double stagesNanos = afterLoad.applyAsDouble(probe.project(group, rows).getFirst())
+                + afterLoad.applyAsDouble(probe.attentionReads(group, rows, HardwareProfile.SEQUENCE_TOKENS)
                         .getFirst())
-                + afterLoad.applyAsDouble(probe.feedForward(rows).getFirst());
+                + afterLoad.applyAsDouble(probe.feedForward(group, rows).getFirst());
         return Math.max(0, (stagesNanos - graphNanos / GRAPH_LAYERS) / CostModel.STAGES_OF_A_LAYER);
     }
 
     /** The time that each of many short sequences adds to attention. */
-    private double shortSequenceNanos(Curve reading, ToDoubleFunction<Work> afterLoad) {
+    private double shortSequenceNanos(LayerGroup group, Curve reading, ToDoubleFunction<Work> afterLoad) {
         int sequences = SHORT_SEQUENCES;
-        while (probe.attentionReads(sequences, SHORT_TOKENS).isEmpty()) {
+        while (probe.attentionReads(group, sequences, SHORT_TOKENS).isEmpty()) {
             sequences /= 2;
             if (sequences < 2) {
                 return 0;
@@ -650,7 +687,7 @@ public final class Profiler {
         }
         int tokens = sequences * SHORT_TOKENS;
         double moreSequences = sequences - Math.max(1, (double) tokens / HardwareProfile.SEQUENCE_TOKENS);
-        Work attention = probe.attentionReads(sequences, SHORT_TOKENS).getFirst();
+        Work attention = probe.attentionReads(group, sequences, SHORT_TOKENS).getFirst();
         return Math.max(0, afterLoad.applyAsDouble(attention) - reading.nanos(tokens)) / moreSequences;
     }
 

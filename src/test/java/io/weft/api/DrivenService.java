@@ -6,7 +6,6 @@ import io.weft.api.http.ServerLimits;
 import io.weft.engine.DrivenEngine;
 import io.weft.engine.ServedModel;
 import io.weft.engine.ServedModel.SamplingDefaults;
-import io.weft.model.ModelFamily;
 import io.weft.model.ModelFiles;
 import io.weft.model.ModelSource;
 import io.weft.observe.Observatory;
@@ -98,7 +97,7 @@ public class DrivenService {
     @Produces
     @Singleton
     Tokenizer tokenizer() {
-        try (ModelFiles files = ModelFiles.open(ModelSource.parse("demo"), ModelFamily.all())) {
+        try (ModelFiles files = ModelFiles.open(ModelSource.parse("demo"))) {
             return Tokenizer.open(files.directory());
         }
     }

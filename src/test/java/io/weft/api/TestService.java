@@ -17,7 +17,6 @@ import io.weft.engine.StepObserver;
 import io.weft.model.CacheForm;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
-import io.weft.model.ModelFamily;
 import io.weft.model.ModelFiles;
 import io.weft.model.ModelSource;
 import io.weft.model.ModelWeights;
@@ -129,7 +128,7 @@ public class TestService {
 
     private EngineRuntime load() {
         gate.join();
-        ModelFiles files = ModelFiles.open(source, ModelFamily.all());
+        ModelFiles files = ModelFiles.open(source);
         CpuDevice device = new CpuDevice(new CpuOptions(256L << 20, 256L << 20, OptionalDouble.empty(), 2));
         StepLimits limits = new StepLimits(SEQUENCES, 128, 64, CONTEXT_TOKENS);
         ModelWeights weights = ModelWeights.load(files, device, CONTEXT_TOKENS, (layer, layers) -> {});
@@ -137,7 +136,7 @@ public class TestService {
                 new CacheGeometry(files.architecture().dimensions(), Float.BYTES, BLOCK_TOKENS, 2 * BLOCK_TOKENS);
         Workspace workspace = Workspace.allocate(device, files.architecture(), geometry, limits, 8 << 20);
         long bytes = SEQUENCES * (long) geometry.blocks(CONTEXT_TOKENS) * geometry.blockBytes(Content.KEY_VALUE);
-        KvCache loaded = new KvCache(device, geometry, limits.openBlocks(BLOCK_TOKENS), bytes / 4, bytes);
+        KvCache loaded = new KvCache(device, geometry, limits.cacheNeeds(BLOCK_TOKENS), bytes / 4, bytes);
         cache.complete(loaded);
         observatory.begin(
                 new WhatIf(
@@ -247,7 +246,7 @@ public class TestService {
     @Produces
     @Singleton
     Tokenizer tokenizer() {
-        try (ModelFiles files = ModelFiles.open(source, ModelFamily.all())) {
+        try (ModelFiles files = ModelFiles.open(source)) {
             return Tokenizer.open(files.directory());
         }
     }

@@ -8,8 +8,9 @@ import io.weft.device.GrowingRegion;
 import io.weft.device.cpu.CpuDevice;
 import io.weft.device.cpu.CpuOptions;
 import io.weft.model.CacheGeometry;
+import io.weft.model.FeedForwardDimensions;
+import io.weft.model.LayerDimensions;
 import io.weft.model.ModelDimensions;
-import io.weft.model.ModelDimensions.FeedForwardKind;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalDouble;
@@ -31,9 +32,22 @@ class HostGrowthTest {
     }
 
     private KvCache cache(GrowingRegion region) {
-        CacheGeometry geometry =
-                new CacheGeometry(new ModelDimensions(3, 8, 2, 2, 4, 16, FeedForwardKind.PLAIN, 32, 256), 4, 4, 8);
-        return new KvCache(device, geometry, 1, 0, region);
+        CacheGeometry geometry = new CacheGeometry(
+                ModelDimensions.uniform(
+                        3,
+                        8,
+                        32,
+                        256,
+                        new LayerDimensions(
+                                2,
+                                2,
+                                4,
+                                LayerDimensions.NO_WINDOW,
+                                FeedForwardDimensions.dense(FeedForwardDimensions.Kind.PLAIN, 16))),
+                4,
+                4,
+                8);
+        return new KvCache(device, geometry, new KvCache.StepNeeds(1, 1), 0, region);
     }
 
     private GrowingRegion region(long refusedBytes) {

@@ -10,8 +10,9 @@ import io.weft.device.cpu.CpuOptions;
 import io.weft.model.CacheForm;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
+import io.weft.model.FeedForwardDimensions;
+import io.weft.model.LayerDimensions;
 import io.weft.model.ModelDimensions;
-import io.weft.model.ModelDimensions.FeedForwardKind;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -23,13 +24,27 @@ import org.junit.jupiter.api.Test;
 class KvCacheTest {
     private static final int BLOCK_TOKENS = 4;
     private static final CacheGeometry GEOMETRY = new CacheGeometry(
-            new ModelDimensions(3, 8, 2, 2, 4, 16, FeedForwardKind.PLAIN, 32, 256), Float.BYTES, BLOCK_TOKENS, 8);
+            ModelDimensions.uniform(
+                    3,
+                    8,
+                    32,
+                    256,
+                    new LayerDimensions(
+                            2,
+                            2,
+                            4,
+                            LayerDimensions.NO_WINDOW,
+                            FeedForwardDimensions.dense(FeedForwardDimensions.Kind.PLAIN, 16))),
+            Float.BYTES,
+            BLOCK_TOKENS,
+            8);
     private static final long KV_BLOCK = GEOMETRY.blockBytes(Content.KEY_VALUE);
 
     private final CpuDevice device = new CpuDevice(new CpuOptions(64 << 20, 64 << 20, OptionalDouble.empty(), 1));
 
     private KvCache cache(int openBlocks, int deviceBlocks, int hostBlocks) {
-        return new KvCache(device, GEOMETRY, openBlocks, deviceBlocks * KV_BLOCK, hostBlocks * KV_BLOCK);
+        return new KvCache(
+                device, GEOMETRY, new KvCache.StepNeeds(openBlocks, 4), deviceBlocks * KV_BLOCK, hostBlocks * KV_BLOCK);
     }
 
     @AfterEach
@@ -101,7 +116,20 @@ class KvCacheTest {
     void hostMemoryForSomeBlocksHoldsThem() {
         // 3 layers of 1000 tokens of 2·KVH·HD fp32: so large that a slab's end is wasted.
         CacheGeometry large = new CacheGeometry(
-                new ModelDimensions(3, 4096, 32, 32, 128, 16, FeedForwardKind.PLAIN, 32, 4096), 4, 4000, 4000);
+                ModelDimensions.uniform(
+                        3,
+                        4096,
+                        32,
+                        4096,
+                        new LayerDimensions(
+                                32,
+                                32,
+                                128,
+                                LayerDimensions.NO_WINDOW,
+                                FeedForwardDimensions.dense(FeedForwardDimensions.Kind.PLAIN, 16))),
+                4,
+                4000,
+                4000);
         long slabBlocks = KvCache.SLAB_BYTES_MAX / large.blockBytes(Content.KEY_VALUE);
         assertThat(slabBlocks).isGreaterThan(1);
         for (long blocks : new long[] {0, 1, slabBlocks, slabBlocks + 1, 5 * slabBlocks - 1}) {
@@ -117,14 +145,27 @@ class KvCacheTest {
     @Test
     void hostMemoryIsGivenOutAsFarAsTheLinkReaches() {
         CacheGeometry large = new CacheGeometry(
-                new ModelDimensions(3, 4096, 32, 32, 128, 16, FeedForwardKind.PLAIN, 32, 8192), 4, 4000, 4000);
+                ModelDimensions.uniform(
+                        3,
+                        4096,
+                        32,
+                        8192,
+                        new LayerDimensions(
+                                32,
+                                32,
+                                128,
+                                LayerDimensions.NO_WINDOW,
+                                FeedForwardDimensions.dense(FeedForwardDimensions.Kind.PLAIN, 16))),
+                4,
+                4000,
+                4000);
         long block = large.blockBytes(Content.KEY_VALUE);
         long bytes = KvCache.hostBytes(large, 5);
         try (CpuDevice roomy = new CpuDevice(new CpuOptions(4L << 30, 4L << 30, OptionalDouble.empty(), 1))) {
             // Never touched, so it takes no memory.
             GrowingRegion region =
                     new GrowingRegion(roomy.allocateHost("host", bytes), KvCache.SLAB_BYTES_MAX, Long.MAX_VALUE);
-            KvCache cache = new KvCache(roomy, large, 1, 0, region);
+            KvCache cache = new KvCache(roomy, large, new KvCache.StepNeeds(1, 1), 0, region);
             assertThat(KvCache.SLAB_BYTES_MAX / block).isEqualTo(2);
             assertThat(cache.usage().host()).isEqualTo(new PoolUsage(0, bytes, bytes));
             assertThat(cache.usage().withComingMemory().host().freeBytes()).isEqualTo(bytes);

@@ -30,7 +30,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** {@code weft plan} and {@code weft profile --load}, as people type them; no device is started. */
 class PlanCommandTest {
-    private static final CacheGeometry GEOMETRY = PlanQuestion.usualGeometry(ModelPreset.OPT_1_3B);
+    private static final CacheGeometry GEOMETRY = PlanQuestion.usualGeometry(ModelPreset.OPT_1_3B.dimensions());
 
     @TempDir
     Path directory;

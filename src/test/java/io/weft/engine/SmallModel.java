@@ -7,7 +7,6 @@ import io.weft.device.HostRegion;
 import io.weft.engine.ServedModel.SamplingDefaults;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
-import io.weft.model.ModelFamily;
 import io.weft.model.ModelFiles;
 import io.weft.model.ModelSource;
 import io.weft.model.ModelWeights;
@@ -51,7 +50,7 @@ record SmallModel(int deviceTokens, int hostTokens, Function<HostBuffer, HostReg
             Function<CacheGeometry, Supplier<Planning>> planning,
             StepObserver observer,
             Runnable closed) {
-        ModelFiles files = ModelFiles.open(new ModelSource.Directory(GOLDEN), ModelFamily.all());
+        ModelFiles files = ModelFiles.open(new ModelSource.Directory(GOLDEN));
         try {
             return load(files, device, planning, observer, closed);
         } catch (RuntimeException e) {
@@ -76,7 +75,7 @@ record SmallModel(int deviceTokens, int hostTokens, Function<HostBuffer, HostReg
         KvCache cache = new KvCache(
                 device,
                 geometry,
-                limits.openBlocks(BLOCK_TOKENS),
+                limits.cacheNeeds(BLOCK_TOKENS),
                 deviceTokens / BLOCK_TOKENS * geometry.blockBytes(Content.KEY_VALUE),
                 hostMemory.apply(device.allocateHost("cache on the host", hostBytes)));
         return new EngineRuntime(

@@ -8,10 +8,11 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.weft.device.Activation;
 import io.weft.device.Norm;
+import io.weft.model.Architecture.FeedForward;
+import io.weft.model.Architecture.LinearTensors;
 import io.weft.model.Architecture.Positions;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.OptionalInt;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -72,33 +73,46 @@ class FamilyDefaultsTest {
             boolean tied)
             throws IOException {
         Architecture all = described("{\"model_type\": \"" + type + "\"}");
-        ModelDimensions sizes = all.dimensions();
-        assertThat(sizes)
-                .isEqualTo(new ModelDimensions(
-                        layers,
-                        hidden,
-                        heads,
-                        keyValueHeads,
-                        headSize,
-                        feedForward,
-                        sizes.feedForward(),
-                        vocabulary,
-                        positions));
+        Architecture.Layer layer = all.layers().getFirst();
+        LayerDimensions sizes = new LayerDimensions(
+                heads,
+                keyValueHeads,
+                headSize,
+                window == null ? LayerDimensions.NO_WINDOW : window,
+                FeedForwardDimensions.dense(layer.feedForward().dimensions().kind(), feedForward));
+        assertThat(all.dimensions()).isEqualTo(ModelDimensions.uniform(layers, hidden, vocabulary, positions, sizes));
         float norm = switch (all.normKind()) {
             case Norm.Kind.RmsNorm(float value, float gain) -> value;
             case Norm.Kind.LayerNorm(float value) -> value;
         };
         assertThat(norm).isEqualTo(epsilon);
-        assertThat(all.attentionWindow()).isEqualTo(window == null ? OptionalInt.empty() : OptionalInt.of(window));
-        assertThat(all.feedForward().activation()).isEqualTo(activation);
-        assertThat(all.head().tensor().equals(all.embedding().tokens())).isEqualTo(tied);
+        assertThat(activation(all)).isEqualTo(activation);
+        assertThat(all.head().rows().tensor().equals(all.embedding().tokens())).isEqualTo(tied);
         if (rotatedPairs == null) {
-            assertThat(all.positions()).isInstanceOf(Positions.Learned.class);
+            assertThat(layer.attention().positions()).isInstanceOf(Positions.None.class);
         } else {
-            Positions.Rotary rotary = (Positions.Rotary) all.positions();
+            Positions.Rotary rotary = (Positions.Rotary) layer.attention().positions();
             assertThat(rotary.inverseFrequencies()).hasSize(rotatedPairs);
             assertThat(base(rotary)).isBetween(9_999f, 10_001f);
         }
+    }
+
+    private static Architecture.Layer firstLayer(Architecture described) {
+        return described.layers().getFirst();
+    }
+
+    private static Activation activation(Architecture described) {
+        return switch (firstLayer(described).feedForward()) {
+            case FeedForward.Plain plain -> plain.activation();
+            case FeedForward.Gated gated -> gated.activation();
+        };
+    }
+
+    private static LinearTensors in(Architecture.Layer layer) {
+        return switch (layer.feedForward()) {
+            case FeedForward.Plain plain -> plain.in();
+            case FeedForward.Gated gated -> gated.in();
+        };
     }
 
     /** The base of a rotary table: of n pairs, the second has base to the power of -1/n. */
@@ -110,23 +124,20 @@ class FamilyDefaultsTest {
     @Test
     void biasesAreTheFamilys() throws IOException {
         for (String type : FamilyDefaults.modelTypes()) {
-            Architecture.LayerTensors layer =
-                    described("{\"model_type\": \"" + type + "\"}").layer().apply(0);
+            Architecture.Layer layer = firstLayer(described("{\"model_type\": \"" + type + "\"}"));
             boolean everywhere = type.equals("opt") || type.equals("gpt_neox");
-            assertThat(layer.query().bias().isEmpty()).isEqualTo(!everywhere && !type.equals("qwen2"));
-            assertThat(layer.output().bias().isEmpty()).isEqualTo(!everywhere);
-            assertThat(layer.feedForwardIn().bias().isEmpty()).isEqualTo(!everywhere);
+            assertThat(layer.attention().query().bias().isEmpty()).isEqualTo(!everywhere && !type.equals("qwen2"));
+            assertThat(layer.attention().output().bias().isEmpty()).isEqualTo(!everywhere);
+            assertThat(in(layer).bias().isEmpty()).isEqualTo(!everywhere);
         }
-        assertThat(described("llama", "attention_bias", "true")
-                        .layer()
-                        .apply(0)
+        assertThat(firstLayer(described("llama", "attention_bias", "true"))
+                        .attention()
                         .output()
                         .bias())
                 .isNotEmpty();
         // The reference's Mistral has none, whatever its configuration says.
-        assertThat(described("mistral", "attention_bias", "true")
-                        .layer()
-                        .apply(0)
+        assertThat(firstLayer(described("mistral", "attention_bias", "true"))
+                        .attention()
                         .output()
                         .bias())
                 .isEmpty();
@@ -134,30 +145,28 @@ class FamilyDefaultsTest {
 
     @Test
     void aFieldThatIsNullIsNotSilent() throws IOException {
-        assertThat(described("mistral", "sliding_window", "null").attentionWindow())
-                .isEmpty();
-        assertThat(described("mistral", "num_key_value_heads", "null")
-                        .dimensions()
+        assertThat(firstLayer(described("mistral", "sliding_window", "null"))
+                        .attention()
+                        .window())
+                .isEqualTo(LayerDimensions.NO_WINDOW);
+        assertThat(firstLayer(described("mistral", "num_key_value_heads", "null"))
+                        .attention()
                         .keyValueHeads())
                 .isEqualTo(32);
-        assertThat(described("llama", "head_dim", "null").dimensions().headSize())
+        assertThat(firstLayer(described("llama", "head_dim", "null"))
+                        .attention()
+                        .headSize())
                 .isEqualTo(128);
     }
 
     @Test
     void theFirstGemmasNameTheWrongFunction() throws IOException {
-        assertThat(described("gemma", "hidden_act", "\"gelu\"").feedForward().activation())
-                .isEqualTo(Activation.GELU_TANH);
-        assertThat(described("gemma", "hidden_activation", "null").feedForward().activation())
-                .isEqualTo(Activation.GELU_TANH);
-        assertThat(described("gemma", "hidden_activation", "\"gelu\"")
-                        .feedForward()
-                        .activation())
+        assertThat(activation(described("gemma", "hidden_act", "\"gelu\""))).isEqualTo(Activation.GELU_TANH);
+        assertThat(activation(described("gemma", "hidden_activation", "null"))).isEqualTo(Activation.GELU_TANH);
+        assertThat(activation(described("gemma", "hidden_activation", "\"gelu\"")))
                 .isEqualTo(Activation.GELU);
         // Only Gemma has that field.
-        assertThat(described("llama", "hidden_activation", "\"gelu\"")
-                        .feedForward()
-                        .activation())
+        assertThat(activation(described("llama", "hidden_activation", "\"gelu\"")))
                 .isEqualTo(Activation.SILU);
     }
 
@@ -173,7 +182,9 @@ class FamilyDefaultsTest {
     void rotaryPositionsOfGptNeoXHaveTheirOwnSpelling(String fields, float base, int pairs) throws IOException {
         ObjectNode json = (ObjectNode) JSON.readTree(fields);
         Positions.Rotary rotary = (Positions.Rotary)
-                described(json.put("model_type", "gpt_neox").toString()).positions();
+                firstLayer(described(json.put("model_type", "gpt_neox").toString()))
+                        .attention()
+                        .positions();
         assertThat(base(rotary)).isBetween(base * 0.999f, base * 1.001f);
         assertThat(rotary.inverseFrequencies()).hasSize(pairs);
     }
@@ -181,7 +192,8 @@ class FamilyDefaultsTest {
     @Test
     void windowsOfUpperLayersAreRefusedOnlyIfThereAreSome() throws IOException {
         String windowed = "{\"model_type\": \"qwen2\", \"use_sliding_window\": true, \"max_window_layers\": %d}";
-        assertThat(described(windowed.formatted(32)).attentionWindow()).isEmpty();
+        assertThat(firstLayer(described(windowed.formatted(32))).attention().window())
+                .isEqualTo(LayerDimensions.NO_WINDOW);
         assertThatThrownBy(() -> described(windowed.formatted(28)))
                 .isInstanceOf(ModelLoadException.class)
                 .hasMessageContaining("use_sliding_window is true");
@@ -210,6 +222,6 @@ class FamilyDefaultsTest {
     void sixtyFourMayBeSpeltWithAPoint() throws IOException {
         JsonNode json = JSON.readTree("{\"model_type\": \"llama\", \"hidden_size\": 64.0, \"num_hidden_layers\": 3e0}");
         assertThat(described(json.toString()).dimensions().hiddenSize()).isEqualTo(64);
-        assertThat(described(json.toString()).dimensions().layers()).isEqualTo(3);
+        assertThat(described(json.toString()).dimensions().layerCount()).isEqualTo(3);
     }
 }

@@ -44,7 +44,7 @@ class ModelFilesTest {
     }
 
     private ModelFiles open() {
-        return ModelFiles.open(new ModelSource.Directory(folder), ModelFamily.all());
+        return ModelFiles.open(new ModelSource.Directory(folder));
     }
 
     private void assertRefused(String... parts) {
@@ -56,8 +56,8 @@ class ModelFilesTest {
 
     @Test
     void theDemoModelIsBuiltIn() {
-        try (ModelFiles files = ModelFiles.open(new ModelSource.Demo(), ModelFamily.all())) {
-            assertThat(files.architecture().dimensions().layers()).isEqualTo(8);
+        try (ModelFiles files = ModelFiles.open(new ModelSource.Demo())) {
+            assertThat(files.architecture().dimensions().layerCount()).isEqualTo(8);
             assertThat(files.generation().endTokens()).containsExactly(2);
         }
     }
@@ -73,8 +73,7 @@ class ModelFilesTest {
 
     @Test
     void aMissingDirectoryIsNamed() {
-        assertThatThrownBy(
-                        () -> ModelFiles.open(new ModelSource.Directory(folder.resolve("nowhere")), ModelFamily.all()))
+        assertThatThrownBy(() -> ModelFiles.open(new ModelSource.Directory(folder.resolve("nowhere"))))
                 .isInstanceOf(ModelLoadException.class)
                 .hasMessageContaining("nowhere: there is no such directory");
     }
@@ -205,7 +204,7 @@ class ModelFilesTest {
         ((ObjectNode) json.get("weight_map")).put("vision.weight", "model-00009-of-00009.safetensors");
         JSON.writeValue(index.toFile(), json);
         try (ModelFiles files = open()) {
-            assertThat(files.architecture().dimensions().layers()).isPositive();
+            assertThat(files.architecture().dimensions().layerCount()).isPositive();
         }
     }
 
@@ -231,7 +230,7 @@ class ModelFilesTest {
         copyOf(golden);
         rename(name -> name.startsWith(prefix) ? name.substring(prefix.length()) : name);
         try (ModelFiles files = open()) {
-            assertThat(files.architecture().dimensions().layers()).isPositive();
+            assertThat(files.architecture().dimensions().layerCount()).isPositive();
         }
     }
 
@@ -257,7 +256,7 @@ class ModelFilesTest {
         editConfig(config -> config.remove("tie_word_embeddings"));
         try (ModelFiles files = open()) {
             Architecture described = files.architecture();
-            assertThat(described.head().tensor())
+            assertThat(described.head().rows().tensor())
                     .isEqualTo(described.embedding().tokens());
         }
     }
@@ -271,7 +270,9 @@ class ModelFilesTest {
 
     private List<Float> frequencies() {
         try (ModelFiles files = open()) {
-            return ((Positions.Rotary) files.architecture().positions()).inverseFrequencies();
+            return ((Positions.Rotary)
+                            files.architecture().layers().getFirst().attention().positions())
+                    .inverseFrequencies();
         }
     }
 }

@@ -37,7 +37,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 /** Steps of a machine that takes longer than its profile says, on a clock of the test's own. */
 class ObservatoryTest {
-    private static final CacheGeometry GEOMETRY = PlanQuestion.usualGeometry(ModelPreset.OPT_1_3B);
+    private static final CacheGeometry GEOMETRY = PlanQuestion.usualGeometry(ModelPreset.OPT_1_3B.dimensions());
     private static final HardwareProfile PROFILE = HardwarePreset.T4.spec().profile(GEOMETRY);
 
     private final AtomicLong clockNanos = new AtomicLong(-7);

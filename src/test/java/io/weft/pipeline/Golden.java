@@ -4,7 +4,6 @@ import com.fasterxml.jackson.annotation.JsonIgnoreProperties;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies;
-import io.weft.model.ModelFamily;
 import io.weft.model.ModelFiles;
 import io.weft.model.ModelSource;
 import java.io.IOException;
@@ -52,7 +51,7 @@ record Golden(List<Prompt> prompts) {
     }
 
     static ModelFiles model(String name) {
-        return ModelFiles.open(new ModelSource.Directory(directory(name)), ModelFamily.all());
+        return ModelFiles.open(new ModelSource.Directory(directory(name)));
     }
 
     /** The longest prompt. */

@@ -58,7 +58,7 @@ final class ModelRun implements AutoCloseable {
         CacheGeometry geometry = new CacheGeometry(
                 files.architecture().dimensions(), device.elementType().bytes(), blockTokens, cellTokens);
         Workspace workspace = Workspace.allocate(device, files.architecture(), geometry, LIMITS, STAGING_BYTES);
-        this.cache = new KvCache(device, geometry, LIMITS.openBlocks(blockTokens), POOL_BYTES, POOL_BYTES);
+        this.cache = new KvCache(device, geometry, LIMITS.cacheNeeds(blockTokens), POOL_BYTES, POOL_BYTES);
         this.pipeline = new StepPipeline(device, weights, cache, workspace);
     }
 
@@ -150,7 +150,7 @@ final class ModelRun implements AutoCloseable {
                         planned.stage(),
                         planned.index() == 0 ? List.of() : List.of(planned.index() - 1)))
                 .toList();
-        return new StepPlan(plan.schedule(), plan.shape(), plan.chunks(), plan.staging(), stages);
+        return new StepPlan(plan.schedule(), plan.shape(), plan.cachedLayers(), plan.chunks(), plan.staging(), stages);
     }
 
     static int likeliest(float[] logits) {

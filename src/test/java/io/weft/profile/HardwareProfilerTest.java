@@ -11,7 +11,7 @@ import io.weft.device.Stream;
 import io.weft.device.cpu.CpuDevice;
 import io.weft.device.cpu.CpuOptions;
 import io.weft.model.CacheGeometry;
-import io.weft.model.ModelFamily;
+import io.weft.model.LayerGroup;
 import io.weft.model.ModelFiles;
 import io.weft.model.ModelPreset;
 import io.weft.model.ModelSource;
@@ -68,7 +68,7 @@ class HardwareProfilerTest {
 
     @BeforeEach
     void load() {
-        files = ModelFiles.open(new ModelSource.Demo(), ModelFamily.all());
+        files = ModelFiles.open(new ModelSource.Demo());
         device = new CpuDevice(new CpuOptions(POOL_BYTES, POOL_BYTES, OptionalDouble.empty(), 2));
         machine = new TimedDevice(device);
         weights = ModelWeights.load(files, device, 1024, (layer, layers) -> {});
@@ -108,17 +108,18 @@ class HardwareProfilerTest {
         Scratch scratch = new Scratch(device, memory, stream);
         scratch.fillWithNoise();
         LayerProbe probe = new LayerProbe(device, weights, geometry, scratch);
+        LayerGroup group = geometry.dimensions().groups().getFirst();
         Work ahead = probe.keptKeyValues(tokens);
         List<Supplier<List<Work>>> others = List.of(
                 () -> probe.embed(8),
-                () -> probe.project(8),
+                () -> probe.project(group, 8),
                 () -> probe.gather(8),
-                () -> probe.attentionReads(256),
-                () -> probe.attentionPairs(256, 64),
-                () -> probe.feedForward(8),
+                () -> probe.attentionReads(group, 256),
+                () -> probe.attentionPairs(group, 256, 64),
+                () -> probe.feedForward(group, 8),
                 () -> probe.head(8),
-                () -> probe.attentionReads(4, 32),
-                () -> probe.decode(2, 128));
+                () -> probe.attentionReads(group, 4, 32),
+                () -> probe.decode(group, 2, 128));
         for (Supplier<List<Work>> other : others) {
             List<Work> works = other.get();
             assertThat(works).isNotEmpty();
@@ -154,11 +155,11 @@ class HardwareProfilerTest {
                 profile.linkOut(),
                 profile.deviceCopy(),
                 profile.embed(),
-                profile.project(),
+                profile.layers().getFirst().project(),
                 profile.keyValues(),
-                profile.attentionReads(),
-                profile.attentionPairs(),
-                profile.feedForward(),
+                profile.layers().getFirst().attentionReads(),
+                profile.layers().getFirst().attentionPairs(),
+                profile.layers().getFirst().feedForward(),
                 profile.head());
     }
 
@@ -177,12 +178,13 @@ class HardwareProfilerTest {
                 .isCloseTo(TimedDevice.LINK_OUT_BYTES_PER_SECOND, withinPercentage(0.1));
         for (int rows : new int[] {1, 5, 64}) {
             assertThat(profile.embed().nanos(rows)).isCloseTo(stageNanos(1, rows), withinPercentage(1));
-            assertThat(profile.project().nanos(rows)).isCloseTo(stageNanos(PROJECT_KERNELS, rows), withinPercentage(1));
-            assertThat(profile.feedForward().nanos(rows))
+            assertThat(profile.layers().getFirst().project().nanos(rows))
+                    .isCloseTo(stageNanos(PROJECT_KERNELS, rows), withinPercentage(1));
+            assertThat(profile.layers().getFirst().feedForward().nanos(rows))
                     .isCloseTo(stageNanos(FEED_FORWARD_KERNELS, rows), withinPercentage(1));
         }
         for (int tokens : new int[] {16, 100, 1024}) {
-            assertThat(profile.attentionReads().nanos(tokens))
+            assertThat(profile.layers().getFirst().attentionReads().nanos(tokens))
                     .isCloseTo(TimedDevice.START_NANOS + TimedDevice.PAIR_NANOS * tokens, withinPercentage(1));
             assertThat(profile.keyValues().nanos(tokens))
                     .isCloseTo(stageNanos(KEY_VALUES_KERNELS, tokens), withinPercentage(1));

@@ -18,7 +18,7 @@ import io.weft.device.cpu.CpuDevice;
 import io.weft.device.cpu.CpuOptions;
 import io.weft.model.CacheForm;
 import io.weft.model.CacheGeometry;
-import io.weft.model.ModelFamily;
+import io.weft.model.LayerGroup;
 import io.weft.model.ModelFiles;
 import io.weft.model.ModelSource;
 import io.weft.model.ModelWeights;
@@ -59,7 +59,7 @@ class LayerProbeTest {
     @ValueSource(strings = {"opt", "llama-mha", "gpt-neox"})
     void aStepLaunchesTheKernelsThatAreMeasured(String golden) {
         Path directory = Path.of("src/test/resources/goldens", golden);
-        try (ModelFiles files = ModelFiles.open(new ModelSource.Directory(directory), ModelFamily.all());
+        try (ModelFiles files = ModelFiles.open(new ModelSource.Directory(directory));
                 Device device =
                         recording(new CpuDevice(new CpuOptions(256 << 20, 256 << 20, OptionalDouble.empty(), 1)))) {
             ModelWeights weights = ModelWeights.load(files, device, CONTEXT_TOKENS, (layer, layers) -> {});
@@ -76,12 +76,13 @@ class LayerProbeTest {
     private List<List<Object>> decodeStep(Device device, ModelWeights weights, CacheGeometry geometry) {
         StepLimits limits = new StepLimits(1, CACHED_TOKENS, 1, CONTEXT_TOKENS);
         Workspace workspace = Workspace.allocate(device, weights.architecture(), geometry, limits, 1 << 20);
-        KvCache cache = new KvCache(device, geometry, limits.openBlocks(BLOCK_TOKENS), 1 << 20, 1 << 20);
+        KvCache cache = new KvCache(device, geometry, limits.cacheNeeds(BLOCK_TOKENS), 1 << 20, 1 << 20);
         StepPipeline pipeline = new StepPipeline(device, weights, cache, workspace);
         StepPlanner planner = new StepPlanner(geometry, Schedule.CHUNKED, 1 << 20, CACHED_TOKENS, 2);
         CacheSequence sequence = cache.admit(CONTEXT_TOKENS, block -> List.of(CacheForm.HOST_ACT))
                 .orElseThrow();
         step(pipeline, planner, sequence, Collections.nCopies(CACHED_TOKENS, 7));
+        LayerGroup group = geometry.dimensions().groups().getFirst();
         launches.clear();
         step(pipeline, planner, sequence, List.of(7));
         return launched();
@@ -103,13 +104,14 @@ class LayerProbeTest {
         Scratch scratch = new Scratch(device, memory, stream);
         scratch.fillWithNoise();
         LayerProbe probe = new LayerProbe(device, weights, geometry, scratch);
+        LayerGroup group = geometry.dimensions().groups().getFirst();
         launches.clear();
         issue(probe.embed(1), stream, 0, device);
-        for (int layer = 0; layer < geometry.dimensions().layers(); layer++) {
-            issue(probe.project(1), stream, layer, device);
+        for (int layer = 0; layer < geometry.dimensions().layerCount(); layer++) {
+            issue(probe.project(group, 1), stream, layer, device);
             issue(probe.keyValues(CACHED_TOKENS), stream, layer, device);
-            issue(probe.attentionReads(1, CACHED_TOKENS), stream, layer, device);
-            issue(probe.feedForward(1), stream, layer, device);
+            issue(probe.attentionReads(group, 1, CACHED_TOKENS), stream, layer, device);
+            issue(probe.feedForward(group, 1), stream, layer, device);
         }
         issue(probe.head(1), stream, 0, device);
         return launched();

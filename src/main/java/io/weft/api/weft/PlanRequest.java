@@ -4,6 +4,7 @@ import com.fasterxml.jackson.annotation.JsonAnySetter;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies.SnakeCaseStrategy;
 import com.fasterxml.jackson.databind.annotation.JsonNaming;
 import io.weft.api.http.ApiError;
+import io.weft.model.ModelPreset;
 import io.weft.plan.whatif.PlanQuestion;
 import io.weft.plan.whatif.WhatIf;
 import jakarta.validation.constraints.DecimalMax;
@@ -76,7 +77,10 @@ record PlanRequest(
                         rate(linkGbps, 1e9),
                         rate(tflops, 1e12),
                         forms == null ? List.of() : forms)
-                .beside(served, Optional.ofNullable(preset), Optional.ofNullable(hardware));
+                .beside(
+                        served,
+                        Optional.ofNullable(preset).map(ModelPreset::of).map(ModelPreset::dimensions),
+                        Optional.ofNullable(hardware));
     }
 
     private void requireKnownFields() {

@@ -1,5 +1,8 @@
 package io.weft.plan.machine;
 
+import io.weft.model.LayerDimensions;
+import java.util.List;
+
 /**
  * How long a machine takes for the stages of one model: measured by {@code profile}, or computed from public figures.
  * Curves are in nanoseconds.
@@ -9,16 +12,11 @@ package io.weft.plan.machine;
  * @param linkOut bytes of one copy from the device to the host
  * @param deviceCopy bytes that are gathered within device memory at once
  * @param embed rows
- * @param project rows: norm, Q, K, V, rotary positions and scatter of one layer
- * @param keyValues tokens: K and V of one layer from activations, with rotary positions, and the time that other stages
- *     lose by it
- * @param attentionReads tokens to which single rows attend, each reading its own K and V, in one layer: decoding of
- *     several sequences
- * @param loneReads tokens to which the row of a lone sequence attends: it may keep a device less busy
- * @param shortSequenceNanos time that each sequence beyond one in {@value #SEQUENCE_TOKENS} tokens adds to
- *     {@code attentionReads}
- * @param attentionPairs pairs of a row and a token that it sees, with many rows for each token read: prefill
- * @param feedForward rows: output projection and feed-forward network of one layer
+ * @param layers curves of one layer of each group, in the order of the model's groups
+ * @param keyValues tokens: K and V of one cached layer from activations, with rotary positions, and the time that other
+ *     stages lose by it
+ * @param shortSequenceNanos time that each sequence beyond one in {@value #SEQUENCE_TOKENS} tokens adds to the reads of
+ *     attention
  * @param head rows: final norm, logits and the likeliest token
  * @param launchNanos time to issue one stage; no stage starts before it and all earlier ones were issued
  * @param handoffNanos time from the end of a stage to the start of a stage on another lane that waits for it
@@ -36,13 +34,9 @@ public record HardwareProfile(
         Curve linkOut,
         Curve deviceCopy,
         Curve embed,
-        Curve project,
+        List<LayerCurves> layers,
         Curve keyValues,
-        Curve attentionReads,
-        Curve loneReads,
         double shortSequenceNanos,
-        Curve attentionPairs,
-        Curve feedForward,
         Curve head,
         double launchNanos,
         double handoffNanos,
@@ -50,10 +44,19 @@ public record HardwareProfile(
         double stageNanos,
         double linkContentionFactor,
         Curve graphGain) {
-    /** The tokens of each sequence in the measurement of {@code attentionReads}. */
+    /** The tokens of each sequence in the measurement of {@link LayerCurves#attentionReads}. */
     public static final int SEQUENCE_TOKENS = 1024;
 
+    /** The tokens of each sequence in the measurement of a layer: no more than a window. */
+    public static int sequenceTokens(LayerDimensions layer) {
+        return Math.min(SEQUENCE_TOKENS, layer.window());
+    }
+
     public HardwareProfile {
+        layers = List.copyOf(layers);
+        if (layers.isEmpty()) {
+            throw new IllegalArgumentException("a profile needs curves of at least one group of layers");
+        }
         requireCost("shortSequenceNanos", shortSequenceNanos);
         requireCost("launchNanos", launchNanos);
         requireCost("handoffNanos", handoffNanos);
@@ -84,13 +87,9 @@ public record HardwareProfile(
                 linkOut.times(factor),
                 deviceCopy,
                 embed,
-                project,
+                layers,
                 keyValues,
-                attentionReads,
-                loneReads,
                 shortSequenceNanos,
-                attentionPairs,
-                feedForward,
                 head,
                 launchNanos,
                 handoffNanos,
@@ -108,13 +107,9 @@ public record HardwareProfile(
                 linkOut,
                 deviceCopy.times(factor),
                 embed.times(factor),
-                project.times(factor),
+                layers.stream().map(curves -> curves.times(factor)).toList(),
                 keyValues.times(factor),
-                attentionReads.times(factor),
-                loneReads.times(factor),
                 shortSequenceNanos * factor,
-                attentionPairs.times(factor),
-                feedForward.times(factor),
                 head.times(factor),
                 launchNanos,
                 handoffNanos,

@@ -2,8 +2,10 @@ package io.weft.plan.machine;
 
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
+import io.weft.model.FeedForwardDimensions;
+import io.weft.model.LayerDimensions;
 import io.weft.model.ModelDimensions;
-import io.weft.model.ModelDimensions.FeedForwardKind;
+import java.util.List;
 
 /**
  * A machine by the figures of its data sheet, for planning without measuring.
@@ -77,26 +79,19 @@ public record HardwareSpec(
         ModelDimensions dimensions = geometry.dimensions();
         int elementBytes = geometry.elementBytes();
         long hidden = dimensions.hiddenSize();
-        long attended = hidden * dimensions.queryWidth();
-        long keyValue = hidden * dimensions.keyValueWidth();
-        long feedForward =
-                hidden * dimensions.feedForwardSize() * (dimensions.feedForward() == FeedForwardKind.GATED ? 3 : 2);
-        double pairFlops = 4.0 * dimensions.queryWidth();
-        double tokenBytes = geometry.tokenLayerBytes(Content.KEY_VALUE);
-        Curve reads = Curve.linear(KERNEL_NANOS, readNanos(tokenBytes), SIZE_MAX);
+        List<LayerCurves> layers = dimensions.groups().stream()
+                .map(group -> layerCurves(group.layer(), hidden, elementBytes))
+                .toList();
+        long keyValue = hidden * geometry.width(Content.KEY_VALUE);
         return new HardwareProfile(
                 name,
                 Curve.linear(COPY_NANOS, 1e9 / linkBytesPerSecond, SIZE_MAX),
                 Curve.linear(COPY_NANOS, 1e9 / linkBytesPerSecond, SIZE_MAX),
                 Curve.linear(KERNEL_NANOS, 2e9 / (memoryBytesPerSecond * MEMORY_EFFICIENCY), SIZE_MAX),
                 Curve.linear(KERNEL_NANOS, readNanos(2.0 * hidden * elementBytes), ROWS_MAX),
-                products(7, attended + keyValue, elementBytes),
+                layers,
                 products(1, keyValue, elementBytes),
-                reads,
-                reads,
                 0,
-                Curve.linear(KERNEL_NANOS, 1e9 * pairFlops / (flopsPerSecond * ATTENTION_EFFICIENCY), SIZE_MAX),
-                products(6, attended + feedForward, elementBytes),
                 products(2, hidden * dimensions.vocabularySize(), elementBytes),
                 LAUNCH_NANOS,
                 HANDOFF_NANOS,
@@ -104,6 +99,36 @@ public record HardwareSpec(
                 0,
                 1,
                 Curve.linear(GRAPH_GAIN_NANOS, 0, ROWS_MAX));
+    }
+
+    private LayerCurves layerCurves(LayerDimensions layer, long hidden, int elementBytes) {
+        long attended = hidden * layer.queryWidth();
+        long keyValue = hidden * layer.keyValueWidth();
+        double pairFlops = 4.0 * layer.queryWidth();
+        Curve reads = Curve.linear(KERNEL_NANOS, readNanos((double) layer.keyValueWidth() * elementBytes), SIZE_MAX);
+        return new LayerCurves(
+                products(7, attended + keyValue, elementBytes),
+                reads,
+                reads,
+                Curve.linear(KERNEL_NANOS, 1e9 * pairFlops / (flopsPerSecond * ATTENTION_EFFICIENCY), SIZE_MAX),
+                feedForward(layer.feedForward(), hidden, attended, elementBytes));
+    }
+
+    /** Output projection and network. Rows choose different experts until all of them are read. */
+    private Curve feedForward(FeedForwardDimensions network, long hidden, long outputWeights, int elementBytes) {
+        long dense = outputWeights + network.denseWeights(hidden);
+        if (network.experts() == 0) {
+            return products(6, dense, elementBytes);
+        }
+        long expert = network.expertWeights(hidden);
+        return Curve.of(ROWS_MAX, rows -> {
+            long chosen = (long) rows * network.chosenExperts();
+            double read = network.experts() * (1 - Math.pow(1 - 1.0 / network.experts(), chosen));
+            return 8 * KERNEL_NANOS
+                    + Math.max(
+                            2e9 * (rows * dense + chosen * expert) / (flopsPerSecond * PRODUCT_EFFICIENCY),
+                            readNanos((dense + read * expert) * elementBytes));
+        });
     }
 
     private double readNanos(double bytes) {

@@ -15,6 +15,8 @@ import java.util.Arrays;
  */
 final class CellForms {
     private final CacheGeometry geometry;
+    /** All cached layers cost the same. */
+    private final int layer;
     /** The tokens of a sequence, with the new one. */
     private final int tokens;
 
@@ -32,6 +34,7 @@ final class CellForms {
      */
     CellForms(CacheGeometry geometry, int sequences, CacheForm[] row) {
         this.geometry = geometry;
+        this.layer = geometry.cachedLayers().getFirst();
         int blocksPerSequence = row.length / sequences;
         this.tokens = blocksPerSequence * geometry.blockTokens() + 1;
         this.cellsPerSequence = Math.ceilDiv(tokens, geometry.cellTokens());
@@ -94,7 +97,8 @@ final class CellForms {
             attended += Math.min(geometry.cellTokens(), tokens - fromToken);
         }
         int sequences = (to - 1) / cellsPerSequence - from / cellsPerSequence + 1;
-        double nanos = costs.issuedNanos(new Stage.Attend(0, 0, attended, attended, sequences), linkContentionFactor);
+        double nanos =
+                costs.issuedNanos(new Stage.Attend(layer, 0, attended, attended, sequences), linkContentionFactor);
         if (gathered > 0) {
             long bytes = gathered * geometry.blockLayerBytes(Content.ACTIVATION);
             nanos += costs.issuedNanos(new Stage.Gather(0, 0, bytes), linkContentionFactor);

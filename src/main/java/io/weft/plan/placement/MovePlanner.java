@@ -94,7 +94,7 @@ public record MovePlanner(CostModel costs, int chunkTokens) {
      * host.
      */
     private double copyNanos(Content content) {
-        return geometry().dimensions().layers()
+        return geometry().cachedLayerCount()
                 * costs.profile().linkIn().nanos(geometry().blockLayerBytes(content));
     }
 

@@ -4,8 +4,9 @@ import io.weft.model.CacheForm;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheForm.Place;
 import io.weft.model.CacheGeometry;
+import io.weft.model.LayerGroup;
 import io.weft.plan.machine.Curve;
-import io.weft.plan.machine.HardwareProfile;
+import io.weft.plan.machine.LayerCurves;
 import io.weft.plan.prediction.CostModel;
 import io.weft.plan.prediction.LaneTimes;
 import io.weft.plan.step.HeadShape;
@@ -126,11 +127,21 @@ public final class PlacementSearch {
     }
 
     private double bareNanos(double linkContentionFactor) {
-        double layerNanos = costs.issuedNanos(new Stage.Project(0, batch), linkContentionFactor)
-                + costs.issuedNanos(new Stage.FeedForward(0, batch), linkContentionFactor);
-        return costs.geometry().dimensions().layers() * layerNanos
+        return costs.layersNanos(group -> bareNanos(group, linkContentionFactor))
                 + costs.nanos(new Stage.Embed(batch))
                 + costs.nanos(new Stage.Head(batch));
+    }
+
+    /** Layers with a window have no chunks: their attention is always the same. */
+    private double bareNanos(LayerGroup group, double linkContentionFactor) {
+        int layer = group.layers().getFirst();
+        double nanos = costs.issuedNanos(new Stage.Project(layer, batch), linkContentionFactor)
+                + costs.issuedNanos(new Stage.FeedForward(layer, batch), linkContentionFactor);
+        if (!group.layer().hasWindow()) {
+            return nanos;
+        }
+        long seen = CostModel.seenTokens(group, batch, attendedTokens());
+        return nanos + costs.issuedNanos(new Stage.AttendWindow(layer, seen, seen, batch), linkContentionFactor);
     }
 
     /**
@@ -159,7 +170,7 @@ public final class PlacementSearch {
     }
 
     private double streamedNanosOfALayer() {
-        return streamedNanos / costs.geometry().dimensions().layers();
+        return streamedNanos / costs.geometry().dimensions().layerCount();
     }
 
     /**
@@ -431,7 +442,7 @@ public final class PlacementSearch {
             link += cells.linkNanos(costs, starts.get(i), end);
             compute += cells.computeNanos(costs, counts.linkContentionFactor(), starts.get(i), end);
         }
-        int layers = coarse.dimensions().layers();
+        int layers = coarse.cachedLayerCount();
         double pause = costs.profile().pauseNanos();
         return Math.max(streamedNanos + layers * link, counts.bareNanos() + layers * compute + pause)
                 + streamedNanosOfALayer();
@@ -471,11 +482,11 @@ public final class PlacementSearch {
         private final double attentionNanos;
 
         LowerBound() {
-            HardwareProfile profile = costs.profile();
+            LayerCurves curves = costs.cachedCurves();
             // Chunks of a lone sequence contain no short sequences.
-            Curve reads = batch == 1 ? profile.loneReads() : profile.attentionReads();
+            Curve reads = batch == 1 ? curves.loneReads() : curves.attentionReads();
             attentionNanos = Math.max(
-                    reads.nanos(attendedTokens()), profile.attentionPairs().nanos(attendedTokens()));
+                    reads.nanos(attendedTokens()), curves.attentionPairs().nanos(attendedTokens()));
             long chunk = (long) simulatedChunkTokens() + coarse.cellTokens();
             for (CacheForm form : CacheForm.values()) {
                 Route route = Route.of(form, costs, Math.min(chunk, contextTokens), chunk);
@@ -492,7 +503,7 @@ public final class PlacementSearch {
             double attendNanos = counts.linkContentionFactor() * attentionNanos
                     + costs.profile().stageNanos();
             return counts.bareNanos()
-                    + coarse.dimensions().layers() * attendNanos
+                    + coarse.cachedLayerCount() * attendNanos
                     + counts.times(recomputeNanos)
                     + costs.profile().pauseNanos();
         }

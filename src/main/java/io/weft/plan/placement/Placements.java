@@ -112,8 +112,7 @@ public record Placements(CostModel costs, DecodeLoad load) {
         double activation = costs.linkNanosPerToken(Content.ACTIVATION, copyTokens);
         double keyValue = costs.linkNanosPerToken(Content.KEY_VALUE, copyTokens);
         double recompute = costs.recomputeNanosPerToken(chunkTokens);
-        double base = costs.baseNanosBesideLink(load.sequences(), load.totalTokens())
-                / geometry.dimensions().layers();
+        double base = costs.baseNanosBesideLink(load.sequences(), load.totalTokens()) / geometry.cachedLayerCount();
         double share = balancedShare(activation, keyValue, recompute, base, load.totalTokens());
         // A chunk with both contents needs another transfer to start, and the compute lane to notice its end.
         double transferNanos =

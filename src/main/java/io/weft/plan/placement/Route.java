@@ -72,7 +72,7 @@ public record Route(CacheForm form, double deviceBytes, double hostBytes, Map<La
      * @param chunkTokens tokens of one recomputation
      */
     public static Route of(CacheForm form, CostModel costs, long copyTokens, long chunkTokens) {
-        int layers = costs.geometry().dimensions().layers();
+        int layers = costs.geometry().cachedLayerCount();
         return of(form, costs.geometry(), new TokenTimes() {
             @Override
             public double linkNanos(Content content) {

@@ -4,7 +4,9 @@ import io.weft.model.CacheForm;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheForm.Place;
 import io.weft.model.CacheGeometry;
+import io.weft.model.LayerGroup;
 import io.weft.plan.machine.HardwareProfile;
+import io.weft.plan.machine.LayerCurves;
 import io.weft.plan.prediction.CostModel;
 import io.weft.plan.step.Lane;
 import java.util.ArrayList;
@@ -14,6 +16,7 @@ import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.Set;
 import java.util.function.DoubleUnaryOperator;
+import java.util.function.ToDoubleFunction;
 import java.util.stream.Stream;
 
 /**
@@ -72,9 +75,10 @@ public record StepBound(
         if (!fits) {
             return OptionalDouble.empty();
         }
-        double layer = inGraph(profile().project().nanos(sequences))
-                + inGraph(profile().feedForward().nanos(sequences))
-                + inGraph(costs.attentionNanos(tokens(), tokens(), sequences));
+        ToDoubleFunction<LayerGroup> layer =
+                group -> inGraph(curves(group).project().nanos(sequences))
+                        + inGraph(curves(group).feedForward().nanos(sequences))
+                        + inGraph(costs.attentionNanos(group, sequences, tokens()));
         return OptionalDouble.of(Math.max(linkBaseNanos(), costs.baseNanos(sequences, layer, this::inGraph)));
     }
 
@@ -87,11 +91,14 @@ public record StepBound(
         if (usable.isEmpty()) {
             return OptionalDouble.empty();
         }
-        double layer =
-                profile().project().nanos(sequences) + profile().feedForward().nanos(sequences) + attentionNanos();
+        ToDoubleFunction<LayerGroup> layer = group -> curves(group).project().nanos(sequences)
+                + curves(group).feedForward().nanos(sequences)
+                + attentionNanos(group);
         double stages = CostModel.STAGES_OF_A_LAYER * profile().stageNanos();
-        double compute =
-                costs.baseNanos(sequences, linkContentionFactor * layer + stages, DoubleUnaryOperator.identity());
+        double compute = costs.baseNanos(
+                sequences,
+                group -> linkContentionFactor * layer.applyAsDouble(group) + stages,
+                DoubleUnaryOperator.identity());
         List<Route> routes = new ArrayList<>();
         for (CacheForm form : CacheForm.values()) {
             if (usable.contains(form)) {
@@ -110,18 +117,23 @@ public record StepBound(
                 .orElseGet(OptionalDouble::empty);
     }
 
-    /** The time of attention to all tokens in one layer, in chunks of any size, each perhaps of a single sequence. */
-    private double attentionNanos() {
-        double lone = profile().loneReads().leastNanosPerUnit(tokens());
+    private LayerCurves curves(LayerGroup group) {
+        return profile().layers().get(geometry().dimensions().groups().indexOf(group));
+    }
+
+    /** The time of attention in one layer, in chunks of any size, each perhaps of a single sequence. */
+    private double attentionNanos(LayerGroup group) {
+        long seen = CostModel.seenTokens(group, sequences, tokens());
+        double lone = curves(group).loneReads().leastNanosPerUnit(seen);
         double reads = sequences == 1
                 ? lone
-                : Math.min(lone, profile().attentionReads().leastNanosPerUnit(tokens()));
-        return tokens() * Math.max(reads, profile().attentionPairs().leastNanosPerUnit(tokens()));
+                : Math.min(lone, curves(group).attentionReads().leastNanosPerUnit(seen));
+        return seen * Math.max(reads, curves(group).attentionPairs().leastNanosPerUnit(seen));
     }
 
     /** Times at the best rate that any size of copy or kernel has. */
     private Route.TokenTimes bestTimes() {
-        int layers = geometry().dimensions().layers();
+        int layers = geometry().cachedLayerCount();
         return new Route.TokenTimes() {
             @Override
             public double linkNanos(Content content) {

@@ -2,12 +2,17 @@ package io.weft.plan.prediction;
 
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
+import io.weft.model.LayerGroup;
+import io.weft.model.ModelDimensions;
 import io.weft.plan.machine.Curve;
 import io.weft.plan.machine.HardwareProfile;
+import io.weft.plan.machine.LayerCurves;
 import io.weft.plan.step.PlannedStage;
 import io.weft.plan.step.Stage;
 import io.weft.plan.step.StepPlan;
+import java.util.List;
 import java.util.function.DoubleUnaryOperator;
+import java.util.function.ToDoubleFunction;
 
 /**
  * The cost of each stage on a machine.
@@ -28,10 +33,15 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
                     case Stage.Embed embed -> profile.embed().nanos(embed.rows());
                     case Stage.Transfer transfer -> copies(profile.linkIn(), transfer.bytes(), transfer.copies());
                     case Stage.Gather gather -> profile.deviceCopy().nanos(gather.bytes());
-                    case Stage.Project project -> profile.project().nanos(project.rows());
+                    case Stage.Project project ->
+                        curves(project.layer()).project().nanos(project.rows());
                     case Stage.Recompute recompute -> profile.keyValues().nanos(recompute.tokens());
-                    case Stage.Attend attend -> attentionNanos(attend.rowTokens(), attend.tokens(), attend.sequences());
-                    case Stage.FeedForward feedForward -> profile.feedForward().nanos(feedForward.rows());
+                    case Stage.Attend attend ->
+                        attentionNanos(group(attend.layer()), attend.rowTokens(), attend.tokens(), attend.sequences());
+                    case Stage.AttendWindow attend ->
+                        attentionNanos(group(attend.layer()), attend.rowTokens(), attend.tokens(), attend.sequences());
+                    case Stage.FeedForward feedForward ->
+                        curves(feedForward.layer()).feedForward().nanos(feedForward.rows());
                     case Stage.StoreOnDevice store -> copies(profile.deviceCopy(), store.bytes(), store.copies());
                     case Stage.WriteOut writeOut -> copies(profile.linkOut(), writeOut.bytes(), writeOut.copies());
                     case Stage.Promote promote -> copies(profile.linkIn(), promote.bytes(), promote.copies());
@@ -40,18 +50,30 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
                 });
     }
 
-    /** Attention reads K and V once, and multiplies every pair: whichever takes longer. */
-    public double attentionNanos(long rowTokens, long tokens, int sequences) {
-        return Math.max(readNanos(tokens, sequences), profile.attentionPairs().nanos(rowTokens));
+    private LayerCurves curves(int layer) {
+        return profile.layers().get(geometry.dimensions().groupOf(layer));
     }
 
-    private double readNanos(long tokens, int sequences) {
+    private LayerGroup group(int layer) {
+        ModelDimensions dimensions = geometry.dimensions();
+        return dimensions.groups().get(dimensions.groupOf(layer));
+    }
+
+    /** Attention reads K and V once, and multiplies every pair: whichever takes longer. */
+    private double attentionNanos(LayerGroup group, long rowTokens, long tokens, int sequences) {
+        return Math.max(
+                readNanos(group, tokens, sequences),
+                curves(group.layers().getFirst()).attentionPairs().nanos(rowTokens));
+    }
+
+    private double readNanos(LayerGroup group, long tokens, int sequences) {
+        LayerCurves curves = curves(group.layers().getFirst());
         if (sequences == 1) {
-            return profile.loneReads().nanos(tokens);
+            return curves.loneReads().nanos(tokens);
         }
-        double measuredSequences = Math.max(1, (double) tokens / HardwareProfile.SEQUENCE_TOKENS);
+        double measuredSequences = Math.max(1, (double) tokens / HardwareProfile.sequenceTokens(group.layer()));
         double moreSequences = Math.max(0, sequences - measuredSequences);
-        return profile.attentionReads().nanos(tokens) + moreSequences * profile.shortSequenceNanos();
+        return curves.attentionReads().nanos(tokens) + moreSequences * profile.shortSequenceNanos();
     }
 
     /** The link time of a token's content in one layer, in copies of {@code copyTokens} tokens. */
@@ -76,36 +98,74 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
      * @param contextTokens cached tokens of all sequences together
      */
     public double baseNanos(int sequences, long contextTokens) {
-        return baseNanos(sequences, layerNanos(sequences, contextTokens));
+        return baseNanos(sequences, groupNanos(sequences, contextTokens), DoubleUnaryOperator.identity());
     }
 
     /** {@link #baseNanos} for a step during which the link is at work. */
     public double baseNanosBesideLink(int sequences, long contextTokens) {
-        double layer = profile.linkContentionFactor() * layerNanos(sequences, contextTokens);
-        return baseNanos(sequences, layer + STAGES_OF_A_LAYER * profile.stageNanos());
+        ToDoubleFunction<LayerGroup> alone = groupNanos(sequences, contextTokens);
+        return baseNanos(
+                sequences,
+                group -> profile.linkContentionFactor() * alone.applyAsDouble(group)
+                        + STAGES_OF_A_LAYER * profile.stageNanos(),
+                DoubleUnaryOperator.identity());
     }
 
-    private double layerNanos(int sequences, long contextTokens) {
-        return profile.project().nanos(sequences)
-                + profile.feedForward().nanos(sequences)
-                + attentionNanos(contextTokens, contextTokens, sequences);
-    }
-
-    private double baseNanos(int sequences, double layerNanos) {
-        return baseNanos(sequences, layerNanos, DoubleUnaryOperator.identity());
+    private ToDoubleFunction<LayerGroup> groupNanos(int sequences, long contextTokens) {
+        return group -> {
+            LayerCurves curves = curves(group.layers().getFirst());
+            return curves.project().nanos(sequences)
+                    + curves.feedForward().nanos(sequences)
+                    + attentionNanos(group, sequences, contextTokens);
+        };
     }
 
     /**
-     * The same for a known layer.
+     * The attention of a decode step in one layer of a group, in one piece.
      *
-     * @param layerNanos project, attention and feed-forward stages of one layer
+     * @param contextTokens cached tokens of all sequences together
+     */
+    public double attentionNanos(LayerGroup group, int sequences, long contextTokens) {
+        long tokens = seenTokens(group, sequences, contextTokens);
+        return attentionNanos(group, tokens, tokens, sequences);
+    }
+
+    /** The tokens that the rows of a decode step see in a layer of a group. */
+    public static long seenTokens(LayerGroup group, int sequences, long contextTokens) {
+        return Math.min(contextTokens, (long) sequences * group.layer().window());
+    }
+
+    /**
+     * The same for known layers.
+     *
+     * @param layerNanos project, attention and feed-forward stages of one layer of a group
      * @param stage makes the time of another stage of the rows of what it takes by itself
      */
-    public double baseNanos(int sequences, double layerNanos, DoubleUnaryOperator stage) {
-        return geometry.dimensions().layers() * layerNanos
+    public double baseNanos(int sequences, ToDoubleFunction<LayerGroup> layerNanos, DoubleUnaryOperator stage) {
+        return layersNanos(layerNanos)
                 + nanos(new Stage.Upload())
                 + stage.applyAsDouble(profile.embed().nanos(sequences))
                 + stage.applyAsDouble(profile.head().nanos(sequences));
+    }
+
+    /** The sum over all layers. */
+    public double layersNanos(ToDoubleFunction<LayerGroup> layerNanos) {
+        double nanos = 0;
+        for (LayerGroup group : geometry.dimensions().groups()) {
+            nanos += group.layers().size() * layerNanos.applyAsDouble(group);
+        }
+        return nanos;
+    }
+
+    /** The curves of the layers that are cached; of the first group if none are. */
+    public LayerCurves cachedCurves() {
+        List<LayerGroup> groups = geometry.dimensions().groups();
+        for (int group = 0; group < groups.size(); group++) {
+            if (!groups.get(group).layer().hasWindow()) {
+                return profile.layers().get(group);
+            }
+        }
+        return profile.layers().getFirst();
     }
 
     private double copyOut(long bytes) {
@@ -149,7 +209,7 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
     public long issuedNanos(Stage stage, double linkContentionFactor) {
         long nanos = nanos(stage);
         return switch (stage) {
-            case Stage.Project _, Stage.Attend _, Stage.FeedForward _ ->
+            case Stage.Project _, Stage.Attend _, Stage.AttendWindow _, Stage.FeedForward _ ->
                 Math.round(nanos * linkContentionFactor + profile.stageNanos());
             // In the measurement, the link was at work or made no difference.
             case Stage.Recompute _, Stage.Gather _ -> Math.round(nanos + profile.stageNanos());

@@ -36,6 +36,26 @@ public record SequenceShape(
         return closed.size() * blockTokens + openTokens;
     }
 
+    /** The first token that a new row sees in a layer with this window. */
+    public int firstSeenToken(int blockTokens, int window) {
+        return (int) Math.max(0, cachedTokens(blockTokens) + 1L - window);
+    }
+
+    /** The tokens that new rows see in a layer with this window, each counted once. */
+    long seenTokens(int blockTokens, int window) {
+        return totalTokens(blockTokens) - firstSeenToken(blockTokens, window);
+    }
+
+    /**
+     * Pairs of a new row and a token that it sees in a layer with this window: Σ over rows of min(position + 1,
+     * window).
+     */
+    long rowTokens(int blockTokens, int window) {
+        long first = cachedTokens(blockTokens) + 1L;
+        long growing = Math.clamp(window - first, 0, newTokens);
+        return growing * first + growing * (growing - 1) / 2 + (newTokens - growing) * window;
+    }
+
     /** The tokens after the step, which are those that the last new token sees. */
     public int totalTokens(int blockTokens) {
         return cachedTokens(blockTokens) + newTokens;

@@ -16,6 +16,7 @@ public sealed interface Stage {
             case Project project -> Lane.COMPUTE;
             case Recompute recompute -> Lane.COMPUTE;
             case Attend attend -> Lane.COMPUTE;
+            case AttendWindow attend -> Lane.COMPUTE;
             case FeedForward feedForward -> Lane.COMPUTE;
             case StoreOnDevice store -> Lane.COMPUTE;
             case Head head -> Lane.COMPUTE;
@@ -38,6 +39,7 @@ public sealed interface Stage {
             case Project project -> "project";
             case Recompute recompute -> "recompute";
             case Attend attend -> "attend";
+            case AttendWindow attend -> "attend window";
             case FeedForward feedForward -> "feed forward";
             case StoreOnDevice store -> "store on device";
             case WriteOut writeOut -> "write out";
@@ -55,6 +57,7 @@ public sealed interface Stage {
             case Project project -> OptionalInt.of(project.layer());
             case Recompute recompute -> OptionalInt.of(recompute.layer());
             case Attend attend -> OptionalInt.of(attend.layer());
+            case AttendWindow attend -> OptionalInt.of(attend.layer());
             case FeedForward feedForward -> OptionalInt.of(feedForward.layer());
             case WriteOut writeOut -> OptionalInt.of(writeOut.layer());
             case Upload upload -> OptionalInt.empty();
@@ -72,6 +75,7 @@ public sealed interface Stage {
             case Embed embed -> true;
             case Project project -> true;
             case Attend attend -> true;
+            case AttendWindow attend -> true;
             case FeedForward feedForward -> true;
             case Head head -> true;
             case Upload upload -> false;
@@ -119,6 +123,15 @@ public sealed interface Stage {
      * @param sequences number of sequences with these tokens
      */
     record Attend(int layer, int chunk, long rowTokens, long tokens, int sequences) implements Stage {}
+
+    /**
+     * In a layer with a window, the rows attend to the tokens that they see, all of which are on the device.
+     *
+     * @param rowTokens number of pairs of a row and a token that it sees
+     * @param tokens tokens whose K and V are read, each counted once per sequence
+     * @param sequences number of sequences
+     */
+    record AttendWindow(int layer, long rowTokens, long tokens, int sequences) implements Stage {}
 
     /** The rest of a layer after attention: output projection and feed-forward network. */
     record FeedForward(int layer, int rows) implements Stage {}

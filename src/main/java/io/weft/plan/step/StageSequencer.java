@@ -4,14 +4,15 @@ import io.weft.model.CacheForm;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheForm.Place;
 import io.weft.model.CacheGeometry;
+import io.weft.model.LayerDimensions;
 import java.util.ArrayList;
 import java.util.List;
 
 /**
  * Puts the stages of a step in order of issue and joins the lanes.
  *
- * <p>The staged chunks of all layers, in order, are the <em>uses</em> of the slots: use u takes slot u mod n of n.
- * Three rules keep a slot from being overwritten too early:
+ * <p>The staged chunks of all cached layers, in order, are the <em>uses</em> of the slots: use u takes slot u mod n of
+ * n. Three rules keep a slot from being overwritten too early:
  *
  * <ul>
  *   <li>Everything that reads a slot or the workspace ({@link Stage.Recompute}, {@link Stage.Attend}), and the
@@ -33,8 +34,15 @@ final class StageSequencer {
     private final StepShape shape;
     private final List<Chunk> chunks;
     private final int slots;
+    private final List<Integer> cachedLayers;
     /** By chunk. */
     private final List<Figures> figures;
+
+    /** Pairs of a row and a token that it sees in a layer with a window. */
+    private long windowRowTokens;
+
+    /** Tokens that rows see in a layer with a window. */
+    private long windowTokens;
 
     private final List<PlannedStage> stages = new ArrayList<>();
     /** By use. */
@@ -47,7 +55,12 @@ final class StageSequencer {
         this.shape = shape;
         this.chunks = chunks;
         this.slots = staging.slots();
+        this.cachedLayers = geometry.cachedLayers();
         this.figures = chunks.stream().map(this::figures).toList();
+        for (SequenceShape sequence : shape.sequences()) {
+            windowRowTokens += sequence.rowTokens(geometry.blockTokens(), geometry.window());
+            windowTokens += sequence.seenTokens(geometry.blockTokens(), geometry.window());
+        }
     }
 
     /** The figures of a chunk's stages, which are the same in every layer. */
@@ -92,8 +105,9 @@ final class StageSequencer {
         add(new Stage.Embed(shape.rows()), List.of());
         Closing onHost = closing(Place.HOST);
         Closing onDevice = closing(Place.DEVICE);
-        for (int layer = 0; layer < geometry.dimensions().layers(); layer++) {
-            layer(layer, onHost);
+        List<LayerDimensions> layers = geometry.dimensions().layers();
+        for (int layer = 0; layer < layers.size(); layer++) {
+            layer(layer, layers.get(layer), onHost);
         }
         HeadShape out = shape.head();
         if (out.rows() > 0) {
@@ -102,8 +116,8 @@ final class StageSequencer {
             long tokenBytes = (long) out.tokens() * Integer.BYTES;
             add(new Stage.Download(tokenBytes, logits * Float.BYTES), List.of(head));
         }
-        if (onDevice.blocks() > 0) {
-            long bytes = geometry.dimensions().layers() * onDevice.bytes();
+        long bytes = geometry.cachedLayerCount() * onDevice.bytes();
+        if (bytes > 0) {
             add(new Stage.StoreOnDevice(bytes, onDevice.blocks()), List.of());
         }
         promote();
@@ -122,12 +136,28 @@ final class StageSequencer {
         }
         if (blocks > 0) {
             // On the host the blocks of a layer are neighbours, on the device the layers of a block.
-            add(new Stage.Promote(bytes, blocks * geometry.dimensions().layers()), List.of());
+            add(new Stage.Promote(bytes, blocks * geometry.cachedLayerCount()), List.of());
         }
     }
 
-    private void layer(int layer, Closing onHost) {
+    private void layer(int layer, LayerDimensions dimensions, Closing onHost) {
         int project = add(new Stage.Project(layer, shape.rows()), List.of());
+        if (dimensions.hasWindow()) {
+            attendWindow(layer);
+        } else {
+            attendAll(layer, project, onHost);
+        }
+        add(new Stage.FeedForward(layer, shape.rows()), List.of());
+    }
+
+    private void attendWindow(int layer) {
+        add(
+                new Stage.AttendWindow(
+                        layer, windowRowTokens, windowTokens, shape.sequences().size()),
+                List.of());
+    }
+
+    private void attendAll(int layer, int project, Closing onHost) {
         if (onHost.blocks() > 0) {
             // An open block holds both contents, so one content of neighbouring blocks is not contiguous.
             add(new Stage.WriteOut(layer, onHost.bytes(), onHost.blocks()), List.of(project));
@@ -139,7 +169,6 @@ final class StageSequencer {
                 attend(layer, chunk, List.of());
             }
         }
-        add(new Stage.FeedForward(layer, shape.rows()), List.of());
     }
 
     private void attendStaged(int layer, int chunk) {
@@ -154,7 +183,7 @@ final class StageSequencer {
                     arrivals.get(use).activations());
         }
         attends.add(attend(layer, chunk, arrivals.get(use).keyValues()));
-        if (use + slots < geometry.dimensions().layers() * chunks.size()) {
+        if (use + slots < cachedLayers.size() * chunks.size()) {
             transfer(use + slots);
         }
     }
@@ -185,7 +214,7 @@ final class StageSequencer {
 
     /** If one chunk needs a slot, all do. */
     private void transfer(int use) {
-        int layer = use / chunks.size();
+        int layer = cachedLayers.get(use / chunks.size());
         int chunk = use % chunks.size();
         Figures work = figures.get(chunk);
         List<Integer> slotFree = use < slots ? List.of() : List.of(attends.get(use - slots));

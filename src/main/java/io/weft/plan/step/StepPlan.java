@@ -1,6 +1,7 @@
 package io.weft.plan.step;
 
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 
 /**
@@ -8,14 +9,21 @@ import java.util.List;
  *
  * @param schedule schedule of the plan
  * @param shape shape of the step
- * @param chunks the chunks of every layer, in the order of attention: a sequence's ranges ascend, and together cover
- *     its tokens once; each needs a slot, unless there is only one
+ * @param cachedLayers the layers that see all tokens, ascending: they have chunks
+ * @param chunks the chunks of every cached layer, in the order of attention: a sequence's ranges ascend, and together
+ *     cover its tokens once; each needs a slot, unless there is only one
  * @param staging how staging memory is divided
  * @param stages all stages in order of issue
  */
 public record StepPlan(
-        Schedule schedule, StepShape shape, List<Chunk> chunks, StagingLayout staging, List<PlannedStage> stages) {
+        Schedule schedule,
+        StepShape shape,
+        List<Integer> cachedLayers,
+        List<Chunk> chunks,
+        StagingLayout staging,
+        List<PlannedStage> stages) {
     public StepPlan {
+        cachedLayers = List.copyOf(cachedLayers);
         chunks = List.copyOf(chunks);
         stages = List.copyOf(stages);
         if (chunks.size() > 1 && !chunks.stream().allMatch(Chunk::isStaged)) {
@@ -42,7 +50,7 @@ public record StepPlan(
     }
 
     private int use(int layer, int chunk) {
-        return layer * chunks.size() + chunk;
+        return Collections.binarySearch(cachedLayers, layer) * chunks.size() + chunk;
     }
 
     /** The first slot of a next step that {@linkplain #continues continues} this one: the ring goes on. */

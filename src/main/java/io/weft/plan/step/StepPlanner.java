@@ -39,7 +39,12 @@ public record StepPlanner(CacheGeometry geometry, Schedule schedule, long stagin
         StagingLayout staging = new StagingLayout(slots(cut), cut.slotBytes(), cut.workspaceBytes());
         List<Chunk> chunks = cells.chunks(cut);
         return new StepPlan(
-                schedule, shape, chunks, staging, new StageSequencer(geometry, shape, chunks, staging).stages());
+                schedule,
+                shape,
+                geometry.cachedLayers(),
+                chunks,
+                staging,
+                new StageSequencer(geometry, shape, chunks, staging).stages());
     }
 
     private void requireClosingOfFilledBlocks(SequenceShape sequence) {
@@ -122,7 +127,7 @@ public record StepPlanner(CacheGeometry geometry, Schedule schedule, long stagin
 
     /** The number of wanted slots that would be used. */
     private int usefulSlots(StagedCells.Cut cut) {
-        long uses = (long) geometry.dimensions().layers() * cut.stagedChunks();
+        long uses = (long) geometry.cachedLayerCount() * cut.stagedChunks();
         return (int) Math.min(wantedSlots(), uses);
     }
 

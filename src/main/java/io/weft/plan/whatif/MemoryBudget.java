@@ -1,8 +1,8 @@
 package io.weft.plan.whatif;
 
 import io.weft.model.CacheGeometry;
+import io.weft.model.LayerDimensions;
 import io.weft.model.ModelDimensions;
-import io.weft.model.ModelDimensions.FeedForwardKind;
 
 /**
  * The uses of memory. If the weights do not fit, as much of them as possible stays on the device, next to room for two
@@ -77,24 +77,32 @@ public record MemoryBudget(
 
     /** The room that streaming weights would take: one layer at work, and the next in transfer. */
     static long streamingRoomBytes(CacheGeometry geometry) {
-        return 2 * geometry.dimensions().weightsPerLayer() * geometry.elementBytes();
+        return 2
+                * geometry.dimensions().groups().stream()
+                        .mapToLong(group ->
+                                group.layer().weights(geometry.dimensions().hiddenSize()))
+                        .max()
+                        .orElseThrow()
+                * geometry.elementBytes();
     }
 
     /** The elements of all matrices, the embedding and the head, which has memory of its own even if it is tied. */
     private static long weightElements(ModelDimensions dimensions) {
-        return dimensions.layers() * dimensions.weightsPerLayer()
+        return dimensions.sum(layer -> layer.weights(dimensions.hiddenSize()))
                 + 2L * dimensions.vocabularySize() * dimensions.hiddenSize();
     }
 
     private static long workspaceBytes(CacheGeometry geometry, Limits limits, long indexBytes, long floatLogitBytes) {
         ModelDimensions dimensions = geometry.dimensions();
-        boolean gated = dimensions.feedForward() == FeedForwardKind.GATED;
+        int feedForwardSize = dimensions.most(layer -> layer.feedForward().size());
+        int feedForwardInWidth = dimensions.most(layer -> layer.feedForward().inWidth());
         // Residual stream and two norms; queries and attention; K and V; feed-forward, three times with a gate.
         long rowElements = 3L * dimensions.hiddenSize()
-                + 2L * dimensions.queryWidth()
-                + dimensions.keyValueWidth()
-                + (gated ? 3L : 1L) * dimensions.feedForwardSize();
-        long stateBytes = (long) dimensions.heads() * (dimensions.headSize() + 2) * Float.BYTES;
+                + 2L * dimensions.most(LayerDimensions::queryWidth)
+                + dimensions.most(LayerDimensions::keyValueWidth)
+                + feedForwardInWidth
+                + (feedForwardSize == feedForwardInWidth ? 0 : feedForwardSize);
+        long stateBytes = (long) dimensions.most(layer -> layer.heads() * (layer.headSize() + 2)) * Float.BYTES;
         long logitRowElements = (long) dimensions.hiddenSize() + dimensions.vocabularySize();
         // The scores from which a token is chosen, and the token.
         long sequenceBytes = (dimensions.vocabularySize() + 1L) * Float.BYTES;
@@ -112,7 +120,7 @@ public record MemoryBudget(
         long blocks = geometry.blocks(limits.contextTokens());
         long tableBlocks = Math.ceilDiv(blocks, 64L) * 64;
         long cells = Math.ceilDiv(limits.contextTokens(), geometry.cellTokens());
-        long perRow = 2 * Integer.BYTES + 2 * Long.BYTES;
+        long perRow = 2 * Integer.BYTES + 3 * Long.BYTES;
         long perCell = 5 * Integer.BYTES + 3 * alignment;
         long biasedTokens = 1024;
         long barredTokens = 256;
@@ -120,7 +128,8 @@ public record MemoryBudget(
                 Math.min(geometry.dimensions().vocabularySize(), limits.contextTokens() + biasedTokens + barredTokens);
         long perChoice = 2 * Long.BYTES + 6 * Integer.BYTES;
         long perEdit = 4 * Integer.BYTES;
-        long perSequence = tableBlocks * Long.BYTES
+        int tables = geometry.windowLayerCount() == 0 ? 1 : 2;
+        long perSequence = tables * (tableBlocks * Long.BYTES + perCell)
                 + blocks * (Integer.BYTES + Long.BYTES)
                 + cells * perCell
                 + perChoice
@@ -128,7 +137,7 @@ public record MemoryBudget(
         return limits.rows() * perRow
                 + (long) limits.logitRows() * Long.BYTES
                 + limits.sequences() * perSequence
-                + 8 * alignment;
+                + 12 * alignment;
     }
 
     /** The device memory left for full blocks; negative if the rest alone does not fit. */

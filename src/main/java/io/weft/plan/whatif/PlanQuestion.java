@@ -2,7 +2,7 @@ package io.weft.plan.whatif;
 
 import io.weft.model.CacheForm;
 import io.weft.model.CacheGeometry;
-import io.weft.model.ModelPreset;
+import io.weft.model.ModelDimensions;
 import io.weft.plan.machine.HardwarePreset;
 import io.weft.plan.machine.HardwareProfile;
 import io.weft.plan.machine.HardwareSpec;
@@ -56,8 +56,8 @@ public record PlanQuestion(
     }
 
     /** The default geometry of a model's cache on a GPU, the same as the service's. */
-    public static CacheGeometry usualGeometry(ModelPreset preset) {
-        return new CacheGeometry(preset.dimensions(), ELEMENT_BYTES, BLOCK_TOKENS, GPU_CELL_TOKENS);
+    public static CacheGeometry usualGeometry(ModelDimensions model) {
+        return new CacheGeometry(model, ELEMENT_BYTES, BLOCK_TOKENS, GPU_CELL_TOKENS);
     }
 
     /** The name of a form that users type. */
@@ -104,24 +104,20 @@ public record PlanQuestion(
      * The question beside a service.
      *
      * @param served what it runs: its machine is meant where none is named, its model likewise
-     * @param preset another model
+     * @param other another model
      * @param hardware another machine
      * @throws IllegalArgumentException naming what is wrong, and what would be right
      */
-    public WhatIf beside(WhatIf served, Optional<String> preset, Optional<String> hardware) {
+    public WhatIf beside(WhatIf served, Optional<ModelDimensions> other, Optional<String> hardware) {
         if (hardware.isEmpty()) {
             CacheGeometry own = served.geometry();
-            CacheGeometry geometry = preset.map(ModelPreset::of)
-                    .map(model -> new CacheGeometry(
-                            model.dimensions(), own.elementBytes(), own.blockTokens(), own.cellTokens()))
+            CacheGeometry geometry = other.map(
+                            model -> new CacheGeometry(model, own.elementBytes(), own.blockTokens(), own.cellTokens()))
                     .orElse(own);
             return about(
                     geometry, new Machine.Measured(own, served.profile(), served.deviceBytes(), served.hostBytes()));
         }
-        CacheGeometry geometry = preset.map(ModelPreset::of)
-                .map(PlanQuestion::usualGeometry)
-                .orElseGet(() -> new CacheGeometry(
-                        served.geometry().dimensions(), ELEMENT_BYTES, BLOCK_TOKENS, GPU_CELL_TOKENS));
+        CacheGeometry geometry = usualGeometry(other.orElse(served.geometry().dimensions()));
         return about(
                 geometry,
                 new Machine.Specified(HardwarePreset.of(hardware.get()).spec()));

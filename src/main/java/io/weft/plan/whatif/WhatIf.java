@@ -404,8 +404,7 @@ public record WhatIf(
         ModelDimensions dimensions = geometry.dimensions();
         return tokens.entrySet().stream()
                 .filter(entry -> entry.getKey().content() == Content.ACTIVATION)
-                .mapToDouble(
-                        entry -> (double) entry.getValue() * dimensions.layers() * dimensions.recomputeFlopsPerToken())
+                .mapToDouble(entry -> (double) entry.getValue() * geometry.recomputeFlopsPerToken())
                 .sum();
     }
 

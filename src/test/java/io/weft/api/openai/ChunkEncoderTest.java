@@ -16,7 +16,6 @@ import io.weft.engine.GenerationRequest;
 import io.weft.engine.GenerationRequest.EndTokens;
 import io.weft.engine.RequestTerms;
 import io.weft.engine.SamplingParameters;
-import io.weft.model.ModelFamily;
 import io.weft.model.ModelFiles;
 import io.weft.model.ModelSource;
 import io.weft.text.TextAssembler;
@@ -48,7 +47,7 @@ class ChunkEncoderTest {
 
     @BeforeAll
     static void open() {
-        try (ModelFiles files = ModelFiles.open(ModelSource.parse("demo"), ModelFamily.all())) {
+        try (ModelFiles files = ModelFiles.open(ModelSource.parse("demo"))) {
             tokenizer = Tokenizer.open(files.directory());
         }
     }

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import io.weft.model.CacheForm;
 import io.weft.model.CacheGeometry;
+import io.weft.model.LayerDimensions;
 import io.weft.model.ModelPreset;
 import io.weft.plan.machine.HardwarePreset;
 import io.weft.plan.machine.HardwareProfile;
@@ -36,11 +37,7 @@ class PlacementSearchTest {
             int contextTokens =
                     random.nextBoolean() ? 1 + random.nextInt(1 << (4 + random.nextInt(11))) : 64 << random.nextInt(7);
             HardwareSpec spec = machine(1e9 * random.nextDouble(5, 65), 1e12 * random.nextDouble(20, 820));
-            long cacheBytes = (long) batch
-                    * contextTokens
-                    * model.dimensions().layers()
-                    * model.dimensions().keyValueWidth()
-                    * 2;
+            long cacheBytes = (long) batch * contextTokens * model.dimensions().sum(LayerDimensions::keyValueWidth) * 2;
             return new Question(model, spec, batch, contextTokens, (long) (random.nextDouble() * cacheBytes));
         }
 

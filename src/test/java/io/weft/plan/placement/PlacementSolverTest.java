@@ -239,7 +239,7 @@ class PlacementSolverTest {
             DecodeLoad load = new DecodeLoad(1 + random.nextInt(32), 16 + random.nextInt(4000), 256);
             double cacheBytes = load.totalTokens()
                     * (double) geometry.tokenLayerBytes(Content.KEY_VALUE)
-                    * geometry.dimensions().layers();
+                    * geometry.dimensions().layerCount();
             double before = Double.POSITIVE_INFINITY;
             for (double part : new double[] {0, 0.1, 0.25, 0.5, 0.9, 1, 2}) {
                 double nanos = stepNanos(costs, load, part * cacheBytes);
@@ -279,7 +279,7 @@ class PlacementSolverTest {
         double half = load.totalTokens()
                 / 2.0
                 * MULTI_HEAD.tokenLayerBytes(Content.KEY_VALUE)
-                * MULTI_HEAD.dimensions().layers();
+                * MULTI_HEAD.dimensions().layerCount();
         Placed best = (Placed) new PlacementSolver(PlacementProblem.decode(costs, load, ALL, 0, half, HUGE)).solve();
         assertThat(best.tokensByForm().get(CacheForm.DEVICE_ACT)).isGreaterThan(0.9 * load.totalTokens());
         Set<CacheForm> keyValues = EnumSet.of(CacheForm.DEVICE_KV, CacheForm.HOST_KV);

@@ -9,6 +9,7 @@ import io.weft.model.CacheForm.Place;
 import io.weft.model.CacheGeometry;
 import io.weft.plan.machine.Curve;
 import io.weft.plan.machine.HardwareProfile;
+import io.weft.plan.machine.LayerCurves;
 import io.weft.plan.machine.Profiles;
 import io.weft.plan.placement.DecodeLoad;
 import io.weft.plan.placement.PlacementProblem;
@@ -73,7 +74,7 @@ class CostModelTest {
         StepPlan resident = planner.plan(Shapes.decode(geometry, 4, 32, CacheForm.DEVICE_KV));
         StepPlan transferring = planner.plan(Shapes.decode(geometry, 4, 32, CacheForm.HOST_KV));
         // Each layer projects, attends in one chunk and completes; the step embeds, and ends with the head.
-        long rowStages = 3L * geometry.dimensions().layers() + 2;
+        long rowStages = 3L * geometry.dimensions().layerCount() + 2;
         assertThat(costs.stepNanos(resident)).isEqualTo(base.stepNanos(resident) - 200 * rowStages);
         assertThat(costs.stepNanos(transferring)).isEqualTo(base.stepNanos(transferring));
         // Stage by stage, as an observed step runs, there is no graph.
@@ -127,7 +128,7 @@ class CostModelTest {
         HardwareProfile plain = Profiles.machine(0, 7, 300);
         Curve gain = new Curve(List.of(new Curve.Point(1, 10), new Curve.Point(4, 40), new Curve.Point(1 << 20, 40)));
         CostModel costs = new CostModel(Profiles.inSteps(plain, 0, 0, 1, gain), geometry);
-        long rowStages = 3L * geometry.dimensions().layers() + 2;
+        long rowStages = 3L * geometry.dimensions().layerCount() + 2;
         for (int rows : List.of(1, 4, 9)) {
             StepPlan resident = new StepPlanner(geometry, Schedule.RESIDENT, 0, 1 << 20, 3)
                     .plan(Shapes.decode(geometry, rows, 32, CacheForm.DEVICE_KV));
@@ -154,11 +155,12 @@ class CostModelTest {
         double bytes = (double) load.totalTokens() * geometry.tokenBytes(Content.KEY_VALUE);
         double fits = computeBase(costs, load, EnumSet.allOf(CacheForm.class), bytes);
         assertThat(fits).isEqualTo(costs.baseNanos(4, load.totalTokens()));
-        double layers = geometry.dimensions().layers();
+        double layers = geometry.dimensions().layerCount();
         HardwareProfile profile = costs.profile();
-        double layer = profile.project().nanos(4)
-                + profile.feedForward().nanos(4)
-                + costs.attentionNanos(load.totalTokens(), load.totalTokens(), 4);
+        LayerCurves curves = profile.layers().getFirst();
+        double layer = curves.project().nanos(4)
+                + curves.feedForward().nanos(4)
+                + costs.attentionNanos(geometry.dimensions().groups().getFirst(), 4, load.totalTokens());
         double besideLink = fits + layers * (0.5 * layer + 3 * 50);
         assertThat(computeBase(costs, load, EnumSet.allOf(CacheForm.class), bytes - 1))
                 .isCloseTo(besideLink, within(1e-3));
@@ -177,19 +179,22 @@ class CostModelTest {
         HardwareProfile machine = Profiles.random(new Random(7));
         CostModel costs = new CostModel(machine, Shapes.geometries().getFirst());
         long tokens = 5000;
-        double pairs = machine.attentionPairs().nanos(1);
-        assertThat(costs.attentionNanos(1, tokens, 1))
-                .isEqualTo(Math.max(machine.loneReads().nanos(tokens), pairs));
-        assertThat(costs.attentionNanos(1, tokens, 2))
-                .isEqualTo(Math.max(machine.attentionReads().nanos(tokens), pairs))
-                .isNotEqualTo(costs.attentionNanos(1, tokens, 1));
+        LayerCurves curves = machine.layers().getFirst();
+        double pairs = curves.attentionPairs().nanos(1);
+        assertThat(attentionNanos(costs, tokens, 1))
+                .isEqualTo(Math.round(Math.max(curves.loneReads().nanos(tokens), pairs)));
+        assertThat(attentionNanos(costs, tokens, 2))
+                .isEqualTo(Math.round(Math.max(curves.attentionReads().nanos(tokens), pairs)))
+                .isNotEqualTo(attentionNanos(costs, tokens, 1));
         int sequences = 7;
         double more = sequences - (double) tokens / HardwareProfile.SEQUENCE_TOKENS;
         assertThat(machine.shortSequenceNanos()).isPositive();
-        assertThat(costs.attentionNanos(1, tokens, sequences))
-                .isCloseTo(machine.attentionReads().nanos(tokens) + more * machine.shortSequenceNanos(), within(1e-6));
-        assertThat(costs.nanos(new Stage.Attend(0, 0, 1, tokens, 1)))
-                .isEqualTo(Math.round(costs.attentionNanos(1, tokens, 1)));
+        assertThat(attentionNanos(costs, tokens, sequences))
+                .isEqualTo(Math.round(curves.attentionReads().nanos(tokens) + more * machine.shortSequenceNanos()));
+    }
+
+    private static long attentionNanos(CostModel costs, long tokens, int sequences) {
+        return costs.nanos(new Stage.Attend(0, 0, 1, tokens, sequences));
     }
 
     @ParameterizedTest
@@ -199,7 +204,7 @@ class CostModelTest {
         StepPlan plan = new StepPlanner(geometry, Schedule.CHUNKED, 1L << 40, 1 << 20, 3).plan(shape);
         assertThat(plan.stages())
                 .filteredOn(planned -> planned.stage() instanceof Stage.Transfer)
-                .hasSize(geometry.dimensions().layers())
+                .hasSize(geometry.dimensions().layerCount())
                 .allSatisfy(planned -> assertThat(planned.stage())
                         .isInstanceOfSatisfying(
                                 Stage.Transfer.class,

@@ -2,8 +2,9 @@ package io.weft.plan.step;
 
 import io.weft.model.CacheForm;
 import io.weft.model.CacheGeometry;
+import io.weft.model.FeedForwardDimensions;
+import io.weft.model.LayerDimensions;
 import io.weft.model.ModelDimensions;
-import io.weft.model.ModelDimensions.FeedForwardKind;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.random.RandomGenerator;
@@ -11,9 +12,29 @@ import java.util.random.RandomGenerator;
 /** Small geometries and random batches for the tests of planning. */
 public final class Shapes {
     /** Multi-head attention: an activation has half the bytes of K and V. */
-    static final ModelDimensions MULTI_HEAD = new ModelDimensions(3, 64, 4, 4, 16, 128, FeedForwardKind.PLAIN, 97, 512);
+    static final ModelDimensions MULTI_HEAD = ModelDimensions.uniform(
+            3,
+            64,
+            97,
+            512,
+            new LayerDimensions(
+                    4,
+                    4,
+                    16,
+                    LayerDimensions.NO_WINDOW,
+                    FeedForwardDimensions.dense(FeedForwardDimensions.Kind.PLAIN, 128)));
     /** Grouped-query attention: K and V have half the bytes of an activation. */
-    static final ModelDimensions GROUPED = new ModelDimensions(2, 64, 8, 2, 8, 128, FeedForwardKind.GATED, 31, 512);
+    static final ModelDimensions GROUPED = ModelDimensions.uniform(
+            2,
+            64,
+            31,
+            512,
+            new LayerDimensions(
+                    8,
+                    2,
+                    8,
+                    LayerDimensions.NO_WINDOW,
+                    FeedForwardDimensions.dense(FeedForwardDimensions.Kind.GATED, 128)));
 
     public static final List<CacheGeometry> GEOMETRIES = List.of(
             new CacheGeometry(MULTI_HEAD, 4, 16, 64),
@@ -21,7 +42,21 @@ public final class Shapes {
             new CacheGeometry(MULTI_HEAD, 2, 1, 7),
             new CacheGeometry(GROUPED, 2, 5, 5),
             new CacheGeometry(GROUPED, 4, 13, 39),
-            new CacheGeometry(new ModelDimensions(1, 12, 1, 1, 12, 9, FeedForwardKind.PLAIN, 5, 512), 4, 4, 8));
+            new CacheGeometry(
+                    ModelDimensions.uniform(
+                            1,
+                            12,
+                            5,
+                            512,
+                            new LayerDimensions(
+                                    1,
+                                    1,
+                                    12,
+                                    LayerDimensions.NO_WINDOW,
+                                    FeedForwardDimensions.dense(FeedForwardDimensions.Kind.PLAIN, 9))),
+                    4,
+                    4,
+                    8));
 
     private Shapes() {}
 

@@ -149,6 +149,7 @@ final class SlotRaces {
                     workspace.clear();
                 }
                 case Stage.Attend attend -> requireAll(attend);
+                case Stage.AttendWindow attend -> assertThat(projectedLayers).contains(attend.layer());
                 case Stage.FeedForward feedForward ->
                     assertThat(projectedLayers).contains(feedForward.layer());
                 case Stage.StoreOnDevice store -> assertThat(projectedLayers).hasSize(layers());
@@ -179,6 +180,7 @@ final class SlotRaces {
                         slot.pieces.clear();
                     }
                 }
+                case Stage.AttendWindow attend -> {}
                 case Stage.FeedForward feedForward -> {}
                 case Stage.StoreOnDevice store -> {}
                 case Stage.WriteOut writeOut -> {}

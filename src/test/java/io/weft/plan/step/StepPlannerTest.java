@@ -191,7 +191,7 @@ class StepPlannerTest {
     @ParameterizedTest
     @MethodSource("cases")
     void linkBytesAreThoseOfTheForms(Case c) {
-        int layers = c.geometry().dimensions().layers();
+        int layers = c.geometry().dimensions().layerCount();
         long inBytes = 0;
         long gatherBytes = 0;
         long outBytes = 0;
@@ -237,7 +237,7 @@ class StepPlannerTest {
             tokensOfALayer += total;
         }
         List<Stage.Attend> attends = c.stages(Stage.Attend.class);
-        int layers = c.geometry().dimensions().layers();
+        int layers = c.geometry().dimensions().layerCount();
         assertThat(attends.stream().mapToLong(Stage.Attend::rowTokens).sum()).isEqualTo(layers * pairsOfALayer);
         assertThat(attends.stream().mapToLong(Stage.Attend::tokens).sum()).isEqualTo(layers * tokensOfALayer);
         for (Stage.Attend attend : attends) {
@@ -278,7 +278,7 @@ class StepPlannerTest {
         }
         assertThat(c.plan().promotedBytes()).isEqualTo(bytes);
         if (blocks > 0) {
-            int layers = c.geometry().dimensions().layers();
+            int layers = c.geometry().dimensions().layerCount();
             assertThat(c.plan().stages().getLast().stage()).isEqualTo(new Stage.Promote(bytes, blocks * layers));
         }
     }

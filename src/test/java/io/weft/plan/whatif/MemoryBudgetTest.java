@@ -10,7 +10,6 @@ import io.weft.device.cpu.CpuOptions;
 import io.weft.model.Architecture;
 import io.weft.model.CacheGeometry;
 import io.weft.model.ModelDimensions;
-import io.weft.model.ModelFamily;
 import io.weft.model.ModelFiles;
 import io.weft.model.ModelPreset;
 import io.weft.model.ModelSource;
@@ -36,7 +35,7 @@ class MemoryBudgetTest {
     void workspaceAndWeightsAreWhatIsAllocated(String golden) throws Exception {
         Path directory = Path.of(getClass().getResource("/goldens/" + golden).toURI());
         MemoryBudget.Limits limits = new MemoryBudget.Limits(5, 300, 7, 100);
-        try (ModelFiles files = ModelFiles.open(new ModelSource.Directory(directory), ModelFamily.all());
+        try (ModelFiles files = ModelFiles.open(new ModelSource.Directory(directory));
                 Device device = new CpuDevice(new CpuOptions(POOL_BYTES, POOL_BYTES, OptionalDouble.empty(), 1))) {
             CacheGeometry geometry = new CacheGeometry(files.architecture().dimensions(), 4, 16, 64);
             MemoryBudget budget = MemoryBudget.of(geometry, limits, POOL_BYTES, POOL_BYTES, STAGING_BYTES);

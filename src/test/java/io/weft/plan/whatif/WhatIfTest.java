@@ -307,7 +307,7 @@ class WhatIfTest {
     }
 
     private static PlanExplanation answer(PlanQuestion question, ModelPreset model, HardwareSpec spec) {
-        return question.about(PlanQuestion.usualGeometry(model), new Machine.Specified(spec))
+        return question.about(PlanQuestion.usualGeometry(model.dimensions()), new Machine.Specified(spec))
                 .explain();
     }
 

@@ -1,0 +1,66 @@
+package io.weft.model;
+
+/**
+ * The sizes of one layer.
+ *
+ * @param heads H: query heads
+ * @param keyValueHeads KVH: heads of K and V; divides {@code heads}
+ * @param headSize HD: elements of a head
+ * @param window tokens that a query sees at most, itself included; {@link #NO_WINDOW} if it sees all
+ * @param feedForward sizes of the feed-forward network
+ */
+public record LayerDimensions(
+        int heads, int keyValueHeads, int headSize, int window, FeedForwardDimensions feedForward) {
+    /** The window of a layer that sees all tokens. */
+    public static final int NO_WINDOW = Integer.MAX_VALUE;
+
+    public LayerDimensions {
+        ModelDimensions.requirePositive("heads", heads);
+        ModelDimensions.requirePositive("keyValueHeads", keyValueHeads);
+        ModelDimensions.requirePositive("headSize", headSize);
+        ModelDimensions.requirePositive("window", window);
+        if (heads % keyValueHeads != 0) {
+            throw new IllegalArgumentException(
+                    "keyValueHeads is " + keyValueHeads + ", must divide the number of heads, " + heads);
+        }
+    }
+
+    /** Whether a query sees the newest tokens alone. */
+    public boolean hasWindow() {
+        return window != NO_WINDOW;
+    }
+
+    /** The same layer in sequences of at most {@code tokens} tokens, in which a longer window hides nothing. */
+    public LayerDimensions within(int tokens) {
+        return window < tokens ? this : new LayerDimensions(heads, keyValueHeads, headSize, NO_WINDOW, feedForward);
+    }
+
+    /** Elements of a row of queries: H·HD. */
+    public int queryWidth() {
+        return heads * headSize;
+    }
+
+    /** Elements of one token's K and V: 2·KVH·HD. */
+    public int keyValueWidth() {
+        return 2 * keyValueHeads * headSize;
+    }
+
+    /** Elements of all weight matrices. */
+    public long weights(int hiddenSize) {
+        return attentionWeights(hiddenSize) + feedForward.weights(hiddenSize);
+    }
+
+    /** Elements of the weight matrices that one row reads: of experts, those that it chooses. */
+    public long weightsOfRow(int hiddenSize) {
+        return attentionWeights(hiddenSize) + feedForward.weightsOfRow(hiddenSize);
+    }
+
+    private long attentionWeights(int hiddenSize) {
+        return (long) hiddenSize * (2L * queryWidth() + keyValueWidth());
+    }
+
+    /** Floating-point operations that recompute one token's K and V: 4·D·KVH·HD. */
+    public long recomputeFlopsPerToken(int hiddenSize) {
+        return 2L * hiddenSize * keyValueWidth();
+    }
+}
