@@ -100,6 +100,7 @@ enum FaultKind {
     SCATTER_OFFSET = 4,
     GATHER_OFFSET = 5,
     EDITED_TOKEN = 6,
+    EXPERT_ID = 7,
 };
 
 // (kind and row, value) in one 16-byte store, so a reader never sees half a report.

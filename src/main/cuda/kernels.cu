@@ -6,3 +6,5 @@
 #include "attention.cuh"
 
 #include "sampling.cuh"
+
+#include "experts.cuh"

@@ -83,7 +83,12 @@ final class CheckBench {
      * @param bound bound of the error, relative to the sizes of the expected values
      */
     void within(String name, double bound, Expected expected, float[] actual) {
-        results.accept(new CheckResult(name, expected.error(actual, type), bound));
+        within(name, bound, expected, actual, type);
+    }
+
+    /** Checks values of another element type. */
+    void within(String name, double bound, Expected expected, float[] actual, ElementType of) {
+        results.accept(new CheckResult(name, expected.error(actual, of), bound));
     }
 
     void sameBits(String name, float[] expected, float[] actual) {

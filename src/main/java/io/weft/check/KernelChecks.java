@@ -27,6 +27,7 @@ public final class KernelChecks {
         new PositionChecks(bench).run();
         new ChoiceChecks(bench, new Workbench(reference)).run();
         new MatrixChecks(bench).run();
+        new ExpertChecks(bench).run();
         new AttentionChecks(bench).run();
     }
 }

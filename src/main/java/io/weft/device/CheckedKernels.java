@@ -75,6 +75,56 @@ public record CheckedKernels(ElementType elementType, Kernels kernels) implement
     }
 
     @Override
+    public void route(Stream stream, ExpertRouting routing, DeviceBuffer logits, ExpertChoices choices, int rows) {
+        if (choices.perRow() != routing.chosen()) {
+            throw new IllegalArgumentException(
+                    "choices are %d a row, must be %d".formatted(choices.perRow(), routing.chosen()));
+        }
+        logits.requireBytes("logits", elements(rows, routing.experts()));
+        requireChoices(choices, rows);
+        kernels.route(stream, routing, logits, choices, rows);
+    }
+
+    @Override
+    public void experts(
+            Stream stream,
+            Experts experts,
+            Gating gating,
+            DeviceBuffer in,
+            ExpertChoices choices,
+            DeviceBuffer scratch,
+            DeviceBuffer out,
+            int rows,
+            Epilogue epilogue) {
+        if (epilogue instanceof Epilogue.Activate) {
+            throw new IllegalArgumentException("the output of experts is stored or added, not activated");
+        }
+        if (choices.perRow() > experts.shape().count()) {
+            throw new IllegalArgumentException("choices are %d a row, must be at most %d, the number of experts"
+                    .formatted(choices.perRow(), experts.shape().count()));
+        }
+        in.requireBytes("in", elements(rows, experts.shape().width()));
+        requireChoices(choices, rows);
+        scratch.requireBytes("scratch", experts.scratchBytes(1, choices.perRow()));
+        out.requireBytes("out", elements(rows, experts.shape().width()));
+        kernels.experts(stream, experts, gating, in, choices, scratch, out, rows, epilogue);
+    }
+
+    private static void requireChoices(ExpertChoices choices, int rows) {
+        choices.ids().requireBytes("ids", ints((long) rows * choices.perRow()));
+        choices.weights().requireBytes("weights", ints((long) rows * choices.perRow()));
+    }
+
+    @Override
+    public void addGated(
+            Stream stream, DeviceBuffer logits, DeviceBuffer values, DeviceBuffer out, int rows, int width) {
+        logits.requireBytes("logits", elements(rows, 1));
+        values.requireBytes("values", elements(rows, width));
+        out.requireBytes("out", elements(rows, width));
+        kernels.addGated(stream, logits, values, out, rows, width);
+    }
+
+    @Override
     public void rotate(
             Stream stream,
             RotaryTable table,

@@ -69,6 +69,14 @@ public interface Device extends AutoCloseable {
     Linear linear(String purpose, List<? extends Tensor> rows, List<? extends Tensor> bias);
 
     /**
+     * Loads the experts of a layer in the device's own layout.
+     *
+     * @param purpose for messages
+     * @param experts all of the same sizes, by id
+     */
+    Experts experts(String purpose, List<ExpertWeights> experts);
+
+    /**
      * @param tokens (vocabulary, width)
      * @param positions (positions, width), or null without learned positions
      * @param positionOffset row of {@code positions} that position 0 uses

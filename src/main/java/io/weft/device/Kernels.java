@@ -73,6 +73,46 @@ public interface Kernels {
     void gate(Stream stream, Activation activation, DeviceBuffer gateUp, DeviceBuffer out, int rows, int width);
 
     /**
+     * Chooses experts for each row (Shazeer et al. 2017): those with the largest logits, the smaller id first among
+     * equals. A NaN counts as the least logit. Weights are computed in fp32.
+     *
+     * @param logits (rows, E)
+     * @param choices receives them, with as many for a row as {@code routing} says
+     */
+    void route(Stream stream, ExpertRouting routing, DeviceBuffer logits, ExpertChoices choices, int rows);
+
+    /**
+     * Sends each row through its experts: {@code y = Σ weight · (down · gating(gate, up) + downBias)} with {@code [gate
+     * | up] = gateUp · in + gateUpBias}, added in the order of {@code choices}. Gates and sums are in fp32; what the
+     * gates let through is rounded once, and so is the result. Reads only experts that some row chose.
+     *
+     * @param in (rows, D)
+     * @param scratch at least {@link Experts#scratchBytes} of one row; undefined afterwards
+     * @param out (rows, D)
+     * @param epilogue stores y or adds it to {@code out}
+     */
+    void experts(
+            Stream stream,
+            Experts experts,
+            Gating gating,
+            DeviceBuffer in,
+            ExpertChoices choices,
+            DeviceBuffer scratch,
+            DeviceBuffer out,
+            int rows,
+            Epilogue epilogue);
+
+    /**
+     * {@code out[r, j] += σ(logits[r]) · values[r, j]}, rounded once: an expert that all rows share, with a gate of its
+     * own.
+     *
+     * @param logits (rows)
+     * @param values (rows, width)
+     * @param out (rows, width)
+     */
+    void addGated(Stream stream, DeviceBuffer logits, DeviceBuffer values, DeviceBuffer out, int rows, int width);
+
+    /**
      * Rotates {@code heads} heads of {@code headSize} at the start of each row of {@code values}, in place. Row r has
      * position {@code positions[r / rowsPerPosition] + r % rowsPerPosition}.
      *

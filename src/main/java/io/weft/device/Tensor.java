@@ -3,7 +3,7 @@ package io.weft.device;
 import java.util.List;
 
 /** Weights on their way to a device: row-major, read once. */
-public sealed interface Tensor permits TensorView, RandomTensor {
+public sealed interface Tensor permits TensorView, StridedView, RandomTensor {
     /** The tensor's name in messages. */
     String name();
 

@@ -41,6 +41,12 @@ public record TensorView(String name, ElementType type, List<Integer> shape, Mem
         };
     }
 
+    /** Part {@code index} of the outermost extent, which the result lacks, without copying. */
+    public TensorView at(int index) {
+        long partBytes = (long) columns() * type.bytes();
+        return new TensorView(name, type, shape.subList(1, shape.size()), data.asSlice(index * partBytes, partBytes));
+    }
+
     /** The rows {@code [from, from + count)}, without copying. */
     public TensorView rows(int from, int count) {
         List<Integer> sliced = new java.util.ArrayList<>(shape);

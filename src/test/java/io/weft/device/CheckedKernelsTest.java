@@ -80,6 +80,70 @@ class CheckedKernelsTest {
         refused("out", ROWS, WIDTH, b -> kernels.gate(stream, relu, large, b, ROWS, WIDTH));
     }
 
+    private static ExpertWeights expert(int innerWidth) {
+        return new ExpertWeights(List.of(tensor(2 * innerWidth, WIDTH)), List.of(tensor(WIDTH, innerWidth)));
+    }
+
+    @Test
+    void routesAndSharedExperts() {
+        ExpertRouting routing = new ExpertRouting(5, 2, ExpertRouting.Weights.SOFTMAX_OF_ALL);
+        ExpertChoices choices = new ExpertChoices(2, large, large);
+        refused("logits", ROWS, 5, b -> kernels.route(stream, routing, b, choices, ROWS));
+        refused("ids", ROWS, 2, b -> kernels.route(stream, routing, large, new ExpertChoices(2, b, large), ROWS));
+        refused("weights", ROWS, 2, b -> kernels.route(stream, routing, large, new ExpertChoices(2, large, b), ROWS));
+        assertThatThrownBy(() -> kernels.route(stream, routing, large, new ExpertChoices(3, large, large), ROWS))
+                .hasMessage("choices are 3 a row, must be 2");
+        refused("logits", ROWS, 1, b -> kernels.addGated(stream, b, large, large, ROWS, WIDTH));
+        refused("values", ROWS, WIDTH, b -> kernels.addGated(stream, large, b, large, ROWS, WIDTH));
+        refused("out", ROWS, WIDTH, b -> kernels.addGated(stream, large, large, b, ROWS, WIDTH));
+    }
+
+    @Test
+    void experts() {
+        Experts experts = device.experts("test", List.of(expert(6), expert(6)));
+        ExpertChoices choices = new ExpertChoices(2, large, large);
+        refused("in", ROWS, WIDTH, b -> run(experts, b, choices, large, large));
+        refused("ids", ROWS, 2, b -> run(experts, large, new ExpertChoices(2, b, large), large, large));
+        refused("weights", ROWS, 2, b -> run(experts, large, new ExpertChoices(2, large, b), large, large));
+        refused("out", ROWS, WIDTH, b -> run(experts, large, choices, large, b));
+        int least = Math.toIntExact(experts.scratchBytes(1, 2));
+        refused("scratch", 1, least / 4, b -> run(experts, large, choices, b, large));
+        assertThatThrownBy(() -> run(experts, large, new ExpertChoices(3, large, large), large, large))
+                .hasMessage("choices are 3 a row, must be at most 2, the number of experts");
+        assertThatThrownBy(() -> kernels.experts(
+                        stream,
+                        experts,
+                        new Gating.Activated(Activation.SILU),
+                        large,
+                        choices,
+                        large,
+                        large,
+                        ROWS,
+                        new Epilogue.Activate(Activation.RELU)))
+                .hasMessageContaining("stored or added");
+    }
+
+    private void run(Experts experts, DeviceBuffer in, ExpertChoices choices, DeviceBuffer scratch, DeviceBuffer out) {
+        Gating gating = new Gating.Activated(Activation.SILU);
+        kernels.experts(stream, experts, gating, in, choices, scratch, out, ROWS, new Epilogue.Store());
+    }
+
+    @Test
+    void partsOfExperts() {
+        assertThatThrownBy(() -> device.experts("test", List.of())).hasMessageContaining("test: 0 experts");
+        assertThatThrownBy(() -> device.experts("test", List.of(expert(6), expert(5))))
+                .hasMessageContaining("an expert has matrices (10, 8) and (8, 5), must have (12, 8) and (8, 6)");
+        ExpertWeights biased =
+                new ExpertWeights(expert(6).gateUp(), List.of(), expert(6).down(), List.of(tensor(WIDTH)));
+        assertThatThrownBy(() -> device.experts("test", List.of(expert(6), biased)))
+                .hasMessage("test: some experts have a bias, others have none");
+        assertThatThrownBy(() -> new ExpertRouting(4, 5, ExpertRouting.Weights.SOFTMAX_OF_ALL))
+                .hasMessageContaining("chosen is 5");
+        assertThatThrownBy(() -> new ExpertRouting(1025, 5, ExpertRouting.Weights.SOFTMAX_OF_ALL))
+                .hasMessageContaining("experts is 1025");
+        assertThatThrownBy(() -> new Gating.ClampedSwiGlu(0, 1)).hasMessageContaining("limit is 0");
+    }
+
     @Test
     void positions() {
         RotaryTable table = device.rotaryTable(new float[] {1, 0.1f}, 1, 10);

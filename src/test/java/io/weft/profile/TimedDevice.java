@@ -8,6 +8,8 @@ import io.weft.device.DeviceRows;
 import io.weft.device.ElementType;
 import io.weft.device.Embedding;
 import io.weft.device.Event;
+import io.weft.device.ExpertWeights;
+import io.weft.device.Experts;
 import io.weft.device.Graph;
 import io.weft.device.HostBuffer;
 import io.weft.device.Kernels;
@@ -257,6 +259,11 @@ final class TimedDevice implements Device, HostClock {
     @Override
     public Linear linear(String purpose, List<? extends Tensor> rows, List<? extends Tensor> bias) {
         return memory.linear(purpose, rows, bias);
+    }
+
+    @Override
+    public Experts experts(String purpose, List<ExpertWeights> experts) {
+        return memory.experts(purpose, experts);
     }
 
     @Override

@@ -8,6 +8,9 @@ import io.weft.device.DeviceInfo;
 import io.weft.device.ElementType;
 import io.weft.device.Embedding;
 import io.weft.device.Event;
+import io.weft.device.ExpertShape;
+import io.weft.device.ExpertWeights;
+import io.weft.device.Experts;
 import io.weft.device.Graph;
 import io.weft.device.HostBuffer;
 import io.weft.device.Kernels;
@@ -128,14 +131,30 @@ public final class CpuDevice implements Device {
     @Override
     public Linear linear(String purpose, List<? extends Tensor> rows, List<? extends Tensor> bias) {
         LinearShape shape = LinearShape.of(purpose, rows, bias);
-        int padded = Math.ceilDiv(shape.outFeatures(), CpuLinear.PANEL) * CpuLinear.PANEL;
-        long panelBytes = (long) padded * shape.inFeatures() * Float.BYTES;
-        long bytes = panelBytes + (long) padded * Float.BYTES;
-        DeviceBuffer to = allocate(purpose, bytes);
         CpuLinear linear =
-                new CpuLinear(shape.outFeatures(), shape.inFeatures(), to.address(), to.address() + panelBytes, bytes);
+                CpuLinear.at(shape, allocate(purpose, CpuLinear.bytes(shape)).address());
         WeightPacker.pack(linear, rows, bias);
         return linear;
+    }
+
+    @Override
+    public Experts experts(String purpose, List<ExpertWeights> experts) {
+        ExpertShape shape = ExpertShape.of(purpose, experts);
+        LinearShape gateUp = new LinearShape(2 * shape.innerWidth(), shape.width());
+        LinearShape down = new LinearShape(shape.width(), shape.innerWidth());
+        long expertBytes = CpuLinear.bytes(gateUp) + CpuLinear.bytes(down);
+        DeviceBuffer to = allocate(purpose, shape.count() * expertBytes);
+        List<CpuLinear> gateUps = new ArrayList<>();
+        List<CpuLinear> downs = new ArrayList<>();
+        long at = to.address();
+        for (ExpertWeights expert : experts) {
+            gateUps.add(CpuLinear.at(gateUp, at));
+            WeightPacker.pack(gateUps.getLast(), expert.gateUp(), expert.gateUpBias());
+            downs.add(CpuLinear.at(down, at + CpuLinear.bytes(gateUp)));
+            WeightPacker.pack(downs.getLast(), expert.down(), expert.downBias());
+            at += expertBytes;
+        }
+        return new CpuExperts(shape, List.copyOf(gateUps), List.copyOf(downs), to.bytes());
     }
 
     @Override

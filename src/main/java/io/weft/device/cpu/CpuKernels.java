@@ -1,5 +1,6 @@
 package io.weft.device.cpu;
 
+import static io.weft.device.cpu.Memory.getFloat;
 import static io.weft.device.cpu.Memory.getInt;
 import static io.weft.device.cpu.Memory.getLong;
 
@@ -11,6 +12,10 @@ import io.weft.device.BlockBases;
 import io.weft.device.DeviceBuffer;
 import io.weft.device.Embedding;
 import io.weft.device.Epilogue;
+import io.weft.device.ExpertChoices;
+import io.weft.device.ExpertRouting;
+import io.weft.device.Experts;
+import io.weft.device.Gating;
 import io.weft.device.HostBuffer;
 import io.weft.device.Kernels;
 import io.weft.device.Linear;
@@ -29,10 +34,12 @@ final class CpuKernels implements Kernels {
 
     private final Workers workers;
     private final MatrixProduct product;
+    private final ExpertLayer expertLayer;
 
     CpuKernels(Workers workers) {
         this.workers = workers;
         this.product = new MatrixProduct(workers);
+        this.expertLayer = new ExpertLayer(product);
     }
 
     @Override
@@ -85,6 +92,71 @@ final class CpuKernels implements Kernels {
                         width,
                         row -> Pointwise.gate(
                                 activation, from + bytes(row, 2L * width), to + bytes(row, width), width)));
+    }
+
+    @Override
+    public void route(Stream stream, ExpertRouting routing, DeviceBuffer logits, ExpertChoices choices, int rows) {
+        long from = logits.address();
+        long ids = choices.ids().address();
+        long weights = choices.weights().address();
+        issue(
+                stream,
+                () -> forRows(
+                        rows,
+                        routing.experts() * routing.chosen(),
+                        row -> ExpertLayer.route(
+                                routing,
+                                from + bytes(row, routing.experts()),
+                                ids + bytes(row, routing.chosen()),
+                                weights + bytes(row, routing.chosen()))));
+    }
+
+    @Override
+    public void experts(
+            Stream stream,
+            Experts experts,
+            Gating gating,
+            DeviceBuffer in,
+            ExpertChoices choices,
+            DeviceBuffer scratch,
+            DeviceBuffer out,
+            int rows,
+            Epilogue epilogue) {
+        CpuExperts cpuExperts = (CpuExperts) experts;
+        int width = experts.shape().width();
+        int rowsAtOnce = experts.rowsAtOnce(rows, choices.perRow(), scratch.bytes());
+        issue(stream, () -> {
+            for (int row = 0; row < rows; row += rowsAtOnce) {
+                expertLayer.run(
+                        cpuExperts,
+                        gating,
+                        in.address() + bytes(row, width),
+                        choices,
+                        row,
+                        scratch.address(),
+                        out.address() + bytes(row, width),
+                        Math.min(rowsAtOnce, rows - row),
+                        epilogue);
+            }
+        });
+    }
+
+    @Override
+    public void addGated(
+            Stream stream, DeviceBuffer logits, DeviceBuffer values, DeviceBuffer out, int rows, int width) {
+        long gates = logits.address();
+        long from = values.address();
+        long to = out.address();
+        issue(
+                stream,
+                () -> forRows(
+                        rows,
+                        width,
+                        row -> Pointwise.addGated(
+                                getFloat(gates + bytes(row, 1)),
+                                from + bytes(row, width),
+                                to + bytes(row, width),
+                                width)));
     }
 
     @Override

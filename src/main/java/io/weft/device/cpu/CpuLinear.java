@@ -1,6 +1,7 @@
 package io.weft.device.cpu;
 
 import io.weft.device.Linear;
+import io.weft.device.LinearShape;
 
 /**
  * Weights in panels: (⌈N / panel⌉, K, panel) fp32, where a panel is two vectors of output features and missing ones are
@@ -16,6 +17,21 @@ import io.weft.device.Linear;
 record CpuLinear(int outFeatures, int inFeatures, long panels, long bias, long bytes) implements Linear {
     /** Output features of a panel. */
     static final int PANEL = 2 * Memory.LANES;
+
+    /** A matrix of a shape at an address, with {@link #bytes(LinearShape)} bytes from there on. */
+    static CpuLinear at(LinearShape shape, long address) {
+        long panelBytes = (long) padded(shape) * shape.inFeatures() * Float.BYTES;
+        return new CpuLinear(shape.outFeatures(), shape.inFeatures(), address, address + panelBytes, bytes(shape));
+    }
+
+    /** Bytes of panels and bias. */
+    static long bytes(LinearShape shape) {
+        return (long) padded(shape) * (shape.inFeatures() + 1) * Float.BYTES;
+    }
+
+    private static int padded(LinearShape shape) {
+        return Math.ceilDiv(shape.outFeatures(), PANEL) * PANEL;
+    }
 
     int panelCount() {
         return Math.ceilDiv(outFeatures, PANEL);

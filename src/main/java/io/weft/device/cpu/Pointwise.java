@@ -5,6 +5,7 @@ import static io.weft.device.cpu.Memory.getInt;
 import static io.weft.device.cpu.Memory.setFloat;
 
 import io.weft.device.Activation;
+import io.weft.device.Gating;
 import io.weft.device.Norm;
 
 /** Kernels that treat each row by itself. Sums are in double, in order, so that they depend on the row alone. */
@@ -79,6 +80,30 @@ final class Pointwise {
             long at = (long) j * Float.BYTES;
             float up = getFloat(gateUp + (long) width * Float.BYTES + at);
             setFloat(out + at, activate(activation, getFloat(gateUp + at)) * up);
+        }
+    }
+
+    /** @param gateUp address of (2·width): gates, then the values that they gate */
+    static void gate(Gating gating, long gateUp, long out, int width) {
+        switch (gating) {
+            case Gating.Activated(Activation activation) -> gate(activation, gateUp, out, width);
+            case Gating.ClampedSwiGlu(float limit, float alpha) -> {
+                for (int j = 0; j < width; j++) {
+                    long at = (long) j * Float.BYTES;
+                    float gate = Math.min(getFloat(gateUp + at), limit);
+                    float up = Math.clamp(getFloat(gateUp + (long) width * Float.BYTES + at), -limit, limit);
+                    setFloat(out + at, (up + 1) * (gate / (1 + FloatMath.exp(-alpha * gate))));
+                }
+            }
+        }
+    }
+
+    /** {@code out += values / (1 + e^−logit)}. */
+    static void addGated(float logit, long values, long out, int width) {
+        float open = 1 / (1 + FloatMath.exp(-logit));
+        for (int j = 0; j < width; j++) {
+            long at = (long) j * Float.BYTES;
+            setFloat(out + at, Math.fma(open, getFloat(values + at), getFloat(out + at)));
         }
     }
 

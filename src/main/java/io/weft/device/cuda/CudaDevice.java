@@ -9,6 +9,9 @@ import io.weft.device.DeviceInfo;
 import io.weft.device.ElementType;
 import io.weft.device.Embedding;
 import io.weft.device.Event;
+import io.weft.device.ExpertShape;
+import io.weft.device.ExpertWeights;
+import io.weft.device.Experts;
 import io.weft.device.Graph;
 import io.weft.device.HostBuffer;
 import io.weft.device.HostRegion;
@@ -258,12 +261,50 @@ public final class CudaDevice implements Device {
                 outFeatures, inFeatures, to.address(), biasAddress, to.bytes(), products.describe(biasAddress));
     }
 
-    private void loadAll(List<? extends Tensor> parts, long to) {
+    @Override
+    public synchronized Experts experts(String purpose, List<ExpertWeights> experts) {
+        ExpertShape shape = ExpertShape.of(purpose, experts);
+        long elementBytes = elementType().bytes();
+        long gateUpBytes = padded(2L * shape.count() * shape.innerWidth() * shape.width() * elementBytes);
+        long downBytes = padded((long) shape.count() * shape.innerWidth() * shape.width() * elementBytes);
+        ExpertWeights first = experts.getFirst();
+        long gateUpBiasBytes =
+                first.gateUpBias().isEmpty() ? 0 : padded(2L * shape.count() * shape.innerWidth() * elementBytes);
+        long downBiasBytes =
+                first.downBias().isEmpty() ? 0 : padded((long) shape.count() * shape.width() * elementBytes);
+        DeviceBuffer to = allocate(purpose, gateUpBytes + downBytes + gateUpBiasBytes + downBiasBytes);
+        long gateUp = to.address();
+        long down = gateUp + gateUpBytes;
+        long gateUpBias = down + downBytes;
+        long downBias = gateUpBias + gateUpBiasBytes;
+        long gateUpAt = gateUp;
+        long downAt = down;
+        long gateUpBiasAt = gateUpBias;
+        long downBiasAt = downBias;
+        for (ExpertWeights expert : experts) {
+            gateUpAt = loadAll(expert.gateUp(), gateUpAt);
+            downAt = loadAll(expert.down(), downAt);
+            gateUpBiasAt = loadAll(expert.gateUpBias(), gateUpBiasAt);
+            downBiasAt = loadAll(expert.downBias(), downBiasAt);
+        }
+        loader.finish();
+        return new CudaExperts(
+                shape,
+                gateUp,
+                gateUpBiasBytes == 0 ? 0 : gateUpBias,
+                down,
+                downBiasBytes == 0 ? 0 : downBias,
+                to.bytes());
+    }
+
+    /** Loads tensors one after the other, and returns the address after the last. */
+    private long loadAll(List<? extends Tensor> parts, long to) {
         long address = to;
         for (Tensor part : parts) {
             loader.load(part, address);
             address += part.elements() * elementType().bytes();
         }
+        return address;
     }
 
     @Override

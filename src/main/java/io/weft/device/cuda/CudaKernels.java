@@ -9,6 +9,11 @@ import io.weft.device.DeviceBuffer;
 import io.weft.device.ElementType;
 import io.weft.device.Embedding;
 import io.weft.device.Epilogue;
+import io.weft.device.ExpertChoices;
+import io.weft.device.ExpertRouting;
+import io.weft.device.ExpertShape;
+import io.weft.device.Experts;
+import io.weft.device.Gating;
 import io.weft.device.HostBuffer;
 import io.weft.device.Kernels;
 import io.weft.device.Linear;
@@ -37,6 +42,9 @@ final class CudaKernels implements Kernels {
 
     /** The part of a long row that one block gathers. */
     private static final int GATHERED_PART_BYTES = 8 * HOST_PART_BYTES;
+
+    /** The number of {@link Gating.ClampedSwiGlu} for kernels, after those of {@link Activation}. */
+    private static final int CLAMPED_SWIGLU = Activation.values().length;
 
     private static final float LOG2_E = 1.44269504f;
     /** A table that rotates no dimension. */
@@ -324,6 +332,170 @@ final class CudaKernels implements Kernels {
                 .add(vectors(width, from | to));
         long items = (long) rows * Math.ceilDiv(width, KernelSet.VECTOR);
         cudaStream.launch(kernels.gate, blocks(items), 1, 1, THREADS, arguments);
+    }
+
+    @Override
+    public void route(Stream stream, ExpertRouting routing, DeviceBuffer logits, ExpertChoices choices, int rows) {
+        CudaStream cudaStream = (CudaStream) stream;
+        if (rows == 0 || !cudaStream.isOpen()) {
+            return;
+        }
+        ArgumentBlock arguments = context.arguments()
+                .add(logits.address())
+                .add(choices.ids().address())
+                .add(choices.weights().address())
+                .add(rows)
+                .add(routing.experts())
+                .add(routing.chosen())
+                .add(
+                        switch (routing.weights()) {
+                            case SOFTMAX_OF_ALL -> 1;
+                            case SOFTMAX_OF_CHOSEN -> 0;
+                        });
+        int blocks = Math.ceilDiv(rows, ExpertKernels.ROUTE_THREADS / WARP);
+        cudaStream.launch(kernels.experts.route, blocks, 1, 1, ExpertKernels.ROUTE_THREADS, arguments);
+    }
+
+    @Override
+    public void experts(
+            Stream stream,
+            Experts experts,
+            Gating gating,
+            DeviceBuffer in,
+            ExpertChoices choices,
+            DeviceBuffer scratch,
+            DeviceBuffer out,
+            int rows,
+            Epilogue epilogue) {
+        CudaExperts cudaExperts = (CudaExperts) experts;
+        CudaStream cudaStream = (CudaStream) stream;
+        if (rows == 0 || !cudaStream.isOpen()) {
+            return;
+        }
+        int chosen = choices.perRow();
+        int rowsAtOnce = experts.rowsAtOnce(rows, chosen, scratch.bytes());
+        for (int row = 0; row < rows; row += rowsAtOnce) {
+            long firstPair = (long) row * chosen;
+            ExpertRows part = new ExpertRows(
+                    in.address() + bytes(row, experts.shape().width()),
+                    choices.ids().address() + firstPair * Integer.BYTES,
+                    choices.weights().address() + firstPair * Float.BYTES,
+                    chosen,
+                    scratch.address(),
+                    out.address() + bytes(row, experts.shape().width()),
+                    Math.min(rowsAtOnce, rows - row));
+            launchExperts(cudaStream, cudaExperts, gating, part, epilogue);
+        }
+    }
+
+    /** Rows that go through their experts at once, by addresses. */
+    private record ExpertRows(long in, long ids, long weights, int chosen, long scratch, long out, int rows) {}
+
+    private void launchExperts(
+            CudaStream stream, CudaExperts experts, Gating gating, ExpertRows part, Epilogue epilogue) {
+        ExpertShape shape = experts.shape();
+        ExpertKernels launched = kernels.experts;
+        CudaExperts.Scratch scratch = CudaExperts.Scratch.of(experts, part.rows(), part.chosen());
+        int pairs = Math.multiplyExact(part.rows(), part.chosen());
+        boolean aligned = vectors(shape.width() | shape.innerWidth(), part.in() | part.scratch()) == 1;
+        ExpertKernels.Tile tile = aligned ? launched.forPairs(pairs, shape.count()) : launched.any();
+        boolean slots = part.rows() <= ExpertKernels.SLOT_ROWS;
+        long order = slots ? 0 : part.scratch() + scratch.order();
+        long tiles = slots ? 0 : part.scratch() + scratch.tiles();
+        long tileCount = slots ? 0 : part.scratch() + scratch.tileCount();
+        int groups = slots ? pairs : Math.toIntExact(ExpertKernels.tiles(pairs, shape.count(), tile.rows()));
+        if (!slots) {
+            ArgumentBlock arguments = context.arguments()
+                    .add(part.ids())
+                    .add(pairs)
+                    .add(shape.count())
+                    .add(tile.rows())
+                    .add(order)
+                    .add(tiles)
+                    .add(tileCount);
+            stream.launch(launched.sort, shape.count(), 1, 1, ExpertKernels.SORT_THREADS, arguments);
+        }
+        ArgumentBlock arguments = context.arguments()
+                .add(part.in())
+                .add(experts.gateUp())
+                .add(experts.gateUpBias())
+                .add(part.scratch() + scratch.inner());
+        addPairs(arguments, part, pairs, shape, order, tiles, tileCount)
+                .add(part.chosen())
+                .add(shape.width())
+                .add(shape.innerWidth());
+        addGating(arguments, gating);
+        int inBlocks = Math.ceilDiv(2 * shape.innerWidth(), tile.columns());
+        stream.launch(tile.in(), groups, inBlocks, 1, tile.threads(), arguments);
+
+        arguments = context.arguments()
+                .add(part.scratch() + scratch.inner())
+                .add(experts.down())
+                .add(experts.downBias())
+                .add(part.scratch() + scratch.partial());
+        addPairs(arguments, part, pairs, shape, order, tiles, tileCount)
+                .add(shape.width())
+                .add(shape.innerWidth());
+        stream.launch(tile.out(), groups, Math.ceilDiv(shape.width(), tile.columns()), 1, tile.threads(), arguments);
+
+        arguments = context.arguments()
+                .add(part.scratch() + scratch.partial())
+                .add(part.ids())
+                .add(part.weights())
+                .add(part.out())
+                .add(part.rows())
+                .add(part.chosen())
+                .add(shape.count())
+                .add(shape.width())
+                .add(epilogue instanceof Epilogue.AddToOutput ? 1 : 0)
+                .add(faults);
+        long items = (long) part.rows() * Math.ceilDiv(shape.width(), ExpertKernels.COMBINED_COLUMNS);
+        int blocks = Math.toIntExact(Math.ceilDiv(items, (long) ExpertKernels.COMBINE_THREADS));
+        stream.launch(launched.combine, blocks, 1, 1, ExpertKernels.COMBINE_THREADS, arguments);
+    }
+
+    private static ArgumentBlock addPairs(
+            ArgumentBlock arguments,
+            ExpertRows part,
+            int pairs,
+            ExpertShape shape,
+            long order,
+            long tiles,
+            long tileCount) {
+        return arguments
+                .add(part.ids())
+                .add(pairs)
+                .add(shape.count())
+                .add(order)
+                .add(tiles)
+                .add(tileCount);
+    }
+
+    private static void addGating(ArgumentBlock arguments, Gating gating) {
+        switch (gating) {
+            case Gating.Activated(Activation activation) ->
+                arguments.add(activation.ordinal()).add(0f).add(0f);
+            case Gating.ClampedSwiGlu(float limit, float alpha) ->
+                arguments.add(CLAMPED_SWIGLU).add(limit).add(alpha);
+        }
+    }
+
+    @Override
+    public void addGated(
+            Stream stream, DeviceBuffer logits, DeviceBuffer values, DeviceBuffer out, int rows, int width) {
+        CudaStream cudaStream = (CudaStream) stream;
+        if (rows == 0 || width == 0 || !cudaStream.isOpen()) {
+            return;
+        }
+        ArgumentBlock arguments = context.arguments()
+                .add(logits.address())
+                .add(values.address())
+                .add(out.address())
+                .add(rows)
+                .add(width)
+                .add(vectors(width, values.address() | out.address()));
+        long items = (long) rows * Math.ceilDiv(width, KernelSet.VECTOR);
+        cudaStream.launch(kernels.experts.addGated, blocks(items), 1, 1, THREADS, arguments);
     }
 
     @Override

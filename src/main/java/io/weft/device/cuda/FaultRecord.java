@@ -46,6 +46,7 @@ final class FaultRecord {
                     case 4 -> "scatterRows, row %d: offset %d lies outside the buffer".formatted(row, value);
                     case 5 -> "gatherRows, row %d: offset %d lies outside the buffer".formatted(row, value);
                     case 6 -> "chooseTokens, row %d: edited token %d is not in the vocabulary".formatted(row, value);
+                    case 7 -> "experts, row %d: expert %d does not exist".formatted(row, value);
                     default -> "row %d: fault %d with value %d".formatted(row, kind, value);
                 });
     }

@@ -43,6 +43,7 @@ final class KernelSet {
     final CudaKernel readHost;
     final CudaKernel mergeFew;
     final ProductKernels products;
+    final ExpertKernels experts;
 
     private final List<Attend> attend;
     private final Attend attendAny;
@@ -121,6 +122,7 @@ final class KernelSet {
         readHost = loader.load("read_host", 4);
         mergeFew = loader.load("merge_few_" + type, ATTEND_ARGUMENTS + PARTIALS_ARGUMENTS);
         products = new ProductKernels(loader, type, gpu);
+        experts = new ExpertKernels(loader, type);
         List<Attend> sizes = new ArrayList<>();
         for (int headSize : HEAD_SIZES) {
             sizes.add(Attend.load(loader, gpu, headSize, Integer.toString(headSize), type));

@@ -4,6 +4,7 @@ import io.weft.device.DeviceBuffer;
 import io.weft.device.ElementType;
 import io.weft.device.HostBuffer;
 import io.weft.device.RandomTensor;
+import io.weft.device.StridedView;
 import io.weft.device.Tensor;
 import io.weft.device.TensorView;
 import java.lang.foreign.MemorySegment;
@@ -21,6 +22,9 @@ final class WeightLoader {
     private static final int BUFFERS = 2;
     /** The bytes that one thread copies at a time. */
     private static final long PIECE_BYTES = 2L << 20;
+
+    private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
+    private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED;
 
     private static final int THREADS = 256;
     private static final int BLOCKS_MOST = 4096;
@@ -67,7 +71,9 @@ final class WeightLoader {
     /** Writes a tensor to {@code to} in the device's element type; it is there once the stream has run. */
     void load(Tensor tensor, long to) {
         switch (tensor) {
-            case TensorView view -> upload(view, to);
+            case TensorView view ->
+                upload(view, view.type(), to, (at, buffer) -> copy(view.data().asSlice(at, buffer.byteSize()), buffer));
+            case StridedView view -> upload(view, view.source().type(), to, (at, buffer) -> gather(view, at, buffer));
             case RandomTensor random -> fill(random, to);
         }
     }
@@ -86,21 +92,28 @@ final class WeightLoader {
         stream.launch(kernels.fillRandom, blocks(count), 1, 1, THREADS, arguments);
     }
 
-    private void upload(TensorView tensor, long to) {
-        long bytes = tensor.data().byteSize();
-        int fileBytes = tensor.type().bytes();
+    /** Writes the bytes of a tensor, as a file has them, to a buffer. */
+    @FunctionalInterface
+    private interface Source {
+        /** @param at the first byte of the tensor to write; the buffer's length says how many */
+        void write(long at, MemorySegment buffer);
+    }
+
+    private void upload(Tensor tensor, ElementType type, long to, Source source) {
+        int fileBytes = type.bytes();
+        long bytes = tensor.elements() * fileBytes;
         for (long done = 0; done < bytes; done += BUFFER_BYTES) {
             long part = Math.min(BUFFER_BYTES, bytes - done);
             HostBuffer buffer = nextBuffer(part);
-            copy(tensor.data().asSlice(done, part), buffer.segment());
+            source.write(done, buffer.segment());
             long elements = part / fileBytes;
             long target = to + done / fileBytes * elementType.bytes();
-            if (tensor.type() == elementType) {
+            if (type == elementType) {
                 stream.copyToDevice(buffer, new DeviceBuffer(target, part));
             } else {
                 DeviceBuffer raw = unconverted.slice(turn * BUFFER_BYTES, part);
                 stream.copyToDevice(buffer, raw);
-                convert(tensor.type(), raw.address(), target, elements);
+                convert(type, raw.address(), target, elements);
             }
             stream.record(free[turn]);
         }
@@ -130,6 +143,25 @@ final class WeightLoader {
         IntStream.range(0, pieces).parallel().forEach(piece -> {
             long at = piece * PIECE_BYTES;
             MemorySegment.copy(from, at, to, at, Math.min(PIECE_BYTES, from.byteSize() - at));
+        });
+    }
+
+    private static void gather(StridedView tensor, long at, MemorySegment to) {
+        ElementType type = tensor.source().type();
+        MemorySegment from = tensor.source().data();
+        long first = at / type.bytes();
+        long count = to.byteSize() / type.bytes();
+        long pieceElements = PIECE_BYTES / type.bytes();
+        int pieces = (int) Math.ceilDiv(count, pieceElements);
+        IntStream.range(0, pieces).parallel().forEach(piece -> {
+            long end = Math.min(count, (piece + 1) * pieceElements);
+            for (long i = piece * pieceElements; i < end; i++) {
+                long source = tensor.sourceIndex(first + i);
+                switch (type) {
+                    case F32 -> to.setAtIndex(INT, i, from.getAtIndex(INT, source));
+                    case F16, BF16 -> to.setAtIndex(SHORT, i, from.getAtIndex(SHORT, source));
+                }
+            }
         });
     }
 

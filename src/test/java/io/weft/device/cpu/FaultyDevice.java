@@ -8,6 +8,8 @@ import io.weft.device.DeviceRows;
 import io.weft.device.ElementType;
 import io.weft.device.Embedding;
 import io.weft.device.Event;
+import io.weft.device.ExpertWeights;
+import io.weft.device.Experts;
 import io.weft.device.Graph;
 import io.weft.device.HostBuffer;
 import io.weft.device.Kernels;
@@ -291,6 +293,12 @@ public final class FaultyDevice implements Device {
     public Linear linear(String purpose, List<? extends Tensor> rows, List<? extends Tensor> bias) {
         requireMemory(purpose);
         return device.linear(purpose, rows, bias);
+    }
+
+    @Override
+    public Experts experts(String purpose, List<ExpertWeights> experts) {
+        requireMemory(purpose);
+        return device.experts(purpose, experts);
     }
 
     @Override

@@ -28,7 +28,8 @@ class KernelSetTest {
     @Test
     void everyKernelTakesAsManyArgumentsAsItsSourceSays() throws IOException {
         Map<String, Integer> inSource = new HashMap<>();
-        for (String file : new String[] {"pointwise.cuh", "product.cuh", "attention.cuh", "sampling.cuh"}) {
+        for (String file :
+                new String[] {"pointwise.cuh", "product.cuh", "attention.cuh", "sampling.cuh", "experts.cuh"}) {
             String source = Files.readString(SOURCES.resolve(file)).replaceAll("\\\\\n", " ");
             List<MatchResult> macros = PARAMETERS.matcher(source).results().toList();
             for (MatchResult macro : macros) {
@@ -42,11 +43,20 @@ class KernelSetTest {
                         .ifPresent(match -> inSource.put(name(match), count(match.group(2))));
             }
         }
-        assertThat(inSource).containsKeys("product", "product_gated", "attend_few", "attend_whole", "attend_many");
+        assertThat(inSource)
+                .containsKeys(
+                        "product",
+                        "product_gated",
+                        "attend_few",
+                        "attend_whole",
+                        "attend_many",
+                        "experts_in",
+                        "experts_out");
         Map<String, Integer> loaded = new HashMap<>();
         new KernelSet(
                 (name, arguments, sharedBytes) -> {
-                    String pattern = name.replaceAll("(attend_(?:few|whole|many)|product_gated|product)_.*", "$1")
+                    String pattern = name.replaceAll(
+                                    "(attend_(?:few|whole|many)|product_gated|product|experts_(?:in|out))_.*", "$1")
                             .replaceAll("(?<=[a-z0-9])_(f16|bf16)$", "");
                     assertThat(inSource).as("kernel %s", name).containsEntry(pattern, arguments);
                     loaded.put(name, arguments);
@@ -91,6 +101,39 @@ class KernelSetTest {
                 "f16",
                 HOPPER);
         assertThat(loaded).isEqualTo(inSource).hasSizeGreaterThan(10);
+    }
+
+    private static final Pattern EXPERTS =
+            Pattern.compile(" EXPERT_KERNELS_OF_SIZE\\(NAME, T, ([a-z0-9]+), ([0-9, ]+), [0-9]+, (?:true|false)\\)");
+
+    @Test
+    void expertKernelsHaveTheMemoryOfTheirStagesAndTheirColumns() throws IOException {
+        Map<String, String> inSource = new HashMap<>();
+        EXPERTS.matcher(Files.readString(SOURCES.resolve("experts.cuh")))
+                .results()
+                .forEach(match -> {
+                    int[] values = Pattern.compile(", ")
+                            .splitAsStream(match.group(2))
+                            .mapToInt(Integer::parseInt)
+                            .toArray();
+                    int rows = 16 * values[0] * values[2];
+                    int columns = 8 * values[1] * values[3];
+                    int sharedBytes = values[5] * (rows + columns) * (values[4] + 8) * 2;
+                    int threads = 32 * values[0] * values[1];
+                    inSource.put(match.group(1), "%d %d %d %d".formatted(rows, columns, threads, sharedBytes));
+                });
+        Map<String, String> loaded = new HashMap<>();
+        ExpertKernels kernels = new ExpertKernels(
+                (name, arguments, sharedBytes) -> new CudaKernel(name, 0, arguments, sharedBytes), "f16");
+        for (ExpertKernels.Tile tile :
+                List.of(kernels.any(), kernels.forPairs(1, 1), kernels.forPairs(17, 1), kernels.forPairs(65, 1))) {
+            for (CudaKernel kernel : List.of(tile.in(), tile.out())) {
+                loaded.put(
+                        kernel.name().replaceAll("experts_(in|out)_|_f16", ""),
+                        "%d %d %d %d".formatted(tile.rows(), tile.columns(), tile.threads(), kernel.sharedBytes()));
+            }
+        }
+        assertThat(loaded).isEqualTo(inSource).hasSize(4);
     }
 
     @Test
