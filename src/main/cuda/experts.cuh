@@ -151,9 +151,9 @@ __device__ __forceinline__ int blockScan(int x, int* warps, int& total) {
     return before + sum - x;
 }
 
-// Block e writes the pairs of expert e, in ascending order, after those of the experts before it, and their tiles: (expert,
-// first place in `order`, pairs, 0), of at most `tileRows` pairs. It counts all pairs itself, so blocks need nothing of
-// each other.
+// Block e writes the pairs of expert e, in ascending order, after those of the experts before it, and their tiles:
+// (expert, first place in `order`, pairs, 0), of at most `tileRows` pairs. It counts all pairs itself, so blocks need
+// nothing of each other.
 __device__ __forceinline__ void sortExperts(const int* ids, int pairs, int experts, int tileRows, int* order,
                                             int4* tiles, int* tileCount) {
     __shared__ int counts[EXPERTS_MOST];
@@ -312,9 +312,9 @@ struct ExpertOut {
     }
 };
 
-// A tile of ROWS pairs by COLUMNS columns. Warps form a grid of ROW_WARPS by COLUMN_WARPS; each has ROW_TILES of 16 pairs
-// by COLUMN_TILES of 8 columns. DEPTH elements of each row are fetched at a time into one of STAGES places in shared
-// memory.
+// A tile of ROWS pairs by COLUMNS columns. Warps form a grid of ROW_WARPS by COLUMN_WARPS; each has ROW_TILES of 16
+// pairs by COLUMN_TILES of 8 columns. DEPTH elements of each row are fetched at a time into one of STAGES places in
+// shared memory.
 template <typename T, typename Side, int ROW_WARPS, int COLUMN_WARPS, int ROW_TILES, int COLUMN_TILES, int DEPTH,
           int STAGES, bool VECTORS>
 struct ExpertProduct {
@@ -340,8 +340,8 @@ struct ExpertProduct {
     const T* weightRows[WEIGHT_PASSES];
     const T* inRows[IN_PASSES];
 
-    // Starts to fetch the thread's unit of a row's elements [step * DEPTH, + DEPTH) to row `at` of a stage. Rows that do
-    // not exist keep their contents: they affect only outputs that are not stored.
+    // Starts to fetch the thread's unit of a row's elements [step * DEPTH, + DEPTH) to row `at` of a stage. Rows that
+    // do not exist keep their contents: they affect only outputs that are not stored.
     __device__ __forceinline__ void bring(const T* row, int step, int at) const {
         if (row == nullptr) {
             return;

@@ -10,6 +10,11 @@ import io.weft.device.Device;
 import io.weft.device.DeviceBuffer;
 import io.weft.device.Epilogue;
 import io.weft.device.Event;
+import io.weft.device.ExpertChoices;
+import io.weft.device.ExpertRouting;
+import io.weft.device.ExpertWeights;
+import io.weft.device.Experts;
+import io.weft.device.Gating;
 import io.weft.device.HostBuffer;
 import io.weft.device.Linear;
 import io.weft.device.Norm;
@@ -20,6 +25,7 @@ import io.weft.device.Stream;
 import io.weft.device.TokenChoices;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
@@ -105,7 +111,7 @@ public final class KernelTimings {
     }
 
     /**
-     * Times everything. Takes about 2.8 GB of device memory and 256 MiB of host memory.
+     * Times everything. Takes about 4 GB of device memory and 256 MiB of host memory.
      *
      * @param results receives each timing
      */
@@ -117,6 +123,7 @@ public final class KernelTimings {
         timings.rows();
         timings.attention();
         timings.tokens();
+        timings.experts();
     }
 
     private static AttentionShape shape(int keyValueHeads) {
@@ -365,6 +372,62 @@ public final class KernelTimings {
                 0,
                 0,
                 repeat -> device.kernels().chooseTokens(stream, in, choices, out, tokens, rows, VOCABULARY));
+    }
+
+    /** Experts of the size of Qwen3-30B-A3B; each repetition has others. */
+    private void experts() {
+        int width = 2048;
+        int innerWidth = 768;
+        ExpertRouting routing = new ExpertRouting(128, 8, ExpertRouting.Weights.SOFTMAX_OF_CHOSEN);
+        List<ExpertWeights> weights = new ArrayList<>();
+        for (int expert = 0; expert < routing.experts(); expert++) {
+            weights.add(new ExpertWeights(
+                    List.of(new RandomTensor("gate up", List.of(2 * innerWidth, width), expert, 0, 0.03f)),
+                    List.of(new RandomTensor("down", List.of(width, innerWidth), expert, 0, 0.05f))));
+        }
+        Experts experts = device.experts("timings", weights);
+        long expertBytes = experts.bytes() / routing.experts();
+        SplittableRandom random = new SplittableRandom(2);
+        int sets = 16;
+        for (int rows : new int[] {1, 2, 8, 16, 17, 64, 512, ROWS_MOST}) {
+            int chosen = routing.chosen();
+            int[] ids = new int[sets * rows * chosen];
+            for (int first = 0; first < ids.length; first += chosen) {
+                int[] distinct = random.ints(0, routing.experts())
+                        .distinct()
+                        .limit(chosen)
+                        .toArray();
+                System.arraycopy(distinct, 0, ids, first, chosen);
+            }
+            DeviceBuffer idsOnDevice = write(0, ids);
+            DeviceBuffer factors = index.from(idsOnDevice.bytes());
+            long distinct = Arrays.stream(ids, 0, rows * chosen).distinct().count();
+            long operations = 6L * rows * chosen * width * innerWidth;
+            time(
+                    "experts: %d rows to %d of %d".formatted(rows, chosen, routing.experts()),
+                    rows > 128 ? 0 : distinct * expertBytes,
+                    operations,
+                    repeat -> device.kernels()
+                            .experts(
+                                    stream,
+                                    experts,
+                                    new Gating.Activated(Activation.SILU),
+                                    in,
+                                    new ExpertChoices(
+                                            chosen,
+                                            idsOnDevice.from((long) repeat % sets * rows * chosen * Integer.BYTES),
+                                            factors),
+                                    cache,
+                                    out,
+                                    rows,
+                                    new Epilogue.AddToOutput()));
+            ExpertChoices routed = new ExpertChoices(chosen, cache, cache.from(CACHE_BYTES / 2));
+            time(
+                    "route: %d rows to %d of %d".formatted(rows, chosen, routing.experts()),
+                    0,
+                    0,
+                    repeat -> device.kernels().route(stream, routing, in, routed, rows));
+        }
     }
 
     private DeviceBuffer write(long offset, int[] values) {
