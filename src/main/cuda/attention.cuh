@@ -10,8 +10,9 @@
 // ldmatrix brings them from there to the tensor cores. Few rows need the rate of device memory, and many rows share
 // what was fetched.
 //
-// A range that starts at token 0 begins the attention of its rows, so the state need not be initialised. The range that
-// holds a row's own position ends it, and writes the row's result to `out`.
+// The range that holds the first token that a row sees begins the row's attention, so the state need not be
+// initialised. The range that holds its own position ends it, and writes the row's result to `out`. A range outside
+// these two is none of the row's.
 #pragma once
 
 #include "common.cuh"
@@ -87,21 +88,25 @@ __device__ __forceinline__ int positionOf(const Call<T>& call, const Span& span,
     return call.rowPositions[span.firstRow + query / group];
 }
 
-// The tokens [from, to) that one query sees; empty for a query that does not exist.
+// The tokens [from, to) of a span that one query sees; empty for a query that does not exist. `begins` says that the
+// query sees no token before them.
 struct Sight {
     int from;
     int to;
+    bool begins;
+
+    __device__ __forceinline__ bool isEmpty() const { return from >= to; }
 };
 
 template <typename T>
 __device__ __forceinline__ Sight sightOf(const Call<T>& call, const Span& span, int query, int queries, int group) {
     if (query >= queries) {
-        return {0x7fffffff, 0};
+        return {0x7fffffff, 0, false};
     }
     int position = positionOf(call, span, query, group);
     int from = call.window > position ? 0 : position - call.window + 1;
     int to = position + 1 < span.toToken ? position + 1 : span.toToken;
-    return {from > span.fromToken ? from : span.fromToken, to};
+    return {from > span.fromToken ? from : span.fromToken, to, from >= span.fromToken};
 }
 
 // K and V of a tile in shared memory: (TILE_TOKENS, PITCH) each, zeros for tokens that nobody sees and after the end of
@@ -412,13 +417,14 @@ struct State {
     float sum[2];
     int share;
 
-    // Loads the state that an earlier call left for a span's rows; starts empty if the span begins them.
+    // Loads the state that an earlier call left for a span's rows; starts empty for those that the span begins.
     template <typename T>
     __device__ __forceinline__ void load(const Call<T>& call, const Span& span, int keyValueHead, const int (&query)[2],
-                                         int queries, int group) {
+                                         const Sight (&sight)[2], int group) {
 #pragma unroll
         for (int q = 0; q < 2; q++) {
-            const float* state = span.fromToken == 0 || query[q] >= queries
+            // A span from token 0 begins all its rows: the compiler needs fewer registers where it knows.
+            const float* state = span.fromToken == 0 || sight[q].begins || sight[q].isEmpty()
                                      ? nullptr
                                      : stateRow(call, span, keyValueHead, query[q], group);
             largest[q] = state == nullptr ? NEGATIVE_INFINITY : state[call.headSize];
@@ -451,16 +457,15 @@ struct State {
         });
     }
 
-    // Finishes the rows whose last token is in the span, and stores the state of the others.
+    // Finishes the rows whose last token is in the span, and stores the state of the others that see some of it.
     template <typename T>
     __device__ __forceinline__ void store(const Call<T>& call, const Span& span, int keyValueHead, const int (&query)[2],
                                           int queries, int group) const {
 #pragma unroll
         for (int q = 0; q < 2; q++) {
-            int position = query[q] < queries ? positionOf(call, span, query[q], group) : -1;
-            // Rows before the span ended in an earlier one.
-            if (position >= span.fromToken) {
-                bool ends = position < span.toToken;
+            // Found anew, so that it takes no registers until here.
+            if (!sightOf(call, span, query[q], queries, group).isEmpty()) {
+                bool ends = positionOf(call, span, query[q], group) < span.toToken;
                 float* state = stateRow(call, span, keyValueHead, query[q], group);
                 T* out = outRow(call, span, keyValueHead, query[q], group);
                 if (threadIdx.x % 4 == 0 && share == 0 && !ends) {
@@ -521,8 +526,7 @@ __device__ __forceinline__ void attendMany(const Call<T>& call) {
         blockFrom = seenFrom[i] < blockFrom ? seenFrom[i] : blockFrom;
         blockTo = seenTo[i] > blockTo ? seenTo[i] : blockTo;
     }
-    bool begins = span.fromToken == 0;
-    if (blockFrom >= blockTo && !begins) {
+    if (blockFrom >= blockTo) {
         return;
     }
 
@@ -531,14 +535,14 @@ __device__ __forceinline__ void attendMany(const Call<T>& call) {
                    queryRow(call, span, keyValueHead, query[1], queries, group), call.headSize);
     State<GROUPS, 1> running;
     running.share = 0;
-    running.load(call, span, keyValueHead, query, queries, group);
+    running.load(call, span, keyValueHead, query, sight, group);
 
     TileGrid grid(call.cellTokens);
     T* tiles = reinterpret_cast<T*>(attentionTiles);
     size_t keyOffset = static_cast<size_t>(keyValueHead) * call.headSize;
     size_t valueOffset = keyOffset + static_cast<size_t>(call.keyValueHeads) * call.headSize;
-    int lastTile = blockFrom < blockTo ? grid.tileOf(span.fromToken, blockTo - 1) : -1;
-    int firstTile = blockFrom < blockTo ? grid.tileOf(span.fromToken, blockFrom) : 0;
+    int lastTile = grid.tileOf(span.fromToken, blockTo - 1);
+    int firstTile = grid.tileOf(span.fromToken, blockFrom);
     // A warp fetches its share of the tile's tokens.
     auto bringTile = [&](int tile) {
         constexpr int TOKENS = TILE_TOKENS / WARPS;
@@ -552,7 +556,7 @@ __device__ __forceinline__ void attendMany(const Call<T>& call) {
         bring<T, GROUPS, VECTORS, TOKENS>(call, row, keyOffset, at);
         bring<T, GROUPS, VECTORS, TOKENS>(call, row, valueOffset, at + Tile<GROUPS>::ELEMENTS);
     };
-    if (STAGES > 1 && firstTile <= lastTile) {
+    if (STAGES > 1) {
         bringTile(firstTile);
         commitCopies();
     }
@@ -634,10 +638,10 @@ __device__ __forceinline__ void attendWhole(const Call<T>& call) {
         bringTile(rows, firstTile);
     }
     awaitEarlierKernels();
-    if (queries == 0 || (firstTile > lastTile && span.fromToken > 0)) {
+    if (firstTile > lastTile) {
         return;
     }
-    if (firstTile <= lastTile && !copied) {
+    if (!copied) {
         bringTile(rows, firstTile);
     }
     commitCopies();
@@ -659,7 +663,7 @@ __device__ __forceinline__ void attendWhole(const Call<T>& call) {
     int halves = halvesOf(queries, queryTile);
     State<GROUPS, WARPS> running;
     running.share = warp;
-    running.load(call, span, keyValueHead, query, queries, group);
+    running.load(call, span, keyValueHead, query, sight, group);
     for (int tile = firstTile; tile <= lastTile; tile++) {
         awaitCopies<STAGES - 2>();
         // All warps have this tile, and are done with the one that the next tile replaces.
@@ -796,8 +800,7 @@ __device__ __forceinline__ void mergeFew(const Call<T>& call, const Partials& pa
     int queries = span.rows > call.fewRows ? 0 : span.rows * group;
     Sight sight = sightOf(call, span, query, queries, group);
     TileGrid grid(call.cellTokens);
-    bool begins = span.fromToken == 0 && partials.firstTile == 0;
-    bool sees = sight.from < sight.to;
+    bool sees = !sight.isEmpty();
     int firstTile = sees ? grid.tileOf(span.fromToken, sight.from) - partials.firstTile : 0;
     int lastTile = sees ? grid.tileOf(span.fromToken, sight.to - 1) - partials.firstTile : -1;
     bool ends = sees && lastTile < partials.tiles && positionOf(call, span, query, group) < span.toToken;
@@ -805,9 +808,10 @@ __device__ __forceinline__ void mergeFew(const Call<T>& call, const Partials& pa
     if (query >= queries) {
         return;
     }
+    bool begins = sight.begins && firstTile >= 0;
     firstTile = firstTile > 0 ? firstTile : 0;
     lastTile = lastTile < partials.tiles ? lastTile : partials.tiles - 1;
-    if (firstTile > lastTile && !begins) {
+    if (firstTile > lastTile) {
         return;
     }
     float* state = stateRow(call, span, blockIdx.y, query, group);

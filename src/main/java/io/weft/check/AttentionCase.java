@@ -14,10 +14,13 @@ import java.util.SplittableRandom;
 import java.util.stream.IntStream;
 
 /**
- * Sequences of unequal length whose blocks are scattered over all four bases, with NaN after each sequence's last
- * token. The last rows of a sequence attend to all of it.
+ * Sequences of unequal length whose blocks are scattered over all four bases. The last tokens of a sequence are its
+ * rows. Tokens that no row sees are NaN, and blocks that no row sees lie nowhere.
  */
 final class AttentionCase {
+    /** The place in its base of a block that must not be read. */
+    private static final long NOWHERE = 1L << 60;
+
     private final AttentionShape shape;
     private final List<Part> parts;
     private final int[] positions;
@@ -50,7 +53,11 @@ final class AttentionCase {
         /** One call, with one span for each row. */
         SPAN_PER_ROW,
         /** One call for each sequence. */
-        CALL_PER_SEQUENCE
+        CALL_PER_SEQUENCE,
+        /** One call, with one span per sequence, from the first cell of which a row sees a token. */
+        VISIBLE,
+        /** One call for each cell of which a row sees a token. */
+        CALL_PER_VISIBLE_CELL
     }
 
     /**
@@ -152,7 +159,7 @@ final class AttentionCase {
         int value = key + shape.keyValueHeads() * headSize;
         int query = row * shape.queryWidth() + head * headSize;
         int end = positions[row] + 1;
-        int first = Math.max(0, end - shape.window());
+        int first = shape.firstVisible(positions[row]);
         double[] scores = new double[end - first];
         double largestTerms = 1;
         for (int i = 0; i < scores.length; i++) {
@@ -203,17 +210,20 @@ final class AttentionCase {
         long[] table = new long[places.length];
         for (int sequence = 0; sequence < parts.size(); sequence++) {
             int elements = parts.get(sequence).tokens() * shape.keyValueWidth();
-            for (int from = 0; from < elements; from += blockElements) {
-                int at = sequence * blocksPerSequence + from / blockElements;
+            int visible = firstVisible(parts.get(sequence)) * shape.keyValueWidth();
+            for (int block = 0; block < elements; block += blockElements) {
+                int at = sequence * blocksPerSequence + block / blockElements;
                 int base = (int) (places[at] % bases.length);
                 int place = (int) (places[at] / bases.length);
+                int from = Math.max(block, visible);
+                int to = Math.min(block + blockElements, elements);
+                if (from >= to) {
+                    table[at] = bases[base].entry(NOWHERE);
+                    continue;
+                }
                 table[at] = bases[base].entry(place * blockBytes);
-                System.arraycopy(
-                        keyValues[sequence],
-                        from,
-                        contents[base],
-                        place * blockElements,
-                        Math.min(blockElements, elements - from));
+                int target = place * blockElements + from - block;
+                System.arraycopy(keyValues[sequence], from, contents[base], target, to - from);
             }
         }
         for (int i = 0; i < bases.length; i++) {
@@ -254,15 +264,30 @@ final class AttentionCase {
                 bench.ints(spans), call.size(), maxRows, maxTokens, AttentionWork.fullSpans(totalTokens, maxTokens));
     }
 
-    private List<List<Span>> calls(Division division) {
-        List<List<Span>> calls = new ArrayList<>();
-        List<Span> whole = new ArrayList<>();
+    /** The first token that a row of a sequence sees. */
+    private int firstVisible(Part part) {
+        return shape.firstVisible(positions[part.firstRow()]);
+    }
+
+    /** A span for each sequence, from its first token, or from the first cell of which a row sees a token. */
+    private List<Span> spans(Division division) {
+        List<Span> spans = new ArrayList<>();
         for (int i = 0; i < parts.size(); i++) {
             Part part = parts.get(i);
-            whole.add(new Span(i, part.firstRow(), part.rows(), 0, part.tokens()));
+            int from = switch (division) {
+                case VISIBLE, CALL_PER_VISIBLE_CELL -> firstVisible(part) / shape.cellTokens() * shape.cellTokens();
+                case WHOLE, CALL_PER_CELL, SPAN_PER_ROW, CALL_PER_SEQUENCE -> 0;
+            };
+            spans.add(new Span(i, part.firstRow(), part.rows(), from, part.tokens()));
         }
+        return spans;
+    }
+
+    private List<List<Span>> calls(Division division) {
+        List<List<Span>> calls = new ArrayList<>();
+        List<Span> whole = spans(division);
         switch (division) {
-            case WHOLE -> calls.add(whole);
+            case WHOLE, VISIBLE -> calls.add(whole);
             case CALL_PER_SEQUENCE -> whole.forEach(span -> calls.add(List.of(span)));
             case SPAN_PER_ROW -> {
                 List<Span> rows = new ArrayList<>();
@@ -273,16 +298,18 @@ final class AttentionCase {
                 }
                 calls.add(rows);
             }
-            case CALL_PER_CELL -> {
+            case CALL_PER_CELL, CALL_PER_VISIBLE_CELL -> {
                 for (int from = 0; from < tokensMost(); from += shape.cellTokens()) {
                     List<Span> cell = new ArrayList<>();
                     for (Span span : whole) {
                         int to = Math.min(from + shape.cellTokens(), span.toToken());
-                        if (from < to) {
+                        if (from >= span.fromToken() && from < to) {
                             cell.add(new Span(span.sequence(), span.firstRow(), span.rows(), from, to));
                         }
                     }
-                    calls.add(cell);
+                    if (!cell.isEmpty()) {
+                        calls.add(cell);
+                    }
                 }
             }
         }

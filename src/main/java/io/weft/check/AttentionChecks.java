@@ -2,6 +2,7 @@ package io.weft.check;
 
 import io.weft.check.AttentionCase.Division;
 import io.weft.device.AttentionShape;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.SplittableRandom;
@@ -29,6 +30,11 @@ final class AttentionChecks {
                         new AttentionShape(8, 2, 128, 0.09f, NO_WINDOW, 16, 64),
                         new AttentionShape(40, 20, 128, 0.09f, NO_WINDOW, 16, 64),
                         new AttentionShape(20, 20, 128, 0.09f, 40, 32, 128),
+                        new AttentionShape(4, 2, 64, 0.125f, 63, 16, 64),
+                        new AttentionShape(40, 20, 128, 0.09f, 64, 16, 64),
+                        new AttentionShape(4, 2, 96, 0.1f, 65, 16, 64),
+                        new AttentionShape(8, 4, 256, 0.06f, 129, 16, 128),
+                        new AttentionShape(2, 2, 20, 0.22f, 1, 4, 20),
                         new AttentionShape(22, 22, 80, 0.11f, NO_WINDOW, 8, 48),
                         new AttentionShape(2, 1, 96, 0.1f, NO_WINDOW, 1, 7),
                         new AttentionShape(20, 1, 64, 0.125f, 100, 16, 96),
@@ -40,6 +46,10 @@ final class AttentionChecks {
                         new AttentionShape(4, 4, 16, 0.25f, NO_WINDOW, 16, 64),
                         new AttentionShape(4, 2, 32, 0.2f, NO_WINDOW, 16, 256),
                         new AttentionShape(6, 3, 25, 0.2f, 13, 8, 24),
+                        new AttentionShape(4, 1, 11, 0.3f, 23, 8, 24),
+                        new AttentionShape(2, 2, 16, 0.25f, 24, 8, 24),
+                        new AttentionShape(3, 1, 16, 0.25f, 25, 8, 24),
+                        new AttentionShape(2, 1, 8, 0.35f, 1, 4, 20),
                         new AttentionShape(2, 1, 96, 0.1f, NO_WINDOW, 1, 7),
                         new AttentionShape(8, 1, 64, 0.125f, 100, 16, 96),
                         new AttentionShape(2, 2, 20, 0.22f, NO_WINDOW, 4, 20),
@@ -102,7 +112,7 @@ final class AttentionChecks {
     private void check(String name, AttentionShape shape, AttentionCase attention) {
         float[] whole = attention.run(bench.tested(), Division.WHOLE);
         bench.within(name, bound(shape, attention.tokensMost()), attention.expected(), whole);
-        for (Division division : divisions()) {
+        for (Division division : divisions(shape)) {
             bench.sameBits(
                     name + ", " + division.name().toLowerCase(Locale.ROOT),
                     whole,
@@ -121,10 +131,17 @@ final class AttentionChecks {
                 + 2 * RoundingErrors.FUNCTION;
     }
 
-    private List<Division> divisions() {
-        return switch (bench.extent()) {
-            case ALL, AWKWARD -> List.of(Division.CALL_PER_CELL, Division.SPAN_PER_ROW, Division.CALL_PER_SEQUENCE);
-            case SMALL -> List.of(Division.SPAN_PER_ROW);
-        };
+    private List<Division> divisions(AttentionShape shape) {
+        List<Division> divisions = new ArrayList<>();
+        divisions.add(Division.SPAN_PER_ROW);
+        if (bench.extent() != Extent.SMALL) {
+            divisions.add(Division.CALL_PER_CELL);
+            divisions.add(Division.CALL_PER_SEQUENCE);
+        }
+        if (shape.window() != NO_WINDOW) {
+            divisions.add(Division.VISIBLE);
+            divisions.add(Division.CALL_PER_VISIBLE_CELL);
+        }
+        return divisions;
     }
 }

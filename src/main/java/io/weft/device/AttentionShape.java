@@ -26,6 +26,11 @@ public record AttentionShape(
         }
     }
 
+    /** The first token that a row at a position sees. */
+    public int firstVisible(int position) {
+        return window > position ? 0 : position - window + 1;
+    }
+
     /** Elements of one token's K and V together: its row in a block is {@code [K (KVH, HD) | V (KVH, HD)]}. */
     public int keyValueWidth() {
         return 2 * keyValueHeads * headSize;

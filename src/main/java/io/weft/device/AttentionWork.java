@@ -3,7 +3,7 @@ package io.weft.device;
 /**
  * Which rows attend to which tokens in one call. A span is five int32: sequence, first row, rows, from token, to token
  * (exclusive); {@code from} is a multiple of the cell, so is {@code to}, unless it lies after the sequence's last
- * token. So a span never cuts a cell. A row appears in one span at most.
+ * token. So a span never cuts a cell. The rows of a span have consecutive positions. A row appears in one span at most.
  *
  * @param spans (spanCount, 5) int32 in device memory
  * @param spanCount spans

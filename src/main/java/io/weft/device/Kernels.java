@@ -174,8 +174,10 @@ public interface Kernels {
      * The partial of a cell and the order of merging do not depend on how the tokens are divided among calls, nor on
      * where a block lies.
      *
-     * <p>The calls of a layer take a row's ranges in ascending order. A range from token 0 on begins the row's
-     * attention; the range that holds the row's own position ends it with {@code out[r, h] = acc / l}.
+     * <p>The calls of a layer take a row's ranges in ascending order, without a gap among the tokens that it sees. The
+     * range that holds the first of these begins the row's attention; the range that holds the row's own position ends
+     * it with {@code out[r, h] = acc / l}. A range of which the row sees nothing changes nothing of the row. Blocks of
+     * which no row of a span sees a token are not read, and their entries in the block table may be anything.
      *
      * @param queries (rows, H·HD)
      * @param state (rows, H, HD + 2) fp32: acc, m, l between two calls; undefined before the first and after the last

@@ -328,15 +328,15 @@ final class CpuKernels implements Kernels {
         int group = shape.heads() / shape.keyValueHeads();
         int firstHead = keyValueHead * group;
         long headStateBytes = bytes(1, shape.headSize() + 2);
-        if (span.fromToken() == 0) {
+        int firstVisible = shape.firstVisible(position);
+        if (firstVisible >= span.fromToken() && firstVisible < span.toToken()) {
             for (int head = firstHead; head < firstHead + group; head++) {
                 CellAttention.begin(state + head * headStateBytes, shape.headSize());
             }
         }
-        long firstVisible = Math.max(0L, (long) position - shape.window() + 1);
         int end = Math.min(span.toToken(), position + 1);
         for (int cell = span.fromToken(); cell < end; cell += shape.cellTokens()) {
-            int from = (int) Math.max(cell, firstVisible);
+            int from = Math.max(cell, firstVisible);
             int to = Math.min(end, cell + shape.cellTokens());
             if (from >= to) {
                 continue;
