@@ -43,6 +43,9 @@ struct Call {
     int keyValueHeads;
     int headSize;
     float scaleLog2;
+    float capExponent;  // 2 * scale / cap * log2(e)
+    float capLog2;      // cap * log2(e); 0 without a cap, which takes the place of scaleLog2: that is 1 then
+    const float* sinks;  // (heads), or null
     int window;
     int blockTokens;
     int cellTokens;
@@ -245,6 +248,24 @@ __device__ __forceinline__ void multiplyKeys(const Queries<T, GROUPS, VECTORS>& 
     }
 }
 
+// Bounds products: cap * tanh(s / cap) = cap - 2 cap / (e^(2s / cap) + 1), in units of log2. Its error is 2^-22 of the cap
+// at most, which is less than that of a weight in 16 bits.
+template <typename T, int SHARE>
+__device__ __forceinline__ void capScores(const Call<T>& call, float (&products)[SHARE][4]) {
+    if (call.capLog2 == 0.0f) {
+        return;
+    }
+#pragma unroll
+    for (int j = 0; j < SHARE; j++) {
+#pragma unroll
+        for (int x = 0; x < 4; x++) {
+            float power = exp2Fast(__fmul_rn(products[j][x], call.capExponent));
+            float part = reciprocalFast(__fadd_rn(power, 1.0f));
+            products[j][x] = __fmaf_rn(-2.0f * call.capLog2, part, call.capLog2);
+        }
+    }
+}
+
 // Exchanges products: each warp of a block has those with SHARE groups of eight tokens, and gets those with all groups.
 // `room` holds TOKEN_GROUPS * 32 of them.
 template <int SHARE>
@@ -371,6 +392,23 @@ struct Merge {
     }
 };
 
+// The result of a row's head, given its state after the last token: acc / l, or acc / (l + 2^(sink - m)) with a sink.
+struct Ending {
+    float factor = 1.0f;
+    float divisor;
+
+    template <typename T>
+    __device__ __forceinline__ Ending(const Call<T>& call, int head, float largest, float sum) : divisor(sum) {
+        if (call.sinks != nullptr) {
+            Merge sink(largest, __fmul_rn(call.sinks[head], LOG2_E));
+            factor = sink.before;
+            divisor = sink(sum, 1.0f);
+        }
+    }
+
+    __device__ __forceinline__ float operator()(float acc) const { return __fdiv_rn(__fmul_rn(acc, factor), divisor); }
+};
+
 __device__ __forceinline__ int warpLeast(int x) {
     return __reduce_min_sync(FULL_WARP, x);
 }
@@ -468,6 +506,7 @@ struct State {
                 bool ends = positionOf(call, span, query[q], group) < span.toToken;
                 float* state = stateRow(call, span, keyValueHead, query[q], group);
                 T* out = outRow(call, span, keyValueHead, query[q], group);
+                Ending ending(call, keyValueHead * group + query[q] % group, largest[q], sum[q]);
                 if (threadIdx.x % 4 == 0 && share == 0 && !ends) {
                     state[call.headSize] = largest[q];
                     state[call.headSize + 1] = sum[q];
@@ -479,7 +518,7 @@ struct State {
                         int d = columnOf<SHARES>(j, share) + x;
                         if (d < call.headSize) {
                             if (ends) {
-                                out[d] = Element<T>::narrow(__fdiv_rn(acc[j][2 * q + x], sum[q]));
+                                out[d] = Element<T>::narrow(ending(acc[j][2 * q + x]));
                             } else {
                                 state[d] = acc[j][2 * q + x];
                             }
@@ -576,6 +615,7 @@ __device__ __forceinline__ void attendMany(const Call<T>& call) {
             Weights weights;
             float scores[TOKEN_GROUPS][4] = {};
             multiplyKeys(fragments, keys, 0, scores);
+            capScores(call, scores);
             weighScores(call, start, end, sight, 2, scores, weights);
             running.merge(weights, keys + Tile<GROUPS>::ELEMENTS);
         }
@@ -672,6 +712,7 @@ __device__ __forceinline__ void attendWhole(const Call<T>& call) {
         const T* keys = tiles + tile % STAGES * 2 * Tile<GROUPS>::ELEMENTS;
         float products[SHARE][4] = {};
         multiplyKeys(fragments, keys, warp * SHARE, products);
+        capScores(call, products);
         float scores[TOKEN_GROUPS][4];
         exchange(products, room, scores);
         Weights weights;
@@ -754,6 +795,7 @@ __device__ __forceinline__ void attendFew(const Call<T>& call, const Partials& p
     __syncthreads();
     float products[SHARE][4] = {};
     multiplyKeys(fragments, keys, warp * SHARE, products);
+    capScores(call, products);
     awaitCopies<0>();
     // The keys have been read and the values have arrived; the products replace the keys.
     __syncthreads();
@@ -864,7 +906,8 @@ __device__ __forceinline__ void mergeFew(const Call<T>& call, const Partials& pa
     }
     if (ends) {
         if (column) {
-            outRow(call, span, blockIdx.y, query, group)[d] = Element<T>::narrow(__fdiv_rn(acc, sum));
+            Ending ending(call, blockIdx.y * group + query % group, largest, sum);
+            outRow(call, span, blockIdx.y, query, group)[d] = Element<T>::narrow(ending(acc));
         }
         return;
     }
@@ -883,14 +926,14 @@ __device__ __forceinline__ void mergeFew(const Call<T>& call, const Partials& pa
     const T *queries, float *state, T *out, const int *spans, const int *rowPositions,                                \
         const unsigned long long *blockTable, int blocksPerSequence, unsigned long long closed,                       \
         unsigned long long open, unsigned long long staged, unsigned long long recomputed, int heads,                 \
-        int keyValueHeads, int headSize, float scaleLog2, int window, int blockTokens, int cellTokens,                \
-        int fewRows
+        int keyValueHeads, int headSize, float scaleLog2, float capExponent, float capLog2, const float *sinks,       \
+        int window, int blockTokens, int cellTokens, int fewRows
 
 #define CALL(T)                                                                                                       \
     Call<T> {                                                                                                         \
         queries, state, out, spans, rowPositions, blockTable, blocksPerSequence,                                      \
-            {closed, open, staged, recomputed}, heads, keyValueHeads, headSize, scaleLog2, window,                    \
-            blockTokens, cellTokens, fewRows                                                                          \
+            {closed, open, staged, recomputed}, heads, keyValueHeads, headSize, scaleLog2, capExponent, capLog2,      \
+            sinks, window, blockTokens, cellTokens, fewRows                                                                          \
     }
 
 #define PARTIALS_PARAMETERS float *partialAcc, float2 *partialSums, int partialQueries, int tiles, int firstTile
@@ -902,13 +945,13 @@ __device__ __forceinline__ void mergeFew(const Call<T>& call, const Partials& pa
 
 // Head sizes up to 32 * GROUPS, in 16-byte chunks; `any` takes sizes that are no multiple of eight elements. Shared
 // memory is STAGES times the bytes of a tile, or one tile for few rows; the numbers are also those of KernelSet.java.
-#define ATTENTION_KERNELS(NAME, T, SIZE, GROUPS, VECTORS, STAGES, MANY_BLOCKS)                                        \
+#define ATTENTION_KERNELS(NAME, T, SIZE, GROUPS, VECTORS, STAGES, MANY_BLOCKS, FEW_BLOCKS)                            \
     extern "C" __global__ void __launch_bounds__(32 * WARPS, MANY_BLOCKS)                                             \
         attend_many_##SIZE##_##NAME(CALL_PARAMETERS(T)) {                                                             \
         beginKernel();                                                                                                \
         attendMany<T, GROUPS, VECTORS, STAGES>(CALL(T));                                                              \
     }                                                                                                                 \
-    extern "C" __global__ void __launch_bounds__(32 * WARPS)                                                          \
+    extern "C" __global__ void __launch_bounds__(32 * WARPS, FEW_BLOCKS)                                              \
         attend_few_##SIZE##_##NAME(CALL_PARAMETERS(T), PARTIALS_PARAMETERS) {                                         \
         attendFew<T, GROUPS, VECTORS>(CALL(T), PARTIALS);                                                             \
     }
@@ -920,12 +963,12 @@ __device__ __forceinline__ void mergeFew(const Call<T>& call, const Partials& pa
     }
 
 #define ALL_ATTENTION_KERNELS(NAME, T)                                                             \
-    ATTENTION_KERNELS(NAME, T, 32, 1, true, 2, 4)                                               \
-    ATTENTION_KERNELS(NAME, T, 64, 2, true, 2, 3)                                               \
-    ATTENTION_KERNELS(NAME, T, 96, 3, true, 2, 2)                                               \
-    ATTENTION_KERNELS(NAME, T, 128, 4, true, 2, 3)                                              \
-    ATTENTION_KERNELS(NAME, T, 256, 8, true, 1, 2)                                              \
-    ATTENTION_KERNELS(NAME, T, any, 8, false, 1, 2)                                             \
+    ATTENTION_KERNELS(NAME, T, 32, 1, true, 2, 4, 8)                                               \
+    ATTENTION_KERNELS(NAME, T, 64, 2, true, 2, 3, 8)                                               \
+    ATTENTION_KERNELS(NAME, T, 96, 3, true, 2, 2, 7)                                               \
+    ATTENTION_KERNELS(NAME, T, 128, 4, true, 2, 3, 8)                                              \
+    ATTENTION_KERNELS(NAME, T, 256, 8, true, 1, 2, 4)                                              \
+    ATTENTION_KERNELS(NAME, T, any, 8, false, 1, 2, 4)                                             \
     WHOLE_ATTENTION_KERNEL(NAME, T, 32, 1, 4)                                                   \
     WHOLE_ATTENTION_KERNEL(NAME, T, 64, 2, 4)                                                   \
     WHOLE_ATTENTION_KERNEL(NAME, T, 96, 3, 2)                                                   \

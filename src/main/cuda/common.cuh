@@ -116,6 +116,15 @@ __device__ __forceinline__ float exp2Fast(float x) {
     return y;
 }
 
+constexpr float LOG2_E = 1.44269504f;
+
+// 1 / x by the special function unit; 1 / inf is 0.
+__device__ __forceinline__ float reciprocalFast(float x) {
+    float y;
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+
 // Kernels begin with this call. It lets the next kernel of the stream start on the multiprocessors, which takes
 // microseconds, and then waits until the preceding kernels have ended and their writes are visible. Before this call a
 // kernel may touch only what no kernel writes, and no thread may exit: the end of a kernel implies the end of all

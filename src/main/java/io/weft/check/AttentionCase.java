@@ -2,6 +2,7 @@ package io.weft.check;
 
 import io.weft.device.AttentionIndex;
 import io.weft.device.AttentionShape;
+import io.weft.device.AttentionSinks;
 import io.weft.device.AttentionWork;
 import io.weft.device.BlockBases;
 import io.weft.device.BlockBases.Base;
@@ -12,6 +13,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Sequences of unequal length whose blocks are scattered over all four bases. The last tokens of a sequence are its
@@ -31,6 +33,7 @@ final class AttentionCase {
     private final int blocksPerBase;
     private final float[] queries;
     private final float[][] keyValues;
+    private final float[] sinks;
 
     /**
      * One sequence.
@@ -63,11 +66,13 @@ final class AttentionCase {
     /**
      * @param tokens of each sequence
      * @param rows of each sequence
+     * @param sinks of the heads; empty for none
      * @param seed seed of the values and of the places of the blocks
      * @param rounded rounds a value to one that both devices can hold
      */
-    AttentionCase(AttentionShape shape, int[] tokens, int[] rows, long seed, Rounding rounded) {
+    AttentionCase(AttentionShape shape, int[] tokens, int[] rows, float[] sinks, long seed, Rounding rounded) {
         this.shape = shape;
+        this.sinks = sinks;
         SplittableRandom random = new SplittableRandom(seed);
         this.parts = new ArrayList<>();
         int row = 0;
@@ -134,8 +139,8 @@ final class AttentionCase {
     }
 
     /**
-     * The formula: {@code Σ softmax(scale · q·k)·v} over the tokens that a row sees. An error of a score causes one of
-     * a weight, so sizes grow with the terms of the scores.
+     * The formula: {@code Σ softmax(scale · q·k)·v} over the tokens that a row sees, with capped scores, beside a sink.
+     * An error of a score causes one of a weight, so sizes grow with the terms of the scores.
      *
      * @return (rows, H·HD)
      */
@@ -160,9 +165,10 @@ final class AttentionCase {
         int query = row * shape.queryWidth() + head * headSize;
         int end = positions[row] + 1;
         int first = shape.firstVisible(positions[row]);
-        double[] scores = new double[end - first];
+        int seen = end - first;
+        double[] scores = new double[seen + (sinks.length == 0 ? 0 : 1)];
         double largestTerms = 1;
-        for (int i = 0; i < scores.length; i++) {
+        for (int i = 0; i < seen; i++) {
             int token = (first + i) * shape.keyValueWidth();
             double sum = 0;
             double terms = 0;
@@ -171,14 +177,18 @@ final class AttentionCase {
                 sum += term;
                 terms += Math.abs(term);
             }
-            scores[i] = shape.scale() * sum;
+            scores[i] = Reference.capped(shape.scale() * sum, shape.scoreCap());
             largestTerms = Math.max(largestTerms, shape.scale() * terms);
+        }
+        if (sinks.length > 0) {
+            scores[seen] = sinks[head];
+            largestTerms = Math.max(largestTerms, Math.abs(sinks[head]));
         }
         double[] weights = Reference.softmax(scores);
         for (int j = 0; j < headSize; j++) {
             double sum = 0;
             double size = 0;
-            for (int i = 0; i < weights.length; i++) {
+            for (int i = 0; i < seen; i++) {
                 double term = weights[i] * cached[(first + i) * shape.keyValueWidth() + value + j];
                 sum += term;
                 size += Math.abs(term);
@@ -195,9 +205,10 @@ final class AttentionCase {
     /**
      * Runs the case on a device.
      *
+     * @param deviceSinks the sinks on the device, or null without
      * @return (rows, H·HD)
      */
-    float[] run(Workbench bench, Division division) {
+    float[] run(Workbench bench, @Nullable AttentionSinks deviceSinks, Division division) {
         bench.clear();
         long blockBytes = (long) shape.blockTokens() * shape.keyValueWidth() * bench.elementBytes();
         Base[] bases = Base.values();
@@ -239,7 +250,8 @@ final class AttentionCase {
                 memory[Base.STAGED.ordinal()].address(),
                 memory[Base.RECOMPUTED.ordinal()].address());
         for (List<Span> call : calls(division)) {
-            bench.kernels().attend(bench.stream(), shape, index, work(bench, call), addresses, query, state, out);
+            bench.kernels()
+                    .attend(bench.stream(), shape, deviceSinks, index, work(bench, call), addresses, query, state, out);
         }
         return bench.read(out);
     }

@@ -132,6 +132,7 @@ public final class KernelTimings {
                 keyValueHeads,
                 HEAD_SIZE,
                 (float) (1 / Math.sqrt(HEAD_SIZE)),
+                0,
                 Integer.MAX_VALUE,
                 BLOCK_TOKENS,
                 CELL_TOKENS);
@@ -343,6 +344,7 @@ public final class KernelTimings {
                             .attend(
                                     stream,
                                     shape,
+                                    null,
                                     attention,
                                     work,
                                     new BlockBases(layer, layer, layer, layer),

@@ -117,7 +117,7 @@ final class PositionChecks {
 
     private record PlaceSize(int heads, int keyValueHeads, int headSize, int rotaryWidth, int width) {
         AttentionShape shape() {
-            return new AttentionShape(heads, keyValueHeads, headSize, 1, Integer.MAX_VALUE, 16, 64);
+            return new AttentionShape(heads, keyValueHeads, headSize, 1, 0, Integer.MAX_VALUE, 16, 64);
         }
     }
 

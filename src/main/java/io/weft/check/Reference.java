@@ -189,6 +189,11 @@ final class Reference {
         return out;
     }
 
+    /** {@code cap · tanh(x / cap)}, or x without a cap, which is 0. */
+    static double capped(double x, double cap) {
+        return cap == 0 ? x : cap * Math.tanh(x / cap);
+    }
+
     /** Weights {@code e^s / Σ e^s}. */
     static double[] softmax(double[] scores) {
         double largest = Arrays.stream(scores).max().orElseThrow();

@@ -8,17 +8,28 @@ package io.weft.device;
  *     keyValueHeads)}
  * @param headSize elements of a head (HD)
  * @param scale factor on q·k, usually 1/√HD
+ * @param scoreCap bound of the scores: a score s becomes {@code scoreCap · tanh(s / scoreCap)}; 0 for none
  * @param window tokens a query sees at most, itself included; {@link Integer#MAX_VALUE} without a sliding window
  * @param blockTokens tokens of a cache block
  * @param cellTokens tokens of a cell of the fixed grid to which partial results belong; a multiple of
  *     {@code blockTokens}
  */
 public record AttentionShape(
-        int heads, int keyValueHeads, int headSize, float scale, int window, int blockTokens, int cellTokens) {
+        int heads,
+        int keyValueHeads,
+        int headSize,
+        float scale,
+        float scoreCap,
+        int window,
+        int blockTokens,
+        int cellTokens) {
     public AttentionShape {
         if (heads < 1 || keyValueHeads < 1 || heads % keyValueHeads != 0) {
             throw new IllegalArgumentException(
                     "keyValueHeads is " + keyValueHeads + ", must be positive and divide heads, " + heads);
+        }
+        if (!(scoreCap >= 0) || scoreCap == Float.POSITIVE_INFINITY) {
+            throw new IllegalArgumentException("scoreCap is " + scoreCap + ", must be a number from 0 on");
         }
         if (blockTokens < 1 || cellTokens < 1 || cellTokens % blockTokens != 0) {
             throw new IllegalArgumentException(

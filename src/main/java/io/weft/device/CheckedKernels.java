@@ -183,14 +183,19 @@ public record CheckedKernels(ElementType elementType, Kernels kernels) implement
     public void attend(
             Stream stream,
             AttentionShape shape,
+            @Nullable AttentionSinks sinks,
             AttentionIndex index,
             AttentionWork work,
             BlockBases bases,
             DeviceBuffer queries,
             DeviceBuffer state,
             DeviceBuffer out) {
+        if (sinks != null && sinks.heads() != shape.heads()) {
+            throw new IllegalArgumentException(
+                    "sinks are of %d heads, must be of %d".formatted(sinks.heads(), shape.heads()));
+        }
         work.spans().requireBytes("spans", ints((long) work.spanCount() * AttentionWork.SPAN_INTS));
-        kernels.attend(stream, shape, index, work, bases, queries, state, out);
+        kernels.attend(stream, shape, sinks, index, work, bases, queries, state, out);
     }
 
     @Override

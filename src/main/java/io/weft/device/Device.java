@@ -91,6 +91,13 @@ public interface Device extends AutoCloseable {
     Norm norm(Norm.Kind kind, Tensor gain, @Nullable Tensor bias);
 
     /**
+     * Loads the sinks of a layer's attention.
+     *
+     * @param logits (heads); they count beside scores that are scaled and capped
+     */
+    AttentionSinks attentionSinks(Tensor logits);
+
+    /**
      * A rotary table for positions 0 to {@code positions − 1}: angle of dimension j at position p is {@code p ·
      * inverseFrequencies[j]}, cosines and sines times {@code magnitude}.
      */

@@ -170,15 +170,17 @@ public interface Kernels {
     /**
      * Computes the attention of rows to ranges of tokens and merges the partial results into their running state
      * (Milakov and Gimelshein 2018; Dao et al. 2022). For each cell of the token grid, in order: {@code s_t =
-     * scale·q·k_t}, {@code m = max s_t}, {@code l = Σ e^(s_t − m)}, {@code acc = Σ e^(s_t − m)·v_t}, then the merge.
-     * The partial of a cell and the order of merging do not depend on how the tokens are divided among calls, nor on
-     * where a block lies.
+     * scale·q·k_t}, capped if the shape says so, {@code m = max s_t}, {@code l = Σ e^(s_t − m)}, {@code acc = Σ e^(s_t
+     * − m)·v_t}, then the merge. The partial of a cell and the order of merging do not depend on how the tokens are
+     * divided among calls, nor on where a block lies.
      *
      * <p>The calls of a layer take a row's ranges in ascending order, without a gap among the tokens that it sees. The
      * range that holds the first of these begins the row's attention; the range that holds the row's own position ends
-     * it with {@code out[r, h] = acc / l}. A range of which the row sees nothing changes nothing of the row. Blocks of
-     * which no row of a span sees a token are not read, and their entries in the block table may be anything.
+     * it with {@code out[r, h] = acc / l}, or {@code acc / (l + e^(sink_h − m))} with sinks. A range of which the row
+     * sees nothing changes nothing of the row. Blocks of which no row of a span sees a token are not read, and their
+     * entries in the block table may be anything.
      *
+     * @param sinks of the query heads, or null for none
      * @param queries (rows, H·HD)
      * @param state (rows, H, HD + 2) fp32: acc, m, l between two calls; undefined before the first and after the last
      * @param out (rows, H·HD)
@@ -186,6 +188,7 @@ public interface Kernels {
     void attend(
             Stream stream,
             AttentionShape shape,
+            @Nullable AttentionSinks sinks,
             AttentionIndex index,
             AttentionWork work,
             BlockBases bases,

@@ -83,6 +83,7 @@ public record Architecture(
                 attention.keyValueHeads(),
                 attention.headSize(),
                 attention.scale(),
+                attention.scoreCap(),
                 attention.window(),
                 geometry.blockTokens(),
                 geometry.cellTokens());

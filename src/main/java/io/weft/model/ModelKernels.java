@@ -165,7 +165,15 @@ public final class ModelKernels {
             BlockBases bases,
             AttendBuffers buffers) {
         kernels.attend(
-                stream, attentions.get(layer), index, work, bases, buffers.queries(), buffers.state(), buffers.out());
+                stream,
+                attentions.get(layer),
+                null,
+                index,
+                work,
+                bases,
+                buffers.queries(),
+                buffers.state(),
+                buffers.out());
     }
 
     /**

@@ -157,7 +157,7 @@ class CheckedKernelsTest {
 
     @Test
     void places() {
-        AttentionShape shape = new AttentionShape(4, 2, 4, 1, 100, 1, 1);
+        AttentionShape shape = new AttentionShape(4, 2, 4, 1, 0, 100, 1, 1);
         RowPlaces places = new RowPlaces(large, large, large);
         refused("queries", ROWS, 16, b -> place(shape, b, large, large, places));
         refused("keyValues", ROWS, 16, b -> place(shape, large, b, large, places));
@@ -178,7 +178,7 @@ class CheckedKernelsTest {
 
     @Test
     void attentionAndCopies() {
-        AttentionShape shape = new AttentionShape(4, 2, 4, 1, 100, 1, 1);
+        AttentionShape shape = new AttentionShape(4, 2, 4, 1, 0, 100, 1, 1);
         BlockBases bases = new BlockBases(0, 0, 0, 0);
         refused(
                 "spans",
@@ -187,12 +187,25 @@ class CheckedKernelsTest {
                 b -> kernels.attend(
                         stream,
                         shape,
+                        null,
                         new AttentionIndex(large, large, 1),
                         new AttentionWork(b, 2, 1, 1, 1),
                         bases,
                         large,
                         large,
                         large));
+        AttentionSinks sinks = device.attentionSinks(tensor(3));
+        assertThatThrownBy(() -> kernels.attend(
+                        stream,
+                        shape,
+                        sinks,
+                        new AttentionIndex(large, large, 1),
+                        new AttentionWork(large, 2, 1, 1, 1),
+                        bases,
+                        large,
+                        large,
+                        large))
+                .hasMessage("sinks are of 3 heads, must be of 4");
         refused("offsets", ROWS, 2, b -> kernels.gatherRows(stream, large, 4 * WIDTH, b, large, ROWS));
         refused("out", ROWS, WIDTH, b -> kernels.gatherRows(stream, large, 4 * WIDTH, large, b, ROWS));
         refused("in", ROWS, WIDTH, b -> kernels.toFloat(stream, b, large, (long) ROWS * WIDTH));

@@ -1,5 +1,6 @@
 package io.weft.profile;
 
+import io.weft.device.AttentionSinks;
 import io.weft.device.AttentionWork;
 import io.weft.device.Device;
 import io.weft.device.DeviceBuffer;
@@ -274,6 +275,11 @@ final class TimedDevice implements Device, HostClock {
     @Override
     public Norm norm(Norm.Kind kind, Tensor gain, @Nullable Tensor bias) {
         return memory.norm(kind, gain, bias);
+    }
+
+    @Override
+    public AttentionSinks attentionSinks(Tensor logits) {
+        return memory.attentionSinks(logits);
     }
 
     @Override

@@ -63,10 +63,22 @@ final class CellAttention {
 
     /** Computes {@code out = acc / l} of one head. */
     static void end(long state, long out, int headSize) {
+        end(state, out, headSize, 1, getFloat(state + (long) (headSize + 1) * Float.BYTES));
+    }
+
+    /** Computes {@code out = acc / (l + e^(sink − m))} of one head. */
+    static void end(long state, long out, int headSize, float sink) {
+        float largest = getFloat(state + (long) headSize * Float.BYTES);
         float sum = getFloat(state + (long) (headSize + 1) * Float.BYTES);
+        float newLargest = Math.max(largest, sink);
+        float factor = FloatMath.exp(largest - newLargest);
+        end(state, out, headSize, factor, Math.fma(sum, factor, FloatMath.exp(sink - newLargest)));
+    }
+
+    private static void end(long state, long out, int headSize, float factor, float divisor) {
         for (int j = 0; j < headSize; j++) {
             long at = (long) j * Float.BYTES;
-            setFloat(out + at, getFloat(state + at) / sum);
+            setFloat(out + at, getFloat(state + at) * factor / divisor);
         }
     }
 
@@ -79,9 +91,14 @@ final class CellAttention {
      */
     void attend(int tokens, long query, int keyValueHead, long state) {
         long keyOffset = (long) keyValueHead * headSize * Float.BYTES;
-        float largest = Float.NEGATIVE_INFINITY;
         for (int t = 0; t < tokens; t++) {
             weights[t] = shape.scale() * dot(query, rows[t] + keyOffset);
+        }
+        if (shape.scoreCap() > 0) {
+            cap(tokens);
+        }
+        float largest = Float.NEGATIVE_INFINITY;
+        for (int t = 0; t < tokens; t++) {
             largest = Math.max(largest, weights[t]);
         }
         float sum = exponentiate(tokens, largest);
@@ -115,6 +132,16 @@ final class CellAttention {
             sum = Math.fma(getFloat(query + at), getFloat(key + at), sum);
         }
         return sum;
+    }
+
+    /** Bounds scores: {@code s = scoreCap · tanh(s / scoreCap)}. */
+    private void cap(int tokens) {
+        float cap = shape.scoreCap();
+        for (int t = 0; t < tokens; t += LANES) {
+            FloatMath.tanh(FloatVector.fromArray(FLOATS, weights, t).div(cap))
+                    .mul(cap)
+                    .intoArray(weights, t);
+        }
     }
 
     /** Turns scores into weights {@code e^(s − largest)}; their sum. */

@@ -1,5 +1,6 @@
 package io.weft.device.cpu;
 
+import io.weft.device.AttentionSinks;
 import io.weft.device.CheckedKernels;
 import io.weft.device.Device;
 import io.weft.device.Device.Allocation.Memory;
@@ -183,6 +184,12 @@ public final class CpuDevice implements Device {
             WeightPacker.widen(bias, biasAddress);
         }
         return new CpuNorm(kind, width, weights.address(), biasAddress);
+    }
+
+    @Override
+    public AttentionSinks attentionSinks(Tensor logits) {
+        return new CpuAttentionSinks(
+                logits.rows(), upload("attention sinks", logits).address());
     }
 
     @Override

@@ -7,6 +7,7 @@ import static io.weft.device.cpu.Memory.getLong;
 import io.weft.device.Activation;
 import io.weft.device.AttentionIndex;
 import io.weft.device.AttentionShape;
+import io.weft.device.AttentionSinks;
 import io.weft.device.AttentionWork;
 import io.weft.device.BlockBases;
 import io.weft.device.DeviceBuffer;
@@ -248,6 +249,7 @@ final class CpuKernels implements Kernels {
     public void attend(
             Stream stream,
             AttentionShape shape,
+            @Nullable AttentionSinks sinks,
             AttentionIndex index,
             AttentionWork work,
             BlockBases bases,
@@ -259,7 +261,7 @@ final class CpuKernels implements Kernels {
             for (int i = 0; i < work.spanCount(); i++) {
                 long at = spans + bytes(i, AttentionWork.SPAN_INTS);
                 Span span = new Span(getInt(at), getInt(at + 4), getInt(at + 8), getInt(at + 12), getInt(at + 16));
-                attend(shape, index, span, bases, queries, state, out);
+                attend(shape, (CpuAttentionSinks) sinks, index, span, bases, queries, state, out);
             }
         });
     }
@@ -269,6 +271,7 @@ final class CpuKernels implements Kernels {
 
     private void attend(
             AttentionShape shape,
+            @Nullable CpuAttentionSinks sinks,
             AttentionIndex index,
             Span span,
             BlockBases bases,
@@ -300,6 +303,7 @@ final class CpuKernels implements Kernels {
                 int row = span.firstRow() + item / shape.keyValueHeads();
                 attendRow(
                         shape,
+                        sinks,
                         attention,
                         span,
                         getInt(positions + bytes(row, 1)),
@@ -316,6 +320,7 @@ final class CpuKernels implements Kernels {
     /** One row and the query heads of one K/V head, cell by cell. */
     private static void attendRow(
             AttentionShape shape,
+            @Nullable CpuAttentionSinks sinks,
             CellAttention attention,
             Span span,
             int position,
@@ -349,7 +354,13 @@ final class CpuKernels implements Kernels {
         }
         if (position >= span.fromToken() && position < span.toToken()) {
             for (int head = firstHead; head < firstHead + group; head++) {
-                CellAttention.end(state + head * headStateBytes, out + bytes(head, shape.headSize()), shape.headSize());
+                long headState = state + head * headStateBytes;
+                long headOut = out + bytes(head, shape.headSize());
+                if (sinks == null) {
+                    CellAttention.end(headState, headOut, shape.headSize());
+                } else {
+                    CellAttention.end(headState, headOut, shape.headSize(), sinks.logit(head));
+                }
             }
         }
     }

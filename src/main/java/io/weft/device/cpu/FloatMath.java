@@ -32,6 +32,15 @@ final class FloatMath {
     private static final float C2 = 4.1665795894e-2f;
     private static final float C1 = 1.6666665459e-1f;
     private static final float C0 = 5.0000001201e-1f;
+    /** From here on, tanh is computed from e^2x. */
+    private static final float TANH_LARGE = 0.625f;
+    /** Minimax coefficients of (tanh x − x) / x³ in x² below that (Cephes tanhf), highest power first. */
+    private static final float T4 = -5.70498872745e-3f;
+
+    private static final float T3 = 2.06390887954e-2f;
+    private static final float T2 = -5.37397155531e-2f;
+    private static final float T1 = 1.33314422036e-1f;
+    private static final float T0 = -3.33332819422e-1f;
 
     private FloatMath() {}
 
@@ -72,6 +81,36 @@ final class FloatMath {
         FloatVector scale =
                 exponent.lanewise(VectorOperators.LSHL, MANTISSA_BITS).reinterpretAsFloats();
         return y.mul(scale).blend(0, x.lt(EXP_LEAST));
+    }
+
+    /** tanh x to about 2 ulp. */
+    static float tanh(float x) {
+        float size = Math.abs(x);
+        if (size < TANH_LARGE) {
+            float square = x * x;
+            float p = Math.fma(T4, square, T3);
+            p = Math.fma(p, square, T2);
+            p = Math.fma(p, square, T1);
+            p = Math.fma(p, square, T0);
+            return Math.fma(p * square, x, x);
+        }
+        float y = 1 - 2 / (exp(size + size) + 1);
+        return x < 0 ? -y : y;
+    }
+
+    /** {@link #tanh(float)} of each lane. */
+    static FloatVector tanh(FloatVector x) {
+        FloatVector square = x.mul(x);
+        FloatVector p = FloatVector.broadcast(Memory.FLOATS, T4).fma(square, FloatVector.broadcast(Memory.FLOATS, T3));
+        p = p.fma(square, FloatVector.broadcast(Memory.FLOATS, T2));
+        p = p.fma(square, FloatVector.broadcast(Memory.FLOATS, T1));
+        p = p.fma(square, FloatVector.broadcast(Memory.FLOATS, T0));
+        FloatVector small = p.mul(square).fma(x, x);
+        FloatVector size = x.abs();
+        FloatVector one = FloatVector.broadcast(Memory.FLOATS, 1);
+        FloatVector large = one.sub(
+                FloatVector.broadcast(Memory.FLOATS, 2).div(exp(size.add(size)).add(1)));
+        return large.blend(large.neg(), x.lt(0)).blend(small, size.lt(TANH_LARGE));
     }
 
     /** {@code x / (1 + e^−x)}. */

@@ -1,5 +1,6 @@
 package io.weft.device.cuda;
 
+import io.weft.device.AttentionSinks;
 import io.weft.device.CheckedKernels;
 import io.weft.device.Device;
 import io.weft.device.Device.Allocation.Memory;
@@ -343,6 +344,18 @@ public final class CudaDevice implements Device {
         loader.loadFloats(values, weights.address());
         loader.finish();
         return new CudaNorm(kind, width, weights.address(), weights.address() + (long) width * Float.BYTES);
+    }
+
+    @Override
+    public synchronized AttentionSinks attentionSinks(Tensor logits) {
+        float[] values = new float[logits.rows()];
+        for (int head = 0; head < values.length; head++) {
+            values[head] = logits.element(head);
+        }
+        DeviceBuffer to = allocate("attention sinks", (long) values.length * Float.BYTES);
+        loader.loadFloats(values, to.address());
+        loader.finish();
+        return new CudaAttentionSinks(values.length, to.address());
     }
 
     @Override

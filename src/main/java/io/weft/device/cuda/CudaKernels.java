@@ -3,6 +3,7 @@ package io.weft.device.cuda;
 import io.weft.device.Activation;
 import io.weft.device.AttentionIndex;
 import io.weft.device.AttentionShape;
+import io.weft.device.AttentionSinks;
 import io.weft.device.AttentionWork;
 import io.weft.device.BlockBases;
 import io.weft.device.DeviceBuffer;
@@ -627,6 +628,7 @@ final class CudaKernels implements Kernels {
     public void attend(
             Stream stream,
             AttentionShape shape,
+            @Nullable AttentionSinks sinks,
             AttentionIndex index,
             AttentionWork work,
             BlockBases bases,
@@ -645,7 +647,7 @@ final class CudaKernels implements Kernels {
                 AttentionLaunch.of(shape, work, cudaStream.workspace().bytes(), context.multiprocessors());
         boolean whole = launch.spansFillDevice() && variant.whole().isPresent();
         if (launch.hasFew() && whole) {
-            ArgumentBlock arguments = attendArguments(shape, index, spans, bases, queries, state, out, launch);
+            ArgumentBlock arguments = attendArguments(shape, sinks, index, spans, bases, queries, state, out, launch);
             cudaStream.launch(
                     variant.whole().get(),
                     shape.keyValueHeads() * launch.fewQueryTiles(),
@@ -659,7 +661,8 @@ final class CudaKernels implements Kernels {
             long firstSpan = spans + (long) span * AttentionWork.SPAN_INTS * Integer.BYTES;
             for (int tile = 0; tile < launch.tiles(); tile += launch.tilesAtOnce()) {
                 int tiles = Math.min(launch.tilesAtOnce(), launch.tiles() - tile);
-                ArgumentBlock arguments = attendArguments(shape, index, firstSpan, bases, queries, state, out, launch);
+                ArgumentBlock arguments =
+                        attendArguments(shape, sinks, index, firstSpan, bases, queries, state, out, launch);
                 addPartials(arguments, cudaStream, launch, spanCount, tiles, tile);
                 cudaStream.launch(
                         variant.few(),
@@ -678,7 +681,7 @@ final class CudaKernels implements Kernels {
             }
         }
         if (launch.hasMany()) {
-            ArgumentBlock arguments = attendArguments(shape, index, spans, bases, queries, state, out, launch);
+            ArgumentBlock arguments = attendArguments(shape, sinks, index, spans, bases, queries, state, out, launch);
             cudaStream.launch(
                     variant.many(),
                     Math.ceilDiv(launch.manyQueryTiles(), AttentionLaunch.WARPS),
@@ -691,6 +694,7 @@ final class CudaKernels implements Kernels {
 
     private ArgumentBlock attendArguments(
             AttentionShape shape,
+            @Nullable AttentionSinks sinks,
             AttentionIndex index,
             long spans,
             BlockBases bases,
@@ -698,6 +702,7 @@ final class CudaKernels implements Kernels {
             DeviceBuffer state,
             DeviceBuffer out,
             AttentionLaunch launch) {
+        float cap = shape.scoreCap();
         return context.arguments()
                 .add(queries.address())
                 .add(state.address())
@@ -713,7 +718,10 @@ final class CudaKernels implements Kernels {
                 .add(shape.heads())
                 .add(shape.keyValueHeads())
                 .add(shape.headSize())
-                .add(shape.scale() * LOG2_E)
+                .add(cap > 0 ? 1 : shape.scale() * LOG2_E)
+                .add(cap > 0 ? 2 * LOG2_E * shape.scale() / cap : 0)
+                .add(cap * LOG2_E)
+                .add(sinks == null ? 0L : ((CudaAttentionSinks) sinks).logits())
                 .add(shape.window())
                 .add(shape.blockTokens())
                 .add(shape.cellTokens())

@@ -11,7 +11,7 @@ final class KernelSet {
     /** Largest head size. */
     static final int HEAD_SIZE_MOST = 256;
 
-    private static final int ATTEND_ARGUMENTS = 19;
+    private static final int ATTEND_ARGUMENTS = 22;
     private static final int PARTIALS_ARGUMENTS = 5;
     /** The largest head size of each variant of the attention kernels; multiples of {@link #VECTOR}. */
     private static final List<Integer> HEAD_SIZES = List.of(32, 64, 96, 128, 256);

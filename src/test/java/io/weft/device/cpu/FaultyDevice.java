@@ -1,5 +1,6 @@
 package io.weft.device.cpu;
 
+import io.weft.device.AttentionSinks;
 import io.weft.device.Device;
 import io.weft.device.DeviceBuffer;
 import io.weft.device.DeviceException;
@@ -309,6 +310,11 @@ public final class FaultyDevice implements Device {
     @Override
     public Norm norm(Norm.Kind kind, Tensor gain, @Nullable Tensor bias) {
         return device.norm(kind, gain, bias);
+    }
+
+    @Override
+    public AttentionSinks attentionSinks(Tensor logits) {
+        return device.attentionSinks(logits);
     }
 
     @Override

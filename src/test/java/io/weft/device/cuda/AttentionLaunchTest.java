@@ -86,7 +86,7 @@ class AttentionLaunchTest {
     }
 
     private static AttentionShape shape(int heads, int keyValueHeads, int headSize) {
-        return new AttentionShape(heads, keyValueHeads, headSize, 1, Integer.MAX_VALUE, 16, 64);
+        return new AttentionShape(heads, keyValueHeads, headSize, 1, 0, Integer.MAX_VALUE, 16, 64);
     }
 
     private static AttentionWork work(int spans, int rows, int tokens) {
