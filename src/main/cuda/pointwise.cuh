@@ -91,31 +91,35 @@ struct RmsNormKind {
     static constexpr bool CENTRED = false;
 };
 
-// One block per row; the block has at least width / (VECTOR * ROW_VECTORS) threads, a number that depends on the width
-// alone, and so does the order of the sums. No kernel writes gain and bias, so the first of them are requested before
-// the preceding kernel has ended.
-template <typename T, typename Kind>
-__device__ __forceinline__ void norm(const T* in, T* out, const float* gain, const float* bias, int width,
-                                     float epsilon, float gainOffset, int vectors) {
+// A block, or with IN_WARP a warp, normalises one row: `to` becomes the norm of `from`. A block has at least width /
+// (VECTOR * ROW_VECTORS) threads, a number that depends on the width alone, and so does the order of the sums. No kernel
+// writes gain and bias, so the first of them are requested before the preceding kernel has ended. A row that does not
+// exist is null.
+template <typename T, typename Kind, bool IN_WARP>
+__device__ __forceinline__ void normRow(const T* from, T* to, const float* gain, const float* bias, int width,
+                                        float epsilon, float gainOffset, int vectors) {
     __shared__ float sums[32];
     __shared__ float squareSums[32];
+    int thread = IN_WARP ? threadIdx.x % 32 : threadIdx.x;
+    int threads = IN_WARP ? 32 : blockDim.x;
     letNextKernelStart();
     float firstGain[VECTOR];
     float firstBias[VECTOR];
-    int first = threadIdx.x * VECTOR;
+    int first = thread * VECTOR;
 #pragma unroll
     for (int i = 0; i < VECTOR; i++) {
         firstGain[i] = first + i < width ? gain[first + i] : 0.0f;
         firstBias[i] = first + i < width ? bias[first + i] : 0.0f;
     }
     awaitEarlierKernels();
-    const T* from = in + static_cast<size_t>(blockIdx.x) * width;
-    T* to = out + static_cast<size_t>(blockIdx.x) * width;
+    if (IN_WARP && from == nullptr) {
+        return;
+    }
     float x[ROW_VECTORS][VECTOR];
     float sum = 0.0f;
 #pragma unroll
     for (int v = 0; v < ROW_VECTORS; v++) {
-        int j = (v * blockDim.x + threadIdx.x) * VECTOR;
+        int j = (v * threads + thread) * VECTOR;
         if (j < width) {
             load8(from + j, width - j, vectors, x[v]);
 #pragma unroll
@@ -126,12 +130,12 @@ __device__ __forceinline__ void norm(const T* in, T* out, const float* gain, con
     }
     float mean = 0.0f;
     if (Kind::CENTRED) {
-        mean = blockSum(sum, sums) / width;
+        mean = (IN_WARP ? warpSum(sum) : blockSum(sum, sums)) / width;
     }
     float squares = 0.0f;
 #pragma unroll
     for (int v = 0; v < ROW_VECTORS; v++) {
-        int j = (v * blockDim.x + threadIdx.x) * VECTOR;
+        int j = (v * threads + thread) * VECTOR;
         if (j < width) {
 #pragma unroll
             for (int i = 0; i < VECTOR; i++) {
@@ -142,10 +146,11 @@ __device__ __forceinline__ void norm(const T* in, T* out, const float* gain, con
             }
         }
     }
-    float factor = 1.0f / sqrtf(blockSum(squares, squareSums) / width + epsilon);
+    float square = (IN_WARP ? warpSum(squares) : blockSum(squares, squareSums)) / width;
+    float factor = 1.0f / sqrtf(square + epsilon);
 #pragma unroll
     for (int v = 0; v < ROW_VECTORS; v++) {
-        int j = (v * blockDim.x + threadIdx.x) * VECTOR;
+        int j = (v * threads + thread) * VECTOR;
         if (j < width) {
 #pragma unroll
             for (int i = 0; i < VECTOR; i++) {
@@ -158,6 +163,38 @@ __device__ __forceinline__ void norm(const T* in, T* out, const float* gain, con
             store8(to + j, width - j, vectors, x[v]);
         }
     }
+}
+
+// One block per row.
+template <typename T, typename Kind>
+__device__ __forceinline__ void norm(const T* in, T* out, const float* gain, const float* bias, int width,
+                                     float epsilon, float gainOffset, int vectors) {
+    size_t at = static_cast<size_t>(blockIdx.x) * width;
+    normRow<T, Kind, false>(in + at, out + at, gain, bias, width, epsilon, gainOffset, vectors);
+}
+
+// Normalises heads at the start of each row, in place; one warp per head. `gainStride` is 0 if the heads share gain and
+// bias, else headSize.
+template <typename T, typename Kind>
+__device__ __forceinline__ void normHeads(T* values, int rowWidth, int heads, int headSize, int rows, const float* gain,
+                                          const float* bias, int gainStride, float epsilon, float gainOffset,
+                                          int vectors) {
+    long long item = (static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x) / 32;
+    long long row = item / heads;
+    int head = static_cast<int>(item % heads);
+    T* at = row < rows ? values + row * rowWidth + head * headSize : nullptr;
+    normRow<T, Kind, true>(at, at, gain + head * gainStride, bias + head * gainStride, headSize, epsilon, gainOffset,
+                           vectors);
+}
+
+// The same for heads that are too large for a warp; block (r, h) takes head h of row r.
+template <typename T, typename Kind>
+__device__ __forceinline__ void normParts(T* values, int rowWidth, int headSize, const float* gain, const float* bias,
+                                          int gainStride, float epsilon, float gainOffset, int vectors) {
+    int head = blockIdx.y;
+    T* at = values + static_cast<size_t>(blockIdx.x) * rowWidth + head * headSize;
+    normRow<T, Kind, false>(at, at, gain + head * gainStride, bias + head * gainStride, headSize, epsilon, gainOffset,
+                            vectors);
 }
 
 // out[r, j] = activation(gateUp[r, j]) * gateUp[r, width + j]; eight elements per thread.
@@ -423,6 +460,29 @@ using namespace weft;
         rms_norm_##NAME(const T* in, T* out, const float* gain, const float* bias, int width, float epsilon,          \
                         float gainOffset, int vectors) {                                                              \
         norm<T, RmsNormKind>(in, out, gain, bias, width, epsilon, gainOffset, vectors);                               \
+    }                                                                                                                 \
+    extern "C" __global__ void __launch_bounds__(256)                                                                 \
+        layer_norm_heads_##NAME(T* values, int rowWidth, int heads, int headSize, int rows, const float* gain,        \
+                                const float* bias, int gainStride, float epsilon, float gainOffset, int vectors) {    \
+        normHeads<T, LayerNormKind>(values, rowWidth, heads, headSize, rows, gain, bias, gainStride, epsilon,         \
+                                    gainOffset, vectors);                                                             \
+    }                                                                                                                 \
+    extern "C" __global__ void __launch_bounds__(256)                                                                 \
+        rms_norm_heads_##NAME(T* values, int rowWidth, int heads, int headSize, int rows, const float* gain,          \
+                              const float* bias, int gainStride, float epsilon, float gainOffset, int vectors) {      \
+        normHeads<T, RmsNormKind>(values, rowWidth, heads, headSize, rows, gain, bias, gainStride, epsilon,           \
+                                  gainOffset, vectors);                                                               \
+    }                                                                                                                 \
+    extern "C" __global__ void __launch_bounds__(1024)                                                                \
+        layer_norm_parts_##NAME(T* values, int rowWidth, int headSize, const float* gain, const float* bias,          \
+                                int gainStride, float epsilon, float gainOffset, int vectors) {                       \
+        normParts<T, LayerNormKind>(values, rowWidth, headSize, gain, bias, gainStride, epsilon, gainOffset,          \
+                                    vectors);                                                                         \
+    }                                                                                                                 \
+    extern "C" __global__ void __launch_bounds__(1024)                                                                \
+        rms_norm_parts_##NAME(T* values, int rowWidth, int headSize, const float* gain, const float* bias,            \
+                              int gainStride, float epsilon, float gainOffset, int vectors) {                         \
+        normParts<T, RmsNormKind>(values, rowWidth, headSize, gain, bias, gainStride, epsilon, gainOffset, vectors);  \
     }                                                                                                                 \
     extern "C" __global__ void __launch_bounds__(256)                                                                 \
         gate_##NAME(const T* gateUp, T* out, int rows, int width, int activation, int vectors) {                      \

@@ -5,6 +5,7 @@ import io.weft.device.DeviceBuffer;
 import io.weft.device.Norm;
 import io.weft.device.Tensor;
 import java.lang.foreign.Arena;
+import java.util.Arrays;
 import java.util.List;
 
 /** Checks norms and gates, which treat each row by itself. */
@@ -21,6 +22,7 @@ final class PointwiseChecks {
 
     void run() {
         norms();
+        headNorms();
         gates();
     }
 
@@ -61,6 +63,108 @@ final class PointwiseChecks {
                 RoundingErrors.stored(bench.type()) + RoundingErrors.sum(norm.width()) + RoundingErrors.FUNCTION,
                 Reference.norm(norm.kind(), gain, bias, in),
                 tested.read(values));
+    }
+
+    /** Heads with a gain of their own, a shared one and none; whole rows are one head. */
+    private void headNorms() {
+        List<Norm.Kind> kinds = List.of(
+                new Norm.Kind.LayerNorm(1e-5f), new Norm.Kind.RmsNorm(1e-6f, 0), new Norm.Kind.RmsNorm(1e-6f, 1));
+        for (HeadSizes sizes : headSizes()) {
+            for (Norm.Kind kind : kinds) {
+                for (Gains gains : Gains.values()) {
+                    Gain gain = gain(kind, gains, sizes);
+                    for (int rows : bench.rowCounts()) {
+                        String name = "%s of %d x %d heads of %d in rows of %d, gain %s"
+                                .formatted(
+                                        kind.getClass().getSimpleName(),
+                                        rows,
+                                        sizes.heads(),
+                                        sizes.headSize(),
+                                        sizes.rowWidth(),
+                                        gains);
+                        bench.attempt(name, () -> headNorm(name, sizes, gain, rows));
+                    }
+                }
+            }
+        }
+    }
+
+    private record HeadSizes(int heads, int headSize, int rowWidth) {}
+
+    private List<HeadSizes> headSizes() {
+        return switch (bench.extent()) {
+            case ALL ->
+                List.of(
+                        new HeadSizes(32, 128, 4096),
+                        new HeadSizes(8, 128, 2048),
+                        new HeadSizes(3, 64, 200),
+                        new HeadSizes(2, 25, 61),
+                        new HeadSizes(4, 256, 2048),
+                        new HeadSizes(2, 512, 2048),
+                        new HeadSizes(2, 520, 1040),
+                        new HeadSizes(1, 4096, 8192),
+                        new HeadSizes(1, 2051, 2051));
+            case SMALL -> List.of(new HeadSizes(8, 128, 2048), new HeadSizes(1, 1024, 2048));
+            case AWKWARD -> List.of(new HeadSizes(3, 8, 24), new HeadSizes(2, 25, 61), new HeadSizes(1, 100, 200));
+        };
+    }
+
+    /** Which heads have which gain. */
+    private enum Gains {
+        SHARED,
+        OWN,
+        NONE
+    }
+
+    /** A norm with its weights, both (heads · headSize). */
+    private record Gain(Norm norm, float[] gain, float[] bias) {}
+
+    private Gain gain(Norm.Kind kind, Gains gains, HeadSizes sizes) {
+        int headSize = sizes.headSize();
+        float[] gain = new float[sizes.heads() * headSize];
+        float[] bias = new float[gain.length];
+        if (gains == Gains.NONE) {
+            Arrays.fill(gain, 1 - kind.gainOffset());
+            return new Gain(bench.device().norm(kind, headSize), gain, bias);
+        }
+        int width = gains == Gains.OWN ? gain.length : headSize;
+        float[] gainValues = bench.values(width, 2);
+        float[] biasValues = bench.values(width, 1);
+        for (int j = 0; j < gain.length; j++) {
+            gain[j] = gainValues[j % width];
+            bias[j] = biasValues[j % width];
+        }
+        try (Arena arena = Arena.ofConfined()) {
+            Norm norm = bench.device()
+                    .norm(
+                            kind,
+                            bench.tensor(arena, "gain", List.of(width), gainValues),
+                            bench.tensor(arena, "bias", List.of(width), biasValues));
+            return new Gain(norm, gain, bias);
+        }
+    }
+
+    private void headNorm(String name, HeadSizes sizes, Gain gain, int rows) {
+        float[] in = normInput(rows, sizes.rowWidth());
+        tested.clear();
+        DeviceBuffer values = tested.elements(in);
+        tested.kernels()
+                .normHeads(
+                        tested.stream(), gain.norm(), values, sizes.rowWidth(), sizes.heads(), sizes.headSize(), rows);
+        float[] actual = tested.read(values);
+        bench.within(
+                name,
+                RoundingErrors.stored(bench.type()) + RoundingErrors.sum(sizes.headSize()) + RoundingErrors.FUNCTION,
+                Reference.normedHeads(
+                        gain.norm().kind(), gain.gain(), gain.bias(), in, sizes.rowWidth(), sizes.headSize()),
+                actual);
+        // A row by itself has the same bits.
+        int last = (rows - 1) * sizes.rowWidth();
+        tested.clear();
+        DeviceBuffer alone = tested.elements(Arrays.copyOfRange(in, last, in.length));
+        tested.kernels()
+                .normHeads(tested.stream(), gain.norm(), alone, sizes.rowWidth(), sizes.heads(), sizes.headSize(), 1);
+        bench.sameBits(name + ", one row", Arrays.copyOfRange(actual, last, actual.length), tested.read(alone));
     }
 
     /** Rows with a mean. Every other one is so small that the norm's epsilon counts. */

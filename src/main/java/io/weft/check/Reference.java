@@ -113,24 +113,33 @@ final class Reference {
      * @param in (rows, width)
      */
     static Expected norm(Norm.Kind kind, float[] gain, float[] bias, float[] in) {
-        int width = gain.length;
-        Expected out = new Expected(in.length);
-        for (int from = 0; from < in.length; from += width) {
-            int start = from;
-            double mean = switch (kind) {
-                case Norm.Kind.LayerNorm layerNorm -> average(width, j -> in[start + j]);
-                case Norm.Kind.RmsNorm rmsNorm -> 0;
-            };
-            double offset = switch (kind) {
-                case Norm.Kind.LayerNorm layerNorm -> 0;
-                case Norm.Kind.RmsNorm rmsNorm -> rmsNorm.gainOffset();
-            };
-            double square = average(width, j -> (in[start + j] - mean) * (in[start + j] - mean));
-            double factor = 1 / Math.sqrt(square + kind.epsilon());
-            for (int j = 0; j < width; j++) {
-                double scale = factor * (gain[j] + offset);
-                double size = (Math.abs(in[start + j]) + Math.abs(mean)) * Math.abs(scale) + Math.abs(bias[j]);
-                out.set(start + j, (in[start + j] - mean) * scale + bias[j], size);
+        return normedHeads(kind, gain, bias, in, gain.length, gain.length);
+    }
+
+    /**
+     * A norm of each head at the start of each row; everything else is unchanged.
+     *
+     * @param gain (heads, headSize)
+     * @param bias (heads, headSize)
+     * @param in (rows, rowWidth)
+     */
+    static Expected normedHeads(Norm.Kind kind, float[] gain, float[] bias, float[] in, int rowWidth, int headSize) {
+        Expected out = Expected.exactly(in);
+        for (int row = 0; row < in.length; row += rowWidth) {
+            for (int head = 0; head < gain.length; head += headSize) {
+                int start = row + head;
+                double mean = switch (kind) {
+                    case Norm.Kind.LayerNorm layerNorm -> average(headSize, j -> in[start + j]);
+                    case Norm.Kind.RmsNorm rmsNorm -> 0;
+                };
+                double square = average(headSize, j -> (in[start + j] - mean) * (in[start + j] - mean));
+                double factor = 1 / Math.sqrt(square + kind.epsilon());
+                for (int j = 0; j < headSize; j++) {
+                    double scale = factor * (gain[head + j] + kind.gainOffset());
+                    double size =
+                            (Math.abs(in[start + j]) + Math.abs(mean)) * Math.abs(scale) + Math.abs(bias[head + j]);
+                    out.set(start + j, (in[start + j] - mean) * scale + bias[head + j], size);
+                }
             }
         }
         return out;

@@ -27,6 +27,21 @@ public record CheckedKernels(ElementType elementType, Kernels kernels) implement
     }
 
     @Override
+    public void normHeads(
+            Stream stream, Norm norm, DeviceBuffer values, int rowWidth, int heads, int headSize, int rows) {
+        if (heads * headSize > rowWidth) {
+            throw new IllegalArgumentException(
+                    "%d heads of %d do not fit rows of %d".formatted(heads, headSize, rowWidth));
+        }
+        if (norm.width() != headSize && norm.width() != heads * headSize) {
+            throw new IllegalArgumentException("a norm of width %d is neither of one head of %d nor of %d heads"
+                    .formatted(norm.width(), headSize, heads));
+        }
+        values.requireBytes("values", elements(rows, rowWidth));
+        kernels.normHeads(stream, norm, values, rowWidth, heads, headSize, rows);
+    }
+
+    @Override
     public void linear(Stream stream, Linear weights, DeviceBuffer in, DeviceBuffer out, int rows, Epilogue epilogue) {
         in.requireBytes("in", elements(rows, weights.inFeatures()));
         out.requireBytes("out", elements(rows, weights.outFeatures()));

@@ -90,6 +90,11 @@ public interface Device extends AutoCloseable {
      */
     Norm norm(Norm.Kind kind, Tensor gain, @Nullable Tensor bias);
 
+    /** A norm without gain and bias. */
+    default Norm norm(Norm.Kind kind, int width) {
+        return norm(kind, new RandomTensor("no gain", List.of(width), 0, 1 - kind.gainOffset(), 0), null);
+    }
+
     /**
      * Loads the sinks of a layer's attention.
      *

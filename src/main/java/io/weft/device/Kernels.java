@@ -25,6 +25,15 @@ public interface Kernels {
     void norm(Stream stream, Norm norm, DeviceBuffer in, DeviceBuffer out, int rows);
 
     /**
+     * Normalises {@code heads} heads of {@code headSize} at the start of each row of {@code values}, each by itself, in
+     * place.
+     *
+     * @param norm of width headSize, whose gain and bias all heads share, or of heads·headSize, with those of each head
+     * @param values (rows, rowWidth)
+     */
+    void normHeads(Stream stream, Norm norm, DeviceBuffer values, int rowWidth, int heads, int headSize, int rows);
+
+    /**
      * {@code in} (rows, inFeatures) times the weights into {@code out} (rows, outFeatures), as {@code epilogue} says.
      */
     void linear(Stream stream, Linear weights, DeviceBuffer in, DeviceBuffer out, int rows, Epilogue epilogue);

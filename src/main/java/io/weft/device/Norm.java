@@ -13,6 +13,11 @@ public interface Norm {
         /** The term added to the variance or the mean square. */
         float epsilon();
 
+        /** What is added to the gain. */
+        default float gainOffset() {
+            return 0;
+        }
+
         /**
          * {@code (x − mean) / sqrt(variance + epsilon) · gain + bias}, the variance with divisor n (Ba et al. 2016).
          */

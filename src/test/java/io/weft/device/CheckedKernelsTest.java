@@ -51,6 +51,11 @@ class CheckedKernelsTest {
         Norm norm = device.norm(new Norm.Kind.LayerNorm(1e-5f), tensor(WIDTH), null);
         refused("in", ROWS, WIDTH, b -> kernels.norm(stream, norm, b, large, ROWS));
         refused("out", ROWS, WIDTH, b -> kernels.norm(stream, norm, large, b, ROWS));
+        refused("values", ROWS, 3 * WIDTH, b -> kernels.normHeads(stream, norm, b, 3 * WIDTH, 2, WIDTH, ROWS));
+        assertThatThrownBy(() -> kernels.normHeads(stream, norm, large, WIDTH, 2, WIDTH, ROWS))
+                .hasMessage("2 heads of 8 do not fit rows of 8");
+        assertThatThrownBy(() -> kernels.normHeads(stream, norm, large, 3 * WIDTH, 6, 4, ROWS))
+                .hasMessage("a norm of width 8 is neither of one head of 4 nor of 6 heads");
     }
 
     @Test

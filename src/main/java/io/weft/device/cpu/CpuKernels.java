@@ -72,7 +72,20 @@ final class CpuKernels implements Kernels {
                 () -> forRows(
                         rows,
                         width,
-                        row -> Pointwise.norm((CpuNorm) norm, from + bytes(row, width), to + bytes(row, width))));
+                        row -> Pointwise.norm(
+                                (CpuNorm) norm, from + bytes(row, width), to + bytes(row, width), 1, width)));
+    }
+
+    @Override
+    public void normHeads(
+            Stream stream, Norm norm, DeviceBuffer values, int rowWidth, int heads, int headSize, int rows) {
+        long at = values.address();
+        issue(
+                stream,
+                () -> forRows(rows, heads * headSize, row -> {
+                    long start = at + bytes(row, rowWidth);
+                    Pointwise.norm((CpuNorm) norm, start, start, heads, headSize);
+                }));
     }
 
     @Override

@@ -21,46 +21,43 @@ final class Pointwise {
         };
     }
 
-    static void norm(CpuNorm norm, long in, long out) {
-        switch (norm.kind()) {
-            case Norm.Kind.LayerNorm(float epsilon) -> layerNorm(norm, epsilon, in, out);
-            case Norm.Kind.RmsNorm(float epsilon, float gainOffset) -> rmsNorm(norm, epsilon, gainOffset, in, out);
+    /**
+     * Norms of neighbouring parts of a row; {@code out} may be {@code in}.
+     *
+     * @param parts of {@code width} elements, which share gain and bias or have their own
+     */
+    static void norm(CpuNorm norm, long in, long out, int parts, int width) {
+        for (int part = 0; part < parts; part++) {
+            long at = (long) part * width * Float.BYTES;
+            long weights = norm.width() == width ? 0 : at;
+            norm(norm.kind(), norm.gain() + weights, norm.bias() + weights, in + at, out + at, width);
         }
     }
 
-    private static void layerNorm(CpuNorm norm, float epsilon, long in, long out) {
-        int width = norm.width();
-        double sum = 0;
-        for (int j = 0; j < width; j++) {
-            sum += getFloat(in + (long) j * Float.BYTES);
-        }
-        double mean = sum / width;
+    private static void norm(Norm.Kind kind, long gain, long bias, long in, long out, int width) {
+        double mean = switch (kind) {
+            case Norm.Kind.LayerNorm layerNorm -> mean(in, width);
+            case Norm.Kind.RmsNorm rmsNorm -> 0;
+        };
         double squares = 0;
         for (int j = 0; j < width; j++) {
             double deviation = getFloat(in + (long) j * Float.BYTES) - mean;
             squares += deviation * deviation;
         }
-        double factor = 1 / Math.sqrt(squares / width + epsilon);
+        double factor = 1 / Math.sqrt(squares / width + kind.epsilon());
         for (int j = 0; j < width; j++) {
             long at = (long) j * Float.BYTES;
-            double normed = (getFloat(in + at) - mean) * factor;
-            setFloat(out + at, (float) normed * getFloat(norm.gain() + at) + getFloat(norm.bias() + at));
+            float normed = (float) ((getFloat(in + at) - mean) * factor);
+            setFloat(out + at, normed * (getFloat(gain + at) + kind.gainOffset()) + getFloat(bias + at));
         }
     }
 
-    private static void rmsNorm(CpuNorm norm, float epsilon, float gainOffset, long in, long out) {
-        int width = norm.width();
-        double squares = 0;
+    private static double mean(long in, int width) {
+        double sum = 0;
         for (int j = 0; j < width; j++) {
-            double x = getFloat(in + (long) j * Float.BYTES);
-            squares += x * x;
+            sum += getFloat(in + (long) j * Float.BYTES);
         }
-        double factor = 1 / Math.sqrt(squares / width + epsilon);
-        for (int j = 0; j < width; j++) {
-            long at = (long) j * Float.BYTES;
-            float normed = (float) (getFloat(in + at) * factor);
-            setFloat(out + at, normed * (getFloat(norm.gain() + at) + gainOffset) + getFloat(norm.bias() + at));
-        }
+        return sum / width;
     }
 
     /** {@code scale · token + position}. */

@@ -36,6 +36,8 @@ final class CudaKernels implements Kernels {
     private static final int WARP = 32;
     /** The number of vectors of a row that one thread of a norm keeps. */
     private static final int NORM_ROW_VECTORS = 2;
+    /** The most elements that a warp normalises by itself. */
+    private static final int NORM_WARP_WIDTH_MOST = WARP * NORM_ROW_VECTORS * KernelSet.VECTOR;
 
     private static final int VECTOR_BYTES = 16;
     /** One access per thread, so each thread waits for the link only once. */
@@ -110,10 +112,6 @@ final class CudaKernels implements Kernels {
         if (rows == 0 || !cudaStream.isOpen()) {
             return;
         }
-        float gainOffset = switch (norm.kind()) {
-            case Norm.Kind.LayerNorm layerNorm -> 0;
-            case Norm.Kind.RmsNorm rmsNorm -> rmsNorm.gainOffset();
-        };
         CudaKernel kernel = switch (norm.kind()) {
             case Norm.Kind.LayerNorm layerNorm -> kernels.layerNorm;
             case Norm.Kind.RmsNorm rmsNorm -> kernels.rmsNorm;
@@ -125,9 +123,43 @@ final class CudaKernels implements Kernels {
                 .add(cudaNorm.bias())
                 .add(width)
                 .add(norm.kind().epsilon())
-                .add(gainOffset)
+                .add(norm.kind().gainOffset())
                 .add(vectors(width, from | to));
         cudaStream.launch(kernel, rows, 1, 1, normThreads(width), arguments);
+    }
+
+    @Override
+    public void normHeads(
+            Stream stream, Norm norm, DeviceBuffer values, int rowWidth, int heads, int headSize, int rows) {
+        CudaNorm cudaNorm = (CudaNorm) norm;
+        long at = values.address();
+        CudaStream cudaStream = (CudaStream) stream;
+        if (rows == 0 || heads == 0 || !cudaStream.isOpen()) {
+            return;
+        }
+        boolean small = headSize <= NORM_WARP_WIDTH_MOST;
+        CudaKernel kernel = switch (norm.kind()) {
+            case Norm.Kind.LayerNorm layerNorm -> small ? kernels.layerNormHeads : kernels.layerNormParts;
+            case Norm.Kind.RmsNorm rmsNorm -> small ? kernels.rmsNormHeads : kernels.rmsNormParts;
+        };
+        ArgumentBlock arguments = context.arguments().add(at).add(rowWidth);
+        if (small) {
+            arguments.add(heads).add(headSize).add(rows);
+        } else {
+            arguments.add(headSize);
+        }
+        arguments
+                .add(cudaNorm.gain())
+                .add(cudaNorm.bias())
+                .add(norm.width() == headSize ? 0 : headSize)
+                .add(norm.kind().epsilon())
+                .add(norm.kind().gainOffset())
+                .add(vectors(headSize | rowWidth, at));
+        if (small) {
+            cudaStream.launch(kernel, blocks((long) rows * heads * WARP), 1, 1, THREADS, arguments);
+        } else {
+            cudaStream.launch(kernel, rows, heads, 1, normThreads(headSize), arguments);
+        }
     }
 
     /**

@@ -28,6 +28,10 @@ final class KernelSet {
     final CudaKernel embed;
     final CudaKernel layerNorm;
     final CudaKernel rmsNorm;
+    final CudaKernel layerNormHeads;
+    final CudaKernel rmsNormHeads;
+    final CudaKernel layerNormParts;
+    final CudaKernel rmsNormParts;
     final CudaKernel gate;
     final CudaKernel activate;
     final CudaKernel add;
@@ -107,6 +111,10 @@ final class KernelSet {
         embed = loader.load("embed_" + type, 12);
         layerNorm = loader.load("layer_norm_" + type, 8);
         rmsNorm = loader.load("rms_norm_" + type, 8);
+        layerNormHeads = loader.load("layer_norm_heads_" + type, 11);
+        rmsNormHeads = loader.load("rms_norm_heads_" + type, 11);
+        layerNormParts = loader.load("layer_norm_parts_" + type, 9);
+        rmsNormParts = loader.load("rms_norm_parts_" + type, 9);
         gate = loader.load("gate_" + type, 6);
         activate = loader.load("activate_" + type, 4);
         add = loader.load("add_" + type, 4);
