@@ -1,5 +1,6 @@
 package io.weft.device;
 
+import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -27,8 +28,15 @@ public record RandomTensor(String name, List<Integer> shape, long seed, float ce
         return centre + scale * unit;
     }
 
+    @Override
+    public RandomTensor rows(int from, int count) {
+        List<Integer> sliced = new ArrayList<>(shape);
+        sliced.set(0, count);
+        return new RandomTensor(name, sliced, seed + (long) from * columns(), centre, scale);
+    }
+
     /** SplitMix64 (Steele, Lea and Flood 2014). */
-    private static long mix(long x) {
+    static long mix(long x) {
         long z = x + 0x9e3779b97f4a7c15L;
         z = (z ^ (z >>> 30)) * 0xbf58476d1ce4e5b9L;
         z = (z ^ (z >>> 27)) * 0x94d049bb133111ebL;

@@ -1,5 +1,6 @@
 package io.weft.device;
 
+import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -53,6 +54,13 @@ public record StridedView(TensorView source, List<Integer> shape, long first, lo
     public long sourceIndex(long index) {
         int columns = columns();
         return first + index / columns * rowStride + index % columns * columnStride;
+    }
+
+    @Override
+    public StridedView rows(int from, int count) {
+        List<Integer> sliced = new ArrayList<>(shape);
+        sliced.set(0, count);
+        return new StridedView(source, sliced, first + from * rowStride, rowStride, columnStride);
     }
 
     @Override

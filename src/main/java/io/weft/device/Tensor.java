@@ -3,7 +3,7 @@ package io.weft.device;
 import java.util.List;
 
 /** Weights on their way to a device: row-major, read once. */
-public sealed interface Tensor permits TensorView, StridedView, RandomTensor {
+public sealed interface Tensor permits TensorView, StridedView, RandomTensor, QuantisedTensor {
     /** The tensor's name in messages. */
     String name();
 
@@ -26,6 +26,9 @@ public sealed interface Tensor permits TensorView, StridedView, RandomTensor {
         }
         return columns;
     }
+
+    /** The rows {@code [from, from + count)}, without copying. */
+    Tensor rows(int from, int count);
 
     /** The number of elements. */
     default long elements() {

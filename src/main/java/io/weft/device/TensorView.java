@@ -47,7 +47,7 @@ public record TensorView(String name, ElementType type, List<Integer> shape, Mem
         return new TensorView(name, type, shape.subList(1, shape.size()), data.asSlice(index * partBytes, partBytes));
     }
 
-    /** The rows {@code [from, from + count)}, without copying. */
+    @Override
     public TensorView rows(int from, int count) {
         List<Integer> sliced = new java.util.ArrayList<>(shape);
         sliced.set(0, count);

@@ -6,6 +6,10 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.weft.device.ElementType;
+import io.weft.device.QuantisedTensor;
+import io.weft.device.RandomTensor;
+import io.weft.device.Tensor;
+import io.weft.device.StridedView;
 import io.weft.device.TensorView;
 import io.weft.model.Architecture.LinearTensors;
 import io.weft.model.Architecture.NormTensors;
@@ -16,6 +20,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.BiFunction;
 import java.util.stream.Collectors;
 
 /** An open model directory: configuration, and weights mapped into memory. */
@@ -32,6 +37,7 @@ public final class ModelFiles implements ModelTensors {
     private final Optional<Integer> familyEnd;
     private final Arena arena;
     private final Weights weights;
+    private final QuantisedReader quantised;
 
     private ModelFiles(
             Path directory,
@@ -40,7 +46,8 @@ public final class ModelFiles implements ModelTensors {
             GenerationConfig generation,
             Optional<Integer> familyEnd,
             Arena arena,
-            Weights weights) {
+            Weights weights,
+            Quantisation quantisation) {
         this.directory = directory;
         this.source = source;
         this.architecture = architecture;
@@ -48,6 +55,7 @@ public final class ModelFiles implements ModelTensors {
         this.familyEnd = familyEnd;
         this.arena = arena;
         this.weights = weights;
+        this.quantised = new QuantisedReader(directory, quantisation, this::stored);
     }
 
     /**
@@ -80,9 +88,7 @@ public final class ModelFiles implements ModelTensors {
         }
         ConfigReader config =
                 new ConfigReader(directory.resolve("config.json"), json(directory.resolve("config.json")));
-        if (config.has("quantization_config")) {
-            throw config.wrong("quantization_config", "absent: quantised weights cannot be read");
-        }
+        Quantisation quantisation = Quantisation.read(config);
         ModelFamily family = ModelFamily.of(config);
         String type = config.text("model_type").orElse("");
         Architecture architecture = family.describe(FamilyDefaults.complete(config));
@@ -91,7 +97,14 @@ public final class ModelFiles implements ModelTensors {
         Optional<Integer> familyEnd =
                 config.json().has("eos_token_id") ? Optional.empty() : FamilyDefaults.endToken(type);
         ModelFiles model = new ModelFiles(
-                directory, source, architecture, generation, familyEnd, arena, Weights.find(directory, arena));
+                directory,
+                source,
+                architecture,
+                generation,
+                familyEnd,
+                arena,
+                Weights.find(directory, arena),
+                quantisation);
         model.requireTensors();
         return model;
     }
@@ -131,10 +144,14 @@ public final class ModelFiles implements ModelTensors {
         return architecture;
     }
 
-    /** The element type of the token embedding. */
+    /** The element type of the token embedding; of its scales, if it is quantised. */
     @Override
     public ElementType storedType() {
-        return tensor(architecture.embedding().tokens()).type();
+        return switch (tensor(architecture.embedding().tokens())) {
+            case TensorView plain -> plain.type();
+            case QuantisedTensor embedding -> embedding.encoding().scaleType();
+            case RandomTensor _, StridedView _ -> throw new IllegalStateException("an embedding is a stored tensor");
+        };
     }
 
     public GenerationConfig generation() {
@@ -152,21 +169,34 @@ public final class ModelFiles implements ModelTensors {
      * @throws ModelLoadException if it is missing or cannot be read
      */
     @Override
-    public TensorView tensor(String name) {
+    public Tensor tensor(String name) {
+        Optional<QuantisedTensor> tensor = quantised.tensor(name);
+        if (tensor.isPresent()) {
+            return tensor.get();
+        }
+        return find(name, Safetensors::tensor)
+                .orElseThrow(() -> new ModelLoadException(directory, "has no tensor " + name));
+    }
+
+    private Optional<StoredTensor> stored(String name) {
+        return find(name, Safetensors::stored);
+    }
+
+    private <T> Optional<T> find(String name, BiFunction<Safetensors, String, T> read) {
         // A checkpoint of the inner module alone has names without its prefix.
         for (String prefix : List.of("", "model.", "gpt_neox.")) {
             String candidate = name.startsWith(prefix) ? name.substring(prefix.length()) : name;
             Optional<Safetensors> file = weights.file(candidate);
             if (file.isPresent()) {
-                return file.get().tensor(candidate);
+                return Optional.of(read.apply(file.get(), candidate));
             }
         }
-        throw new ModelLoadException(directory, "has no tensor " + name);
+        return Optional.empty();
     }
 
     /** Rows of a tensor. */
     @Override
-    public TensorView rows(TensorRows rows) {
+    public Tensor rows(TensorRows rows) {
         return tensor(rows.tensor()).rows(rows.fromRow(), rows.rows());
     }
 
@@ -196,7 +226,7 @@ public final class ModelFiles implements ModelTensors {
     }
 
     private void requireColumns(String name, int rows, int columns) {
-        TensorView tensor = tensor(name);
+        Tensor tensor = tensor(name);
         if (tensor.shape().size() != 2 || tensor.rows() < rows || tensor.columns() != columns) {
             throw wrongShape(tensor, "[" + rows + ", " + columns + "]");
         }
@@ -204,7 +234,7 @@ public final class ModelFiles implements ModelTensors {
 
     /** Gains of heads may be stored as a matrix. */
     private void requireVector(String name, List<Integer> elements) {
-        TensorView tensor = tensor(name);
+        Tensor tensor = tensor(name);
         if (tensor.elements() > Integer.MAX_VALUE || !elements.contains((int) tensor.elements())) {
             throw wrongShape(
                     tensor, elements.stream().map(count -> "[" + count + "]").collect(Collectors.joining(" or ")));
@@ -218,7 +248,7 @@ public final class ModelFiles implements ModelTensors {
             total += part.rows();
         }
         for (TensorRows part : linear.bias()) {
-            TensorView tensor = tensor(part.tensor());
+            Tensor tensor = tensor(part.tensor());
             if (tensor.shape().size() != 1 || tensor.rows() < part.fromRow() + part.rows()) {
                 throw wrongShape(tensor, "[" + (part.fromRow() + part.rows()) + "]");
             }
@@ -228,7 +258,7 @@ public final class ModelFiles implements ModelTensors {
         }
     }
 
-    private ModelLoadException wrongShape(TensorView tensor, String wanted) {
+    private ModelLoadException wrongShape(Tensor tensor, String wanted) {
         return new ModelLoadException(
                 directory, "tensor %s has shape %s, must have %s".formatted(tensor.name(), tensor.shape(), wanted));
     }

@@ -32,7 +32,7 @@ final class Safetensors {
     private static final ValueLayout.OfLong LENGTH = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final long HEADER_BYTES_MAX = 100_000_000;
     private static final ObjectMapper JSON = new ObjectMapper().enable(JsonParser.Feature.STRICT_DUPLICATE_DETECTION);
-    /** Bits of an element by name; those in {@link #READABLE} can be used. */
+    /** Bits of an element by name; those in {@link #READABLE} can be used as they are. */
     private static final Map<String, Integer> BITS = Map.ofEntries(
             Map.entry("BOOL", 8),
             Map.entry("F4", 4),
@@ -195,24 +195,27 @@ final class Safetensors {
         return entries.keySet();
     }
 
+    /** A tensor of any type, without copying. */
+    StoredTensor stored(String name) {
+        Entry entry = entries.get(name);
+        if (entry == null) {
+            throw new ModelLoadException(file, "has no tensor " + name);
+        }
+        return new StoredTensor(
+                name, entry.type(), entry.shape(), data.asSlice(entry.from(), entry.to() - entry.from()));
+    }
+
     /**
      * A tensor, without copying.
      *
      * @throws ModelLoadException if its element type cannot be read
      */
     TensorView tensor(String name) {
-        Entry entry = entries.get(name);
-        if (entry == null) {
-            throw new ModelLoadException(file, "has no tensor " + name);
-        }
-        if (!READABLE.contains(entry.type())) {
+        StoredTensor stored = stored(name);
+        if (!READABLE.contains(stored.type())) {
             throw new ModelLoadException(
-                    file, "tensor " + name + " has dtype " + entry.type() + "; F32, F16 and BF16 can be read");
+                    file, "tensor " + name + " has dtype " + stored.type() + "; F32, F16 and BF16 can be read");
         }
-        return new TensorView(
-                name,
-                ElementType.valueOf(entry.type()),
-                entry.shape(),
-                data.asSlice(entry.from(), entry.to() - entry.from()));
+        return new TensorView(name, ElementType.valueOf(stored.type()), stored.shape(), stored.data());
     }
 }

@@ -17,8 +17,20 @@ import java.util.List;
  */
 @JsonIgnoreProperties(ignoreUnknown = true)
 record Golden(List<Prompt> prompts) {
-    static final List<String> NAMES =
-            List.of("opt", "opt-fp16", "llama-mha", "llama3-gqa", "mistral", "qwen2", "phi3", "gemma", "gpt-neox");
+    static final List<String> NAMES = List.of(
+            "opt",
+            "opt-fp16",
+            "llama-mha",
+            "llama3-gqa",
+            "mistral",
+            "qwen2",
+            "phi3",
+            "gemma",
+            "gpt-neox",
+            "llama-fp8-block",
+            "llama-fp8-channel",
+            "llama-gptq",
+            "llama-w4a16");
 
     /**
      * A prompt.

@@ -19,9 +19,11 @@ import io.weft.device.Linear;
 import io.weft.device.LinearShape;
 import io.weft.device.MemoryLedger;
 import io.weft.device.Norm;
+import io.weft.device.QuantisedTensor;
 import io.weft.device.RotaryTable;
 import io.weft.device.Stream;
 import io.weft.device.Tensor;
+import io.weft.device.WeightEncoding;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
@@ -132,9 +134,31 @@ public final class CpuDevice implements Device {
     @Override
     public Linear linear(String purpose, List<? extends Tensor> rows, List<? extends Tensor> bias) {
         LinearShape shape = LinearShape.of(purpose, rows, bias);
+        Optional<WeightEncoding> encoding = QuantisedTensor.encodingOf(rows);
+        if (encoding.isPresent()) {
+            return codes(purpose, shape, encoding.get(), rows, bias);
+        }
         CpuLinear linear =
                 CpuLinear.at(shape, allocate(purpose, CpuLinear.bytes(shape)).address());
         WeightPacker.pack(linear, rows, bias);
+        return linear;
+    }
+
+    private Linear codes(
+            String purpose,
+            LinearShape shape,
+            WeightEncoding encoding,
+            List<? extends Tensor> rows,
+            List<? extends Tensor> bias) {
+        int padded = Math.ceilDiv(shape.outFeatures(), CpuLinear.PANEL) * CpuLinear.PANEL;
+        long codeBytes = CpuCodes.bytes(shape.outFeatures(), shape.inFeatures(), encoding);
+        long bytes = codeBytes + (long) padded * Float.BYTES;
+        DeviceBuffer to = allocate(purpose, bytes);
+        CpuCodes codes = new CpuCodes(encoding, shape.outFeatures(), shape.inFeatures(), to.address());
+        codes.load(rows);
+        CpuLinear linear = new CpuLinear(
+                shape.outFeatures(), shape.inFeatures(), 0, Optional.of(codes), to.address() + codeBytes, bytes);
+        WeightPacker.packBias(linear, bias);
         return linear;
     }
 

@@ -8,6 +8,8 @@ import static io.weft.device.cpu.Memory.setVector;
 
 import io.weft.device.Activation;
 import io.weft.device.Epilogue;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import jdk.incubator.vector.FloatVector;
 
 /**
@@ -20,8 +22,13 @@ final class MatrixProduct {
 
     private static final int TILE_ROWS = 6;
 
+    /** Panels that one row is multiplied with at once. */
+    private static final int PANELS_AT_ONCE = 4;
+
     private final Workers workers;
     private NativeMemory packing = new NativeMemory(0);
+    /** Panels made of codes, for as many threads as needed them at once. */
+    private final Queue<NativeMemory> panelMemory = new ConcurrentLinkedQueue<>();
 
     MatrixProduct(Workers workers) {
         this.workers = workers;
@@ -32,7 +39,7 @@ final class MatrixProduct {
         long packed = pack(in, rows, weights.inFeatures());
         long work = (long) rows * weights.inFeatures() * weights.outFeatures();
         if (work < SMALL_PRODUCT) {
-            multiplyPanels(weights, in, packed, out, rows, epilogue, 0, panels);
+            multiplyAny(weights, in, packed, out, rows, epilogue, 0, panels);
             return;
         }
         // A few tasks per thread balance the load; more would only cost time.
@@ -40,8 +47,32 @@ final class MatrixProduct {
         workers.run(tasks, task -> {
             int from = (int) ((long) panels * task / tasks);
             int to = (int) ((long) panels * (task + 1) / tasks);
-            multiplyPanels(weights, in, packed, out, rows, epilogue, from, to);
+            multiplyAny(weights, in, packed, out, rows, epilogue, from, to);
         });
+    }
+
+    private void multiplyAny(
+            CpuLinear weights, long in, long packed, long out, int rows, Epilogue epilogue, int from, int to) {
+        if (weights.codes().isEmpty()) {
+            multiplyPanels(weights, weights.panels(), in, packed, out, rows, epilogue, from, to);
+            return;
+        }
+        long bytes = PANELS_AT_ONCE * weights.panelBytes();
+        NativeMemory memory = panelMemory.poll();
+        if (memory == null || memory.segment().byteSize() < bytes) {
+            if (memory != null) {
+                memory.free();
+            }
+            memory = new NativeMemory(bytes);
+        }
+        long decoded = memory.segment().address();
+        for (int panel = from; panel < to; panel += PANELS_AT_ONCE) {
+            int end = Math.min(to, panel + PANELS_AT_ONCE);
+            weights.codes().get().decode(weights, panel, end, decoded);
+            long first = decoded - panel * weights.panelBytes();
+            multiplyPanels(weights, first, in, packed, out, rows, epilogue, panel, end);
+        }
+        panelMemory.add(memory);
     }
 
     /**
@@ -68,8 +99,10 @@ final class MatrixProduct {
         return to;
     }
 
+    /** @param panels address of the first panel, which need not be there */
     private static void multiplyPanels(
             CpuLinear weights,
+            long panels,
             long in,
             long packed,
             long out,
@@ -80,10 +113,11 @@ final class MatrixProduct {
         int depth = weights.inFeatures();
         long rowBytes = (long) depth * Float.BYTES;
         float[] tile = new float[TILE_ROWS * PANEL];
+        long panelBytes = weights.panelBytes();
         int sixes = rows - rows % TILE_ROWS;
         int tiledRows = rows - sixes < 4 ? sixes : sixes + 4;
         for (int panel = fromPanel; panel < toPanel && tiledRows > 0; panel++) {
-            long panelAddress = weights.panel(panel);
+            long panelAddress = panels + panel * panelBytes;
             for (int row = 0; row < sixes; row += TILE_ROWS) {
                 tile6(packed + row * rowBytes, panelAddress, depth, tile);
                 finish(weights, panel, tile, 0, out, row, TILE_ROWS, epilogue);
@@ -93,17 +127,16 @@ final class MatrixProduct {
                 finish(weights, panel, tile, 0, out, sixes, 4, epilogue);
             }
         }
-        long panelBytes = weights.panel(1) - weights.panel(0);
         for (int row = tiledRows; row < rows; row++) {
             int panel = fromPanel;
             for (; panel + 4 <= toPanel; panel += 4) {
-                fourPanels(in + row * rowBytes, weights.panel(panel), panelBytes, depth, tile);
+                fourPanels(in + row * rowBytes, panels + panel * panelBytes, panelBytes, depth, tile);
                 for (int i = 0; i < 4; i++) {
                     finish(weights, panel + i, tile, i * PANEL, out, row, 1, epilogue);
                 }
             }
             for (; panel < toPanel; panel++) {
-                tile1(in + row * rowBytes, weights.panel(panel), depth, tile);
+                tile1(in + row * rowBytes, panels + panel * panelBytes, depth, tile);
                 finish(weights, panel, tile, 0, out, row, 1, epilogue);
             }
         }
@@ -229,6 +262,7 @@ final class MatrixProduct {
 
     void close() {
         packing.free();
+        panelMemory.forEach(NativeMemory::free);
     }
 
     /** Applies bias and epilogue to a tile and writes it to {@code out}; the last panel may hold fewer features. */

@@ -48,6 +48,11 @@ final class Memory {
         vector.intoMemorySegment(ALL, address, ORDER);
     }
 
+    /** Memory as a segment, which checks bounds. */
+    static MemorySegment segment(long address, long bytes) {
+        return ALL.asSlice(address, bytes);
+    }
+
     static void copy(long from, long to, long bytes) {
         MemorySegment.copy(ALL, from, ALL, to, bytes);
     }

@@ -2,7 +2,9 @@ package io.weft.device.cpu;
 
 import static io.weft.device.cpu.CpuLinear.PANEL;
 
+import io.weft.device.QuantisedTensor;
 import io.weft.device.Tensor;
+import java.lang.foreign.MemorySegment;
 import java.util.List;
 
 /** Copies weights from files, of any element type, into fp32 device memory. */
@@ -11,6 +13,11 @@ final class WeightPacker {
 
     /** Widens a tensor to dense fp32 at {@code to}. */
     static void widen(Tensor tensor, long to) {
+        if (tensor instanceof QuantisedTensor quantised) {
+            MemorySegment target = Memory.segment(to, tensor.elements() * Float.BYTES);
+            quantised.dequantise(0, quantised.rows(), target);
+            return;
+        }
         long elements = tensor.elements();
         for (long i = 0; i < elements; i++) {
             Memory.setFloat(to + i * Float.BYTES, tensor.element(i));
@@ -26,10 +33,16 @@ final class WeightPacker {
     /** Writes rows into panels, and the bias after them. */
     static void pack(CpuLinear linear, List<? extends Tensor> parts, List<? extends Tensor> bias) {
         int depth = linear.inFeatures();
+        float[] decoded = new float[depth];
         int feature = 0;
         for (Tensor part : parts) {
             for (int row = 0; row < part.rows(); row++, feature++) {
-                packRow(linear, feature, part, (long) row * depth);
+                if (part instanceof QuantisedTensor quantised) {
+                    quantised.dequantise(row, 1, MemorySegment.ofArray(decoded));
+                    packRow(linear, feature, decoded);
+                } else {
+                    packRow(linear, feature, part, (long) row * depth);
+                }
             }
         }
         for (; feature < linear.panelCount() * PANEL; feature++) {
@@ -38,11 +51,23 @@ final class WeightPacker {
                 Memory.setFloat(to + (long) k * PANEL * Float.BYTES, 0);
             }
         }
+        packBias(linear, bias);
+    }
+
+    /** Writes the bias, with zeros for missing features. */
+    static void packBias(CpuLinear linear, List<? extends Tensor> bias) {
         clear(linear.bias(), linear.panelCount() * PANEL);
         long to = linear.bias();
         for (Tensor part : bias) {
             widen(part, to);
             to += (long) part.rows() * Float.BYTES;
+        }
+    }
+
+    private static void packRow(CpuLinear linear, int feature, float[] values) {
+        long to = element(linear, feature, 0);
+        for (int k = 0; k < values.length; k++) {
+            Memory.setFloat(to + (long) k * PANEL * Float.BYTES, values[k]);
         }
     }
 

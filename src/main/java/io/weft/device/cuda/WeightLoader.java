@@ -3,6 +3,7 @@ package io.weft.device.cuda;
 import io.weft.device.DeviceBuffer;
 import io.weft.device.ElementType;
 import io.weft.device.HostBuffer;
+import io.weft.device.QuantisedTensor;
 import io.weft.device.RandomTensor;
 import io.weft.device.StridedView;
 import io.weft.device.Tensor;
@@ -75,6 +76,7 @@ final class WeightLoader {
                 upload(view, view.type(), to, (at, buffer) -> copy(view.data().asSlice(at, buffer.byteSize()), buffer));
             case StridedView view -> upload(view, view.source().type(), to, (at, buffer) -> gather(view, at, buffer));
             case RandomTensor random -> fill(random, to);
+            case QuantisedTensor quantised -> throw new IllegalStateException("TODO");
         }
     }
 
