@@ -3,6 +3,8 @@
 
 #include "product.cuh"
 
+#include "quantised.cuh"
+
 #include "attention.cuh"
 
 #include "sampling.cuh"

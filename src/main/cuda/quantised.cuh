@@ -1,0 +1,459 @@
+// Matrix products of few rows with quantised weights, which are read once, as they are stored: codes.cuh says how they
+// lie. A warp takes eight columns, keeps one accumulator an output element, and adds sixteen products at a time from
+// k = 0 upwards, as the products of product.cuh and of the library do. So a row has the same bits as with weights that
+// were made elements of 16 bits first, which `unpack` does for many rows.
+//
+// The lanes of a warp copy their own codes to shared memory, several stages ahead, and only they read them there. The
+// threads of a block share the input's rows.
+//
+// Grid: (tiles / warps rounded up), so many warps that each has a tile, or two of matrices that are gated: tile j of the
+// gates and of the values that they gate. N and K are multiples of 8, addresses of 16 bytes, groups at least 32 k long.
+#pragma once
+
+#include "codes.cuh"
+#include "product.cuh"
+
+namespace weft {
+
+// A quantised matrix in memory.
+struct Quantised {
+    const uint4* codes;
+    const uint32_t* scales;
+};
+
+template <typename T, typename Codes, int TILES, int ROW_TILES, int DEPTH, int STAGES>
+struct QuantisedProduct {
+    using Layout = CodeLayout<Codes>;
+    static constexpr int ROWS = 16 * ROW_TILES;
+    static constexpr int UNITS = DEPTH / Layout::UNIT_K;
+    static constexpr int WORDS = 4;
+    static constexpr int GROUP_LEAST = 32;
+    static constexpr int GROUP_BYTES = 4 * TILE_ROWS;
+    static constexpr int CODE_BYTES = UNITS * UNIT_BYTES;
+    static constexpr int TILE_BYTES = CODE_BYTES + DEPTH / GROUP_LEAST * GROUP_BYTES;
+    static constexpr int WARP_BYTES = STAGES * TILES * TILE_BYTES;
+    // A row's pitch is an odd number of 16-byte units, so that ldmatrix meets no bank twice.
+    static constexpr int PITCH = DEPTH + VECTOR;
+    static constexpr int IN_BYTES = 2 * ROWS * PITCH;
+    static constexpr int IN_UNITS = DEPTH / VECTOR;
+    static_assert(UNITS * Layout::UNIT_K == DEPTH, "a stage has whole units");
+    static_assert(2 * DEPTH / GROUP_LEAST <= 32, "a lane copies half of a group's scales");
+
+    const T* in;
+    int rows;
+    int depth;
+    int groupShift;
+    uint32_t inAt;
+    uint32_t warpAt;
+    // Of this warp's tiles; null for those that do not exist, whose sums are not stored.
+    Quantised tiles[TILES];
+
+    __device__ __forceinline__ void bringCodes(int step, int stage) const {
+        int lane = threadIdx.x % 32;
+        int units = Layout::units(depth);
+        int groups = Layout::groups(depth, groupShift);
+        int firstGroup = (step * DEPTH) >> groupShift;
+        int stageGroups = max(1, DEPTH >> groupShift);
+#pragma unroll
+        for (int t = 0; t < TILES; t++) {
+            if (tiles[t].codes == nullptr) {
+                continue;
+            }
+            uint32_t to = warpAt + (stage * TILES + t) * TILE_BYTES;
+#pragma unroll
+            for (int u = 0; u < UNITS; u++) {
+                int unit = step * UNITS + u;
+                bool exists = unit < units;
+                copyAsync(to + u * UNIT_BYTES + 16 * lane, tiles[t].codes + (exists ? unit * 32 + lane : 0), exists);
+            }
+            if (lane < 2 * stageGroups) {
+                int group = firstGroup + lane / 2;
+                bool exists = group < groups;
+                copyAsync(to + CODE_BYTES + 16 * lane,
+                          tiles[t].scales + (exists ? group * TILE_ROWS + lane % 2 * 4 : 0), exists);
+            }
+        }
+    }
+
+    __device__ __forceinline__ void bringIn(int step, int stage) const {
+        for (int i = threadIdx.x; i < rows * IN_UNITS; i += blockDim.x) {
+            int row = i / IN_UNITS;
+            int unit = i % IN_UNITS * VECTOR;
+            int k = step * DEPTH + unit;
+            bool exists = k < depth;
+            copyAsync(inAt + stage * IN_BYTES + 2 * (row * PITCH + unit),
+                      exists ? in + static_cast<size_t>(row) * depth + k : in, exists);
+        }
+    }
+
+    static __device__ __forceinline__ uint4 loadWords(uint32_t address) {
+        uint4 words;
+        asm volatile("ld.shared.v4.u32 {%0,%1,%2,%3}, [%4];"
+                     : "=r"(words.x), "=r"(words.y), "=r"(words.z), "=r"(words.w)
+                     : "r"(address));
+        return words;
+    }
+
+    static __device__ __forceinline__ uint32_t loadWord(uint32_t address) {
+        uint32_t word;
+        asm volatile("ld.shared.u32 %0, [%1];" : "=r"(word) : "r"(address));
+        return word;
+    }
+
+    // Adds a stage's products.
+    __device__ __forceinline__ void addStage(int stage, float (&sums)[TILES][ROW_TILES][4]) const {
+        int lane = threadIdx.x % 32;
+        uint32_t a = inAt + stage * IN_BYTES + 2 * (lane % 16 * PITCH + lane / 16 * 8);
+        uint32_t codeAt = warpAt + stage * TILES * TILE_BYTES;
+#pragma unroll
+        for (int u = 0; u < UNITS; u++) {
+            uint32_t words[TILES][WORDS];
+#pragma unroll
+            for (int t = 0; t < TILES; t++) {
+                uint4 four = loadWords(codeAt + t * TILE_BYTES + u * UNIT_BYTES + 16 * lane);
+                words[t][0] = four.x;
+                words[t][1] = four.y;
+                words[t][2] = four.z;
+                words[t][3] = four.w;
+            }
+#pragma unroll
+            for (int w = 0; w < WORDS; w++) {
+                int k = u * Layout::UNIT_K + w * Layout::WORD_K;
+                uint32_t scaleAt = CODE_BYTES + GROUP_BYTES * (k >> groupShift) + 4 * (lane / 4);
+                uint32_t pairs[TILES][Layout::PAIRS];
+#pragma unroll
+                for (int t = 0; t < TILES; t++) {
+                    uint32_t scale = loadWord(codeAt + t * TILE_BYTES + scaleAt);
+                    Codes::template expand<T>(words[t][w], scale, pairs[t]);
+                }
+#pragma unroll
+                for (int half = 0; half < Layout::PAIRS / 2; half++) {
+#pragma unroll
+                    for (int i = 0; i < ROW_TILES; i++) {
+                        uint32_t values[4];
+                        loadMatrices(values, a + 2 * (i * 16 * PITCH + k + 16 * half));
+#pragma unroll
+                        for (int t = 0; t < TILES; t++) {
+                            multiply(sums[t][i], values, pairs[t][2 * half], pairs[t][2 * half + 1],
+                                     static_cast<T*>(nullptr));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    // `beforeSums` runs while the first copies are on their way.
+    template <typename Before>
+    __device__ __forceinline__ void run(float (&sums)[TILES][ROW_TILES][4], Before beforeSums) const {
+        int steps = (depth + DEPTH - 1) / DEPTH;
+        // The weights exist before any kernel runs, so the first of them are fetched while the preceding kernel still
+        // runs.
+#pragma unroll
+        for (int s = 0; s < STAGES - 1; s++) {
+            if (s < steps) {
+                bringCodes(s, s);
+            }
+        }
+        awaitEarlierKernels();
+#pragma unroll
+        for (int s = 0; s < STAGES - 1; s++) {
+            if (s < steps) {
+                bringIn(s, s);
+            }
+            commitCopies();
+        }
+        beforeSums();
+        int stage = 0;
+        for (int step = 0; step < steps; step++) {
+            awaitCopies<STAGES - 2>();
+            __syncthreads();
+            int next = step + STAGES - 1;
+            if (next < steps) {
+                int free = stage == 0 ? STAGES - 1 : stage - 1;
+                bringCodes(next, free);
+                bringIn(next, free);
+            }
+            commitCopies();
+            addStage(stage, sums);
+            stage = stage == STAGES - 1 ? 0 : stage + 1;
+        }
+    }
+};
+
+// A warp's part of a matrix: its tile's codes and scales.
+template <typename Codes>
+__device__ __forceinline__ Quantised tileOf(const Quantised& matrix, int tile, int depth, int groupShift) {
+    using Layout = CodeLayout<Codes>;
+    return {matrix.codes + static_cast<size_t>(tile) * Layout::units(depth) * 32,
+            matrix.scales + static_cast<size_t>(tile) * Layout::groups(depth, groupShift) * TILE_ROWS};
+}
+
+template <typename P, typename T>
+__device__ __forceinline__ P quantisedProduct(const T* in, int rows, int depth, int groupShift) {
+    extern __shared__ __align__(16) unsigned char quantisedStages[];
+    uint32_t base = static_cast<uint32_t>(__cvta_generic_to_shared(quantisedStages));
+    P product{};
+    product.in = in;
+    product.rows = rows;
+    product.depth = depth;
+    product.groupShift = groupShift;
+    product.inAt = base + P::WARP_BYTES * (blockDim.x / 32);
+    product.warpAt = base + P::WARP_BYTES * (threadIdx.x / 32);
+    return product;
+}
+
+// Of one matrix, or of two with the same input.
+template <typename T, typename Codes, int ROW_TILES, int DEPTH, int STAGES>
+__device__ __forceinline__ void quantised(const T* in, const Quantised& first, const Quantised& second,
+                                          const TwoMatrices<T>& columns, int rows, int depth, int groupShift) {
+    using P = QuantisedProduct<T, Codes, 1, ROW_TILES, DEPTH, STAGES>;
+    int lane = threadIdx.x % 32;
+    int tile = blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32;
+    int firstTiles = columns.first.columns / TILE_ROWS;
+    bool exists = tile < columns.count() / TILE_ROWS;
+    letNextKernelStart();
+    P product = quantisedProduct<P>(in, rows, depth, groupShift);
+    if (exists) {
+        product.tiles[0] = tile < firstTiles ? tileOf<Codes>(first, tile, depth, groupShift)
+                                             : tileOf<Codes>(second, tile - firstTiles, depth, groupShift);
+    }
+    int column = tile * TILE_ROWS + lane % 4 * 2;
+    float sums[1][ROW_TILES][4] = {};
+    // Requested early, the values to which the sums are added arrive before the sums are done.
+    float before[ROW_TILES][2][2];
+    product.run(sums, [&]() {
+#pragma unroll
+        for (int i = 0; i < 2 * ROW_TILES; i++) {
+            int row = i * 8 + lane / 4;
+#pragma unroll
+            for (int x = 0; x < 2; x++) {
+                before[i / 2][i % 2][x] = exists && row < rows ? columns.before(row, column + x) : 0.0f;
+            }
+        }
+    });
+#pragma unroll
+    for (int i = 0; i < 2 * ROW_TILES; i++) {
+        int row = i * 8 + lane / 4;
+        if (exists && row < rows) {
+            const float both[2] = {sums[0][i / 2][i % 2 * 2], sums[0][i / 2][i % 2 * 2 + 1]};
+            columns.finish(row, column, both, before[i / 2][i % 2]);
+        }
+    }
+}
+
+// Of gates and the values that they gate.
+template <typename T, typename Codes, int DEPTH, int STAGES>
+__device__ __forceinline__ void quantisedGated(const T* in, const Quantised& matrix, const GatedMatrix<T>& columns,
+                                               int rows, int depth, int groupShift) {
+    using P = QuantisedProduct<T, Codes, 2, 1, DEPTH, STAGES>;
+    int lane = threadIdx.x % 32;
+    int tile = blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32;
+    int gateTiles = columns.count() / 2 / TILE_ROWS;
+    bool exists = tile < gateTiles;
+    letNextKernelStart();
+    P product = quantisedProduct<P>(in, rows, depth, groupShift);
+    if (exists) {
+        product.tiles[0] = tileOf<Codes>(matrix, tile, depth, groupShift);
+        product.tiles[1] = tileOf<Codes>(matrix, gateTiles + tile, depth, groupShift);
+    }
+    float sums[2][1][4] = {};
+    product.run(sums, []() {});
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+        int row = i / 2 * 8 + lane / 4;
+        if (exists && row < rows) {
+            int j = tile * TILE_ROWS + lane % 4 * 2 + i % 2;
+            const float both[2] = {sums[0][0][i], sums[1][0][i]};
+            const float none[2] = {};
+            columns.finish(row, 2 * j, both, none);
+        }
+    }
+}
+
+// out (N, K) = the elements of a quantised matrix. A warp makes a tile's unit at a time, in shared memory first, so that
+// it writes whole lines.
+template <typename T, typename Codes>
+__device__ __forceinline__ void unpack(const Quantised& matrix, T* out, int columns, int depth, int groupShift) {
+    using Layout = CodeLayout<Codes>;
+    constexpr int WARPS = 8;
+    constexpr int PITCH = Layout::UNIT_K + VECTOR;
+    __shared__ __align__(16) T made[WARPS][TILE_ROWS * PITCH];
+    int lane = threadIdx.x % 32;
+    T* mine = made[threadIdx.x / 32];
+    int units = Layout::units(depth);
+    int groups = Layout::groups(depth, groupShift);
+    int column = lane / 4;
+    long long count = static_cast<long long>((columns + TILE_ROWS - 1) / TILE_ROWS) * units;
+    bool vectors = depth % VECTOR == 0;
+    for (long long i = blockIdx.x * WARPS + threadIdx.x / 32; i < count; i += static_cast<long long>(gridDim.x) * WARPS) {
+        int tile = static_cast<int>(i / units);
+        int firstK = static_cast<int>(i % units) * Layout::UNIT_K;
+        uint4 four = matrix.codes[i * 32 + lane];
+        const uint32_t words[4] = {four.x, four.y, four.z, four.w};
+#pragma unroll
+        for (int w = 0; w < 4; w++) {
+            int k = w * Layout::WORD_K;
+            int group = (firstK + k) >> groupShift;
+            uint32_t scale = group < groups
+                                 ? matrix.scales[(static_cast<size_t>(tile) * groups + group) * TILE_ROWS + column]
+                                 : 0;
+            uint32_t pairs[Layout::PAIRS];
+            Codes::template expand<T>(words[w], scale, pairs);
+#pragma unroll
+            for (int p = 0; p < Layout::PAIRS; p++) {
+                int at = column * PITCH + k + 8 * p + lane % 4 * 2;
+                *reinterpret_cast<uint32_t*>(mine + at) = pairs[p];
+            }
+        }
+        __syncwarp();
+        for (int v = lane; v < TILE_ROWS * Layout::UNIT_K / VECTOR; v += 32) {
+            int row = v / (Layout::UNIT_K / VECTOR);
+            int k = v % (Layout::UNIT_K / VECTOR) * VECTOR;
+            int n = tile * TILE_ROWS + row;
+            const T* from = mine + row * PITCH + k;
+            T* to = out + static_cast<size_t>(n) * depth + firstK + k;
+            if (n >= columns || firstK + k >= depth) {
+                continue;
+            }
+            if (vectors) {
+                *reinterpret_cast<uint4*>(to) = *reinterpret_cast<const uint4*>(from);
+            } else {
+                for (int j = 0; j < VECTOR && firstK + k + j < depth; j++) {
+                    to[j] = from[j];
+                }
+            }
+        }
+        __syncwarp();
+    }
+}
+
+// Codes row by row, as files have them, to the places where products read them.
+//
+// @param codes (rows, rowBytes); null for random codes by seed + element
+// @param firstRow row of the matrix that the first of them is
+template <typename Codes>
+__device__ __forceinline__ void packCodes(const unsigned char* codes, long long rowBytes, long long seed, int fp8,
+                                          uint32_t* out, int firstRow, int rows, int depth) {
+    using Layout = CodeLayout<Codes>;
+    constexpr int CODES = 32 / Codes::BITS;
+    constexpr uint32_t MASK = (1u << Codes::BITS) - 1;
+    int units = Layout::units(depth);
+    int rowWords = units * 16;
+    long long count = static_cast<long long>(rows) * rowWords;
+    for (long long i = blockIdx.x * static_cast<long long>(blockDim.x) + threadIdx.x; i < count;
+         i += static_cast<long long>(gridDim.x) * blockDim.x) {
+        int row = static_cast<int>(i / rowWords);
+        int place = static_cast<int>(i % rowWords);
+        int unit = place / 16;
+        int q = place % 16 / 4;
+        int w = place % 4;
+        uint32_t word = 0;
+#pragma unroll
+        for (int c = 0; c < CODES; c++) {
+            int inWord = Codes::BITS == 8 ? 2 * q + c % 2 + c / 2 * 8
+                                          : 16 * (c % 4 / 2) + 2 * q + 8 * (c % 2) + c / 4;
+            int k = unit * Layout::UNIT_K + w * Layout::WORD_K + inWord;
+            if (k >= depth) {
+                continue;
+            }
+            uint32_t code;
+            if (codes == nullptr) {
+                unsigned long long bits = mix(seed + (firstRow + row) * static_cast<long long>(depth) + k);
+                code = static_cast<uint32_t>(bits >> (64 - Codes::BITS));
+                if (fp8 && (code & 0x7f) == 0x7f) {
+                    code--;
+                }
+            } else if (Codes::BITS == 8) {
+                code = codes[row * rowBytes + k];
+            } else {
+                code = codes[row * rowBytes + k / 2] >> (k % 2 * 4);
+            }
+            word |= (code & MASK) << (Codes::BITS * c);
+        }
+        int n = firstRow + row;
+        size_t lane = (static_cast<size_t>(n / TILE_ROWS) * units + unit) * 32 + n % TILE_ROWS * 4 + q;
+        out[lane * 4 + w] = word;
+    }
+}
+
+// The types of scales, as in QuantisedMemory.java.
+enum ScaleType { SCALE_F32 = 0, SCALE_F16 = 1, SCALE_BF16 = 2 };
+
+// Scales (rows, groups) fp32, and zeros (rows, groups) or null, to words.
+__device__ __forceinline__ void packScales(const float* scales, const unsigned char* zeros, int zero, int type,
+                                           uint32_t* out, int firstRow, int rows, int groups) {
+    long long count = static_cast<long long>(rows) * groups;
+    for (long long i = blockIdx.x * static_cast<long long>(blockDim.x) + threadIdx.x; i < count;
+         i += static_cast<long long>(gridDim.x) * blockDim.x) {
+        int n = firstRow + static_cast<int>(i / groups);
+        int group = static_cast<int>(i % groups);
+        float scale = scales[i];
+        uint32_t word = __float_as_uint(scale);
+        if (type != SCALE_F32) {
+            uint32_t bits = type == SCALE_BF16 ? word >> 16 : __half_as_ushort(__float2half_rn(scale));
+            uint32_t own = zeros == nullptr ? zero : zeros[i];
+            word = bits | own << 16 | (type == SCALE_BF16 ? 1u << 24 : 0);
+        }
+        out[(static_cast<size_t>(n / TILE_ROWS) * groups + group) * TILE_ROWS + n % TILE_ROWS] = word;
+    }
+}
+
+}  // namespace weft
+
+#define QUANTISED_PARAMETERS(T)                                                                                       \
+    const T *in, const uint4 *codes, const uint32_t *scales, const T *bias, T *out, int columns,                      \
+        const uint4 *otherCodes, const uint32_t *otherScales, const T *otherBias, T *otherOut, int otherColumns,      \
+        int rows, int depth, int groupShift, int epilogue
+
+#define QUANTISED_MATRICES(T)                                                                                         \
+    TwoMatrices<T> {                                                                                                  \
+        {nullptr, bias, out, columns}, {nullptr, otherBias, otherOut, otherColumns}, epilogue                         \
+    }
+
+// The numbers are also those of QuantisedKernels.java.
+#define QUANTISED_KERNELS(CODE, Codes, NAME, T, DEPTH, STAGES, GATED_DEPTH, GATED_STAGES)                             \
+    extern "C" __global__ void __launch_bounds__(512) quantised_##CODE##_##NAME(QUANTISED_PARAMETERS(T)) {            \
+        quantised<T, Codes, 1, DEPTH, STAGES>(in, {codes, scales}, {otherCodes, otherScales}, QUANTISED_MATRICES(T),  \
+                                              rows, depth, groupShift);                                               \
+    }                                                                                                                 \
+    extern "C" __global__ void __launch_bounds__(512)                                                                 \
+        quantised_gated_##CODE##_##NAME(const T* in, const uint4* codes, const uint32_t* scales, const T* bias,       \
+                                        T* out, int columns, int rows, int depth, int groupShift, int activation) {   \
+        quantisedGated<T, Codes, GATED_DEPTH, GATED_STAGES>(                                                          \
+            in, {codes, scales}, GatedMatrix<T>{{nullptr, bias, out, columns}, activation}, rows, depth, groupShift); \
+    }                                                                                                                 \
+    extern "C" __global__ void __launch_bounds__(256)                                                                 \
+        unpack_##CODE##_##NAME(const uint4* codes, const uint32_t* scales, T* out, int columns, int depth,            \
+                               int groupShift) {                                                                      \
+        beginKernel();                                                                                                \
+        unpack<T, Codes>({codes, scales}, out, columns, depth, groupShift);                                           \
+    }
+
+#define QUANTISED_KERNELS_OF(NAME, T)                       \
+    QUANTISED_KERNELS(fp8, Fp8, NAME, T, 256, 6, 128, 6)    \
+    QUANTISED_KERNELS(int8, Int8, NAME, T, 256, 6, 128, 6)  \
+    QUANTISED_KERNELS(int4, Int4, NAME, T, 256, 8, 256, 4)  \
+    QUANTISED_KERNELS(int4_own, Int4Own, NAME, T, 256, 8, 256, 4) \
+    QUANTISED_KERNELS(fp4, Fp4, NAME, T, 256, 8, 256, 4)
+
+QUANTISED_KERNELS_OF(f16, __half)
+QUANTISED_KERNELS_OF(bf16, __nv_bfloat16)
+
+#define PACK_KERNEL(BITS, Codes)                                                                                      \
+    extern "C" __global__ void __launch_bounds__(256)                                                                 \
+        pack_codes_##BITS(const unsigned char* codes, long long rowBytes, long long seed, int fp8, uint32_t* out,     \
+                          int firstRow, int rows, int depth) {                                                        \
+        beginKernel();                                                                                                \
+        packCodes<Codes>(codes, rowBytes, seed, fp8, out, firstRow, rows, depth);                                     \
+    }
+
+PACK_KERNEL(4, Int4)
+PACK_KERNEL(8, Int8)
+
+extern "C" __global__ void __launch_bounds__(256)
+    pack_scales(const float* scales, const unsigned char* zeros, int zero, int type, uint32_t* out, int firstRow,
+                int rows, int groups) {
+    beginKernel();
+    packScales(scales, zeros, zero, type, out, firstRow, rows, groups);
+}
