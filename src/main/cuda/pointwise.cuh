@@ -91,13 +91,24 @@ struct RmsNormKind {
     static constexpr bool CENTRED = false;
 };
 
-// A block, or with IN_WARP a warp, normalises one row: `to` becomes the norm of `from`. A block has at least width /
-// (VECTOR * ROW_VECTORS) threads, a number that depends on the width alone, and so does the order of the sums. No kernel
-// writes gain and bias, so the first of them are requested before the preceding kernel has ended. A row that does not
-// exist is null.
-template <typename T, typename Kind, bool IN_WARP>
+// What becomes of a normed row: it replaces `to`, or to = scale * (to + factor * it).
+struct Replace {
+    static constexpr bool ADDS = false;
+    float factor = 1.0f;
+    float scale = 1.0f;
+};
+struct Add {
+    static constexpr bool ADDS = true;
+    float factor;
+    float scale;
+};
+
+// A block, or with IN_WARP a warp, normalises one row, `from`. A block has at least width / (VECTOR * ROW_VECTORS)
+// threads, a number that depends on the width alone, and so does the order of the sums. No kernel writes gain and bias,
+// so the first of them are requested before the preceding kernel has ended. A row that does not exist is null.
+template <typename T, typename Kind, bool IN_WARP, typename Use>
 __device__ __forceinline__ void normRow(const T* from, T* to, const float* gain, const float* bias, int width,
-                                        float epsilon, float gainOffset, int vectors) {
+                                        float epsilon, float gainOffset, int vectors, const Use& use) {
     __shared__ float sums[32];
     __shared__ float squareSums[32];
     int thread = IN_WARP ? threadIdx.x % 32 : threadIdx.x;
@@ -116,12 +127,16 @@ __device__ __forceinline__ void normRow(const T* from, T* to, const float* gain,
         return;
     }
     float x[ROW_VECTORS][VECTOR];
+    float old[VECTOR];
     float sum = 0.0f;
 #pragma unroll
     for (int v = 0; v < ROW_VECTORS; v++) {
         int j = (v * threads + thread) * VECTOR;
         if (j < width) {
             load8(from + j, width - j, vectors, x[v]);
+            if (Use::ADDS && v == 0) {
+                load8(to + j, width - j, vectors, old);
+            }
 #pragma unroll
             for (int i = 0; i < VECTOR; i++) {
                 sum += x[v][i];
@@ -152,12 +167,18 @@ __device__ __forceinline__ void normRow(const T* from, T* to, const float* gain,
     for (int v = 0; v < ROW_VECTORS; v++) {
         int j = (v * threads + thread) * VECTOR;
         if (j < width) {
+            if (Use::ADDS && v > 0) {
+                load8(to + j, width - j, vectors, old);
+            }
 #pragma unroll
             for (int i = 0; i < VECTOR; i++) {
                 if (j + i < width) {
                     float g = v == 0 ? firstGain[i] : gain[j + i];
                     float b = v == 0 ? firstBias[i] : bias[j + i];
                     x[v][i] = (x[v][i] - mean) * factor * (g + gainOffset) + b;
+                    if (Use::ADDS) {
+                        x[v][i] = use.scale * (old[i] + use.factor * x[v][i]);
+                    }
                 }
             }
             store8(to + j, width - j, vectors, x[v]);
@@ -170,7 +191,15 @@ template <typename T, typename Kind>
 __device__ __forceinline__ void norm(const T* in, T* out, const float* gain, const float* bias, int width,
                                      float epsilon, float gainOffset, int vectors) {
     size_t at = static_cast<size_t>(blockIdx.x) * width;
-    normRow<T, Kind, false>(in + at, out + at, gain, bias, width, epsilon, gainOffset, vectors);
+    normRow<T, Kind, false>(in + at, out + at, gain, bias, width, epsilon, gainOffset, vectors, Replace{});
+}
+
+// to = scale * (to + factor * norm(in)); one block per row.
+template <typename T, typename Kind>
+__device__ __forceinline__ void addNorm(const T* in, T* to, const float* gain, const float* bias, int width,
+                                        float epsilon, float gainOffset, float factor, float scale, int vectors) {
+    size_t at = static_cast<size_t>(blockIdx.x) * width;
+    normRow<T, Kind, false>(in + at, to + at, gain, bias, width, epsilon, gainOffset, vectors, Add{factor, scale});
 }
 
 // Normalises heads at the start of each row, in place; one warp per head. `gainStride` is 0 if the heads share gain and
@@ -184,7 +213,7 @@ __device__ __forceinline__ void normHeads(T* values, int rowWidth, int heads, in
     int head = static_cast<int>(item % heads);
     T* at = row < rows ? values + row * rowWidth + head * headSize : nullptr;
     normRow<T, Kind, true>(at, at, gain + head * gainStride, bias + head * gainStride, headSize, epsilon, gainOffset,
-                           vectors);
+                           vectors, Replace{});
 }
 
 // The same for heads that are too large for a warp; block (r, h) takes head h of row r.
@@ -194,7 +223,7 @@ __device__ __forceinline__ void normParts(T* values, int rowWidth, int headSize,
     int head = blockIdx.y;
     T* at = values + static_cast<size_t>(blockIdx.x) * rowWidth + head * headSize;
     normRow<T, Kind, false>(at, at, gain + head * gainStride, bias + head * gainStride, headSize, epsilon, gainOffset,
-                            vectors);
+                            vectors, Replace{});
 }
 
 // out[r, j] = activation(gateUp[r, j]) * gateUp[r, width + j]; eight elements per thread.
@@ -252,6 +281,27 @@ __device__ __forceinline__ void addAll(T* to, const T* from, long long count, in
 #pragma unroll
     for (int i = 0; i < VECTOR; i++) {
         x[i] = __fadd_rn(x[i], y[i]);
+    }
+    store8(to + j, left, whole, x);
+}
+
+// to = scale * (to + factor * from); eight elements per thread.
+template <typename T>
+__device__ __forceinline__ void addScaled(const T* from, T* to, long long count, float factor, float scale,
+                                          int vectors) {
+    long long j = (static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x) * VECTOR;
+    if (j >= count) {
+        return;
+    }
+    int left = count - j < VECTOR ? static_cast<int>(count - j) : VECTOR;
+    bool whole = vectors && left == VECTOR;
+    float x[VECTOR];
+    float y[VECTOR];
+    load8(to + j, left, whole, x);
+    load8(from + j, left, whole, y);
+#pragma unroll
+    for (int i = 0; i < VECTOR; i++) {
+        x[i] = scale * (x[i] + factor * y[i]);
     }
     store8(to + j, left, whole, x);
 }
@@ -483,6 +533,21 @@ using namespace weft;
         rms_norm_parts_##NAME(T* values, int rowWidth, int headSize, const float* gain, const float* bias,            \
                               int gainStride, float epsilon, float gainOffset, int vectors) {                         \
         normParts<T, RmsNormKind>(values, rowWidth, headSize, gain, bias, gainStride, epsilon, gainOffset, vectors);  \
+    }                                                                                                                 \
+    extern "C" __global__ void __launch_bounds__(1024)                                                                \
+        add_layer_norm_##NAME(const T* in, T* to, const float* gain, const float* bias, int width, float epsilon,     \
+                              float gainOffset, float factor, float scale, int vectors) {                             \
+        addNorm<T, LayerNormKind>(in, to, gain, bias, width, epsilon, gainOffset, factor, scale, vectors);            \
+    }                                                                                                                 \
+    extern "C" __global__ void __launch_bounds__(1024)                                                                \
+        add_rms_norm_##NAME(const T* in, T* to, const float* gain, const float* bias, int width, float epsilon,       \
+                            float gainOffset, float factor, float scale, int vectors) {                               \
+        addNorm<T, RmsNormKind>(in, to, gain, bias, width, epsilon, gainOffset, factor, scale, vectors);              \
+    }                                                                                                                 \
+    extern "C" __global__ void __launch_bounds__(256)                                                                 \
+        add_scaled_##NAME(const T* from, T* to, long long count, float factor, float scale, int vectors) {            \
+        beginKernel();                                                                                                \
+        addScaled<T>(from, to, count, factor, scale, vectors);                                                        \
     }                                                                                                                 \
     extern "C" __global__ void __launch_bounds__(256)                                                                 \
         gate_##NAME(const T* gateUp, T* out, int rows, int width, int activation, int vectors) {                      \

@@ -7,6 +7,7 @@ import io.weft.device.Tensor;
 import java.lang.foreign.Arena;
 import java.util.Arrays;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** Checks norms and gates, which treat each row by itself. */
 final class PointwiseChecks {
@@ -23,6 +24,7 @@ final class PointwiseChecks {
     void run() {
         norms();
         headNorms();
+        residuals();
         gates();
     }
 
@@ -165,6 +167,60 @@ final class PointwiseChecks {
         tested.kernels()
                 .normHeads(tested.stream(), gain.norm(), alone, sizes.rowWidth(), sizes.heads(), sizes.headSize(), 1);
         bench.sameBits(name + ", one row", Arrays.copyOfRange(actual, last, actual.length), tested.read(alone));
+    }
+
+    private void residuals() {
+        try (Arena arena = Arena.ofConfined()) {
+            for (int width : normWidths()) {
+                float[] gain = bench.values(width, 2);
+                float[] bias = bench.values(width, 1);
+                Tensor gainTensor = bench.tensor(arena, "gain", List.of(width), gain);
+                Tensor biasTensor = bench.tensor(arena, "bias", List.of(width), bias);
+                Norm layerNorm = bench.device().norm(new Norm.Kind.LayerNorm(1e-5f), gainTensor, biasTensor);
+                Norm rmsNorm = bench.device().norm(new Norm.Kind.RmsNorm(1e-6f, 1), gainTensor, biasTensor);
+                for (int rows : bench.rowCounts()) {
+                    String name = "add %d x %d to the residual stream".formatted(rows, width);
+                    bench.attempt(name, () -> {
+                        residual(name, null, gain, bias, rows);
+                        residual(name + ", LayerNorm", layerNorm, gain, bias, rows);
+                        residual(name + ", RmsNorm", rmsNorm, gain, bias, rows);
+                    });
+                }
+            }
+        }
+    }
+
+    private void residual(String name, @Nullable Norm norm, float[] gain, float[] bias, int rows) {
+        float factor = 0.22f;
+        float scale = 1.3f;
+        int width = gain.length;
+        float[] hidden = bench.values(rows * width, 5);
+        float[] in = normInput(rows, width);
+        float[] actual = addResidual(hidden, in, norm, factor, scale, width);
+        Expected branch = norm == null ? Expected.exactly(in) : Reference.norm(norm.kind(), gain, bias, in);
+        bench.within(
+                name,
+                RoundingErrors.stored(bench.type()) + RoundingErrors.sum(width) + RoundingErrors.FUNCTION,
+                Reference.residual(hidden, branch, factor, scale),
+                actual);
+        // A row by itself has the same bits.
+        int last = (rows - 1) * width;
+        float[] alone = addResidual(
+                Arrays.copyOfRange(hidden, last, hidden.length),
+                Arrays.copyOfRange(in, last, in.length),
+                norm,
+                factor,
+                scale,
+                width);
+        bench.sameBits(name + ", one row", Arrays.copyOfRange(actual, last, actual.length), alone);
+    }
+
+    private float[] addResidual(float[] hidden, float[] in, @Nullable Norm norm, float factor, float scale, int width) {
+        tested.clear();
+        DeviceBuffer to = tested.elements(hidden);
+        DeviceBuffer from = tested.elements(in);
+        tested.kernels().addResidual(tested.stream(), to, from, norm, factor, scale, width, hidden.length / width);
+        return tested.read(to);
     }
 
     /** Rows with a mean. Every other one is so small that the norm's epsilon counts. */

@@ -145,6 +145,21 @@ final class Reference {
         return out;
     }
 
+    /**
+     * {@code scale · (hidden + factor · branch)}.
+     *
+     * @param hidden (rows, width)
+     * @param branch (rows, width)
+     */
+    static Expected residual(float[] hidden, Expected branch, float factor, float scale) {
+        Expected out = new Expected(hidden.length);
+        for (int i = 0; i < hidden.length; i++) {
+            double value = scale * (hidden[i] + factor * branch.value(i));
+            out.set(i, value, Math.abs(scale) * (Math.abs(hidden[i]) + Math.abs(factor) * branch.size(i)));
+        }
+        return out;
+    }
+
     private static double average(int count, java.util.function.IntToDoubleFunction term) {
         return IntStream.range(0, count).mapToDouble(term).sum() / count;
     }

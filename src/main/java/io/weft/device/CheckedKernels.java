@@ -42,6 +42,25 @@ public record CheckedKernels(ElementType elementType, Kernels kernels) implement
     }
 
     @Override
+    public void addResidual(
+            Stream stream,
+            DeviceBuffer hidden,
+            DeviceBuffer in,
+            @Nullable Norm norm,
+            float factor,
+            float scale,
+            int width,
+            int rows) {
+        if (norm != null && norm.width() != width) {
+            throw new IllegalArgumentException(
+                    "the norm has width %d, must have that of rows, %d".formatted(norm.width(), width));
+        }
+        hidden.requireBytes("hidden", elements(rows, width));
+        in.requireBytes("in", elements(rows, width));
+        kernels.addResidual(stream, hidden, in, norm, factor, scale, width, rows);
+    }
+
+    @Override
     public void linear(Stream stream, Linear weights, DeviceBuffer in, DeviceBuffer out, int rows, Epilogue epilogue) {
         in.requireBytes("in", elements(rows, weights.inFeatures()));
         out.requireBytes("out", elements(rows, weights.outFeatures()));

@@ -34,6 +34,25 @@ public interface Kernels {
     void normHeads(Stream stream, Norm norm, DeviceBuffer values, int rowWidth, int heads, int headSize, int rows);
 
     /**
+     * Adds the output of a part of a layer to the residual stream: {@code hidden[r] = scale · (hidden[r] + factor ·
+     * norm(in[r]))}, in fp32 with one rounding.
+     *
+     * @param hidden (rows, width)
+     * @param in (rows, width)
+     * @param norm of the output, or null for none
+     * @param width elements of a row; that of the norm
+     */
+    void addResidual(
+            Stream stream,
+            DeviceBuffer hidden,
+            DeviceBuffer in,
+            @Nullable Norm norm,
+            float factor,
+            float scale,
+            int width,
+            int rows);
+
+    /**
      * {@code in} (rows, inFeatures) times the weights into {@code out} (rows, outFeatures), as {@code epilogue} says.
      */
     void linear(Stream stream, Linear weights, DeviceBuffer in, DeviceBuffer out, int rows, Epilogue epilogue);

@@ -51,6 +51,10 @@ class CheckedKernelsTest {
         Norm norm = device.norm(new Norm.Kind.LayerNorm(1e-5f), tensor(WIDTH), null);
         refused("in", ROWS, WIDTH, b -> kernels.norm(stream, norm, b, large, ROWS));
         refused("out", ROWS, WIDTH, b -> kernels.norm(stream, norm, large, b, ROWS));
+        refused("hidden", ROWS, WIDTH, b -> kernels.addResidual(stream, b, large, norm, 1, 1, WIDTH, ROWS));
+        refused("in", ROWS, WIDTH, b -> kernels.addResidual(stream, large, b, null, 1, 1, WIDTH, ROWS));
+        assertThatThrownBy(() -> kernels.addResidual(stream, large, large, norm, 1, 1, 4, ROWS))
+                .hasMessage("the norm has width 8, must have that of rows, 4");
         refused("values", ROWS, 3 * WIDTH, b -> kernels.normHeads(stream, norm, b, 3 * WIDTH, 2, WIDTH, ROWS));
         assertThatThrownBy(() -> kernels.normHeads(stream, norm, large, WIDTH, 2, WIDTH, ROWS))
                 .hasMessage("2 heads of 8 do not fit rows of 8");

@@ -89,6 +89,32 @@ final class CpuKernels implements Kernels {
     }
 
     @Override
+    public void addResidual(
+            Stream stream,
+            DeviceBuffer hidden,
+            DeviceBuffer in,
+            @Nullable Norm norm,
+            float factor,
+            float scale,
+            int width,
+            int rows) {
+        long to = hidden.address();
+        long from = in.address();
+        issue(
+                stream,
+                () -> forRows(
+                        rows,
+                        width,
+                        row -> Pointwise.addResidual(
+                                to + bytes(row, width),
+                                from + bytes(row, width),
+                                (CpuNorm) norm,
+                                factor,
+                                scale,
+                                width)));
+    }
+
+    @Override
     public void linear(Stream stream, Linear weights, DeviceBuffer in, DeviceBuffer out, int rows, Epilogue epilogue) {
         long from = in.address();
         long to = out.address();

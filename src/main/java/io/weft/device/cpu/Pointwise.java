@@ -7,6 +7,7 @@ import static io.weft.device.cpu.Memory.setFloat;
 import io.weft.device.Activation;
 import io.weft.device.Gating;
 import io.weft.device.Norm;
+import org.jspecify.annotations.Nullable;
 
 /** Kernels that treat each row by itself. Sums are in double, in order, so that they depend on the row alone. */
 final class Pointwise {
@@ -19,6 +20,21 @@ final class Pointwise {
             case GELU -> FloatMath.gelu(x);
             case GELU_TANH -> FloatMath.geluTanh(x);
         };
+    }
+
+    /** See {@link io.weft.device.Kernels#addResidual}. */
+    static void addResidual(long hidden, long in, @Nullable CpuNorm norm, float factor, float scale, int width) {
+        double mean = norm == null ? 0 : mean(norm.kind(), in, width);
+        double normFactor = norm == null ? 1 : factor(norm.kind(), in, mean, width);
+        for (int j = 0; j < width; j++) {
+            long at = (long) j * Float.BYTES;
+            float value = getFloat(in + at);
+            if (norm != null) {
+                value = normed(norm.kind(), value, mean, normFactor, getFloat(norm.gain() + at))
+                        + getFloat(norm.bias() + at);
+            }
+            setFloat(hidden + at, scale * (getFloat(hidden + at) + factor * value));
+        }
     }
 
     /**
@@ -35,29 +51,43 @@ final class Pointwise {
     }
 
     private static void norm(Norm.Kind kind, long gain, long bias, long in, long out, int width) {
-        double mean = switch (kind) {
-            case Norm.Kind.LayerNorm layerNorm -> mean(in, width);
+        double mean = mean(kind, in, width);
+        double factor = factor(kind, in, mean, width);
+        for (int j = 0; j < width; j++) {
+            long at = (long) j * Float.BYTES;
+            setFloat(
+                    out + at, normed(kind, getFloat(in + at), mean, factor, getFloat(gain + at)) + getFloat(bias + at));
+        }
+    }
+
+    /** A normalised element times its gain. */
+    private static float normed(Norm.Kind kind, float x, double mean, double factor, float gain) {
+        return (float) ((x - mean) * factor) * (gain + kind.gainOffset());
+    }
+
+    /** What a norm subtracts. */
+    private static double mean(Norm.Kind kind, long in, int width) {
+        return switch (kind) {
+            case Norm.Kind.LayerNorm layerNorm -> sum(in, width) / width;
             case Norm.Kind.RmsNorm rmsNorm -> 0;
         };
+    }
+
+    private static double sum(long in, int width) {
+        double sum = 0;
+        for (int j = 0; j < width; j++) {
+            sum += getFloat(in + (long) j * Float.BYTES);
+        }
+        return sum;
+    }
+
+    private static double factor(Norm.Kind kind, long in, double mean, int width) {
         double squares = 0;
         for (int j = 0; j < width; j++) {
             double deviation = getFloat(in + (long) j * Float.BYTES) - mean;
             squares += deviation * deviation;
         }
-        double factor = 1 / Math.sqrt(squares / width + kind.epsilon());
-        for (int j = 0; j < width; j++) {
-            long at = (long) j * Float.BYTES;
-            float normed = (float) ((getFloat(in + at) - mean) * factor);
-            setFloat(out + at, normed * (getFloat(gain + at) + kind.gainOffset()) + getFloat(bias + at));
-        }
-    }
-
-    private static double mean(long in, int width) {
-        double sum = 0;
-        for (int j = 0; j < width; j++) {
-            sum += getFloat(in + (long) j * Float.BYTES);
-        }
-        return sum / width;
+        return 1 / Math.sqrt(squares / width + kind.epsilon());
     }
 
     /** {@code scale · token + position}. */

@@ -162,6 +162,47 @@ final class CudaKernels implements Kernels {
         }
     }
 
+    @Override
+    public void addResidual(
+            Stream stream,
+            DeviceBuffer hidden,
+            DeviceBuffer in,
+            @Nullable Norm norm,
+            float factor,
+            float scale,
+            int width,
+            int rows) {
+        long to = hidden.address();
+        long from = in.address();
+        CudaStream cudaStream = (CudaStream) stream;
+        if (rows == 0 || width == 0 || !cudaStream.isOpen()) {
+            return;
+        }
+        ArgumentBlock arguments = context.arguments().add(from).add(to);
+        if (norm == null) {
+            long elements = (long) rows * width;
+            arguments.add(elements).add(factor).add(scale).add((from | to) % VECTOR_BYTES == 0 ? 1 : 0);
+            int blocks = blocks(Math.ceilDiv(elements, (long) KernelSet.VECTOR));
+            cudaStream.launch(kernels.addScaled, blocks, 1, 1, THREADS, arguments);
+            return;
+        }
+        CudaKernel kernel = switch (norm.kind()) {
+            case Norm.Kind.LayerNorm layerNorm -> kernels.addLayerNorm;
+            case Norm.Kind.RmsNorm rmsNorm -> kernels.addRmsNorm;
+        };
+        CudaNorm cudaNorm = (CudaNorm) norm;
+        arguments
+                .add(cudaNorm.gain())
+                .add(cudaNorm.bias())
+                .add(width)
+                .add(norm.kind().epsilon())
+                .add(norm.kind().gainOffset())
+                .add(factor)
+                .add(scale)
+                .add(vectors(width, from | to));
+        cudaStream.launch(kernel, rows, 1, 1, normThreads(width), arguments);
+    }
+
     /**
      * Threads for a row of a norm. Their number depends on the width alone, since it decides the order of the sums.
      *

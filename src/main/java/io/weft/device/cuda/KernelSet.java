@@ -32,6 +32,9 @@ final class KernelSet {
     final CudaKernel rmsNormHeads;
     final CudaKernel layerNormParts;
     final CudaKernel rmsNormParts;
+    final CudaKernel addLayerNorm;
+    final CudaKernel addRmsNorm;
+    final CudaKernel addScaled;
     final CudaKernel gate;
     final CudaKernel activate;
     final CudaKernel add;
@@ -115,6 +118,9 @@ final class KernelSet {
         rmsNormHeads = loader.load("rms_norm_heads_" + type, 11);
         layerNormParts = loader.load("layer_norm_parts_" + type, 9);
         rmsNormParts = loader.load("rms_norm_parts_" + type, 9);
+        addLayerNorm = loader.load("add_layer_norm_" + type, 10);
+        addRmsNorm = loader.load("add_rms_norm_" + type, 10);
+        addScaled = loader.load("add_scaled_" + type, 6);
         gate = loader.load("gate_" + type, 6);
         activate = loader.load("activate_" + type, 4);
         add = loader.load("add_" + type, 4);
