@@ -2,7 +2,10 @@ package io.weft.model;
 
 import io.weft.device.Activation;
 import io.weft.device.AttentionShape;
+import io.weft.device.ExpertRouting;
+import io.weft.device.Gating;
 import io.weft.device.Norm;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -117,6 +120,11 @@ public record Architecture(
             boolean plain = residualFactor == 1 && attentionOutNorm.isEmpty() && feedForwardOutNorm.isEmpty();
             if (wiring == Wiring.PARALLEL && !plain) {
                 throw new IllegalArgumentException("a parallel layer has no norms or factors on its outputs");
+            }
+            if (feedForward instanceof FeedForward.Experts experts
+                    && experts.shared().isPresent()
+                    && (feedForwardOutNorm.isPresent() || residualFactor != 1)) {
+                throw new IllegalArgumentException("a shared expert joins the residual stream as it is");
             }
         }
 
@@ -360,7 +368,65 @@ public record Architecture(
                 visitor.linear(out, hidden, size);
             }
         }
+
+        /**
+         * {@code Σ weight · expert(x)} over the experts that a row chooses, and perhaps {@code σ(gate(x)) · shared(x)}.
+         *
+         * @param routing how rows choose
+         * @param gating of the experts
+         * @param size elements of an expert's inner layer
+         * @param router D to the number of experts
+         * @param experts in the order of the router's rows
+         * @param shared a network that all rows use, or empty
+         * @param sharedGate D to 1, or empty for a factor of 1
+         */
+        record Experts(
+                ExpertRouting routing,
+                Gating gating,
+                int size,
+                LinearTensors router,
+                List<ExpertTensors> experts,
+                Optional<Gated> shared,
+                Optional<LinearTensors> sharedGate)
+                implements FeedForward {
+            public Experts {
+                experts = List.copyOf(experts);
+                if (experts.size() != routing.experts()) {
+                    throw new IllegalArgumentException(
+                            "there are " + experts.size() + " experts, must be " + routing.experts());
+                }
+            }
+
+            @Override
+            public FeedForwardDimensions dimensions() {
+                return new FeedForwardDimensions(
+                        FeedForwardDimensions.Kind.GATED,
+                        shared.map(Gated::size).orElse(0),
+                        routing.experts(),
+                        routing.chosen(),
+                        size);
+            }
+
+            @Override
+            public void visit(TensorVisitor visitor, int hidden) {
+                visitor.linear(router, routing.experts(), hidden);
+                for (ExpertTensors expert : experts) {
+                    visitor.linear(expert.in(), 2 * size, hidden);
+                    visitor.linear(expert.out(), hidden, size);
+                }
+                shared.ifPresent(network -> network.visit(visitor, hidden));
+                sharedGate.ifPresent(gate -> visitor.linear(gate, 1, hidden));
+            }
+        }
     }
+
+    /**
+     * One of several networks among which rows choose: gated, and added with its weight.
+     *
+     * @param in D to 2F: gate, then up
+     * @param out F to D
+     */
+    public record ExpertTensors(LinearTensors in, LinearTensors out) {}
 
     /**
      * From the residual stream to logits: {@code c·tanh(factor · rows · project(norm(x)) / c)}.
@@ -380,13 +446,54 @@ public record Architecture(
     }
 
     /**
-     * A run of rows of a stored tensor.
+     * Rows of a stored tensor, or columns that stand for rows.
      *
      * @param tensor its name in the files
+     * @param part index in the outermost extent of a tensor that holds several matrices; empty if it holds one
+     * @param axis whether rows are stored as rows
      * @param fromRow first row
+     * @param step from one row to the next
      * @param rows number of rows
      */
-    public record TensorRows(String tensor, int fromRow, int rows) {}
+    public record TensorRows(String tensor, OptionalInt part, Axis axis, int fromRow, int step, int rows) {
+        /** Where rows are. */
+        public enum Axis {
+            ROWS,
+            COLUMNS
+        }
+
+        /** A run of rows. */
+        public TensorRows(String tensor, int fromRow, int rows) {
+            this(tensor, OptionalInt.empty(), Axis.ROWS, fromRow, 1, rows);
+        }
+
+        /** The shape that the tensor has at least: with perhaps more matrices, and more rows. */
+        List<Integer> leastShape(List<Integer> columns) {
+            List<Integer> shape = new ArrayList<>();
+            part.ifPresent(index -> shape.add(index + 1));
+            int row = shape.size();
+            shape.addAll(columns);
+            shape.add(axis == Axis.ROWS ? row : shape.size(), fromRow + (rows - 1) * step + 1);
+            return shape;
+        }
+
+        /** Whether a stored tensor has these rows. */
+        boolean isIn(List<Integer> shape, List<Integer> columns) {
+            List<Integer> least = leastShape(columns);
+            boolean fits = shape.size() == least.size();
+            int exact = axis == Axis.ROWS ? shape.size() - 1 : shape.size() - 2;
+            for (int i = 0; fits && i < shape.size(); i++) {
+                boolean isColumns = !columns.isEmpty() && i == exact;
+                fits = isColumns ? shape.get(i).equals(least.get(i)) : shape.get(i) >= least.get(i);
+            }
+            return fits;
+        }
+
+        /** Whether it is a run of rows of a matrix or vector. */
+        boolean isRun() {
+            return part.isEmpty() && axis == Axis.ROWS && step == 1;
+        }
+    }
 
     /**
      * A matrix put together from stored rows.

@@ -10,6 +10,10 @@ package io.weft.model;
  * @param expertSize elements of an expert's inner layer
  */
 public record FeedForwardDimensions(Kind kind, int size, int experts, int chosenExperts, int expertSize) {
+    private static final int ROWS_AT_ONCE = 512;
+    /** For what does not depend on rows. */
+    private static final long SCRATCH_BYTES = 64 << 10;
+
     /** How many matrices a network has. */
     public enum Kind {
         /** Up and down. */
@@ -46,6 +50,18 @@ public record FeedForwardDimensions(Kind kind, int size, int experts, int chosen
             case PLAIN -> size;
             case GATED -> 2 * size;
         };
+    }
+
+    /**
+     * Bytes of scratch memory for experts, with which a step reads an expert once for at most
+     * {@value #ROWS_AT_ONCE} rows.
+     */
+    public long scratchBytes(int hiddenSize, int rows) {
+        if (experts == 0) {
+            return 0;
+        }
+        long pairs = (long) Math.min(rows, ROWS_AT_ONCE) * chosenExperts;
+        return SCRATCH_BYTES + pairs * (2L * hiddenSize + 3L * expertSize) * Float.BYTES;
     }
 
     /** Elements of the weight matrices that all rows read: the shared network and the router. */

@@ -93,6 +93,14 @@ public record ModelDimensions(int hiddenSize, int vocabularySize, int maxPositio
         return group;
     }
 
+    /** Bytes of scratch memory for the experts of a step of {@code rows} rows; 0 without experts. */
+    public long expertScratchBytes(int rows) {
+        return groups.stream()
+                .mapToLong(group -> group.layer().feedForward().scratchBytes(hiddenSize, rows))
+                .max()
+                .orElseThrow();
+    }
+
     /** The largest of a size of the layers. */
     public int most(ToIntFunction<LayerDimensions> size) {
         return groups.stream().map(LayerGroup::layer).mapToInt(size).max().orElseThrow();

@@ -197,7 +197,20 @@ public final class ModelFiles implements ModelTensors {
     /** Rows of a tensor. */
     @Override
     public Tensor rows(TensorRows rows) {
-        return tensor(rows.tensor()).rows(rows.fromRow(), rows.rows());
+        Tensor tensor = tensor(rows.tensor());
+        if (rows.isRun()) {
+            return tensor.rows(rows.fromRow(), rows.rows());
+        }
+        if (!(tensor instanceof TensorView view)) {
+            throw new ModelLoadException(
+                    directory, "tensor " + tensor.name() + " is quantised, must be plain: its rows are not in a run");
+        }
+        TensorView matrix = rows.part().isPresent() ? view.at(rows.part().getAsInt()) : view;
+        StridedView all = switch (rows.axis()) {
+            case ROWS -> StridedView.ofRows(matrix, rows.fromRow(), rows.step());
+            case COLUMNS -> StridedView.ofColumns(matrix, rows.fromRow(), rows.step());
+        };
+        return all.rows(0, rows.rows());
     }
 
     private void requireTensors() {
@@ -244,17 +257,19 @@ public final class ModelFiles implements ModelTensors {
     private void requireLinear(LinearTensors linear, int rows, int columns) {
         int total = 0;
         for (TensorRows part : linear.weight()) {
-            requireColumns(part.tensor(), part.fromRow() + part.rows(), columns);
+            requireRows(part, List.of(columns));
             total += part.rows();
         }
-        for (TensorRows part : linear.bias()) {
-            Tensor tensor = tensor(part.tensor());
-            if (tensor.shape().size() != 1 || tensor.rows() < part.fromRow() + part.rows()) {
-                throw wrongShape(tensor, "[" + (part.fromRow() + part.rows()) + "]");
-            }
-        }
+        linear.bias().forEach(part -> requireRows(part, List.of()));
         if (total != rows) {
             throw new IllegalStateException("description has " + total + " rows of " + linear + ", must have " + rows);
+        }
+    }
+
+    private void requireRows(TensorRows part, List<Integer> columns) {
+        Tensor tensor = tensor(part.tensor());
+        if (!part.isIn(tensor.shape(), columns)) {
+            throw wrongShape(tensor, part.leastShape(columns).toString());
         }
     }
 

@@ -5,13 +5,18 @@ import io.weft.device.AttentionShape;
 import io.weft.device.AttentionWork;
 import io.weft.device.BlockBases;
 import io.weft.device.DeviceBuffer;
+import io.weft.device.Embedding;
 import io.weft.device.Epilogue;
+import io.weft.device.ExpertChoices;
 import io.weft.device.Kernels;
 import io.weft.device.Norm;
 import io.weft.device.RowPlaces;
 import io.weft.device.Stream;
 import io.weft.device.TokenChoices;
 import io.weft.model.Architecture.FeedForward;
+import io.weft.model.Architecture.HeadNorm;
+import io.weft.model.Architecture.Wiring;
+import io.weft.model.ModelWeights.Network;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.IntStream;
@@ -55,14 +60,31 @@ public final class ModelKernels {
     }
 
     /**
-     * Embeds the new tokens.
+     * Memory of {@link #embed}.
      *
      * @param tokenIds (rows) int32
      * @param positions (rows) int32
      * @param hidden (rows, D), overwritten
+     * @param room (rows, D)
      */
-    public void embed(Stream stream, DeviceBuffer tokenIds, DeviceBuffer positions, DeviceBuffer hidden, int rows) {
-        kernels.embed(stream, weights.embedding(), tokenIds, positions, hidden, rows);
+    public record EmbedBuffers(
+            DeviceBuffer tokenIds, DeviceBuffer positions, DeviceBuffer hidden, DeviceBuffer room) {}
+
+    /** Embeds the new tokens. */
+    public void embed(Stream stream, EmbedBuffers buffers, int rows) {
+        DeviceBuffer hidden = buffers.hidden();
+        if (weights.projected().isEmpty()) {
+            kernels.embed(stream, weights.embedding(), buffers.tokenIds(), buffers.positions(), hidden, rows);
+            return;
+        }
+        ModelWeights.Projected projected = weights.projected().get();
+        kernels.embed(stream, weights.embedding(), buffers.tokenIds(), buffers.positions(), buffers.room(), rows);
+        kernels.linear(stream, projected.linear(), buffers.room(), hidden, rows, STORE);
+        if (projected.positions().isPresent()) {
+            Embedding table = projected.positions().get();
+            kernels.embed(stream, table, buffers.positions(), buffers.positions(), buffers.room(), rows);
+            kernels.addResidual(stream, hidden, buffers.room(), null, 1, 1, dimensions.hiddenSize(), rows);
+        }
     }
 
     /**
@@ -87,18 +109,32 @@ public final class ModelKernels {
         ModelWeights.Layer weightsOfLayer = layer(layer);
         DeviceBuffer activations =
                 normed(stream, weightsOfLayer.attentionNorm(), buffers.hidden(), buffers.normed(), rows);
+        ModelWeights.Attention attention = weightsOfLayer.attention();
+        AttentionShape shape = attentions.get(layer);
         kernels.linearPair(
                 stream,
-                weightsOfLayer.query(),
-                weightsOfLayer.keyValue(),
+                attention.query(),
+                attention.keyValue(),
                 activations,
                 buffers.queries(),
                 buffers.keyValues(),
                 rows);
+        attention
+                .queryNorm()
+                .ifPresent(norm -> normHeads(
+                        stream,
+                        norm,
+                        description(layer).queryNorm().orElseThrow().span(),
+                        buffers.queries(),
+                        shape.queryWidth(),
+                        shape.heads(),
+                        shape.headSize(),
+                        rows));
+        normKeyValues(stream, layer, buffers.keyValues(), rows);
         kernels.place(
                 stream,
-                attentions.get(layer),
-                weightsOfLayer.rotary().orElse(null),
+                shape,
+                attention.rotary().orElse(null),
                 buffers.queries(),
                 buffers.keyValues(),
                 activations,
@@ -117,6 +153,43 @@ public final class ModelKernels {
         return out;
     }
 
+    private Architecture.Attention description(int layer) {
+        return architecture.layers().get(layer).attention();
+    }
+
+    private void normHeads(
+            Stream stream,
+            Norm norm,
+            HeadNorm.Span span,
+            DeviceBuffer values,
+            int rowWidth,
+            int heads,
+            int headSize,
+            int rows) {
+        switch (span) {
+            case HEAD -> kernels.normHeads(stream, norm, values, rowWidth, heads, headSize, rows);
+            case ROW -> kernels.normHeads(stream, norm, values, rowWidth, 1, heads * headSize, rows);
+        }
+    }
+
+    /** The norms of K and V, before positions. */
+    private void normKeyValues(Stream stream, int layer, DeviceBuffer keyValues, int rows) {
+        ModelWeights.Attention attention = layer(layer).attention();
+        AttentionShape shape = attentions.get(layer);
+        int heads = shape.keyValueHeads();
+        int headSize = shape.headSize();
+        int width = shape.keyValueWidth();
+        if (attention.keyNorm().isPresent()) {
+            HeadNorm.Span span = description(layer).keyNorm().orElseThrow().span();
+            normHeads(stream, attention.keyNorm().get(), span, keyValues, width, heads, headSize, rows);
+        }
+        if (attention.valueNorm().isPresent()) {
+            HeadNorm.Span span = description(layer).valueNorm().orElseThrow().span();
+            DeviceBuffer values = keyValues.from((long) heads * headSize * geometry.elementBytes());
+            normHeads(stream, attention.valueNorm().get(), span, values, width, heads, headSize, rows);
+        }
+    }
+
     /**
      * K and V of stored activations, with their positions.
      *
@@ -131,9 +204,11 @@ public final class ModelKernels {
             DeviceBuffer keyValues,
             DeviceBuffer blockPositions,
             int tokens) {
-        kernels.linear(stream, layer(layer).keyValue(), activations, keyValues, tokens, STORE);
+        kernels.linear(stream, layer(layer).attention().keyValue(), activations, keyValues, tokens, STORE);
+        normKeyValues(stream, layer, keyValues, tokens);
         AttentionShape attention = attentions.get(layer);
         layer(layer)
+                .attention()
                 .rotary()
                 .ifPresent(table -> kernels.rotate(
                         stream,
@@ -167,7 +242,7 @@ public final class ModelKernels {
         kernels.attend(
                 stream,
                 attentions.get(layer),
-                null,
+                layer(layer).attention().sinks().orElse(null),
                 index,
                 work,
                 bases,
@@ -181,59 +256,169 @@ public final class ModelKernels {
      *
      * @param attention (rows, H·HD): the output of {@link #attend}, read
      * @param hidden (rows, D): the residual stream, to which the result is added
+     * @param activations (rows, D): input of {@link #project}'s projections if they have a norm; overwritten
      * @param normed (rows, D): input of the feed-forward network
      * @param gateUp (rows, 2F): room for a gated network's first product; not used without a gate
      * @param inner (rows, F): input of the last product
+     * @param experts for layers with experts, or empty
      */
     public record FeedForwardBuffers(
             DeviceBuffer attention,
             DeviceBuffer hidden,
+            DeviceBuffer activations,
             DeviceBuffer normed,
             DeviceBuffer gateUp,
-            DeviceBuffer inner) {}
+            DeviceBuffer inner,
+            Optional<ExpertBuffers> experts) {}
+
+    /**
+     * Memory of experts.
+     *
+     * @param logits (rows, E)
+     * @param ids (rows, k) int32
+     * @param weights (rows, k) fp32
+     * @param scratch {@link FeedForwardDimensions#scratchBytes}
+     */
+    public record ExpertBuffers(DeviceBuffer logits, DeviceBuffer ids, DeviceBuffer weights, DeviceBuffer scratch) {}
 
     /** Output projection and feed-forward network. */
     public void feedForward(Stream stream, int layer, FeedForwardBuffers buffers, int rows) {
         ModelWeights.Layer weightsOfLayer = layer(layer);
         Architecture.Layer description = architecture.layers().get(layer);
-        boolean isParallel = description.wiring() == Architecture.Wiring.PARALLEL;
+        boolean isParallel = description.wiring() == Wiring.PARALLEL;
         if (!isParallel) {
-            addAttention(stream, weightsOfLayer, buffers, rows);
+            addAttention(stream, layer, buffers, rows);
         }
-        DeviceBuffer in = normed(stream, weightsOfLayer.feedForwardNorm(), buffers.hidden(), buffers.normed(), rows);
+        DeviceBuffer in;
+        if (weightsOfLayer.feedForwardNorm().isPresent()) {
+            in = normed(stream, weightsOfLayer.feedForwardNorm(), buffers.hidden(), buffers.normed(), rows);
+        } else if (isParallel && weightsOfLayer.attentionNorm().isPresent()) {
+            in = buffers.activations();
+        } else {
+            in = buffers.hidden();
+        }
         if (isParallel) {
-            addAttention(stream, weightsOfLayer, buffers, rows);
+            addAttention(stream, layer, buffers, rows);
         }
-        switch (description.feedForward()) {
-            case FeedForward.Plain plain ->
-                kernels.linear(
-                        stream,
-                        weightsOfLayer.feedForwardIn(),
-                        in,
-                        buffers.inner(),
-                        rows,
-                        new Epilogue.Activate(plain.activation()));
-            case FeedForward.Gated gated ->
-                kernels.gatedLinear(
-                        stream,
-                        weightsOfLayer.feedForwardIn(),
-                        gated.activation(),
-                        in,
-                        buffers.gateUp(),
-                        buffers.inner(),
-                        rows);
+        Joining joining = new Joining(
+                description, weightsOfLayer.feedForwardOutNorm(), weightsOfLayer.scale(), buffers, rows);
+        switch (weightsOfLayer.network()) {
+            case Network.Dense dense -> {
+                DeviceBuffer inner = inner(stream, description.feedForward(), dense, in, buffers, rows);
+                join(stream, joining, (out, epilogue) -> kernels.linear(
+                        stream, dense.out(), inner, out, rows, epilogue));
+            }
+            case Network.Routed routed -> routed(stream, description, routed, in, joining);
         }
-        kernels.linear(stream, weightsOfLayer.feedForwardOut(), buffers.inner(), buffers.hidden(), rows, ADD);
     }
 
-    private void addAttention(Stream stream, ModelWeights.Layer layer, FeedForwardBuffers buffers, int rows) {
-        kernels.linear(stream, layer.output(), buffers.attention(), buffers.hidden(), rows, ADD);
+    private void addAttention(Stream stream, int layer, FeedForwardBuffers buffers, int rows) {
+        ModelWeights.Layer weightsOfLayer = layer(layer);
+        Joining joining = new Joining(
+                architecture.layers().get(layer), weightsOfLayer.attentionOutNorm(), 1, buffers, rows);
+        join(stream, joining, (out, epilogue) -> kernels.linear(
+                stream, weightsOfLayer.attention().output(), buffers.attention(), out, rows, epilogue));
+    }
+
+    /**
+     * How the output of a part of a layer joins the residual stream.
+     *
+     * @param norm of the output, or of the sum
+     * @param scale factor on the sum
+     */
+    private record Joining(
+            Architecture.Layer layer, Optional<Norm> norm, float scale, FeedForwardBuffers buffers, int rows) {
+        /** Whether the output is added as it is. */
+        boolean isPlain() {
+            return layer.residualFactor() == 1 && scale == 1 && (norm.isEmpty() || isNormOfSum());
+        }
+
+        boolean isNormOfSum() {
+            return layer.wiring() == Wiring.NORM_OF_SUM;
+        }
+    }
+
+    /** Makes an output: stores it, or adds it. */
+    private interface Output {
+        void write(DeviceBuffer out, Epilogue epilogue);
+    }
+
+    private void join(Stream stream, Joining joining, Output output) {
+        DeviceBuffer hidden = joining.buffers().hidden();
+        if (joining.isPlain()) {
+            output.write(hidden, ADD);
+        } else {
+            DeviceBuffer room = joining.buffers().activations();
+            output.write(room, STORE);
+            kernels.addResidual(
+                    stream,
+                    hidden,
+                    room,
+                    joining.isNormOfSum() ? null : joining.norm().orElse(null),
+                    joining.layer().residualFactor(),
+                    joining.scale(),
+                    dimensions.hiddenSize(),
+                    joining.rows());
+        }
+        if (joining.isNormOfSum() && joining.norm().isPresent()) {
+            kernels.norm(stream, joining.norm().get(), hidden, hidden, joining.rows());
+        }
+    }
+
+    /** Everything of a network but its last product. */
+    private DeviceBuffer inner(
+            Stream stream,
+            FeedForward description,
+            Network.Dense network,
+            DeviceBuffer in,
+            FeedForwardBuffers buffers,
+            int rows) {
+        switch (description) {
+            case FeedForward.Plain plain ->
+                kernels.linear(
+                        stream, network.in(), in, buffers.inner(), rows, new Epilogue.Activate(plain.activation()));
+            case FeedForward.Gated gated ->
+                kernels.gatedLinear(
+                        stream, network.in(), gated.activation(), in, buffers.gateUp(), buffers.inner(), rows);
+            case FeedForward.Experts _ -> throw new IllegalArgumentException("experts are no network of all rows");
+        }
+        return buffers.inner();
+    }
+
+    private void routed(
+            Stream stream, Architecture.Layer layer, Network.Routed network, DeviceBuffer in, Joining joining) {
+        if (!(layer.feedForward() instanceof FeedForward.Experts description)) {
+            throw new IllegalArgumentException("the layer has no experts");
+        }
+        FeedForwardBuffers buffers = joining.buffers();
+        ExpertBuffers room = buffers.experts().orElseThrow();
+        int rows = joining.rows();
+        ExpertChoices choices =
+                new ExpertChoices(description.routing().chosen(), room.ids(), room.weights());
+        kernels.linear(stream, network.router(), in, room.logits(), rows, STORE);
+        kernels.route(stream, description.routing(), room.logits(), choices, rows);
+        join(stream, joining, (out, epilogue) -> kernels.experts(
+                stream, network.experts(), description.gating(), in, choices, room.scratch(), out, rows, epilogue));
+        if (network.shared().isEmpty()) {
+            return;
+        }
+        Network.Dense shared = network.shared().get();
+        DeviceBuffer inner = inner(stream, description.shared().orElseThrow(), shared, in, buffers, rows);
+        if (network.sharedGate().isEmpty()) {
+            kernels.linear(stream, shared.out(), inner, buffers.hidden(), rows, ADD);
+            return;
+        }
+        // The choices of experts are done with these.
+        DeviceBuffer gate = room.logits();
+        kernels.linear(stream, network.sharedGate().get(), in, gate, rows, STORE);
+        kernels.linear(stream, shared.out(), inner, buffers.activations(), rows, STORE);
+        kernels.addGated(stream, gate, buffers.activations(), buffers.hidden(), rows, dimensions.hiddenSize());
     }
 
     /**
      * Memory of {@link #head}.
      *
-     * @param hidden the residual stream, read
+     * @param hidden the residual stream; undefined afterwards
      * @param in (rows, D): its rows that have logits
      * @param logits (rows, V)
      * @param floatLogits (rows, V) fp32, for logits that leave the device; may be the same memory as {@code logits} on
@@ -266,6 +451,11 @@ public final class ModelKernels {
         int vocabulary = dimensions.vocabularySize();
         kernels.gatherRows(stream, buffers.hidden(), rowBytes, work.offsets(), buffers.in(), work.rows());
         DeviceBuffer in = normed(stream, weights.finalNorm(), buffers.in(), buffers.in(), work.rows());
+        if (weights.headProjection().isPresent()) {
+            // Nothing reads the residual stream after this.
+            kernels.linear(stream, weights.headProjection().get(), in, buffers.hidden(), work.rows(), STORE);
+            in = buffers.hidden();
+        }
         kernels.linear(stream, weights.head(), in, buffers.logits(), work.rows(), STORE);
         if (!buffers.floatLogits().equals(buffers.logits())) {
             kernels.toFloat(stream, buffers.logits(), buffers.floatLogits(), (long) work.logits() * vocabulary);

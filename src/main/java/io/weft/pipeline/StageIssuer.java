@@ -14,6 +14,7 @@ import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
 import io.weft.model.ModelKernels;
 import io.weft.model.ModelKernels.AttendBuffers;
+import io.weft.model.ModelKernels.EmbedBuffers;
 import io.weft.model.ModelKernels.FeedForwardBuffers;
 import io.weft.model.ModelKernels.HeadBuffers;
 import io.weft.model.ModelKernels.HeadWork;
@@ -68,9 +69,11 @@ final class StageIssuer {
         this.feedForwardBuffers = new FeedForwardBuffers(
                 workspace.attention(),
                 workspace.hidden(),
+                workspace.normed(),
                 workspace.feedForwardNormed(),
                 workspace.feedForwardIn(),
-                workspace.feedForwardInner());
+                workspace.feedForwardInner(),
+                workspace.experts());
         this.headBuffers = new HeadBuffers(
                 workspace.hidden(),
                 workspace.headIn(),
@@ -181,7 +184,9 @@ final class StageIssuer {
 
     private void embed(Stage.Embed stage, Stream stream, StepContext step) {
         StepIndex.Arrays arrays = step.arrays();
-        model.embed(stream, arrays.tokenIds(), arrays.places().positions(), workspace.hidden(), stage.rows());
+        EmbedBuffers buffers = new EmbedBuffers(
+                arrays.tokenIds(), arrays.places().positions(), workspace.hidden(), workspace.normed());
+        model.embed(stream, buffers, stage.rows());
     }
 
     private void transfer(Stage.Transfer stage, Stream stream, StepContext step) {

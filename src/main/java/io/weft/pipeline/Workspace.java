@@ -9,7 +9,9 @@ import io.weft.device.TokenChoices;
 import io.weft.model.Architecture;
 import io.weft.model.CacheGeometry;
 import io.weft.model.LayerDimensions;
+import io.weft.model.ModelKernels.ExpertBuffers;
 import io.weft.model.ModelDimensions;
+import java.util.Optional;
 
 /**
  * Memory for the largest step: activations, index arrays, staging. Row-major in the device's element type where nothing
@@ -25,6 +27,7 @@ import io.weft.model.ModelDimensions;
  * @param state (rows, H, HD + 2) fp32: running attention
  * @param feedForwardIn (rows, F or 2F)
  * @param feedForwardInner (rows, F): after the gate; the same memory as {@code feedForwardIn} without a gate
+ * @param experts for layers with experts; empty without such layers
  * @param headIn (logit rows, D)
  * @param logits (logit rows, V)
  * @param floatLogits (logit rows, V) fp32; the same memory as {@code logits} on an fp32 device
@@ -49,6 +52,7 @@ public record Workspace(
         DeviceBuffer state,
         DeviceBuffer feedForwardIn,
         DeviceBuffer feedForwardInner,
+        Optional<ExpertBuffers> experts,
         DeviceBuffer headIn,
         DeviceBuffer logits,
         DeviceBuffer floatLogits,
@@ -76,7 +80,7 @@ public record Workspace(
         int feedForwardSize = dimensions.most(layer -> layer.feedForward().size());
         int feedForwardInWidth = dimensions.most(layer -> layer.feedForward().inWidth());
         int queryWidth = dimensions.most(LayerDimensions::queryWidth);
-        DeviceBuffer feedForwardIn = rows.of("feed-forward", feedForwardInWidth);
+        DeviceBuffer feedForwardIn = rows.of("feed-forward", Math.max(1, feedForwardInWidth));
         DeviceBuffer logits = logitRows.of("logits", dimensions.vocabularySize());
         long floatLogitBytes = (long) limits.logitRows() * dimensions.vocabularySize() * Float.BYTES;
         long scoreBytes = (long) limits.sequences() * dimensions.vocabularySize() * Float.BYTES;
@@ -94,6 +98,7 @@ public record Workspace(
                 device.allocate("attention state", (long) limits.rows() * dimensions.most(Workspace::stateBytesPerRow)),
                 feedForwardIn,
                 feedForwardSize == feedForwardInWidth ? feedForwardIn : rows.of("gated feed-forward", feedForwardSize),
+                experts(device, dimensions, rows),
                 logitRows.of("head input", dimensions.hiddenSize()),
                 logits,
                 device.elementType() == ElementType.F32 ? logits : device.allocate("fp32 logits", floatLogitBytes),
@@ -128,6 +133,20 @@ public record Workspace(
                 + (long) limits.logitRows() * Long.BYTES
                 + limits.sequences() * perSequence
                 + otherArrays * StepIndex.ALIGNMENT_BYTES;
+    }
+
+    private static Optional<ExpertBuffers> experts(Device device, ModelDimensions dimensions, Rows rows) {
+        int experts = dimensions.most(layer -> layer.feedForward().experts());
+        if (experts == 0) {
+            return Optional.empty();
+        }
+        long chosenBytes =
+                (long) rows.rows() * dimensions.most(layer -> layer.feedForward().chosenExperts()) * Integer.BYTES;
+        return Optional.of(new ExpertBuffers(
+                rows.of("router logits", experts),
+                device.allocate("chosen experts", chosenBytes),
+                device.allocate("weights of experts", chosenBytes),
+                device.allocate("experts", dimensions.expertScratchBytes(rows.rows()))));
     }
 
     private static int stateBytesPerRow(LayerDimensions layer) {

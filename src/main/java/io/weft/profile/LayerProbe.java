@@ -18,6 +18,8 @@ import io.weft.model.LayerGroup;
 import io.weft.model.ModelDimensions;
 import io.weft.model.ModelKernels;
 import io.weft.model.ModelKernels.AttendBuffers;
+import io.weft.model.ModelKernels.EmbedBuffers;
+import io.weft.model.ModelKernels.ExpertBuffers;
 import io.weft.model.ModelKernels.FeedForwardBuffers;
 import io.weft.model.ModelKernels.HeadBuffers;
 import io.weft.model.ModelKernels.HeadWork;
@@ -71,11 +73,13 @@ final class LayerProbe {
         Scratch.Division division = scratch.divide();
         DeviceBuffer tokens = division.take((long) rows * Integer.BYTES);
         DeviceBuffer out = rows(division, rows, dimensions.hiddenSize());
+        DeviceBuffer room = rows(division, rows, dimensions.hiddenSize());
         if (!division.fits()) {
             return List.of();
         }
         scratch.upload(ints(new int[rows]), tokens);
-        return List.of((stream, repeat) -> model.embed(stream, tokens, tokens, out, rows));
+        EmbedBuffers buffers = new EmbedBuffers(tokens, tokens, out, room);
+        return List.of((stream, repeat) -> model.embed(stream, buffers, rows));
     }
 
     List<Work> project(LayerGroup group, int rows) {
@@ -249,12 +253,26 @@ final class LayerProbe {
                 rows(division, rows, group.layer().queryWidth()),
                 rows(division, rows, dimensions.hiddenSize()),
                 rows(division, rows, dimensions.hiddenSize()),
+                rows(division, rows, dimensions.hiddenSize()),
                 rows(division, rows, network.inWidth()),
-                rows(division, rows, network.size()));
+                rows(division, rows, network.size()),
+                experts(division, network, rows));
         if (!division.fits()) {
             return List.of();
         }
         return List.of((stream, repeat) -> model.feedForward(stream, layer(group, repeat), buffers, rows));
+    }
+
+    private Optional<ExpertBuffers> experts(Scratch.Division division, FeedForwardDimensions network, int rows) {
+        if (network.experts() == 0) {
+            return Optional.empty();
+        }
+        long chosenBytes = (long) rows * network.chosenExperts() * Integer.BYTES;
+        return Optional.of(new ExpertBuffers(
+                rows(division, rows, network.experts()),
+                division.take(chosenBytes),
+                division.take(chosenBytes),
+                division.take(network.scratchBytes(dimensions.hiddenSize(), rows))));
     }
 
     /** The head, with the likeliest token of each row. */

@@ -105,6 +105,7 @@ class FamilyDefaultsTest {
         return switch (firstLayer(described).feedForward()) {
             case FeedForward.Plain plain -> plain.activation();
             case FeedForward.Gated gated -> gated.activation();
+            case FeedForward.Experts _ -> throw new AssertionError("experts");
         };
     }
 
@@ -112,6 +113,7 @@ class FamilyDefaultsTest {
         return switch (layer.feedForward()) {
             case FeedForward.Plain plain -> plain.in();
             case FeedForward.Gated gated -> gated.in();
+            case FeedForward.Experts _ -> throw new AssertionError("experts");
         };
     }
 

@@ -100,13 +100,16 @@ public record MemoryBudget(
         long rowElements = 3L * dimensions.hiddenSize()
                 + 2L * dimensions.most(LayerDimensions::queryWidth)
                 + dimensions.most(LayerDimensions::keyValueWidth)
-                + feedForwardInWidth
+                + Math.max(1, feedForwardInWidth)
+                + dimensions.most(layer -> layer.feedForward().experts())
                 + (feedForwardSize == feedForwardInWidth ? 0 : feedForwardSize);
         long stateBytes = (long) dimensions.most(layer -> layer.heads() * (layer.headSize() + 2)) * Float.BYTES;
         long logitRowElements = (long) dimensions.hiddenSize() + dimensions.vocabularySize();
         // The scores from which a token is chosen, and the token.
         long sequenceBytes = (dimensions.vocabularySize() + 1L) * Float.BYTES;
-        return limits.rows() * (rowElements * geometry.elementBytes() + stateBytes)
+        long choiceBytes = 2L * dimensions.most(layer -> layer.feedForward().chosenExperts()) * Integer.BYTES;
+        return limits.rows() * (rowElements * geometry.elementBytes() + stateBytes + choiceBytes)
+                + dimensions.expertScratchBytes(limits.rows())
                 + limits.logitRows() * logitRowElements * geometry.elementBytes()
                 + (geometry.elementBytes() == Float.BYTES ? 0 : floatLogitBytes)
                 + limits.sequences() * sequenceBytes
