@@ -25,7 +25,7 @@ import java.util.function.IntFunction;
 /** A small model on a device, to run sequences step by step with any forms, schedule and order. */
 final class ModelRun implements AutoCloseable {
     static final int CONTEXT_TOKENS = 320;
-    private static final StepLimits LIMITS = new StepLimits(16, 256, 128, CONTEXT_TOKENS);
+    private static final StepLimits LIMITS = new StepLimits(16, 256, 192, CONTEXT_TOKENS);
     private static final long POOL_BYTES = 24 << 20;
 
     /** How the stages of a step may overlap. */
