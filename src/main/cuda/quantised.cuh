@@ -380,7 +380,7 @@ __device__ __forceinline__ void packCodes(const unsigned char* codes, long long 
 // The types of scales, as in QuantisedMemory.java.
 enum ScaleType { SCALE_F32 = 0, SCALE_F16 = 1, SCALE_BF16 = 2 };
 
-// Scales (rows, groups) fp32, and zeros (rows, groups) or null, to words.
+// Scales (rows, groups) fp32 to words that have one zero for all; or, without scales, zeros (rows, groups) to those words.
 __device__ __forceinline__ void packScales(const float* scales, const unsigned char* zeros, int zero, int type,
                                            uint32_t* out, int firstRow, int rows, int groups) {
     long long count = static_cast<long long>(rows) * groups;
@@ -388,14 +388,18 @@ __device__ __forceinline__ void packScales(const float* scales, const unsigned c
          i += static_cast<long long>(gridDim.x) * blockDim.x) {
         int n = firstRow + static_cast<int>(i / groups);
         int group = static_cast<int>(i % groups);
+        uint32_t* to = out + (static_cast<size_t>(n / TILE_ROWS) * groups + group) * TILE_ROWS + n % TILE_ROWS;
+        if (scales == nullptr) {
+            reinterpret_cast<unsigned char*>(to)[2] = zeros[i];
+            continue;
+        }
         float scale = scales[i];
         uint32_t word = __float_as_uint(scale);
         if (type != SCALE_F32) {
             uint32_t bits = type == SCALE_BF16 ? word >> 16 : __half_as_ushort(__float2half_rn(scale));
-            uint32_t own = zeros == nullptr ? zero : zeros[i];
-            word = bits | own << 16 | (type == SCALE_BF16 ? 1u << 24 : 0);
+            word = bits | static_cast<uint32_t>(zero) << 16 | (type == SCALE_BF16 ? 1u << 24 : 0);
         }
-        out[(static_cast<size_t>(n / TILE_ROWS) * groups + group) * TILE_ROWS + n % TILE_ROWS] = word;
+        *to = word;
     }
 }
 

@@ -48,6 +48,12 @@ public final class MemoryLedger {
         allocations.add(new Allocation(purpose, where, bytes));
     }
 
+    /** Forgets the allocations for a purpose. */
+    public void remove(String purpose, Memory where) {
+        allocations.removeIf(allocation ->
+                allocation.memory() == where && allocation.purpose().equals(purpose));
+    }
+
     /** All allocations, in order. */
     public List<Allocation> allocations() {
         return List.copyOf(allocations);

@@ -22,13 +22,13 @@ import io.weft.device.LinearShape;
 import io.weft.device.MemoryLedger;
 import io.weft.device.Norm;
 import io.weft.device.OutOfMemoryBudgetException;
+import io.weft.device.QuantisedTensor;
 import io.weft.device.RotaryTable;
 import io.weft.device.Stream;
 import io.weft.device.Tensor;
+import io.weft.device.WeightEncoding;
 import java.lang.foreign.MemorySegment;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -45,6 +45,7 @@ public final class CudaDevice implements Device {
     static final long WORKSPACE_BYTES = 2 * MatrixProducts.WORKSPACE_BYTES;
 
     private static final long ALIGNMENT_BYTES = 256;
+    private static final String UNPACKED_WEIGHTS = "unpacked weights";
 
     private final CudaOptions options;
     private final CudaHealth health = new CudaHealth();
@@ -61,8 +62,10 @@ public final class CudaDevice implements Device {
     private final List<PinnedMemory> largeHostMemory = new ArrayList<>();
     private final List<CudaStream> streams = new ArrayList<>();
     private final List<CudaGraph> graphs = new ArrayList<>();
-    /** Workspaces that no stream uses: at first, the one within the budget. */
-    private final Deque<DeviceBuffer> workspaces = new ArrayDeque<>();
+    private final ScratchPool workspaces = new ScratchPool(this::moreWorkspace);
+    private final ScratchPool unpackedWeights = new ScratchPool(this::moreUnpackedWeights);
+    /** Room for the largest quantised matrix's elements, within the budget. */
+    private @Nullable DeviceBuffer largestUnpacked;
 
     private boolean closed;
 
@@ -89,7 +92,7 @@ public final class CudaDevice implements Device {
         this.kernels = new CheckedKernels(
                 options.elementType(), new CudaKernels(context, kernelSet, products, options.elementType(), faults));
         try {
-            workspaces.add(allocate("kernel workspace", WORKSPACE_BYTES));
+            workspaces.giveBack(allocate("kernel workspace", WORKSPACE_BYTES));
             this.loader = new WeightLoader(
                     context,
                     kernelSet,
@@ -189,25 +192,44 @@ public final class CudaDevice implements Device {
 
     private synchronized CudaStream newStream(String name) {
         requireOpen();
-        CudaStream stream = new CudaStream(name, context, health, this::takeWorkspace, this::giveBackWorkspace);
+        CudaStream stream = new CudaStream(name, context, health, workspaces, unpackedWeights);
         streams.add(stream);
         return stream;
     }
 
-    private synchronized DeviceBuffer takeWorkspace(String stream) {
-        DeviceBuffer free = workspaces.poll();
-        if (free != null) {
-            return free;
-        }
+    private DeviceBuffer moreWorkspace(String stream) {
+        return outsideBudget("kernel workspace of " + stream, WORKSPACE_BYTES);
+    }
+
+    private DeviceBuffer moreUnpackedWeights(String stream) {
+        return outsideBudget(UNPACKED_WEIGHTS + " of " + stream, unpackedBytesMost());
+    }
+
+    private synchronized long unpackedBytesMost() {
+        return largestUnpacked == null ? 0 : largestUnpacked.bytes();
+    }
+
+    private synchronized DeviceBuffer outsideBudget(String purpose, long bytes) {
         requireOpen();
-        DeviceBuffer buffer =
-                new DeviceBuffer(context.allocate("kernel workspace of " + stream, WORKSPACE_BYTES), WORKSPACE_BYTES);
+        DeviceBuffer buffer = new DeviceBuffer(context.allocate(purpose, bytes), bytes);
         deviceMemory.add(buffer);
         return buffer;
     }
 
-    private synchronized void giveBackWorkspace(DeviceBuffer workspace) {
-        workspaces.add(workspace);
+    /** Makes room for a quantised matrix's elements. A stream that has taken less keeps it until it needs more. */
+    private void reserveUnpacked(long bytes) {
+        DeviceBuffer before = largestUnpacked;
+        if (before != null && before.bytes() >= bytes) {
+            return;
+        }
+        if (before != null && unpackedWeights.remove(before)) {
+            deviceMemory.remove(before);
+            context.free(before.address());
+            ledger.remove(UNPACKED_WEIGHTS, Memory.DEVICE);
+        }
+        DeviceBuffer largest = allocate(UNPACKED_WEIGHTS, bytes);
+        largestUnpacked = largest;
+        unpackedWeights.giveBack(largest);
     }
 
     @Override
@@ -250,6 +272,11 @@ public final class CudaDevice implements Device {
         LinearShape shape = LinearShape.of(purpose, rows, bias);
         int outFeatures = shape.outFeatures();
         int inFeatures = shape.inFeatures();
+        Optional<WeightEncoding> encoding = QuantisedTensor.encodingOf(rows)
+                .filter(candidate -> QuantisedMemory.holds(candidate, inFeatures));
+        if (encoding.isPresent()) {
+            return quantised(purpose, shape, encoding.get(), rows, bias);
+        }
         long weightBytes =
                 padded((long) outFeatures * inFeatures * elementType().bytes());
         long biasBytes = bias.isEmpty() ? 0 : (long) outFeatures * elementType().bytes();
@@ -259,7 +286,45 @@ public final class CudaDevice implements Device {
         loader.finish();
         long biasAddress = bias.isEmpty() ? 0 : to.address() + weightBytes;
         return new CudaLinear(
-                outFeatures, inFeatures, to.address(), biasAddress, to.bytes(), products.describe(biasAddress));
+                outFeatures,
+                inFeatures,
+                to.address(),
+                Optional.empty(),
+                biasAddress,
+                to.bytes(),
+                products.describe(biasAddress));
+    }
+
+    private Linear quantised(
+            String purpose,
+            LinearShape shape,
+            WeightEncoding encoding,
+            List<? extends Tensor> rows,
+            List<? extends Tensor> bias) {
+        int outFeatures = shape.outFeatures();
+        int inFeatures = shape.inFeatures();
+        long weightBytes = padded(QuantisedMemory.codeBytes(encoding, outFeatures, inFeatures)
+                + QuantisedMemory.scaleBytes(encoding, outFeatures, inFeatures));
+        long biasBytes = bias.isEmpty() ? 0 : (long) outFeatures * elementType().bytes();
+        reserveUnpacked((long) outFeatures * inFeatures * elementType().bytes());
+        DeviceBuffer to = allocate(purpose, weightBytes + biasBytes);
+        QuantisedMemory memory = QuantisedMemory.at(to.address(), encoding, outFeatures, inFeatures);
+        int row = 0;
+        for (Tensor part : rows) {
+            loader.load((QuantisedTensor) part, memory, row);
+            row += part.rows();
+        }
+        long biasAddress = bias.isEmpty() ? 0 : to.address() + weightBytes;
+        loadAll(bias, biasAddress);
+        loader.finish();
+        return new CudaLinear(
+                outFeatures,
+                inFeatures,
+                0,
+                Optional.of(memory),
+                biasAddress,
+                to.bytes(),
+                products.describe(biasAddress));
     }
 
     @Override

@@ -40,6 +40,9 @@ final class CudaKernels implements Kernels {
     private static final int NORM_WARP_WIDTH_MOST = WARP * NORM_ROW_VECTORS * KernelSet.VECTOR;
 
     private static final int VECTOR_BYTES = 16;
+    /** Blocks that make elements stride by the size of the grid. */
+    private static final int UNPACK_BLOCKS_MOST = 4096;
+
     /** One access per thread, so each thread waits for the link only once. */
     private static final int HOST_PART_BYTES = ROW_COPY_THREADS * VECTOR_BYTES;
 
@@ -54,7 +57,7 @@ final class CudaKernels implements Kernels {
     private static final CudaRotaryTable NO_ROTARY = new CudaRotaryTable(0, 0, 0, 0);
 
     /** A matrix without columns. */
-    private static final CudaLinear NO_PRODUCT = new CudaLinear(0, 0, 0, 0, 0, new CudaLinear.Descriptions(0, 0));
+    private static final CudaLinear NO_PRODUCT = new CudaLinear(0, 0, 0, Optional.empty(), 0, 0, new CudaLinear.Descriptions(0, 0));
 
     private final CudaContext context;
     private final KernelSet kernels;
@@ -226,6 +229,14 @@ final class CudaKernels implements Kernels {
         if (rows == 0 || !cudaStream.isOpen()) {
             return;
         }
+        if (cudaWeights.quantised().isPresent()) {
+            if (readsCodes(cudaWeights, from, to, rows)) {
+                Outputs outputs = new Outputs(cudaWeights, to, NO_PRODUCT, 0);
+                launchQuantised(cudaStream, cudaWeights.quantised().get(), outputs, from, rows, epilogue);
+                return;
+            }
+            cudaWeights = unpack(cudaStream, cudaWeights, cudaWeights.quantised().get());
+        }
         Optional<ProductKernels.Product> kernel = products.isAligned(cudaWeights, from, to)
                 ? kernels.products.forRows(rows, weights.outFeatures(), weights.inFeatures())
                 : Optional.of(kernels.products.any());
@@ -245,6 +256,69 @@ final class CudaKernels implements Kernels {
                 activate(cudaStream, activation, to, (long) rows * weights.outFeatures());
             }
         }
+    }
+
+    /** Whether a kernel multiplies with the weights as they are stored. */
+    private boolean readsCodes(CudaLinear weights, long in, long out, int rows) {
+        return rows <= QuantisedKernels.ROWS_MOST && products.isAligned(weights, in, out);
+    }
+
+    private void launchQuantised(
+            CudaStream stream, QuantisedMemory first, Outputs outputs, long in, int rows, Epilogue epilogue) {
+        Optional<QuantisedMemory> second = outputs.second().quantised();
+        ArgumentBlock arguments = context.arguments()
+                .add(in)
+                .add(first.codes())
+                .add(first.scales())
+                .add(outputs.first().bias())
+                .add(outputs.firstOut())
+                .add(outputs.first().outFeatures())
+                .add(second.map(QuantisedMemory::codes).orElse(0L))
+                .add(second.map(QuantisedMemory::scales).orElse(0L))
+                .add(outputs.second().bias())
+                .add(outputs.secondOut())
+                .add(outputs.second().outFeatures())
+                .add(rows)
+                .add(outputs.first().inFeatures())
+                .add(first.groupShift())
+                .add(code(epilogue));
+        QuantisedKernels.Product kernel =
+                kernels.quantised.of(first.encoding()).product();
+        launchQuantised(stream, kernel, outputs.columns() / QuantisedMemory.TILE_ROWS, arguments);
+    }
+
+    private void launchQuantised(
+            CudaStream stream, QuantisedKernels.Product kernel, int tiles, ArgumentBlock arguments) {
+        int warps = kernel.warps(tiles, context.multiprocessors());
+        stream.launch(
+                kernel.kernel(warps),
+                Math.ceilDiv(tiles, warps),
+                1,
+                1,
+                QuantisedKernels.threads(warps),
+                arguments);
+    }
+
+    /** Makes elements of the weights, for the stream's next product. */
+    private CudaLinear unpack(CudaStream stream, CudaLinear weights, QuantisedMemory quantised) {
+        long unpackedBytes = bytes(weights.outFeatures(), weights.inFeatures());
+        DeviceBuffer to = stream.unpacked(unpackedBytes);
+        ArgumentBlock arguments = context.arguments()
+                .add(quantised.codes())
+                .add(quantised.scales())
+                .add(to.address())
+                .add(weights.outFeatures())
+                .add(weights.inFeatures())
+                .add(quantised.groupShift());
+        int vectors = Math.ceilDiv(Math.toIntExact(unpackedBytes / VECTOR_BYTES + 1), THREADS);
+        stream.launch(
+                kernels.quantised.of(quantised.encoding()).unpack(),
+                Math.min(UNPACK_BLOCKS_MOST, vectors),
+                1,
+                1,
+                THREADS,
+                arguments);
+        return weights.unpackedAt(to.address());
     }
 
     /** Computes products of as many rows as the workspace holds, then adds them. */
@@ -286,6 +360,21 @@ final class CudaKernels implements Kernels {
         long from = in.address();
         long toFirst = firstOut.address();
         long toSecond = secondOut.address();
+        if (cudaFirst.quantised().isPresent() || cudaSecond.quantised().isPresent()) {
+            CudaStream cudaStream = (CudaStream) stream;
+            if (isPair(cudaFirst, cudaSecond)
+                    && readsCodes(cudaFirst, from, toFirst, rows)
+                    && readsCodes(cudaSecond, from, toSecond, rows)) {
+                if (rows > 0 && cudaStream.isOpen()) {
+                    Outputs outputs = new Outputs(cudaFirst, toFirst, cudaSecond, toSecond);
+                    QuantisedMemory codes = cudaFirst.quantised().get();
+                    launchQuantised(cudaStream, codes, outputs, from, rows, new Epilogue.Store());
+                }
+                return;
+            }
+            Kernels.super.linearPair(stream, first, second, in, firstOut, secondOut, rows);
+            return;
+        }
         int columns = first.outFeatures() + second.outFeatures();
         Optional<ProductKernels.Product> kernel =
                 products.isAligned(cudaFirst, from, toFirst) && products.isAligned(cudaSecond, from, toSecond)
@@ -316,6 +405,15 @@ final class CudaKernels implements Kernels {
         int columns = weights.outFeatures();
         long from = in.address();
         long to = out.address();
+        if (cudaWeights.quantised().isPresent()) {
+            int gateTiles = columns / 2 / QuantisedMemory.TILE_ROWS;
+            if (columns == 2 * gateTiles * QuantisedMemory.TILE_ROWS && readsCodes(cudaWeights, from, to, rows)) {
+                launchGated((CudaStream) stream, cudaWeights, cudaWeights.quantised().get(), activation, from, to, rows);
+                return;
+            }
+            Kernels.super.gatedLinear(stream, weights, activation, in, gateUp, out, rows);
+            return;
+        }
         Optional<ProductKernels.Product> kernel = products.isAligned(cudaWeights, from, to)
                 ? kernels.products.forGated(rows, columns, weights.inFeatures())
                 : Optional.empty();
@@ -339,6 +437,47 @@ final class CudaKernels implements Kernels {
         launchProduct(cudaStream, kernel.get(), columns, rows, arguments);
     }
 
+    private static boolean isPair(CudaLinear first, CudaLinear second) {
+        return first.quantised()
+                .map(QuantisedMemory::encoding)
+                .equals(second.quantised().map(QuantisedMemory::encoding));
+    }
+
+    private void launchGated(
+            CudaStream stream,
+            CudaLinear weights,
+            QuantisedMemory quantised,
+            Activation activation,
+            long in,
+            long out,
+            int rows) {
+        if (rows == 0 || !stream.isOpen()) {
+            return;
+        }
+        ArgumentBlock arguments = context.arguments()
+                .add(in)
+                .add(quantised.codes())
+                .add(quantised.scales())
+                .add(weights.bias())
+                .add(out)
+                .add(weights.outFeatures())
+                .add(rows)
+                .add(weights.inFeatures())
+                .add(quantised.groupShift())
+                .add(activation.ordinal());
+        QuantisedKernels.Product kernel =
+                kernels.quantised.of(quantised.encoding()).gated();
+        launchQuantised(stream, kernel, weights.outFeatures() / 2 / QuantisedMemory.TILE_ROWS, arguments);
+    }
+
+    private static int code(Epilogue epilogue) {
+        return switch (epilogue) {
+            case Epilogue.Store store -> 0;
+            case Epilogue.AddToOutput add -> 1;
+            case Epilogue.Activate(Activation activation) -> 2 + activation.ordinal();
+        };
+    }
+
     /** The outputs of a product kernel for one input: those of one matrix or of two, each with its address. */
     private record Outputs(CudaLinear first, long firstOut, CudaLinear second, long secondOut) {
         int columns() {
@@ -348,11 +487,6 @@ final class CudaKernels implements Kernels {
 
     private void launchProduct(
             CudaStream stream, ProductKernels.Product kernel, Outputs outputs, long in, int rows, Epilogue epilogue) {
-        int code = switch (epilogue) {
-            case Epilogue.Store store -> 0;
-            case Epilogue.AddToOutput add -> 1;
-            case Epilogue.Activate(Activation activation) -> 2 + activation.ordinal();
-        };
         ArgumentBlock arguments = context.arguments()
                 .add(in)
                 .add(outputs.first().weights())
@@ -365,7 +499,7 @@ final class CudaKernels implements Kernels {
                 .add(outputs.second().outFeatures())
                 .add(rows)
                 .add(outputs.first().inFeatures())
-                .add(code);
+                .add(code(epilogue));
         launchProduct(stream, kernel, outputs.columns(), rows, arguments);
     }
 

@@ -1,18 +1,27 @@
 package io.weft.device.cuda;
 
 import io.weft.device.Linear;
+import java.util.Optional;
 
 /**
- * Weights (N, K), row-major in the device's element type, followed by the bias.
+ * Weights (N, K), row-major in the device's element type or quantised, followed by the bias.
  *
  * @param outFeatures N
  * @param inFeatures K
- * @param weights address of (N, K)
+ * @param weights address of (N, K); 0 if they are quantised
+ * @param quantised quantised weights
  * @param bias address of (N); 0 without a bias
  * @param bytes bytes of weights and bias
  * @param descriptions the product with each of {@link CublasLt.Epilogue}, by ordinal
  */
-record CudaLinear(int outFeatures, int inFeatures, long weights, long bias, long bytes, Descriptions descriptions)
+record CudaLinear(
+        int outFeatures,
+        int inFeatures,
+        long weights,
+        Optional<QuantisedMemory> quantised,
+        long bias,
+        long bytes,
+        Descriptions descriptions)
         implements Linear {
     /** {@code cublasLtMatmulDesc_t} handles, which hold the address of the bias. */
     record Descriptions(long store, long relu) {
@@ -22,6 +31,11 @@ record CudaLinear(int outFeatures, int inFeatures, long weights, long bias, long
                 case RELU -> relu;
             };
         }
+    }
+
+    /** The same matrix with its elements at an address. */
+    CudaLinear unpackedAt(long address) {
+        return new CudaLinear(outFeatures, inFeatures, address, Optional.empty(), bias, bytes, descriptions);
     }
 
     CublasLt.Bias hasBias() {

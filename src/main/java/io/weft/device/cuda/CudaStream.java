@@ -6,37 +6,36 @@ import io.weft.device.Event;
 import io.weft.device.HostBuffer;
 import io.weft.device.Stream;
 import java.util.List;
-import java.util.function.Consumer;
-import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /** A CUDA stream. It issues nothing after the device has failed. */
 final class CudaStream implements Stream {
     private final String name;
     private final CudaContext context;
-    private final Function<String, DeviceBuffer> takeWorkspace;
-    private final Consumer<DeviceBuffer> giveBackWorkspace;
+    private final ScratchPool workspaces;
+    private final ScratchPool unpackedWeights;
     private final long handle;
     private final CopyBatch copies;
     private CudaHealth health;
     private @Nullable DeviceBuffer workspace;
+    private @Nullable DeviceBuffer unpacked;
     private volatile boolean closed;
 
     /**
-     * @param takeWorkspace provides the workspace for the stream with a given name
-     * @param giveBackWorkspace takes the workspace back
+     * @param workspaces scratch memory of kernels
+     * @param unpackedWeights room for the elements of quantised matrices
      */
     CudaStream(
             String name,
             CudaContext context,
             CudaHealth health,
-            Function<String, DeviceBuffer> takeWorkspace,
-            Consumer<DeviceBuffer> giveBackWorkspace) {
+            ScratchPool workspaces,
+            ScratchPool unpackedWeights) {
         this.name = name;
         this.context = context;
         this.health = health;
-        this.takeWorkspace = takeWorkspace;
-        this.giveBackWorkspace = giveBackWorkspace;
+        this.workspaces = workspaces;
+        this.unpackedWeights = unpackedWeights;
         this.handle = context.createStream(name);
         this.copies = new CopyBatch(context.arena());
     }
@@ -54,18 +53,36 @@ final class CudaStream implements Stream {
     DeviceBuffer workspace() {
         DeviceBuffer taken = workspace;
         if (taken == null) {
-            taken = takeWorkspace.apply(name);
+            taken = workspaces.take(name, 1);
             workspace = taken;
+        }
+        return taken;
+    }
+
+    /** Room for the elements of a quantised matrix until the next call. */
+    DeviceBuffer unpacked(long bytes) {
+        DeviceBuffer taken = unpacked;
+        if (taken == null || taken.bytes() < bytes) {
+            if (taken != null) {
+                unpackedWeights.giveBack(taken);
+            }
+            taken = unpackedWeights.take(name, bytes);
+            unpacked = taken;
         }
         return taken;
     }
 
     @Override
     public void release() {
-        DeviceBuffer taken = workspace;
+        DeviceBuffer takenWorkspace = workspace;
         workspace = null;
-        if (taken != null) {
-            giveBackWorkspace.accept(taken);
+        if (takenWorkspace != null) {
+            workspaces.giveBack(takenWorkspace);
+        }
+        DeviceBuffer takenUnpacked = unpacked;
+        unpacked = null;
+        if (takenUnpacked != null) {
+            unpackedWeights.giveBack(takenUnpacked);
         }
     }
 

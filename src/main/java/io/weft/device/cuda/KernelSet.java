@@ -51,6 +51,7 @@ final class KernelSet {
     final CudaKernel mergeFew;
     final ProductKernels products;
     final ExpertKernels experts;
+    final QuantisedKernels quantised;
 
     private final List<Attend> attend;
     private final Attend attendAny;
@@ -137,6 +138,7 @@ final class KernelSet {
         mergeFew = loader.load("merge_few_" + type, ATTEND_ARGUMENTS + PARTIALS_ARGUMENTS);
         products = new ProductKernels(loader, type, gpu);
         experts = new ExpertKernels(loader, type);
+        quantised = new QuantisedKernels(loader, elementType, gpu);
         List<Attend> sizes = new ArrayList<>();
         for (int headSize : HEAD_SIZES) {
             sizes.add(Attend.load(loader, gpu, headSize, Integer.toString(headSize), type));

@@ -4,10 +4,13 @@ import io.weft.device.DeviceBuffer;
 import io.weft.device.ElementType;
 import io.weft.device.HostBuffer;
 import io.weft.device.QuantisedTensor;
+import io.weft.device.RandomCodes;
 import io.weft.device.RandomTensor;
 import io.weft.device.StridedView;
 import io.weft.device.Tensor;
 import io.weft.device.TensorView;
+import io.weft.device.WeightCode;
+import io.weft.device.WeightEncoding;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.stream.IntStream;
@@ -26,6 +29,8 @@ final class WeightLoader {
 
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
     private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED;
+    /** Rows of a file's form that share cache lines, and words. */
+    private static final int ROWS_TOGETHER = 32;
 
     private static final int THREADS = 256;
     private static final int BLOCKS_MOST = 4096;
@@ -76,8 +81,129 @@ final class WeightLoader {
                 upload(view, view.type(), to, (at, buffer) -> copy(view.data().asSlice(at, buffer.byteSize()), buffer));
             case StridedView view -> upload(view, view.source().type(), to, (at, buffer) -> gather(view, at, buffer));
             case RandomTensor random -> fill(random, to);
-            case QuantisedTensor quantised -> throw new IllegalStateException("TODO");
+            case QuantisedTensor quantised -> uploadElements(quantised, to);
         }
+    }
+
+    /**
+     * Writes a quantised tensor's codes and scales to their places.
+     *
+     * @param firstRow row of the matrix that the tensor's first row is
+     */
+    void load(QuantisedTensor tensor, QuantisedMemory to, int firstRow) {
+        WeightEncoding encoding = tensor.encoding();
+        int columns = tensor.columns();
+        if (tensor.source() instanceof RandomCodes random) {
+            long seed = random.seed() + (long) (tensor.firstRow() - firstRow) * columns;
+            packCodes(encoding, 0, seed, to.codes(), firstRow, tensor.rows(), columns);
+        } else {
+            inPieces(
+                    tensor,
+                    encoding.rowBytes(columns),
+                    (from, rows, segment) -> tensor.source().codes(from, rows, segment),
+                    (raw, row, rows) -> packCodes(encoding, raw.address(), 0, to.codes(), firstRow + row, rows, columns));
+        }
+        int groups = encoding.groups(columns);
+        inPieces(
+                tensor,
+                (long) groups * Float.BYTES,
+                (from, rows, segment) -> tensor.source().scales(from, rows, segment),
+                (raw, row, rows) -> packScales(to, raw.address(), 0, firstRow + row, rows, groups));
+        if (encoding.zero() == WeightEncoding.Zero.GROUP) {
+            inPieces(
+                    tensor,
+                    groups,
+                    (from, rows, segment) -> tensor.source().zeros(from, rows, segment),
+                    (raw, row, rows) -> packScales(to, 0, raw.address(), firstRow + row, rows, groups));
+        }
+    }
+
+    /** Writes rows of a source, counted from its first, to host memory. */
+    @FunctionalInterface
+    private interface ReadRows {
+        void read(int from, int rows, MemorySegment to);
+    }
+
+    /** Uses rows of a tensor that are in device memory. */
+    @FunctionalInterface
+    private interface UseRows {
+        void use(DeviceBuffer raw, int row, int rows);
+    }
+
+    /**
+     * Brings a tensor's rows to device memory, as many at a time as a buffer holds. Several threads read them, each a
+     * part of its own.
+     */
+    private void inPieces(QuantisedTensor tensor, long rowBytes, ReadRows read, UseRows use) {
+        int rowsMost = (int) Math.max(1, BUFFER_BYTES / rowBytes / ROWS_TOGETHER * ROWS_TOGETHER);
+        for (int row = 0; row < tensor.rows(); row += rowsMost) {
+            int first = row;
+            int rows = Math.min(rowsMost, tensor.rows() - row);
+            HostBuffer buffer = nextBuffer(rows * rowBytes);
+            read(tensor.firstRow() + first, rows, rowBytes, buffer.segment(), read);
+            DeviceBuffer raw = unconverted.slice(turn * BUFFER_BYTES, rows * rowBytes);
+            stream.copyToDevice(buffer, raw);
+            use.use(raw, first, rows);
+            stream.record(free[turn]);
+        }
+    }
+
+    private static void read(int from, int rows, long rowBytes, MemorySegment to, ReadRows read) {
+        int pieceRows = (int) Math.max(ROWS_TOGETHER, PIECE_BYTES / rowBytes / ROWS_TOGETHER * ROWS_TOGETHER);
+        IntStream.range(0, Math.ceilDiv(rows, pieceRows)).parallel().forEach(piece -> {
+            int row = piece * pieceRows;
+            int count = Math.min(pieceRows, rows - row);
+            read.read(from + row, count, to.asSlice(row * rowBytes, count * rowBytes));
+        });
+    }
+
+    /** @param raw (rows, bytes of a row); 0 for random codes */
+    private void packCodes(WeightEncoding encoding, long raw, long seed, long to, int row, int rows, int columns) {
+        if (rows == 0 || !stream.isOpen()) {
+            return;
+        }
+        ArgumentBlock arguments = context.arguments()
+                .add(raw)
+                .add(encoding.rowBytes(columns))
+                .add(seed)
+                .add(encoding.code() == WeightCode.FP8_E4M3 ? 1 : 0)
+                .add(to)
+                .add(row)
+                .add(rows)
+                .add(columns);
+        CudaKernel kernel = kernels.quantised.packCodes(encoding.code());
+        stream.launch(kernel, blocks(rows * encoding.rowBytes(columns) / Integer.BYTES + 1), 1, 1, THREADS, arguments);
+    }
+
+    /**
+     * @param scales (rows, groups) fp32, or 0
+     * @param zeros (rows, groups) bytes, if there are no scales
+     */
+    private void packScales(QuantisedMemory to, long scales, long zeros, int row, int rows, int groups) {
+        if (rows == 0 || !stream.isOpen()) {
+            return;
+        }
+        ArgumentBlock arguments = context.arguments()
+                .add(scales)
+                .add(zeros)
+                .add(to.encoding().code().middle())
+                .add(to.scaleType())
+                .add(to.scales())
+                .add(row)
+                .add(rows)
+                .add(groups);
+        stream.launch(kernels.quantised.packScales(), blocks((long) rows * groups), 1, 1, THREADS, arguments);
+    }
+
+    /** Writes elements, for a matrix whose form no kernel reads. */
+    private void uploadElements(QuantisedTensor tensor, long to) {
+        long rowBytes = (long) tensor.columns() * Float.BYTES;
+        QuantisedTensor whole = new QuantisedTensor(
+                tensor.name(), tensor.firstRow() + tensor.rows(), tensor.columns(), tensor.encoding(), tensor.source());
+        inPieces(tensor, rowBytes, whole::dequantise, (raw, row, rows) -> {
+            long target = to + (long) row * tensor.columns() * elementType.bytes();
+            convert(ElementType.F32, raw.address(), target, (long) rows * tensor.columns());
+        });
     }
 
     private void fill(RandomTensor tensor, long to) {

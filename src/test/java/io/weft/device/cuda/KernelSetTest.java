@@ -28,8 +28,9 @@ class KernelSetTest {
     @Test
     void everyKernelTakesAsManyArgumentsAsItsSourceSays() throws IOException {
         Map<String, Integer> inSource = new HashMap<>();
-        for (String file :
-                new String[] {"pointwise.cuh", "product.cuh", "attention.cuh", "sampling.cuh", "experts.cuh"}) {
+        for (String file : new String[] {
+            "pointwise.cuh", "product.cuh", "quantised.cuh", "attention.cuh", "sampling.cuh", "experts.cuh"
+        }) {
             String source = Files.readString(SOURCES.resolve(file)).replaceAll("\\\\\n", " ");
             List<MatchResult> macros = PARAMETERS.matcher(source).results().toList();
             for (MatchResult macro : macros) {
@@ -56,7 +57,9 @@ class KernelSetTest {
         new KernelSet(
                 (name, arguments, sharedBytes) -> {
                     String pattern = name.replaceAll(
-                                    "(attend_(?:few|whole|many)|product_gated|product|experts_(?:in|out))_.*", "$1")
+                                    "(attend_(?:few|whole|many)|product_gated|product|quantised_gated|quantised|unpack"
+                                            + "|pack_codes|experts_(?:in|out))_.*",
+                                    "$1")
                             .replaceAll("(?<=[a-z0-9])_(f16|bf16)$", "");
                     assertThat(inSource).as("kernel %s", name).containsEntry(pattern, arguments);
                     loaded.put(name, arguments);

@@ -1,0 +1,131 @@
+package io.weft.device.cuda;
+
+import io.weft.device.ElementType;
+import io.weft.device.WeightCode;
+import io.weft.device.WeightEncoding;
+import java.util.EnumMap;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Objects;
+import java.util.stream.IntStream;
+
+/** The kernels for quantised weights, by kind of code. */
+final class QuantisedKernels {
+    /** The most rows whose products read the codes; more rows share elements that are made once. */
+    static final int ROWS_MOST = 16;
+
+    private static final int WARP = 32;
+    private static final int WARPS_MOST = 16;
+    private static final int ARGUMENTS = 15;
+    private static final int GATED_ARGUMENTS = 10;
+    private static final int UNPACK_ARGUMENTS = 6;
+    private static final int PACK_ARGUMENTS = 8;
+    private static final int GROUP_COLUMNS_LEAST = 32;
+
+    private final Map<WeightCode, Codes> codes = new EnumMap<>(WeightCode.class);
+    private final Codes ownInt4;
+    private final ElementType elementType;
+    private final CudaKernel pack4;
+    private final CudaKernel pack8;
+    private final CudaKernel packScales;
+
+    /**
+     * The kernels of a kind of code.
+     *
+     * @param product of one matrix, or of two with one input
+     * @param gated of gates and the values that they gate
+     * @param unpack makes elements
+     */
+    record Codes(Product product, Product gated, CudaKernel unpack) {}
+
+    /**
+     * A product's kernel, whose blocks have as many warps as suits the matrix.
+     *
+     * @param byWarps the kernel with the memory that blocks of 1, 2, … warps need
+     */
+    record Product(CudaKernel[] byWarps) {
+        /** Warps of a block for so many tiles: as many on each multiprocessor, in as few rounds as there is memory for. */
+        int warps(int tiles, int multiprocessors) {
+            int rounds = Math.ceilDiv(tiles, multiprocessors * byWarps.length);
+            return Math.ceilDiv(tiles, multiprocessors * rounds);
+        }
+
+        CudaKernel kernel(int warps) {
+            return byWarps[warps - 1];
+        }
+    }
+
+    QuantisedKernels(KernelSet.Loader loader, ElementType elementType, KernelSet.Gpu gpu) {
+        this.elementType = elementType;
+        String type = elementType.name().toLowerCase(Locale.ROOT);
+        codes.put(WeightCode.FP8_E4M3, load(loader, gpu, "fp8_" + type, WeightCode.FP8_E4M3));
+        codes.put(WeightCode.INT8, load(loader, gpu, "int8_" + type, WeightCode.INT8));
+        codes.put(WeightCode.INT4, load(loader, gpu, "int4_" + type, WeightCode.INT4));
+        codes.put(WeightCode.FP4_E2M1, load(loader, gpu, "fp4_" + type, WeightCode.FP4_E2M1));
+        ownInt4 = load(loader, gpu, "int4_own_" + type, WeightCode.INT4);
+        pack4 = loader.load("pack_codes_4", PACK_ARGUMENTS);
+        pack8 = loader.load("pack_codes_8", PACK_ARGUMENTS);
+        packScales = loader.load("pack_scales", PACK_ARGUMENTS);
+    }
+
+    private static Codes load(KernelSet.Loader loader, KernelSet.Gpu gpu, String name, WeightCode code) {
+        boolean nibbles = code.bits() < Byte.SIZE;
+        return new Codes(
+                load(loader, gpu, "quantised_" + name, ARGUMENTS, code, 1, 256, nibbles ? 8 : 6),
+                load(
+                        loader,
+                        gpu,
+                        "quantised_gated_" + name,
+                        GATED_ARGUMENTS,
+                        code,
+                        2,
+                        nibbles ? 256 : 128,
+                        nibbles ? 4 : 6),
+                loader.load("unpack_" + name, UNPACK_ARGUMENTS));
+    }
+
+    /**
+     * @param tiles tiles of a warp
+     * @param depth elements of a row that a stage holds
+     * @param stages stages in shared memory
+     */
+    private static Product load(
+            KernelSet.Loader loader,
+            KernelSet.Gpu gpu,
+            String name,
+            int arguments,
+            WeightCode code,
+            int tiles,
+            int depth,
+            int stages) {
+        int inputBytes = stages * ROWS_MOST * (depth + KernelSet.PADDING) * KernelSet.ELEMENT_BYTES;
+        int codeBytes = QuantisedMemory.TILE_ROWS * depth * code.bits() / Byte.SIZE;
+        int scaleBytes = QuantisedMemory.TILE_ROWS * depth / GROUP_COLUMNS_LEAST * Integer.BYTES;
+        int warpBytes = stages * tiles * (codeBytes + scaleBytes);
+        int warpsMost = Math.clamp((gpu.sharedBytesMost() - inputBytes) / warpBytes, 1, WARPS_MOST);
+        CudaKernel most = loader.load(name, arguments, inputBytes + warpsMost * warpBytes);
+        return new Product(IntStream.rangeClosed(1, warpsMost)
+                .mapToObj(warps ->
+                        new CudaKernel(most.name(), most.address(), arguments, inputBytes + warps * warpBytes))
+                .toArray(CudaKernel[]::new));
+    }
+
+    /** The kernels that read an encoding. */
+    Codes of(WeightEncoding encoding) {
+        return encoding.code() == WeightCode.INT4 && encoding.scaleType() == elementType
+                ? ownInt4
+                : Objects.requireNonNull(codes.get(encoding.code()));
+    }
+
+    CudaKernel packCodes(WeightCode code) {
+        return code.bits() < Byte.SIZE ? pack4 : pack8;
+    }
+
+    CudaKernel packScales() {
+        return packScales;
+    }
+
+    static int threads(int warps) {
+        return WARP * warps;
+    }
+}

@@ -1,0 +1,112 @@
+package io.weft.device.cuda;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.weft.device.ElementType;
+import io.weft.device.WeightCode;
+import io.weft.device.WeightEncoding;
+import io.weft.device.WeightEncoding.Zero;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.Test;
+
+class QuantisedKernelsTest {
+    private static final KernelSet.Gpu HOPPER = new KernelSet.Gpu(90, 132, 227 << 10);
+    private static final KernelSet.Gpu SMALL = new KernelSet.Gpu(86, 28, 99 << 10);
+    private static final Pattern KERNELS =
+            Pattern.compile("QUANTISED_KERNELS\\((\\w+), (\\w+), NAME, T, (\\d+), (\\d+), (\\d+), (\\d+)\\)");
+
+    private static QuantisedKernels kernels(KernelSet.Gpu gpu) {
+        return new QuantisedKernels(
+                (name, arguments, sharedBytes) -> new CudaKernel(name, 0, arguments, sharedBytes),
+                ElementType.F16,
+                gpu);
+    }
+
+    /** Less than the kernels take would be accesses past the memory of a block. */
+    @Test
+    void blocksHaveTheMemoryOfTheirStages() throws IOException {
+        String source = Files.readString(Path.of("src/main/cuda/quantised.cuh"));
+        Map<String, Integer> inSource = new HashMap<>();
+        KERNELS.matcher(source).results().forEach(match -> {
+            int bits = match.group(1).endsWith("8") ? 8 : 4;
+            int[] numbers = {0, 0, 0, 0};
+            for (int i = 0; i < numbers.length; i++) {
+                numbers[i] = Integer.parseInt(match.group(3 + i));
+            }
+            inSource.put("quantised_" + match.group(1) + "_f16", bytes(bits, 1, numbers[0], numbers[1], 1));
+            inSource.put("quantised_gated_" + match.group(1) + "_f16", bytes(bits, 2, numbers[2], numbers[3], 1));
+        });
+        assertThat(inSource).hasSize(10);
+        Map<String, Integer> loaded = new HashMap<>();
+        QuantisedKernels kernels = kernels(HOPPER);
+        for (WeightCode code : WeightCode.values()) {
+            for (ElementType scales : new ElementType[] {ElementType.F16, ElementType.BF16}) {
+                QuantisedKernels.Codes found = kernels.of(new WeightEncoding(code, 32, Zero.MIDDLE, scales));
+                for (QuantisedKernels.Product product : new QuantisedKernels.Product[] {found.product(), found.gated()}
+                ) {
+                    CudaKernel one = product.kernel(1);
+                    loaded.put(one.name(), one.sharedBytes());
+                    int warpBytes = product.kernel(2).sharedBytes() - one.sharedBytes();
+                    assertThat(product.byWarps()[product.byWarps().length - 1].sharedBytes())
+                            .isEqualTo(one.sharedBytes() + (product.byWarps().length - 1) * warpBytes)
+                            .isLessThanOrEqualTo(HOPPER.sharedBytesMost());
+                }
+            }
+        }
+        assertThat(loaded).isEqualTo(inSource);
+    }
+
+    /** Of a block with one warp: input rows with padding, codes, and a word a row and 32 columns. */
+    private static int bytes(int bits, int tiles, int depth, int stages, int warps) {
+        return stages * (16 * (depth + 8) * 2 + warps * tiles * (8 * depth * bits / 8 + 8 * depth / 32 * 4));
+    }
+
+    @Test
+    void everyTileHasAWarpAndNoMultiprocessorMuchMoreThanOthers() {
+        for (KernelSet.Gpu gpu : new KernelSet.Gpu[] {HOPPER, SMALL}) {
+            for (WeightCode code : WeightCode.values()) {
+                QuantisedKernels.Codes found =
+                        kernels(gpu).of(new WeightEncoding(code, 32, Zero.MIDDLE, ElementType.F16));
+                for (QuantisedKernels.Product product : new QuantisedKernels.Product[] {found.product(), found.gated()}
+                ) {
+                    assertThat(product.kernel(1).sharedBytes()).isLessThanOrEqualTo(gpu.sharedBytesMost());
+                    for (int tiles : new int[] {1, 8, 131, 132, 133, 512, 768, 1792, 3584, 16_032}) {
+                        int warps = product.warps(tiles, gpu.multiprocessors());
+                        assertThat(warps).isBetween(1, product.byWarps().length);
+                        int rounds = Math.ceilDiv(Math.ceilDiv(tiles, warps), gpu.multiprocessors());
+                        assertThat((rounds * warps - rounds) * gpu.multiprocessors())
+                                .isLessThan(tiles);
+                    }
+                }
+            }
+        }
+    }
+
+    @Test
+    void encodingsThatNoKernelReadsBecomeElements() {
+        WeightEncoding odd = new WeightEncoding(WeightCode.FP8_E4M3, 96, Zero.MIDDLE, ElementType.F32);
+        assertThat(QuantisedMemory.holds(odd, 192)).isFalse();
+        assertThat(QuantisedMemory.holds(odd, 96)).isTrue();
+        WeightEncoding small = new WeightEncoding(WeightCode.INT4, 16, Zero.MIDDLE, ElementType.F16);
+        assertThat(QuantisedMemory.holds(small, 64)).isFalse();
+        WeightEncoding wide = new WeightEncoding(WeightCode.INT4, 64, Zero.GROUP, ElementType.F32);
+        assertThat(QuantisedMemory.holds(wide, 64)).isFalse();
+    }
+
+    @Test
+    void memoryIsThatOfWholeTilesAndUnits() {
+        WeightEncoding int4 = new WeightEncoding(WeightCode.INT4, 128, Zero.MIDDLE, ElementType.F16);
+        assertThat(QuantisedMemory.codeBytes(int4, 4096, 4096)).isEqualTo(4096L * 4096 / 2);
+        assertThat(QuantisedMemory.scaleBytes(int4, 4096, 4096)).isEqualTo(4096L * 32 * 4);
+        assertThat(QuantisedMemory.codeBytes(int4, 9, 129)).isEqualTo(2 * 2 * 512);
+        WeightEncoding fp8 = new WeightEncoding(WeightCode.FP8_E4M3, 128, Zero.MIDDLE, ElementType.F32);
+        assertThat(QuantisedMemory.codeBytes(fp8, 4096, 4096)).isEqualTo(4096L * 4096);
+        assertThat(QuantisedMemory.at(4096, fp8, 8, 64).groupShift()).isEqualTo(31);
+        assertThat(QuantisedMemory.at(4096, fp8, 8, 256).groupShift()).isEqualTo(7);
+    }
+}
