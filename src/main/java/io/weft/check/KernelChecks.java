@@ -28,6 +28,7 @@ public final class KernelChecks {
         new ChoiceChecks(bench, new Workbench(reference)).run();
         new MatrixChecks(bench).run();
         new ExpertChecks(bench).run();
+        new QuantisedChecks(bench).run();
         new AttentionChecks(bench).run();
     }
 }

@@ -272,8 +272,8 @@ public final class CudaDevice implements Device {
         LinearShape shape = LinearShape.of(purpose, rows, bias);
         int outFeatures = shape.outFeatures();
         int inFeatures = shape.inFeatures();
-        Optional<WeightEncoding> encoding = QuantisedTensor.encodingOf(rows)
-                .filter(candidate -> QuantisedMemory.holds(candidate, inFeatures));
+        Optional<WeightEncoding> encoding =
+                QuantisedTensor.encodingOf(rows).filter(candidate -> QuantisedMemory.holds(candidate, inFeatures));
         if (encoding.isPresent()) {
             return quantised(purpose, shape, encoding.get(), rows, bias);
         }

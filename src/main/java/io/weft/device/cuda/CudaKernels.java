@@ -57,7 +57,8 @@ final class CudaKernels implements Kernels {
     private static final CudaRotaryTable NO_ROTARY = new CudaRotaryTable(0, 0, 0, 0);
 
     /** A matrix without columns. */
-    private static final CudaLinear NO_PRODUCT = new CudaLinear(0, 0, 0, Optional.empty(), 0, 0, new CudaLinear.Descriptions(0, 0));
+    private static final CudaLinear NO_PRODUCT =
+            new CudaLinear(0, 0, 0, Optional.empty(), 0, 0, new CudaLinear.Descriptions(0, 0));
 
     private final CudaContext context;
     private final KernelSet kernels;
@@ -235,7 +236,8 @@ final class CudaKernels implements Kernels {
                 launchQuantised(cudaStream, cudaWeights.quantised().get(), outputs, from, rows, epilogue);
                 return;
             }
-            cudaWeights = unpack(cudaStream, cudaWeights, cudaWeights.quantised().get());
+            cudaWeights =
+                    unpack(cudaStream, cudaWeights, cudaWeights.quantised().get());
         }
         Optional<ProductKernels.Product> kernel = products.isAligned(cudaWeights, from, to)
                 ? kernels.products.forRows(rows, weights.outFeatures(), weights.inFeatures())
@@ -282,8 +284,7 @@ final class CudaKernels implements Kernels {
                 .add(outputs.first().inFeatures())
                 .add(first.groupShift())
                 .add(code(epilogue));
-        QuantisedKernels.Product kernel =
-                kernels.quantised.of(first.encoding()).product();
+        QuantisedKernels.Product kernel = kernels.quantised.of(first.encoding()).product();
         launchQuantised(stream, kernel, outputs.columns() / QuantisedMemory.TILE_ROWS, arguments);
     }
 
@@ -291,12 +292,7 @@ final class CudaKernels implements Kernels {
             CudaStream stream, QuantisedKernels.Product kernel, int tiles, ArgumentBlock arguments) {
         int warps = kernel.warps(tiles, context.multiprocessors());
         stream.launch(
-                kernel.kernel(warps),
-                Math.ceilDiv(tiles, warps),
-                1,
-                1,
-                QuantisedKernels.threads(warps),
-                arguments);
+                kernel.kernel(warps), Math.ceilDiv(tiles, warps), 1, 1, QuantisedKernels.threads(warps), arguments);
     }
 
     /** Makes elements of the weights, for the stream's next product. */
@@ -408,7 +404,14 @@ final class CudaKernels implements Kernels {
         if (cudaWeights.quantised().isPresent()) {
             int gateTiles = columns / 2 / QuantisedMemory.TILE_ROWS;
             if (columns == 2 * gateTiles * QuantisedMemory.TILE_ROWS && readsCodes(cudaWeights, from, to, rows)) {
-                launchGated((CudaStream) stream, cudaWeights, cudaWeights.quantised().get(), activation, from, to, rows);
+                launchGated(
+                        (CudaStream) stream,
+                        cudaWeights,
+                        cudaWeights.quantised().get(),
+                        activation,
+                        from,
+                        to,
+                        rows);
                 return;
             }
             Kernels.super.gatedLinear(stream, weights, activation, in, gateUp, out, rows);

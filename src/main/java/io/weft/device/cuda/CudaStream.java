@@ -26,11 +26,7 @@ final class CudaStream implements Stream {
      * @param unpackedWeights room for the elements of quantised matrices
      */
     CudaStream(
-            String name,
-            CudaContext context,
-            CudaHealth health,
-            ScratchPool workspaces,
-            ScratchPool unpackedWeights) {
+            String name, CudaContext context, CudaHealth health, ScratchPool workspaces, ScratchPool unpackedWeights) {
         this.name = name;
         this.context = context;
         this.health = health;

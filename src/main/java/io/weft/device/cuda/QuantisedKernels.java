@@ -44,7 +44,9 @@ final class QuantisedKernels {
      * @param byWarps the kernel with the memory that blocks of 1, 2, … warps need
      */
     record Product(CudaKernel[] byWarps) {
-        /** Warps of a block for so many tiles: as many on each multiprocessor, in as few rounds as there is memory for. */
+        /**
+         * Warps of a block for so many tiles: as many on each multiprocessor, in as few rounds as there is memory for.
+         */
         int warps(int tiles, int multiprocessors) {
             int rounds = Math.ceilDiv(tiles, multiprocessors * byWarps.length);
             return Math.ceilDiv(tiles, multiprocessors * rounds);
@@ -105,8 +107,8 @@ final class QuantisedKernels {
         int warpsMost = Math.clamp((gpu.sharedBytesMost() - inputBytes) / warpBytes, 1, WARPS_MOST);
         CudaKernel most = loader.load(name, arguments, inputBytes + warpsMost * warpBytes);
         return new Product(IntStream.rangeClosed(1, warpsMost)
-                .mapToObj(warps ->
-                        new CudaKernel(most.name(), most.address(), arguments, inputBytes + warps * warpBytes))
+                .mapToObj(
+                        warps -> new CudaKernel(most.name(), most.address(), arguments, inputBytes + warps * warpBytes))
                 .toArray(CudaKernel[]::new));
     }
 

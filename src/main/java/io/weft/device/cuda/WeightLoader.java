@@ -101,7 +101,8 @@ final class WeightLoader {
                     tensor,
                     encoding.rowBytes(columns),
                     (from, rows, segment) -> tensor.source().codes(from, rows, segment),
-                    (raw, row, rows) -> packCodes(encoding, raw.address(), 0, to.codes(), firstRow + row, rows, columns));
+                    (raw, row, rows) ->
+                            packCodes(encoding, raw.address(), 0, to.codes(), firstRow + row, rows, columns));
         }
         int groups = encoding.groups(columns);
         inPieces(

@@ -47,8 +47,8 @@ class QuantisedKernelsTest {
         for (WeightCode code : WeightCode.values()) {
             for (ElementType scales : new ElementType[] {ElementType.F16, ElementType.BF16}) {
                 QuantisedKernels.Codes found = kernels.of(new WeightEncoding(code, 32, Zero.MIDDLE, scales));
-                for (QuantisedKernels.Product product : new QuantisedKernels.Product[] {found.product(), found.gated()}
-                ) {
+                for (QuantisedKernels.Product product :
+                        new QuantisedKernels.Product[] {found.product(), found.gated()}) {
                     CudaKernel one = product.kernel(1);
                     loaded.put(one.name(), one.sharedBytes());
                     int warpBytes = product.kernel(2).sharedBytes() - one.sharedBytes();
@@ -72,8 +72,8 @@ class QuantisedKernelsTest {
             for (WeightCode code : WeightCode.values()) {
                 QuantisedKernels.Codes found =
                         kernels(gpu).of(new WeightEncoding(code, 32, Zero.MIDDLE, ElementType.F16));
-                for (QuantisedKernels.Product product : new QuantisedKernels.Product[] {found.product(), found.gated()}
-                ) {
+                for (QuantisedKernels.Product product :
+                        new QuantisedKernels.Product[] {found.product(), found.gated()}) {
                     assertThat(product.kernel(1).sharedBytes()).isLessThanOrEqualTo(gpu.sharedBytesMost());
                     for (int tiles : new int[] {1, 8, 131, 132, 133, 512, 768, 1792, 3584, 16_032}) {
                         int warps = product.warps(tiles, gpu.multiprocessors());
