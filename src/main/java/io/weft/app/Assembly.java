@@ -22,6 +22,7 @@ import io.weft.model.ModelPreset;
 import io.weft.model.ModelSource;
 import io.weft.model.ModelTensors;
 import io.weft.model.ModelWeights;
+import io.weft.model.PresetWeights;
 import io.weft.model.RandomWeights;
 import io.weft.observe.Observatory;
 import io.weft.pipeline.StepLimits;
@@ -108,8 +109,9 @@ public final class Assembly implements AutoCloseable {
 
     private static ModelTensors tensors(Settings settings) {
         return switch (ModelSource.parse(settings.model().source())) {
-            case ModelSource.Random(ModelPreset preset) ->
-                new RandomWeights(preset, settings.batch().contextTokens().orElse(1));
+            case ModelSource.Random(ModelPreset preset, PresetWeights weights) ->
+                new RandomWeights(
+                        preset, weights, settings.batch().contextTokens().orElse(1));
             case ModelSource.Directory directory -> open(settings);
             case ModelSource.Demo demo -> open(settings);
         };
@@ -369,7 +371,7 @@ public final class Assembly implements AutoCloseable {
                 : List.of(
                         switch (ModelSource.parse(settings.model().source())) {
                             case ModelSource.Demo demo -> "demo";
-                            case ModelSource.Random(ModelPreset preset) -> preset.label();
+                            case ModelSource.Random(ModelPreset preset, PresetWeights weights) -> preset.label();
                             case ModelSource.Directory(Path path) ->
                                 path.toAbsolutePath().normalize().getFileName().toString();
                         });

@@ -76,6 +76,14 @@ final class BenchCommand implements Callable<Integer> {
     private boolean randomWeights;
 
     @Option(
+            names = "--weights",
+            order = 19,
+            paramLabel = "NAME",
+            defaultValue = "fp16",
+            description = WeightsOption.DESCRIPTION)
+    private String weights = "";
+
+    @Option(
             names = "--schedules",
             order = 20,
             split = ",",
@@ -319,7 +327,7 @@ final class BenchCommand implements Callable<Integer> {
         if (!randomWeights) {
             throw wrong("--preset has no files: add --random-weights, or give --model a directory");
         }
-        SettingFlags.set("weft.model", ModelSource.RANDOM + preset);
+        SettingFlags.set("weft.model", ModelSource.random(preset, WeightsOption.parse(spec, weights)));
     }
 
     private ScheduleChoice schedule(String label) {

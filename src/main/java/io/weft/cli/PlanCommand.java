@@ -8,6 +8,7 @@ import io.weft.model.ModelDimensions;
 import io.weft.model.ModelFiles;
 import io.weft.model.ModelPreset;
 import io.weft.model.ModelSource;
+import io.weft.model.PresetWeights;
 import io.weft.plan.machine.HardwarePreset;
 import io.weft.plan.machine.Machine;
 import io.weft.plan.whatif.PlanExplanation;
@@ -244,7 +245,7 @@ final class PlanCommand implements Callable<Integer> {
             return ModelPreset.of(preset).dimensions();
         }
         ModelSource parsed = ModelSource.parse(source());
-        if (parsed instanceof ModelSource.Random(ModelPreset random)) {
+        if (parsed instanceof ModelSource.Random(ModelPreset random, PresetWeights weights)) {
             return random.dimensions();
         }
         try (ModelFiles files = Assembly.open(source())) {

@@ -36,6 +36,14 @@ final class ProfileCommand implements Callable<Integer> {
     private @Nullable String preset;
 
     @Option(
+            names = "--weights",
+            order = 20,
+            paramLabel = "NAME",
+            defaultValue = "fp16",
+            description = WeightsOption.DESCRIPTION)
+    private String weights = "";
+
+    @Option(
             names = "--save",
             order = 21,
             paramLabel = "FILE",
@@ -67,7 +75,7 @@ final class ProfileCommand implements Callable<Integer> {
                         spec.commandLine(),
                         "--preset is \"" + preset + "\", must be one of " + String.join(", ", ModelPreset.labels()));
             }
-            SettingFlags.set("weft.model", ModelSource.RANDOM + preset);
+            SettingFlags.set("weft.model", ModelSource.random(preset, WeightsOption.parse(spec, weights)));
         }
         try (Progress progress = new Progress(spec.commandLine().getErr());
                 Assembly assembly = Assembly.load(Settings.current(), HardwareProfiler.anew(), progress::show)) {

@@ -1,14 +1,19 @@
 package io.weft.model;
 
 import io.weft.device.ElementType;
+import io.weft.device.RandomCodes;
 import io.weft.device.RandomTensor;
 import io.weft.device.Tensor;
+import io.weft.device.WeightEncoding;
 import io.weft.model.Architecture.LinearTensors;
 import io.weft.model.Architecture.NormTensors;
 import io.weft.model.Architecture.TensorRows;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
 
 /**
  * A well-known model's shape with random weights, for benchmarks without files. The same preset has the same weights on
@@ -18,10 +23,13 @@ public final class RandomWeights implements ModelTensors {
     private static final float EMBEDDING_SCALE = 0.5f;
 
     private final Architecture architecture;
+    private final PresetWeights weights;
     private final Map<String, List<Integer>> shapes = new HashMap<>();
+    private final Set<String> matrices = new HashSet<>();
 
     /** @param positions tokens a sequence may have; more than the preset's own are made up as well */
-    public RandomWeights(ModelPreset preset, int positions) {
+    public RandomWeights(ModelPreset preset, PresetWeights weights, int positions) {
+        this.weights = weights;
         this.architecture = preset.architecture(positions);
         architecture.visit(new Architecture.TensorVisitor() {
             @Override
@@ -31,6 +39,7 @@ public final class RandomWeights implements ModelTensors {
 
             @Override
             public void linear(LinearTensors tensors, int rows, int columns) {
+                tensors.weight().forEach(part -> matrices.add(part.tensor()));
                 tensors.weight()
                         .forEach(part -> largest(part.tensor(), List.of(part.fromRow() + part.rows(), columns)));
                 tensors.bias().forEach(part -> largest(part.tensor(), List.of(part.fromRow() + part.rows())));
@@ -47,6 +56,7 @@ public final class RandomWeights implements ModelTensors {
                 shapes.put(name, List.of(elements));
             }
         });
+        matrices.remove(architecture.head().rows().tensor());
     }
 
     /** Parts of a tensor tell how many rows it has at least. */
@@ -61,7 +71,7 @@ public final class RandomWeights implements ModelTensors {
 
     @Override
     public ElementType storedType() {
-        return ElementType.F16;
+        return weights.elementType();
     }
 
     @Override
@@ -70,27 +80,28 @@ public final class RandomWeights implements ModelTensors {
         if (shape == null) {
             throw new ModelLoadException("random weights have no tensor " + name);
         }
-        return random(name, shape, 0);
+        return random(name, shape);
     }
 
     @Override
     public Tensor rows(TensorRows rows) {
-        Tensor whole = tensor(rows.tensor());
-        if (whole.shape().size() == 1) {
-            return random(rows.tensor(), List.of(rows.rows()), rows.fromRow());
-        }
-        return random(rows.tensor(), List.of(rows.rows(), whole.columns()), (long) rows.fromRow() * whole.columns());
+        return tensor(rows.tensor()).rows(rows.fromRow(), rows.rows());
     }
 
-    private RandomTensor random(String name, List<Integer> shape, long firstElement) {
+    private Tensor random(String name, List<Integer> shape) {
         // Each tensor has its own 2^32 numbers.
-        long seed = ((long) name.hashCode() << Integer.SIZE) + firstElement;
+        long seed = (long) name.hashCode() << Integer.SIZE;
         if (shape.size() == 1) {
             boolean gain = name.contains("norm") && name.endsWith(".weight");
             return new RandomTensor(name, shape, seed, gain ? 1 : 0, 0);
         }
+        int columns = shape.get(1);
+        Optional<WeightEncoding> encoding = matrices.contains(name) ? weights.encoding(columns) : Optional.empty();
+        if (encoding.isPresent()) {
+            return RandomCodes.tensor(name, shape.getFirst(), columns, encoding.get(), seed, Math.sqrt(1.0 / columns));
+        }
         boolean embedding = name.contains("embed");
-        float scale = embedding ? EMBEDDING_SCALE : (float) Math.sqrt(3.0 / shape.get(1));
+        float scale = embedding ? EMBEDDING_SCALE : (float) Math.sqrt(3.0 / columns);
         return new RandomTensor(name, shape, seed, 0, scale);
     }
 

@@ -25,12 +25,7 @@ record CpuLinear(int outFeatures, int inFeatures, long panels, Optional<CpuCodes
     static CpuLinear at(LinearShape shape, long address) {
         long panelBytes = (long) padded(shape) * shape.inFeatures() * Float.BYTES;
         return new CpuLinear(
-                shape.outFeatures(),
-                shape.inFeatures(),
-                address,
-                Optional.empty(),
-                address + panelBytes,
-                bytes(shape));
+                shape.outFeatures(), shape.inFeatures(), address, Optional.empty(), address + panelBytes, bytes(shape));
     }
 
     /** Bytes of panels and bias. */

@@ -14,6 +14,7 @@ import io.weft.model.ModelFiles;
 import io.weft.model.ModelPreset;
 import io.weft.model.ModelSource;
 import io.weft.model.ModelWeights;
+import io.weft.model.PresetWeights;
 import io.weft.model.RandomWeights;
 import io.weft.pipeline.StepLimits;
 import io.weft.pipeline.Workspace;
@@ -55,7 +56,7 @@ class MemoryBudgetTest {
     /** So large that not each of its tokens can be edited. */
     @Test
     void workspaceOfALargeVocabularyIsWhatIsAllocated() {
-        Architecture architecture = new RandomWeights(ModelPreset.OPT_1_3B, 1).architecture();
+        Architecture architecture = new RandomWeights(ModelPreset.OPT_1_3B, PresetWeights.FP16, 1).architecture();
         CacheGeometry geometry = new CacheGeometry(architecture.dimensions(), 4, 16, 64);
         MemoryBudget.Limits limits = new MemoryBudget.Limits(5, 30, 7, 100);
         MemoryBudget budget = MemoryBudget.of(geometry, limits, POOL_BYTES, POOL_BYTES, STAGING_BYTES);
