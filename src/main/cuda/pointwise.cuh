@@ -306,7 +306,7 @@ __device__ __forceinline__ void addScaled(const T* from, T* to, long long count,
     store8(to + j, left, whole, x);
 }
 
-// Rotates up to eight elements of the first half of a head, with their partners in the second half.
+// Rotates up to eight elements with their partners.
 __device__ __forceinline__ void turn(const float* cosine, const float* sine, int count, float (&a)[VECTOR],
                                      float (&b)[VECTOR]) {
 #pragma unroll
@@ -319,24 +319,53 @@ __device__ __forceinline__ void turn(const float* cosine, const float* sine, int
     }
 }
 
+// In the order of RotaryTable.Layout: angle j rotates dimensions j and j + half, or 2j and 2j + 1.
+enum RotaryLayout { HALVES = 0, PAIRS = 1 };
+
 // A rotary table: (positions, half) each.
 struct Rotary {
     const float* cosines;
     const float* sines;
     int half;
     int positions;
+    int layout;
 
-    // Dimension j of a head is rotated with dimension j + half. Rotates `step` of them from `from` to `to`.
+    // Rotates by the angles [j, j + step) from `from` to `to`: one of them, or eight with `vectors`.
     template <typename T>
     __device__ __forceinline__ void turnPairs(const T* from, T* to, int j, int step, bool vectors, int position) const {
         size_t at = static_cast<size_t>(position) * half + j;
         float a[VECTOR];
         float b[VECTOR];
-        load8(from + j, step, vectors, a);
-        load8(from + j + half, step, vectors, b);
+        if (layout == HALVES) {
+            load8(from + j, step, vectors, a);
+            load8(from + j + half, step, vectors, b);
+            turn(cosines + at, sines + at, step, a, b);
+            store8(to + j, step, vectors, a);
+            store8(to + j + half, step, vectors, b);
+            return;
+        }
+        // Two accesses hold the pairs one after the other; of a single pair, the first.
+        float low[VECTOR];
+        float high[VECTOR];
+        load8(from + 2 * j, 2 * step, vectors, low);
+        load8(from + 2 * j + VECTOR, 2 * step - VECTOR, vectors, high);
+#pragma unroll
+        for (int i = 0; i < VECTOR / 2; i++) {
+            a[i] = low[2 * i];
+            b[i] = low[2 * i + 1];
+            a[i + VECTOR / 2] = high[2 * i];
+            b[i + VECTOR / 2] = high[2 * i + 1];
+        }
         turn(cosines + at, sines + at, step, a, b);
-        store8(to + j, step, vectors, a);
-        store8(to + j + half, step, vectors, b);
+#pragma unroll
+        for (int i = 0; i < VECTOR / 2; i++) {
+            low[2 * i] = a[i];
+            low[2 * i + 1] = b[i];
+            high[2 * i] = a[i + VECTOR / 2];
+            high[2 * i + 1] = b[i + VECTOR / 2];
+        }
+        store8(to + 2 * j, 2 * step, vectors, low);
+        store8(to + 2 * j + VECTOR, 2 * step - VECTOR, vectors, high);
     }
 };
 
@@ -566,20 +595,20 @@ using namespace weft;
     }                                                                                                                 \
     extern "C" __global__ void __launch_bounds__(256)                                                                 \
         rotate_##NAME(T* values, int rowWidth, int heads, int headSize, const float* cosines, const float* sines,     \
-                      int half, int tablePositions, const int* positions, int rowsPerPosition, int rows, int vectors, \
-                      longlong2* fault) {                                                                             \
+                      int half, int tablePositions, int layout, const int* positions, int rowsPerPosition, int rows,  \
+                      int vectors, longlong2* fault) {                                                                \
         beginKernel();                                                                                                \
-        rotate<T>(values, rowWidth, heads, headSize, {cosines, sines, half, tablePositions}, positions,               \
+        rotate<T>(values, rowWidth, heads, headSize, {cosines, sines, half, tablePositions, layout}, positions,               \
                   rowsPerPosition, rows, vectors, fault);                                                             \
     }                                                                                                                 \
     extern "C" __global__ void __launch_bounds__(256)                                                                 \
         place_##NAME(T* queries, const T* keyValues, const T* activations, int heads, int keyValueHeads,              \
                      int headSize, int width, const float* cosines, const float* sines, int half,                     \
-                     int tablePositions, const int* positions, const long long* keyValueOffsets,                      \
+                     int tablePositions, int layout, const int* positions, const long long* keyValueOffsets,          \
                      const long long* activationOffsets, char* base, long long baseBytes, int vectors,                \
                      longlong2* fault) {                                                                              \
         place<T>(queries, keyValues, activations, heads, keyValueHeads, headSize, width,                              \
-                 {cosines, sines, half, tablePositions}, positions, keyValueOffsets, activationOffsets, base,         \
+                 {cosines, sines, half, tablePositions, layout}, positions, keyValueOffsets, activationOffsets, base,         \
                  baseBytes, vectors, fault);                                                                          \
     }                                                                                                                 \
     extern "C" __global__ void __launch_bounds__(256)                                                                 \

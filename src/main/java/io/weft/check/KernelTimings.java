@@ -248,7 +248,7 @@ public final class KernelTimings {
         RandomTensor gain = new RandomTensor("gain", List.of(WIDTH), 3, 1, 0);
         Norm layerNorm = device.norm(new Norm.Kind.LayerNorm(1e-5f), gain, gain);
         Norm rmsNorm = device.norm(new Norm.Kind.RmsNorm(1e-5f, 0), gain, null);
-        RotaryTable table = device.rotaryTable(new float[HEAD_SIZE / 2], 1, ROWS_MOST);
+        RotaryTable table = device.rotaryTable(new float[HEAD_SIZE / 2], 1, ROWS_MOST, RotaryTable.Layout.HALVES);
         int[] zeros = new int[ROWS_MOST];
         DeviceBuffer positions = write(0, zeros);
         for (int rows : new int[] {1, 32, ROWS_MOST}) {

@@ -3,6 +3,7 @@ package io.weft.check;
 import io.weft.device.AttentionShape;
 import io.weft.device.DeviceBuffer;
 import io.weft.device.RotaryTable;
+import io.weft.device.RotaryTable.Layout;
 import io.weft.device.RowPlaces;
 import java.util.List;
 import java.util.stream.IntStream;
@@ -24,8 +25,10 @@ final class PositionChecks {
     }
 
     void run() {
-        rotations();
-        places();
+        for (Layout layout : Layout.values()) {
+            rotations(layout);
+            places(layout);
+        }
     }
 
     /** A cosine or sine in fp32, two products and their sum. */
@@ -41,18 +44,19 @@ final class PositionChecks {
         return frequencies;
     }
 
-    private void rotations() {
+    private void rotations(Layout layout) {
         for (RotationSize size : List.of(
                 new RotationSize(4, 64, 64, 256),
                 new RotationSize(2, 64, 32, 256),
                 new RotationSize(3, 20, 10, 70),
                 new RotationSize(2, 128, 128, 512))) {
             float[] frequencies = frequencies(size.rotaryWidth());
-            RotaryTable table = bench.device().rotaryTable(frequencies, MAGNITUDE, POSITIONS);
+            RotaryTable table = bench.device().rotaryTable(frequencies, MAGNITUDE, POSITIONS, layout);
             for (int rowsPerPosition : new int[] {1, 16}) {
                 for (int rows : bench.rowCounts()) {
-                    String name = "rotate %d x %d heads of %d (%d), %d rows a position"
-                            .formatted(rows, size.heads(), size.headSize(), size.rotaryWidth(), rowsPerPosition);
+                    String name = "rotate %s of %d x %d heads of %d (%d), %d rows a position"
+                            .formatted(
+                                    layout, rows, size.heads(), size.headSize(), size.rotaryWidth(), rowsPerPosition);
                     bench.attempt(name, () -> rotation(name, size, frequencies, table, rowsPerPosition, rows));
                 }
             }
@@ -85,12 +89,19 @@ final class PositionChecks {
                 name,
                 bound(),
                 Reference.rotated(
-                        in, size.rowWidth(), size.heads(), size.headSize(), frequencies, MAGNITUDE, positions),
+                        in,
+                        size.rowWidth(),
+                        size.heads(),
+                        size.headSize(),
+                        table.layout(),
+                        frequencies,
+                        MAGNITUDE,
+                        positions),
                 tested.read(values));
     }
 
     /** New rows go to scattered places, with and without rotary positions; queries are rotated in place. */
-    private void places() {
+    private void places(Layout layout) {
         for (PlaceSize size : List.of(
                 new PlaceSize(4, 4, 64, 64, 256),
                 new PlaceSize(8, 2, 128, 128, 1024),
@@ -99,18 +110,20 @@ final class PositionChecks {
                 new PlaceSize(4, 4, 64, 0, 256),
                 new PlaceSize(2, 1, 20, 0, 33))) {
             float[] frequencies = frequencies(size.rotaryWidth());
-            RotaryTable table =
-                    size.rotaryWidth() == 0 ? null : bench.device().rotaryTable(frequencies, MAGNITUDE, POSITIONS);
+            RotaryTable table = size.rotaryWidth() == 0
+                    ? null
+                    : bench.device().rotaryTable(frequencies, MAGNITUDE, POSITIONS, layout);
             for (int rows : bench.rowCounts()) {
-                String name = "place %d x %d/%d heads of %d (%d) and %d"
+                String name = "place %d x %d/%d heads of %d (%d %s) and %d"
                         .formatted(
                                 rows,
                                 size.heads(),
                                 size.keyValueHeads(),
                                 size.headSize(),
                                 size.rotaryWidth(),
+                                layout,
                                 size.width());
-                bench.attempt(name, () -> place(name, size, frequencies, table, rows));
+                bench.attempt(name, () -> place(name, size, layout, frequencies, table, rows));
             }
         }
     }
@@ -121,7 +134,8 @@ final class PositionChecks {
         }
     }
 
-    private void place(String name, PlaceSize size, float[] frequencies, @Nullable RotaryTable table, int rows) {
+    private void place(
+            String name, PlaceSize size, Layout layout, float[] frequencies, @Nullable RotaryTable table, int rows) {
         AttentionShape shape = size.shape();
         float[] queries = bench.values(rows * shape.queryWidth(), 1);
         float[] keyValues = bench.values(rows * shape.keyValueWidth(), 1);
@@ -151,8 +165,8 @@ final class PositionChecks {
                                 tested.ints(positions), tested.longs(keyValueOffsets), tested.longs(activationOffsets)),
                         base,
                         rows);
-        Expected expectedQueries = rotated(queries, size, size.heads(), frequencies, positions);
-        Expected expectedKeyValues = rotated(keyValues, size, size.keyValueHeads(), frequencies, positions);
+        Expected expectedQueries = rotated(queries, size, size.heads(), layout, frequencies, positions);
+        Expected expectedKeyValues = rotated(keyValues, size, size.keyValueHeads(), layout, frequencies, positions);
         float[] placed = tested.read(base);
         float[] placedKeyValues = new float[keyValues.length];
         float[] placedActivations = new float[activations.length];
@@ -168,9 +182,10 @@ final class PositionChecks {
         bench.sameBits(name + ", V", values(keyValues, keyValueWidth), values(placedKeyValues, keyValueWidth));
     }
 
-    private static Expected rotated(float[] rows, PlaceSize size, int heads, float[] frequencies, int[] positions) {
+    private static Expected rotated(
+            float[] rows, PlaceSize size, int heads, Layout layout, float[] frequencies, int[] positions) {
         int width = rows.length / positions.length;
-        return Reference.rotated(rows, width, heads, size.headSize(), frequencies, MAGNITUDE, positions);
+        return Reference.rotated(rows, width, heads, size.headSize(), layout, frequencies, MAGNITUDE, positions);
     }
 
     /** The V part of rows of K and V. */

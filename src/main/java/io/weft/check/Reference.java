@@ -2,6 +2,7 @@ package io.weft.check;
 
 import io.weft.device.Activation;
 import io.weft.device.Norm;
+import io.weft.device.RotaryTable;
 import java.util.Arrays;
 import java.util.stream.IntStream;
 
@@ -184,21 +185,35 @@ final class Reference {
     }
 
     /**
-     * Rotates dimension j of a head with dimension {@code j + n} by {@code position · frequencies[j]}, for the n
-     * frequencies, in the heads at the start of each row; everything else is unchanged.
+     * Rotates the dimensions of a head two by two by {@code position · frequencies[j]}, as the layout says, in the
+     * heads at the start of each row; everything else is unchanged.
      *
      * @param rows (rows, width)
      * @param positions (rows)
      */
     static Expected rotated(
-            float[] rows, int width, int heads, int headSize, float[] frequencies, double magnitude, int[] positions) {
+            float[] rows,
+            int width,
+            int heads,
+            int headSize,
+            RotaryTable.Layout layout,
+            float[] frequencies,
+            double magnitude,
+            int[] positions) {
         Expected out = Expected.exactly(rows);
         int half = frequencies.length;
         for (int row = 0; row < positions.length; row++) {
             for (int head = 0; head < heads; head++) {
                 for (int j = 0; j < half; j++) {
-                    int first = row * width + head * headSize + j;
-                    int second = first + half;
+                    int start = row * width + head * headSize;
+                    int first = switch (layout) {
+                        case HALVES -> start + j;
+                        case PAIRS -> start + 2 * j;
+                    };
+                    int second = switch (layout) {
+                        case HALVES -> first + half;
+                        case PAIRS -> first + 1;
+                    };
                     // The angle is an fp32 product, as in the training of the models.
                     double angle = (float) positions[row] * frequencies[j];
                     double cosine = magnitude * Math.cos(angle);

@@ -103,10 +103,10 @@ public interface Device extends AutoCloseable {
     AttentionSinks attentionSinks(Tensor logits);
 
     /**
-     * A rotary table for positions 0 to {@code positions − 1}: angle of dimension j at position p is {@code p ·
+     * A rotary table for positions 0 to {@code positions − 1}: angle j at position p is {@code p ·
      * inverseFrequencies[j]}, cosines and sines times {@code magnitude}.
      */
-    RotaryTable rotaryTable(float[] inverseFrequencies, float magnitude, int positions);
+    RotaryTable rotaryTable(float[] inverseFrequencies, float magnitude, int positions, RotaryTable.Layout layout);
 
     /** Waits until everything issued on every stream has run, stops the device's threads and frees its memory. */
     @Override

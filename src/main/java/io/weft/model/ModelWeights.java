@@ -230,7 +230,7 @@ public record ModelWeights(
                 case Positions.Rotary rotary ->
                     Optional.of(tables.computeIfAbsent(
                             rotary,
-                            key -> device.rotaryTable(toArray(key.inverseFrequencies()), key.magnitude(), positions)));
+                            key -> device.rotaryTable(toArray(key.inverseFrequencies()), key.magnitude(), positions, RotaryTable.Layout.HALVES)));
             };
         }
 

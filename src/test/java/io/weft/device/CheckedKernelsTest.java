@@ -155,7 +155,7 @@ class CheckedKernelsTest {
 
     @Test
     void positions() {
-        RotaryTable table = device.rotaryTable(new float[] {1, 0.1f}, 1, 10);
+        RotaryTable table = device.rotaryTable(new float[] {1, 0.1f}, 1, 10, RotaryTable.Layout.HALVES);
         refused("values", ROWS, WIDTH, b -> kernels.rotate(stream, table, b, WIDTH, 2, 4, large, 1, ROWS));
         refused("positions", 2, 1, b -> kernels.rotate(stream, table, large, WIDTH, 2, 4, b, 2, ROWS));
         assertThatThrownBy(() -> kernels.rotate(stream, table, large, WIDTH, 3, 4, large, 1, ROWS))

@@ -283,8 +283,9 @@ final class TimedDevice implements Device, HostClock {
     }
 
     @Override
-    public RotaryTable rotaryTable(float[] inverseFrequencies, float magnitude, int positions) {
-        return memory.rotaryTable(inverseFrequencies, magnitude, positions);
+    public RotaryTable rotaryTable(
+            float[] inverseFrequencies, float magnitude, int positions, RotaryTable.Layout layout) {
+        return memory.rotaryTable(inverseFrequencies, magnitude, positions, layout);
     }
 
     @Override

@@ -217,7 +217,8 @@ public final class CpuDevice implements Device {
     }
 
     @Override
-    public RotaryTable rotaryTable(float[] inverseFrequencies, float magnitude, int positions) {
+    public RotaryTable rotaryTable(
+            float[] inverseFrequencies, float magnitude, int positions, RotaryTable.Layout layout) {
         int half = inverseFrequencies.length;
         long tableBytes = (long) positions * half * Float.BYTES;
         DeviceBuffer tables = allocate("rotary table", 2 * tableBytes);
@@ -231,7 +232,7 @@ public final class CpuDevice implements Device {
                 io.weft.device.cpu.Memory.setFloat(sines + at, (float) (Math.sin(angle) * magnitude));
             }
         }
-        return new CpuRotaryTable(2 * half, positions, tables.address(), sines);
+        return new CpuRotaryTable(2 * half, positions, layout, tables.address(), sines);
     }
 
     private DeviceBuffer upload(String purpose, Tensor tensor) {

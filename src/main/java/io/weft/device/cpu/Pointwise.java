@@ -137,19 +137,27 @@ final class Pointwise {
     /** Rotates the heads at the start of a row. */
     static void rotate(CpuRotaryTable table, long row, int heads, int headSize, int position) {
         int half = table.rotaryWidth() / 2;
+        int step = switch (table.layout()) {
+            case HALVES -> 1;
+            case PAIRS -> 2;
+        };
+        long partner = switch (table.layout()) {
+            case HALVES -> (long) half * Float.BYTES;
+            case PAIRS -> Float.BYTES;
+        };
         long cosines = table.cosines() + (long) position * half * Float.BYTES;
         long sines = table.sines() + (long) position * half * Float.BYTES;
         for (int head = 0; head < heads; head++) {
             long first = row + (long) head * headSize * Float.BYTES;
-            long second = first + (long) half * Float.BYTES;
             for (int j = 0; j < half; j++) {
                 long at = (long) j * Float.BYTES;
                 float cosine = getFloat(cosines + at);
                 float sine = getFloat(sines + at);
-                float a = getFloat(first + at);
-                float b = getFloat(second + at);
-                setFloat(first + at, a * cosine - b * sine);
-                setFloat(second + at, b * cosine + a * sine);
+                long low = first + step * at;
+                float a = getFloat(low);
+                float b = getFloat(low + partner);
+                setFloat(low, a * cosine - b * sine);
+                setFloat(low + partner, b * cosine + a * sine);
             }
         }
     }

@@ -424,7 +424,8 @@ public final class CudaDevice implements Device {
     }
 
     @Override
-    public synchronized RotaryTable rotaryTable(float[] inverseFrequencies, float magnitude, int positions) {
+    public synchronized RotaryTable rotaryTable(
+            float[] inverseFrequencies, float magnitude, int positions, RotaryTable.Layout layout) {
         int half = inverseFrequencies.length;
         int elements = Math.multiplyExact(positions, half);
         DeviceBuffer tables = allocate("rotary table", 2L * elements * Float.BYTES);
@@ -442,7 +443,7 @@ public final class CudaDevice implements Device {
         loader.loadFloats(cosines, tables.address());
         loader.loadFloats(sines, sineAddress);
         loader.finish();
-        return new CudaRotaryTable(2 * half, positions, tables.address(), sineAddress);
+        return new CudaRotaryTable(2 * half, positions, layout, tables.address(), sineAddress);
     }
 
     private static long padded(long bytes) {

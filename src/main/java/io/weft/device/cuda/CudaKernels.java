@@ -54,7 +54,7 @@ final class CudaKernels implements Kernels {
 
     private static final float LOG2_E = 1.44269504f;
     /** A table that rotates no dimension. */
-    private static final CudaRotaryTable NO_ROTARY = new CudaRotaryTable(0, 0, 0, 0);
+    private static final CudaRotaryTable NO_ROTARY = new CudaRotaryTable(0, 0, RotaryTable.Layout.HALVES, 0, 0);
 
     /** A matrix without columns. */
     private static final CudaLinear NO_PRODUCT =
@@ -739,6 +739,7 @@ final class CudaKernels implements Kernels {
                 .add(cudaTable.sines())
                 .add(half)
                 .add(table.positions())
+                .add(table.layout().ordinal())
                 .add(places)
                 .add(rowsPerPosition)
                 .add(rows)
@@ -786,6 +787,7 @@ final class CudaKernels implements Kernels {
                 .add(rotary.sines())
                 .add(half)
                 .add(rotary.positions())
+                .add(rotary.layout().ordinal())
                 .add(positions)
                 .add(keyValueOffsets)
                 .add(activationOffsets)

@@ -125,8 +125,8 @@ final class KernelSet {
         gate = loader.load("gate_" + type, 6);
         activate = loader.load("activate_" + type, 4);
         add = loader.load("add_" + type, 4);
-        rotate = loader.load("rotate_" + type, 13);
-        place = loader.load("place_" + type, 18);
+        rotate = loader.load("rotate_" + type, 14);
+        place = loader.load("place_" + type, 19);
         chooseTokens = loader.load("choose_tokens_" + type, 9);
         fillRandom = loader.load("fill_random_" + type, 5);
         convertF32 = loader.load("convert_f32_" + type, 3);

@@ -318,8 +318,9 @@ public final class FaultyDevice implements Device {
     }
 
     @Override
-    public RotaryTable rotaryTable(float[] inverseFrequencies, float magnitude, int positions) {
-        return device.rotaryTable(inverseFrequencies, magnitude, positions);
+    public RotaryTable rotaryTable(
+            float[] inverseFrequencies, float magnitude, int positions, RotaryTable.Layout layout) {
+        return device.rotaryTable(inverseFrequencies, magnitude, positions, layout);
     }
 
     @Override
