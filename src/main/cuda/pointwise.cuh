@@ -306,6 +306,25 @@ __device__ __forceinline__ void addScaled(const T* from, T* to, long long count,
     store8(to + j, left, whole, x);
 }
 
+// values = cap * tanh(factor * values / cap), in place, or factor * values if the cap is 0; eight elements per thread.
+template <typename T>
+__device__ __forceinline__ void capLogits(T* values, long long count, float factor, float cap, int vectors) {
+    long long j = (static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x) * VECTOR;
+    if (j >= count) {
+        return;
+    }
+    int left = count - j < VECTOR ? static_cast<int>(count - j) : VECTOR;
+    bool whole = vectors && left == VECTOR;
+    float x[VECTOR];
+    load8(values + j, left, whole, x);
+#pragma unroll
+    for (int i = 0; i < VECTOR; i++) {
+        x[i] = factor * x[i];
+        x[i] = cap == 0.0f ? x[i] : cap * tanhf(x[i] / cap);
+    }
+    store8(values + j, left, whole, x);
+}
+
 // Rotates up to eight elements with their partners.
 __device__ __forceinline__ void turn(const float* cosine, const float* sine, int count, float (&a)[VECTOR],
                                      float (&b)[VECTOR]) {
@@ -592,6 +611,11 @@ using namespace weft;
         add_##NAME(T* to, const T* from, long long count, int vectors) {                                              \
         beginKernel();                                                                                                \
         addAll<T>(to, from, count, vectors);                                                                          \
+    }                                                                                                                 \
+    extern "C" __global__ void __launch_bounds__(256)                                                                 \
+        cap_logits_##NAME(T* values, long long count, float factor, float cap, int vectors) {                         \
+        beginKernel();                                                                                                \
+        capLogits<T>(values, count, factor, cap, vectors);                                                            \
     }                                                                                                                 \
     extern "C" __global__ void __launch_bounds__(256)                                                                 \
         rotate_##NAME(T* values, int rowWidth, int heads, int headSize, const float* cosines, const float* sines,     \

@@ -12,6 +12,7 @@ import org.jspecify.annotations.Nullable;
 /** Checks norms and gates, which treat each row by itself. */
 final class PointwiseChecks {
     private static final double GATE_LARGEST = 4;
+    private static final double LOGIT_LARGEST = 500;
 
     private final CheckBench bench;
     private final Workbench tested;
@@ -26,6 +27,7 @@ final class PointwiseChecks {
         headNorms();
         residuals();
         gates();
+        caps();
     }
 
     private int[] normWidths() {
@@ -257,5 +259,37 @@ final class PointwiseChecks {
                 RoundingErrors.stored(bench.type()) + RoundingErrors.FUNCTION,
                 Reference.gated(activation, Expected.exactly(in), rows, width),
                 tested.read(out));
+    }
+
+    /** Logits far below their cap, around it and far above; and without. */
+    private void caps() {
+        for (float cap : new float[] {0, 30, 0.5f}) {
+            for (int vocabulary : new int[] {64, 1001}) {
+                for (int rows : bench.rowCounts()) {
+                    String name = "cap %d x %d logits at %s".formatted(rows, vocabulary, cap);
+                    bench.attempt(name, () -> cap(name, cap, vocabulary, rows));
+                }
+            }
+        }
+    }
+
+    private void cap(String name, float cap, int vocabulary, int rows) {
+        float factor = 0.0625f;
+        float[] in = bench.values(rows * vocabulary, LOGIT_LARGEST);
+        Expected expected = new Expected(in.length);
+        for (int i = 0; i < in.length; i++) {
+            double value = Reference.capped((double) factor * in[i], cap);
+            expected.set(i, value, Math.abs(value));
+        }
+        tested.clear();
+        DeviceBuffer logits = tested.elements(in);
+        tested.kernels().capLogits(tested.stream(), logits, factor, cap, vocabulary, rows);
+        float[] actual = tested.read(logits);
+        bench.within(name, RoundingErrors.stored(bench.type()) + RoundingErrors.FUNCTION, expected, actual);
+        int last = (rows - 1) * vocabulary;
+        tested.clear();
+        DeviceBuffer alone = tested.elements(Arrays.copyOfRange(in, last, in.length));
+        tested.kernels().capLogits(tested.stream(), alone, factor, cap, vocabulary, 1);
+        bench.sameBits(name + ", one row", Arrays.copyOfRange(actual, last, actual.length), tested.read(alone));
     }
 }

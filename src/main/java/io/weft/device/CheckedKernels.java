@@ -233,6 +233,15 @@ public record CheckedKernels(ElementType elementType, Kernels kernels) implement
     }
 
     @Override
+    public void capLogits(Stream stream, DeviceBuffer logits, float factor, float cap, int vocabulary, int rows) {
+        if (!(cap >= 0) || cap == Float.POSITIVE_INFINITY) {
+            throw new IllegalArgumentException("cap is " + cap + ", must be a number from 0 on");
+        }
+        logits.requireBytes("logits", elements(rows, vocabulary));
+        kernels.capLogits(stream, logits, factor, cap, vocabulary, rows);
+    }
+
+    @Override
     public void toFloat(Stream stream, DeviceBuffer in, DeviceBuffer out, long count) {
         in.requireBytes("in", elements(count, 1));
         out.requireBytes("out", count * Float.BYTES);

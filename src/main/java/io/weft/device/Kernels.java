@@ -224,6 +224,15 @@ public interface Kernels {
             DeviceBuffer state,
             DeviceBuffer out);
 
+    /**
+     * Scales and bounds logits in place: {@code x} becomes {@code cap · tanh(factor · x / cap)}, or {@code factor · x}
+     * without a cap.
+     *
+     * @param logits (rows, vocabulary)
+     * @param cap bound of the results; 0 for none
+     */
+    void capLogits(Stream stream, DeviceBuffer logits, float factor, float cap, int vocabulary, int rows);
+
     /** Converts {@code count} elements to fp32, for results that leave the device. */
     void toFloat(Stream stream, DeviceBuffer in, DeviceBuffer out, long count);
 

@@ -226,6 +226,9 @@ class CheckedKernelsTest {
     @Test
     void choices() {
         TokenChoices choices = new TokenChoices(large, large);
+        refused("logits", ROWS, VOCABULARY, b -> kernels.capLogits(stream, b, 1, 0, VOCABULARY, ROWS));
+        assertThatThrownBy(() -> kernels.capLogits(stream, large, 1, -1, VOCABULARY, ROWS))
+                .hasMessage("cap is -1.0, must be a number from 0 on");
         refused("logits", ROWS, VOCABULARY, b -> choose(b, choices, large, large, VOCABULARY));
         refused("scores", ROWS, VOCABULARY, b -> choose(large, choices, b, large, VOCABULARY));
         refused("tokens", ROWS, 1, b -> choose(large, choices, large, b, VOCABULARY));

@@ -405,6 +405,17 @@ final class CpuKernels implements Kernels {
     }
 
     @Override
+    public void capLogits(Stream stream, DeviceBuffer logits, float factor, float cap, int vocabulary, int rows) {
+        long at = logits.address();
+        issue(
+                stream,
+                () -> forRows(
+                        rows,
+                        vocabulary,
+                        row -> Pointwise.capLogits(at + bytes(row, vocabulary), factor, cap, vocabulary)));
+    }
+
+    @Override
     public void toFloat(Stream stream, DeviceBuffer in, DeviceBuffer out, long count) {
         long from = in.address();
         long to = out.address();

@@ -134,6 +134,15 @@ final class Pointwise {
         }
     }
 
+    /** See {@link io.weft.device.Kernels#capLogits}. */
+    static void capLogits(long logits, float factor, float cap, int count) {
+        for (int j = 0; j < count; j++) {
+            long at = logits + (long) j * Float.BYTES;
+            float x = factor * getFloat(at);
+            setFloat(at, cap == 0 ? x : cap * FloatMath.tanh(x / cap));
+        }
+    }
+
     /** Rotates the heads at the start of a row. */
     static void rotate(CpuRotaryTable table, long row, int heads, int headSize, int position) {
         int half = table.rotaryWidth() / 2;

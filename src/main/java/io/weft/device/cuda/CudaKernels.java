@@ -952,6 +952,20 @@ final class CudaKernels implements Kernels {
     }
 
     @Override
+    public void capLogits(Stream stream, DeviceBuffer logits, float factor, float cap, int vocabulary, int rows) {
+        long at = logits.address();
+        long elements = (long) rows * vocabulary;
+        CudaStream cudaStream = (CudaStream) stream;
+        if (elements == 0 || !cudaStream.isOpen()) {
+            return;
+        }
+        ArgumentBlock arguments =
+                context.arguments().add(at).add(elements).add(factor).add(cap).add(at % VECTOR_BYTES == 0 ? 1 : 0);
+        int blocks = blocks(Math.ceilDiv(elements, (long) KernelSet.VECTOR));
+        cudaStream.launch(kernels.capLogits, blocks, 1, 1, THREADS, arguments);
+    }
+
+    @Override
     public void toFloat(Stream stream, DeviceBuffer in, DeviceBuffer out, long count) {
         long from = in.address();
         long to = out.address();

@@ -40,6 +40,7 @@ final class KernelSet {
     final CudaKernel add;
     final CudaKernel rotate;
     final CudaKernel place;
+    final CudaKernel capLogits;
     final CudaKernel chooseTokens;
     final CudaKernel fillRandom;
     final CudaKernel convertF32;
@@ -127,6 +128,7 @@ final class KernelSet {
         add = loader.load("add_" + type, 4);
         rotate = loader.load("rotate_" + type, 14);
         place = loader.load("place_" + type, 19);
+        capLogits = loader.load("cap_logits_" + type, 5);
         chooseTokens = loader.load("choose_tokens_" + type, 9);
         fillRandom = loader.load("fill_random_" + type, 5);
         convertF32 = loader.load("convert_f32_" + type, 3);
