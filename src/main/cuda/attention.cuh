@@ -248,8 +248,8 @@ __device__ __forceinline__ void multiplyKeys(const Queries<T, GROUPS, VECTORS>& 
     }
 }
 
-// Bounds products: cap * tanh(s / cap) = cap - 2 cap / (e^(2s / cap) + 1), in units of log2. Its error is 2^-22 of the cap
-// at most, which is less than that of a weight in 16 bits.
+// Bounds products: cap * tanh(s / cap) = cap - 2 cap / (e^(2s / cap) + 1), in units of log2. Its error is 2^-22 of the
+// cap at most, which is less than that of a weight in 16 bits.
 template <typename T, int SHARE>
 __device__ __forceinline__ void capScores(const Call<T>& call, float (&products)[SHARE][4]) {
     if (call.capLog2 == 0.0f) {

@@ -428,7 +428,7 @@ __device__ __forceinline__ void place(T* queries, const T* keyValues, const T* a
     int thread = blockIdx.y * blockDim.x + threadIdx.x;
     int position = rotary.half > 0 ? positions[row] : 0;
     long long keyValueAt = keyValueOffsets[row];
-    long long activationAt = activationOffsets[row];
+    long long activationAt = width > 0 ? activationOffsets[row] : 0;
     awaitEarlierKernels();
     int keyWidth = keyValueHeads * headSize;
     long long keyValueBytes = 2 * keyWidth * static_cast<long long>(sizeof(T));

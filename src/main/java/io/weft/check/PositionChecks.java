@@ -108,6 +108,9 @@ final class PositionChecks {
                 new PlaceSize(4, 2, 64, 32, 100),
                 new PlaceSize(3, 3, 20, 10, 61),
                 new PlaceSize(4, 4, 64, 0, 256),
+                new PlaceSize(4, 2, 64, 64, 0),
+                new PlaceSize(3, 1, 20, 10, 0),
+                new PlaceSize(2, 1, 20, 0, 0),
                 new PlaceSize(2, 1, 20, 0, 33))) {
             float[] frequencies = frequencies(size.rotaryWidth());
             RotaryTable table = size.rotaryWidth() == 0
@@ -162,7 +165,10 @@ final class PositionChecks {
                         tested.elements(activations),
                         size.width(),
                         new RowPlaces(
-                                tested.ints(positions), tested.longs(keyValueOffsets), tested.longs(activationOffsets)),
+                                tested.ints(positions),
+                                tested.longs(keyValueOffsets),
+                                // Without activations, nothing reads their offsets.
+                                size.width() == 0 ? tested.poisoned(0) : tested.longs(activationOffsets)),
                         base,
                         rows);
         Expected expectedQueries = rotated(queries, size, size.heads(), layout, frequencies, positions);

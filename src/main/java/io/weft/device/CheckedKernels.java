@@ -195,7 +195,9 @@ public record CheckedKernels(ElementType elementType, Kernels kernels) implement
         activations.requireBytes("activations", elements(rows, width));
         places.positions().requireBytes("positions", ints(rows));
         places.keyValueOffsets().requireBytes("keyValueOffsets", longs(rows));
-        places.activationOffsets().requireBytes("activationOffsets", longs(rows));
+        if (width > 0) {
+            places.activationOffsets().requireBytes("activationOffsets", longs(rows));
+        }
         kernels.place(stream, shape, table, queries, keyValues, activations, width, places, base, rows);
     }
 

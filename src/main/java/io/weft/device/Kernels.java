@@ -168,6 +168,7 @@ public interface Kernels {
      * @param queries (rows, H·HD)
      * @param keyValues (rows, 2·KVH·HD), K first; not changed
      * @param activations (rows, width)
+     * @param width elements of an activation; 0 stores none, and nothing reads their places
      * @param base address from which the offsets of {@code places} count
      */
     void place(

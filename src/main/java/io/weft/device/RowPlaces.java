@@ -5,6 +5,6 @@ package io.weft.device;
  *
  * @param positions (rows) int32
  * @param keyValueOffsets (rows) int64: offset from a base, in bytes, at which a row's K and V are stored
- * @param activationOffsets (rows) int64: the same for its activation
+ * @param activationOffsets (rows) int64: the same for its activation; not read if none is stored
  */
 public record RowPlaces(DeviceBuffer positions, DeviceBuffer keyValueOffsets, DeviceBuffer activationOffsets) {}

@@ -245,10 +245,12 @@ final class CpuKernels implements Kernels {
                 () -> forRows(rows, shape.queryWidth() + shape.keyValueWidth() + width, row -> {
                     long keys = base.slice(getLong(keyValueOffsets + (long) row * Long.BYTES), keyValueBytes)
                             .address();
-                    long kept = base.slice(getLong(activationOffsets + (long) row * Long.BYTES), activationBytes)
-                            .address();
                     Memory.copy(keyValue + row * keyValueBytes, keys, keyValueBytes);
-                    Memory.copy(activation + row * activationBytes, kept, activationBytes);
+                    if (width > 0) {
+                        long kept = base.slice(getLong(activationOffsets + (long) row * Long.BYTES), activationBytes)
+                                .address();
+                        Memory.copy(activation + row * activationBytes, kept, activationBytes);
+                    }
                     if (table != null) {
                         int position = requirePosition(table, getInt(positions + bytes(row, 1)));
                         CpuRotaryTable cpuTable = (CpuRotaryTable) table;
