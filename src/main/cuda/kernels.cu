@@ -10,3 +10,5 @@
 #include "sampling.cuh"
 
 #include "experts.cuh"
+
+#include "quantised_experts.cuh"

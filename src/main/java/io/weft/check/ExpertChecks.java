@@ -11,10 +11,14 @@ import io.weft.device.ExpertWeights;
 import io.weft.device.Experts;
 import io.weft.device.Gating;
 import io.weft.device.Graph;
+import io.weft.device.QuantisedTensor;
+import io.weft.device.RandomCodes;
 import io.weft.device.RandomTensor;
 import io.weft.device.StridedView;
 import io.weft.device.Tensor;
 import io.weft.device.TensorView;
+import io.weft.device.WeightCode;
+import io.weft.device.WeightEncoding;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -37,6 +41,9 @@ final class ExpertChecks {
     private static final int[] AWKWARD_BATCHES = {2, 17, 65};
 
     private static final int GRAPH_ROWS = 20;
+
+    /** Columns that share a scale: the least that kernels read, more, a whole row. */
+    private static final int[] GROUP_COLUMNS = {32, 64, 1024};
 
     private final CheckBench bench;
     private final Workbench tested;
@@ -84,15 +91,16 @@ final class ExpertChecks {
                 for (Gating gating : gatings) {
                     experts(layer, gating);
                 }
-                sameBits(layer.size(), layer.experts(), gatings.get(i % gatings.size()));
+                sameBits("experts, " + layer.size(), layer.size(), layer.experts(), gatings.get(i % gatings.size()));
             }
             strides(arena);
+            quantised(arena);
         }
         switch (bench.extent()) {
             case ALL ->
                 largeSizes().forEach(size -> {
                     Experts experts = random(size);
-                    sameBits(size, experts, new Gating.Activated(Activation.SILU));
+                    sameBits("experts, " + size, size, experts, new Gating.Activated(Activation.SILU));
                 });
             case AWKWARD, SMALL -> {}
         }
@@ -322,8 +330,7 @@ final class ExpertChecks {
     }
 
     /** Each row of a batch and each row alone; all rows with too little scratch memory; all rows with one expert. */
-    private void sameBits(Size size, Experts experts, Gating gating) {
-        String what = "experts, " + size;
+    private void sameBits(String what, Size size, Experts experts, Gating gating) {
         bench.attempt(what + ": same bits", () -> {
             int rows = Arrays.stream(batches()).max().orElseThrow();
             int[] ids = ids(size, rows);
@@ -433,6 +440,95 @@ final class ExpertChecks {
                 againstFormula(name, layer, new Gating.ClampedSwiGlu(7, 1.702f), new Epilogue.Store(), 3);
             });
         }
+    }
+
+    /** Weights of every code: against the formula, and with the bits of the elements that they stand for. */
+    private void quantised(Arena arena) {
+        List<Size> sizes = new ArrayList<>(List.of(
+                new Size(3, 2, 64, 48), new Size(4, 2, 128, 200), new Size(2, 1, 320, 64), new Size(3, 2, 13, 7)));
+        switch (bench.extent()) {
+            case ALL -> sizes.add(new Size(16, 4, 576, 352));
+            case AWKWARD, SMALL -> {}
+        }
+        for (WeightCode code : WeightCode.values()) {
+            for (int i = 0; i < sizes.size(); i++) {
+                WeightEncoding encoding = new WeightEncoding(
+                        code,
+                        GROUP_COLUMNS[i % GROUP_COLUMNS.length],
+                        WeightEncoding.Zero.MIDDLE,
+                        i % 2 == 0 ? ElementType.BF16 : ElementType.F16);
+                Size size = sizes.get(i);
+                bench.attempt(
+                        "experts in %s, %s".formatted(encoding.label(), size), () -> quantised(arena, size, encoding));
+            }
+        }
+    }
+
+    private void quantised(Arena arena, Size size, WeightEncoding encoding) {
+        int width = size.width();
+        int innerWidth = size.innerWidth();
+        List<ExpertWeights> stored = new ArrayList<>();
+        List<ExpertWeights> made = new ArrayList<>();
+        List<ExpertReference> formulas = new ArrayList<>();
+        for (int expert = 0; expert < size.experts(); expert++) {
+            QuantisedTensor gateUp = RandomCodes.tensor(
+                    "codes", 2 * innerWidth, width, encoding, 2L * expert << Integer.SIZE, 1 / Math.sqrt(width));
+            QuantisedTensor down = RandomCodes.tensor(
+                    "codes", width, innerWidth, encoding, (2L * expert + 1) << Integer.SIZE, 1 / Math.sqrt(innerWidth));
+            // Every other expert has gates and values in turn.
+            List<QuantisedTensor> gateUpParts =
+                    expert % 2 == 0 ? List.of(gateUp) : List.of(gateUp.rowsApart(0, 2), gateUp.rowsApart(1, 2));
+            stored.add(new ExpertWeights(gateUpParts, List.of(down)));
+            float[] gateUpElements = elements(gateUpParts);
+            float[] downElements = elements(List.of(down));
+            made.add(new ExpertWeights(
+                    List.of(bench.tensor(arena, "elements", List.of(2 * innerWidth, width), gateUpElements)),
+                    List.of(bench.tensor(arena, "elements", List.of(width, innerWidth), downElements))));
+            formulas.add(
+                    new ExpertReference(gateUpElements, new float[2 * innerWidth], downElements, new float[width]));
+        }
+        Experts codes = bench.device().experts("check", stored);
+        Experts elements = bench.device().experts("check", made);
+        String name = "experts in %s, %s".formatted(encoding.label(), size);
+        Gating gating = new Gating.Activated(Activation.SILU);
+        for (int rows : rowCounts()) {
+            Layer layer = new Layer(size, codes, formulas);
+            againstFormula("%s, %d rows".formatted(name, rows), layer, gating, new Epilogue.AddToOutput(), rows);
+            int[] ids = ids(size, rows);
+            tested.clear();
+            DeviceBuffer in = tested.elements(bench.values(rows * width, 1));
+            float[] before = bench.values(rows * width, 1);
+            ExpertChoices choices = choices(size.chosen(), ids, weights(ids.length));
+            DeviceBuffer scratch = tested.poisoned(codes.scratchBytes(rows, size.chosen()));
+            DeviceBuffer expected = tested.elements(before);
+            DeviceBuffer actual = tested.elements(before);
+            inBatches(elements, gating, in, choices, scratch, expected, rows, rows);
+            inBatches(codes, gating, in, choices, scratch, actual, rows, rows);
+            bench.sameBits(
+                    "%s, %d rows, same bits as with elements".formatted(name, rows),
+                    tested.read(expected),
+                    tested.read(actual));
+        }
+        sameBits(name, size, codes, gating);
+    }
+
+    /** The elements that a device makes of codes. */
+    private float[] elements(List<QuantisedTensor> parts) {
+        List<float[]> ofParts = new ArrayList<>();
+        for (QuantisedTensor part : parts) {
+            float[] values = new float[Math.toIntExact(part.elements())];
+            part.dequantise(0, part.rows(), MemorySegment.ofArray(values));
+            ofParts.add(values);
+        }
+        float[] all =
+                new float[ofParts.stream().mapToInt(values -> values.length).sum()];
+        int at = 0;
+        for (float[] values : ofParts) {
+            for (float value : values) {
+                all[at++] = Workbench.round(bench.type(), value);
+            }
+        }
+        return all;
     }
 
     private float rounded(Tensor tensor, long index) {

@@ -87,6 +87,47 @@ public record QuantisedTensor(String name, int rows, int columns, WeightEncoding
         return new QuantisedTensor(name, count, columns, encoding, source, firstRow + from);
     }
 
+    /** Rows {@code from, from + step, …}, without copying: of a matrix whose rows are those of several in turn. */
+    public QuantisedTensor rowsApart(int from, int step) {
+        if (from < 0 || from >= rows || step < 1) {
+            throw new IllegalArgumentException("%s: every %d rows from %d of %d".formatted(name, step, from, rows));
+        }
+        int count = Math.ceilDiv(rows - from, step);
+        return new QuantisedTensor(
+                name, count, columns, encoding, new RowsApart(source, encoding, columns, firstRow + from, step));
+    }
+
+    /** Rows of a source, {@code step} apart. */
+    private record RowsApart(Source source, WeightEncoding encoding, int columns, int first, int step)
+            implements Source {
+        /** Writes one row. */
+        @FunctionalInterface
+        private interface Row {
+            void write(int row, int rows, MemorySegment to);
+        }
+
+        @Override
+        public void codes(int fromRow, int rows, MemorySegment to) {
+            each(fromRow, rows, encoding.rowBytes(columns), to, source::codes);
+        }
+
+        @Override
+        public void scales(int fromRow, int rows, MemorySegment to) {
+            each(fromRow, rows, (long) encoding.groups(columns) * Float.BYTES, to, source::scales);
+        }
+
+        @Override
+        public void zeros(int fromRow, int rows, MemorySegment to) {
+            each(fromRow, rows, encoding.groups(columns), to, source::zeros);
+        }
+
+        private void each(int fromRow, int rows, long rowBytes, MemorySegment to, Row write) {
+            for (int row = 0; row < rows; row++) {
+                write.write(first + (fromRow + row) * step, 1, to.asSlice(row * rowBytes, rowBytes));
+            }
+        }
+    }
+
     /** Writes elements of some rows: (count, columns) fp32, little-endian. */
     public void dequantise(int from, int count, MemorySegment to) {
         Decoder decoder = new Decoder(encoding, columns);

@@ -135,30 +135,9 @@ public final class CpuDevice implements Device {
     public Linear linear(String purpose, List<? extends Tensor> rows, List<? extends Tensor> bias) {
         LinearShape shape = LinearShape.of(purpose, rows, bias);
         Optional<WeightEncoding> encoding = QuantisedTensor.encodingOf(rows);
-        if (encoding.isPresent()) {
-            return codes(purpose, shape, encoding.get(), rows, bias);
-        }
-        CpuLinear linear =
-                CpuLinear.at(shape, allocate(purpose, CpuLinear.bytes(shape)).address());
+        DeviceBuffer to = allocate(purpose, CpuLinear.bytes(shape, encoding));
+        CpuLinear linear = CpuLinear.at(shape, encoding, to.address());
         WeightPacker.pack(linear, rows, bias);
-        return linear;
-    }
-
-    private Linear codes(
-            String purpose,
-            LinearShape shape,
-            WeightEncoding encoding,
-            List<? extends Tensor> rows,
-            List<? extends Tensor> bias) {
-        int padded = Math.ceilDiv(shape.outFeatures(), CpuLinear.PANEL) * CpuLinear.PANEL;
-        long codeBytes = CpuCodes.bytes(shape.outFeatures(), shape.inFeatures(), encoding);
-        long bytes = codeBytes + (long) padded * Float.BYTES;
-        DeviceBuffer to = allocate(purpose, bytes);
-        CpuCodes codes = new CpuCodes(encoding, shape.outFeatures(), shape.inFeatures(), to.address());
-        codes.load(rows);
-        CpuLinear linear = new CpuLinear(
-                shape.outFeatures(), shape.inFeatures(), 0, Optional.of(codes), to.address() + codeBytes, bytes);
-        WeightPacker.packBias(linear, bias);
         return linear;
     }
 
@@ -167,17 +146,22 @@ public final class CpuDevice implements Device {
         ExpertShape shape = ExpertShape.of(purpose, experts);
         LinearShape gateUp = new LinearShape(2 * shape.innerWidth(), shape.width());
         LinearShape down = new LinearShape(shape.width(), shape.innerWidth());
-        long expertBytes = CpuLinear.bytes(gateUp) + CpuLinear.bytes(down);
-        DeviceBuffer to = allocate(purpose, shape.count() * expertBytes);
+        long bytes = 0;
+        for (ExpertWeights expert : experts) {
+            bytes += CpuLinear.bytes(gateUp, QuantisedTensor.encodingOf(expert.gateUp()));
+            bytes += CpuLinear.bytes(down, QuantisedTensor.encodingOf(expert.down()));
+        }
+        DeviceBuffer to = allocate(purpose, bytes);
         List<CpuLinear> gateUps = new ArrayList<>();
         List<CpuLinear> downs = new ArrayList<>();
         long at = to.address();
         for (ExpertWeights expert : experts) {
-            gateUps.add(CpuLinear.at(gateUp, at));
+            gateUps.add(CpuLinear.at(gateUp, QuantisedTensor.encodingOf(expert.gateUp()), at));
             WeightPacker.pack(gateUps.getLast(), expert.gateUp(), expert.gateUpBias());
-            downs.add(CpuLinear.at(down, at + CpuLinear.bytes(gateUp)));
+            at += gateUps.getLast().bytes();
+            downs.add(CpuLinear.at(down, QuantisedTensor.encodingOf(expert.down()), at));
             WeightPacker.pack(downs.getLast(), expert.down(), expert.downBias());
-            at += expertBytes;
+            at += downs.getLast().bytes();
         }
         return new CpuExperts(shape, List.copyOf(gateUps), List.copyOf(downs), to.bytes());
     }

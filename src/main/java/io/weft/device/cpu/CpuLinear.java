@@ -2,6 +2,7 @@ package io.weft.device.cpu;
 
 import io.weft.device.Linear;
 import io.weft.device.LinearShape;
+import io.weft.device.WeightEncoding;
 import java.util.Optional;
 
 /**
@@ -21,16 +22,31 @@ record CpuLinear(int outFeatures, int inFeatures, long panels, Optional<CpuCodes
     /** Output features of a panel. */
     static final int PANEL = 2 * Memory.LANES;
 
-    /** A matrix of a shape at an address, with {@link #bytes(LinearShape)} bytes from there on. */
-    static CpuLinear at(LinearShape shape, long address) {
-        long panelBytes = (long) padded(shape) * shape.inFeatures() * Float.BYTES;
+    /**
+     * A matrix at an address, with the bytes that {@link #bytes(LinearShape, Optional)} says from there on.
+     *
+     * @param encoding of weights in codes
+     */
+    static CpuLinear at(LinearShape shape, Optional<WeightEncoding> encoding, long address) {
+        int n = shape.outFeatures();
+        int k = shape.inFeatures();
         return new CpuLinear(
-                shape.outFeatures(), shape.inFeatures(), address, Optional.empty(), address + panelBytes, bytes(shape));
+                n,
+                k,
+                encoding.isPresent() ? 0 : address,
+                encoding.map(codes -> new CpuCodes(codes, n, k, address)),
+                address + weightBytes(shape, encoding),
+                bytes(shape, encoding));
     }
 
-    /** Bytes of panels and bias. */
-    static long bytes(LinearShape shape) {
-        return (long) padded(shape) * (shape.inFeatures() + 1) * Float.BYTES;
+    /** Bytes of panels or codes, and bias. */
+    static long bytes(LinearShape shape, Optional<WeightEncoding> encoding) {
+        return weightBytes(shape, encoding) + (long) padded(shape) * Float.BYTES;
+    }
+
+    private static long weightBytes(LinearShape shape, Optional<WeightEncoding> encoding) {
+        return encoding.map(codes -> CpuCodes.bytes(shape.outFeatures(), shape.inFeatures(), codes))
+                .orElseGet(() -> (long) padded(shape) * shape.inFeatures() * Float.BYTES);
     }
 
     private static int padded(LinearShape shape) {

@@ -30,8 +30,18 @@ final class WeightPacker {
         }
     }
 
-    /** Writes rows into panels, and the bias after them. */
+    /** Writes rows into panels, or as codes, and the bias after them. */
     static void pack(CpuLinear linear, List<? extends Tensor> parts, List<? extends Tensor> bias) {
+        linear.codes().ifPresentOrElse(codes -> codes.load(parts), () -> packPanels(linear, parts));
+        clear(linear.bias(), linear.panelCount() * PANEL);
+        long to = linear.bias();
+        for (Tensor part : bias) {
+            widen(part, to);
+            to += (long) part.rows() * Float.BYTES;
+        }
+    }
+
+    private static void packPanels(CpuLinear linear, List<? extends Tensor> parts) {
         int depth = linear.inFeatures();
         float[] decoded = new float[depth];
         int feature = 0;
@@ -50,17 +60,6 @@ final class WeightPacker {
             for (int k = 0; k < depth; k++) {
                 Memory.setFloat(to + (long) k * PANEL * Float.BYTES, 0);
             }
-        }
-        packBias(linear, bias);
-    }
-
-    /** Writes the bias, with zeros for missing features. */
-    static void packBias(CpuLinear linear, List<? extends Tensor> bias) {
-        clear(linear.bias(), linear.panelCount() * PANEL);
-        long to = linear.bias();
-        for (Tensor part : bias) {
-            widen(part, to);
-            to += (long) part.rows() * Float.BYTES;
         }
     }
 

@@ -330,47 +330,29 @@ public final class CudaDevice implements Device {
     @Override
     public synchronized Experts experts(String purpose, List<ExpertWeights> experts) {
         ExpertShape shape = ExpertShape.of(purpose, experts);
-        long elementBytes = elementType().bytes();
-        long gateUpBytes = padded(2L * shape.count() * shape.innerWidth() * shape.width() * elementBytes);
-        long downBytes = padded((long) shape.count() * shape.innerWidth() * shape.width() * elementBytes);
-        ExpertWeights first = experts.getFirst();
-        long gateUpBiasBytes =
-                first.gateUpBias().isEmpty() ? 0 : padded(2L * shape.count() * shape.innerWidth() * elementBytes);
-        long downBiasBytes =
-                first.downBias().isEmpty() ? 0 : padded((long) shape.count() * shape.width() * elementBytes);
-        DeviceBuffer to = allocate(purpose, gateUpBytes + downBytes + gateUpBiasBytes + downBiasBytes);
-        long gateUp = to.address();
-        long down = gateUp + gateUpBytes;
-        long gateUpBias = down + downBytes;
-        long downBias = gateUpBias + gateUpBiasBytes;
-        long gateUpAt = gateUp;
-        long downAt = down;
-        long gateUpBiasAt = gateUpBias;
-        long downBiasAt = downBias;
-        for (ExpertWeights expert : experts) {
-            gateUpAt = loadAll(expert.gateUp(), gateUpAt);
-            downAt = loadAll(expert.down(), downAt);
-            gateUpBiasAt = loadAll(expert.gateUpBias(), gateUpBiasAt);
-            downBiasAt = loadAll(expert.downBias(), downBiasAt);
-        }
-        loader.finish();
-        return new CudaExperts(
+        ExpertMatrices gateUp = new ExpertMatrices(
+                experts.stream().map(ExpertWeights::gateUp).toList(),
+                experts.stream().map(ExpertWeights::gateUpBias).toList());
+        ExpertMatrices down = new ExpertMatrices(
+                experts.stream().map(ExpertWeights::down).toList(),
+                experts.stream().map(ExpertWeights::downBias).toList());
+        long gateUpBytes = gateUp.bytes(elementType());
+        DeviceBuffer to = allocate(purpose, gateUpBytes + down.bytes(elementType()));
+        CudaExperts loaded = new CudaExperts(
                 shape,
-                gateUp,
-                gateUpBiasBytes == 0 ? 0 : gateUpBias,
-                down,
-                downBiasBytes == 0 ? 0 : downBias,
+                gateUp.load(loader, elementType(), to.address()),
+                down.load(loader, elementType(), to.address() + gateUpBytes),
                 to.bytes());
+        loader.finish();
+        return loaded;
     }
 
-    /** Loads tensors one after the other, and returns the address after the last. */
-    private long loadAll(List<? extends Tensor> parts, long to) {
+    private void loadAll(List<? extends Tensor> parts, long to) {
         long address = to;
         for (Tensor part : parts) {
             loader.load(part, address);
             address += part.elements() * elementType().bytes();
         }
-        return address;
     }
 
     @Override
@@ -446,7 +428,7 @@ public final class CudaDevice implements Device {
         return new CudaRotaryTable(2 * half, positions, layout, tables.address(), sineAddress);
     }
 
-    private static long padded(long bytes) {
+    static long padded(long bytes) {
         return Math.ceilDiv(bytes, ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
     }
 

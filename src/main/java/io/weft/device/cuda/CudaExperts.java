@@ -2,17 +2,29 @@ package io.weft.device.cuda;
 
 import io.weft.device.ExpertShape;
 import io.weft.device.Experts;
+import java.util.Optional;
 
 /**
- * Weights of all experts, row-major in the device's element type.
+ * Weights of all experts, row-major in the device's element type or quantised.
  *
- * @param gateUp address of (E, 2·F, D)
- * @param gateUpBias address of (E, 2·F); 0 without a bias
- * @param down address of (E, D, F)
- * @param downBias address of (E, D); 0 without a bias
+ * @param gateUp (E, 2·F, D)
+ * @param down (E, D, F)
  */
-record CudaExperts(ExpertShape shape, long gateUp, long gateUpBias, long down, long downBias, long bytes)
-        implements Experts {
+record CudaExperts(ExpertShape shape, Matrices gateUp, Matrices down, long bytes) implements Experts {
+    /**
+     * A matrix (N, K) of each expert.
+     *
+     * @param weights address of (E, N, K); 0 if they are quantised
+     * @param quantised quantised weights (E·N, K)
+     * @param bias address of (E, N); 0 without a bias
+     */
+    record Matrices(long weights, Optional<QuantisedMemory> quantised, long bias) {}
+
+    /** Whether products read codes. */
+    boolean isQuantised() {
+        return gateUp.quantised().isPresent() || down.quantised().isPresent();
+    }
+
     @Override
     public long scratchBytes(int rows, int chosen) {
         return Scratch.of(this, rows, chosen).bytes();
@@ -39,7 +51,7 @@ record CudaExperts(ExpertShape shape, long gateUp, long gateUpBias, long down, l
             long order = partial + padded(pairs * experts.shape().width() * Float.BYTES);
             long tiles = order + padded(pairs * Integer.BYTES);
             long tileCount = tiles
-                    + padded(ExpertKernels.tiles(pairs, experts.shape().count(), ExpertKernels.FEW_ROWS)
+                    + padded(ExpertKernels.tiles(pairs, experts.shape().count(), ExpertKernels.FEW_PAIRS)
                             * ExpertKernels.TILE_BYTES);
             return new Scratch(inner, partial, order, tiles, tileCount, tileCount + padded(Integer.BYTES));
         }

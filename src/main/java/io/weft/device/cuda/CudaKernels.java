@@ -25,6 +25,7 @@ import io.weft.device.Stream;
 import io.weft.device.TokenChoices;
 import io.weft.device.cuda.KernelSet.Alignment;
 import java.util.Optional;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /** Launches each call; {@link io.weft.device.CheckedKernels} has checked it. */
@@ -609,47 +610,53 @@ final class CudaKernels implements Kernels {
         CudaExperts.Scratch scratch = CudaExperts.Scratch.of(experts, part.rows(), part.chosen());
         int pairs = Math.multiplyExact(part.rows(), part.chosen());
         boolean aligned = vectors(shape.width() | shape.innerWidth(), part.in() | part.scratch()) == 1;
-        ExpertKernels.Tile tile = aligned ? launched.forPairs(pairs, shape.count()) : launched.any();
+        if (!aligned && experts.isQuantised()) {
+            throw new IllegalArgumentException(
+                    "in is at %x and scratch at %x, must be at multiples of %d for quantised experts"
+                            .formatted(part.in(), part.scratch(), VECTOR_BYTES));
+        }
+        int tilePairs = aligned ? ExpertKernels.tilePairs(pairs, experts) : ExpertKernels.FEW_PAIRS;
         boolean slots = part.rows() <= ExpertKernels.SLOT_ROWS;
         long order = slots ? 0 : part.scratch() + scratch.order();
         long tiles = slots ? 0 : part.scratch() + scratch.tiles();
         long tileCount = slots ? 0 : part.scratch() + scratch.tileCount();
-        int groups = slots ? pairs : Math.toIntExact(ExpertKernels.tiles(pairs, shape.count(), tile.rows()));
+        int groups = slots ? pairs : Math.toIntExact(ExpertKernels.tiles(pairs, shape.count(), tilePairs));
         if (!slots) {
             ArgumentBlock arguments = context.arguments()
                     .add(part.ids())
                     .add(pairs)
                     .add(shape.count())
-                    .add(tile.rows())
+                    .add(tilePairs)
                     .add(order)
                     .add(tiles)
                     .add(tileCount);
             stream.launch(launched.sort, shape.count(), 1, 1, ExpertKernels.SORT_THREADS, arguments);
         }
-        ArgumentBlock arguments = context.arguments()
-                .add(part.in())
-                .add(experts.gateUp())
-                .add(experts.gateUpBias())
-                .add(part.scratch() + scratch.inner());
-        addPairs(arguments, part, pairs, shape, order, tiles, tileCount)
-                .add(part.chosen())
-                .add(shape.width())
-                .add(shape.innerWidth());
+        Consumer<ArgumentBlock> addPairs = arguments -> arguments
+                .add(part.ids())
+                .add(pairs)
+                .add(shape.count())
+                .add(order)
+                .add(tiles)
+                .add(tileCount);
+        ArgumentBlock arguments = context.arguments().add(part.in());
+        addWeights(arguments, experts.gateUp()).add(part.scratch() + scratch.inner());
+        addPairs.accept(arguments);
+        arguments.add(part.chosen()).add(shape.width()).add(shape.innerWidth());
+        experts.gateUp().quantised().ifPresent(quantised -> arguments.add(quantised.groupShift()));
         addGating(arguments, gating);
-        int inBlocks = Math.ceilDiv(2 * shape.innerWidth(), tile.columns());
-        stream.launch(tile.in(), groups, inBlocks, 1, tile.threads(), arguments);
+        ExpertKernels.Form inForm = aligned ? launched.of(experts.gateUp().quantised()) : launched.any();
+        launchProduct(stream, inForm.in(tilePairs), groups, shape.innerWidth(), arguments);
 
-        arguments = context.arguments()
-                .add(part.scratch() + scratch.inner())
-                .add(experts.down())
-                .add(experts.downBias())
-                .add(part.scratch() + scratch.partial());
-        addPairs(arguments, part, pairs, shape, order, tiles, tileCount)
-                .add(shape.width())
-                .add(shape.innerWidth());
-        stream.launch(tile.out(), groups, Math.ceilDiv(shape.width(), tile.columns()), 1, tile.threads(), arguments);
+        context.arguments().add(part.scratch() + scratch.inner());
+        addWeights(arguments, experts.down()).add(part.scratch() + scratch.partial());
+        addPairs.accept(arguments);
+        arguments.add(shape.width()).add(shape.innerWidth());
+        experts.down().quantised().ifPresent(quantised -> arguments.add(quantised.groupShift()));
+        ExpertKernels.Form outForm = aligned ? launched.of(experts.down().quantised()) : launched.any();
+        launchProduct(stream, outForm.out(tilePairs), groups, shape.width(), arguments);
 
-        arguments = context.arguments()
+        context.arguments()
                 .add(part.scratch() + scratch.partial())
                 .add(part.ids())
                 .add(part.weights())
@@ -665,21 +672,19 @@ final class CudaKernels implements Kernels {
         stream.launch(launched.combine, blocks, 1, 1, ExpertKernels.COMBINE_THREADS, arguments);
     }
 
-    private static ArgumentBlock addPairs(
-            ArgumentBlock arguments,
-            ExpertRows part,
-            int pairs,
-            ExpertShape shape,
-            long order,
-            long tiles,
-            long tileCount) {
-        return arguments
-                .add(part.ids())
-                .add(pairs)
-                .add(shape.count())
-                .add(order)
-                .add(tiles)
-                .add(tileCount);
+    private static ArgumentBlock addWeights(ArgumentBlock arguments, CudaExperts.Matrices matrices) {
+        matrices.quantised()
+                .ifPresentOrElse(
+                        quantised -> arguments.add(quantised.codes()).add(quantised.scales()),
+                        () -> arguments.add(matrices.weights()));
+        return arguments.add(matrices.bias());
+    }
+
+    /** @param width elements that the product makes of a pair */
+    private static void launchProduct(
+            CudaStream stream, ExpertKernels.Product product, int groups, int width, ArgumentBlock arguments) {
+        int blocks = Math.ceilDiv(width, product.width());
+        stream.launch(product.kernel(), groups, blocks, 1, product.threads(), arguments);
     }
 
     private static void addGating(ArgumentBlock arguments, Gating gating) {

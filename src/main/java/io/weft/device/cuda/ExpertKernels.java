@@ -1,14 +1,27 @@
 package io.weft.device.cuda;
 
+import io.weft.device.ElementType;
+import io.weft.device.WeightCode;
+import io.weft.device.WeightEncoding;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+
 /**
- * The kernels of {@code src/main/cuda/experts.cuh}, and the choice among their products by size. All of these add in
- * the same order, so a row has the same bits with each of them.
+ * The kernels of {@code src/main/cuda/experts.cuh} and {@code quantised_experts.cuh}, and the choice among their
+ * products by size. All of these add in the same order, so a row has the same bits with each of them.
  */
 final class ExpertKernels {
     /** Rows of a call in which blocks find the pairs of their expert by themselves. */
     static final int SLOT_ROWS = 16;
-    /** Rows of the smallest tile. */
-    static final int FEW_ROWS = 16;
+    /** Pairs of the smallest tile. */
+    static final int FEW_PAIRS = 16;
+
+    static final int MEDIUM_PAIRS = 64;
+    static final int MANY_PAIRS = 128;
     /** Bytes of the description of a tile. */
     static final int TILE_BYTES = 4 * Integer.BYTES;
 
@@ -22,37 +35,77 @@ final class ExpertKernels {
     private static final int WARP_COLUMNS = 8;
     private static final int IN_ARGUMENTS = 16;
     private static final int OUT_ARGUMENTS = 12;
+    private static final int QUANTISED_IN_ARGUMENTS = 18;
+    private static final int QUANTISED_OUT_ARGUMENTS = 14;
+    private static final int GROUP_COLUMNS_LEAST = 32;
 
     final CudaKernel route;
     final CudaKernel sort;
     final CudaKernel combine;
     final CudaKernel addGated;
 
-    private final Tile few;
-    private final Tile any;
-    private final Tile medium;
-    private final Tile many;
+    private final ElementType elementType;
+    private final Form elements;
+    private final Form any;
+    private final Map<WeightCode, Form> codes = new EnumMap<>(WeightCode.class);
+    private final Form ownInt4;
 
     /**
-     * The two products of one size of tile.
+     * A product's kernel.
+     *
+     * @param pairs pairs of a block
+     * @param width elements of a pair that a block makes: of what the gates let through, or of the result
+     * @param threads threads of a block
+     */
+    record Product(CudaKernel kernel, int pairs, int width, int threads) {}
+
+    /**
+     * The products with weights in one form, for tiles of different sizes.
      *
      * @param in gates and the values that they gate
      * @param out the way back to the width of the model
-     * @param rows pairs of a tile
-     * @param columns columns of a tile
-     * @param threads threads of a block
      */
-    record Tile(CudaKernel in, CudaKernel out, int rows, int columns, int threads) {}
+    record Form(List<Product> in, List<Product> out) {
+        Product in(int pairs) {
+            return ofPairs(in, pairs);
+        }
 
-    ExpertKernels(KernelSet.Loader loader, String type) {
+        Product out(int pairs) {
+            return ofPairs(out, pairs);
+        }
+
+        private static Product ofPairs(List<Product> products, int pairs) {
+            return products.stream()
+                    .filter(product -> product.pairs() == pairs)
+                    .findFirst()
+                    .orElseThrow();
+        }
+    }
+
+    ExpertKernels(KernelSet.Loader loader, ElementType elementType) {
+        this.elementType = elementType;
+        String type = elementType.name().toLowerCase(Locale.ROOT);
         route = loader.load("route_" + type, 7);
         sort = loader.load("sort_experts", 7);
         combine = loader.load("combine_experts_" + type, 10);
         addGated = loader.load("add_gated_" + type, 6);
-        few = load(loader, "16_" + type, 1, 4, 1, 1, 128, 4);
-        medium = load(loader, "64_" + type, 2, 4, 2, 4, 64, 4);
-        many = load(loader, "128_" + type, 2, 4, 4, 4, 64, 3);
+        Form few = load(loader, "16_" + type, 1, 4, 1, 1, 128, 4);
+        Form medium = load(loader, "64_" + type, 2, 4, 2, 4, 64, 4);
+        Form many = load(loader, "128_" + type, 2, 4, 4, 4, 64, 3);
+        elements = together(few, medium, many);
         any = load(loader, "any_" + type, 1, 4, 1, 1, 64, 3);
+        codes.put(WeightCode.FP8_E4M3, loadCodes(loader, "fp8_" + type, WeightCode.FP8_E4M3));
+        codes.put(WeightCode.INT8, loadCodes(loader, "int8_" + type, WeightCode.INT8));
+        codes.put(WeightCode.INT4, loadCodes(loader, "int4_" + type, WeightCode.INT4));
+        codes.put(WeightCode.FP4_E2M1, loadCodes(loader, "fp4_" + type, WeightCode.FP4_E2M1));
+        ownInt4 = loadCodes(loader, "int4_own_" + type, WeightCode.INT4);
+    }
+
+    private static Form together(Form... forms) {
+        List<Form> all = List.of(forms);
+        return new Form(
+                all.stream().flatMap(form -> form.in().stream()).toList(),
+                all.stream().flatMap(form -> form.out().stream()).toList());
     }
 
     /**
@@ -63,7 +116,7 @@ final class ExpertKernels {
      * @param depth elements of a row that a stage holds
      * @param stages number of stages in shared memory
      */
-    private static Tile load(
+    private static Form load(
             KernelSet.Loader loader,
             String name,
             int rowWarps,
@@ -72,32 +125,83 @@ final class ExpertKernels {
             int columnTiles,
             int depth,
             int stages) {
-        int rows = FEW_ROWS * rowWarps * rowTiles;
+        int pairs = FEW_PAIRS * rowWarps * rowTiles;
         int columns = WARP_COLUMNS * columnWarps * columnTiles;
-        int sharedBytes = stages * (rows + columns) * (depth + KernelSet.PADDING) * KernelSet.ELEMENT_BYTES;
-        return new Tile(
-                loader.load("experts_in_" + name, IN_ARGUMENTS, sharedBytes),
-                loader.load("experts_out_" + name, OUT_ARGUMENTS, sharedBytes),
-                rows,
-                columns,
-                WARP * rowWarps * columnWarps);
+        int sharedBytes = stages * (pairs + columns) * (depth + KernelSet.PADDING) * KernelSet.ELEMENT_BYTES;
+        int threads = WARP * rowWarps * columnWarps;
+        CudaKernel in = loader.load("experts_in_" + name, IN_ARGUMENTS, sharedBytes);
+        CudaKernel out = loader.load("experts_out_" + name, OUT_ARGUMENTS, sharedBytes);
+        // Of the columns on the way in, half are gates.
+        return new Form(
+                List.of(new Product(in, pairs, columns / 2, threads)),
+                List.of(new Product(out, pairs, columns, threads)));
     }
 
-    /** The products for sizes and addresses that are no multiples of 16 bytes. */
-    Tile any() {
+    private static Form loadCodes(KernelSet.Loader loader, String name, WeightCode code) {
+        boolean nibbles = code.bits() < Byte.SIZE;
+        return together(
+                loadCodes(loader, "16_" + name, code, 4, 1, 1, 1, nibbles ? 256 : 128, 4),
+                loadCodes(loader, "64_" + name, code, 8, 4, 2, 4, nibbles ? 128 : 64, 3));
+    }
+
+    /**
+     * @param rowTiles sixteens of rows of a block
+     * @param paired tiles of gates of a warp, and of the values that they gate
+     * @param outTiles tiles of a warp on the way back
+     */
+    private static Form loadCodes(
+            KernelSet.Loader loader,
+            String name,
+            WeightCode code,
+            int warps,
+            int rowTiles,
+            int paired,
+            int outTiles,
+            int depth,
+            int stages) {
+        int pairs = FEW_PAIRS * rowTiles;
+        int inputBytes = stages * pairs * (depth + KernelSet.PADDING) * KernelSet.ELEMENT_BYTES;
+        int tileBytes = QuantisedMemory.TILE_ROWS
+                * (depth * code.bits() / Byte.SIZE + depth / GROUP_COLUMNS_LEAST * Integer.BYTES);
+        int warpTileBytes = stages * warps * tileBytes;
+        CudaKernel in = loader.load(
+                "quantised_experts_in_" + name, QUANTISED_IN_ARGUMENTS, inputBytes + 2 * paired * warpTileBytes);
+        CudaKernel out = loader.load(
+                "quantised_experts_out_" + name, QUANTISED_OUT_ARGUMENTS, inputBytes + outTiles * warpTileBytes);
+        int threads = WARP * warps;
+        int tileColumns = warps * QuantisedMemory.TILE_ROWS;
+        return new Form(
+                List.of(new Product(in, pairs, paired * tileColumns, threads)),
+                List.of(new Product(out, pairs, outTiles * tileColumns, threads)));
+    }
+
+    /** The products for sizes and addresses that are no multiples of 16 bytes, in tiles of {@link #FEW_PAIRS}. */
+    Form any() {
         return any;
     }
 
-    /** The products for {@code pairs} pairs: experts that many rows chose get large tiles. */
-    Tile forPairs(long pairs, int experts) {
-        if (pairs <= (long) FEW_ROWS * experts) {
-            return few;
+    /** The products that read weights; codes in tiles of at most {@link #MEDIUM_PAIRS}. */
+    Form of(Optional<QuantisedMemory> quantised) {
+        if (quantised.isEmpty()) {
+            return elements;
         }
-        return pairs <= (long) medium.rows() * experts ? medium : many;
+        WeightEncoding encoding = quantised.get().encoding();
+        return encoding.code() == WeightCode.INT4 && encoding.scaleType() == elementType
+                ? ownInt4
+                : Objects.requireNonNull(codes.get(encoding.code()));
     }
 
-    /** No fewer than the tiles of {@code tileRows} pairs. Each expert may have one that is not full. */
-    static long tiles(long pairs, int experts, int tileRows) {
-        return pairs / tileRows + Math.min(pairs, experts);
+    /** Pairs of a tile for so many in all: experts that many rows chose get large tiles. */
+    static int tilePairs(long pairs, CudaExperts experts) {
+        int count = experts.shape().count();
+        if (pairs <= (long) FEW_PAIRS * count) {
+            return FEW_PAIRS;
+        }
+        return pairs <= (long) MEDIUM_PAIRS * count || experts.isQuantised() ? MEDIUM_PAIRS : MANY_PAIRS;
+    }
+
+    /** No fewer than the tiles of {@code tilePairs} pairs. Each expert may have one that is not full. */
+    static long tiles(long pairs, int experts, int tilePairs) {
+        return pairs / tilePairs + Math.min(pairs, experts);
     }
 }

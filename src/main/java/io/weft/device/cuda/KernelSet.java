@@ -139,7 +139,7 @@ final class KernelSet {
         readHost = loader.load("read_host", 4);
         mergeFew = loader.load("merge_few_" + type, ATTEND_ARGUMENTS + PARTIALS_ARGUMENTS);
         products = new ProductKernels(loader, type, gpu);
-        experts = new ExpertKernels(loader, type);
+        experts = new ExpertKernels(loader, elementType);
         quantised = new QuantisedKernels(loader, elementType, gpu);
         List<Attend> sizes = new ArrayList<>();
         for (int headSize : HEAD_SIZES) {

@@ -4,10 +4,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.weft.device.ElementType;
+import io.weft.device.WeightCode;
+import io.weft.device.WeightEncoding;
 import io.weft.device.cuda.KernelSet.Alignment;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -29,7 +32,13 @@ class KernelSetTest {
     void everyKernelTakesAsManyArgumentsAsItsSourceSays() throws IOException {
         Map<String, Integer> inSource = new HashMap<>();
         for (String file : new String[] {
-            "pointwise.cuh", "product.cuh", "quantised.cuh", "attention.cuh", "sampling.cuh", "experts.cuh"
+            "pointwise.cuh",
+            "product.cuh",
+            "quantised.cuh",
+            "attention.cuh",
+            "sampling.cuh",
+            "experts.cuh",
+            "quantised_experts.cuh"
         }) {
             String source = Files.readString(SOURCES.resolve(file)).replaceAll("\\\\\n", " ");
             List<MatchResult> macros = PARAMETERS.matcher(source).results().toList();
@@ -57,8 +66,8 @@ class KernelSetTest {
         new KernelSet(
                 (name, arguments, sharedBytes) -> {
                     String pattern = name.replaceAll(
-                                    "(attend_(?:few|whole|many)|product_gated|product|quantised_gated|quantised|unpack"
-                                            + "|pack_codes|experts_(?:in|out))_.*",
+                                    "(attend_(?:few|whole|many)|product_gated|product|quantised_experts_(?:in|out)|quantised_gated"
+                                            + "|quantised|unpack|pack_codes|experts_(?:in|out))_.*",
                                     "$1")
                             .replaceAll("(?<=[a-z0-9])_(f16|bf16)$", "");
                     assertThat(inSource).as("kernel %s", name).containsEntry(pattern, arguments);
@@ -109,34 +118,89 @@ class KernelSetTest {
     private static final Pattern EXPERTS =
             Pattern.compile(" EXPERT_KERNELS_OF_SIZE\\(NAME, T, ([a-z0-9]+), ([0-9, ]+), [0-9]+, (?:true|false)\\)");
 
+    private static final Pattern QUANTISED_EXPERTS =
+            Pattern.compile(" QUANTISED_EXPERT_KERNELS_OF_SIZE\\(CODE, Codes, NAME, T, ([0-9, ]+), [0-9]+\\)");
+
+    /** Less memory than the kernels take would be accesses past that of a block. */
     @Test
-    void expertKernelsHaveTheMemoryOfTheirStagesAndTheirColumns() throws IOException {
+    void expertKernelsHaveTheMemoryOfTheirStagesAndTheirWidth() throws IOException {
         Map<String, String> inSource = new HashMap<>();
         EXPERTS.matcher(Files.readString(SOURCES.resolve("experts.cuh")))
                 .results()
                 .forEach(match -> {
-                    int[] values = Pattern.compile(", ")
-                            .splitAsStream(match.group(2))
-                            .mapToInt(Integer::parseInt)
-                            .toArray();
-                    int rows = 16 * values[0] * values[2];
+                    int[] values = numbers(match.group(2));
+                    int pairs = 16 * values[0] * values[2];
                     int columns = 8 * values[1] * values[3];
-                    int sharedBytes = values[5] * (rows + columns) * (values[4] + 8) * 2;
+                    int sharedBytes = values[5] * (pairs + columns) * (values[4] + 8) * 2;
                     int threads = 32 * values[0] * values[1];
-                    inSource.put(match.group(1), "%d %d %d %d".formatted(rows, columns, threads, sharedBytes));
+                    String size = match.group(1);
+                    inSource.put("in " + size, describe(pairs, columns / 2, threads, sharedBytes));
+                    inSource.put("out " + size, describe(pairs, columns, threads, sharedBytes));
                 });
-        Map<String, String> loaded = new HashMap<>();
-        ExpertKernels kernels = new ExpertKernels(
-                (name, arguments, sharedBytes) -> new CudaKernel(name, 0, arguments, sharedBytes), "f16");
-        for (ExpertKernels.Tile tile :
-                List.of(kernels.any(), kernels.forPairs(1, 1), kernels.forPairs(17, 1), kernels.forPairs(65, 1))) {
-            for (CudaKernel kernel : List.of(tile.in(), tile.out())) {
-                loaded.put(
-                        kernel.name().replaceAll("experts_(in|out)_|_f16", ""),
-                        "%d %d %d %d".formatted(tile.rows(), tile.columns(), tile.threads(), kernel.sharedBytes()));
+        List<MatchResult> quantised = QUANTISED_EXPERTS
+                .matcher(Files.readString(SOURCES.resolve("quantised_experts.cuh")))
+                .results()
+                .toList();
+        assertThat(quantised).hasSize(4);
+        for (int i = 0; i < 4; i++) {
+            int[] values = numbers(quantised.get(i).group(1));
+            int bits = i < 2 ? 4 : 8;
+            int pairs = 16 * values[2];
+            int tileBytes = 8 * values[5] * bits / 8 + values[5] / 32 * 32;
+            int inputBytes = values[6] * pairs * (values[5] + 8) * 2;
+            int warpBytes = values[6] * values[1] * tileBytes;
+            for (String code : i < 2 ? List.of("int4", "int4_own", "fp4") : List.of("fp8", "int8")) {
+                String name = values[0] + "_" + code;
+                inSource.put(
+                        "in " + name,
+                        describe(
+                                pairs,
+                                8 * values[1] * values[3],
+                                32 * values[1],
+                                inputBytes + 2 * values[3] * warpBytes));
+                inSource.put(
+                        "out " + name,
+                        describe(pairs, 8 * values[1] * values[4], 32 * values[1], inputBytes + values[4] * warpBytes));
             }
         }
-        assertThat(loaded).isEqualTo(inSource).hasSize(4);
+        ExpertKernels kernels = new ExpertKernels(
+                (name, arguments, sharedBytes) -> new CudaKernel(name, 0, arguments, sharedBytes), ElementType.F16);
+        Map<String, String> loaded = new HashMap<>();
+        List<ExpertKernels.Form> forms = new ArrayList<>(List.of(kernels.any(), kernels.of(Optional.empty())));
+        for (WeightCode code : WeightCode.values()) {
+            for (ElementType scaleType : List.of(ElementType.F16, ElementType.BF16)) {
+                WeightEncoding encoding = new WeightEncoding(code, 32, WeightEncoding.Zero.MIDDLE, scaleType);
+                forms.add(kernels.of(Optional.of(new QuantisedMemory(encoding, 0, 0, 5))));
+            }
+        }
+        for (ExpertKernels.Form form : forms) {
+            form.in().forEach(product -> loaded.put("in " + size(product), describe(product)));
+            form.out().forEach(product -> loaded.put("out " + size(product), describe(product)));
+        }
+        assertThat(loaded).isEqualTo(inSource).hasSize(2 * (4 + 2 * 5));
+    }
+
+    private static int[] numbers(String list) {
+        return Pattern.compile(", ")
+                .splitAsStream(list)
+                .mapToInt(Integer::parseInt)
+                .toArray();
+    }
+
+    private static String size(ExpertKernels.Product product) {
+        return product.kernel().name().replaceAll("(quantised_)?experts_(in|out)_|_f16", "");
+    }
+
+    private static String describe(ExpertKernels.Product product) {
+        return describe(
+                product.pairs(),
+                product.width(),
+                product.threads(),
+                product.kernel().sharedBytes());
+    }
+
+    private static String describe(int pairs, int width, int threads, int sharedBytes) {
+        return "%d pairs by %d, %d threads, %d bytes".formatted(pairs, width, threads, sharedBytes);
     }
 
     @Test
