@@ -5,6 +5,7 @@ import io.weft.device.AttentionShape;
 import io.weft.device.ExpertRouting;
 import io.weft.device.Gating;
 import io.weft.device.Norm;
+import io.weft.device.RotaryTable;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -304,20 +305,12 @@ public record Architecture(
          *
          * @param inverseFrequencies angle per position of each rotated pair of dimensions
          * @param magnitude factor on cosines and sines
-         * @param pairs which dimensions are rotated together
+         * @param layout which dimensions are rotated together
          */
-        record Rotary(List<Float> inverseFrequencies, float magnitude, Pairs pairs) implements Positions {
+        record Rotary(List<Float> inverseFrequencies, float magnitude, RotaryTable.Layout layout) implements Positions {
             public Rotary {
                 inverseFrequencies = List.copyOf(inverseFrequencies);
             }
-        }
-
-        /** Which dimensions of a head are rotated together. */
-        enum Pairs {
-            /** Dimension j and dimension j + half of those that are rotated. */
-            HALVES,
-            /** Dimensions 2j and 2j + 1. */
-            NEIGHBOURS
         }
     }
 

@@ -53,8 +53,8 @@ public record FeedForwardDimensions(Kind kind, int size, int experts, int chosen
     }
 
     /**
-     * Bytes of scratch memory for experts, with which a step reads an expert once for at most
-     * {@value #ROWS_AT_ONCE} rows.
+     * Bytes of scratch memory for experts, with which a step reads an expert once for at most {@value #ROWS_AT_ONCE}
+     * rows.
      */
     public long scratchBytes(int hiddenSize, int rows) {
         if (experts == 0) {

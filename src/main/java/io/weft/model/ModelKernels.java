@@ -67,8 +67,7 @@ public final class ModelKernels {
      * @param hidden (rows, D), overwritten
      * @param room (rows, D)
      */
-    public record EmbedBuffers(
-            DeviceBuffer tokenIds, DeviceBuffer positions, DeviceBuffer hidden, DeviceBuffer room) {}
+    public record EmbedBuffers(DeviceBuffer tokenIds, DeviceBuffer positions, DeviceBuffer hidden, DeviceBuffer room) {}
 
     /** Embeds the new tokens. */
     public void embed(Stream stream, EmbedBuffers buffers, int rows) {
@@ -300,13 +299,15 @@ public final class ModelKernels {
         if (isParallel) {
             addAttention(stream, layer, buffers, rows);
         }
-        Joining joining = new Joining(
-                description, weightsOfLayer.feedForwardOutNorm(), weightsOfLayer.scale(), buffers, rows);
+        Joining joining =
+                new Joining(description, weightsOfLayer.feedForwardOutNorm(), weightsOfLayer.scale(), buffers, rows);
         switch (weightsOfLayer.network()) {
             case Network.Dense dense -> {
                 DeviceBuffer inner = inner(stream, description.feedForward(), dense, in, buffers, rows);
-                join(stream, joining, (out, epilogue) -> kernels.linear(
-                        stream, dense.out(), inner, out, rows, epilogue));
+                join(
+                        stream,
+                        joining,
+                        (out, epilogue) -> kernels.linear(stream, dense.out(), inner, out, rows, epilogue));
             }
             case Network.Routed routed -> routed(stream, description, routed, in, joining);
         }
@@ -314,10 +315,13 @@ public final class ModelKernels {
 
     private void addAttention(Stream stream, int layer, FeedForwardBuffers buffers, int rows) {
         ModelWeights.Layer weightsOfLayer = layer(layer);
-        Joining joining = new Joining(
-                architecture.layers().get(layer), weightsOfLayer.attentionOutNorm(), 1, buffers, rows);
-        join(stream, joining, (out, epilogue) -> kernels.linear(
-                stream, weightsOfLayer.attention().output(), buffers.attention(), out, rows, epilogue));
+        Joining joining =
+                new Joining(architecture.layers().get(layer), weightsOfLayer.attentionOutNorm(), 1, buffers, rows);
+        join(
+                stream,
+                joining,
+                (out, epilogue) -> kernels.linear(
+                        stream, weightsOfLayer.attention().output(), buffers.attention(), out, rows, epilogue));
     }
 
     /**
@@ -393,12 +397,22 @@ public final class ModelKernels {
         FeedForwardBuffers buffers = joining.buffers();
         ExpertBuffers room = buffers.experts().orElseThrow();
         int rows = joining.rows();
-        ExpertChoices choices =
-                new ExpertChoices(description.routing().chosen(), room.ids(), room.weights());
+        ExpertChoices choices = new ExpertChoices(description.routing().chosen(), room.ids(), room.weights());
         kernels.linear(stream, network.router(), in, room.logits(), rows, STORE);
         kernels.route(stream, description.routing(), room.logits(), choices, rows);
-        join(stream, joining, (out, epilogue) -> kernels.experts(
-                stream, network.experts(), description.gating(), in, choices, room.scratch(), out, rows, epilogue));
+        join(
+                stream,
+                joining,
+                (out, epilogue) -> kernels.experts(
+                        stream,
+                        network.experts(),
+                        description.gating(),
+                        in,
+                        choices,
+                        room.scratch(),
+                        out,
+                        rows,
+                        epilogue));
         if (network.shared().isEmpty()) {
             return;
         }
@@ -457,6 +471,10 @@ public final class ModelKernels {
             in = buffers.hidden();
         }
         kernels.linear(stream, weights.head(), in, buffers.logits(), work.rows(), STORE);
+        Architecture.Head head = architecture.head();
+        if (head.factor() != 1 || head.cap() != 0) {
+            kernels.capLogits(stream, buffers.logits(), head.factor(), head.cap(), vocabulary, work.rows());
+        }
         if (!buffers.floatLogits().equals(buffers.logits())) {
             kernels.toFloat(stream, buffers.logits(), buffers.floatLogits(), (long) work.logits() * vocabulary);
         }

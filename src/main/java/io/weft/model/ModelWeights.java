@@ -151,8 +151,10 @@ public record ModelWeights(
             int offset = embedding.positionOffset();
             return new Projected(
                     linear("embedding projection", projection),
-                    embedding.positions().map(tensors::tensor).map(table -> device.embedding(
-                            table.rows(offset, table.rows() - offset), null, 0, 1)));
+                    embedding
+                            .positions()
+                            .map(tensors::tensor)
+                            .map(table -> device.embedding(table.rows(offset, table.rows() - offset), null, 0, 1)));
         }
 
         private Layer layer(Architecture.Layer layer, String name) {
@@ -197,8 +199,7 @@ public record ModelWeights(
         }
 
         private Network.Dense dense(LinearTensors in, LinearTensors out, String name) {
-            return new Network.Dense(
-                    linear(name + "feed-forward in", in), linear(name + "feed-forward out", out));
+            return new Network.Dense(linear(name + "feed-forward in", in), linear(name + "feed-forward out", out));
         }
 
         private ExpertWeights expert(ExpertTensors expert) {
@@ -230,13 +231,15 @@ public record ModelWeights(
                 case Positions.Rotary rotary ->
                     Optional.of(tables.computeIfAbsent(
                             rotary,
-                            key -> device.rotaryTable(toArray(key.inverseFrequencies()), key.magnitude(), positions, RotaryTable.Layout.HALVES)));
+                            key -> device.rotaryTable(
+                                    toArray(key.inverseFrequencies()), key.magnitude(), positions, key.layout())));
             };
         }
 
         private Norm norm(NormTensors norm) {
             return norm.gain().isEmpty()
-                    ? device.norm(architecture.normKind(), architecture.dimensions().hiddenSize())
+                    ? device.norm(
+                            architecture.normKind(), architecture.dimensions().hiddenSize())
                     : device.norm(
                             architecture.normKind(),
                             tensors.tensor(norm.gain().get()),

@@ -1,5 +1,6 @@
 package io.weft.model;
 
+import io.weft.device.RotaryTable;
 import io.weft.model.Architecture.Positions;
 import java.util.ArrayList;
 import java.util.List;
@@ -44,7 +45,7 @@ final class RotaryConfig {
                                 parameters.has("rope_type") ? "rope_type" : "type", "default, linear or llama3");
                 },
                 1,
-                Positions.Pairs.HALVES);
+                RotaryTable.Layout.HALVES);
     }
 
     /** A number by its newest spelling, by the older one, or by GPT-NeoX's own. */

@@ -9,8 +9,8 @@ import io.weft.device.TokenChoices;
 import io.weft.model.Architecture;
 import io.weft.model.CacheGeometry;
 import io.weft.model.LayerDimensions;
-import io.weft.model.ModelKernels.ExpertBuffers;
 import io.weft.model.ModelDimensions;
+import io.weft.model.ModelKernels.ExpertBuffers;
 import java.util.Optional;
 
 /**
@@ -140,8 +140,9 @@ public record Workspace(
         if (experts == 0) {
             return Optional.empty();
         }
-        long chosenBytes =
-                (long) rows.rows() * dimensions.most(layer -> layer.feedForward().chosenExperts()) * Integer.BYTES;
+        long chosenBytes = (long) rows.rows()
+                * dimensions.most(layer -> layer.feedForward().chosenExperts())
+                * Integer.BYTES;
         return Optional.of(new ExpertBuffers(
                 rows.of("router logits", experts),
                 device.allocate("chosen experts", chosenBytes),
