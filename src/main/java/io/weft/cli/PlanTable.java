@@ -35,6 +35,7 @@ final class PlanTable {
         table.line("%s, %,d x %,d tokens, on %s", model, plan.batch(), plan.contextTokens(), plan.hardware());
         table.line("");
         table.named("machine", "%s", source);
+        table.layers();
         table.step();
         table.line("");
         table.memory();
@@ -58,6 +59,23 @@ final class PlanTable {
     @FormatMethod
     private void named(String name, @FormatString String format, Object... values) {
         line("%-" + NAME_WIDTH + "s %s", name, String.format(Locale.ROOT, format, values));
+    }
+
+    private void layers() {
+        for (PlanExplanation.Layers layers : plan.layers()) {
+            named(
+                    layers.windowTokens() > 0 ? "layers, windowed" : "layers, cached",
+                    "%d of %d heads of %d, %d of K and V: %s a token%s%s",
+                    layers.count(),
+                    layers.heads(),
+                    layers.headSize(),
+                    layers.keyValueHeads(),
+                    bytes(layers.keyValueBytesPerToken()),
+                    layers.experts() > 0 ? ", " + layers.experts() + " experts" : "",
+                    layers.windowTokens() > 0
+                            ? String.format(Locale.ROOT, "; the newest %,d stay on the device", layers.windowTokens())
+                            : "");
+        }
     }
 
     private void step() {
@@ -107,6 +125,9 @@ final class PlanTable {
         part("  workspace", memory.workspaceBytes(), memory.hostWorkspaceBytes());
         part("  staging", memory.stagingBytes(), 0);
         part("  open blocks", memory.openBlockBytes(), 0);
+        if (memory.windowBytes() > 0) {
+            part("  windows", memory.windowBytes(), 0);
+        }
         part("  left for the cache", memory.deviceCacheBytes(), memory.hostCacheBytes());
         part("    used by it", memory.deviceCacheUsedBytes(), memory.hostCacheUsedBytes());
     }

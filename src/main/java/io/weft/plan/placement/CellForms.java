@@ -34,7 +34,7 @@ final class CellForms {
      */
     CellForms(CacheGeometry geometry, int sequences, CacheForm[] row) {
         this.geometry = geometry;
-        this.layer = geometry.cachedLayers().getFirst();
+        this.layer = geometry.cachedLayers().stream().findFirst().orElse(0);
         int blocksPerSequence = row.length / sequences;
         this.tokens = blocksPerSequence * geometry.blockTokens() + 1;
         this.cellsPerSequence = Math.ceilDiv(tokens, geometry.cellTokens());

@@ -134,7 +134,7 @@ final class StageSequencer {
                 bytes += geometry.blockBytes(form.content());
             }
         }
-        if (blocks > 0) {
+        if (bytes > 0) {
             // On the host the blocks of a layer are neighbours, on the device the layers of a block.
             add(new Stage.Promote(bytes, blocks * geometry.cachedLayerCount()), List.of());
         }

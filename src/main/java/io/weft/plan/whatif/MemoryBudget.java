@@ -14,6 +14,7 @@ import io.weft.model.ModelDimensions;
  * @param workspaceBytes of it: activations, index arrays, logits and scores of the largest step
  * @param stagingBytes of it: chunks in transfer
  * @param openBlockBytes of it: blocks that are not full yet
+ * @param windowBytes of it: the newest tokens in layers with a window
  * @param hostBytes all host memory
  * @param hostWorkspaceBytes of it: index arrays, logits, tokens and their masks
  */
@@ -24,6 +25,7 @@ public record MemoryBudget(
         long workspaceBytes,
         long stagingBytes,
         long openBlockBytes,
+        long windowBytes,
         long hostBytes,
         long hostWorkspaceBytes) {
 
@@ -56,7 +58,8 @@ public record MemoryBudget(
         long weightsBytes = weightElements(geometry.dimensions()) * geometry.elementBytes();
         long workspaceBytes = workspaceBytes(geometry, limits, indexBytes, floatLogitBytes);
         long openBlockBytes = openBlocks * geometry.openBlockBytes();
-        long forWeights = deviceBytes - workspaceBytes - stagingBytes - openBlockBytes;
+        long windowBytes = limits.sequences() * geometry.ringBytes(limits.contextTokens(), limits.rows());
+        long forWeights = deviceBytes - workspaceBytes - stagingBytes - openBlockBytes - windowBytes;
         long layersBytes = streamingRoomBytes(geometry);
         long residentBytes = weightsBytes <= forWeights ? weightsBytes : Math.max(0, forWeights - layersBytes);
         return new MemoryBudget(
@@ -66,6 +69,7 @@ public record MemoryBudget(
                 workspaceBytes,
                 stagingBytes,
                 openBlockBytes,
+                windowBytes,
                 hostBytes,
                 indexBytes + floatLogitBytes + tokenBytes + maskBytes(geometry, limits));
     }
@@ -145,7 +149,7 @@ public record MemoryBudget(
 
     /** The device memory left for full blocks; negative if the rest alone does not fit. */
     public long deviceCacheBytes() {
-        return deviceBytes - weightsBytes - workspaceBytes - stagingBytes - openBlockBytes;
+        return deviceBytes - weightsBytes - workspaceBytes - stagingBytes - openBlockBytes - windowBytes;
     }
 
     /** The host memory left for full blocks; negative if the rest alone does not fit. */

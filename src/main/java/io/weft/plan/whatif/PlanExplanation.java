@@ -19,6 +19,7 @@ import java.util.Optional;
  * @param shortages each alone would make it fit; if none alone would, all together, which a note says
  * @param notes sentences for the reader
  * @param memory the uses of memory
+ * @param layers groups of equal layers
  * @param schedule how cached tokens reach attention
  * @param tokensByForm cached tokens in each form, {@code device_kv} and so on
  * @param chunkTokens tokens of a chunk
@@ -43,6 +44,7 @@ public record PlanExplanation(
         List<MissingMemory> shortages,
         List<String> notes,
         MemoryParts memory,
+        List<Layers> layers,
         Optional<String> schedule,
         Map<String, Long> tokensByForm,
         int chunkTokens,
@@ -62,8 +64,29 @@ public record PlanExplanation(
         notes = List.copyOf(notes);
         // In the order of the forms, for readers.
         tokensByForm = Collections.unmodifiableMap(new LinkedHashMap<>(tokensByForm));
+        layers = List.copyOf(layers);
         alternatives = List.copyOf(alternatives);
     }
+
+    /**
+     * Layers of equal sizes.
+     *
+     * @param count number of layers
+     * @param heads query heads
+     * @param keyValueHeads heads of K and V
+     * @param headSize elements of a head
+     * @param windowTokens tokens that a query sees, all of which stay on the device; 0 if it sees all tokens
+     * @param experts experts of the feed-forward network; 0 without
+     * @param keyValueBytesPerToken of one layer
+     */
+    public record Layers(
+            int count,
+            int heads,
+            int keyValueHeads,
+            int headSize,
+            int windowTokens,
+            int experts,
+            long keyValueBytesPerToken) {}
 
     /**
      * Memory by part.
@@ -71,6 +94,8 @@ public record PlanExplanation(
      * @param deviceBytes all device memory
      * @param weightsBytes weights on the device
      * @param streamedWeightBytes weights that do not fit there
+     * @param openBlockBytes blocks that are not full yet
+     * @param windowBytes the newest tokens in layers with a window
      * @param deviceCacheBytes device memory left for the cache
      * @param deviceCacheUsedBytes bytes of it that the plan uses
      * @param hostBytes all host memory
@@ -84,6 +109,7 @@ public record PlanExplanation(
             long workspaceBytes,
             long stagingBytes,
             long openBlockBytes,
+            long windowBytes,
             long deviceCacheBytes,
             long deviceCacheUsedBytes,
             long hostBytes,

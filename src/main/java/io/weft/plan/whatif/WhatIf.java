@@ -142,6 +142,7 @@ public record WhatIf(
                 budget.streamedWeightBytes() == 0 ? List.of() : missing(),
                 notes(budget),
                 parts(budget, best.tokens()),
+                layers(),
                 Optional.of(best.schedule().label()),
                 labelled(best.tokens()),
                 search.chunkTokens(),
@@ -195,6 +196,7 @@ public record WhatIf(
                 missing,
                 unfitNotes(budget, missing),
                 parts(budget, Map.of()),
+                layers(),
                 Optional.empty(),
                 labelled(Map.of()),
                 chunkTokens,
@@ -212,6 +214,19 @@ public record WhatIf(
                 alternatives,
                 largestContext,
                 largestBatch);
+    }
+
+    private List<PlanExplanation.Layers> layers() {
+        return geometry.dimensions().groups().stream()
+                .map(group -> new PlanExplanation.Layers(
+                        group.layers().size(),
+                        group.layer().heads(),
+                        group.layer().keyValueHeads(),
+                        group.layer().headSize(),
+                        group.layer().hasWindow() ? group.layer().window() : 0,
+                        group.layer().feedForward().experts(),
+                        (long) group.layer().keyValueWidth() * geometry.elementBytes()))
+                .toList();
     }
 
     private MemoryBudget budget(int sequences, int tokens) {
@@ -338,7 +353,8 @@ public record WhatIf(
                 .mapToLong(form -> geometry.tokenBytes(form.content()))
                 .min()
                 .stream()
-                .mapToDouble(least -> Math.floor((double) bytes / least))
+                // A model without cached layers needs no memory for their tokens.
+                .mapToDouble(least -> least == 0 ? Long.MAX_VALUE : Math.floor((double) bytes / least))
                 .findFirst()
                 .orElse(0);
     }
@@ -380,6 +396,7 @@ public record WhatIf(
                 budget.workspaceBytes(),
                 budget.stagingBytes(),
                 budget.openBlockBytes(),
+                budget.windowBytes(),
                 budget.deviceCacheBytes(),
                 bytes(tokens, Place.DEVICE),
                 budget.hostBytes(),

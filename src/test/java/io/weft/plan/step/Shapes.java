@@ -36,6 +36,29 @@ public final class Shapes {
                     LayerDimensions.NO_WINDOW,
                     FeedForwardDimensions.dense(FeedForwardDimensions.Kind.GATED, 128)));
 
+    /** Layers with a window, of other heads, between layers that see all tokens and have different networks. */
+    static final ModelDimensions MIXED = ModelDimensions.of(
+            32,
+            31,
+            512,
+            List.of(
+                    layer(4, 2, 8, 20, 48),
+                    layer(4, 4, 8, LayerDimensions.NO_WINDOW, 48),
+                    layer(4, 2, 8, 20, 48),
+                    layer(4, 4, 8, LayerDimensions.NO_WINDOW, 64),
+                    layer(4, 2, 8, 20, 48)));
+    /** No layer sees all tokens. */
+    static final ModelDimensions WINDOWED = ModelDimensions.uniform(2, 32, 31, 512, layer(4, 2, 8, 33, 48));
+
+    private static LayerDimensions layer(int heads, int keyValueHeads, int headSize, int window, int feedForward) {
+        return new LayerDimensions(
+                heads,
+                keyValueHeads,
+                headSize,
+                window,
+                FeedForwardDimensions.dense(FeedForwardDimensions.Kind.GATED, feedForward));
+    }
+
     public static final List<CacheGeometry> GEOMETRIES = List.of(
             new CacheGeometry(MULTI_HEAD, 4, 16, 64),
             new CacheGeometry(MULTI_HEAD, 2, 1, 1),
@@ -56,7 +79,9 @@ public final class Shapes {
                                     FeedForwardDimensions.dense(FeedForwardDimensions.Kind.PLAIN, 9))),
                     4,
                     4,
-                    8));
+                    8),
+            new CacheGeometry(MIXED, 2, 4, 16),
+            new CacheGeometry(WINDOWED, 2, 4, 8));
 
     private Shapes() {}
 

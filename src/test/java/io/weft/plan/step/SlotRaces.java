@@ -92,7 +92,7 @@ final class SlotRaces {
                 .allSatisfy(left -> assertThat(left).isEmpty());
         assertThat(steps)
                 .allSatisfy(step -> assertThat(step.attended)
-                        .isEqualTo(layers() * plan.chunks().size()));
+                        .isEqualTo(plan.cachedLayers().size() * plan.chunks().size()));
     }
 
     private int layers() {

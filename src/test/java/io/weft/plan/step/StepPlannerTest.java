@@ -191,7 +191,7 @@ class StepPlannerTest {
     @ParameterizedTest
     @MethodSource("cases")
     void linkBytesAreThoseOfTheForms(Case c) {
-        int layers = c.geometry().dimensions().layerCount();
+        int layers = c.geometry().cachedLayerCount();
         long inBytes = 0;
         long gatherBytes = 0;
         long outBytes = 0;
@@ -237,7 +237,7 @@ class StepPlannerTest {
             tokensOfALayer += total;
         }
         List<Stage.Attend> attends = c.stages(Stage.Attend.class);
-        int layers = c.geometry().dimensions().layerCount();
+        int layers = c.geometry().cachedLayerCount();
         assertThat(attends.stream().mapToLong(Stage.Attend::rowTokens).sum()).isEqualTo(layers * pairsOfALayer);
         assertThat(attends.stream().mapToLong(Stage.Attend::tokens).sum()).isEqualTo(layers * tokensOfALayer);
         for (Stage.Attend attend : attends) {
@@ -245,6 +245,29 @@ class StepPlannerTest {
                     .isEqualTo(c.plan().chunks().get(attend.chunk()).ranges().stream()
                             .mapToLong(range -> bruteForceRowTokens(c, range))
                             .sum());
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("cases")
+    void rowsOfLayersWithAWindowSeeIt(Case c) {
+        int window = c.geometry().window();
+        long rowTokens = 0;
+        long tokens = 0;
+        for (SequenceShape sequence : c.shape().sequences()) {
+            int cached = sequence.cachedTokens(c.geometry().blockTokens());
+            int total = cached + sequence.newTokens();
+            for (int position = cached; position < total; position++) {
+                rowTokens += Math.min(position + 1, window);
+            }
+            tokens += total - Math.max(0, cached + 1L - window);
+        }
+        List<Stage.AttendWindow> attends = c.stages(Stage.AttendWindow.class);
+        assertThat(attends.stream().map(Stage.AttendWindow::layer))
+                .containsExactlyElementsOf(c.geometry().windowLayers());
+        for (Stage.AttendWindow attend : attends) {
+            assertThat(attend.rowTokens()).isEqualTo(rowTokens);
+            assertThat(attend.tokens()).isEqualTo(tokens);
         }
     }
 
@@ -278,7 +301,7 @@ class StepPlannerTest {
         }
         assertThat(c.plan().promotedBytes()).isEqualTo(bytes);
         if (blocks > 0) {
-            int layers = c.geometry().dimensions().layerCount();
+            int layers = c.geometry().cachedLayerCount();
             assertThat(c.plan().stages().getLast().stage()).isEqualTo(new Stage.Promote(bytes, blocks * layers));
         }
     }
