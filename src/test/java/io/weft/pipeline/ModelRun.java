@@ -52,13 +52,17 @@ final class ModelRun implements AutoCloseable {
     private final StepPipeline pipeline;
 
     ModelRun(ModelFiles files, Device device, int blockTokens, int cellTokens) {
+        this(files, device, blockTokens, cellTokens, LIMITS);
+    }
+
+    ModelRun(ModelFiles files, Device device, int blockTokens, int cellTokens, StepLimits limits) {
         this.files = files;
         this.device = device;
         ModelWeights weights = ModelWeights.load(files, device, CONTEXT_TOKENS, (layer, layers) -> {});
         CacheGeometry geometry = new CacheGeometry(
                 files.architecture().dimensions(), device.elementType().bytes(), blockTokens, cellTokens);
-        Workspace workspace = Workspace.allocate(device, files.architecture(), geometry, LIMITS, STAGING_BYTES);
-        this.cache = new KvCache(device, geometry, LIMITS.cacheNeeds(blockTokens), POOL_BYTES, POOL_BYTES);
+        Workspace workspace = Workspace.allocate(device, files.architecture(), geometry, limits, STAGING_BYTES);
+        this.cache = new KvCache(device, geometry, limits.cacheNeeds(blockTokens), POOL_BYTES, POOL_BYTES);
         this.pipeline = new StepPipeline(device, weights, cache, workspace);
     }
 
