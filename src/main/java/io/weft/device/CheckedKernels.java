@@ -37,7 +37,8 @@ public record CheckedKernels(ElementType elementType, Kernels kernels) implement
             throw new IllegalArgumentException("a norm of width %d is neither of one head of %d nor of %d heads"
                     .formatted(norm.width(), headSize, heads));
         }
-        values.requireBytes("values", elements(rows, rowWidth));
+        // The heads may begin within the first row: values are after keys.
+        values.requireBytes("values", elements(rows - 1, rowWidth) + elements(heads, headSize));
         kernels.normHeads(stream, norm, values, rowWidth, heads, headSize, rows);
     }
 

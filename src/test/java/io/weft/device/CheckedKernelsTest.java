@@ -55,7 +55,7 @@ class CheckedKernelsTest {
         refused("in", ROWS, WIDTH, b -> kernels.addResidual(stream, large, b, null, 1, 1, WIDTH, ROWS));
         assertThatThrownBy(() -> kernels.addResidual(stream, large, large, norm, 1, 1, 4, ROWS))
                 .hasMessage("the norm has width 8, must have that of rows, 4");
-        refused("values", ROWS, 3 * WIDTH, b -> kernels.normHeads(stream, norm, b, 3 * WIDTH, 2, WIDTH, ROWS));
+        refused("values", 3 * ROWS - 1, WIDTH, b -> kernels.normHeads(stream, norm, b, 3 * WIDTH, 2, WIDTH, ROWS));
         assertThatThrownBy(() -> kernels.normHeads(stream, norm, large, WIDTH, 2, WIDTH, ROWS))
                 .hasMessage("2 heads of 8 do not fit rows of 8");
         assertThatThrownBy(() -> kernels.normHeads(stream, norm, large, 3 * WIDTH, 6, 4, ROWS))
