@@ -135,7 +135,10 @@ public final class KvCache {
         boolean fits = true;
         for (int block = 0; block < blocks && fits; block++) {
             fits = false;
-            for (CacheForm form : preferences.apply(block)) {
+            // Blocks without cached layers are empty: they are where nothing moves them.
+            List<CacheForm> forms =
+                    geometry.cachedLayerCount() == 0 ? List.of(CacheForm.DEVICE_KV) : preferences.apply(block);
+            for (CacheForm form : forms) {
                 if (form.place() == Place.HOST) {
                     onHost.computeIfAbsent(form.content(), content -> new ArrayList<>())
                             .add(block);
