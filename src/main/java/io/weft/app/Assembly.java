@@ -50,6 +50,7 @@ import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
+import java.util.stream.Collectors;
 
 /** Device, model, cache and pipeline, assembled according to the settings. */
 public final class Assembly implements AutoCloseable {
@@ -342,11 +343,9 @@ public final class Assembly implements AutoCloseable {
             return named;
         }
         int vocabulary = files.architecture().dimensions().vocabularySize();
-        return Tokenizer.endToken(files.directory())
-                .or(files::familyEndToken)
+        return Tokenizer.endToken(files.directory()).map(List::of).orElseGet(files::familyEndTokens).stream()
                 .filter(token -> token < vocabulary)
-                .map(Set::of)
-                .orElse(Set.of());
+                .collect(Collectors.toSet());
     }
 
     /** What a model's configuration asks for and does not get, for the log; empty if there is nothing. */

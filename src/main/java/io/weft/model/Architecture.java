@@ -148,6 +148,45 @@ public record Architecture(
                     Optional.empty());
         }
 
+        /** A sequential layer with norms before and after attention and feed-forward network. */
+        public static Layer sandwich(
+                NormTensors attentionNorm,
+                Attention attention,
+                NormTensors attentionOutNorm,
+                NormTensors feedForwardNorm,
+                FeedForward feedForward,
+                NormTensors feedForwardOutNorm) {
+            return new Layer(
+                    Optional.of(attentionNorm),
+                    attention,
+                    Optional.of(attentionOutNorm),
+                    Optional.of(feedForwardNorm),
+                    feedForward,
+                    Optional.of(feedForwardOutNorm),
+                    Wiring.SEQUENTIAL,
+                    1,
+                    Optional.empty());
+        }
+
+        /**
+         * The same with factors.
+         *
+         * @param residual on what joins the residual stream
+         * @param stored on the residual stream at the end of the layer, or empty
+         */
+        public Layer with(float residual, Optional<String> stored) {
+            return new Layer(
+                    attentionNorm,
+                    attention,
+                    attentionOutNorm,
+                    feedForwardNorm,
+                    feedForward,
+                    feedForwardOutNorm,
+                    wiring,
+                    residual,
+                    stored);
+        }
+
         private void visit(TensorVisitor visitor, int hidden) {
             for (Optional<NormTensors> norm :
                     List.of(attentionNorm, attentionOutNorm, feedForwardNorm, feedForwardOutNorm)) {
@@ -272,6 +311,82 @@ public record Architecture(
                     valueNorm,
                     sinks);
         }
+
+        /** The same with another factor on q·k, and a cap; 0 for none. */
+        public Attention withScores(float factor, float cap) {
+            return new Attention(
+                    heads,
+                    keyValueHeads,
+                    headSize,
+                    factor,
+                    window,
+                    cap,
+                    positions,
+                    query,
+                    keyValue,
+                    output,
+                    queryNorm,
+                    keyNorm,
+                    valueNorm,
+                    sinks);
+        }
+
+        /** The same with norms of queries and keys. */
+        public Attention withNorms(HeadNorm ofQueries, HeadNorm ofKeys) {
+            return new Attention(
+                    heads,
+                    keyValueHeads,
+                    headSize,
+                    scale,
+                    window,
+                    scoreCap,
+                    positions,
+                    query,
+                    keyValue,
+                    output,
+                    Optional.of(ofQueries),
+                    Optional.of(ofKeys),
+                    valueNorm,
+                    sinks);
+        }
+
+        /** The same with a norm of values. */
+        public Attention withValueNorm(HeadNorm ofValues) {
+            return new Attention(
+                    heads,
+                    keyValueHeads,
+                    headSize,
+                    scale,
+                    window,
+                    scoreCap,
+                    positions,
+                    query,
+                    keyValue,
+                    output,
+                    queryNorm,
+                    keyNorm,
+                    Optional.of(ofValues),
+                    sinks);
+        }
+
+        /** The same with sinks. */
+        public Attention withSinks(String tensor) {
+            return new Attention(
+                    heads,
+                    keyValueHeads,
+                    headSize,
+                    scale,
+                    window,
+                    scoreCap,
+                    positions,
+                    query,
+                    keyValue,
+                    output,
+                    queryNorm,
+                    keyNorm,
+                    valueNorm,
+                    Optional.of(tensor));
+        }
     }
 
     /**
@@ -306,9 +421,37 @@ public record Architecture(
          * @param inverseFrequencies angle per position of each rotated pair of dimensions
          * @param magnitude factor on cosines and sines
          * @param layout which dimensions are rotated together
+         * @param longContext other frequencies for longer contexts, or empty
          */
-        record Rotary(List<Float> inverseFrequencies, float magnitude, RotaryTable.Layout layout) implements Positions {
+        record Rotary(
+                List<Float> inverseFrequencies,
+                float magnitude,
+                RotaryTable.Layout layout,
+                Optional<LongContext> longContext)
+                implements Positions {
             public Rotary {
+                inverseFrequencies = List.copyOf(inverseFrequencies);
+            }
+
+            /** The same frequencies for every context. */
+            public Rotary(List<Float> inverseFrequencies, float magnitude, RotaryTable.Layout layout) {
+                this(inverseFrequencies, magnitude, layout, Optional.empty());
+            }
+
+            /** The same with other pairs of dimensions. */
+            public Rotary with(RotaryTable.Layout other) {
+                return new Rotary(inverseFrequencies, magnitude, other, longContext);
+            }
+        }
+
+        /**
+         * Frequencies of longer contexts.
+         *
+         * @param afterTokens the most tokens of a context with the others
+         * @param inverseFrequencies as many as the others
+         */
+        record LongContext(int afterTokens, List<Float> inverseFrequencies) {
+            public LongContext {
                 inverseFrequencies = List.copyOf(inverseFrequencies);
             }
         }

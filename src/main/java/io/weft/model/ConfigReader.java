@@ -2,6 +2,8 @@ package io.weft.model;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
@@ -70,6 +72,11 @@ public record ConfigReader(Path file, JsonNode json) {
         return within(field, Double.MIN_VALUE, Double.MAX_VALUE).getAsDouble();
     }
 
+    /** A finite number above 0; {@code fallback} if missing or null. */
+    public double positiveNumber(String field, double fallback) {
+        return has(field) ? positiveNumber(field) : fallback;
+    }
+
     /** Whether a field is set to true; false if it is missing or null. */
     public boolean flag(String field) {
         return flag(field, false);
@@ -93,6 +100,61 @@ public record ConfigReader(Path file, JsonNode json) {
     /** An object inside; empty if missing or null. */
     public Optional<ConfigReader> object(String field) {
         return json.path(field).isObject() ? Optional.of(new ConfigReader(file, json.path(field))) : Optional.empty();
+    }
+
+    /** A list of texts; empty if missing or null. */
+    public Optional<List<String>> texts(String field) {
+        if (!has(field)) {
+            return Optional.empty();
+        }
+        List<String> texts = new ArrayList<>();
+        for (JsonNode element : list(field)) {
+            if (!element.isTextual()) {
+                throw wrong(field, "a list of texts");
+            }
+            texts.add(element.textValue());
+        }
+        return Optional.of(texts);
+    }
+
+    /** A list of whole numbers of at least 0; empty if missing or null. */
+    public Optional<List<Integer>> wholes(String field) {
+        if (!has(field)) {
+            return Optional.empty();
+        }
+        List<Integer> numbers = new ArrayList<>();
+        for (JsonNode element : list(field)) {
+            numbers.add(wholeNumber(element)
+                    .filter(number -> number >= 0)
+                    .orElseThrow(() -> wrong(field, "a list of whole numbers of at least 0")));
+        }
+        return Optional.of(numbers);
+    }
+
+    /** A list of {@code count} finite numbers above 0, which must be there. */
+    public List<Double> positiveNumbers(String field, int count) {
+        if (!has(field)) {
+            throw new ModelLoadException(file, "lacks " + field);
+        }
+        List<Double> numbers = new ArrayList<>();
+        for (JsonNode element : list(field)) {
+            double number = element.doubleValue();
+            if (!element.isNumber() || !(number > 0 && number <= Double.MAX_VALUE)) {
+                throw wrong(field, "a list of numbers above 0");
+            }
+            numbers.add(number);
+        }
+        if (numbers.size() != count) {
+            throw wrong(field, "a list of " + count + " numbers");
+        }
+        return numbers;
+    }
+
+    private JsonNode list(String field) {
+        if (!json.path(field).isArray()) {
+            throw wrong(field, "a list");
+        }
+        return json.path(field);
     }
 
     /** Whether a field is there and not null. */

@@ -13,9 +13,7 @@ final class LlamaFamily implements ModelFamily {
     @Override
     public Architecture describe(ConfigReader config) {
         boolean isMistral = config.text("model_type").orElse("").equals("mistral");
-        int window = isMistral
-                ? config.whole("sliding_window", 1).orElse(LayerDimensions.NO_WINDOW)
-                : LayerDimensions.NO_WINDOW;
+        int window = (isMistral ? LayerType.SLIDING : LayerType.FULL).window(config);
         boolean attentionBias = !isMistral && config.flag("attention_bias");
         boolean feedForwardBias = !isMistral && config.flag("mlp_bias");
         return LlamaShape.read(config).architecture(window, new Biases(attentionBias, attentionBias, feedForwardBias));

@@ -26,7 +26,13 @@ public interface ModelFamily {
         return all().stream()
                 .filter(family -> family.modelTypes().contains(type))
                 .findFirst()
-                .orElseThrow(() -> config.wrong("model_type", "one of " + String.join(", ", knownTypes())));
+                .orElseThrow(() -> refusal(config, type));
+    }
+
+    private static ModelLoadException refusal(ConfigReader config, String type) {
+        return UnservedTypes.reason(config)
+                .map(reason -> new ModelLoadException(config.file(), "model_type is \"" + type + "\": " + reason))
+                .orElseGet(() -> config.wrong("model_type", "one of " + String.join(", ", knownTypes())));
     }
 
     private static Set<String> knownTypes() {
@@ -40,9 +46,20 @@ public interface ModelFamily {
         return List.of(
                 new OptFamily(),
                 new LlamaFamily(),
+                new MixtralFamily(),
                 new Qwen2Family(),
+                new Qwen3Family(),
                 new Phi3Family(),
                 new GemmaFamily(),
+                new Gemma4Family(),
+                new OlmoFamily(),
+                new GptOssFamily(),
+                new SmolLm3Family(),
+                new GraniteFamily(),
+                new GlmFamily(),
+                new CohereFamily(),
+                new StableLmFamily(),
+                new Starcoder2Family(),
                 new GptNeoXFamily());
     }
 }

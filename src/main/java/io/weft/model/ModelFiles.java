@@ -18,8 +18,10 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.BiFunction;
 import java.util.stream.Collectors;
 
@@ -34,7 +36,7 @@ public final class ModelFiles implements ModelTensors {
     private final ModelSource source;
     private final Architecture architecture;
     private final GenerationConfig generation;
-    private final Optional<Integer> familyEnd;
+    private final List<Integer> familyEnds;
     private final Arena arena;
     private final Weights weights;
     private final QuantisedReader quantised;
@@ -44,7 +46,7 @@ public final class ModelFiles implements ModelTensors {
             ModelSource source,
             Architecture architecture,
             GenerationConfig generation,
-            Optional<Integer> familyEnd,
+            List<Integer> familyEnds,
             Arena arena,
             Weights weights,
             Quantisation quantisation) {
@@ -52,7 +54,7 @@ public final class ModelFiles implements ModelTensors {
         this.source = source;
         this.architecture = architecture;
         this.generation = generation;
-        this.familyEnd = familyEnd;
+        this.familyEnds = List.copyOf(familyEnds);
         this.arena = arena;
         this.weights = weights;
         this.quantised = new QuantisedReader(directory, quantisation, this::stored);
@@ -94,14 +96,13 @@ public final class ModelFiles implements ModelTensors {
         Architecture architecture = family.describe(FamilyDefaults.complete(config));
         GenerationConfig generation =
                 generation(directory, config, architecture.dimensions().vocabularySize());
-        Optional<Integer> familyEnd =
-                config.json().has("eos_token_id") ? Optional.empty() : FamilyDefaults.endToken(type);
+        List<Integer> familyEnds = config.json().has("eos_token_id") ? List.of() : FamilyDefaults.endTokens(type);
         ModelFiles model = new ModelFiles(
                 directory,
                 source,
                 architecture,
                 generation,
-                familyEnd,
+                familyEnds,
                 arena,
                 Weights.find(directory, arena),
                 quantisation);
@@ -158,9 +159,11 @@ public final class ModelFiles implements ModelTensors {
         return generation;
     }
 
-    /** The end token that the family has by default, if {@code config.json} is silent; perhaps no id of this model. */
-    public Optional<Integer> familyEndToken() {
-        return familyEnd;
+    /**
+     * The end tokens that the family has by default, if {@code config.json} is silent; perhaps no ids of this model.
+     */
+    public List<Integer> familyEndTokens() {
+        return familyEnds;
     }
 
     /**
@@ -183,15 +186,26 @@ public final class ModelFiles implements ModelTensors {
     }
 
     private <T> Optional<T> find(String name, BiFunction<Safetensors, String, T> read) {
-        // A checkpoint of the inner module alone has names without its prefix.
-        for (String prefix : List.of("", "model.", "gpt_neox.")) {
-            String candidate = name.startsWith(prefix) ? name.substring(prefix.length()) : name;
+        for (String candidate : candidates(name)) {
             Optional<Safetensors> file = weights.file(candidate);
             if (file.isPresent()) {
                 return Optional.of(read.apply(file.get(), candidate));
             }
         }
         return Optional.empty();
+    }
+
+    /** The names that a tensor may have. */
+    private static Set<String> candidates(String name) {
+        Set<String> candidates = new LinkedHashSet<>();
+        // A checkpoint of the inner module alone has names without its prefix.
+        for (String prefix : List.of("", "model.", "gpt_neox.")) {
+            candidates.add(name.startsWith(prefix) ? name.substring(prefix.length()) : name);
+        }
+        // One that reads more than text has the language model as a part.
+        candidates.add("language_model." + name);
+        candidates.add(name.startsWith("model.") ? "model.language_model." + name.substring("model.".length()) : name);
+        return candidates;
     }
 
     /** Rows of a tensor. */

@@ -1,7 +1,6 @@
 package io.weft.model;
 
 import static io.weft.model.TensorNames.linear;
-import static io.weft.model.TensorNames.norm;
 
 import io.weft.device.Activation;
 import io.weft.device.Norm;
@@ -10,6 +9,7 @@ import io.weft.model.Architecture.EmbeddingTensors;
 import io.weft.model.Architecture.FeedForward;
 import io.weft.model.Architecture.Head;
 import io.weft.model.Architecture.Layer;
+import io.weft.model.Architecture.NormTensors;
 import io.weft.model.Architecture.Positions;
 import io.weft.model.Architecture.TensorRows;
 import io.weft.model.Architecture.Wiring;
@@ -22,8 +22,8 @@ import java.util.Set;
 import java.util.stream.IntStream;
 
 /**
- * OPT (Zhang et al. 2022): pre-norm, learned positions, ReLU, biases, multi-head attention, a head tied to the
- * embedding.
+ * OPT (Zhang et al. 2022): learned positions, ReLU, biases, multi-head attention, a head tied to the embedding. The
+ * model of 350M has norms of sums, and projects embeddings that are narrower than its layers.
  */
 final class OptFamily implements ModelFamily {
     /** The first two rows of the position table stand for padding. */
@@ -39,13 +39,7 @@ final class OptFamily implements ModelFamily {
 
     @Override
     public Architecture describe(ConfigReader config) {
-        config.requireFlag("do_layer_norm_before", true);
-        config.requireFlag("layer_norm_elementwise_affine", true);
-        config.requireFlag("_remove_final_layer_norm", false);
         int hidden = config.positive("hidden_size");
-        if (config.positive("word_embed_proj_dim", hidden) != hidden) {
-            throw config.wrong("word_embed_proj_dim", "equal to hidden_size, " + hidden);
-        }
         int heads = config.positive("num_attention_heads");
         if (hidden % heads != 0) {
             throw config.wrong("num_attention_heads", "a divisor of hidden_size, " + hidden);
@@ -55,9 +49,14 @@ final class OptFamily implements ModelFamily {
                 heads,
                 config.positive("ffn_dim"),
                 Activations.read(config, "activation_function"),
-                Bias.of(config.flag("enable_bias")));
+                Bias.of(config.flag("enable_bias")),
+                config.flag("layer_norm_elementwise_affine"),
+                config.flag("do_layer_norm_before"));
         int vocabulary = config.positive("vocab_size");
+        int width = config.positive("word_embed_proj_dim", hidden);
+        boolean isProjected = width != hidden;
         String tokens = DECODER + "embed_tokens.weight";
+        boolean hasFinalNorm = sizes.normsBefore() && !config.flag("_remove_final_layer_norm");
         return Architecture.of(
                 hidden,
                 vocabulary,
@@ -67,44 +66,84 @@ final class OptFamily implements ModelFamily {
                         Optional.of(DECODER + "embed_positions.weight"),
                         POSITION_OFFSET,
                         1,
-                        OptionalInt.empty(),
-                        Optional.empty()),
+                        isProjected ? OptionalInt.of(width) : OptionalInt.empty(),
+                        isProjected
+                                ? Optional.of(linear(DECODER + "project_in", hidden, Bias.ABSENT))
+                                : Optional.empty()),
                 new Norm.Kind.LayerNorm(NORM_EPSILON),
                 IntStream.range(0, config.positive("num_hidden_layers"))
                         .mapToObj(layer -> layer(DECODER + "layers." + layer + ".", sizes))
                         .toList(),
-                Head.plain(
-                        norm(DECODER + "final_layer_norm", Bias.PRESENT),
-                        new TensorRows(config.flag("tie_word_embeddings") ? tokens : "lm_head.weight", 0, vocabulary)));
+                new Head(
+                        hasFinalNorm ? Optional.of(sizes.norm(DECODER + "final_layer_norm")) : Optional.empty(),
+                        isProjected
+                                ? Optional.of(linear(DECODER + "project_out", width, Bias.ABSENT))
+                                : Optional.empty(),
+                        new TensorRows(config.flag("tie_word_embeddings") ? tokens : "lm_head.weight", 0, vocabulary),
+                        1,
+                        0));
     }
 
     /** What the layers have in common. */
-    private record Sizes(int hidden, int heads, int feedForward, Activation activation, Bias bias) {}
+    private record Sizes(
+            int hidden,
+            int heads,
+            int feedForward,
+            Activation activation,
+            Bias bias,
+            boolean normsHaveGains,
+            boolean normsBefore) {
+        NormTensors norm(String module) {
+            return normsHaveGains
+                    ? TensorNames.norm(module, Bias.PRESENT)
+                    : new NormTensors(Optional.empty(), Optional.empty());
+        }
+    }
 
     private static Layer layer(String prefix, Sizes sizes) {
+        NormTensors attentionNorm = sizes.norm(prefix + "self_attn_layer_norm");
+        NormTensors feedForwardNorm = sizes.norm(prefix + "final_layer_norm");
+        if (sizes.normsBefore()) {
+            return Layer.preNorm(
+                    attentionNorm,
+                    attention(prefix + "self_attn.", sizes),
+                    feedForwardNorm,
+                    feedForward(prefix, sizes),
+                    Wiring.SEQUENTIAL);
+        }
+        return new Layer(
+                Optional.empty(),
+                attention(prefix + "self_attn.", sizes),
+                Optional.of(attentionNorm),
+                Optional.empty(),
+                feedForward(prefix, sizes),
+                Optional.of(feedForwardNorm),
+                Wiring.NORM_OF_SUM,
+                1,
+                Optional.empty());
+    }
+
+    private static Attention attention(String prefix, Sizes sizes) {
         int hidden = sizes.hidden();
-        Bias bias = sizes.bias();
-        String attention = prefix + "self_attn.";
-        return Layer.preNorm(
-                norm(prefix + "self_attn_layer_norm", Bias.PRESENT),
-                Attention.plain(
-                        sizes.heads(),
-                        sizes.heads(),
-                        hidden / sizes.heads(),
-                        new Positions.None(),
-                        linear(attention + "q_proj", hidden, bias),
-                        linear(
-                                List.of(
-                                        new ModuleRows(attention + "k_proj", 0, hidden),
-                                        new ModuleRows(attention + "v_proj", 0, hidden)),
-                                bias),
-                        linear(attention + "out_proj", hidden, bias)),
-                norm(prefix + "final_layer_norm", Bias.PRESENT),
-                new FeedForward.Plain(
-                        sizes.activation(),
-                        sizes.feedForward(),
-                        linear(prefix + "fc1", sizes.feedForward(), bias),
-                        linear(prefix + "fc2", hidden, bias)),
-                Wiring.SEQUENTIAL);
+        return Attention.plain(
+                sizes.heads(),
+                sizes.heads(),
+                hidden / sizes.heads(),
+                new Positions.None(),
+                linear(prefix + "q_proj", hidden, sizes.bias()),
+                linear(
+                        List.of(
+                                new ModuleRows(prefix + "k_proj", 0, hidden),
+                                new ModuleRows(prefix + "v_proj", 0, hidden)),
+                        sizes.bias()),
+                linear(prefix + "out_proj", hidden, sizes.bias()));
+    }
+
+    private static FeedForward feedForward(String prefix, Sizes sizes) {
+        return new FeedForward.Plain(
+                sizes.activation(),
+                sizes.feedForward(),
+                linear(prefix + "fc1", sizes.feedForward(), sizes.bias()),
+                linear(prefix + "fc2", sizes.hidden(), sizes.bias()));
     }
 }

@@ -2,17 +2,20 @@ package io.weft.model;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.weft.device.Activation;
-import io.weft.device.Norm;
+import io.weft.device.Gating;
 import io.weft.model.Architecture.FeedForward;
 import io.weft.model.Architecture.LinearTensors;
 import io.weft.model.Architecture.Positions;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -46,15 +49,33 @@ class FamilyDefaultsTest {
                         .collect(Collectors.toSet()));
     }
 
+    /** The first layer's sizes, and the base of its positions; of experts, the inner size of one. */
     @ParameterizedTest
     @CsvSource(delimiter = '|', textBlock = """
-            opt      | 12 | 768  | 12 | 12 | 64  | 3072  | 50272  | 2048   | 1e-5 |       |   | RELU      | true
-            llama    | 32 | 4096 | 32 | 32 | 128 | 11008 | 32000  | 2048   | 1e-6 |       | 64 | SILU      | false
-            mistral  | 32 | 4096 | 32 | 8  | 128 | 14336 | 32000  | 131072 | 1e-6 | 4096  | 64 | SILU      | false
-            qwen2    | 32 | 4096 | 32 | 32 | 128 | 22016 | 151936 | 32768  | 1e-6 |       | 64 | SILU      | false
-            phi3     | 32 | 3072 | 32 | 32 | 96  | 8192  | 32064  | 4096   | 1e-5 |       | 48 | SILU      | false
-            gemma    | 28 | 3072 | 16 | 16 | 256 | 24576 | 256000 | 8192   | 1e-6 |       | 128 | GELU_TANH | true
-            gpt_neox | 44 | 6144 | 64 | 64 | 96  | 24576 | 50432  | 2048   | 1e-5 |       | 12 | GELU      | false
+            opt         | 12 | 768  | 12 | 12 | 64  | 3072  | 50272  | 2048   | 1e-5 |      |     |         | RELU | true
+            llama       | 32 | 4096 | 32 | 32 | 128 | 11008 | 32000  | 2048   | 1e-6 |      | 64  | 10000   | SILU | false
+            mistral     | 32 | 4096 | 32 | 8  | 128 | 14336 | 32000  | 131072 | 1e-6 | 4096 | 64  | 10000   | SILU | false
+            mixtral     | 32 | 4096 | 32 | 8  | 128 | 14336 | 32000  | 131072 | 1e-5 |      | 64  | 1000000 | SILU | false
+            qwen2       | 32 | 4096 | 32 | 32 | 128 | 22016 | 151936 | 32768  | 1e-6 |      | 64  | 10000   | SILU | false
+            qwen2_moe   | 24 | 2048 | 16 | 16 | 128 | 1408  | 151936 | 32768  | 1e-6 |      | 64  | 10000   | SILU | false
+            qwen3       | 32 | 4096 | 32 | 32 | 128 | 22016 | 151936 | 32768  | 1e-6 |      | 64  | 10000   | SILU | false
+            qwen3_moe   | 24 | 2048 | 32 | 4  | 64  | 768   | 151936 | 32768  | 1e-6 |      | 32  | 10000   | SILU | false
+            phi3        | 32 | 3072 | 32 | 32 | 96  | 8192  | 32064  | 4096   | 1e-5 |      | 48  | 10000   | SILU | false
+            gemma       | 28 | 3072 | 16 | 16 | 256 | 24576 | 256000 | 8192   | 1e-6 |      | 128 | 10000   | GELU_TANH | true
+            gemma2      | 26 | 2304 | 8  | 4  | 256 | 9216  | 256000 | 8192   | 1e-6 | 4096 | 128 | 10000   | GELU_TANH | true
+            gemma3      | 26 | 2304 | 8  | 4  | 256 | 9216  | 262208 | 131072 | 1e-6 | 4096 | 128 | 10000   | GELU_TANH | true
+            gemma3_text | 26 | 2304 | 8  | 4  | 256 | 9216  | 262208 | 131072 | 1e-6 | 4096 | 128 | 10000   | GELU_TANH | true
+            olmo2       | 32 | 4096 | 32 | 32 | 128 | 11008 | 50304  | 2048   | 1e-5 |      | 64  | 10000   | SILU | false
+            olmo3       | 32 | 4096 | 32 | 32 | 128 | 11008 | 50304  | 2048   | 1e-5 | 4096 | 64  | 500000  | SILU | false
+            smollm3     | 36 | 2048 | 16 | 4  | 128 | 11008 | 128256 | 32768  | 1e-6 |      | 64  | 2000000 | SILU | true
+            granite     | 32 | 4096 | 32 | 32 | 128 | 11008 | 32000  | 2048   | 1e-6 |      | 64  | 10000   | SILU | false
+            glm         | 40 | 4096 | 32 | 2  | 128 | 13696 | 151552 | 131072 | 1.5625e-7 | | 32  | 10000   | SILU | false
+            glm4        | 40 | 4096 | 32 | 2  | 128 | 13696 | 151552 | 131072 | 1.5625e-7 | | 32  | 10000   | SILU | false
+            stablelm    | 32 | 2560 | 32 | 32 | 80  | 6912  | 50304  | 4096   | 1e-5 |      | 10  | 10000   | SILU | false
+            starcoder2  | 30 | 3072 | 24 | 2  | 128 | 12288 | 49152  | 4096   | 1e-5 |      | 64  | 10000   | GELU_TANH | true
+            cohere      | 40 | 8192 | 64 | 64 | 128 | 22528 | 256000 | 8192   | 1e-5 |      | 64  | 500000  | SILU | true
+            cohere2     | 40 | 8192 | 64 | 64 | 128 | 22528 | 256000 | 8192   | 1e-5 | 4096 | 64  | 10000   | SILU | true
+            gpt_neox    | 44 | 6144 | 64 | 64 | 96  | 24576 | 50432  | 2048   | 1e-5 |      | 12  | 10000   | GELU | false
             """)
     void aFamilyWithoutFieldsIsTheReferences(
             String type,
@@ -69,23 +90,26 @@ class FamilyDefaultsTest {
             float epsilon,
             Integer window,
             Integer rotatedPairs,
+            Float base,
             Activation activation,
             boolean tied)
             throws IOException {
         Architecture all = described("{\"model_type\": \"" + type + "\"}");
         Architecture.Layer layer = all.layers().getFirst();
-        LayerDimensions sizes = new LayerDimensions(
-                heads,
-                keyValueHeads,
-                headSize,
-                window == null ? LayerDimensions.NO_WINDOW : window,
-                FeedForwardDimensions.dense(layer.feedForward().dimensions().kind(), feedForward));
-        assertThat(all.dimensions()).isEqualTo(ModelDimensions.uniform(layers, hidden, vocabulary, positions, sizes));
-        float norm = switch (all.normKind()) {
-            case Norm.Kind.RmsNorm(float value, float gain) -> value;
-            case Norm.Kind.LayerNorm(float value) -> value;
-        };
-        assertThat(norm).isEqualTo(epsilon);
+        FeedForwardDimensions network = layer.feedForward().dimensions();
+        assertThat(layer.dimensions())
+                .isEqualTo(new LayerDimensions(
+                        heads, keyValueHeads, headSize, window == null ? LayerDimensions.NO_WINDOW : window, network));
+        assertThat(network.experts() > 0 ? network.expertSize() : network.size())
+                .isEqualTo(feedForward);
+        assertThat(all.dimensions())
+                .extracting(
+                        ModelDimensions::layerCount,
+                        ModelDimensions::hiddenSize,
+                        ModelDimensions::vocabularySize,
+                        ModelDimensions::maxPositions)
+                .containsExactly(layers, hidden, vocabulary, positions);
+        assertThat(all.normKind().epsilon()).isEqualTo(epsilon);
         assertThat(activation(all)).isEqualTo(activation);
         assertThat(all.head().rows().tensor().equals(all.embedding().tokens())).isEqualTo(tied);
         if (rotatedPairs == null) {
@@ -93,8 +117,32 @@ class FamilyDefaultsTest {
         } else {
             Positions.Rotary rotary = (Positions.Rotary) layer.attention().positions();
             assertThat(rotary.inverseFrequencies()).hasSize(rotatedPairs);
-            assertThat(base(rotary)).isBetween(9_999f, 10_001f);
+            assertThat(base(rotary)).isBetween(base * 0.999f, base * 1.001f);
         }
+    }
+
+    /** Of these, a configuration without fields is one that is not served. */
+    @Test
+    void theLargestFamiliesAreTheReferencesToo() throws IOException {
+        Architecture gptOss = described("{\"model_type\": \"gpt_oss\"}");
+        assertThat(gptOss.dimensions().groups()).hasSize(2);
+        assertThat(gptOss.layers().getFirst().dimensions())
+                .isEqualTo(new LayerDimensions(
+                        64, 8, 64, 128, new FeedForwardDimensions(FeedForwardDimensions.Kind.GATED, 0, 128, 4, 2880)));
+        assertThat(((Positions.Rotary) gptOss.layers().getFirst().attention().positions()).magnitude())
+                .isCloseTo((float) (0.1 * Math.log(32) + 1), within(1e-6f));
+        Architecture gemma = described("gemma4_text", "hidden_size_per_layer_input", "0");
+        assertThat(gemma.layers()).hasSize(30);
+        assertThat(gemma.layers().get(4).dimensions())
+                .isEqualTo(new LayerDimensions(
+                        8, 4, 256, 512, FeedForwardDimensions.dense(FeedForwardDimensions.Kind.GATED, 9216)));
+        assertThat(gemma.layers().get(5).dimensions())
+                .isEqualTo(new LayerDimensions(
+                        8,
+                        4,
+                        512,
+                        LayerDimensions.NO_WINDOW,
+                        FeedForwardDimensions.dense(FeedForwardDimensions.Kind.GATED, 9216)));
     }
 
     private static Architecture.Layer firstLayer(Architecture described) {
@@ -105,7 +153,11 @@ class FamilyDefaultsTest {
         return switch (firstLayer(described).feedForward()) {
             case FeedForward.Plain plain -> plain.activation();
             case FeedForward.Gated gated -> gated.activation();
-            case FeedForward.Experts _ -> throw new AssertionError("experts");
+            case FeedForward.Experts experts ->
+                switch (experts.gating()) {
+                    case Gating.Activated(Activation activation) -> activation;
+                    case Gating.ClampedSwiGlu _ -> Activation.SILU;
+                };
         };
     }
 
@@ -113,7 +165,7 @@ class FamilyDefaultsTest {
         return switch (layer.feedForward()) {
             case FeedForward.Plain plain -> plain.in();
             case FeedForward.Gated gated -> gated.in();
-            case FeedForward.Experts _ -> throw new AssertionError("experts");
+            case FeedForward.Experts experts -> experts.experts().getFirst().in();
         };
     }
 
@@ -123,15 +175,40 @@ class FamilyDefaultsTest {
                 rotary.inverseFrequencies().get(1), -rotary.inverseFrequencies().size());
     }
 
+    /** Of queries (q), the output of attention (o), and the feed-forward network (f). */
+    @ParameterizedTest
+    @CsvSource({
+        "opt, qof",
+        "gpt_neox, qof",
+        "starcoder2, qof",
+        "gpt_oss, qof",
+        "qwen2, q",
+        "qwen2_moe, q",
+        "glm, q",
+        "glm4, q"
+    })
+    void biasesAreTheFamilys(String type, String where) throws IOException {
+        assertThat(biases(type)).isEqualTo(where);
+    }
+
     @Test
-    void biasesAreTheFamilys() throws IOException {
-        for (String type : FamilyDefaults.modelTypes()) {
-            Architecture.Layer layer = firstLayer(described("{\"model_type\": \"" + type + "\"}"));
-            boolean everywhere = type.equals("opt") || type.equals("gpt_neox");
-            assertThat(layer.attention().query().bias().isEmpty()).isEqualTo(!everywhere && !type.equals("qwen2"));
-            assertThat(layer.attention().output().bias().isEmpty()).isEqualTo(!everywhere);
-            assertThat(in(layer).bias().isEmpty()).isEqualTo(!everywhere);
+    void otherFamiliesHaveNoBiases() throws IOException {
+        Set<String> others = new TreeSet<>(FamilyDefaults.modelTypes());
+        others.removeAll(Set.of("opt", "gpt_neox", "starcoder2", "gpt_oss", "qwen2", "qwen2_moe", "glm", "glm4"));
+        for (String type : others) {
+            assertThat(biases(type)).as(type).isEmpty();
         }
+    }
+
+    private static String biases(String type) throws IOException {
+        Architecture.Layer layer = firstLayer(described(type, "hidden_size_per_layer_input", "0"));
+        return (layer.attention().query().bias().isEmpty() ? "" : "q")
+                + (layer.attention().output().bias().isEmpty() ? "" : "o")
+                + (in(layer).bias().isEmpty() ? "" : "f");
+    }
+
+    @Test
+    void someBiasesAreTheConfigurations() throws IOException {
         assertThat(firstLayer(described("llama", "attention_bias", "true"))
                         .attention()
                         .output()
@@ -191,16 +268,6 @@ class FamilyDefaultsTest {
         assertThat(rotary.inverseFrequencies()).hasSize(pairs);
     }
 
-    @Test
-    void windowsOfUpperLayersAreRefusedOnlyIfThereAreSome() throws IOException {
-        String windowed = "{\"model_type\": \"qwen2\", \"use_sliding_window\": true, \"max_window_layers\": %d}";
-        assertThat(firstLayer(described(windowed.formatted(32))).attention().window())
-                .isEqualTo(LayerDimensions.NO_WINDOW);
-        assertThatThrownBy(() -> described(windowed.formatted(28)))
-                .isInstanceOf(ModelLoadException.class)
-                .hasMessageContaining("use_sliding_window is true");
-    }
-
     @ParameterizedTest
     @CsvSource(delimiter = '|', textBlock = """
             llama    | rms_norm_eps                | -1e-6 | rms_norm_eps is -0.000001, must be a number above 0
@@ -209,6 +276,16 @@ class FamilyDefaultsTest {
             llama    | rope_scaling                | {"type": "linear"} | lacks factor
             gemma    | use_bidirectional_attention | true  | use_bidirectional_attention is true, must be false
             gpt_neox | rotary_pct                  | 2     | such that an even number
+            llama    | rope_scaling                | {"type": "dynamic", "factor": 2} | type is "dynamic", must be default, linear, llama3, yarn or longrope: with dynamic
+            phi3     | rope_scaling                | {"type": "longrope", "short_factor": [1], "long_factor": [1]} | must be a list of 48 numbers
+            phi3     | rope_scaling                | {"type": "longrope"} | lacks short_factor
+            qwen2    | layer_types                 | ["linear_attention"] | must be a list of at least 32 types
+            olmo3    | layer_types                 | 7     | must be a list
+            gemma4   | hidden_size_per_layer_input | 256   | must be 0: embeddings of layers
+            mixtral  | num_experts_per_tok         | 9     | must be at most num_local_experts, 8
+            mixtral  | num_local_experts           | 2000  | must be at most 1024
+            stablelm | qk_layernorm                | true  | qk_layernorm is true, must be false
+            smollm3  | no_rope_layers              | [1]   | must be a list of at least 36 numbers
             opt      | enable_bias                 | "yes" | enable_bias is "yes", must be true or false
             mistral  | sliding_window              | 0     | sliding_window is 0, must be a whole number of at least 1
             """)

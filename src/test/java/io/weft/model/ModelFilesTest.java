@@ -112,21 +112,44 @@ class ModelFilesTest {
     @Test
     void anUnknownArchitectureIsNamedWithThoseThatAreKnown() throws IOException {
         copyOf("opt");
-        editConfig(config -> config.put("model_type", "mamba"));
-        assertRefused("config.json", "model_type is \"mamba\"", "llama", "opt");
+        editConfig(config -> config.put("model_type", "bert"));
+        assertRefused("config.json", "model_type is \"bert\", must be one of", "llama", "opt");
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "mamba, linear attention is not served",
+        "qwen3_next, linear attention is not served",
+        "deepseek_v3, multi-head latent attention is not served"
+    })
+    void otherAttentionIsRefusedWithAReason(String type, String reason) throws IOException {
+        copyOf("opt");
+        editConfig(config -> config.put("model_type", type));
+        assertRefused("config.json", "model_type is \"" + type + "\": " + reason);
+    }
+
+    /** As of families that are newer than this list. */
+    @ParameterizedTest
+    @CsvSource({"kv_lora_rank, latent", "linear_num_key_heads, linear"})
+    void otherAttentionIsKnownByItsFields(String field, String reason) throws IOException {
+        copyOf("opt");
+        editConfig(config -> {
+            config.put("model_type", "newest");
+            config.putObject("text_config").put(field, 4);
+        });
+        assertRefused("model_type is \"newest\"", reason + " attention is not served");
     }
 
     @ParameterizedTest
     @CsvSource(delimiter = '|', textBlock = """
-            hidden_size                | 48     | word_embed_proj_dim is 64
+            hidden_size                | 48     | project_in.weight
             hidden_size                | 0      | hidden_size is 0
             hidden_size                | "big"  | hidden_size is "big"
             num_attention_heads        | 5      | num_attention_heads is 5
             num_hidden_layers          | 4      | has no tensor model.decoder.layers.3
             vocab_size                 | 400    | has shape
             ffn_dim                    | 161    | has shape
-            do_layer_norm_before       | false  | do_layer_norm_before is false
-            word_embed_proj_dim        | 32     | word_embed_proj_dim is 32
+            word_embed_proj_dim        | 32     | has shape
             activation_function        | "mish" | activation_function is "mish"
             num_attention_heads        | 2.5    | num_attention_heads is 2.5
             quantization_config        | {}     | quantization_config
@@ -191,8 +214,8 @@ class ModelFilesTest {
     @Test
     void anUnknownScalingOfPositionsIsRefused() throws IOException {
         copyOf("llama3-gqa");
-        editConfig(config -> ((ObjectNode) config.get("rope_parameters")).put("rope_type", "yarn"));
-        assertRefused("rope_type is \"yarn\"");
+        editConfig(config -> ((ObjectNode) config.get("rope_parameters")).put("rope_type", "ntk"));
+        assertRefused("rope_type is \"ntk\"");
     }
 
     /** As when a model's vision tower, or its unused head, was not downloaded. */
