@@ -30,7 +30,20 @@ record Golden(List<Prompt> prompts) {
             "llama-fp8-block",
             "llama-fp8-channel",
             "llama-gptq",
-            "llama-w4a16");
+            "llama-w4a16",
+            "qwen3-awq",
+            "mistral-window",
+            "qwen3",
+            "qwen3-moe",
+            "gemma2",
+            "gemma3",
+            "gemma4",
+            "olmo2",
+            "olmo3",
+            "gpt-oss",
+            "smollm3",
+            "granite",
+            "opt-350m-style");
 
     /**
      * A prompt.
