@@ -723,6 +723,97 @@ __device__ __forceinline__ void attendWhole(const Call<T>& call) {
     running.store(call, span, keyValueHead, query, queries, group);
 }
 
+// Spans of many rows with heads so large that neither the state of a row nor a second tile fits a warp's or a block's
+// share: a block takes 16 queries through all tiles that they see, and its warps share the tokens of a tile, then its
+// columns. The keys of a tile arrive while the values of the one before are weighed, and its values while they are
+// scored. Grid: (query tiles, K/V heads, spans).
+template <typename T, int GROUPS>
+__device__ __forceinline__ void attendLarge(const Call<T>& call) {
+    constexpr int TOKENS = TILE_TOKENS / WARPS;
+    constexpr int SHARE = TOKEN_GROUPS / WARPS;
+    extern __shared__ __align__(16) unsigned char attentionTiles[];
+    Span span(call.spans + SPAN_INTS * blockIdx.z);
+    if (span.rows <= call.fewRows) {
+        return;
+    }
+    int group = call.heads / call.keyValueHeads;
+    int keyValueHead = blockIdx.y;
+    int queries = span.rows * group;
+    int lane = threadIdx.x % 32;
+    int warp = threadIdx.x / 32;
+    // The last rows see the most tokens, so they start first.
+    int queryTile = gridDim.x - 1 - blockIdx.x;
+    int query[2] = {queryTile * TILE_QUERIES + lane / 4, queryTile * TILE_QUERIES + lane / 4 + 8};
+    const Sight sight[2] = {sightOf(call, span, query[0], queries, group),
+                            sightOf(call, span, query[1], queries, group)};
+    int from = warpLeast(sight[0].from < sight[1].from ? sight[0].from : sight[1].from);
+    int to = warpMost(sight[0].to > sight[1].to ? sight[0].to : sight[1].to);
+    if (from >= to) {
+        return;
+    }
+    TileGrid grid(call.cellTokens);
+    int firstTile = grid.tileOf(span.fromToken, from);
+    int lastTile = grid.tileOf(span.fromToken, to - 1);
+    T* keys = reinterpret_cast<T*>(attentionTiles);
+    T* values = keys + Tile<GROUPS>::ELEMENTS;
+    float4* room = reinterpret_cast<float4*>(values + Tile<GROUPS>::ELEMENTS);
+    size_t keyOffset = static_cast<size_t>(keyValueHead) * call.headSize;
+    size_t valueOffset = keyOffset + static_cast<size_t>(call.keyValueHeads) * call.headSize;
+    int own = warp * TOKENS * Tile<GROUPS>::PITCH;
+    auto rowOf = [&](int tile) {
+        TokenRows rows;
+        int end = grid.end(span.fromToken, tile);
+        rows.find(call, span.sequence, grid.start(span.fromToken, tile) + warp * TOKENS, from, to < end ? to : end);
+        return rows.row(call);
+    };
+    unsigned long long row = rowOf(firstTile);
+    bring<T, GROUPS, true, TOKENS>(call, row, keyOffset, keys + own);
+    commitCopies();
+    bring<T, GROUPS, true, TOKENS>(call, row, valueOffset, values + own);
+    commitCopies();
+    int halves = halvesOf(queries, queryTile);
+    State<GROUPS, WARPS> running;
+    running.share = warp;
+    running.load(call, span, keyValueHead, query, sight, group);
+    for (int tile = firstTile; tile <= lastTile; tile++) {
+        // The keys have arrived.
+        awaitCopies<1>();
+        __syncthreads();
+        float products[SHARE][4] = {};
+        {
+            // Read anew for each tile: registers hold them or the state, not both.
+            Queries<T, GROUPS, true> fragments;
+            fragments.load(queryRow(call, span, keyValueHead, query[0], queries, group),
+                           queryRow(call, span, keyValueHead, query[1], queries, group), call.headSize);
+            multiplyKeys(fragments, keys, warp * SHARE, products);
+        }
+        capScores(call, products);
+        float scores[TOKEN_GROUPS][4];
+        exchange(products, room, scores);
+        // All warps have read the keys.
+        bool more = tile < lastTile;
+        if (more) {
+            row = rowOf(tile + 1);
+            bring<T, GROUPS, true, TOKENS>(call, row, keyOffset, keys + own);
+        }
+        commitCopies();
+        Weights weights;
+        weighScores(call, grid.start(span.fromToken, tile), grid.end(span.fromToken, tile), sight, halves, scores,
+                    weights);
+        // The values have arrived.
+        awaitCopies<1>();
+        __syncthreads();
+        running.merge(weights, values);
+        // All warps have read the values.
+        __syncthreads();
+        if (more) {
+            bring<T, GROUPS, true, TOKENS>(call, row, valueOffset, values + own);
+        }
+        commitCopies();
+    }
+    running.store(call, span, keyValueHead, query, queries, group);
+}
+
 // Where the partials of a span's few rows lie: (span, K/V head, query, tile), acc (HD) each, followed by all m and l as
 // pairs.
 struct Partials {
@@ -962,6 +1053,21 @@ __device__ __forceinline__ void mergeFew(const Call<T>& call, const Partials& pa
         attendWhole<T, GROUPS, WHOLE_STAGES>(CALL(T));                                                                \
     }
 
+// Shared memory is one tile, and for many rows room to exchange the products with it.
+#define LARGE_ATTENTION_KERNELS(NAME, T, SIZE, GROUPS)                                                                \
+    extern "C" __global__ void __launch_bounds__(32 * WARPS) attend_large_##SIZE##_##NAME(CALL_PARAMETERS(T)) {       \
+        beginKernel();                                                                                                \
+        attendLarge<T, GROUPS>(CALL(T));                                                                              \
+    }                                                                                                                 \
+    extern "C" __global__ void __launch_bounds__(32 * WARPS)                                                          \
+        attend_few_##SIZE##_##NAME(CALL_PARAMETERS(T), PARTIALS_PARAMETERS) {                                         \
+        attendFew<T, GROUPS, true>(CALL(T), PARTIALS);                                                                \
+    }                                                                                                                 \
+    extern "C" __global__ void __launch_bounds__(32 * GROUPS)                                                         \
+        merge_few_##SIZE##_##NAME(CALL_PARAMETERS(T), PARTIALS_PARAMETERS) {                                          \
+        mergeFew<T>(CALL(T), PARTIALS);                                                                               \
+    }
+
 #define ALL_ATTENTION_KERNELS(NAME, T)                                                             \
     ATTENTION_KERNELS(NAME, T, 32, 1, true, 2, 4, 8)                                               \
     ATTENTION_KERNELS(NAME, T, 64, 2, true, 2, 3, 8)                                               \
@@ -969,6 +1075,7 @@ __device__ __forceinline__ void mergeFew(const Call<T>& call, const Partials& pa
     ATTENTION_KERNELS(NAME, T, 128, 4, true, 2, 3, 8)                                              \
     ATTENTION_KERNELS(NAME, T, 256, 8, true, 1, 2, 4)                                              \
     ATTENTION_KERNELS(NAME, T, any, 8, false, 1, 2, 4)                                             \
+    LARGE_ATTENTION_KERNELS(NAME, T, 512, 16)                                                   \
     WHOLE_ATTENTION_KERNEL(NAME, T, 32, 1, 4)                                                   \
     WHOLE_ATTENTION_KERNEL(NAME, T, 64, 2, 4)                                                   \
     WHOLE_ATTENTION_KERNEL(NAME, T, 96, 3, 2)                                                   \

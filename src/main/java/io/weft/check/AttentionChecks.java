@@ -100,6 +100,22 @@ final class AttentionChecks {
         };
     }
 
+    /** Heads that are too large for some GPUs. */
+    private List<AttentionShape> largeShapes() {
+        List<AttentionShape> shapes = switch (bench.extent()) {
+            case ALL ->
+                List.of(
+                        new AttentionShape(8, 4, 512, 0.045f, 0, NO_WINDOW, 16, 64),
+                        new AttentionShape(16, 1, 512, 0.045f, 0, NO_WINDOW, 16, 64),
+                        new AttentionShape(4, 2, 512, 0.3f, 2, 65, 16, 128),
+                        new AttentionShape(2, 2, 264, 0.06f, 0, NO_WINDOW, 8, 48));
+            case SMALL -> List.of(new AttentionShape(4, 2, 512, 0.3f, 2, 65, 16, 64));
+            case AWKWARD -> List.of(new AttentionShape(2, 1, 512, 0.3f, 2, 65, 16, 64));
+        };
+        int most = bench.device().headSizeMost();
+        return shapes.stream().filter(shape -> shape.headSize() <= most).toList();
+    }
+
     void run() {
         long seed = 1;
         for (AttentionShape shape : shapes()) {
@@ -108,6 +124,10 @@ final class AttentionChecks {
         }
         for (AttentionShape shape : cappedShapes()) {
             check(shape, NO_SINKS, seed);
+            seed += CHECKS_OF_SHAPE;
+        }
+        for (AttentionShape shape : largeShapes()) {
+            check(shape, sinks(shape.heads()), seed);
             seed += CHECKS_OF_SHAPE;
         }
         for (AttentionShape shape : shapesWithSinks()) {

@@ -50,6 +50,11 @@ public interface Device extends AutoCloseable {
 
     Kernels kernels();
 
+    /** Elements of a head that attention takes at most. */
+    default int headSizeMost() {
+        return Integer.MAX_VALUE;
+    }
+
     /**
      * Captures what {@code operations} issues on {@code stream} instead of running it: kernels and copies within device
      * memory, no events. Each kernel must have run before with the same sizes, so that it looks up and allocates

@@ -24,7 +24,7 @@ class WindowTest {
 
     /** Beside a sequence that comes and goes, whose ring lies where it did. */
     @ParameterizedTest
-    @ValueSource(strings = {"mistral", "gemma3", "gpt-oss"})
+    @ValueSource(strings = {"mistral-window", "gemma3", "gpt-oss"})
     void aRingThatIsReusedGivesTheBitsOfOneThatHoldsAll(String name) {
         List<Integer> prompt = new Random(3).ints(TOKENS, 3, 384).boxed().toList();
         for (int blockTokens : List.of(1, 5, 16)) {

@@ -55,6 +55,7 @@ public final class CudaDevice implements Device {
     private final EventWatcher watcher;
     private final MatrixProducts products;
     private final Kernels kernels;
+    private final int headSizeMost;
     private final WeightLoader loader;
     private final MemoryLedger ledger;
     private final List<DeviceBuffer> deviceMemory = new ArrayList<>();
@@ -88,6 +89,7 @@ public final class CudaDevice implements Device {
         FaultRecord faults = new FaultRecord(faultMemory);
         this.watcher = new EventWatcher(context, health, faults);
         KernelSet kernelSet = new KernelSet(context::kernel, options.elementType(), context.gpu());
+        this.headSizeMost = kernelSet.headSizeMost();
         this.products = new MatrixProducts(cublas, options.elementType(), context.arena());
         this.kernels = new CheckedKernels(
                 options.elementType(), new CudaKernels(context, kernelSet, products, options.elementType(), faults));
@@ -241,6 +243,11 @@ public final class CudaDevice implements Device {
     @Override
     public Kernels kernels() {
         return kernels;
+    }
+
+    @Override
+    public int headSizeMost() {
+        return headSizeMost;
     }
 
     @Override

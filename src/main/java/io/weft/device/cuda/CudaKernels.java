@@ -889,7 +889,7 @@ final class CudaKernels implements Kernels {
                         AttentionLaunch.THREADS,
                         arguments);
                 cudaStream.launch(
-                        kernels.mergeFew,
+                        variant.merge(),
                         launch.fewQueries(),
                         shape.keyValueHeads(),
                         spanCount,
@@ -901,7 +901,7 @@ final class CudaKernels implements Kernels {
             ArgumentBlock arguments = attendArguments(shape, sinks, index, spans, bases, queries, state, out, launch);
             cudaStream.launch(
                     variant.many(),
-                    Math.ceilDiv(launch.manyQueryTiles(), AttentionLaunch.WARPS),
+                    Math.ceilDiv(launch.manyQueryTiles(), variant.manyQueryTiles()),
                     shape.keyValueHeads(),
                     work.spanCount(),
                     AttentionLaunch.THREADS,

@@ -8,8 +8,11 @@ import java.util.Optional;
 
 /** The kernels for one element type. The numbers are the counts of their arguments in {@code src/main/cuda}. */
 final class KernelSet {
-    /** Largest head size. */
+    /** Largest head size of kernels that every GPU has. */
     static final int HEAD_SIZE_MOST = 256;
+
+    /** Largest head size on GPUs whose blocks can have the memory of one such tile. */
+    static final int LARGE_HEAD_SIZE_MOST = 512;
 
     private static final int ATTEND_ARGUMENTS = 22;
     private static final int PARTIALS_ARGUMENTS = 5;
@@ -49,23 +52,31 @@ final class KernelSet {
     final CudaKernel toFloat;
     final CudaKernel gatherRows;
     final CudaKernel readHost;
-    final CudaKernel mergeFew;
     final ProductKernels products;
     final ExpertKernels experts;
     final QuantisedKernels quantised;
 
     private final List<Attend> attend;
     private final Attend attendAny;
+    private final Optional<Attend> attendLarge;
 
     /**
      * The attention kernels for head sizes up to a limit.
      *
      * @param headSizeMost the limit
-     * @param few for spans of few rows, followed by {@link #mergeFew}
+     * @param few for spans of few rows
+     * @param merge follows {@code few}
      * @param whole for spans of few rows that fill the device, for heads that leave room in shared memory
      * @param many for spans of many rows
+     * @param manyQueryTiles query tiles that a block of {@code many} takes
      */
-    record Attend(int headSizeMost, CudaKernel few, Optional<CudaKernel> whole, CudaKernel many) {
+    record Attend(
+            int headSizeMost,
+            CudaKernel few,
+            CudaKernel merge,
+            Optional<CudaKernel> whole,
+            CudaKernel many,
+            int manyQueryTiles) {
         /** Heads larger than this leave room in shared memory for one tile a block. */
         private static final int SHARED_HEAD_SIZE_MOST = 128;
 
@@ -76,19 +87,43 @@ final class KernelSet {
         private static final int EXCHANGE_BYTES =
                 AttentionLaunch.TILE_QUERIES * AttentionLaunch.TILE_TOKENS * Float.BYTES;
 
-        private static Attend load(Loader loader, Gpu gpu, int headSizeMost, String size, String type) {
+        private static final int FEW_ARGUMENTS = ATTEND_ARGUMENTS + PARTIALS_ARGUMENTS;
+
+        private static int tileBytes(int headSizeMost) {
+            return 2 * AttentionLaunch.TILE_TOKENS * (headSizeMost + PADDING) * ELEMENT_BYTES;
+        }
+
+        /** The kernels for the largest heads, if a block has room for one of their tiles. */
+        private static Optional<Attend> loadLarge(Loader loader, Gpu gpu, int headSizeMost, String type) {
+            int tileBytes = tileBytes(headSizeMost);
+            int manyBytes = tileBytes + EXCHANGE_BYTES;
+            String name = headSizeMost + "_" + type;
+            return manyBytes > gpu.sharedBytesMost()
+                    ? Optional.empty()
+                    : Optional.of(new Attend(
+                            headSizeMost,
+                            loader.load("attend_few_" + name, FEW_ARGUMENTS, tileBytes),
+                            loader.load("merge_few_" + name, FEW_ARGUMENTS),
+                            Optional.empty(),
+                            loader.load("attend_large_" + name, ATTEND_ARGUMENTS, manyBytes),
+                            1));
+        }
+
+        private static Attend load(
+                Loader loader, Gpu gpu, CudaKernel merge, int headSizeMost, String size, String type) {
             int tiles = headSizeMost > SHARED_HEAD_SIZE_MOST ? 1 : 2;
-            int tileBytes = 2 * AttentionLaunch.TILE_TOKENS * (headSizeMost + PADDING) * ELEMENT_BYTES;
-            int fewArguments = ATTEND_ARGUMENTS + PARTIALS_ARGUMENTS;
+            int tileBytes = tileBytes(headSizeMost);
             int wholeBytes = WHOLE_TILES * tileBytes + EXCHANGE_BYTES;
             String whole = "attend_whole_" + size + "_" + type;
             return new Attend(
                     headSizeMost,
-                    loader.load("attend_few_" + size + "_" + type, fewArguments, tileBytes),
+                    loader.load("attend_few_" + size + "_" + type, FEW_ARGUMENTS, tileBytes),
+                    merge,
                     tiles > 1 && wholeBytes <= gpu.sharedBytesMost()
                             ? Optional.of(loader.load(whole, ATTEND_ARGUMENTS, wholeBytes))
                             : Optional.empty(),
-                    loader.load("attend_many_" + size + "_" + type, ATTEND_ARGUMENTS, tiles * tileBytes));
+                    loader.load("attend_many_" + size + "_" + type, ATTEND_ARGUMENTS, tiles * tileBytes),
+                    AttentionLaunch.WARPS);
         }
     }
 
@@ -137,16 +172,22 @@ final class KernelSet {
         toFloat = loader.load("to_float_" + type, 3);
         gatherRows = loader.load("gather_rows", 7);
         readHost = loader.load("read_host", 4);
-        mergeFew = loader.load("merge_few_" + type, ATTEND_ARGUMENTS + PARTIALS_ARGUMENTS);
+        CudaKernel mergeFew = loader.load("merge_few_" + type, Attend.FEW_ARGUMENTS);
         products = new ProductKernels(loader, type, gpu);
         experts = new ExpertKernels(loader, elementType);
         quantised = new QuantisedKernels(loader, elementType, gpu);
         List<Attend> sizes = new ArrayList<>();
         for (int headSize : HEAD_SIZES) {
-            sizes.add(Attend.load(loader, gpu, headSize, Integer.toString(headSize), type));
+            sizes.add(Attend.load(loader, gpu, mergeFew, headSize, Integer.toString(headSize), type));
         }
         attend = List.copyOf(sizes);
-        attendAny = Attend.load(loader, gpu, HEAD_SIZE_MOST, "any", type);
+        attendAny = Attend.load(loader, gpu, mergeFew, HEAD_SIZE_MOST, "any", type);
+        attendLarge = Attend.loadLarge(loader, gpu, LARGE_HEAD_SIZE_MOST, type);
+    }
+
+    /** The largest head size on this GPU. */
+    int headSizeMost() {
+        return attendLarge.isPresent() ? LARGE_HEAD_SIZE_MOST : HEAD_SIZE_MOST;
     }
 
     /**
@@ -155,8 +196,15 @@ final class KernelSet {
      * @param aligned whether all rows start at multiples of 16 bytes
      */
     Attend attend(int headSize, Alignment aligned) {
+        if (headSize > headSizeMost()) {
+            throw new IllegalArgumentException("head size is " + headSize + ", must be at most " + headSizeMost());
+        }
         if (headSize > HEAD_SIZE_MOST) {
-            throw new IllegalArgumentException("head size is " + headSize + ", must be at most " + HEAD_SIZE_MOST);
+            if (aligned == Alignment.ELEMENTS || headSize % VECTOR != 0) {
+                throw new IllegalArgumentException("head size is %d, must be a multiple of %d if it is above %d"
+                        .formatted(headSize, VECTOR, HEAD_SIZE_MOST));
+            }
+            return attendLarge.orElseThrow();
         }
         if (aligned == Alignment.ELEMENTS || headSize % VECTOR != 0) {
             return attendAny;

@@ -60,13 +60,14 @@ class KernelSetTest {
                         "attend_few",
                         "attend_whole",
                         "attend_many",
+                        "attend_large",
                         "experts_in",
                         "experts_out");
         Map<String, Integer> loaded = new HashMap<>();
         new KernelSet(
                 (name, arguments, sharedBytes) -> {
                     String pattern = name.replaceAll(
-                                    "(attend_(?:few|whole|many)|product_gated|product|quantised_experts_(?:in|out)|quantised_gated"
+                                    "(attend_(?:few|whole|many|large)|merge_few|product_gated|product|quantised_experts_(?:in|out)|quantised_gated"
                                             + "|quantised|unpack|pack_codes|experts_(?:in|out))_.*",
                                     "$1")
                             .replaceAll("(?<=[a-z0-9])_(f16|bf16)$", "");
@@ -252,7 +253,22 @@ class KernelSetTest {
         }
         assertThat(kernels.attend(128, Alignment.ELEMENTS).few().name()).contains("any");
         assertThatThrownBy(() -> kernels.attend(KernelSet.HEAD_SIZE_MOST + 1, Alignment.VECTORS))
-                .hasMessageContaining("257")
-                .hasMessageContaining("256");
+                .hasMessage("head size is 257, must be a multiple of 8 if it is above 256");
+    }
+
+    @Test
+    void largeHeadsHaveKernelsWhereABlockHasRoomForOneTile() {
+        KernelSet.Attend large = kernels(HOPPER).attend(512, Alignment.VECTORS);
+        int tileBytes = 2 * 64 * (512 + 8) * 2;
+        assertThat(large.few().sharedBytes()).isEqualTo(tileBytes);
+        assertThat(large.many().sharedBytes()).isEqualTo(tileBytes + 16 * 64 * Float.BYTES);
+        assertThat(kernels(HOPPER).attend(264, Alignment.VECTORS).headSizeMost())
+                .isEqualTo(512);
+        assertThatThrownBy(() -> kernels(HOPPER).attend(520, Alignment.VECTORS))
+                .hasMessage("head size is 520, must be at most 512");
+        KernelSet small = kernels(new KernelSet.Gpu(89, 128, 99 << 10));
+        assertThat(small.headSizeMost()).isEqualTo(256);
+        assertThatThrownBy(() -> small.attend(512, Alignment.VECTORS))
+                .hasMessage("head size is 512, must be at most 256");
     }
 }
