@@ -14,7 +14,7 @@ final class QuantisedSources {
             ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final int WORD_BITS = 32;
-    /** Columns of a file that are read together: a few cache lines of each of its rows. */
+    /** Words of a few cache lines, which are read and written together. */
     private static final int BLOCK = 32;
 
     private QuantisedSources() {}
@@ -128,14 +128,24 @@ final class QuantisedSources {
             int words = codes.shape().get(0);
             long pitch = (long) codes.shape().get(1) * Integer.BYTES;
             long rowBytes = (long) words * Integer.BYTES;
-            MemorySegment from = codes.data();
-            for (int block = 0; block < rows; block += BLOCK) {
-                int end = Math.min(rows, block + BLOCK);
-                for (int word = 0; word < words; word++) {
-                    long read = word * pitch + (long) fromRow * Integer.BYTES;
-                    long write = (long) word * Integer.BYTES;
-                    for (int row = block; row < end; row++) {
-                        to.set(INT, row * rowBytes + write, from.get(INT, read + (long) row * Integer.BYTES));
+            int[] read = new int[BLOCK * BLOCK];
+            int[] write = new int[BLOCK * BLOCK];
+            for (int row = 0; row < rows; row += BLOCK) {
+                int blockRows = Math.min(BLOCK, rows - row);
+                for (int word = 0; word < words; word += BLOCK) {
+                    int blockWords = Math.min(BLOCK, words - word);
+                    for (int i = 0; i < blockWords; i++) {
+                        long at = (word + i) * pitch + (long) (fromRow + row) * Integer.BYTES;
+                        MemorySegment.copy(codes.data(), INT, at, read, i * BLOCK, blockRows);
+                    }
+                    for (int j = 0; j < blockRows; j++) {
+                        for (int i = 0; i < blockWords; i++) {
+                            write[j * BLOCK + i] = read[i * BLOCK + j];
+                        }
+                    }
+                    for (int j = 0; j < blockRows; j++) {
+                        long at = (row + j) * rowBytes + (long) word * Integer.BYTES;
+                        MemorySegment.copy(write, j * BLOCK, to, INT, at, blockWords);
                     }
                 }
             }
@@ -170,7 +180,11 @@ final class QuantisedSources {
      */
     record Interleaved(StoredTensor codes, StoredTensor scales, StoredTensor zeros, int groups)
             implements QuantisedTensor.Source {
-        private static final int ROWS_OF_WORD = 8;
+        /** Rows of a word, and columns whose codes make up a word of ours. */
+        private static final int STEP = 8;
+        /** Words that fill a cache line. */
+        private static final int AWQ_BLOCK = 16;
+
         private static final int CODE_BITS = 4;
         private static final int CODE = 0xf;
         /** The row of each code of a word, lowest bits first. */
@@ -180,53 +194,61 @@ final class QuantisedSources {
 
         @Override
         public void codes(int fromRow, int rows, MemorySegment to) {
-            int columns = codes.shape().get(0);
-            long pitch = (long) codes.shape().get(1) * Integer.BYTES;
-            long rowBytes = (long) columns * CODE_BITS / Byte.SIZE;
-            MemorySegment from = codes.data();
-            int[] words = new int[ROWS_OF_WORD];
-            int firstWord = fromRow / ROWS_OF_WORD;
-            int lastWord = (fromRow + rows + ROWS_OF_WORD - 1) / ROWS_OF_WORD;
-            for (int block = firstWord; block < lastWord; block += BLOCK) {
-                int end = Math.min(lastWord, block + BLOCK);
-                for (int column = 0; column < columns; column += ROWS_OF_WORD) {
-                    long write = (long) column * CODE_BITS / Byte.SIZE;
-                    for (int word = block; word < end; word++) {
-                        for (int i = 0; i < ROWS_OF_WORD; i++) {
-                            words[i] = from.get(INT, (column + i) * pitch + (long) word * Integer.BYTES);
-                        }
-                        transpose(words);
-                        for (int place = 0; place < ROWS_OF_WORD; place++) {
-                            int row = word * ROWS_OF_WORD + ROWS[place] - fromRow;
-                            if (row >= 0 && row < rows) {
-                                to.set(INT, row * rowBytes + write, words[place]);
+            int steps = codes.shape().get(0) / STEP;
+            int firstWord = fromRow / STEP;
+            int lastWord = (fromRow + rows + STEP - 1) / STEP;
+            // Of the eight columns of a step: (steps, words of rows).
+            int[][] columns = new int[STEP][AWQ_BLOCK * AWQ_BLOCK];
+            int[] line = new int[AWQ_BLOCK];
+            for (int word = firstWord; word < lastWord; word += AWQ_BLOCK) {
+                int blockWords = Math.min(AWQ_BLOCK, lastWord - word);
+                for (int step = 0; step < steps; step += AWQ_BLOCK) {
+                    int blockSteps = Math.min(AWQ_BLOCK, steps - step);
+                    read(word, blockWords, step, blockSteps, columns);
+                    transpose(columns);
+                    for (int i = 0; i < blockWords * STEP; i++) {
+                        int row = word * STEP + i / STEP * STEP + ROWS[i % STEP] - fromRow;
+                        if (row >= 0 && row < rows) {
+                            for (int j = 0; j < blockSteps; j++) {
+                                line[j] = columns[i % STEP][j * AWQ_BLOCK + i / STEP];
                             }
+                            long at = ((long) row * steps + step) * Integer.BYTES;
+                            MemorySegment.copy(line, 0, to, INT, at, blockSteps);
                         }
                     }
                 }
             }
         }
 
-        /** Transposes 8 by 8 codes: code p of word i becomes code i of word p. */
-        private static void transpose(int[] words) {
-            for (int i = 0; i < ROWS_OF_WORD; i += 2) {
-                swap(words, i, 1, 0x0f0f0f0f);
-            }
-            for (int i = 0; i < ROWS_OF_WORD; i += 4) {
-                swap(words, i, 2, 0x00ff00ff);
-                swap(words, i + 1, 2, 0x00ff00ff);
-            }
-            for (int i = 0; i < 4; i++) {
-                swap(words, i, 4, 0x0000ffff);
+        private void read(int word, int words, int step, int steps, int[][] columns) {
+            long pitch = (long) codes.shape().get(1) * Integer.BYTES;
+            for (int column = 0; column < steps * STEP; column++) {
+                long at = (step * STEP + column) * pitch + (long) word * Integer.BYTES;
+                MemorySegment.copy(codes.data(), INT, at, columns[column % STEP], column / STEP * AWQ_BLOCK, words);
             }
         }
 
-        /** Swaps the codes at {@code distance} places above the mask in one word with those at the mask in another. */
-        private static void swap(int[] words, int i, int distance, int mask) {
-            int shift = distance * CODE_BITS;
-            int different = (words[i] >>> shift ^ words[i + distance]) & mask;
-            words[i + distance] ^= different;
-            words[i] ^= different << shift;
+        /** Transposes 8 by 8 codes: code p of word i becomes code i of word p, for all words of the arrays. */
+        private static void transpose(int[][] words) {
+            for (int i = 0; i < STEP; i += 2) {
+                swap(words[i], words[i + 1], CODE_BITS, 0x0f0f0f0f);
+            }
+            for (int i = 0; i < STEP; i += 4) {
+                swap(words[i], words[i + 2], 2 * CODE_BITS, 0x00ff00ff);
+                swap(words[i + 1], words[i + 3], 2 * CODE_BITS, 0x00ff00ff);
+            }
+            for (int i = 0; i < STEP / 2; i++) {
+                swap(words[i], words[i + STEP / 2], 4 * CODE_BITS, 0x0000ffff);
+            }
+        }
+
+        /** Swaps the codes {@code shift} bits above the mask in one word with those at the mask in the other. */
+        private static void swap(int[] low, int[] high, int shift, int mask) {
+            for (int i = 0; i < low.length; i++) {
+                int different = (low[i] >>> shift ^ high[i]) & mask;
+                high[i] ^= different;
+                low[i] ^= different << shift;
+            }
         }
 
         @Override
@@ -238,9 +260,9 @@ final class QuantisedSources {
         public void zeros(int fromRow, int rows, MemorySegment to) {
             long width = zeros.shape().get(1);
             for (int row = 0; row < rows; row++) {
-                int shift = PLACES[(fromRow + row) % ROWS_OF_WORD] * CODE_BITS;
+                int shift = PLACES[(fromRow + row) % STEP] * CODE_BITS;
                 for (int group = 0; group < groups; group++) {
-                    int zero = zeros.word(group * width + (fromRow + row) / ROWS_OF_WORD) >>> shift & CODE;
+                    int zero = zeros.word(group * width + (fromRow + row) / STEP) >>> shift & CODE;
                     to.set(ValueLayout.JAVA_BYTE, (long) row * groups + group, (byte) zero);
                 }
             }

@@ -24,8 +24,8 @@ final class WeightLoader {
     static final long BUFFER_BYTES = 16L << 20;
 
     private static final int BUFFERS = 2;
-    /** The bytes that one thread copies at a time. */
-    private static final long PIECE_BYTES = 2L << 20;
+    /** The bytes that one thread copies at a time: few, so that many threads share a buffer. */
+    private static final long PIECE_BYTES = 512L << 10;
 
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
     private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED;
