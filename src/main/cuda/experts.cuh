@@ -569,7 +569,7 @@ __device__ __forceinline__ void addGated(const T* logits, const T* values, T* ou
 
 #define EXPERT_KERNELS(NAME, T)                                                                                       \
     EXPERT_KERNELS_OF_SIZE(NAME, T, 16, 1, 4, 1, 1, 128, 4, 4, true)                                                  \
-    EXPERT_KERNELS_OF_SIZE(NAME, T, 64, 2, 4, 2, 4, 64, 4, 2, true)                                                   \
+    EXPERT_KERNELS_OF_SIZE(NAME, T, 64, 2, 4, 2, 4, 64, 3, 2, true)                                                   \
     EXPERT_KERNELS_OF_SIZE(NAME, T, 128, 2, 4, 4, 4, 64, 3, 2, true)                                                  \
     EXPERT_KERNELS_OF_SIZE(NAME, T, any, 1, 4, 1, 1, 64, 3, 4, false)                                                 \
     extern "C" __global__ void __launch_bounds__(128)                                                                 \

@@ -1,6 +1,7 @@
 // Experts with quantised weights, which are read as they are stored: codes.cuh says how, and the tiles of an expert's
 // matrix come after those of the experts before it. Otherwise these are the kernels of experts.cuh, with the same
-// pairs, tiles and order of addition: a pair has the same bits as with weights that were made elements of 16 bits first.
+// pairs, tiles and order of addition: a pair has the same bits as with weights that were made elements of 16 bits
+// first.
 //
 // All warps of a block have the same ROWS pairs, and each has TILES tiles of eight rows of W. Its lanes copy their own
 // codes to shared memory and make elements of them in registers, where mma.m16n8k16 wants them. For gates and the

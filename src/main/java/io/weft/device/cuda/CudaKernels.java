@@ -615,7 +615,7 @@ final class CudaKernels implements Kernels {
                     "in is at %x and scratch at %x, must be at multiples of %d for quantised experts"
                             .formatted(part.in(), part.scratch(), VECTOR_BYTES));
         }
-        int tilePairs = aligned ? ExpertKernels.tilePairs(pairs, experts) : ExpertKernels.FEW_PAIRS;
+        int tilePairs = aligned ? launched.tilePairs(pairs, experts) : ExpertKernels.FEW_PAIRS;
         boolean slots = part.rows() <= ExpertKernels.SLOT_ROWS;
         long order = slots ? 0 : part.scratch() + scratch.order();
         long tiles = slots ? 0 : part.scratch() + scratch.tiles();

@@ -60,7 +60,8 @@ final class ExpertKernels {
     record Product(CudaKernel kernel, int pairs, int width, int threads) {}
 
     /**
-     * The products with weights in one form, for tiles of different sizes.
+     * The products with weights in one form, for tiles of different sizes, from the smallest up. Only those for which a
+     * block has room in shared memory.
      *
      * @param in gates and the values that they gate
      * @param out the way back to the width of the model
@@ -75,30 +76,33 @@ final class ExpertKernels {
         }
 
         private static Product ofPairs(List<Product> products, int pairs) {
-            return products.stream()
-                    .filter(product -> product.pairs() == pairs)
-                    .findFirst()
-                    .orElseThrow();
+            Product found = products.getFirst();
+            for (Product product : products) {
+                if (product.pairs() <= pairs) {
+                    found = product;
+                }
+            }
+            return found;
         }
     }
 
-    ExpertKernels(KernelSet.Loader loader, ElementType elementType) {
+    ExpertKernels(KernelSet.Loader loader, ElementType elementType, KernelSet.Gpu gpu) {
         this.elementType = elementType;
         String type = elementType.name().toLowerCase(Locale.ROOT);
         route = loader.load("route_" + type, 7);
         sort = loader.load("sort_experts", 7);
         combine = loader.load("combine_experts_" + type, 10);
         addGated = loader.load("add_gated_" + type, 6);
-        Form few = load(loader, "16_" + type, 1, 4, 1, 1, 128, 4);
-        Form medium = load(loader, "64_" + type, 2, 4, 2, 4, 64, 4);
-        Form many = load(loader, "128_" + type, 2, 4, 4, 4, 64, 3);
+        Form few = load(loader, gpu, "16_" + type, 1, 4, 1, 1, 128, 4);
+        Form medium = load(loader, gpu, "64_" + type, 2, 4, 2, 4, 64, 3);
+        Form many = load(loader, gpu, "128_" + type, 2, 4, 4, 4, 64, 3);
         elements = together(few, medium, many);
-        any = load(loader, "any_" + type, 1, 4, 1, 1, 64, 3);
-        codes.put(WeightCode.FP8_E4M3, loadCodes(loader, "fp8_" + type, WeightCode.FP8_E4M3));
-        codes.put(WeightCode.INT8, loadCodes(loader, "int8_" + type, WeightCode.INT8));
-        codes.put(WeightCode.INT4, loadCodes(loader, "int4_" + type, WeightCode.INT4));
-        codes.put(WeightCode.FP4_E2M1, loadCodes(loader, "fp4_" + type, WeightCode.FP4_E2M1));
-        ownInt4 = loadCodes(loader, "int4_own_" + type, WeightCode.INT4);
+        any = load(loader, gpu, "any_" + type, 1, 4, 1, 1, 64, 3);
+        codes.put(WeightCode.FP8_E4M3, loadCodes(loader, gpu, "fp8_" + type, WeightCode.FP8_E4M3));
+        codes.put(WeightCode.INT8, loadCodes(loader, gpu, "int8_" + type, WeightCode.INT8));
+        codes.put(WeightCode.INT4, loadCodes(loader, gpu, "int4_" + type, WeightCode.INT4));
+        codes.put(WeightCode.FP4_E2M1, loadCodes(loader, gpu, "fp4_" + type, WeightCode.FP4_E2M1));
+        ownInt4 = loadCodes(loader, gpu, "int4_own_" + type, WeightCode.INT4);
     }
 
     private static Form together(Form... forms) {
@@ -118,6 +122,7 @@ final class ExpertKernels {
      */
     private static Form load(
             KernelSet.Loader loader,
+            KernelSet.Gpu gpu,
             String name,
             int rowWarps,
             int columnWarps,
@@ -128,6 +133,9 @@ final class ExpertKernels {
         int pairs = FEW_PAIRS * rowWarps * rowTiles;
         int columns = WARP_COLUMNS * columnWarps * columnTiles;
         int sharedBytes = stages * (pairs + columns) * (depth + KernelSet.PADDING) * KernelSet.ELEMENT_BYTES;
+        if (!fits(gpu, pairs, sharedBytes)) {
+            return new Form(List.of(), List.of());
+        }
         int threads = WARP * rowWarps * columnWarps;
         CudaKernel in = loader.load("experts_in_" + name, IN_ARGUMENTS, sharedBytes);
         CudaKernel out = loader.load("experts_out_" + name, OUT_ARGUMENTS, sharedBytes);
@@ -137,11 +145,11 @@ final class ExpertKernels {
                 List.of(new Product(out, pairs, columns, threads)));
     }
 
-    private static Form loadCodes(KernelSet.Loader loader, String name, WeightCode code) {
+    private static Form loadCodes(KernelSet.Loader loader, KernelSet.Gpu gpu, String name, WeightCode code) {
         boolean nibbles = code.bits() < Byte.SIZE;
         return together(
-                loadCodes(loader, "16_" + name, code, 4, 1, 1, 1, nibbles ? 256 : 128, 4),
-                loadCodes(loader, "64_" + name, code, 8, 4, 2, 4, nibbles ? 128 : 64, 3));
+                loadCodes(loader, gpu, "16_" + name, code, 4, 1, 1, 1, nibbles ? 256 : 128, 4),
+                loadCodes(loader, gpu, "64_" + name, code, 8, 4, 2, 4, nibbles ? 128 : 64, 3));
     }
 
     /**
@@ -151,6 +159,7 @@ final class ExpertKernels {
      */
     private static Form loadCodes(
             KernelSet.Loader loader,
+            KernelSet.Gpu gpu,
             String name,
             WeightCode code,
             int warps,
@@ -164,6 +173,9 @@ final class ExpertKernels {
         int tileBytes = QuantisedMemory.TILE_ROWS
                 * (depth * code.bits() / Byte.SIZE + depth / GROUP_COLUMNS_LEAST * Integer.BYTES);
         int warpTileBytes = stages * warps * tileBytes;
+        if (!fits(gpu, pairs, inputBytes + Math.max(2 * paired, outTiles) * warpTileBytes)) {
+            return new Form(List.of(), List.of());
+        }
         CudaKernel in = loader.load(
                 "quantised_experts_in_" + name, QUANTISED_IN_ARGUMENTS, inputBytes + 2 * paired * warpTileBytes);
         CudaKernel out = loader.load(
@@ -175,12 +187,17 @@ final class ExpertKernels {
                 List.of(new Product(out, pairs, outTiles * tileColumns, threads)));
     }
 
+    /** Whether a block has room for its stages, and for the numbers of its pairs. */
+    private static boolean fits(KernelSet.Gpu gpu, int pairs, int sharedBytes) {
+        return sharedBytes + pairs * Integer.BYTES <= gpu.sharedBytesMost();
+    }
+
     /** The products for sizes and addresses that are no multiples of 16 bytes, in tiles of {@link #FEW_PAIRS}. */
     Form any() {
         return any;
     }
 
-    /** The products that read weights; codes in tiles of at most {@link #MEDIUM_PAIRS}. */
+    /** The products that read weights. */
     Form of(Optional<QuantisedMemory> quantised) {
         if (quantised.isEmpty()) {
             return elements;
@@ -192,12 +209,15 @@ final class ExpertKernels {
     }
 
     /** Pairs of a tile for so many in all: experts that many rows chose get large tiles. */
-    static int tilePairs(long pairs, CudaExperts experts) {
+    int tilePairs(long pairs, CudaExperts experts) {
         int count = experts.shape().count();
-        if (pairs <= (long) FEW_PAIRS * count) {
-            return FEW_PAIRS;
+        int wanted = MANY_PAIRS;
+        if (pairs <= (long) MEDIUM_PAIRS * count) {
+            wanted = pairs <= (long) FEW_PAIRS * count ? FEW_PAIRS : MEDIUM_PAIRS;
         }
-        return pairs <= (long) MEDIUM_PAIRS * count || experts.isQuantised() ? MEDIUM_PAIRS : MANY_PAIRS;
+        return Math.min(
+                of(experts.gateUp().quantised()).in(wanted).pairs(),
+                of(experts.down().quantised()).out(wanted).pairs());
     }
 
     /** No fewer than the tiles of {@code tilePairs} pairs. Each expert may have one that is not full. */

@@ -174,7 +174,7 @@ final class KernelSet {
         readHost = loader.load("read_host", 4);
         CudaKernel mergeFew = loader.load("merge_few_" + type, Attend.FEW_ARGUMENTS);
         products = new ProductKernels(loader, type, gpu);
-        experts = new ExpertKernels(loader, elementType);
+        experts = new ExpertKernels(loader, elementType, gpu);
         quantised = new QuantisedKernels(loader, elementType, gpu);
         List<Attend> sizes = new ArrayList<>();
         for (int headSize : HEAD_SIZES) {

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.weft.device.ElementType;
+import io.weft.device.ExpertShape;
 import io.weft.device.WeightCode;
 import io.weft.device.WeightEncoding;
 import io.weft.device.cuda.KernelSet.Alignment;
@@ -165,7 +166,9 @@ class KernelSetTest {
             }
         }
         ExpertKernels kernels = new ExpertKernels(
-                (name, arguments, sharedBytes) -> new CudaKernel(name, 0, arguments, sharedBytes), ElementType.F16);
+                (name, arguments, sharedBytes) -> new CudaKernel(name, 0, arguments, sharedBytes),
+                ElementType.F16,
+                HOPPER);
         Map<String, String> loaded = new HashMap<>();
         List<ExpertKernels.Form> forms = new ArrayList<>(List.of(kernels.any(), kernels.of(Optional.empty())));
         for (WeightCode code : WeightCode.values()) {
@@ -179,6 +182,35 @@ class KernelSetTest {
             form.out().forEach(product -> loaded.put("out " + size(product), describe(product)));
         }
         assertThat(loaded).isEqualTo(inSource).hasSize(2 * (4 + 2 * 5));
+    }
+
+    /** Compute capability 8.9 has room for the kernels of few pairs, and for some of the others. */
+    @Test
+    void expertsHaveTheTilesForWhichABlockHasRoom() {
+        int sharedBytesMost = 99 << 10;
+        ExpertKernels kernels = new ExpertKernels(
+                (name, arguments, sharedBytes) -> {
+                    assertThat(sharedBytes).isLessThanOrEqualTo(sharedBytesMost);
+                    return new CudaKernel(name, 0, arguments, sharedBytes);
+                },
+                ElementType.F16,
+                new KernelSet.Gpu(89, 128, sharedBytesMost));
+        WeightEncoding encoding =
+                new WeightEncoding(WeightCode.FP4_E2M1, 32, WeightEncoding.Zero.MIDDLE, ElementType.BF16);
+        CudaExperts.Matrices elements = new CudaExperts.Matrices(0, Optional.empty(), 0);
+        CudaExperts.Matrices codes =
+                new CudaExperts.Matrices(0, Optional.of(new QuantisedMemory(encoding, 0, 0, 5)), 0);
+        ExpertShape shape = new ExpertShape(8, 64, 64);
+        assertThat(kernels.tilePairs(128, new CudaExperts(shape, elements, elements, 0)))
+                .isEqualTo(16);
+        assertThat(kernels.tilePairs(10_000, new CudaExperts(shape, elements, elements, 0)))
+                .isEqualTo(64);
+        assertThat(kernels.tilePairs(10_000, new CudaExperts(shape, elements, codes, 0)))
+                .isEqualTo(16);
+        assertThat(kernels(HOPPER).experts.tilePairs(10_000, new CudaExperts(shape, elements, elements, 0)))
+                .isEqualTo(128);
+        assertThat(kernels(HOPPER).experts.tilePairs(10_000, new CudaExperts(shape, elements, codes, 0)))
+                .isEqualTo(64);
     }
 
     private static int[] numbers(String list) {
