@@ -35,7 +35,7 @@ final class ExpertChecks {
     private static final int[] SMALL_ROWS = {2, 17};
 
     /** The rows of batches in which each row must have the same bits as alone. */
-    private static final int[] BATCHES = {2, 16, 17, 100, 257};
+    private static final int[] BATCHES = {2, 16, 17, 100, 130};
 
     private static final int[] SMALL_BATCHES = {17};
     private static final int[] AWKWARD_BATCHES = {2, 17, 65};
