@@ -21,6 +21,7 @@ public final class CacheSequence implements AutoCloseable {
     private final KvCache cache;
     private final @Nullable BlockHome[] homes;
     private final WindowRing ring;
+    private final int maxTokens;
     /** Index: block. */
     private final BlockHome.@Nullable OnDevice[] copies;
 
@@ -32,8 +33,9 @@ public final class CacheSequence implements AutoCloseable {
     private int openTokens;
     private boolean freed;
 
-    CacheSequence(KvCache cache, @Nullable BlockHome[] homes, WindowRing ring) {
+    CacheSequence(KvCache cache, int maxTokens, @Nullable BlockHome[] homes, WindowRing ring) {
         this.cache = cache;
+        this.maxTokens = maxTokens;
         this.homes = homes;
         this.ring = ring;
         this.copies = new BlockHome.OnDevice[homes.length];
@@ -47,6 +49,11 @@ public final class CacheSequence implements AutoCloseable {
      * @param to device memory for the copy
      */
     public record Arrival(int block, BlockHome.OnHost from, BlockHome.OnDevice to) {}
+
+    /** The tokens for which the sequence was admitted. */
+    public int maxTokens() {
+        return maxTokens;
+    }
 
     /** The number of cached tokens. */
     public int tokens() {

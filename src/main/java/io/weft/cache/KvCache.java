@@ -161,7 +161,7 @@ public final class KvCache {
             device.free(ring.get());
             return Optional.empty();
         }
-        return Optional.of(new CacheSequence(this, homes, new WindowRing(geometry, ring.get(), ringBlocks)));
+        return Optional.of(new CacheSequence(this, maxTokens, homes, new WindowRing(geometry, ring.get(), ringBlocks)));
     }
 
     private Optional<DeviceBuffer> allocateOnDevice(long bytes) {

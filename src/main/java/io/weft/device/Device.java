@@ -111,7 +111,19 @@ public interface Device extends AutoCloseable {
      * A rotary table for positions 0 to {@code positions − 1}: angle j at position p is {@code p ·
      * inverseFrequencies[j]}, cosines and sines times {@code magnitude}.
      */
-    RotaryTable rotaryTable(float[] inverseFrequencies, float magnitude, int positions, RotaryTable.Layout layout);
+    default RotaryTable rotaryTable(
+            float[] inverseFrequencies, float magnitude, int positions, RotaryTable.Layout layout) {
+        return rotaryTable(List.of(inverseFrequencies), magnitude, positions, layout);
+    }
+
+    /**
+     * Rotary tables, one after the other: with the i-th frequencies, position p is position {@code i · positions + p}
+     * of the result.
+     *
+     * @param inverseFrequencies all of one length
+     */
+    RotaryTable rotaryTable(
+            List<float[]> inverseFrequencies, float magnitude, int positions, RotaryTable.Layout layout);
 
     /** Waits until everything issued on every stream has run, stops the device's threads and frees its memory. */
     @Override

@@ -34,6 +34,7 @@ import java.util.Optional;
  * @param finalNorm before the head, or empty
  * @param headProjection D to the width of {@code head}, or empty
  * @param head to the vocabulary
+ * @param longRows if long sequences have positions of their own
  */
 public record ModelWeights(
         Architecture architecture,
@@ -42,9 +43,23 @@ public record ModelWeights(
         List<Layer> layers,
         Optional<Norm> finalNorm,
         Optional<Linear> headProjection,
-        Linear head) {
+        Linear head,
+        Optional<LongRows> longRows) {
     public ModelWeights {
         layers = List.copyOf(layers);
+    }
+
+    /**
+     * Where rotary tables have the positions of long sequences.
+     *
+     * @param afterTokens the most tokens of a sequence that is not long
+     * @param firstRow position 0 of long ones
+     */
+    public record LongRows(int afterTokens, int firstRow) {
+        /** Where a sequence's position 0 is. */
+        public int of(int maxTokens) {
+            return maxTokens > afterTokens ? firstRow : 0;
+        }
     }
 
     /**
@@ -144,7 +159,8 @@ public record ModelWeights(
                     layers,
                     head.norm().map(this::norm),
                     head.projection().map(projection -> linear("head projection", projection)),
-                    device.linear("head", List.of(tensors.rows(head.rows())), List.of()));
+                    device.linear("head", List.of(tensors.rows(head.rows())), List.of()),
+                    longRows());
         }
 
         private Projected projected(EmbeddingTensors embedding, LinearTensors projection) {
@@ -231,9 +247,27 @@ public record ModelWeights(
                 case Positions.Rotary rotary ->
                     Optional.of(tables.computeIfAbsent(
                             rotary,
-                            key -> device.rotaryTable(
-                                    toArray(key.inverseFrequencies()), key.magnitude(), positions, key.layout())));
+                            key -> device.rotaryTable(frequencies(key), key.magnitude(), positions, key.layout())));
             };
+        }
+
+        /** Those of long contexts come second, if there can be one. */
+        private List<float[]> frequencies(Positions.Rotary rotary) {
+            List<float[]> frequencies = new ArrayList<>();
+            frequencies.add(toArray(rotary.inverseFrequencies()));
+            rotary.longContext()
+                    .filter(context -> context.afterTokens() < positions)
+                    .ifPresent(context -> frequencies.add(toArray(context.inverseFrequencies())));
+            return frequencies;
+        }
+
+        private Optional<LongRows> longRows() {
+            for (Positions.Rotary rotary : tables.keySet()) {
+                if (frequencies(rotary).size() > 1) {
+                    return rotary.longContext().map(context -> new LongRows(context.afterTokens(), positions));
+                }
+            }
+            return Optional.empty();
         }
 
         private Norm norm(NormTensors norm) {

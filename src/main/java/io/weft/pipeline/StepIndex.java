@@ -14,6 +14,7 @@ import io.weft.device.Stream;
 import io.weft.device.TokenChoices;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
+import io.weft.model.ModelWeights.LongRows;
 import io.weft.plan.step.BlockRun;
 import io.weft.plan.step.Chunk;
 import io.weft.plan.step.StagingLayout;
@@ -44,9 +45,12 @@ final class StepIndex {
     private final HostBuffer host;
     private final DeviceBuffer device;
     private final DeviceBuffer masks;
+    private final Optional<LongRows> longRows;
     private long usedBytes;
 
-    StepIndex(KvCache cache, Workspace workspace) {
+    /** @param longRows where rotary tables have the positions of long sequences, if they differ */
+    StepIndex(KvCache cache, Workspace workspace, Optional<LongRows> longRows) {
+        this.longRows = longRows;
         this.cache = cache;
         this.geometry = cache.geometry();
         this.host = workspace.hostIndex();
@@ -58,7 +62,7 @@ final class StepIndex {
      * The arrays of one step, on the device.
      *
      * @param tokenIds (rows) int32
-     * @param places positions of rows, and their places counted from the layer's base of open blocks
+     * @param places rotary positions of rows, and their places counted from the layer's base of open blocks
      * @param headRows (head rows) int64: offsets in the hidden state, in bytes, of the rows that the head computes, in
      *     the order of {@link HeadRows}
      * @param choices how tokens are chosen, in the same order
@@ -78,7 +82,7 @@ final class StepIndex {
     /**
      * The arrays of the layers with a window.
      *
-     * @param places positions of rows, and their places counted from the layer's base of rings
+     * @param places rotary positions of rows, and their places counted from the layer's base of rings
      * @param attention index arrays of the attention kernel
      * @param work spans of attention: whole cells, from the first that a row of the sequence sees
      */
@@ -88,7 +92,7 @@ final class StepIndex {
      * The arrays of one chunk.
      *
      * @param work spans of attention
-     * @param blockPositions (recomputed blocks) int32: position of each block's first token
+     * @param blockPositions (recomputed blocks) int32: rotary position of each block's first token
      * @param gathered (blocks) int64: offsets of the blocks to gather, in bytes from the device's blocks in the first
      *     layer
      */
@@ -100,12 +104,14 @@ final class StepIndex {
         int rows = batch.rows();
         Section tokenIds = section((long) rows * Integer.BYTES);
         Section positions = section((long) rows * Integer.BYTES);
+        Section rotary = longRows.isPresent() ? section((long) rows * Integer.BYTES) : positions;
         Section keyValueOffsets = section((long) rows * Long.BYTES);
         Section activationOffsets = section((long) rows * Long.BYTES);
         int row = 0;
         for (StepSequence sequence : batch.sequences()) {
             List<DeviceBuffer> open = sequence.cache().openBlocks();
             int newTokens = sequence.newTokens().size();
+            int firstRow = rotaryRow(sequence.cache());
             for (int i = 0; i < newTokens; i++, row++) {
                 int openToken = sequence.cache().openTokens() + i;
                 long block = open.get(openToken / geometry.blockTokens()).address()
@@ -113,6 +119,7 @@ final class StepIndex {
                 int slot = openToken % geometry.blockTokens();
                 tokenIds.setInt(row, sequence.newTokens().get(i));
                 positions.setInt(row, sequence.cache().tokens() + i);
+                rotary.setInt(row, firstRow + sequence.cache().tokens() + i);
                 keyValueOffsets.setLong(row, block + slot * geometry.tokenLayerBytes(Content.KEY_VALUE));
                 activationOffsets.setLong(
                         row,
@@ -128,15 +135,15 @@ final class StepIndex {
         List<ChunkArrays> chunks = new ArrayList<>(plan.chunks().size());
         for (Chunk chunk : plan.chunks()) {
             chunks.add(new ChunkArrays(
-                    work(batch, chunk, firstRows), writeBlockPositions(chunk), writeGathered(batch, chunk)));
+                    work(batch, chunk, firstRows), writeBlockPositions(batch, chunk), writeGathered(batch, chunk)));
         }
         Optional<WindowArrays> window = geometry.windowLayerCount() == 0
                 ? Optional.empty()
-                : Optional.of(writeWindow(batch, plan, positions.onDevice(), firstRows));
+                : Optional.of(writeWindow(batch, plan, positions.onDevice(), rotary.onDevice(), firstRows));
         DeviceBuffer edits = writeChoices(batch, head, choices);
         return new Arrays(
                 tokenIds.onDevice(),
-                new RowPlaces(positions.onDevice(), keyValueOffsets.onDevice(), activationOffsets.onDevice()),
+                new RowPlaces(rotary.onDevice(), keyValueOffsets.onDevice(), activationOffsets.onDevice()),
                 headRows,
                 new TokenChoices(choices.onDevice(), edits, masks),
                 attention,
@@ -144,7 +151,12 @@ final class StepIndex {
                 window);
     }
 
-    private WindowArrays writeWindow(StepBatch batch, StepPlan plan, DeviceBuffer positions, int[] firstRows) {
+    private int rotaryRow(CacheSequence sequence) {
+        return longRows.map(rows -> rows.of(sequence.maxTokens())).orElse(0);
+    }
+
+    private WindowArrays writeWindow(
+            StepBatch batch, StepPlan plan, DeviceBuffer positions, DeviceBuffer rotary, int[] firstRows) {
         Section offsets = section((long) batch.rows() * Long.BYTES);
         int columns = columns(batch);
         Section table = section((long) batch.sequences().size() * columns * Long.BYTES);
@@ -166,7 +178,7 @@ final class StepIndex {
             ranges.add(new TokenRange(i, firstSeen / geometry.cellTokens() * geometry.cellTokens(), total));
         }
         return new WindowArrays(
-                new RowPlaces(positions, offsets.onDevice(), offsets.onDevice()),
+                new RowPlaces(rotary, offsets.onDevice(), offsets.onDevice()),
                 new AttentionIndex(positions, table.onDevice(), columns),
                 windowWork(batch, ranges, firstRows));
     }
@@ -339,13 +351,14 @@ final class StepIndex {
         return spans.onDevice();
     }
 
-    private DeviceBuffer writeBlockPositions(Chunk chunk) {
+    private DeviceBuffer writeBlockPositions(StepBatch batch, Chunk chunk) {
         Section positions = section((long) chunk.recomputedBlocks() * Integer.BYTES);
         int at = 0;
         for (List<BlockRun> runs : List.of(chunk.hostActivations(), chunk.deviceActivations())) {
             for (BlockRun run : runs) {
+                int firstRow = rotaryRow(batch.sequences().get(run.sequence()).cache());
                 for (int i = 0; i < run.blocks(); i++) {
-                    positions.setInt(at++, (run.firstBlock() + i) * geometry.blockTokens());
+                    positions.setInt(at++, firstRow + (run.firstBlock() + i) * geometry.blockTokens());
                 }
             }
         }

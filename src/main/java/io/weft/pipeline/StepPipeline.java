@@ -59,7 +59,7 @@ public final class StepPipeline {
     public StepPipeline(Device device, ModelWeights weights, KvCache cache, Workspace workspace) {
         this.workspace = workspace;
         this.vocabularySize = weights.architecture().dimensions().vocabularySize();
-        this.index = new StepIndex(cache, workspace);
+        this.index = new StepIndex(cache, workspace, weights.longRows());
         this.issuer = new StageIssuer(device.kernels(), weights, cache, workspace, index);
         this.graphs = new StepGraphs(device, issuer);
         for (Lane lane : Lane.values()) {

@@ -119,7 +119,7 @@ public record Workspace(
     private static long indexBytes(CacheGeometry geometry, StepLimits limits) {
         int blocks = geometry.blocks(limits.contextTokens());
         long cells = Math.ceilDiv(limits.contextTokens(), geometry.cellTokens());
-        long perRow = 2 * Integer.BYTES + 3 * Long.BYTES;
+        long perRow = 3 * Integer.BYTES + 3 * Long.BYTES;
         long perCell = AttentionWork.SPAN_INTS * Integer.BYTES + 3 * StepIndex.ALIGNMENT_BYTES;
         long edits = limits.edits(geometry.dimensions().vocabularySize());
         int tables = geometry.windowLayerCount() == 0 ? 1 : 2;
@@ -128,7 +128,7 @@ public record Workspace(
                 + cells * perCell
                 + TokenChoices.ROW_BYTES
                 + edits * TokenChoices.EDIT_BYTES;
-        long otherArrays = 12;
+        long otherArrays = 13;
         return limits.rows() * perRow
                 + (long) limits.logitRows() * Long.BYTES
                 + limits.sequences() * perSequence

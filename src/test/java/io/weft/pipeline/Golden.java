@@ -40,6 +40,7 @@ record Golden(List<Prompt> prompts) {
             "gemma4",
             "olmo2",
             "olmo3",
+            "phi3-longrope",
             "gpt-oss",
             "smollm3",
             "granite",

@@ -284,7 +284,7 @@ final class TimedDevice implements Device, HostClock {
 
     @Override
     public RotaryTable rotaryTable(
-            float[] inverseFrequencies, float magnitude, int positions, RotaryTable.Layout layout) {
+            List<float[]> inverseFrequencies, float magnitude, int positions, RotaryTable.Layout layout) {
         return memory.rotaryTable(inverseFrequencies, magnitude, positions, layout);
     }
 

@@ -202,21 +202,22 @@ public final class CpuDevice implements Device {
 
     @Override
     public RotaryTable rotaryTable(
-            float[] inverseFrequencies, float magnitude, int positions, RotaryTable.Layout layout) {
-        int half = inverseFrequencies.length;
-        long tableBytes = (long) positions * half * Float.BYTES;
+            List<float[]> inverseFrequencies, float magnitude, int positions, RotaryTable.Layout layout) {
+        int half = inverseFrequencies.getFirst().length;
+        int rows = Math.multiplyExact(inverseFrequencies.size(), positions);
+        long tableBytes = (long) rows * half * Float.BYTES;
         DeviceBuffer tables = allocate("rotary table", 2 * tableBytes);
         long sines = tables.address() + tableBytes;
-        for (int position = 0; position < positions; position++) {
+        for (int row = 0; row < rows; row++) {
             for (int j = 0; j < half; j++) {
                 // The angle is rounded to fp32, as in the training of the models.
-                double angle = (float) position * inverseFrequencies[j];
-                long at = ((long) position * half + j) * Float.BYTES;
+                double angle = (float) (row % positions) * inverseFrequencies.get(row / positions)[j];
+                long at = ((long) row * half + j) * Float.BYTES;
                 io.weft.device.cpu.Memory.setFloat(tables.address() + at, (float) (Math.cos(angle) * magnitude));
                 io.weft.device.cpu.Memory.setFloat(sines + at, (float) (Math.sin(angle) * magnitude));
             }
         }
-        return new CpuRotaryTable(2 * half, positions, layout, tables.address(), sines);
+        return new CpuRotaryTable(2 * half, rows, layout, tables.address(), sines);
     }
 
     private DeviceBuffer upload(String purpose, Tensor tensor) {

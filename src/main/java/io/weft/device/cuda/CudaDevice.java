@@ -414,25 +414,26 @@ public final class CudaDevice implements Device {
 
     @Override
     public synchronized RotaryTable rotaryTable(
-            float[] inverseFrequencies, float magnitude, int positions, RotaryTable.Layout layout) {
-        int half = inverseFrequencies.length;
-        int elements = Math.multiplyExact(positions, half);
+            List<float[]> inverseFrequencies, float magnitude, int positions, RotaryTable.Layout layout) {
+        int half = inverseFrequencies.getFirst().length;
+        int rows = Math.multiplyExact(inverseFrequencies.size(), positions);
+        int elements = Math.multiplyExact(rows, half);
         DeviceBuffer tables = allocate("rotary table", 2L * elements * Float.BYTES);
         float[] cosines = new float[elements];
         float[] sines = new float[elements];
-        for (int position = 0; position < positions; position++) {
+        for (int row = 0; row < rows; row++) {
             for (int j = 0; j < half; j++) {
                 // The angle is rounded to fp32, as in the training of the models.
-                double angle = (float) position * inverseFrequencies[j];
-                cosines[position * half + j] = (float) (Math.cos(angle) * magnitude);
-                sines[position * half + j] = (float) (Math.sin(angle) * magnitude);
+                double angle = (float) (row % positions) * inverseFrequencies.get(row / positions)[j];
+                cosines[row * half + j] = (float) (Math.cos(angle) * magnitude);
+                sines[row * half + j] = (float) (Math.sin(angle) * magnitude);
             }
         }
         long sineAddress = tables.address() + (long) elements * Float.BYTES;
         loader.loadFloats(cosines, tables.address());
         loader.loadFloats(sines, sineAddress);
         loader.finish();
-        return new CudaRotaryTable(2 * half, positions, layout, tables.address(), sineAddress);
+        return new CudaRotaryTable(2 * half, rows, layout, tables.address(), sineAddress);
     }
 
     static long padded(long bytes) {

@@ -319,7 +319,7 @@ public final class FaultyDevice implements Device {
 
     @Override
     public RotaryTable rotaryTable(
-            float[] inverseFrequencies, float magnitude, int positions, RotaryTable.Layout layout) {
+            List<float[]> inverseFrequencies, float magnitude, int positions, RotaryTable.Layout layout) {
         return device.rotaryTable(inverseFrequencies, magnitude, positions, layout);
     }
 
