@@ -1,10 +1,13 @@
 #!/bin/sh
 # Compiles the kernels: build.sh <output file>. Without nvcc it says so and succeeds, since the CPU device needs none;
 # where CI is set it fails, since kernels that nobody compiled passed no check.
+# WEFT_CUDA_ARCHITECTURES="90a" compiles for these alone, which takes a fraction of the time; a release is for all.
 set -eu
 out=$1
 # The major version of CUDA, which drivers must know.
 toolkit=${out%.*}.toolkit
+# What was compiled for, so that a part of it does not pass for all.
+architectures=${out%.*}.architectures
 here=$(cd "$(dirname "$0")" && pwd)
 
 nvcc=
@@ -24,18 +27,23 @@ if [ -z "$nvcc" ]; then
     exit 0
 fi
 
-if [ -f "$out" ] && [ -f "$toolkit" ] && [ -z "$(find "$here" -type f -newer "$out")" ]; then
+wanted=${WEFT_CUDA_ARCHITECTURES:-80 86 89 90a}
+if [ -f "$out" ] && [ -f "$toolkit" ] && [ "$(cat "$architectures" 2>/dev/null)" = "$wanted" ] &&
+    [ -z "$(find "$here" -type f -newer "$out")" ]; then
     exit 0
 fi
 echo "compiling the CUDA kernels, which takes a minute or two"
 mkdir -p "$(dirname "$out")"
 # The cubins of 8.0 would run on 8.6 and 8.9, slower; the PTX is for what comes after 9.0.
-"$nvcc" -fatbin -std=c++17 -O3 --threads 0 \
-    -gencode arch=compute_80,code=sm_80 \
-    -gencode arch=compute_86,code=sm_86 \
-    -gencode arch=compute_89,code=sm_89 \
-    -gencode arch=compute_90a,code=sm_90a \
-    -gencode arch=compute_90,code=compute_90 \
-    -o "$out.part" "$here/kernels.cu"
+targets=
+for architecture in $wanted; do
+    targets="$targets -gencode arch=compute_$architecture,code=sm_$architecture"
+done
+if [ -z "${WEFT_CUDA_ARCHITECTURES:-}" ]; then
+    targets="$targets -gencode arch=compute_90,code=compute_90"
+fi
+# shellcheck disable=SC2086 # a list of words
+"$nvcc" -fatbin -std=c++17 -O3 --threads 0 $targets -o "$out.part" "$here/kernels.cu"
 "$nvcc" --version | sed -n 's/.*release \([0-9]*\)\..*/\1/p' >"$toolkit"
+echo "$wanted" >"$architectures"
 mv "$out.part" "$out"
