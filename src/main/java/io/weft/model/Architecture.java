@@ -625,6 +625,11 @@ public record Architecture(
             return fits;
         }
 
+        /** The rows of a part of which these are all, or every so many. */
+        int rowsOfPart() {
+            return step * rows;
+        }
+
         /** Whether it is a run of rows of a matrix or vector. */
         boolean isRun() {
             return part.isEmpty() && axis == Axis.ROWS && step == 1;

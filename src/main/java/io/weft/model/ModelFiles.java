@@ -14,6 +14,7 @@ import io.weft.device.TensorView;
 import io.weft.model.Architecture.LinearTensors;
 import io.weft.model.Architecture.NormTensors;
 import io.weft.model.Architecture.TensorRows;
+import io.weft.model.Architecture.TensorRows.Axis;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
@@ -215,9 +216,13 @@ public final class ModelFiles implements ModelTensors {
         if (rows.isRun()) {
             return tensor.rows(rows.fromRow(), rows.rows());
         }
+        if (tensor instanceof QuantisedTensor quantised && rows.axis() == Axis.ROWS) {
+            QuantisedTensor matrix = quantised.rows(rows.part().orElse(0) * rows.rowsOfPart(), rows.rowsOfPart());
+            return rows.step() == 1 ? matrix : matrix.rowsApart(rows.fromRow(), rows.step());
+        }
         if (!(tensor instanceof TensorView view)) {
             throw new ModelLoadException(
-                    directory, "tensor " + tensor.name() + " is quantised, must be plain: its rows are not in a run");
+                    directory, "tensor " + tensor.name() + " is quantised, must be plain: its columns stand for rows");
         }
         TensorView matrix = rows.part().isPresent() ? view.at(rows.part().getAsInt()) : view;
         StridedView all = switch (rows.axis()) {
@@ -282,7 +287,13 @@ public final class ModelFiles implements ModelTensors {
 
     private void requireRows(TensorRows part, List<Integer> columns) {
         Tensor tensor = tensor(part.tensor());
-        if (!part.isIn(tensor.shape(), columns)) {
+        if (tensor instanceof QuantisedTensor quantised && part.part().isPresent()) {
+            // The parts of a quantised tensor are one matrix.
+            int least = (part.part().getAsInt() + 1) * part.rowsOfPart();
+            if (quantised.rows() < least || !columns.equals(List.of(quantised.columns()))) {
+                throw wrongShape(tensor, List.of(least, columns.getFirst()).toString());
+            }
+        } else if (!part.isIn(tensor.shape(), columns)) {
             throw wrongShape(tensor, part.leastShape(columns).toString());
         }
     }

@@ -137,6 +137,11 @@ public record ModelWeights(
         }
 
         ModelWeights load(Progress progress) {
+            int headSize = architecture.dimensions().most(LayerDimensions::headSize);
+            if (headSize > device.headSizeMost()) {
+                throw new ModelLoadException("the model has heads of %d elements, %s takes at most %d"
+                        .formatted(headSize, device.info().name(), device.headSizeMost()));
+            }
             List<Layer> layers = new ArrayList<>();
             int layerCount = architecture.layers().size();
             for (int i = 0; i < layerCount; i++) {

@@ -46,8 +46,9 @@ class WindowTest {
                 }
                 CacheGeometry geometry = run.cache().geometry();
                 assertThat(run.cache().ringBytes(TOKENS))
-                        .isLessThanOrEqualTo(
-                                (geometry.window() + ROWS + 2L * blockTokens) * geometry.windowBlockBytes() / blockTokens);
+                        .isLessThanOrEqualTo((geometry.window() + ROWS + 2L * blockTokens)
+                                * geometry.windowBlockBytes()
+                                / blockTokens);
                 assertThat(run.cache().usage().device().usedBytes()).isZero();
             }
         }
