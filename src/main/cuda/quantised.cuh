@@ -1,13 +1,14 @@
-// Matrix products of few rows with quantised weights, which are read once, as they are stored: codes.cuh says how they
-// lie. A warp takes eight columns, keeps one accumulator an output element, and adds sixteen products at a time from
-// k = 0 upwards, as the products of product.cuh and of the library do. So a row has the same bits as with weights that
-// were made elements of 16 bits first, which `unpack` does for many rows.
+// Matrix products of up to 64 rows with quantised weights, which are read once, as they are stored: codes.cuh says how
+// they lie. A warp takes eight columns, keeps one accumulator an output element, and adds sixteen products at a time
+// from k = 0 upwards, as the products of product.cuh and of the library do. So a row has the same bits as with weights
+// that were made elements of 16 bits first, which `unpack` does for many rows.
 //
 // The lanes of a warp copy their own codes to shared memory, several stages ahead, and only they read them there. The
 // threads of a block share the input's rows.
 //
-// Grid: (tiles / warps rounded up), so many warps that each has a tile, or two of matrices that are gated: tile j of the
-// gates and of the values that they gate. N and K are multiples of 8, addresses of 16 bytes, groups at least 32 k long.
+// Grid: (tiles / warps rounded up), so many warps that each has a tile, or two of matrices that are gated: tile j of
+// the gates and of the values that they gate. N and K are multiples of 8, addresses of 16 bytes, groups at least 32 k
+// long.
 #pragma once
 
 #include "codes.cuh"
@@ -130,6 +131,9 @@ struct QuantisedProduct {
                 for (int half = 0; half < Layout::PAIRS / 2; half++) {
 #pragma unroll
                     for (int i = 0; i < ROW_TILES; i++) {
+                        if (i > 0 && i * 16 >= rows) {
+                            continue;
+                        }
                         uint32_t values[4];
                         loadMatrices(values, a + 2 * (i * 16 * PITCH + k + 16 * half));
 #pragma unroll
@@ -271,8 +275,8 @@ __device__ __forceinline__ void quantisedGated(const T* in, const Quantised& mat
     }
 }
 
-// out (N, K) = the elements of a quantised matrix. A warp makes a tile's unit at a time, in shared memory first, so that
-// it writes whole lines.
+// out (N, K) = the elements of a quantised matrix. A warp makes a tile's unit at a time, in shared memory first, so
+// that it writes whole lines.
 template <typename T, typename Codes>
 __device__ __forceinline__ void unpack(const Quantised& matrix, T* out, int columns, int depth, int groupShift) {
     using Layout = CodeLayout<Codes>;
@@ -380,7 +384,8 @@ __device__ __forceinline__ void packCodes(const unsigned char* codes, long long 
 // The types of scales, as in QuantisedMemory.java.
 enum ScaleType { SCALE_F32 = 0, SCALE_F16 = 1, SCALE_BF16 = 2 };
 
-// Scales (rows, groups) fp32 to words that have one zero for all; or, without scales, zeros (rows, groups) to those words.
+// Scales (rows, groups) fp32 to words that have one zero for all; or, without scales, zeros (rows, groups) to those
+// words.
 __device__ __forceinline__ void packScales(const float* scales, const unsigned char* zeros, int zero, int type,
                                            uint32_t* out, int firstRow, int rows, int groups) {
     long long count = static_cast<long long>(rows) * groups;
@@ -420,6 +425,10 @@ __device__ __forceinline__ void packScales(const float* scales, const unsigned c
     extern "C" __global__ void __launch_bounds__(512) quantised_##CODE##_##NAME(QUANTISED_PARAMETERS(T)) {            \
         quantised<T, Codes, 1, DEPTH, STAGES>(in, {codes, scales}, {otherCodes, otherScales}, QUANTISED_MATRICES(T),  \
                                               rows, depth, groupShift);                                               \
+    }                                                                                                                 \
+    extern "C" __global__ void __launch_bounds__(512) quantised_64_##CODE##_##NAME(QUANTISED_PARAMETERS(T)) {         \
+        quantised<T, Codes, 4, 128, 5>(in, {codes, scales}, {otherCodes, otherScales}, QUANTISED_MATRICES(T), rows,   \
+                                       depth, groupShift);                                                            \
     }                                                                                                                 \
     extern "C" __global__ void __launch_bounds__(512)                                                                 \
         quantised_gated_##CODE##_##NAME(const T* in, const uint4* codes, const uint32_t* scales, const T* bias,       \

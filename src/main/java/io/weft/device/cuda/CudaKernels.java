@@ -285,7 +285,7 @@ final class CudaKernels implements Kernels {
                 .add(outputs.first().inFeatures())
                 .add(first.groupShift())
                 .add(code(epilogue));
-        QuantisedKernels.Product kernel = kernels.quantised.of(first.encoding()).product();
+        QuantisedKernels.Product kernel = kernels.quantised.of(first.encoding()).forRows(rows);
         launchQuantised(stream, kernel, outputs.columns() / QuantisedMemory.TILE_ROWS, arguments);
     }
 
@@ -404,7 +404,9 @@ final class CudaKernels implements Kernels {
         long to = out.address();
         if (cudaWeights.quantised().isPresent()) {
             int gateTiles = columns / 2 / QuantisedMemory.TILE_ROWS;
-            if (columns == 2 * gateTiles * QuantisedMemory.TILE_ROWS && readsCodes(cudaWeights, from, to, rows)) {
+            if (columns == 2 * gateTiles * QuantisedMemory.TILE_ROWS
+                    && rows <= QuantisedKernels.FEW_ROWS
+                    && readsCodes(cudaWeights, from, to, rows)) {
                 launchGated(
                         (CudaStream) stream,
                         cudaWeights,

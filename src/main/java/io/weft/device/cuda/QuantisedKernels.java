@@ -12,7 +12,10 @@ import java.util.stream.IntStream;
 /** The kernels for quantised weights, by kind of code. */
 final class QuantisedKernels {
     /** The most rows whose products read the codes; more rows share elements that are made once. */
-    static final int ROWS_MOST = 16;
+    static final int ROWS_MOST = 64;
+
+    /** The most rows of the kernels for gates, and for products of a sequence or a few. */
+    static final int FEW_ROWS = 16;
 
     private static final int WARP = 32;
     private static final int WARPS_MOST = 16;
@@ -32,11 +35,16 @@ final class QuantisedKernels {
     /**
      * The kernels of a kind of code.
      *
-     * @param product of one matrix, or of two with one input
-     * @param gated of gates and the values that they gate
+     * @param few product of one matrix, or of two with one input, for {@value #FEW_ROWS} rows
+     * @param many the same for {@value #ROWS_MOST} rows
+     * @param gated product of gates and the values that they gate
      * @param unpack makes elements
      */
-    record Codes(Product product, Product gated, CudaKernel unpack) {}
+    record Codes(Product few, Product many, Product gated, CudaKernel unpack) {
+        Product forRows(int rows) {
+            return rows <= FEW_ROWS ? few : many;
+        }
+    }
 
     /**
      * A product's kernel, whose blocks have as many warps as suits the matrix.
@@ -73,13 +81,15 @@ final class QuantisedKernels {
     private static Codes load(KernelSet.Loader loader, KernelSet.Gpu gpu, String name, WeightCode code) {
         boolean nibbles = code.bits() < Byte.SIZE;
         return new Codes(
-                load(loader, gpu, "quantised_" + name, ARGUMENTS, code, 1, 256, nibbles ? 8 : 6),
+                load(loader, gpu, "quantised_" + name, ARGUMENTS, code, FEW_ROWS, 1, 256, nibbles ? 8 : 6),
+                load(loader, gpu, "quantised_64_" + name, ARGUMENTS, code, ROWS_MOST, 1, 128, 5),
                 load(
                         loader,
                         gpu,
                         "quantised_gated_" + name,
                         GATED_ARGUMENTS,
                         code,
+                        FEW_ROWS,
                         2,
                         nibbles ? 256 : 128,
                         nibbles ? 4 : 6),
@@ -87,6 +97,7 @@ final class QuantisedKernels {
     }
 
     /**
+     * @param rows rows of the input
      * @param tiles tiles of a warp
      * @param depth elements of a row that a stage holds
      * @param stages stages in shared memory
@@ -97,10 +108,11 @@ final class QuantisedKernels {
             String name,
             int arguments,
             WeightCode code,
+            int rows,
             int tiles,
             int depth,
             int stages) {
-        int inputBytes = stages * ROWS_MOST * (depth + KernelSet.PADDING) * KernelSet.ELEMENT_BYTES;
+        int inputBytes = stages * rows * (depth + KernelSet.PADDING) * KernelSet.ELEMENT_BYTES;
         int codeBytes = QuantisedMemory.TILE_ROWS * depth * code.bits() / Byte.SIZE;
         int scaleBytes = QuantisedMemory.TILE_ROWS * depth / GROUP_COLUMNS_LEAST * Integer.BYTES;
         int warpBytes = stages * tiles * (codeBytes + scaleBytes);

@@ -10,8 +10,10 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 class QuantisedKernelsTest {
@@ -27,28 +29,38 @@ class QuantisedKernelsTest {
                 gpu);
     }
 
+    private static List<QuantisedKernels.Product> products(QuantisedKernels.Codes kernels) {
+        return List.of(kernels.few(), kernels.many(), kernels.gated());
+    }
+
     /** Less than the kernels take would be accesses past the memory of a block. */
     @Test
     void blocksHaveTheMemoryOfTheirStages() throws IOException {
         String source = Files.readString(Path.of("src/main/cuda/quantised.cuh"));
         Map<String, Integer> inSource = new HashMap<>();
+        int[] many = Pattern.compile("quantised<T, Codes, 4, (\\d+), (\\d+)>")
+                .matcher(source)
+                .results()
+                .flatMap(match -> Stream.of(match.group(1), match.group(2)))
+                .mapToInt(Integer::parseInt)
+                .toArray();
         KERNELS.matcher(source).results().forEach(match -> {
             int bits = match.group(1).endsWith("8") ? 8 : 4;
             int[] numbers = {0, 0, 0, 0};
             for (int i = 0; i < numbers.length; i++) {
                 numbers[i] = Integer.parseInt(match.group(3 + i));
             }
-            inSource.put("quantised_" + match.group(1) + "_f16", bytes(bits, 1, numbers[0], numbers[1], 1));
-            inSource.put("quantised_gated_" + match.group(1) + "_f16", bytes(bits, 2, numbers[2], numbers[3], 1));
+            inSource.put("quantised_" + match.group(1) + "_f16", bytes(bits, 16, 1, numbers[0], numbers[1]));
+            inSource.put("quantised_64_" + match.group(1) + "_f16", bytes(bits, 64, 1, many[0], many[1]));
+            inSource.put("quantised_gated_" + match.group(1) + "_f16", bytes(bits, 16, 2, numbers[2], numbers[3]));
         });
-        assertThat(inSource).hasSize(10);
+        assertThat(inSource).hasSize(15);
         Map<String, Integer> loaded = new HashMap<>();
         QuantisedKernels kernels = kernels(HOPPER);
         for (WeightCode code : WeightCode.values()) {
             for (ElementType scales : new ElementType[] {ElementType.F16, ElementType.BF16}) {
                 QuantisedKernels.Codes found = kernels.of(new WeightEncoding(code, 32, Zero.MIDDLE, scales));
-                for (QuantisedKernels.Product product :
-                        new QuantisedKernels.Product[] {found.product(), found.gated()}) {
+                for (QuantisedKernels.Product product : products(found)) {
                     CudaKernel one = product.kernel(1);
                     loaded.put(one.name(), one.sharedBytes());
                     int warpBytes = product.kernel(2).sharedBytes() - one.sharedBytes();
@@ -62,8 +74,8 @@ class QuantisedKernelsTest {
     }
 
     /** Of a block with one warp: input rows with padding, codes, and a word a row and 32 columns. */
-    private static int bytes(int bits, int tiles, int depth, int stages, int warps) {
-        return stages * (16 * (depth + 8) * 2 + warps * tiles * (8 * depth * bits / 8 + 8 * depth / 32 * 4));
+    private static int bytes(int bits, int rows, int tiles, int depth, int stages) {
+        return stages * (rows * (depth + 8) * 2 + tiles * (8 * depth * bits / 8 + 8 * depth / 32 * 4));
     }
 
     @Test
@@ -72,8 +84,7 @@ class QuantisedKernelsTest {
             for (WeightCode code : WeightCode.values()) {
                 QuantisedKernels.Codes found =
                         kernels(gpu).of(new WeightEncoding(code, 32, Zero.MIDDLE, ElementType.F16));
-                for (QuantisedKernels.Product product :
-                        new QuantisedKernels.Product[] {found.product(), found.gated()}) {
+                for (QuantisedKernels.Product product : products(found)) {
                     assertThat(product.kernel(1).sharedBytes()).isLessThanOrEqualTo(gpu.sharedBytesMost());
                     for (int tiles : new int[] {1, 8, 131, 132, 133, 512, 768, 1792, 3584, 16_032}) {
                         int warps = product.warps(tiles, gpu.multiprocessors());
