@@ -290,7 +290,8 @@ __device__ __forceinline__ void unpack(const Quantised& matrix, T* out, int colu
     int column = lane / 4;
     long long count = static_cast<long long>((columns + TILE_ROWS - 1) / TILE_ROWS) * units;
     bool vectors = depth % VECTOR == 0;
-    for (long long i = blockIdx.x * WARPS + threadIdx.x / 32; i < count; i += static_cast<long long>(gridDim.x) * WARPS) {
+    long long step = static_cast<long long>(gridDim.x) * WARPS;
+    for (long long i = blockIdx.x * WARPS + threadIdx.x / 32; i < count; i += step) {
         int tile = static_cast<int>(i / units);
         int firstK = static_cast<int>(i % units) * Layout::UNIT_K;
         uint4 four = matrix.codes[i * 32 + lane];
@@ -422,15 +423,15 @@ __device__ __forceinline__ void packScales(const float* scales, const unsigned c
 
 // The numbers are also those of QuantisedKernels.java.
 #define QUANTISED_KERNELS(CODE, Codes, NAME, T, DEPTH, STAGES, GATED_DEPTH, GATED_STAGES)                             \
-    extern "C" __global__ void __launch_bounds__(512) quantised_##CODE##_##NAME(QUANTISED_PARAMETERS(T)) {            \
+    extern "C" __global__ void __launch_bounds__(512, 1) quantised_##CODE##_##NAME(QUANTISED_PARAMETERS(T)) {         \
         quantised<T, Codes, 1, DEPTH, STAGES>(in, {codes, scales}, {otherCodes, otherScales}, QUANTISED_MATRICES(T),  \
                                               rows, depth, groupShift);                                               \
     }                                                                                                                 \
-    extern "C" __global__ void __launch_bounds__(512) quantised_64_##CODE##_##NAME(QUANTISED_PARAMETERS(T)) {         \
+    extern "C" __global__ void __launch_bounds__(512, 1) quantised_64_##CODE##_##NAME(QUANTISED_PARAMETERS(T)) {      \
         quantised<T, Codes, 4, 128, 5>(in, {codes, scales}, {otherCodes, otherScales}, QUANTISED_MATRICES(T), rows,   \
                                        depth, groupShift);                                                            \
     }                                                                                                                 \
-    extern "C" __global__ void __launch_bounds__(512)                                                                 \
+    extern "C" __global__ void __launch_bounds__(512, 1)                                                              \
         quantised_gated_##CODE##_##NAME(const T* in, const uint4* codes, const uint32_t* scales, const T* bias,       \
                                         T* out, int columns, int rows, int depth, int groupShift, int activation) {   \
         quantisedGated<T, Codes, GATED_DEPTH, GATED_STAGES>(                                                          \
