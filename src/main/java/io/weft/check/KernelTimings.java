@@ -18,11 +18,14 @@ import io.weft.device.Gating;
 import io.weft.device.HostBuffer;
 import io.weft.device.Linear;
 import io.weft.device.Norm;
+import io.weft.device.RandomCodes;
 import io.weft.device.RandomTensor;
 import io.weft.device.RotaryTable;
 import io.weft.device.RowPlaces;
 import io.weft.device.Stream;
 import io.weft.device.TokenChoices;
+import io.weft.device.WeightCode;
+import io.weft.device.WeightEncoding;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
@@ -46,6 +49,7 @@ public final class KernelTimings {
     private static final int BLOCK_TOKENS = 16;
     private static final int CELL_TOKENS = 64;
     private static final int VOCABULARY = 50_272;
+    private static final int GROUP_COLUMNS = 128;
     private static final int ROWS_MOST = 4096;
     private static final long CACHE_BYTES = 1L << 30;
     private static final long HOST_BYTES = 256L << 20;
@@ -120,6 +124,7 @@ public final class KernelTimings {
         timings.fill();
         timings.copies();
         timings.products();
+        timings.quantisedProducts();
         timings.rows();
         timings.attention();
         timings.tokens();
@@ -242,6 +247,37 @@ public final class KernelTimings {
                 rows > 128 ? 0 : weights.bytes(),
                 operations,
                 repeat -> device.kernels().linear(stream, weights, in, out, rows, epilogue));
+    }
+
+    /** The matrices of a layer of Llama 3 8B. */
+    private void quantisedProducts() {
+        for (WeightCode code : List.of(WeightCode.FP8_E4M3, WeightCode.INT4)) {
+            Linear attentionIn = quantised(code, 6144, WIDTH);
+            Linear attentionOut = quantised(code, WIDTH, WIDTH);
+            Linear gateUp = quantised(code, 28_672, WIDTH);
+            Linear down = quantised(code, WIDTH, 14_336);
+            for (int rows : new int[] {1, 8, 32, 64, 1024}) {
+                product(code + " Q, K and V", attentionIn, rows, new Epilogue.Store());
+                product(code + " attention out, residual", attentionOut, rows, new Epilogue.AddToOutput());
+                product(code + " feed-forward out, residual", down, rows, new Epilogue.AddToOutput());
+                time(
+                        "gated linear %s: %d rows x (%d, %d)"
+                                .formatted(code, rows, gateUp.outFeatures(), gateUp.inFeatures()),
+                        rows > 128 ? 0 : gateUp.bytes(),
+                        2L * rows * gateUp.inFeatures() * gateUp.outFeatures(),
+                        repeat -> device.kernels().gatedLinear(stream, gateUp, Activation.SILU, in, delays, out, rows));
+            }
+        }
+    }
+
+    private Linear quantised(WeightCode code, int outFeatures, int inFeatures) {
+        WeightEncoding encoding =
+                new WeightEncoding(code, GROUP_COLUMNS, WeightEncoding.Zero.MIDDLE, device.elementType());
+        double deviation = 1 / Math.sqrt(inFeatures);
+        return device.linear(
+                "timings",
+                List.of(RandomCodes.tensor("weights", outFeatures, inFeatures, encoding, 1, deviation)),
+                List.of());
     }
 
     private void rows() {
