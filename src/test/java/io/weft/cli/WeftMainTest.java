@@ -30,6 +30,8 @@ class WeftMainTest {
                 "bench --batch x | weft: Invalid value for option '--batch': 'x' is not an int | weft bench --help",
                 "plan --batch 0 | weft: --batch is 0, must be from 1 to 1024 | weft plan --help",
                 "profile --preset gpt-5 | weft: --preset is \"gpt-5\", must be one of opt-1.3b | weft profile --help",
+                "profile --preset opt-1.3b --weights int3 | weft: --weights is \"int3\", must be one of bf16, fp16, fp8, int4"
+                        + " | weft profile --help",
                 "selftest --quickly | weft: Unknown option: '--quickly' | weft selftest --help",
             })
     void aWrongFlagIsOneLineThatSaysWhereToLook(String line, String mistake, String help) {
