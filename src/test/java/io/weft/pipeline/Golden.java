@@ -9,6 +9,7 @@ import io.weft.model.ModelSource;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.stream.Stream;
 
 /**
  * What Hugging Face transformers computes for a small model with random weights; {@code tools/goldens} makes them.
@@ -17,16 +18,12 @@ import java.util.List;
  */
 @JsonIgnoreProperties(ignoreUnknown = true)
 record Golden(List<Prompt> prompts) {
-    static final List<String> NAMES = List.of(
-            "opt",
-            "opt-fp16",
-            "llama-mha",
-            "llama3-gqa",
-            "mistral",
-            "qwen2",
-            "phi3",
-            "gemma",
-            "gpt-neox",
+    /** Models whose layers are alike, in 16 bits. */
+    static final List<String> UNIFORM =
+            List.of("opt", "opt-fp16", "llama-mha", "llama3-gqa", "mistral", "qwen2", "phi3", "gemma", "gpt-neox");
+
+    /** Models with layers that differ, with more in a layer, or with quantised weights. */
+    static final List<String> OTHERS = List.of(
             "llama-fp8-block",
             "llama-fp8-channel",
             "llama-gptq",
@@ -45,6 +42,9 @@ record Golden(List<Prompt> prompts) {
             "smollm3",
             "granite",
             "opt-350m-style");
+
+    static final List<String> NAMES =
+            Stream.concat(UNIFORM.stream(), OTHERS.stream()).toList();
 
     /**
      * A prompt.

@@ -27,7 +27,10 @@ class SameBitsTest {
     private static final int DECODED = 3;
 
     @SuppressWarnings("unused")
-    private static final List<String> GOLDENS = Golden.NAMES;
+    private static final List<String> GOLDENS = Golden.UNIFORM;
+
+    @SuppressWarnings("unused")
+    private static final List<String> OTHERS = Golden.OTHERS;
 
     @ParameterizedTest
     @FieldSource("GOLDENS")
@@ -251,6 +254,45 @@ class SameBitsTest {
                 assertSameBits(prefilled(run, way, prompt, forms, pieceTokens), whole, "in pieces of " + pieceTokens);
             }
         }
+    }
+
+    /** Some cuts and mixes for each schedule, and a batch, whose pieces end elsewhere. */
+    @ParameterizedTest
+    @FieldSource("OTHERS")
+    void whateverIsInALayerItHasTheBitsOfTheResidentRun(String name) {
+        List<Integer> prompt = Golden.read(name).longest().inputIds();
+        Random random = new Random(19);
+        // The edges of windows, which have 16 tokens, are not those of blocks.
+        try (ModelRun run = new ModelRun(Golden.model(name), GoldenTest.device(), 3, 48)) {
+            List<float[]> resident = logits(run, Way.of(Schedule.RESIDENT), prompt, block -> CacheForm.DEVICE_KV);
+            for (int round = 0; round < 3 * Schedule.values().length; round++) {
+                Way way = new Way(
+                        Schedule.values()[round % Schedule.values().length],
+                        1 + random.nextInt(100),
+                        1 + random.nextInt(6),
+                        ModelRun.STAGING_BYTES >> random.nextInt(4),
+                        Execution.values()[random.nextInt(Execution.values().length)]);
+                int first = random.nextInt(CacheForm.values().length);
+                assertSameBits(
+                        logits(run, way, prompt, block -> mixed(first + block)),
+                        resident,
+                        way + ", from form " + first);
+            }
+            List<Member> members = new ArrayList<>();
+            for (int tokens : List.of(40, prompt.size(), 1)) {
+                List<Integer> tokenIds = tokens == prompt.size()
+                        ? prompt
+                        : random.ints(tokens, 3, 384).boxed().toList();
+                members.add(new Member(run.admit(tokens + DECODED, SameBitsTest::mixed), tokenIds));
+            }
+            assertSameBits(together(run, Way.of(Schedule.CHUNKED), members, 1), resident, "among others");
+            members.forEach(member -> member.cache.close());
+            assertPoolsAreEmpty(run);
+        }
+    }
+
+    private static CacheForm mixed(int block) {
+        return CacheForm.values()[block % CacheForm.values().length];
     }
 
     private record Member(CacheSequence cache, List<Integer> prompt) {}
