@@ -233,7 +233,7 @@ final class ExpertChecks {
         for (int expert = 0; expert < size.experts(); expert++) {
             int width = size.width();
             int innerWidth = size.innerWidth();
-            long seed = 2L * expert << Integer.SIZE;
+            long seed = (2L * expert) << Integer.SIZE;
             float gateUpScale = (float) Math.sqrt(3.0 / width);
             float downScale = (float) Math.sqrt(3.0 / innerWidth);
             weights.add(new ExpertWeights(
@@ -472,7 +472,7 @@ final class ExpertChecks {
         List<ExpertReference> formulas = new ArrayList<>();
         for (int expert = 0; expert < size.experts(); expert++) {
             QuantisedTensor gateUp = RandomCodes.tensor(
-                    "codes", 2 * innerWidth, width, encoding, 2L * expert << Integer.SIZE, 1 / Math.sqrt(width));
+                    "codes", 2 * innerWidth, width, encoding, (2L * expert) << Integer.SIZE, 1 / Math.sqrt(width));
             QuantisedTensor down = RandomCodes.tensor(
                     "codes", width, innerWidth, encoding, (2L * expert + 1) << Integer.SIZE, 1 / Math.sqrt(innerWidth));
             // Every other expert has gates and values in turn.

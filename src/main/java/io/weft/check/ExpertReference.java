@@ -16,6 +16,8 @@ import java.util.stream.IntStream;
  * @param down (D, F)
  * @param downBias (D)
  */
+// A few numbers that are compared by nobody.
+@SuppressWarnings("ArrayRecordComponent")
 record ExpertReference(float[] gateUp, float[] gateUpBias, float[] down, float[] downBias) {
     /**
      * The experts of each row.

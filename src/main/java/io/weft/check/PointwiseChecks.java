@@ -121,6 +121,7 @@ final class PointwiseChecks {
     }
 
     /** A norm with its weights, both (heads · headSize). */
+    @SuppressWarnings("ArrayRecordComponent") // compared by nobody
     private record Gain(Norm norm, float[] gain, float[] bias) {}
 
     private Gain gain(Norm.Kind kind, Gains gains, HeadSizes sizes) {

@@ -20,7 +20,7 @@ public interface Experts {
         int most = rows;
         while (most > 1 && scratchBytes(most, chosen) > bytes) {
             long fitting = (long) most * bytes / scratchBytes(most, chosen);
-            most = (int) Math.clamp(fitting, 1, most - 1);
+            most = Math.clamp(fitting, 1, most - 1);
         }
         return most;
     }

@@ -62,7 +62,7 @@ final class Gemma4Family implements ModelFamily {
                     .object(String.valueOf(layer))
                     .or(() -> byLayer.get().object(type.label()))
                     .orElse(config);
-            if (own != config) {
+            if (!own.equals(config)) {
                 own.json().fieldNames().forEachRemaining(field -> {
                     if (!OF_LAYER.contains(field)) {
                         throw config.wrong(BY_LAYER, "of head_dim and num_key_value_heads alone, not " + field);

@@ -82,7 +82,6 @@ class LayerProbeTest {
         CacheSequence sequence = cache.admit(CONTEXT_TOKENS, block -> List.of(CacheForm.HOST_ACT))
                 .orElseThrow();
         step(pipeline, planner, sequence, Collections.nCopies(CACHED_TOKENS, 7));
-        LayerGroup group = geometry.dimensions().groups().getFirst();
         launches.clear();
         step(pipeline, planner, sequence, List.of(7));
         return launched();

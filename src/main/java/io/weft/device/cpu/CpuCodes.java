@@ -22,7 +22,7 @@ import java.util.List;
  */
 record CpuCodes(WeightEncoding encoding, int rows, int columns, long address) {
     static long bytes(int rows, int columns, WeightEncoding encoding) {
-        long groupBytes = Float.BYTES + (encoding.zero() == Zero.GROUP ? 1 : 0);
+        long groupBytes = (long) Float.BYTES + (encoding.zero() == Zero.GROUP ? 1 : 0);
         long bytes = rows * (encoding.rowBytes(columns) + encoding.groups(columns) * groupBytes);
         return Math.ceilDiv(bytes, NativeMemory.ALIGNMENT_BYTES) * NativeMemory.ALIGNMENT_BYTES;
     }

@@ -89,7 +89,7 @@ final class ExpertLayer {
         long partials = scratch;
         long ofOne = partials + bytes(pairs, width);
         long gateUp = ofOne + bytes(pairs, width);
-        long inner = gateUp + bytes(pairs, 2 * innerWidth);
+        long inner = gateUp + bytes(pairs, 2L * innerWidth);
         int[] order = new int[pairs];
         int[] ends = sort(ids, order, experts.shape().count());
         for (int expert = 0, first = 0; expert < ends.length; first = ends[expert++]) {
@@ -103,7 +103,7 @@ final class ExpertLayer {
             }
             product.multiply(experts.gateUp().get(expert), ofOne, gateUp, count, new Epilogue.Store());
             for (int i = 0; i < count; i++) {
-                Pointwise.gate(gating, gateUp + bytes(i, 2 * innerWidth), inner + bytes(i, innerWidth), innerWidth);
+                Pointwise.gate(gating, gateUp + bytes(i, 2L * innerWidth), inner + bytes(i, innerWidth), innerWidth);
             }
             product.multiply(experts.down().get(expert), inner, ofOne, count, new Epilogue.Store());
             for (int i = 0; i < count; i++) {

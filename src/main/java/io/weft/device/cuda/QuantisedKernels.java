@@ -51,6 +51,7 @@ final class QuantisedKernels {
      *
      * @param byWarps the kernel with the memory that blocks of 1, 2, … warps need
      */
+    @SuppressWarnings("ArrayRecordComponent") // compared by nobody
     record Product(CudaKernel[] byWarps) {
         /**
          * Warps of a block for so many tiles: as many on each multiprocessor, in as few rounds as there is memory for.

@@ -22,7 +22,7 @@ record QuantisedMemory(WeightEncoding encoding, long codes, long scales, int gro
     /** Whether the kernels read matrices of so many columns in this encoding. */
     static boolean holds(WeightEncoding encoding, int columns) {
         boolean groups = encoding.groupColumns() >= columns
-                || encoding.groupColumns() >= GROUP_COLUMNS_LEAST && Integer.bitCount(encoding.groupColumns()) == 1;
+                || (encoding.groupColumns() >= GROUP_COLUMNS_LEAST && Integer.bitCount(encoding.groupColumns()) == 1);
         return groups
                 && switch (encoding.code()) {
                     // Beside a zero there is room for 16 bits of scale.

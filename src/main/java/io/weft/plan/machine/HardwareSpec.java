@@ -122,11 +122,11 @@ public record HardwareSpec(
         }
         long expert = network.expertWeights(hidden);
         return Curve.of(ROWS_MAX, rows -> {
-            long chosen = (long) rows * network.chosenExperts();
+            double chosen = (double) rows * network.chosenExperts();
             double read = network.experts() * (1 - Math.pow(1 - 1.0 / network.experts(), chosen));
             return 8 * KERNEL_NANOS
                     + Math.max(
-                            2e9 * (rows * dense + chosen * expert) / (flopsPerSecond * PRODUCT_EFFICIENCY),
+                            2e9 * ((double) rows * dense + chosen * expert) / (flopsPerSecond * PRODUCT_EFFICIENCY),
                             readNanos((dense + read * expert) * elementBytes));
         });
     }

@@ -43,7 +43,7 @@ public record SequenceShape(
 
     /** The tokens that new rows see in a layer with this window, each counted once. */
     long seenTokens(int blockTokens, int window) {
-        return totalTokens(blockTokens) - firstSeenToken(blockTokens, window);
+        return (long) totalTokens(blockTokens) - firstSeenToken(blockTokens, window);
     }
 
     /**

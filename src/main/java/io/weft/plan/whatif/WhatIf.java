@@ -4,7 +4,6 @@ import io.weft.model.CacheForm;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheForm.Place;
 import io.weft.model.CacheGeometry;
-import io.weft.model.ModelDimensions;
 import io.weft.plan.machine.HardwareProfile;
 import io.weft.plan.placement.DecodeLoad;
 import io.weft.plan.placement.PlacementProblem;
@@ -418,7 +417,6 @@ public record WhatIf(
     }
 
     private double recomputeFlops(Map<CacheForm, Long> tokens) {
-        ModelDimensions dimensions = geometry.dimensions();
         return tokens.entrySet().stream()
                 .filter(entry -> entry.getKey().content() == Content.ACTIVATION)
                 .mapToDouble(entry -> (double) entry.getValue() * geometry.recomputeFlopsPerToken())
