@@ -244,7 +244,12 @@ final class CudaKernels implements Kernels {
                 ? kernels.products.forRows(rows, weights.outFeatures(), weights.inFeatures())
                 : Optional.of(kernels.products.any());
         if (kernel.isPresent()) {
-            launchProduct(cudaStream, kernel.get(), new Outputs(cudaWeights, to, NO_PRODUCT, 0), from, rows, epilogue);
+            Outputs outputs = new Outputs(cudaWeights, to, NO_PRODUCT, 0);
+            if (((CudaLinear) weights).quantised().isPresent()) {
+                launchAfterUnpacking(cudaStream, kernel.get(), outputs, from, rows, epilogue);
+            } else {
+                launchProduct(cudaStream, kernel.get(), outputs, from, rows, epilogue);
+            }
             return;
         }
         switch (epilogue) {
@@ -493,7 +498,23 @@ final class CudaKernels implements Kernels {
 
     private void launchProduct(
             CudaStream stream, ProductKernels.Product kernel, Outputs outputs, long in, int rows, Epilogue epilogue) {
-        ArgumentBlock arguments = context.arguments()
+        launchProduct(stream, kernel, outputs.columns(), rows, productArguments(outputs, in, rows, epilogue));
+    }
+
+    /** Product kernels read weights before they wait for earlier kernels, and here the one before writes them. */
+    private void launchAfterUnpacking(
+            CudaStream stream, ProductKernels.Product kernel, Outputs outputs, long in, int rows, Epilogue epilogue) {
+        stream.launchAfter(
+                kernel.kernel(),
+                kernel.blocks(outputs.columns(), context.multiprocessors()),
+                Math.ceilDiv(rows, kernel.rows()),
+                1,
+                kernel.threads(),
+                productArguments(outputs, in, rows, epilogue));
+    }
+
+    private ArgumentBlock productArguments(Outputs outputs, long in, int rows, Epilogue epilogue) {
+        return context.arguments()
                 .add(in)
                 .add(outputs.first().weights())
                 .add(outputs.first().bias())
@@ -506,7 +527,6 @@ final class CudaKernels implements Kernels {
                 .add(rows)
                 .add(outputs.first().inFeatures())
                 .add(code(epilogue));
-        launchProduct(stream, kernel, outputs.columns(), rows, arguments);
     }
 
     private void launchProduct(

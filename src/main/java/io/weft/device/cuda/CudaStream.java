@@ -114,12 +114,9 @@ final class CudaStream implements Stream {
         }
     }
 
-    /** Issues a kernel with {@code arguments}. */
+    /** Issues a kernel with {@code arguments}. It may start before the one before it ends. */
     void launch(CudaKernel kernel, int gridX, int gridY, int gridZ, int threads, ArgumentBlock arguments) {
-        if (arguments.count() != kernel.arguments()) {
-            throw new IllegalArgumentException(
-                    "%s takes %d arguments, not %d".formatted(kernel.name(), kernel.arguments(), arguments.count()));
-        }
+        requireCount(kernel, arguments);
         health.guard(() -> {
             if (context.capability() >= LaunchConfiguration.CAPABILITY_LEAST) {
                 DriverCalls.launchEarly(kernel, gridX, gridY, gridZ, threads, arguments, this);
@@ -127,6 +124,19 @@ final class CudaStream implements Stream {
                 DriverCalls.launch(kernel, gridX, gridY, gridZ, threads, arguments, this);
             }
         });
+    }
+
+    /** Issues a kernel that starts when the one before it has ended, since it reads at once what that one writes. */
+    void launchAfter(CudaKernel kernel, int gridX, int gridY, int gridZ, int threads, ArgumentBlock arguments) {
+        requireCount(kernel, arguments);
+        health.guard(() -> DriverCalls.launch(kernel, gridX, gridY, gridZ, threads, arguments, this));
+    }
+
+    private static void requireCount(CudaKernel kernel, ArgumentBlock arguments) {
+        if (arguments.count() != kernel.arguments()) {
+            throw new IllegalArgumentException(
+                    "%s takes %d arguments, not %d".formatted(kernel.name(), kernel.arguments(), arguments.count()));
+        }
     }
 
     @Override
