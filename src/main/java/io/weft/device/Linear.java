@@ -1,5 +1,7 @@
 package io.weft.device;
 
+import java.util.Optional;
+
 /**
  * A weight matrix, and perhaps a bias, in the device's own layout: {@code out = in · Wᵀ + bias}. Every output element
  * is summed in one fixed order that depends on the input's width alone, so a row's result has the same bits whatever
@@ -11,6 +13,9 @@ public interface Linear {
 
     /** Elements of an input row. */
     int inFeatures();
+
+    /** How the weights are stored; empty if they are elements of the device's type. */
+    Optional<WeightEncoding> encoding();
 
     /** Bytes of device memory that the weights take. */
     long bytes();

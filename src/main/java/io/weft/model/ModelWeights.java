@@ -9,6 +9,7 @@ import io.weft.device.Linear;
 import io.weft.device.Norm;
 import io.weft.device.RotaryTable;
 import io.weft.device.Tensor;
+import io.weft.device.WeightEncoding;
 import io.weft.model.Architecture.EmbeddingTensors;
 import io.weft.model.Architecture.ExpertTensors;
 import io.weft.model.Architecture.FeedForward;
@@ -47,6 +48,13 @@ public record ModelWeights(
         Optional<LongRows> longRows) {
     public ModelWeights {
         layers = List.copyOf(layers);
+    }
+
+    /** How the first layer's attention is stored: models of equal sizes may differ in it. Empty if not quantised. */
+    public Optional<WeightEncoding> encoding() {
+        return layers.stream()
+                .findFirst()
+                .flatMap(layer -> layer.attention().output().encoding());
     }
 
     /**

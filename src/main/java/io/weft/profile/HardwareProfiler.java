@@ -83,7 +83,8 @@ public class HardwareProfiler {
             Device device, ModelWeights weights, CacheGeometry geometry, ProfilingMemory memory, Path directory) {
         ProfileStore store = new ProfileStore(directory);
         ProfileStore fromStart = new ProfileStore(directory.resolve(FROM_START));
-        String key = key(device, geometry);
+        String key = key(device, geometry)
+                + weights.encoding().map(encoding -> " | " + encoding.label()).orElse("");
         Optional<HardwareProfile> known = switch (kept) {
             case USED -> store.load(key).or(() -> isStart() ? fromStart.load(key) : Optional.empty());
             case REPLACED -> Optional.empty();
@@ -91,7 +92,9 @@ public class HardwareProfiler {
         HardwareProfile profile = known.orElseGet(() -> {
             Measurement measured = measure(device, weights, geometry, memory);
             if (measured.isSteady()) {
-                (isStart() ? fromStart : store).save(StoredProfile.of(device, geometry, measured.profile()));
+                (isStart() ? fromStart : store)
+                        .save(StoredProfile.of(device, geometry, measured.profile())
+                                .forKey(key));
             }
             return measured.profile();
         });

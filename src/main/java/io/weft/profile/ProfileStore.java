@@ -75,6 +75,11 @@ public final class ProfileStore {
                     info.hostBudgetBytes(),
                     profile);
         }
+
+        /** The same for a model whose weights are stored in another way. */
+        StoredProfile forKey(String other) {
+            return new StoredProfile(version, other, measuredAt, geometry, deviceBytes, hostBytes, profile);
+        }
     }
 
     public ProfileStore(Path directory) {

@@ -293,6 +293,20 @@ class HardwareProfilerTest {
         assertThat(waits).hasValue(1);
     }
 
+    @Test
+    void modelsOfEqualSizesWhoseWeightsAreStoredInOtherWaysHaveProfilesOfTheirOwn() {
+        Path golden = Path.of("src/test/resources/goldens/llama-w4a16");
+        try (ModelFiles quantised = ModelFiles.open(new ModelSource.Directory(golden))) {
+            weights = ModelWeights.load(quantised, device, 512, (layer, layers) -> {});
+            geometry = new CacheGeometry(quantised.architecture().dimensions(), 4, 16, 64);
+            HardwareProfile ofElements = TestProfiles.small();
+            new ProfileStore(directory).save(StoredProfile.of(device, geometry, ofElements));
+            HardwareProfile measured = profile(patient());
+            assertThat(measured).isNotEqualTo(ofElements);
+            assertThat(profile(patient())).isEqualTo(measured);
+        }
+    }
+
     @ParameterizedTest
     @ValueSource(
             strings = {"", "{", "[]", "null", "{\"version\":1}", "truncated", "other version", "other key", "no curve"})

@@ -53,6 +53,11 @@ record CpuLinear(int outFeatures, int inFeatures, long panels, Optional<CpuCodes
         return Math.ceilDiv(shape.outFeatures(), PANEL) * PANEL;
     }
 
+    @Override
+    public Optional<WeightEncoding> encoding() {
+        return codes.map(CpuCodes::encoding);
+    }
+
     int panelCount() {
         return Math.ceilDiv(outFeatures, PANEL);
     }

@@ -1,6 +1,7 @@
 package io.weft.device.cuda;
 
 import io.weft.device.Linear;
+import io.weft.device.WeightEncoding;
 import java.util.Optional;
 
 /**
@@ -31,6 +32,11 @@ record CudaLinear(
                 case RELU -> relu;
             };
         }
+    }
+
+    @Override
+    public Optional<WeightEncoding> encoding() {
+        return quantised.map(QuantisedMemory::encoding);
     }
 
     /** The same matrix with its elements at an address. */
