@@ -127,7 +127,7 @@ public record MemoryBudget(
         long blocks = geometry.blocks(limits.contextTokens());
         long tableBlocks = Math.ceilDiv(blocks, 64L) * 64;
         long cells = Math.ceilDiv(limits.contextTokens(), geometry.cellTokens());
-        long perRow = 2 * Integer.BYTES + 3 * Long.BYTES;
+        long perRow = 3 * Integer.BYTES + 3 * Long.BYTES;
         long perCell = 5 * Integer.BYTES + 3 * alignment;
         long biasedTokens = 1024;
         long barredTokens = 256;
@@ -144,7 +144,7 @@ public record MemoryBudget(
         return limits.rows() * perRow
                 + (long) limits.logitRows() * Long.BYTES
                 + limits.sequences() * perSequence
-                + 12 * alignment;
+                + 13 * alignment;
     }
 
     /** The device memory left for full blocks; negative if the rest alone does not fit. */
