@@ -66,7 +66,7 @@ final class BenchCommand implements Callable<Integer> {
             names = "--preset",
             order = 18,
             paramLabel = "NAME",
-            description = "A well-known model's shape: opt-1.3b, opt-6.7b, opt-13b, opt-30b, llama-2-7b, llama-3-8b.")
+            description = "A well-known model's shape: " + WeightsOption.PRESETS + ".")
     private String preset = "";
 
     @Option(

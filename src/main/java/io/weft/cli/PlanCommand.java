@@ -54,7 +54,7 @@ final class PlanCommand implements Callable<Integer> {
             names = "--preset",
             order = 1,
             paramLabel = "NAME",
-            description = "A well-known model's shape: opt-1.3b, opt-6.7b, opt-13b, opt-30b, llama-2-7b, llama-3-8b.")
+            description = "A well-known model's shape: " + WeightsOption.PRESETS + ".")
     private @Nullable String preset;
 
     @Option(

@@ -31,8 +31,7 @@ final class ProfileCommand implements Callable<Integer> {
             names = "--preset",
             order = 20,
             paramLabel = "NAME",
-            description = "A well-known model's shape, with random weights: opt-1.3b, opt-6.7b, opt-13b, opt-30b,"
-                    + " llama-2-7b, llama-3-8b.")
+            description = "A well-known model's shape, with random weights: " + WeightsOption.PRESETS + ".")
     private @Nullable String preset;
 
     @Option(

@@ -8,6 +8,7 @@ import io.weft.device.WeightEncoding;
 import io.weft.model.Architecture.LinearTensors;
 import io.weft.model.Architecture.NormTensors;
 import io.weft.model.Architecture.TensorRows;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -80,20 +81,28 @@ public final class RandomWeights implements ModelTensors {
         if (shape == null) {
             throw new ModelLoadException("random weights have no tensor " + name);
         }
-        return random(name, shape);
+        return random(name, name, shape);
     }
 
     @Override
     public Tensor rows(TensorRows rows) {
-        return tensor(rows.tensor()).rows(rows.fromRow(), rows.rows());
+        Tensor tensor = tensor(rows.tensor());
+        if (rows.isRun()) {
+            return tensor.rows(rows.fromRow(), rows.rows());
+        }
+        // Any numbers will do: rows that are interleaved, or are columns, have some of their own.
+        List<Integer> shape = new ArrayList<>(tensor.shape());
+        shape.set(0, rows.rows());
+        return random(rows.tensor(), rows.toString(), shape);
     }
 
-    private Tensor random(String name, List<Integer> shape) {
+    private Tensor random(String name, String seededBy, List<Integer> shape) {
         // Each tensor has its own 2^32 numbers.
-        long seed = (long) name.hashCode() << Integer.SIZE;
+        long seed = (long) seededBy.hashCode() << Integer.SIZE;
         if (shape.size() == 1) {
             boolean gain = name.contains("norm") && name.endsWith(".weight");
-            return new RandomTensor(name, shape, seed, gain ? 1 : 0, 0);
+            return new RandomTensor(
+                    name, shape, seed, gain ? 1 - architecture.normKind().gainOffset() : 0, 0);
         }
         int columns = shape.get(1);
         Optional<WeightEncoding> encoding = matrices.contains(name) ? weights.encoding(columns) : Optional.empty();

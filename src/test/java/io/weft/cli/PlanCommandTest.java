@@ -45,6 +45,11 @@ class PlanCommandTest {
         System.clearProperty("weft.profile-directory");
     }
 
+    @Test
+    void helpNamesAllPresets() {
+        assertThat(WeightsOption.PRESETS.split(", ")).containsExactlyInAnyOrderElementsOf(ModelPreset.labels());
+    }
+
     private static JsonNode json(String line, String... more) throws IOException {
         CommandRun run = CommandRun.run(line.replaceFirst("plan ", "plan --json "), more);
         assertThat(run.error()).isEmpty();

@@ -63,6 +63,22 @@ class RandomWeightsTest {
         assertThat(elements(whole.rows(3, 4).rows(1, 2))).isEqualTo(elements(whole.rows(4, 2)));
     }
 
+    /** gpt-oss has gates and what they gate in alternating columns of a stack of matrices. */
+    @ParameterizedTest
+    @EnumSource
+    void rowsThatAreNoRunHaveTheirShape(PresetWeights weights) {
+        RandomWeights model = new RandomWeights(ModelPreset.GPT_OSS_20B, weights, 1);
+        Architecture.FeedForward.Experts experts = (Architecture.FeedForward.Experts)
+                model.architecture().layers().getFirst().feedForward();
+        for (TensorRows rows : experts.experts().get(31).in().weight()) {
+            assertThat(model.rows(rows).shape()).containsExactly(2880, 2880);
+            assertThat(model.rows(rows) instanceof QuantisedTensor)
+                    .isEqualTo(weights == PresetWeights.FP8 || weights == PresetWeights.INT4);
+        }
+        assertThat(model.rows(experts.experts().get(31).in().bias().getLast()).shape())
+                .containsExactly(2880);
+    }
+
     private static float[] elements(Tensor tensor) {
         float[] elements = new float[Math.toIntExact(tensor.elements())];
         if (tensor instanceof QuantisedTensor quantised) {
