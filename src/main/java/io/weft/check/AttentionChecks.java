@@ -207,7 +207,7 @@ final class AttentionChecks {
     }
 
     private AttentionSinks load(float[] sinks) {
-        try (Arena arena = Arena.ofConfined()) {
+        try (Arena arena = Arena.ofShared()) {
             return bench.device().attentionSinks(bench.tensor(arena, "sinks", List.of(sinks.length), sinks));
         }
     }

@@ -34,7 +34,7 @@ final class EmbeddingChecks {
     private void weights() {
         int rows = 33;
         int width = 100;
-        try (Arena arena = Arena.ofConfined()) {
+        try (Arena arena = Arena.ofShared()) {
             float[] values = bench.values(rows * width, 4);
             for (ElementType fileType : ElementType.values()) {
                 Tensor view = CheckBench.tensor(arena, "weights", fileType, List.of(rows, width), values);
@@ -57,7 +57,7 @@ final class EmbeddingChecks {
     }
 
     private void embeddings() {
-        try (Arena arena = Arena.ofConfined()) {
+        try (Arena arena = Arena.ofShared()) {
             for (int width : new int[] {64, 100}) {
                 float[] tokens = bench.values(VOCABULARY * width, 1);
                 float[] learned = bench.values(PLACES * width, 1);

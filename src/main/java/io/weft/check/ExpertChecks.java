@@ -81,7 +81,7 @@ final class ExpertChecks {
     void run() {
         routes();
         shared();
-        try (Arena arena = Arena.ofConfined()) {
+        try (Arena arena = Arena.ofShared()) {
             List<Gating> gatings = List.of(
                     new Gating.Activated(Activation.SILU),
                     new Gating.Activated(Activation.GELU_TANH),

@@ -25,7 +25,7 @@ final class GraphChecks {
     }
 
     void run() {
-        try (Arena arena = Arena.ofConfined()) {
+        try (Arena arena = Arena.ofShared()) {
             Tensor gain = bench.tensor(arena, "gain", List.of(WIDTH), bench.values(WIDTH, 2));
             Norm norm = bench.device().norm(new Norm.Kind.RmsNorm(1e-6f, 0), gain, null);
             RandomTensor random = new RandomTensor("weights", List.of(WIDTH, WIDTH), 3, 0, 0.05f);

@@ -85,7 +85,7 @@ final class MatrixChecks {
     }
 
     private void products() {
-        try (Arena arena = Arena.ofConfined()) {
+        try (Arena arena = Arena.ofShared()) {
             for (Size size : sizes()) {
                 int n = size.outFeatures();
                 int k = size.inFeatures();

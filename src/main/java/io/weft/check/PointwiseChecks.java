@@ -39,7 +39,7 @@ final class PointwiseChecks {
 
     private void norms() {
         List<Norm.Kind> kinds = List.of(new Norm.Kind.LayerNorm(1e-5f), new Norm.Kind.RmsNorm(1e-6f, 1));
-        try (Arena arena = Arena.ofConfined()) {
+        try (Arena arena = Arena.ofShared()) {
             for (int width : normWidths()) {
                 float[] gain = bench.values(width, 2);
                 float[] bias = bench.values(width, 1);
@@ -139,7 +139,7 @@ final class PointwiseChecks {
             gain[j] = gainValues[j % width];
             bias[j] = biasValues[j % width];
         }
-        try (Arena arena = Arena.ofConfined()) {
+        try (Arena arena = Arena.ofShared()) {
             Norm norm = bench.device()
                     .norm(
                             kind,
@@ -173,7 +173,7 @@ final class PointwiseChecks {
     }
 
     private void residuals() {
-        try (Arena arena = Arena.ofConfined()) {
+        try (Arena arena = Arena.ofShared()) {
             for (int width : normWidths()) {
                 float[] gain = bench.values(width, 2);
                 float[] bias = bench.values(width, 1);

@@ -98,7 +98,7 @@ final class QuantisedChecks {
     private void products(WeightEncoding encoding, Size size) {
         int n = size.outFeatures();
         int k = size.inFeatures();
-        try (Arena arena = Arena.ofConfined()) {
+        try (Arena arena = Arena.ofShared()) {
             QuantisedMatrix matrix = new QuantisedMatrix(encoding, n, k, 2 / Math.sqrt(k), bench.random());
             float[] elements = matrix.elements(bench.type());
             float[] bias = bench.values(n, 1);
@@ -150,7 +150,7 @@ final class QuantisedChecks {
                         encoding,
                         code.ordinal() + 1L,
                         1 / Math.sqrt(size.inFeatures()));
-                try (Arena arena = Arena.ofConfined()) {
+                try (Arena arena = Arena.ofShared()) {
                     float[] elements = new float[Math.toIntExact(tensor.elements())];
                     tensor.dequantise(0, tensor.rows(), MemorySegment.ofArray(elements));
                     Tensor dense = CheckBench.tensor(
