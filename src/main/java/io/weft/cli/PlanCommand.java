@@ -3,14 +3,12 @@ package io.weft.cli;
 import io.weft.app.Assembly;
 import io.weft.app.SettingReader;
 import io.weft.app.Settings;
-import io.weft.model.CacheGeometry;
 import io.weft.model.ModelDimensions;
 import io.weft.model.ModelFiles;
 import io.weft.model.ModelPreset;
 import io.weft.model.ModelSource;
 import io.weft.model.PresetWeights;
 import io.weft.plan.machine.HardwarePreset;
-import io.weft.plan.machine.Machine;
 import io.weft.plan.whatif.PlanExplanation;
 import io.weft.plan.whatif.PlanQuestion;
 import io.weft.plan.whatif.WhatIf;
@@ -19,12 +17,7 @@ import io.weft.profile.ProfileStore.StoredProfile;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
-import java.time.ZoneId;
-import java.time.format.DateTimeFormatter;
-import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
-import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalLong;
 import java.util.concurrent.Callable;
@@ -43,13 +36,6 @@ import picocli.CommandLine.Spec;
         mixinStandardHelpOptions = true,
         sortOptions = false)
 final class PlanCommand implements Callable<Integer> {
-    /** The machine if none is named and this one was not measured. */
-    private static final HardwarePreset HARDWARE_DEFAULT = HardwarePreset.H200;
-
-    private static final DateTimeFormatter DATE = DateTimeFormatter.ofPattern("yyyy-MM-dd HH:mm z", Locale.ROOT);
-
-    private static final int ELEMENT_BYTES_DEFAULT = 2;
-
     @Option(
             names = "--preset",
             order = 1,
@@ -139,13 +125,6 @@ final class PlanCommand implements Callable<Integer> {
     @Spec
     private CommandSpec spec;
 
-    /**
-     * The machine, and remarks on it.
-     *
-     * @param source whence it is known, and since when
-     */
-    private record Known(CacheGeometry geometry, Machine machine, String source, List<String> remarks) {}
-
     @Override
     public Integer call() throws IOException {
         requireWithin("--batch", batch, WhatIf.BATCH_MOST);
@@ -161,7 +140,7 @@ final class PlanCommand implements Callable<Integer> {
                 rate("--tflops", teraflops, PlanQuestion.TERAFLOPS_MOST, 1e12),
                 forms);
         PlanExplanation explanation;
-        Known known;
+        KnownMachine known;
         try {
             known = known();
             explanation = question.about(known.geometry(), known.machine()).explain();
@@ -170,9 +149,13 @@ final class PlanCommand implements Callable<Integer> {
         }
         PrintWriter out = spec.commandLine().getOut();
         out.print(
-                json ? PlanJson.text(explanation) : PlanTable.of(name(), explanation, known.source(), known.remarks()));
+                json ? PlanJson.text(explanation) : PlanTable.of(name(), explanation, known.source(), remarks(known)));
         out.flush();
         return 0;
+    }
+
+    private List<String> remarks(KnownMachine known) {
+        return hostMemory == null ? known.remarks("--host-memory was not given: ") : known.remarks();
     }
 
     private String name() {
@@ -183,28 +166,17 @@ final class PlanCommand implements Callable<Integer> {
         return model != null ? model : Settings.current().model().source();
     }
 
-    private Known known() throws IOException {
+    private KnownMachine known() throws IOException {
         if (profile != null) {
             StoredProfile stored = read(profile);
-            CacheGeometry geometry = preset == null && model == null ? stored.geometry() : geometry(stored);
-            return new Known(geometry, measured(stored), "file " + profile + ", measured " + date(stored), List.of());
+            return KnownMachine.ofFile(
+                    profile,
+                    stored,
+                    preset == null && model == null ? stored.geometry().dimensions() : dimensions());
         }
-        ModelDimensions dimensions = dimensions();
-        if (hardware != null) {
-            return specified(dimensions, HardwarePreset.of(hardware), List.of());
-        }
-        Optional<StoredProfile> here =
-                new ProfileStore(Settings.current().machine().profileDirectory()).newest(dimensions);
-        return here.map(stored -> new Known(
-                        stored.geometry(),
-                        measured(stored),
-                        "measured here " + date(stored) + " (weft profile measures again)",
-                        List.of()))
-                .orElseGet(() -> specified(
-                        dimensions,
-                        HARDWARE_DEFAULT,
-                        List.of("no machine was named, and none was measured here with this model (weft profile does):"
-                                + " the figures are those of " + HARDWARE_DEFAULT.label())));
+        return hardware != null
+                ? KnownMachine.named(dimensions(), HardwarePreset.of(hardware))
+                : KnownMachine.here(dimensions());
     }
 
     private static StoredProfile read(Path file) throws IOException {
@@ -213,31 +185,6 @@ final class PlanCommand implements Callable<Integer> {
         } catch (IOException e) {
             throw new IOException("--profile " + file + ": " + e.getMessage(), e);
         }
-    }
-
-    private Known specified(ModelDimensions dimensions, HardwarePreset machine, List<String> remarks) {
-        List<String> all = new ArrayList<>(remarks);
-        if (hostMemory == null) {
-            all.add("--host-memory was not given: 128 GB are assumed");
-        }
-        Settings.Cache cache = Settings.current().cache();
-        CacheGeometry geometry = new CacheGeometry(
-                dimensions, ELEMENT_BYTES_DEFAULT, cache.blockTokens(), cache.cellTokens(PlanQuestion.GPU_CELL_TOKENS));
-        return new Known(geometry, new Machine.Specified(machine.spec()), "public figures of " + machine.label(), all);
-    }
-
-    private CacheGeometry geometry(StoredProfile stored) {
-        CacheGeometry own = stored.geometry();
-        return new CacheGeometry(dimensions(), own.elementBytes(), own.blockTokens(), own.cellTokens());
-    }
-
-    /** In the time of this machine, where people know when they did what. */
-    private static String date(StoredProfile stored) {
-        return DATE.format(stored.measuredAt().atZone(ZoneId.systemDefault()));
-    }
-
-    private static Machine measured(StoredProfile stored) {
-        return new Machine.Measured(stored.geometry(), stored.profile(), stored.deviceBytes(), stored.hostBytes());
     }
 
     private ModelDimensions dimensions() {

@@ -5,10 +5,9 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.datatype.jdk8.Jdk8Module;
-import io.weft.plan.whatif.PlanExplanation;
 import java.io.UncheckedIOException;
 
-/** An explanation as JSON; the API answers with the same keys. */
+/** Explanations as JSON; the API answers with the same keys. */
 final class PlanJson {
     private static final ObjectMapper JSON = new ObjectMapper()
             .registerModule(new Jdk8Module())
@@ -17,7 +16,7 @@ final class PlanJson {
 
     private PlanJson() {}
 
-    static String text(PlanExplanation explanation) {
+    static String text(Record explanation) {
         try {
             return JSON.writeValueAsString(explanation) + System.lineSeparator();
         } catch (JsonProcessingException e) {

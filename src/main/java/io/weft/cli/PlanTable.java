@@ -1,22 +1,25 @@
 package io.weft.cli;
 
-import com.google.errorprone.annotations.FormatMethod;
-import com.google.errorprone.annotations.FormatString;
+import static io.weft.cli.TableLines.NAME_WIDTH;
+import static io.weft.cli.TableLines.bytes;
+import static io.weft.cli.TableLines.flops;
+import static io.weft.cli.TableLines.millis;
+import static io.weft.cli.TableLines.rate;
+
 import io.weft.model.CacheForm;
 import io.weft.plan.whatif.PlanExplanation;
 import io.weft.plan.whatif.PlanExplanation.Alternative;
 import io.weft.plan.whatif.PlanExplanation.MemoryParts;
 import io.weft.plan.whatif.PlanExplanation.MissingMemory;
 import io.weft.plan.whatif.PlanQuestion;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
 
 /** An explanation for people. */
 final class PlanTable {
-    private static final int NAME_WIDTH = 22;
-
-    private final StringBuilder lines = new StringBuilder();
+    private final TableLines lines = new TableLines();
     private final PlanExplanation plan;
 
     private PlanTable(PlanExplanation plan) {
@@ -32,78 +35,82 @@ final class PlanTable {
      */
     static String of(String model, PlanExplanation plan, String source, List<String> remarks) {
         PlanTable table = new PlanTable(plan);
-        table.line("%s, %,d x %,d tokens, on %s", model, plan.batch(), plan.contextTokens(), plan.hardware());
-        table.line("");
-        table.named("machine", "%s", source);
-        table.layers();
+        table.lines.line("%s, %,d x %,d tokens, on %s", model, plan.batch(), plan.contextTokens(), plan.hardware());
+        table.lines.blank();
+        table.lines.named("machine", "%s", source);
         table.step();
-        table.line("");
+        table.lines.blank();
+        table.layers();
+        table.lines.blank();
         table.memory();
-        table.line("");
+        table.lines.blank();
         if (plan.schedule().isPresent()) {
             table.forms();
-            table.line("");
+            table.lines.blank();
         }
         table.alternatives();
-        table.line("");
+        table.lines.blank();
         table.largest();
         table.notes(remarks);
         return table.lines.toString();
     }
 
-    @FormatMethod
-    private void line(String format, Object... values) {
-        lines.append(String.format(Locale.ROOT, format, values).stripTrailing()).append(System.lineSeparator());
-    }
-
-    @FormatMethod
-    private void named(String name, @FormatString String format, Object... values) {
-        line("%-" + NAME_WIDTH + "s %s", name, String.format(Locale.ROOT, format, values));
-    }
-
     private void layers() {
+        String format = "%-" + NAME_WIDTH + "s %8s %8s %10s %10s %10s  %s";
+        lines.line(format, "layers that see", "number", "heads", "K, V heads", "head size", "token", "");
         for (PlanExplanation.Layers layers : plan.layers()) {
-            named(
-                    layers.windowTokens() > 0 ? "layers, windowed" : "layers, cached",
-                    "%d of %d heads of %d, %d of K and V: %s a token%s%s",
+            lines.line(
+                    format,
+                    layers.windowTokens() > 0
+                            ? String.format(Locale.ROOT, "  the newest %,d", layers.windowTokens())
+                            : "  all tokens",
                     layers.count(),
                     layers.heads(),
-                    layers.headSize(),
                     layers.keyValueHeads(),
+                    layers.headSize(),
                     bytes(layers.keyValueBytesPerToken()),
-                    layers.experts() > 0 ? ", " + layers.experts() + " experts" : "",
-                    layers.windowTokens() > 0
-                            ? String.format(Locale.ROOT, "; the newest %,d stay on the device", layers.windowTokens())
-                            : "");
+                    remark(layers));
         }
+    }
+
+    private static String remark(PlanExplanation.Layers layers) {
+        List<String> remarks = new ArrayList<>();
+        if (layers.windowTokens() > 0) {
+            remarks.add("always on the device");
+        }
+        if (layers.experts() > 0) {
+            remarks.add(layers.experts() + " experts");
+        }
+        return String.join("; ", remarks);
     }
 
     private void step() {
         if (!plan.fits()) {
             for (MissingMemory missing : plan.shortages()) {
-                named(
+                lines.named(
                         "does not fit",
                         "%s more %s would do",
                         bytes(missing.missingBytes()),
                         missing.memory().replace('_', ' '));
             }
             if (plan.shortages().isEmpty()) {
-                named("does not fit", "with these forms in any memory");
+                lines.named("does not fit", "with these forms in any memory");
             }
         }
         if (plan.schedule().isEmpty()) {
             return;
         }
-        named("predicted step", "%s, %s tokens/s", millis(plan.predictedStepMillis()), rate(plan.tokensPerSecond()));
-        named("no plan is below", "%s", millis(plan.boundMillis()));
-        named(
+        lines.named(
+                "predicted step", "%s, %s tokens/s", millis(plan.predictedStepMillis()), rate(plan.tokensPerSecond()));
+        lines.named("no plan is below", "%s", millis(plan.boundMillis()));
+        lines.named(
                 "bound by",
                 "%s (link busy %.0f %%, compute %.0f %% of the step)",
                 plan.boundBy().replace('_', ' '),
                 100 * plan.linkBusyRatio(),
                 100 * plan.computeBusyRatio());
         boolean brings = plan.linkBytesPerStep() > 0 || plan.recomputeFlopsPerStep() > 0;
-        named(
+        lines.named(
                 "schedule",
                 "%s",
                 brings
@@ -113,13 +120,13 @@ final class PlanTable {
                                 plan.schedule().get(),
                                 plan.chunkTokens())
                         : "resident: all of the cache is read where it is");
-        named("over the link", "%s a step", bytes(plan.linkBytesPerStep()));
-        named("recomputed", "%s a step", flops(plan.recomputeFlopsPerStep()));
+        lines.named("over the link", "%s a step", bytes(plan.linkBytesPerStep()));
+        lines.named("recomputed", "%s a step", flops(plan.recomputeFlopsPerStep()));
     }
 
     private void memory() {
         MemoryParts memory = plan.memory();
-        line("%-" + NAME_WIDTH + "s %12s %12s", "memory", "device", "host");
+        lines.line("%-" + NAME_WIDTH + "s %12s %12s", "memory", "device", "host");
         part("all", memory.deviceBytes(), memory.hostBytes());
         part("  weights", memory.weightsBytes(), memory.streamedWeightBytes());
         part("  workspace", memory.workspaceBytes(), memory.hostWorkspaceBytes());
@@ -133,18 +140,18 @@ final class PlanTable {
     }
 
     private void part(String name, long device, long host) {
-        line("%-" + NAME_WIDTH + "s %12s %12s", name, bytes(device), bytes(host));
+        lines.line("%-" + NAME_WIDTH + "s %12s %12s", name, bytes(device), bytes(host));
     }
 
     private void forms() {
         long all = plan.tokensByForm().values().stream()
                 .mapToLong(tokens -> tokens)
                 .sum();
-        line("%-" + NAME_WIDTH + "s %12s %12s  %s", "cached tokens", "tokens", "share", "a step");
+        lines.line("%-" + NAME_WIDTH + "s %12s %12s  %s", "cached tokens", "tokens", "share", "a step");
         for (CacheForm form : CacheForm.values()) {
             String label = PlanQuestion.label(form);
             long tokens = Objects.requireNonNull(plan.tokensByForm().get(label));
-            line(
+            lines.line(
                     "%-" + NAME_WIDTH + "s %,12d %11.1f%%  %s",
                     "  " + label,
                     tokens,
@@ -164,9 +171,9 @@ final class PlanTable {
 
     private void alternatives() {
         String format = "%-" + NAME_WIDTH + "s %12s %12s %12s  %s";
-        line(format, "alternatives", "step", "tokens/s", "link", "");
+        lines.line(format, "alternatives", "step", "tokens/s", "link", "");
         for (Alternative other : plan.alternatives()) {
-            line(
+            lines.line(
                     format,
                     "  " + other.name(),
                     millis(other.predictedStepMillis()),
@@ -177,8 +184,8 @@ final class PlanTable {
     }
 
     private void largest() {
-        named("largest context", "%s", fitting(plan.largestContext(), "tokens", plan.batch(), "sequences"));
-        named("largest batch", "%s", fitting(plan.largestBatch(), "sequences", plan.contextTokens(), "tokens"));
+        lines.named("largest context", "%s", fitting(plan.largestContext(), "tokens", plan.batch(), "sequences"));
+        lines.named("largest batch", "%s", fitting(plan.largestBatch(), "sequences", plan.contextTokens(), "tokens"));
     }
 
     private static String fitting(int most, String what, int at, String of) {
@@ -189,36 +196,9 @@ final class PlanTable {
 
     private void notes(List<String> remarks) {
         if (!plan.notes().isEmpty() || !remarks.isEmpty()) {
-            line("");
+            lines.blank();
         }
-        remarks.forEach(remark -> line("note: %s", remark));
-        plan.notes().forEach(note -> line("note: %s", note));
-    }
-
-    private static String millis(double millis) {
-        return String.format(Locale.ROOT, millis < 10 ? "%.3f ms" : millis < 1000 ? "%.1f ms" : "%,.0f ms", millis);
-    }
-
-    private static String rate(double perSecond) {
-        return String.format(Locale.ROOT, perSecond < 100 ? "%.1f" : "%,.0f", perSecond);
-    }
-
-    /** In powers of ten, in which links and memory are sold. */
-    static String bytes(long bytes) {
-        return scaled((double) bytes, "", "k", "M", "G", "T", "P") + "B";
-    }
-
-    private static String flops(double flops) {
-        return scaled(flops, "", "k", "M", "G", "T", "P") + "FLOP";
-    }
-
-    private static String scaled(double value, String... prefixes) {
-        int power = 0;
-        double rest = value;
-        while (Math.abs(rest) >= 1000 && power < prefixes.length - 1) {
-            rest /= 1000;
-            power++;
-        }
-        return String.format(Locale.ROOT, power == 0 ? "%.0f %s" : "%.2f %s", rest, prefixes[power]);
+        remarks.forEach(remark -> lines.line("note: %s", remark));
+        plan.notes().forEach(note -> lines.line("note: %s", note));
     }
 }

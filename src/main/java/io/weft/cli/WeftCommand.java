@@ -17,7 +17,8 @@ import picocli.CommandLine.Spec;
             PlanCommand.class,
             ProfileCommand.class,
             BenchCommand.class,
-            SelftestCommand.class
+            SelftestCommand.class,
+            ModelsCommand.class
         },
         mixinStandardHelpOptions = true,
         versionProvider = Version.class,

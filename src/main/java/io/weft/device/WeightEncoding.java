@@ -37,6 +37,12 @@ public record WeightEncoding(WeightCode code, int groupColumns, Zero zero, Eleme
         return Math.ceilDiv((long) columns * code.bits(), Byte.SIZE);
     }
 
+    /** Bytes of a row's codes, scales and zeros. */
+    public long storedRowBytes(int columns) {
+        int zeroBytes = zero == Zero.GROUP ? 1 : 0;
+        return rowBytes(columns) + (long) groups(columns) * (scaleType.bytes() + zeroBytes);
+    }
+
     /** The name of a matrix's storage, such as {@code int4 by 128}. */
     public String label() {
         String name = switch (code) {

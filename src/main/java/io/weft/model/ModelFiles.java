@@ -19,8 +19,11 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.BiFunction;
@@ -35,7 +38,7 @@ public final class ModelFiles implements ModelTensors {
 
     private final Path directory;
     private final ModelSource source;
-    private final Architecture architecture;
+    private final ModelDescription description;
     private final GenerationConfig generation;
     private final List<Integer> familyEnds;
     private final Arena arena;
@@ -45,20 +48,19 @@ public final class ModelFiles implements ModelTensors {
     private ModelFiles(
             Path directory,
             ModelSource source,
-            Architecture architecture,
+            ModelDescription description,
             GenerationConfig generation,
             List<Integer> familyEnds,
             Arena arena,
-            Weights weights,
-            Quantisation quantisation) {
+            Weights weights) {
         this.directory = directory;
         this.source = source;
-        this.architecture = architecture;
+        this.description = description;
         this.generation = generation;
         this.familyEnds = List.copyOf(familyEnds);
         this.arena = arena;
         this.weights = weights;
-        this.quantised = new QuantisedReader(directory, quantisation, this::stored);
+        this.quantised = new QuantisedReader(directory, description.quantisation(), this::stored);
     }
 
     /**
@@ -85,28 +87,14 @@ public final class ModelFiles implements ModelTensors {
     }
 
     private static ModelFiles open(Path directory, ModelSource source, Arena arena) {
-        if (!Files.isDirectory(directory)) {
-            throw new ModelLoadException(
-                    directory, Files.exists(directory) ? "is not a directory" : "there is no such directory");
-        }
-        ConfigReader config =
-                new ConfigReader(directory.resolve("config.json"), json(directory.resolve("config.json")));
-        Quantisation quantisation = Quantisation.read(config);
-        ModelFamily family = ModelFamily.of(config);
-        String type = config.text("model_type").orElse("");
-        Architecture architecture = family.describe(FamilyDefaults.complete(config));
-        GenerationConfig generation =
-                generation(directory, config, architecture.dimensions().vocabularySize());
-        List<Integer> familyEnds = config.json().has("eos_token_id") ? List.of() : FamilyDefaults.endTokens(type);
+        ModelDescription description = ModelDescription.read(directory);
+        ConfigReader config = description.config();
+        GenerationConfig generation = generation(
+                directory, config, description.architecture().dimensions().vocabularySize());
+        List<Integer> familyEnds =
+                config.json().has("eos_token_id") ? List.of() : FamilyDefaults.endTokens(description.modelType());
         ModelFiles model = new ModelFiles(
-                directory,
-                source,
-                architecture,
-                generation,
-                familyEnds,
-                arena,
-                Weights.find(directory, arena),
-                quantisation);
+                directory, source, description, generation, familyEnds, arena, Weights.find(directory, arena));
         model.requireTensors();
         return model;
     }
@@ -141,15 +129,20 @@ public final class ModelFiles implements ModelTensors {
         return directory;
     }
 
+    /** The {@code model_type} of the configuration. */
+    String modelType() {
+        return description.modelType();
+    }
+
     @Override
     public Architecture architecture() {
-        return architecture;
+        return description.architecture();
     }
 
     /** The element type of the token embedding; of its scales, if it is quantised. */
     @Override
     public ElementType storedType() {
-        return switch (tensor(architecture.embedding().tokens())) {
+        return switch (tensor(architecture().embedding().tokens())) {
             case TensorView plain -> plain.type();
             case QuantisedTensor embedding -> embedding.encoding().scaleType();
             case RandomTensor _, StridedView _ -> throw new IllegalStateException("an embedding is a stored tensor");
@@ -180,6 +173,31 @@ public final class ModelFiles implements ModelTensors {
         }
         return find(name, Safetensors::tensor)
                 .orElseThrow(() -> new ModelLoadException(directory, "has no tensor " + name));
+    }
+
+    /** How a tensor is stored; only headers are read. */
+    TensorStorage storage(String name) {
+        Map<String, Long> parts = new HashMap<>();
+        Optional<QuantisedTensor> tensor =
+                new QuantisedReader(directory, description.quantisation(), part -> recorded(part, parts)).tensor(name);
+        if (tensor.isPresent()) {
+            return new TensorStorage(tensor.get().encoding().label(), parts);
+        }
+        StoredTensor plain = stored(name).orElseThrow(() -> new ModelLoadException(directory, "has no tensor " + name));
+        return new TensorStorage(
+                plain.type().toLowerCase(Locale.ROOT),
+                Map.of(plain.name(), plain.data().byteSize()));
+    }
+
+    private Optional<StoredTensor> recorded(String name, Map<String, Long> parts) {
+        Optional<StoredTensor> part = stored(name);
+        part.ifPresent(tensor -> parts.put(tensor.name(), tensor.data().byteSize()));
+        return part;
+    }
+
+    /** Bytes of all tensors of the files, whether they are used or not. */
+    long storedBytes() {
+        return weights.bytes();
     }
 
     private Optional<StoredTensor> stored(String name) {
@@ -233,7 +251,7 @@ public final class ModelFiles implements ModelTensors {
     }
 
     private void requireTensors() {
-        architecture.visit(new Architecture.TensorVisitor() {
+        architecture().visit(new Architecture.TensorVisitor() {
             @Override
             public void table(String name, int rows, int columns) {
                 requireColumns(name, rows, columns);

@@ -107,6 +107,11 @@ public enum ModelPreset {
         return ModelFamily.of(published).describe(new ConfigReader(published.file(), longer));
     }
 
+    /** The {@code model_type} of the configuration. */
+    String modelType() {
+        return json().path("model_type").asText();
+    }
+
     private ObjectNode json() {
         try {
             return (ObjectNode) new ObjectMapper().readTree(config);

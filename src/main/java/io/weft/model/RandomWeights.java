@@ -1,6 +1,7 @@
 package io.weft.model;
 
 import io.weft.device.ElementType;
+import io.weft.device.QuantisedTensor;
 import io.weft.device.RandomCodes;
 import io.weft.device.RandomTensor;
 import io.weft.device.Tensor;
@@ -12,6 +13,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -112,6 +114,19 @@ public final class RandomWeights implements ModelTensors {
         boolean embedding = name.contains("embed");
         float scale = embedding ? EMBEDDING_SCALE : (float) Math.sqrt(3.0 / columns);
         return new RandomTensor(name, shape, seed, 0, scale);
+    }
+
+    /** How a tensor would be stored. */
+    TensorStorage storage(String name) {
+        Tensor tensor = tensor(name);
+        if (!(tensor instanceof QuantisedTensor quantised)) {
+            return new TensorStorage(
+                    weights.elementType().name().toLowerCase(Locale.ROOT),
+                    Map.of(name, tensor.elements() * weights.elementType().bytes()));
+        }
+        WeightEncoding encoding = quantised.encoding();
+        return new TensorStorage(
+                encoding.label(), Map.of(name, quantised.rows() * encoding.storedRowBytes(quantised.columns())));
     }
 
     @Override

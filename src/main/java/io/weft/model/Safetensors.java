@@ -195,6 +195,11 @@ final class Safetensors {
         return entries.keySet();
     }
 
+    /** Bytes of all tensors. */
+    long bytes() {
+        return data.byteSize();
+    }
+
     /** A tensor of any type, without copying. */
     StoredTensor stored(String name) {
         Entry entry = entries.get(name);

@@ -8,9 +8,14 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
 
 /** The weight files of a model directory. A shard is opened when a tensor in it is needed: others may be absent. */
 final class Weights {
+    private static final String SINGLE = "model.safetensors";
+    private static final String INDEX = "model.safetensors.index.json";
+
     private final Path directory;
     private final Path index;
     private final Arena arena;
@@ -32,14 +37,14 @@ final class Weights {
      * @param arena files stay mapped as long as this
      */
     static Weights find(Path directory, Arena arena) {
-        Path single = directory.resolve("model.safetensors");
-        Path index = directory.resolve("model.safetensors.index.json");
+        Path single = directory.resolve(SINGLE);
+        Path index = directory.resolve(INDEX);
         Map<String, String> names = new HashMap<>();
         Weights weights = new Weights(directory, index, arena, names);
         if (Files.isRegularFile(single)) {
             Safetensors file = Safetensors.map(single, arena);
-            weights.opened.put("model.safetensors", file);
-            file.names().forEach(tensor -> names.put(tensor, "model.safetensors"));
+            weights.opened.put(SINGLE, file);
+            file.names().forEach(tensor -> names.put(tensor, SINGLE));
             return weights;
         }
         if (!Files.isRegularFile(index)) {
@@ -50,6 +55,23 @@ final class Weights {
             names.put(entry.getKey(), entry.getValue().asText());
         }
         return weights;
+    }
+
+    /** Why a directory has no weights at all; empty if there is at least a part of them. */
+    static Optional<String> missing(Path directory) {
+        Path single = directory.resolve(SINGLE);
+        Path index = directory.resolve(INDEX);
+        if (Files.isRegularFile(single)) {
+            return Optional.empty();
+        }
+        if (!Files.isRegularFile(index)) {
+            return Optional.of("there is no " + SINGLE + otherFormat(directory));
+        }
+        Set<String> shards = new TreeSet<>();
+        ModelFiles.json(index).path("weight_map").forEach(shard -> shards.add(shard.asText()));
+        return shards.stream().anyMatch(shard -> Files.isRegularFile(directory.resolve(shard)))
+                ? Optional.empty()
+                : Optional.of("there is none of the %d files that %s names".formatted(shards.size(), INDEX));
     }
 
     private static String otherFormat(Path directory) {
@@ -71,15 +93,24 @@ final class Weights {
         if (name == null) {
             return Optional.empty();
         }
-        Safetensors file = opened.get(name);
-        if (file == null) {
-            file = Safetensors.map(shard(name), arena);
-            opened.put(name, file);
-        }
+        Safetensors file = open(name);
         if (!file.names().contains(tensor)) {
             throw new ModelLoadException(directory.resolve(name), "has no tensor " + tensor);
         }
         return Optional.of(file);
+    }
+
+    /** Bytes of all tensors in the files that are there. */
+    long bytes() {
+        new TreeSet<>(names.values())
+                .stream()
+                        .filter(name -> Files.isRegularFile(directory.resolve(name)))
+                        .forEach(this::open);
+        return opened.values().stream().mapToLong(Safetensors::bytes).sum();
+    }
+
+    private Safetensors open(String name) {
+        return opened.computeIfAbsent(name, shard -> Safetensors.map(shard(shard), arena));
     }
 
     private Path shard(String name) {

@@ -84,6 +84,16 @@ class PlanCommandTest {
     }
 
     @Test
+    void layersAreShownByGroup() {
+        CommandRun run = CommandRun.run("plan --model src/test/resources/goldens/gemma3 --context 1000 --hardware t4");
+
+        assertThat(run.out())
+                .containsPattern("the newest 16 +3 +4 +2 +32 +256 B +always on the device")
+                .containsPattern("all tokens +1 +4 +2 +32 +256 B")
+                .containsPattern("windows +[0-9.]+ MB +0 B");
+    }
+
+    @Test
     void jsonHasTheSameFigures() throws IOException {
         JsonNode plan = json("plan --preset opt-30b --batch 16 --context 2048 --hardware a100-40g --gpu-memory 80GB"
                 + " --host-memory 256GB --link-gbps 20 --tflops 100");

@@ -127,7 +127,8 @@ class NativeMetadataTest {
             strings = {
                 "io.weft.profile.ProfileStore$StoredProfile",
                 "io.weft.bench.BenchReport",
-                "io.weft.plan.whatif.PlanExplanation"
+                "io.weft.plan.whatif.PlanExplanation",
+                "io.weft.cli.ModelReport"
             })
     void everyRecordOfAFileIsRegistered(String root) throws Exception {
         assertThat(missing(recordsOf(Class.forName(root), new TreeSet<>())))

@@ -1,0 +1,309 @@
+package io.weft.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.List;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** {@code weft models inspect}, as people type it; no device is started. */
+class InspectCommandTest {
+    private static final Path GOLDENS = Path.of("src/test/resources/goldens");
+    private static final ObjectMapper JSON = new ObjectMapper();
+
+    @TempDir
+    Path directory;
+
+    @BeforeEach
+    void keepProfilesHere() {
+        System.setProperty(
+                "weft.profile-directory", directory.resolve("profiles").toString());
+    }
+
+    @AfterEach
+    void forget() {
+        System.clearProperty("weft.profile-directory");
+    }
+
+    private static JsonNode json(String line, String... more) throws IOException {
+        CommandRun run = CommandRun.run("models inspect --json" + (line.isEmpty() ? "" : " " + line), more);
+        assertThat(run.error()).isEmpty();
+        assertThat(run.status()).isZero();
+        return JSON.readTree(run.out());
+    }
+
+    private static long weights(JsonNode report) {
+        return report.at("/model/weights")
+                .valueStream()
+                .mapToLong(part -> part.path("bytes").longValue())
+                .sum();
+    }
+
+    /** What a safetensors file says before its tensors. */
+    private static JsonNode header(Path file) throws IOException {
+        try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
+            ByteBuffer length = ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN);
+            channel.read(length);
+            ByteBuffer header = ByteBuffer.allocate((int) length.getLong(0));
+            channel.read(header);
+            return JSON.readTree(header.array());
+        }
+    }
+
+    /** Every byte of the tensors is of an encoding, or not used; so with every form of weights that is served. */
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "opt",
+                "gemma3",
+                "gemma4",
+                "gpt-oss",
+                "qwen3-moe",
+                "llama-fp8-block",
+                "llama-fp8-channel",
+                "llama-gptq",
+                "llama-w4a16",
+                "qwen3-awq"
+            })
+    void bytesAreThoseOfTheHeaders(String golden) throws IOException {
+        Path model = GOLDENS.resolve(golden);
+        JsonNode report = json("", model.toString());
+
+        long stored = header(model.resolve("model.safetensors"))
+                .propertyStream()
+                .filter(entry -> !entry.getKey().equals("__metadata__"))
+                .mapToLong(entry -> entry.getValue().at("/data_offsets/1").longValue()
+                        - entry.getValue().at("/data_offsets/0").longValue())
+                .sum();
+        assertThat(weights(report) + report.at("/model/unused_bytes").longValue())
+                .isEqualTo(stored);
+        assertThat(report.at("/model/unused_bytes").longValue()).isLessThan(stored / 100);
+    }
+
+    /** Where all weights have the same type, bytes and parameters are in proportion. */
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "opt-fp16",
+                "opt-350m-style",
+                "llama3-gqa",
+                "gemma",
+                "gemma2",
+                "gemma3",
+                "gemma4",
+                "olmo2",
+                "phi3",
+                "qwen2",
+                "qwen3",
+                "qwen3-moe",
+                "gpt-oss",
+                "smollm3",
+                "granite",
+                "gpt-neox"
+            })
+    void parametersAreCountedOnce(String golden) throws IOException {
+        JsonNode report = json("", GOLDENS.resolve(golden).toString());
+
+        List<String> encodings = report.at("/model/weights").findValuesAsText("encoding");
+        assertThat(encodings).hasSize(1).isSubsetOf("f32", "f16", "bf16");
+        assertThat(weights(report))
+                .isEqualTo((encodings.contains("f32") ? 4 : 2)
+                        * report.at("/model/parameters").longValue());
+    }
+
+    @Test
+    void encodingsAreNamed() throws IOException {
+        assertThat(encodings("llama-fp8-block")).contains("fp8 by 128");
+        assertThat(encodings("llama-gptq")).anyMatch(name -> name.startsWith("int4 by "));
+        assertThat(encodings("qwen3-awq")).anyMatch(name -> name.startsWith("int4 by "));
+    }
+
+    private static List<String> encodings(String golden) throws IOException {
+        return json("", GOLDENS.resolve(golden).toString()).at("/model/weights").findValuesAsText("encoding");
+    }
+
+    /** Published figures, in 10⁹ parameters. */
+    @ParameterizedTest
+    @CsvSource({"opt-6.7b, 6.66", "opt-30b, 29.97", "llama-2-7b, 6.74", "llama-3-8b, 8.03"})
+    void presetsHaveThePublishedSize(String preset, double billions) throws IOException {
+        JsonNode model = json(preset).path("model");
+
+        assertThat(model.path("parameters").longValue() / 1e9).isCloseTo(billions, within(0.005));
+        assertThat(model.path("active_parameters")).isEqualTo(model.path("parameters"));
+    }
+
+    @Test
+    void aTokenUsesTheExpertsItChooses() throws IOException {
+        JsonNode model = json("", GOLDENS.resolve("qwen3-moe").toString()).path("model");
+        JsonNode layers = model.at("/layers/0");
+        long expert = 3L
+                * model.path("hidden_size").longValue()
+                * layers.path("expert_size").longValue();
+        long unchosen = layers.path("layers").size()
+                * (layers.path("experts").longValue()
+                        - layers.path("chosen_experts").longValue());
+
+        assertThat(unchosen).isPositive();
+        assertThat(model.path("parameters").longValue()
+                        - model.path("active_parameters").longValue())
+                .isEqualTo(unchosen * expert);
+        assertThat(CommandRun.run("models inspect", GOLDENS.resolve("qwen3-moe").toString())
+                        .out())
+                .contains("of which a token uses", "8 experts of 48, 2 a token");
+    }
+
+    @Test
+    void groupsOfLayersAreTold() throws IOException {
+        JsonNode report = json("", GOLDENS.resolve("gemma3").toString());
+        JsonNode cache = report.path("cache");
+
+        assertThat(report.at("/model/layers").findValues("layers").toString()).isEqualTo("[[0,1,3], [2]]");
+        assertThat(report.at("/model/layers").findValues("window_tokens").toString())
+                .isEqualTo("[16, 0]");
+        assertThat(cache.path("layers").intValue()).isEqualTo(1);
+        assertThat(cache.path("window_layers").intValue()).isEqualTo(3);
+        // K and V of 2 heads of 32 elements, in 16 bits, for a window at least.
+        assertThat(cache.path("key_value_bytes_per_token").longValue()).isEqualTo(2 * 2 * 32 * 2);
+        assertThat(cache.path("window_bytes_per_sequence").longValue()).isGreaterThanOrEqualTo(3 * 16 * 2 * 2 * 32 * 2);
+        assertThat(CommandRun.run("models inspect", GOLDENS.resolve("gemma3").toString())
+                        .out())
+                .containsPattern("0-1, 3 +3 +4 +2 +32 +16 ")
+                .containsPattern("  2 +1 +4 +2 +32 +all ")
+                .contains("before and after attention and feed-forward, of queries and keys by head")
+                .contains("a sequence, always on the device, in 3 layers");
+    }
+
+    @Test
+    void layersAreWrittenAsRuns() {
+        assertThat(ModelTable.ranges(List.of(7))).isEqualTo("7");
+        assertThat(ModelTable.ranges(IntStream.range(0, 32).boxed().toList())).isEqualTo("0-31");
+        assertThat(ModelTable.ranges(List.of(0, 1, 3))).isEqualTo("0-1, 3");
+        assertThat(ModelTable.ranges(List.of(5, 11, 17, 23))).isEqualTo("5, 11, ... 23");
+    }
+
+    /** Only where activations are smaller than K and V. */
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "opt-6.7b | pays: activations take 262.14 kB a token, K and V 524.29 kB, so up to 50 %",
+                "llama-3-8b | does not pay: activations take 262.14 kB a token, K and V 131.07 kB, as 4 query heads"
+            })
+    void whetherRecomputationPaysIsSaidWithFigures(String preset, String sentence) {
+        assertThat(CommandRun.run("models inspect " + preset).out()).contains(sentence);
+    }
+
+    @Test
+    void plansAreThoseOfTheCommandForPlans() throws IOException {
+        JsonNode plans = json("opt-30b --hardware a100-40g").path("plans");
+        CommandRun plan = CommandRun.run("plan --json --preset opt-30b --batch 16 --context 2048 --hardware a100-40g");
+        CommandRun table = CommandRun.run("models inspect opt-30b --hardware a100-40g");
+
+        assertThat(plans.valueStream().toList()).contains(JSON.readTree(plan.out()));
+        assertThat(table.out()).contains("A100 40 GB", "1 x 2,048", "16 x 2,048", "does not fit: lacks");
+        assertThat(CommandRun.run("models inspect opt-6.7b").out())
+                .contains("H200", "the figures are those of h200", "128 GB are assumed", "all on the device");
+    }
+
+    @Test
+    void theModelThatIsBuiltInIsTheDefault() throws IOException {
+        JsonNode report = json("");
+
+        assertThat(report.path("name").textValue()).isEqualTo("demo");
+        assertThat(report.at("/model/model_type").textValue()).isEqualTo("opt");
+        assertThat(report).isEqualTo(json("demo"));
+    }
+
+    private void copy(String golden, String... files) throws IOException {
+        for (String file : files) {
+            Files.copy(GOLDENS.resolve(golden).resolve(file), directory.resolve(file));
+        }
+    }
+
+    @Test
+    void aDirectoryWithoutWeightsIsDescribed() throws IOException {
+        copy("gemma3", "config.json");
+        JsonNode whole = json("", GOLDENS.resolve("gemma3").toString());
+        JsonNode described = json("", directory.toString());
+
+        assertThat(described.at("/model/missing_weights").textValue()).isEqualTo("there is no model.safetensors");
+        assertThat(described.at("/model/weights").size()).isZero();
+        assertThat(described.at("/model/parameters")).isEqualTo(whole.at("/model/parameters"));
+        assertThat(described.at("/model/layers")).isEqualTo(whole.at("/model/layers"));
+        assertThat(CommandRun.run("models inspect", directory.toString()).out())
+                .containsPattern("weights +missing: there is no model.safetensors");
+    }
+
+    @Test
+    void aDirectoryWithNoneOfItsShardsIsDescribed() throws IOException {
+        copy("gemma3", "config.json");
+        Files.writeString(
+                directory.resolve("model.safetensors.index.json"),
+                "{\"weight_map\": {\"a\": \"model-1.safetensors\", \"b\": \"model-2.safetensors\"}}");
+
+        assertThat(json("", directory.toString()).at("/model/missing_weights").textValue())
+                .isEqualTo("there is none of the 2 files that model.safetensors.index.json names");
+        Files.copy(GOLDENS.resolve("gemma3/model.safetensors"), directory.resolve("model-1.safetensors"));
+        CommandRun run = CommandRun.run("models inspect", directory.toString());
+        assertThat(run.status()).isEqualTo(1);
+        assertThat(run.error()).startsWith("weft: ").contains("has no tensor").hasLineCount(1);
+    }
+
+    @Test
+    void whatCannotBeServedIsRefused() throws IOException {
+        assertThat(CommandRun.run("models inspect", directory.resolve("none").toString())
+                        .error())
+                .startsWith("weft: ")
+                .contains("there is no such directory")
+                .hasLineCount(1);
+        assertThat(CommandRun.run("models inspect", directory.toString()).error())
+                .contains("config.json", "there is no such file")
+                .hasLineCount(1);
+
+        ObjectNode config =
+                (ObjectNode) JSON.readTree(GOLDENS.resolve("gemma3/config.json").toFile());
+        config.put("model_type", "mamba2");
+        Files.writeString(directory.resolve("config.json"), config.toString());
+        CommandRun run = CommandRun.run("models inspect", directory.toString());
+        assertThat(run.status()).isEqualTo(1);
+        assertThat(run.out()).isEmpty();
+        assertThat(run.error())
+                .startsWith("weft: ")
+                .contains("linear attention is not served")
+                .hasLineCount(1);
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "models | Missing required subcommand (weft models --help lists the flags)",
+                "models inspect demo --weights int4 | --weights is \"int4\", but \"demo\" is no preset",
+                "models inspect opt-1.3b --weights int3 | --weights is \"int3\", must be one of",
+                "models inspect demo --hardware abacus | --hardware is \"abacus\", must be one of a100-40g"
+            })
+    void mistakesAreNamed(String line, String message) {
+        CommandRun run = CommandRun.run(line);
+
+        assertThat(run.status()).isEqualTo(2);
+        assertThat(run.out()).isEmpty();
+        assertThat(run.error()).contains(message);
+    }
+}
