@@ -12,7 +12,7 @@ import java.util.Optional;
  * @param hiddenSize D
  * @param vocabularySize rows of the token embedding
  * @param maxPositions tokens a sequence may have
- * @param norm {@code layer} or {@code rms}
+ * @param norm its name: that of a layer norm or of an RMS norm
  * @param logitCap c in {@code c·tanh(logit / c)}; 0 for none
  * @param layers groups of equal layers, in the order of their first ones
  * @param weights their bytes by encoding, most first; empty if there are none

@@ -114,7 +114,7 @@ class StackedExpertsTest {
             for (int row = 0; row < rows; row++) {
                 for (int column = 0; column < columns; column++) {
                     int at = (expert * rows + row) * columns + column;
-                    int code = codes[at / 2] >> 4 * (at % 2) & 0xF;
+                    int code = (codes[at / 2] >> (4 * (at % 2))) & 0xF;
                     float value = VALUES[code] * (float) Math.pow(2, Byte.toUnsignedInt(scales[at / GROUP]) - 127);
                     values.putShort(2 * ((expert * columns + column) * rows + row), (short)
                             (Float.floatToRawIntBits(value) >> 16));
