@@ -90,7 +90,7 @@ public interface Device extends AutoCloseable {
     Embedding embedding(Tensor tokens, @Nullable Tensor positions, int positionOffset, float scale);
 
     /**
-     * @param gain (width)
+     * @param gain with width elements, of any shape
      * @param bias (width), or null for none
      */
     Norm norm(Norm.Kind kind, Tensor gain, @Nullable Tensor bias);

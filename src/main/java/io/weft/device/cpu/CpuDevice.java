@@ -182,7 +182,7 @@ public final class CpuDevice implements Device {
 
     @Override
     public Norm norm(Norm.Kind kind, Tensor gain, @Nullable Tensor bias) {
-        int width = gain.rows();
+        int width = Math.toIntExact(gain.elements());
         DeviceBuffer weights = allocate("norm", 2L * width * Float.BYTES);
         long biasAddress = weights.address() + (long) width * Float.BYTES;
         WeightPacker.widen(gain, weights.address());

@@ -387,7 +387,7 @@ public final class CudaDevice implements Device {
 
     @Override
     public synchronized Norm norm(Norm.Kind kind, Tensor gain, @Nullable Tensor bias) {
-        int width = gain.rows();
+        int width = Math.toIntExact(gain.elements());
         CudaKernels.normThreads(width);
         DeviceBuffer weights = allocate("norm", 2L * width * Float.BYTES);
         float[] values = new float[2 * width];
