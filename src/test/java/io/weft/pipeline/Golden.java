@@ -12,7 +12,8 @@ import java.util.List;
 import java.util.stream.Stream;
 
 /**
- * What Hugging Face transformers computes for a small model with random weights; {@code tools/goldens} makes them.
+ * What Hugging Face transformers, or its formulas in NumPy, compute for a small model with random weights;
+ * {@code tools/goldens} makes them.
  *
  * @param prompts some prompts, with what follows
  */
@@ -41,7 +42,16 @@ record Golden(List<Prompt> prompts) {
             "gpt-oss",
             "smollm3",
             "granite",
-            "opt-350m-style");
+            "opt-350m-style",
+            "mixtral",
+            "qwen2-moe",
+            "qwen2-window",
+            "glm4",
+            "stablelm",
+            "stablelm-parallel",
+            "starcoder2",
+            "cohere",
+            "cohere2");
 
     static final List<String> NAMES =
             Stream.concat(UNIFORM.stream(), OTHERS.stream()).toList();
