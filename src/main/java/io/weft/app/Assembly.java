@@ -483,6 +483,7 @@ public final class Assembly implements AutoCloseable {
                 costs.profile(),
                 true,
                 cache.geometry(),
+                tensors.weightBits(),
                 Math.min(limits.sequences(), WhatIf.BATCH_MOST),
                 Math.min(limits.contextTokens(), WhatIf.CONTEXT_MOST),
                 device.info().deviceBudgetBytes(),

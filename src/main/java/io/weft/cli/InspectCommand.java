@@ -6,6 +6,7 @@ import io.weft.model.CacheGeometry;
 import io.weft.model.ModelInspection;
 import io.weft.model.ModelPreset;
 import io.weft.model.ModelSource;
+import io.weft.model.WeightBits;
 import io.weft.plan.machine.HardwarePreset;
 import io.weft.plan.whatif.MemoryBudget;
 import io.weft.plan.whatif.PlanExplanation;
@@ -76,8 +77,12 @@ final class InspectCommand implements Callable<Integer> {
         KnownMachine known = machine == null
                 ? KnownMachine.here(inspection.dimensions())
                 : KnownMachine.named(inspection.dimensions(), machine);
-        ModelReport report =
-                new ModelReport(name, inspection.summary(), cache(known.geometry()), known.source(), plans(known));
+        ModelReport report = new ModelReport(
+                name,
+                inspection.summary(),
+                cache(known.geometry()),
+                known.source(),
+                plans(known, inspection.weightBits()));
         PrintWriter out = spec.commandLine().getOut();
         out.print(
                 json
@@ -122,7 +127,7 @@ final class InspectCommand implements Callable<Integer> {
     }
 
     /** One sequence and a batch, each with a usual context and with the longest. */
-    private static List<PlanExplanation> plans(KnownMachine known) {
+    private static List<PlanExplanation> plans(KnownMachine known, WeightBits weightBits) {
         int longest = Math.min(known.geometry().dimensions().maxPositions(), WhatIf.CONTEXT_MOST);
         List<PlanExplanation> plans = new ArrayList<>();
         for (int batch : BATCHES) {
@@ -135,7 +140,8 @@ final class InspectCommand implements Callable<Integer> {
                         OptionalDouble.empty(),
                         OptionalDouble.empty(),
                         List.of());
-                plans.add(question.about(known.geometry(), known.machine()).explain());
+                plans.add(question.about(known.geometry(), weightBits, known.machine())
+                        .explain());
             }
         }
         return plans;

@@ -1,13 +1,12 @@
 package io.weft.cli;
 
-import io.weft.app.Assembly;
 import io.weft.app.SettingReader;
 import io.weft.app.Settings;
-import io.weft.model.ModelDimensions;
-import io.weft.model.ModelFiles;
+import io.weft.model.ModelInspection;
 import io.weft.model.ModelPreset;
 import io.weft.model.ModelSource;
 import io.weft.model.PresetWeights;
+import io.weft.model.WeightBits;
 import io.weft.plan.machine.HardwarePreset;
 import io.weft.plan.whatif.PlanExplanation;
 import io.weft.plan.whatif.PlanQuestion;
@@ -18,6 +17,7 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalLong;
 import java.util.concurrent.Callable;
@@ -42,6 +42,13 @@ final class PlanCommand implements Callable<Integer> {
             paramLabel = "NAME",
             description = "A well-known model's shape: " + WeightsOption.PRESETS + ".")
     private @Nullable String preset;
+
+    @Option(
+            names = "--weights",
+            order = 1,
+            paramLabel = "NAME",
+            description = "How the preset's weights are stored: bf16, fp16, fp8 or int4. Default: fp16.")
+    private @Nullable String weights;
 
     @Option(
             names = "--model",
@@ -130,6 +137,10 @@ final class PlanCommand implements Callable<Integer> {
         requireWithin("--batch", batch, WhatIf.BATCH_MOST);
         requireWithin("--context", contextTokens, WhatIf.CONTEXT_MOST);
         requireAlone("--preset", preset, "--model", model);
+        if (weights != null && preset == null) {
+            throw wrong("--weights is \"%s\", but there is no --preset: a model's files say how they are stored"
+                    .formatted(weights));
+        }
         requireAlone("--hardware", hardware, "--profile", profile);
         PlanQuestion question = new PlanQuestion(
                 batch,
@@ -142,8 +153,10 @@ final class PlanCommand implements Callable<Integer> {
         PlanExplanation explanation;
         KnownMachine known;
         try {
-            known = known();
-            explanation = question.about(known.geometry(), known.machine()).explain();
+            Asked asked = asked();
+            known = asked.machine();
+            explanation = question.about(known.geometry(), asked.weights(), known.machine())
+                    .explain();
         } catch (IllegalArgumentException e) {
             throw wrong(e.getMessage() == null ? e.toString() : e.getMessage());
         }
@@ -166,17 +179,25 @@ final class PlanCommand implements Callable<Integer> {
         return model != null ? model : Settings.current().model().source();
     }
 
-    private KnownMachine known() throws IOException {
+    /** What is asked: a machine, and the weights of the model there. */
+    private record Asked(KnownMachine machine, WeightBits weights) {}
+
+    private Asked asked() throws IOException {
         if (profile != null) {
             StoredProfile stored = read(profile);
-            return KnownMachine.ofFile(
-                    profile,
-                    stored,
-                    preset == null && model == null ? stored.geometry().dimensions() : dimensions());
+            if (preset == null && model == null) {
+                return new Asked(
+                        KnownMachine.ofFile(profile, stored, stored.geometry().dimensions()), WeightBits.PLAIN);
+            }
+            ModelInspection inspected = inspected();
+            return new Asked(KnownMachine.ofFile(profile, stored, inspected.dimensions()), inspected.weightBits());
         }
-        return hardware != null
-                ? KnownMachine.named(dimensions(), HardwarePreset.of(hardware))
-                : KnownMachine.here(dimensions());
+        Optional<HardwarePreset> named = Optional.ofNullable(hardware).map(HardwarePreset::of);
+        ModelInspection inspected = inspected();
+        return new Asked(
+                named.map(machine -> KnownMachine.named(inspected.dimensions(), machine))
+                        .orElseGet(() -> KnownMachine.here(inspected.dimensions())),
+                inspected.weightBits());
     }
 
     private static StoredProfile read(Path file) throws IOException {
@@ -187,17 +208,13 @@ final class PlanCommand implements Callable<Integer> {
         }
     }
 
-    private ModelDimensions dimensions() {
-        if (preset != null) {
-            return ModelPreset.of(preset).dimensions();
-        }
-        ModelSource parsed = ModelSource.parse(source());
-        if (parsed instanceof ModelSource.Random(ModelPreset random, PresetWeights weights)) {
-            return random.dimensions();
-        }
-        try (ModelFiles files = Assembly.open(source())) {
-            return files.architecture().dimensions();
-        }
+    private ModelInspection inspected() {
+        return ModelInspection.of(
+                preset == null
+                        ? ModelSource.parse(source())
+                        : new ModelSource.Random(
+                                ModelPreset.of(preset),
+                                WeightsOption.parse(spec, weights == null ? PresetWeights.FP16.label() : weights)));
     }
 
     private OptionalLong size(String flag, @Nullable String text, long least) {

@@ -13,24 +13,19 @@ import io.weft.model.ModelSummary.Layers;
 import io.weft.model.ModelSummary.StoredWeights;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Comparator;
-import java.util.HashMap;
-import java.util.HashSet;
 import java.util.LinkedHashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
-import java.util.function.Function;
 
 /**
  * A look at a model: its configuration and the headers of its files. No weight is read, no device is started.
  *
  * @param summary for people and programs
  * @param dimensions for planning
+ * @param weightBits of its layers; without weights, those that the configuration says, without scales
  */
-public record ModelInspection(ModelSummary summary, ModelDimensions dimensions) {
+public record ModelInspection(ModelSummary summary, ModelDimensions dimensions, WeightBits weightBits) {
     /**
      * Looks at a model. A directory without any weights is described by its configuration.
      *
@@ -40,55 +35,58 @@ public record ModelInspection(ModelSummary summary, ModelDimensions dimensions) 
         return switch (source) {
             case ModelSource.Random(ModelPreset preset, PresetWeights weights) -> {
                 RandomWeights random = new RandomWeights(preset, weights, 1);
+                DescribedTensors tensors = new DescribedTensors(random.architecture());
                 yield of(
-                        preset.modelType(), random.architecture(), new Tensors(random.architecture()), random::storage);
+                        preset.modelType(),
+                        tensors,
+                        tensors.stored(random::storage),
+                        0,
+                        Optional.empty(),
+                        tensors.bits(random));
             }
             case ModelSource.Directory(Path path)
             when Weights.missing(path).isPresent() -> {
                 ModelDescription description = ModelDescription.read(path);
+                DescribedTensors tensors = new DescribedTensors(description.architecture());
                 yield of(
                         description.modelType(),
-                        description.architecture(),
-                        new Tensors(description.architecture()),
+                        tensors,
                         List.of(),
                         0,
-                        Weights.missing(path));
+                        Weights.missing(path),
+                        tensors.bits(description.quantisation()));
             }
             case ModelSource.Directory _, ModelSource.Demo _ -> {
                 try (ModelFiles files = ModelFiles.open(source)) {
-                    Tensors tensors = new Tensors(files.architecture());
+                    DescribedTensors tensors = new DescribedTensors(files.architecture());
                     List<StoredWeights> stored = tensors.stored(files::storage);
                     long used = stored.stream().mapToLong(StoredWeights::bytes).sum();
                     yield of(
                             files.modelType(),
-                            files.architecture(),
                             tensors,
                             stored,
                             files.storedBytes() - used,
-                            Optional.empty());
+                            Optional.empty(),
+                            tensors.bits(files));
                 }
             }
         };
     }
 
     private static ModelInspection of(
-            String modelType, Architecture architecture, Tensors tensors, Function<String, TensorStorage> storage) {
-        return of(modelType, architecture, tensors, tensors.stored(storage), 0, Optional.empty());
-    }
-
-    private static ModelInspection of(
             String modelType,
-            Architecture architecture,
-            Tensors tensors,
+            DescribedTensors tensors,
             List<StoredWeights> stored,
             long unusedBytes,
-            Optional<String> missing) {
+            Optional<String> missing,
+            WeightBits bits) {
+        Architecture architecture = tensors.architecture();
         ModelDimensions dimensions = architecture.dimensions();
         return new ModelInspection(
                 new ModelSummary(
                         modelType,
-                        tensors.parameters,
-                        tensors.parameters - unchosenParameters(architecture),
+                        tensors.parameters(),
+                        tensors.parameters() - unchosenParameters(architecture),
                         dimensions.hiddenSize(),
                         dimensions.vocabularySize(),
                         dimensions.maxPositions(),
@@ -101,7 +99,8 @@ public record ModelInspection(ModelSummary summary, ModelDimensions dimensions) 
                         stored,
                         unusedBytes,
                         missing),
-                dimensions);
+                dimensions,
+                bits);
     }
 
     /** Parameters of the experts that a token does not choose. */
@@ -216,69 +215,5 @@ public record ModelInspection(ModelSummary summary, ModelDimensions dimensions) 
         return words.size() == 1
                 ? words.getFirst()
                 : String.join(", ", words.subList(0, words.size() - 1)) + " and " + words.getLast();
-    }
-
-    /** The tensors of a description, each once. */
-    private static final class Tensors implements Architecture.TensorVisitor {
-        private final Set<String> names = new LinkedHashSet<>();
-        private final Set<String> tables = new HashSet<>();
-        private final Set<TensorRows> rows = new HashSet<>();
-        private long parameters;
-
-        Tensors(Architecture architecture) {
-            architecture.visit(this);
-        }
-
-        @Override
-        public void table(String name, int count, int columns) {
-            tables.add(name);
-            names.add(name);
-            parameters += (long) count * columns;
-        }
-
-        @Override
-        public void linear(LinearTensors tensors, int count, int columns) {
-            tensors.weight().forEach(part -> part(part, columns));
-            tensors.bias().forEach(part -> part(part, 1));
-        }
-
-        private void part(TensorRows part, int columns) {
-            names.add(part.tensor());
-            if (rows.add(part) && !tables.contains(part.tensor())) {
-                parameters += (long) part.rows() * columns;
-            }
-        }
-
-        @Override
-        public void norm(NormTensors tensors, List<Integer> widths) {
-            tensors.gain().ifPresent(name -> vector(name, widths.getFirst()));
-            tensors.bias().ifPresent(name -> vector(name, widths.getFirst()));
-        }
-
-        @Override
-        public void vector(String name, int elements) {
-            names.add(name);
-            parameters += elements;
-        }
-
-        /** Their bytes by encoding, most first. */
-        List<StoredWeights> stored(Function<String, TensorStorage> storage) {
-            Map<String, Long> bytes = new HashMap<>();
-            Set<String> counted = new HashSet<>();
-            for (String name : names) {
-                TensorStorage one = storage.apply(name);
-                one.bytes().forEach((part, size) -> {
-                    if (counted.add(part)) {
-                        bytes.merge(one.encoding(), size, Long::sum);
-                    }
-                });
-            }
-            return bytes.entrySet().stream()
-                    .map(entry -> new StoredWeights(entry.getKey(), entry.getValue()))
-                    .sorted(Comparator.comparingLong(StoredWeights::bytes)
-                            .reversed()
-                            .thenComparing(StoredWeights::encoding))
-                    .toList();
-        }
     }
 }

@@ -21,6 +21,11 @@ public interface ModelTensors extends AutoCloseable {
     /** Rows of a tensor. */
     Tensor rows(TensorRows rows);
 
+    /** How many bits the elements of the layers' matrices take on a device. */
+    default WeightBits weightBits() {
+        return new DescribedTensors(architecture()).bits(this);
+    }
+
     @Override
     void close();
 }

@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.regex.Pattern;
@@ -153,6 +154,22 @@ final class Quantisation {
                 .map(Rule::scheme)
                 .findFirst()
                 .orElse(new WeightScheme.Plain());
+    }
+
+    /**
+     * Bits of a code of a tensor, if it is quantised.
+     *
+     * @param tensor as a plain weight has it, with {@code .weight}
+     */
+    OptionalDouble codeBits(String tensor) {
+        return switch (scheme(TensorNames.module(tensor))) {
+            case WeightScheme.Plain _ -> OptionalDouble.empty();
+            case WeightScheme.Scaled(WeightCode code, Optional<Block> _) -> OptionalDouble.of(code.bits());
+            case WeightScheme.Packed(WeightCode code) -> OptionalDouble.of(code.bits());
+            case WeightScheme.Gptq(WeightCode code, Optional<Integer> _, int _) -> OptionalDouble.of(code.bits());
+            case WeightScheme.Awq _ -> OptionalDouble.of(WeightCode.INT4.bits());
+            case WeightScheme.Mxfp4 _ -> OptionalDouble.of(WeightCode.FP4_E2M1.bits());
+        };
     }
 
     /** A regular expression that fits the start of the name, or a run of whole parts of it. */

@@ -19,7 +19,6 @@ import java.util.function.Function;
  * @param files a tensor by name
  */
 record QuantisedReader(Path directory, Quantisation quantisation, Function<String, Optional<StoredTensor>> files) {
-    private static final String WEIGHT = ".weight";
     private static final String INT32 = "I32";
     private static final int WORD_BITS = 32;
     private static final int MXFP4_GROUP = 32;
@@ -33,7 +32,7 @@ record QuantisedReader(Path directory, Quantisation quantisation, Function<Strin
      * @throws ModelLoadException if they have one that cannot be read
      */
     Optional<QuantisedTensor> tensor(String name) {
-        String module = name.endsWith(WEIGHT) ? name.substring(0, name.length() - WEIGHT.length()) : name;
+        String module = TensorNames.module(name);
         return switch (quantisation.scheme(module)) {
             case WeightScheme.Plain plain -> Optional.empty();
             case WeightScheme.Scaled scaled ->

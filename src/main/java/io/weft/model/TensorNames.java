@@ -9,7 +9,14 @@ import java.util.Optional;
 
 /** Tensor names of PyTorch modules: a module's weight is {@code name.weight}, its bias {@code name.bias}. */
 final class TensorNames {
+    private static final String WEIGHT = ".weight";
+
     private TensorNames() {}
+
+    /** The module of a weight. */
+    static String module(String weight) {
+        return weight.endsWith(WEIGHT) ? weight.substring(0, weight.length() - WEIGHT.length()) : weight;
+    }
 
     /** Whether modules have a bias. */
     enum Bias {
@@ -34,7 +41,7 @@ final class TensorNames {
         List<TensorRows> weights = new ArrayList<>();
         List<TensorRows> biases = new ArrayList<>();
         for (ModuleRows part : parts) {
-            weights.add(new TensorRows(part.module() + ".weight", part.fromRow(), part.rows()));
+            weights.add(new TensorRows(part.module() + WEIGHT, part.fromRow(), part.rows()));
             if (bias == Bias.PRESENT) {
                 biases.add(new TensorRows(part.module() + ".bias", part.fromRow(), part.rows()));
             }
@@ -44,7 +51,6 @@ final class TensorNames {
 
     static NormTensors norm(String module, Bias bias) {
         return new NormTensors(
-                Optional.of(module + ".weight"),
-                bias == Bias.PRESENT ? Optional.of(module + ".bias") : Optional.empty());
+                Optional.of(module + WEIGHT), bias == Bias.PRESENT ? Optional.of(module + ".bias") : Optional.empty());
     }
 }

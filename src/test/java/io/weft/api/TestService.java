@@ -20,6 +20,7 @@ import io.weft.model.CacheGeometry;
 import io.weft.model.ModelFiles;
 import io.weft.model.ModelSource;
 import io.weft.model.ModelWeights;
+import io.weft.model.WeightBits;
 import io.weft.observe.Observatory;
 import io.weft.pipeline.StepLimits;
 import io.weft.pipeline.StepPipeline;
@@ -143,6 +144,7 @@ public class TestService {
                         HardwarePreset.T4.spec().profile(geometry),
                         true,
                         geometry,
+                        WeightBits.PLAIN,
                         SEQUENCES,
                         CONTEXT_TOKENS,
                         256 << 20,

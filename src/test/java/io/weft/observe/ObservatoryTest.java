@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.weft.model.CacheForm;
 import io.weft.model.CacheGeometry;
 import io.weft.model.ModelPreset;
+import io.weft.model.WeightBits;
 import io.weft.plan.machine.HardwarePreset;
 import io.weft.plan.machine.HardwareProfile;
 import io.weft.plan.prediction.StageTiming;
@@ -47,7 +48,16 @@ class ObservatoryTest {
     private void begin() {
         observatory.begin(
                 new WhatIf(
-                        PROFILE, true, GEOMETRY, 4, 64, 1L << 34, 1L << 34, 1L << 28, EnumSet.allOf(CacheForm.class)),
+                        PROFILE,
+                        true,
+                        GEOMETRY,
+                        WeightBits.PLAIN,
+                        4,
+                        64,
+                        1L << 34,
+                        1L << 34,
+                        1L << 28,
+                        EnumSet.allOf(CacheForm.class)),
                 replanned::add);
     }
 

@@ -5,6 +5,7 @@ import io.weft.model.CacheGeometry;
 import io.weft.model.FeedForwardDimensions;
 import io.weft.model.LayerDimensions;
 import io.weft.model.ModelDimensions;
+import io.weft.model.WeightBits;
 import java.util.List;
 
 /**
@@ -71,18 +72,24 @@ public record HardwareSpec(
         return new HardwareSpec(name, linkBytesPerSecond, perSecond, memoryBytesPerSecond, deviceMemoryBytes);
     }
 
+    /** The profile of a model whose weights are not quantised. */
+    public HardwareProfile profile(CacheGeometry geometry) {
+        return profile(geometry, WeightBits.PLAIN);
+    }
+
     /**
      * The profile of a model according to these figures. A kernel takes the longer of its times for computing and for
      * reading memory (the roofline model, Williams et al. 2009), plus a fixed time to start.
      */
-    public HardwareProfile profile(CacheGeometry geometry) {
+    public HardwareProfile profile(CacheGeometry geometry, WeightBits weights) {
         ModelDimensions dimensions = geometry.dimensions();
         int elementBytes = geometry.elementBytes();
         long hidden = dimensions.hiddenSize();
         List<LayerCurves> layers = dimensions.groups().stream()
-                .map(group -> layerCurves(group.layer(), hidden, elementBytes))
+                .map(group -> layerCurves(group.layer(), hidden, elementBytes, weights))
                 .toList();
         long keyValue = hidden * geometry.width(Content.KEY_VALUE);
+        long vocabulary = hidden * dimensions.vocabularySize();
         return new HardwareProfile(
                 name,
                 Curve.linear(COPY_NANOS, 1e9 / linkBytesPerSecond, SIZE_MAX),
@@ -90,9 +97,9 @@ public record HardwareSpec(
                 Curve.linear(KERNEL_NANOS, 2e9 / (memoryBytesPerSecond * MEMORY_EFFICIENCY), SIZE_MAX),
                 Curve.linear(KERNEL_NANOS, readNanos(2.0 * hidden * elementBytes), ROWS_MAX),
                 layers,
-                products(1, keyValue, elementBytes),
+                products(1, keyValue, weights.bytes(keyValue, elementBytes)),
                 0,
-                products(2, hidden * dimensions.vocabularySize(), elementBytes),
+                products(2, vocabulary, (double) vocabulary * elementBytes),
                 LAUNCH_NANOS,
                 HANDOFF_NANOS,
                 PAUSE_NANOS,
@@ -101,24 +108,25 @@ public record HardwareSpec(
                 Curve.linear(GRAPH_GAIN_NANOS, 0, ROWS_MAX));
     }
 
-    private LayerCurves layerCurves(LayerDimensions layer, long hidden, int elementBytes) {
+    private LayerCurves layerCurves(LayerDimensions layer, long hidden, int elementBytes, WeightBits weights) {
         long attended = hidden * layer.queryWidth();
         long keyValue = hidden * layer.keyValueWidth();
         double pairFlops = 4.0 * layer.queryWidth();
         Curve reads = Curve.linear(KERNEL_NANOS, readNanos((double) layer.keyValueWidth() * elementBytes), SIZE_MAX);
         return new LayerCurves(
-                products(7, attended + keyValue, elementBytes),
+                products(7, attended + keyValue, weights.bytes(attended + keyValue, elementBytes)),
                 reads,
                 reads,
                 Curve.linear(KERNEL_NANOS, 1e9 * pairFlops / (flopsPerSecond * ATTENTION_EFFICIENCY), SIZE_MAX),
-                feedForward(layer.feedForward(), hidden, attended, elementBytes));
+                feedForward(layer.feedForward(), hidden, attended, elementBytes, weights));
     }
 
     /** Output projection and network. Rows choose different experts until all of them are read. */
-    private Curve feedForward(FeedForwardDimensions network, long hidden, long outputWeights, int elementBytes) {
+    private Curve feedForward(
+            FeedForwardDimensions network, long hidden, long outputWeights, int elementBytes, WeightBits weights) {
         long dense = outputWeights + network.denseWeights(hidden);
         if (network.experts() == 0) {
-            return products(6, dense, elementBytes);
+            return products(6, dense, weights.bytes(dense, elementBytes));
         }
         long expert = network.expertWeights(hidden);
         return Curve.of(ROWS_MAX, rows -> {
@@ -127,7 +135,7 @@ public record HardwareSpec(
             return 8 * KERNEL_NANOS
                     + Math.max(
                             2e9 * ((double) rows * dense + chosen * expert) / (flopsPerSecond * PRODUCT_EFFICIENCY),
-                            readNanos((dense + read * expert) * elementBytes));
+                            readNanos(weights.bytes(dense + read * expert, elementBytes)));
         });
     }
 
@@ -135,13 +143,11 @@ public record HardwareSpec(
         return 1e9 * bytes / (memoryBytesPerSecond * MEMORY_EFFICIENCY);
     }
 
-    /** The curve of rows through matrices of {@code weights} elements in all, in {@code kernels} kernels. */
-    private Curve products(int kernels, long weights, int elementBytes) {
+    /** The curve of rows through matrices of {@code weights} elements and some bytes, in {@code kernels} kernels. */
+    private Curve products(int kernels, long weights, double bytes) {
         return Curve.of(
                 ROWS_MAX,
                 rows -> kernels * KERNEL_NANOS
-                        + Math.max(
-                                2e9 * rows * weights / (flopsPerSecond * PRODUCT_EFFICIENCY),
-                                readNanos((double) weights * elementBytes)));
+                        + Math.max(2e9 * rows * weights / (flopsPerSecond * PRODUCT_EFFICIENCY), readNanos(bytes)));
     }
 }

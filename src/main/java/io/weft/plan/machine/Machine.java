@@ -1,6 +1,7 @@
 package io.weft.plan.machine;
 
 import io.weft.model.CacheGeometry;
+import io.weft.model.WeightBits;
 
 /** The machine of a question. */
 public sealed interface Machine {
@@ -18,7 +19,7 @@ public sealed interface Machine {
      *
      * @throws IllegalArgumentException if the machine was measured with another model
      */
-    HardwareProfile profile(CacheGeometry geometry);
+    HardwareProfile profile(CacheGeometry geometry, WeightBits weights);
 
     /**
      * A machine known by its data sheet, for any model.
@@ -37,8 +38,8 @@ public sealed interface Machine {
         }
 
         @Override
-        public HardwareProfile profile(CacheGeometry geometry) {
-            return spec.profile(geometry);
+        public HardwareProfile profile(CacheGeometry geometry, WeightBits weights) {
+            return spec.profile(geometry, weights);
         }
     }
 
@@ -53,7 +54,7 @@ public sealed interface Machine {
     record Measured(CacheGeometry geometry, HardwareProfile profile, long deviceBytes, long hostBytes)
             implements Machine {
         @Override
-        public HardwareProfile profile(CacheGeometry asked) {
+        public HardwareProfile profile(CacheGeometry asked, WeightBits weights) {
             if (!asked.dimensions().equals(geometry.dimensions()) || asked.elementBytes() != geometry.elementBytes()) {
                 throw new IllegalArgumentException(
                         "the profile of %s was measured with another model, and says nothing of this one: name hardware"

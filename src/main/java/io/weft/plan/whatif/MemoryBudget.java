@@ -3,6 +3,7 @@ package io.weft.plan.whatif;
 import io.weft.model.CacheGeometry;
 import io.weft.model.LayerDimensions;
 import io.weft.model.ModelDimensions;
+import io.weft.model.WeightBits;
 
 /**
  * The uses of memory. If the weights do not fit, as much of them as possible stays on the device, next to room for two
@@ -48,19 +49,28 @@ public record MemoryBudget(
         }
     }
 
-    /** The budget of a model on a device. */
+    /**
+     * The budget of a model on a device.
+     *
+     * @param weights of the layers; embedding and head are taken as not quantised
+     */
     public static MemoryBudget of(
-            CacheGeometry geometry, Limits limits, long deviceBytes, long hostBytes, long stagingBytes) {
+            CacheGeometry geometry,
+            WeightBits weights,
+            Limits limits,
+            long deviceBytes,
+            long hostBytes,
+            long stagingBytes) {
         long indexBytes = indexBytes(geometry, limits);
         long floatLogitBytes = (long) limits.logitRows() * geometry.dimensions().vocabularySize() * Float.BYTES;
         long tokenBytes = (long) limits.sequences() * Integer.BYTES;
         int openBlocks = 2 * limits.sequences() + Math.ceilDiv(limits.rows(), geometry.blockTokens());
-        long weightsBytes = weightElements(geometry.dimensions()) * geometry.elementBytes();
+        long weightsBytes = weightsBytes(geometry, weights);
         long workspaceBytes = workspaceBytes(geometry, limits, indexBytes, floatLogitBytes);
         long openBlockBytes = openBlocks * geometry.openBlockBytes();
         long windowBytes = limits.sequences() * geometry.ringBytes(limits.contextTokens(), limits.rows());
         long forWeights = deviceBytes - workspaceBytes - stagingBytes - openBlockBytes - windowBytes;
-        long layersBytes = streamingRoomBytes(geometry);
+        long layersBytes = streamingRoomBytes(geometry, weights);
         long residentBytes = weightsBytes <= forWeights ? weightsBytes : Math.max(0, forWeights - layersBytes);
         return new MemoryBudget(
                 deviceBytes,
@@ -80,20 +90,20 @@ public record MemoryBudget(
     }
 
     /** The room that streaming weights would take: one layer at work, and the next in transfer. */
-    static long streamingRoomBytes(CacheGeometry geometry) {
-        return 2
-                * geometry.dimensions().groups().stream()
-                        .mapToLong(group ->
-                                group.layer().weights(geometry.dimensions().hiddenSize()))
-                        .max()
-                        .orElseThrow()
-                * geometry.elementBytes();
+    static long streamingRoomBytes(CacheGeometry geometry, WeightBits weights) {
+        long largest = geometry.dimensions().groups().stream()
+                .mapToLong(group -> group.layer().weights(geometry.dimensions().hiddenSize()))
+                .max()
+                .orElseThrow();
+        return (long) weights.bytes(2.0 * largest, geometry.elementBytes());
     }
 
-    /** The elements of all matrices, the embedding and the head, which has memory of its own even if it is tied. */
-    private static long weightElements(ModelDimensions dimensions) {
-        return dimensions.sum(layer -> layer.weights(dimensions.hiddenSize()))
-                + 2L * dimensions.vocabularySize() * dimensions.hiddenSize();
+    /** All matrices, the embedding and the head, which has memory of its own even if it is tied. */
+    private static long weightsBytes(CacheGeometry geometry, WeightBits weights) {
+        ModelDimensions dimensions = geometry.dimensions();
+        long layers = dimensions.sum(layer -> layer.weights(dimensions.hiddenSize()));
+        return (long) weights.bytes(layers, geometry.elementBytes())
+                + 2L * dimensions.vocabularySize() * dimensions.hiddenSize() * geometry.elementBytes();
     }
 
     private static long workspaceBytes(CacheGeometry geometry, Limits limits, long indexBytes, long floatLogitBytes) {

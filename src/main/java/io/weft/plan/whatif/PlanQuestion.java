@@ -3,6 +3,7 @@ package io.weft.plan.whatif;
 import io.weft.model.CacheForm;
 import io.weft.model.CacheGeometry;
 import io.weft.model.ModelDimensions;
+import io.weft.model.WeightBits;
 import io.weft.plan.machine.HardwarePreset;
 import io.weft.plan.machine.HardwareProfile;
 import io.weft.plan.machine.HardwareSpec;
@@ -86,12 +87,13 @@ public record PlanQuestion(
      *
      * @throws IllegalArgumentException naming what is wrong, and what would be right
      */
-    public WhatIf about(CacheGeometry geometry, Machine machine) {
+    public WhatIf about(CacheGeometry geometry, WeightBits weights, Machine machine) {
         long device = deviceBytes.orElse(machine.deviceBytes());
         return new WhatIf(
-                changed(machine).profile(geometry),
+                changed(machine).profile(geometry, weights),
                 machine instanceof Machine.Measured,
                 geometry,
+                weights,
                 batch,
                 contextTokens,
                 device,
@@ -109,17 +111,21 @@ public record PlanQuestion(
      * @throws IllegalArgumentException naming what is wrong, and what would be right
      */
     public WhatIf beside(WhatIf served, Optional<ModelDimensions> other, Optional<String> hardware) {
+        WeightBits weights = other.isEmpty() ? served.weights() : WeightBits.PLAIN;
         if (hardware.isEmpty()) {
             CacheGeometry own = served.geometry();
             CacheGeometry geometry = other.map(
                             model -> new CacheGeometry(model, own.elementBytes(), own.blockTokens(), own.cellTokens()))
                     .orElse(own);
             return about(
-                    geometry, new Machine.Measured(own, served.profile(), served.deviceBytes(), served.hostBytes()));
+                    geometry,
+                    weights,
+                    new Machine.Measured(own, served.profile(), served.deviceBytes(), served.hostBytes()));
         }
         CacheGeometry geometry = usualGeometry(other.orElse(served.geometry().dimensions()));
         return about(
                 geometry,
+                weights,
                 new Machine.Specified(HardwarePreset.of(hardware.get()).spec()));
     }
 

@@ -4,6 +4,7 @@ import io.weft.model.CacheForm;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheForm.Place;
 import io.weft.model.CacheGeometry;
+import io.weft.model.WeightBits;
 import io.weft.plan.machine.HardwareProfile;
 import io.weft.plan.placement.DecodeLoad;
 import io.weft.plan.placement.PlacementProblem;
@@ -39,6 +40,7 @@ import java.util.function.LongPredicate;
  * @param profile profile of machine and model
  * @param measured whether the profile was measured
  * @param geometry of the cache
+ * @param weights of the layers
  * @param batch sequences
  * @param contextTokens cached tokens of each
  * @param deviceBytes device memory for everything
@@ -50,6 +52,7 @@ public record WhatIf(
         HardwareProfile profile,
         boolean measured,
         CacheGeometry geometry,
+        WeightBits weights,
         int batch,
         int contextTokens,
         long deviceBytes,
@@ -93,7 +96,8 @@ public record WhatIf(
 
     /** The same question for a machine with other times. */
     public WhatIf withProfile(HardwareProfile other) {
-        return new WhatIf(other, measured, geometry, batch, contextTokens, deviceBytes, hostBytes, stagingBytes, forms);
+        return new WhatIf(
+                other, measured, geometry, weights, batch, contextTokens, deviceBytes, hostBytes, stagingBytes, forms);
     }
 
     /** The costs of stages. */
@@ -230,7 +234,7 @@ public record WhatIf(
 
     private MemoryBudget budget(int sequences, int tokens) {
         return MemoryBudget.of(
-                geometry, MemoryBudget.Limits.usual(sequences, tokens), deviceBytes, hostBytes, stagingBytes);
+                geometry, weights, MemoryBudget.Limits.usual(sequences, tokens), deviceBytes, hostBytes, stagingBytes);
     }
 
     private PlacementProblem problem(MemoryBudget budget, int chunkTokens) {
@@ -270,7 +274,8 @@ public record WhatIf(
         long staging = stagingBytes < deviceBytes / 4
                 ? stagingBytes
                 : Math.max(stagingBytes, StagingLayout.usualBytes(geometry, batch, contextTokens, device));
-        WhatIf other = new WhatIf(profile, measured, geometry, batch, contextTokens, device, host, staging, forms);
+        WhatIf other =
+                new WhatIf(profile, measured, geometry, weights, batch, contextTokens, device, host, staging, forms);
         return other.budget(batch, contextTokens).streamedWeightBytes() == 0 && other.fits(batch, contextTokens);
     }
 
@@ -296,7 +301,7 @@ public record WhatIf(
     private long missingWeightBytes(MemoryBudget budget) {
         return budget.streamedWeightBytes() == 0
                 ? 0
-                : budget.streamedWeightBytes() - MemoryBudget.streamingRoomBytes(geometry);
+                : budget.streamedWeightBytes() - MemoryBudget.streamingRoomBytes(geometry, weights);
     }
 
     private List<String> notes(MemoryBudget budget) {

@@ -16,6 +16,7 @@ import io.weft.model.ModelSource;
 import io.weft.model.ModelWeights;
 import io.weft.model.PresetWeights;
 import io.weft.model.RandomWeights;
+import io.weft.model.WeightBits;
 import io.weft.pipeline.StepLimits;
 import io.weft.pipeline.Workspace;
 import java.nio.file.Path;
@@ -32,14 +33,15 @@ class MemoryBudgetTest {
     private static final long STAGING_BYTES = 1 << 20;
 
     @ParameterizedTest
-    @ValueSource(strings = {"opt", "llama3-gqa", "gemma"})
+    @ValueSource(strings = {"opt", "llama3-gqa", "gemma", "llama-w4a16", "llama-gptq", "llama-fp8-block"})
     void workspaceAndWeightsAreWhatIsAllocated(String golden) throws Exception {
         Path directory = Path.of(getClass().getResource("/goldens/" + golden).toURI());
         MemoryBudget.Limits limits = new MemoryBudget.Limits(5, 300, 7, 100);
         try (ModelFiles files = ModelFiles.open(new ModelSource.Directory(directory));
                 Device device = new CpuDevice(new CpuOptions(POOL_BYTES, POOL_BYTES, OptionalDouble.empty(), 1))) {
             CacheGeometry geometry = new CacheGeometry(files.architecture().dimensions(), 4, 16, 64);
-            MemoryBudget budget = MemoryBudget.of(geometry, limits, POOL_BYTES, POOL_BYTES, STAGING_BYTES);
+            MemoryBudget budget =
+                    MemoryBudget.of(geometry, files.weightBits(), limits, POOL_BYTES, POOL_BYTES, STAGING_BYTES);
             Workspace.allocate(device, files.architecture(), geometry, new StepLimits(5, 300, 7, 100), STAGING_BYTES);
             assertThat(budget.workspaceBytes() + budget.stagingBytes()).isEqualTo(bytes(device, Memory.DEVICE));
             assertThat(budget.hostWorkspaceBytes()).isEqualTo(bytes(device, Memory.HOST));
@@ -59,7 +61,8 @@ class MemoryBudgetTest {
         Architecture architecture = new RandomWeights(ModelPreset.OPT_1_3B, PresetWeights.FP16, 1).architecture();
         CacheGeometry geometry = new CacheGeometry(architecture.dimensions(), 4, 16, 64);
         MemoryBudget.Limits limits = new MemoryBudget.Limits(5, 30, 7, 100);
-        MemoryBudget budget = MemoryBudget.of(geometry, limits, POOL_BYTES, POOL_BYTES, STAGING_BYTES);
+        MemoryBudget budget =
+                MemoryBudget.of(geometry, WeightBits.PLAIN, limits, POOL_BYTES, POOL_BYTES, STAGING_BYTES);
         try (Device device = new CpuDevice(new CpuOptions(POOL_BYTES, POOL_BYTES, OptionalDouble.empty(), 1))) {
             Workspace.allocate(device, architecture, geometry, new StepLimits(5, 30, 7, 100), STAGING_BYTES);
             assertThat(budget.workspaceBytes() + budget.stagingBytes()).isEqualTo(bytes(device, Memory.DEVICE));
@@ -94,7 +97,8 @@ class MemoryBudgetTest {
     void presetsHaveThePublishedSize(String name, double billions) {
         ModelDimensions dimensions = ModelPreset.of(name).dimensions();
         CacheGeometry geometry = new CacheGeometry(dimensions, 2, 16, 256);
-        MemoryBudget budget = MemoryBudget.of(geometry, MemoryBudget.Limits.usual(1, 1), 1L << 40, 0, 0);
+        MemoryBudget budget =
+                MemoryBudget.of(geometry, WeightBits.PLAIN, MemoryBudget.Limits.usual(1, 1), 1L << 40, 0, 0);
         double tied = name.startsWith("opt") || name.startsWith("gemma")
                 ? (double) dimensions.vocabularySize() * dimensions.hiddenSize()
                 : 0;

@@ -8,6 +8,7 @@ import com.sun.management.ThreadMXBean;
 import io.weft.model.CacheForm;
 import io.weft.model.CacheGeometry;
 import io.weft.model.ModelPreset;
+import io.weft.model.WeightBits;
 import io.weft.plan.machine.Curve;
 import io.weft.plan.machine.HardwarePreset;
 import io.weft.plan.machine.HardwareProfile;
@@ -61,7 +62,16 @@ class WhatIfTest {
 
         WhatIf whatIf(HardwareProfile profile, Set<CacheForm> forms) {
             return new WhatIf(
-                    profile, false, geometry(), batch, contextTokens, deviceBytes, hostBytes, GIGABYTE, forms);
+                    profile,
+                    false,
+                    geometry(),
+                    WeightBits.PLAIN,
+                    batch,
+                    contextTokens,
+                    deviceBytes,
+                    hostBytes,
+                    GIGABYTE,
+                    forms);
         }
 
         PlanExplanation explain() {
@@ -307,7 +317,8 @@ class WhatIfTest {
     }
 
     private static PlanExplanation answer(PlanQuestion question, ModelPreset model, HardwareSpec spec) {
-        return question.about(PlanQuestion.usualGeometry(model.dimensions()), new Machine.Specified(spec))
+        return question.about(
+                        PlanQuestion.usualGeometry(model.dimensions()), WeightBits.PLAIN, new Machine.Specified(spec))
                 .explain();
     }
 
