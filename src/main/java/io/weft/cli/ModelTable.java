@@ -49,6 +49,11 @@ final class ModelTable {
         table.plans();
         table.lines.blank();
         remarks.forEach(remark -> table.lines.line("note: %s", remark));
+        report.plans().stream()
+                .filter(plan -> !plan.fits())
+                .flatMap(plan -> plan.notes().stream())
+                .distinct()
+                .forEach(note -> table.lines.line("note: %s", note));
         table.lines.line("note: weft plan explains any load on any machine");
         return table.lines.toString();
     }
@@ -222,8 +227,7 @@ final class ModelTable {
                 .findFirst()
                 .orElseThrow();
         int queries = cached.heads() / cached.keyValueHeads();
-        return "does not pay: " + sizes
-                + (queries > 1 ? ", as " + queries + " query heads share each of its heads" : "");
+        return "does not pay: " + sizes + (queries > 1 ? ", as " + queries + " query heads share one" : "");
     }
 
     private void plans() {
@@ -273,8 +277,7 @@ final class ModelTable {
     private static String shortage(PlanExplanation plan) {
         List<String> missing = new ArrayList<>();
         for (MissingMemory memory : plan.shortages()) {
-            missing.add(
-                    bytes(memory.missingBytes()) + " more " + memory.memory().replace('_', ' '));
+            missing.add(bytes(memory.missingBytes()) + " of " + memory.memory().replace('_', ' '));
         }
         return missing.isEmpty() ? "does not fit any memory" : "does not fit: lacks " + String.join(" or ", missing);
     }

@@ -10,11 +10,12 @@ import io.weft.model.ModelSummary.StoredWeights;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
-import java.util.LinkedHashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.Set;
+import java.util.function.BiFunction;
 import java.util.function.Function;
 
 /** The tensors of a description, each once. */
@@ -23,13 +24,13 @@ final class DescribedTensors implements Architecture.TensorVisitor {
     private static final int SCALE_BYTES = Float.BYTES;
 
     private final Architecture architecture;
-    private final Set<String> names = new LinkedHashSet<>();
+    /** Their elements by name. */
+    private final Map<String, Long> elements = new LinkedHashMap<>();
+
     private final Set<String> tables = new HashSet<>();
     private final Set<TensorRows> rows = new HashSet<>();
-    /** Elements of matrices by the tensors that hold them. */
-    private final Map<String, Long> matrices = new HashMap<>();
-
-    private long parameters;
+    /** The names of matrices, without the head. */
+    private final Set<String> matrices = new HashSet<>();
 
     DescribedTensors(Architecture architecture) {
         this.architecture = architecture;
@@ -39,29 +40,28 @@ final class DescribedTensors implements Architecture.TensorVisitor {
 
     @Override
     public void table(String name, int count, int columns) {
-        names.add(name);
         tables.add(name);
-        parameters += (long) count * columns;
+        add(name, (long) count * columns);
     }
 
     @Override
     public void linear(LinearTensors tensors, int count, int columns) {
         for (TensorRows part : tensors.weight()) {
-            long elements = (long) part.rows() * columns;
-            if (isNew(part)) {
-                parameters += elements;
-                matrices.merge(part.tensor(), elements, Long::sum);
-            }
+            matrices.add(part.tensor());
+            add(part, columns);
         }
-        for (TensorRows part : tensors.bias()) {
-            parameters += isNew(part) ? part.rows() : 0;
+        tensors.bias().forEach(part -> add(part, 1));
+    }
+
+    /** Adds rows that were not counted yet, for another use or as a table. */
+    private void add(TensorRows part, int columns) {
+        if (rows.add(part) && !tables.contains(part.tensor())) {
+            add(part.tensor(), (long) part.rows() * columns);
         }
     }
 
-    /** Whether it was not counted yet, for another use or as a table. */
-    private boolean isNew(TensorRows part) {
-        names.add(part.tensor());
-        return rows.add(part) && !tables.contains(part.tensor());
+    private void add(String name, long more) {
+        elements.merge(name, more, Long::sum);
     }
 
     @Override
@@ -71,9 +71,8 @@ final class DescribedTensors implements Architecture.TensorVisitor {
     }
 
     @Override
-    public void vector(String name, int elements) {
-        names.add(name);
-        parameters += elements;
+    public void vector(String name, int count) {
+        add(name, count);
     }
 
     Architecture architecture() {
@@ -82,21 +81,30 @@ final class DescribedTensors implements Architecture.TensorVisitor {
 
     /** The number of elements. */
     long parameters() {
-        return parameters;
+        return elements.values().stream().mapToLong(Long::longValue).sum();
     }
 
     /** Their bytes by encoding, most first. */
-    List<StoredWeights> stored(Function<String, TensorStorage> storage) {
+    List<StoredWeights> stored(ModelFiles files) {
+        return stored((name, count) -> files.storage(name));
+    }
+
+    /** What their bytes by encoding would be, most first. */
+    List<StoredWeights> stored(RandomWeights weights) {
+        return stored(weights::storage);
+    }
+
+    private List<StoredWeights> stored(BiFunction<String, Long, TensorStorage> storage) {
         Map<String, Long> bytes = new HashMap<>();
         Set<String> counted = new HashSet<>();
-        for (String name : names) {
-            TensorStorage one = storage.apply(name);
+        elements.forEach((name, count) -> {
+            TensorStorage one = storage.apply(name, count);
             one.bytes().forEach((part, size) -> {
                 if (counted.add(part)) {
                     bytes.merge(one.encoding(), size, Long::sum);
                 }
             });
-        }
+        });
         return bytes.entrySet().stream()
                 .map(entry -> new StoredWeights(entry.getKey(), entry.getValue()))
                 .sorted(Comparator.comparingLong(StoredWeights::bytes)
@@ -126,17 +134,18 @@ final class DescribedTensors implements Architecture.TensorVisitor {
     }
 
     private WeightBits bits(Function<String, OptionalDouble> bitsOf) {
-        long elements = 0;
+        long all = 0;
         long quantised = 0;
         double bits = 0;
-        for (Map.Entry<String, Long> matrix : matrices.entrySet()) {
-            elements += matrix.getValue();
-            OptionalDouble each = bitsOf.apply(matrix.getKey());
+        for (String matrix : matrices) {
+            long count = elements.getOrDefault(matrix, 0L);
+            OptionalDouble each = bitsOf.apply(matrix);
+            all += count;
             if (each.isPresent()) {
-                quantised += matrix.getValue();
-                bits += matrix.getValue() * each.getAsDouble();
+                quantised += count;
+                bits += count * each.getAsDouble();
             }
         }
-        return quantised == 0 ? WeightBits.PLAIN : new WeightBits((double) quantised / elements, bits / quantised);
+        return quantised == 0 ? WeightBits.PLAIN : new WeightBits((double) quantised / all, bits / quantised);
     }
 }

@@ -22,7 +22,6 @@ import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -185,7 +184,7 @@ public final class ModelFiles implements ModelTensors {
         }
         StoredTensor plain = stored(name).orElseThrow(() -> new ModelLoadException(directory, "has no tensor " + name));
         return new TensorStorage(
-                plain.type().toLowerCase(Locale.ROOT),
+                TensorStorage.name(plain.type()),
                 Map.of(plain.name(), plain.data().byteSize()));
     }
 

@@ -37,12 +37,7 @@ public record ModelInspection(ModelSummary summary, ModelDimensions dimensions, 
                 RandomWeights random = new RandomWeights(preset, weights, 1);
                 DescribedTensors tensors = new DescribedTensors(random.architecture());
                 yield of(
-                        preset.modelType(),
-                        tensors,
-                        tensors.stored(random::storage),
-                        0,
-                        Optional.empty(),
-                        tensors.bits(random));
+                        preset.modelType(), tensors, tensors.stored(random), 0, Optional.empty(), tensors.bits(random));
             }
             case ModelSource.Directory(Path path)
             when Weights.missing(path).isPresent() -> {
@@ -59,7 +54,7 @@ public record ModelInspection(ModelSummary summary, ModelDimensions dimensions, 
             case ModelSource.Directory _, ModelSource.Demo _ -> {
                 try (ModelFiles files = ModelFiles.open(source)) {
                     DescribedTensors tensors = new DescribedTensors(files.architecture());
-                    List<StoredWeights> stored = tensors.stored(files::storage);
+                    List<StoredWeights> stored = tensors.stored(files);
                     long used = stored.stream().mapToLong(StoredWeights::bytes).sum();
                     yield of(
                             files.modelType(),

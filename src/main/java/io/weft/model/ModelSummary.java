@@ -101,7 +101,7 @@ public record ModelSummary(
     /**
      * Weights with one encoding.
      *
-     * @param encoding its name, such as {@code bf16} or {@code int4 by 128}
+     * @param encoding its name, such as {@code fp16} or {@code int4 by 128}
      * @param bytes as they are stored, with scales and zeros
      */
     public record StoredWeights(String encoding, long bytes) {}

@@ -13,7 +13,6 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -116,17 +115,17 @@ public final class RandomWeights implements ModelTensors {
         return new RandomTensor(name, shape, seed, 0, scale);
     }
 
-    /** How a tensor would be stored. */
-    TensorStorage storage(String name) {
+    /** How a tensor of {@code elements} elements would be stored; several matrices may share its name. */
+    TensorStorage storage(String name, long elements) {
         Tensor tensor = tensor(name);
         if (!(tensor instanceof QuantisedTensor quantised)) {
             return new TensorStorage(
-                    weights.elementType().name().toLowerCase(Locale.ROOT),
-                    Map.of(name, tensor.elements() * weights.elementType().bytes()));
+                    TensorStorage.name(weights.elementType().name()),
+                    Map.of(name, elements * weights.elementType().bytes()));
         }
         WeightEncoding encoding = quantised.encoding();
-        return new TensorStorage(
-                encoding.label(), Map.of(name, quantised.rows() * encoding.storedRowBytes(quantised.columns())));
+        long rows = elements / quantised.columns();
+        return new TensorStorage(encoding.label(), Map.of(name, rows * encoding.storedRowBytes(quantised.columns())));
     }
 
     @Override

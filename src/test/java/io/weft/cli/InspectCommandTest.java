@@ -122,9 +122,9 @@ class InspectCommandTest {
         JsonNode report = json("", GOLDENS.resolve(golden).toString());
 
         List<String> encodings = report.at("/model/weights").findValuesAsText("encoding");
-        assertThat(encodings).hasSize(1).isSubsetOf("f32", "f16", "bf16");
+        assertThat(encodings).hasSize(1).isSubsetOf("fp32", "fp16", "bf16");
         assertThat(weights(report))
-                .isEqualTo((encodings.contains("f32") ? 4 : 2)
+                .isEqualTo((encodings.contains("fp32") ? 4 : 2)
                         * report.at("/model/parameters").longValue());
     }
 
@@ -141,12 +141,47 @@ class InspectCommandTest {
 
     /** Published figures, in 10⁹ parameters. */
     @ParameterizedTest
-    @CsvSource({"opt-6.7b, 6.66", "opt-30b, 29.97", "llama-2-7b, 6.74", "llama-3-8b, 8.03"})
-    void presetsHaveThePublishedSize(String preset, double billions) throws IOException {
-        JsonNode model = json(preset).path("model");
+    @CsvSource({
+        "opt-6.7b, 6.66, 6.66",
+        "opt-30b, 29.97, 29.97",
+        "llama-2-7b, 6.74, 6.74",
+        "llama-3-8b, 8.03, 8.03",
+        "llama-3-70b, 70.55, 70.55",
+        "gemma-3-12b, 11.77, 11.77",
+        "qwen3-30b-a3b, 30.53, 3.35",
+        "gpt-oss-20b, 20.91, 4.19"
+    })
+    void presetsHaveThePublishedSize(String preset, double billions, double activeBillions) throws IOException {
+        JsonNode report = json(preset);
 
-        assertThat(model.path("parameters").longValue() / 1e9).isCloseTo(billions, within(0.005));
-        assertThat(model.path("active_parameters")).isEqualTo(model.path("parameters"));
+        assertThat(report.at("/model/parameters").longValue() / 1e9).isCloseTo(billions, within(0.005));
+        assertThat(report.at("/model/active_parameters").longValue() / 1e9).isCloseTo(activeBillions, within(0.005));
+        assertThat(weights(report)).isEqualTo(2 * report.at("/model/parameters").longValue());
+    }
+
+    @Test
+    void plansCountWeightsAsTheyAreStored() throws IOException {
+        JsonNode plain = json("llama-3-70b --hardware h100");
+        JsonNode packed = json("llama-3-70b --weights int4 --hardware h100");
+        double layers = 80 * (8192.0 * (2 * 8192 + 2 * 1024) + 3 * 8192.0 * 28672);
+
+        assertThat(plain.at("/plans/0/fits").booleanValue()).isFalse();
+        assertThat(packed.at("/plans/0/fits").booleanValue()).isTrue();
+        // A code of 4 bits, and 4 bytes for 128 columns.
+        assertThat(packed.at("/plans/0/memory/weights_bytes").doubleValue())
+                .isCloseTo(layers * (4 + 32 / 128.0) / 8 + 2 * 2.0 * 128256 * 8192, within(16.0));
+        assertThat(stepMillis("int4")).isLessThan(0.9 * stepMillis("fp8"));
+        assertThat(stepMillis("fp8")).isLessThan(0.9 * stepMillis("bf16"));
+        assertThat(JSON.readTree(CommandRun.run(
+                                "plan --json --preset llama-3-70b --weights int4 --batch 1 --context 4096 --hardware h100")
+                        .out()))
+                .isEqualTo(packed.at("/plans/0"));
+    }
+
+    private static double stepMillis(String weights) throws IOException {
+        return json("qwen3-8b --hardware h200 --weights " + weights)
+                .at("/plans/0/predicted_step_millis")
+                .doubleValue();
     }
 
     @Test
@@ -204,7 +239,7 @@ class InspectCommandTest {
             delimiter = '|',
             value = {
                 "opt-6.7b | pays: activations take 262.14 kB a token, K and V 524.29 kB, so up to 50 %",
-                "llama-3-8b | does not pay: activations take 262.14 kB a token, K and V 131.07 kB, as 4 query heads"
+                "llama-3-8b | does not pay: activations take 262.14 kB a token, K and V 131.07 kB, as 4 query heads share one"
             })
     void whetherRecomputationPaysIsSaidWithFigures(String preset, String sentence) {
         assertThat(CommandRun.run("models inspect " + preset).out()).contains(sentence);
@@ -247,8 +282,24 @@ class InspectCommandTest {
         assertThat(described.at("/model/weights").size()).isZero();
         assertThat(described.at("/model/parameters")).isEqualTo(whole.at("/model/parameters"));
         assertThat(described.at("/model/layers")).isEqualTo(whole.at("/model/layers"));
+        assertThat(described.path("plans")).isEqualTo(whole.path("plans"));
         assertThat(CommandRun.run("models inspect", directory.toString()).out())
                 .containsPattern("weights +missing: there is no model.safetensors");
+    }
+
+    /** Only their scales are not known. */
+    @ParameterizedTest
+    @ValueSource(strings = {"llama-gptq", "llama-w4a16", "qwen3-awq", "llama-fp8-block", "llama-fp8-channel"})
+    void quantisedWeightsThatAreMissingAreCountedByTheConfiguration(String golden) throws IOException {
+        copy(golden, "config.json");
+        long whole = json("", GOLDENS.resolve(golden).toString())
+                .at("/plans/0/memory/weights_bytes")
+                .longValue();
+
+        assertThat(json("", directory.toString())
+                        .at("/plans/0/memory/weights_bytes")
+                        .longValue())
+                .isBetween(whole * 3 / 4, whole);
     }
 
     @Test

@@ -238,6 +238,7 @@ class PlanCommandTest {
                 "--forms kv --hardware t4 | forms has \"kv\", must be of device_kv",
                 "--forms device_act,host_act --preset llama-3-8b --hardware t4 | forms has activations only, must have one with K and V",
                 "--preset opt-1.3b --model demo | --preset is \"opt-1.3b\", but --model is given, too",
+                "--weights int4 --model demo | --weights is \"int4\", but there is no --preset",
                 "--hardware t4 --profile x | --hardware is \"t4\", but --profile is given, too"
             })
     void mistakesAreNamed(String flags, String message) {
