@@ -19,7 +19,7 @@ MODELS = {
     "qwen2-window": dict(base, **rms, model_type="qwen2", use_sliding_window=True, sliding_window=W, max_window_layers=2, rope_theta=1e4, hidden_act="silu"),
     "glm4": dict(base, **rms, model_type="glm4", head_dim=HD, partial_rotary_factor=0.5, attention_bias=True, rope_theta=1e4, hidden_act="silu"),
     "stablelm": dict(base, **ln, model_type="stablelm", num_key_value_heads=H, partial_rotary_factor=0.25, use_qkv_bias=True, rope_theta=1e4, hidden_act="silu"),
-    "stablelm-parallel": dict(base, **ln, model_type="stablelm", partial_rotary_factor=0.25, use_parallel_residual=True, rope_theta=1e4, hidden_act="silu"),
+    "stablelm-parallel": dict(base, **ln, model_type="stablelm", partial_rotary_factor=0.25, use_parallel_residual=True, qk_layernorm=True, rope_theta=1e4, hidden_act="silu"),
     "starcoder2": dict(base, norm_epsilon=1e-5, model_type="starcoder2", sliding_window=W, use_bias=True, rope_theta=1e4, hidden_act="gelu_pytorch_tanh") | dict(tie_word_embeddings=True),
     "cohere": dict(base, **ln, model_type="cohere", logit_scale=0.25, use_qk_norm=True, rope_theta=1e4, hidden_act="silu") | dict(tie_word_embeddings=True),
     "cohere2": dict(base, **ln, model_type="cohere2", logit_scale=0.25, sliding_window=W, sliding_window_pattern=2, rope_theta=1e4, hidden_act="silu") | dict(tie_word_embeddings=True),
@@ -47,6 +47,9 @@ def weights(c, random):
         norm(p + "input_layernorm", D)
         if not (kind.startswith("cohere") or c.get("use_parallel_residual")): norm(p + "post_attention_layernorm", D)
         if kind == "glm4": norm(p + "post_self_attn_layernorm", D); norm(p + "post_mlp_layernorm", D)
+        if c.get("qk_layernorm"):
+            for part, heads in (("q", H), ("k", kv)):
+                for h in range(heads): t[f"{p}self_attn.{part}_layernorm.norms.{h}.weight"] = 1 + 0.2 * random.normal(size=head)
         if c.get("use_qk_norm"): norm(p + "self_attn.q_norm", H, head); norm(p + "self_attn.k_norm", kv, head)
         if kind == "mixtral":
             matrix(p + "block_sparse_moe.gate", c["num_local_experts"], D)
@@ -93,6 +96,7 @@ def forward(c, t, ids):
     def attention(i, x):
         p = f"model.layers.{i}.self_attn."
         q, k, v = (lin(p + name, x).reshape(n, heads, head) for name, heads in (("q_proj", H), ("k_proj", kv), ("v_proj", kv)))
+        if c.get("qk_layernorm"): q, k = (np.stack([norm(f"{p}{part}_layernorm.norms.{h}", x[:, h]) for h in range(x.shape[1])], 1) for part, x in (("q", q), ("k", k)))
         if c.get("use_qk_norm"): q, k = norm(p + "q_norm", q), norm(p + "k_norm", k)
         if kind != "cohere2" or windowed(i): q, k = rotate(q), rotate(k)
         k, v = np.repeat(k, H // kv, 1), np.repeat(v, H // kv, 1)

@@ -650,7 +650,7 @@ public record Architecture(
     }
 
     /**
-     * A norm's tensors.
+     * A norm's tensors. A name with a {@code *} stands for tensors that are numbered from 0 on, one after the other.
      *
      * @param gain one element each, or empty for 1
      * @param bias one element each, or empty

@@ -17,8 +17,12 @@ import io.weft.model.Architecture.TensorRows;
 import io.weft.model.Architecture.TensorRows.Axis;
 import java.io.IOException;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -30,6 +34,9 @@ import java.util.stream.Collectors;
 
 /** An open model directory: configuration, and weights mapped into memory. */
 public final class ModelFiles implements ModelTensors {
+    /** What a number stands for in the name of tensors that are numbered. */
+    private static final String NUMBER = "*";
+
     /** Python writes and reads NaN and Infinity. */
     static final ObjectMapper JSON = JsonMapper.builder()
             .enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS)
@@ -166,6 +173,9 @@ public final class ModelFiles implements ModelTensors {
      */
     @Override
     public Tensor tensor(String name) {
+        if (name.contains(NUMBER)) {
+            return joined(name);
+        }
         Optional<QuantisedTensor> tensor = quantised.tensor(name);
         if (tensor.isPresent()) {
             return tensor.get();
@@ -174,9 +184,40 @@ public final class ModelFiles implements ModelTensors {
                 .orElseThrow(() -> new ModelLoadException(directory, "has no tensor " + name));
     }
 
+    /** Short vectors that are stored apart, as one. */
+    private Tensor joined(String name) {
+        List<TensorView> parts = numbered(name, Safetensors::tensor);
+        int elements = parts.stream().mapToInt(Tensor::rows).sum();
+        ByteBuffer all = ByteBuffer.allocate(elements * Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+        for (Tensor vector : parts) {
+            for (int i = 0; i < vector.rows(); i++) {
+                all.putFloat(vector.element(i));
+            }
+        }
+        return new TensorView(name, ElementType.F32, List.of(elements), MemorySegment.ofBuffer(all.rewind()));
+    }
+
+    private <T> List<T> numbered(String name, BiFunction<Safetensors, String, T> read) {
+        List<T> parts = new ArrayList<>();
+        Optional<T> part = find(name.replace(NUMBER, "0"), read);
+        while (part.isPresent()) {
+            parts.add(part.get());
+            part = find(name.replace(NUMBER, String.valueOf(parts.size())), read);
+        }
+        if (parts.isEmpty()) {
+            throw new ModelLoadException(directory, "has no tensor " + name.replace(NUMBER, "0"));
+        }
+        return parts;
+    }
+
     /** How a tensor is stored; only headers are read. */
     TensorStorage storage(String name) {
         Map<String, Long> parts = new HashMap<>();
+        if (name.contains(NUMBER)) {
+            List<StoredTensor> numbered = numbered(name, Safetensors::stored);
+            numbered.forEach(part -> parts.put(part.name(), part.data().byteSize()));
+            return new TensorStorage(numbered.getFirst().type().toLowerCase(Locale.ROOT), parts);
+        }
         Optional<QuantisedTensor> tensor =
                 new QuantisedReader(directory, description.quantisation(), part -> recorded(part, parts)).tensor(name);
         if (tensor.isPresent()) {

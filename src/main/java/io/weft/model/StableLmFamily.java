@@ -4,6 +4,7 @@ import static io.weft.model.TensorNames.norm;
 
 import io.weft.device.Norm;
 import io.weft.model.Architecture.Attention;
+import io.weft.model.Architecture.HeadNorm;
 import io.weft.model.Architecture.Layer;
 import io.weft.model.Architecture.Positions;
 import io.weft.model.Architecture.Wiring;
@@ -12,7 +13,10 @@ import io.weft.model.TensorNames.Bias;
 import java.util.Optional;
 import java.util.Set;
 
-/** StableLM: Llama with layer norm, a quarter of each head rotated, and perhaps attention and network side by side. */
+/**
+ * StableLM: Llama with layer norm, a quarter of each head rotated, and perhaps norms of heads, and attention and
+ * network side by side.
+ */
 final class StableLmFamily implements ModelFamily {
     @Override
     public Set<String> modelTypes() {
@@ -21,7 +25,6 @@ final class StableLmFamily implements ModelFamily {
 
     @Override
     public Architecture describe(ConfigReader config) {
-        config.requireFlag("qk_layernorm", false);
         LlamaShape shape = LlamaShape.read(
                 config,
                 Activations.read(config, "hidden_act"),
@@ -32,11 +35,19 @@ final class StableLmFamily implements ModelFamily {
         boolean isParallel = config.flag("use_parallel_residual");
         return shape.architecture(layer -> {
             String prefix = LlamaShape.layerPrefix(layer);
-            Attention attention = shape.attention(prefix, positions, biases);
+            Attention plain = shape.attention(prefix, positions, biases);
+            Attention attention = config.flag("qk_layernorm")
+                    ? plain.withNorms(headNorm(prefix + "self_attn.q"), headNorm(prefix + "self_attn.k"))
+                    : plain;
             return isParallel
                     ? parallel(shape, prefix, attention)
                     : shape.preNorm(prefix, attention, shape.feedForward(prefix, biases));
         });
+    }
+
+    /** Each head has a gain of its own, in a tensor of its own. */
+    private static HeadNorm headNorm(String prefix) {
+        return new HeadNorm(HeadNorm.Span.HEAD, norm(prefix + "_layernorm.norms.*", Bias.ABSENT));
     }
 
     private static Layer parallel(LlamaShape shape, String prefix, Attention attention) {

@@ -284,7 +284,6 @@ class FamilyDefaultsTest {
             gemma4   | hidden_size_per_layer_input | 256   | must be 0: embeddings of layers
             mixtral  | num_experts_per_tok         | 9     | must be at most num_local_experts, 8
             mixtral  | num_local_experts           | 2000  | must be at most 1024
-            stablelm | qk_layernorm                | true  | qk_layernorm is true, must be false
             smollm3  | no_rope_layers              | [1]   | must be a list of at least 36 numbers
             opt      | enable_bias                 | "yes" | enable_bias is "yes", must be true or false
             mistral  | sliding_window              | 0     | sliding_window is 0, must be a whole number of at least 1

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.weft.device.Tensor;
 import io.weft.model.Architecture.Positions;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -255,6 +256,21 @@ class ModelFilesTest {
         try (ModelFiles files = open()) {
             assertThat(files.architecture().dimensions().layerCount()).isPositive();
         }
+    }
+
+    @Test
+    void gainsOfHeadsMayBeStoredApart() throws IOException {
+        copyOf("stablelm-parallel");
+        String name = "model.layers.0.self_attn.q_layernorm.norms.";
+        try (ModelFiles files = open()) {
+            Tensor all = files.tensor(name + "*.weight");
+            assertThat(all.shape()).containsExactly(4 * 16);
+            assertThat(all.element(16 + 5))
+                    .isEqualTo(files.tensor(name + "1.weight").element(5));
+            assertThat(files.storage(name + "*.weight").bytes().values()).containsExactly(32L, 32L, 32L, 32L);
+        }
+        rename(tensor -> tensor.replace("q_layernorm.norms.3", "q_layernorm.norms.7"));
+        assertRefused(name + "*.weight has shape [48], must have [16] or [64]");
     }
 
     /** Renames the tensors of the only file. */
