@@ -102,7 +102,7 @@ public record MemoryBudget(
     private static long weightsBytes(CacheGeometry geometry, WeightBits weights) {
         ModelDimensions dimensions = geometry.dimensions();
         long layers = dimensions.sum(layer -> layer.weights(dimensions.hiddenSize()));
-        return (long) weights.bytes(layers, geometry.elementBytes())
+        return (long) weights.bytes((double) layers, geometry.elementBytes())
                 + 2L * dimensions.vocabularySize() * dimensions.hiddenSize() * geometry.elementBytes();
     }
 
