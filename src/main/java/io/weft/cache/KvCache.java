@@ -77,6 +77,9 @@ public final class KvCache {
     /** Host memory in which {@code blocks} blocks of K and V always fit: a block never lies across two slabs. */
     public static long hostBytes(CacheGeometry geometry, long blocks) {
         long blockBytes = geometry.blockBytes(Content.KEY_VALUE);
+        if (blockBytes == 0) {
+            return 0;
+        }
         long slabBlocks = Math.max(1, SLAB_BYTES_MAX / blockBytes);
         return blocks / slabBlocks * slabBytes(geometry) + blocks % slabBlocks * blockBytes;
     }

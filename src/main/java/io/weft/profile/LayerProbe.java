@@ -11,7 +11,6 @@ import io.weft.device.Kernels;
 import io.weft.device.RowPlaces;
 import io.weft.device.TokenChoices;
 import io.weft.model.Architecture;
-import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
 import io.weft.model.FeedForwardDimensions;
 import io.weft.model.LayerGroup;
@@ -139,10 +138,15 @@ final class LayerProbe {
                 model.recompute(stream, layer(recomputed, repeat), activations, out, positions.get(), tokens));
     }
 
+    /** Bytes of a block of activations in one layer, also of a model that caches none. */
+    long activationBlockBytes() {
+        return (long) geometry.blockTokens() * geometry.dimensions().hiddenSize() * geometry.elementBytes();
+    }
+
     /** Gathering of {@code blocks} blocks of activations. */
     List<Work> gather(int blocks) {
         Scratch.Division division = scratch.divide();
-        int blockBytes = Math.toIntExact(geometry.blockLayerBytes(Content.ACTIVATION));
+        int blockBytes = Math.toIntExact(activationBlockBytes());
         DeviceBuffer offsets = division.take((long) blocks * Long.BYTES);
         DeviceBuffer from = division.take((long) blocks * blockBytes);
         DeviceBuffer to = division.take((long) blocks * blockBytes);

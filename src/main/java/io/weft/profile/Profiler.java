@@ -6,7 +6,6 @@ import io.weft.device.Event;
 import io.weft.device.Graph;
 import io.weft.device.HostBuffer;
 import io.weft.device.Stream;
-import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
 import io.weft.model.LayerGroup;
 import io.weft.model.ModelWeights;
@@ -215,7 +214,7 @@ public final class Profiler {
         }
         Kernel keyValues =
                 new Kernel(effort.hasFullRows() ? RECOMPUTED_TOKENS : TOKENS, tokens -> tokens, probe::keyValues);
-        long blockBytes = geometry.blockLayerBytes(Content.ACTIVATION);
+        long blockBytes = probe.activationBlockBytes();
         Kernel gather = new Kernel(GATHERED_BLOCKS, blocks -> blocks * blockBytes, probe::gather);
         Kernel head = new Kernel(HEAD_ROWS, rows -> rows, probe::head);
         List<Kernel> all = new ArrayList<>(List.of(embed, keyValues, gather, head));

@@ -49,4 +49,11 @@ class GenerateCommandTest {
         assertThat(continuation).isNotBlank().doesNotContain(PROMPT);
         assertThat(generated(PROMPT)).isEqualTo(PROMPT + continuation);
     }
+
+    /** Such a model keeps nothing in blocks: its cache on the host is empty. */
+    @Test
+    void aModelWhoseLayersAllHaveWindowsIsServed() {
+        String golden = "src/test/resources/goldens/mistral-window";
+        assertThat(generated("--model", golden, "--no-echo", "t5 t6")).contains("t132 t338");
+    }
 }
