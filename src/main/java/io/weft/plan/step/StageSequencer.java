@@ -38,13 +38,15 @@ final class StageSequencer {
     /** By chunk. */
     private final List<Figures> figures;
 
+    private final int rows;
+
     /** Pairs of a row and a token that it sees in a layer with a window. */
     private long windowRowTokens;
 
     /** Tokens that rows see in a layer with a window. */
     private long windowTokens;
 
-    private final List<PlannedStage> stages = new ArrayList<>();
+    private final List<PlannedStage> stages;
     /** By use. */
     private final List<Arrivals> arrivals = new ArrayList<>();
     /** By use. */
@@ -57,9 +59,14 @@ final class StageSequencer {
         this.slots = staging.slots();
         this.cachedLayers = geometry.cachedLayers();
         this.figures = chunks.stream().map(this::figures).toList();
+        this.rows = shape.rows();
+        int layers = geometry.dimensions().layerCount();
+        // Three stages of a layer, and three of a chunk; a few more where there is something to recompute or to copy.
+        this.stages = new ArrayList<>(3 * (layers + cachedLayers.size() * chunks.size()));
+        int window = geometry.window();
         for (SequenceShape sequence : shape.sequences()) {
-            windowRowTokens += sequence.rowTokens(geometry.blockTokens(), geometry.window());
-            windowTokens += sequence.seenTokens(geometry.blockTokens(), geometry.window());
+            windowRowTokens += sequence.rowTokens(geometry.blockTokens(), window);
+            windowTokens += sequence.seenTokens(geometry.blockTokens(), window);
         }
     }
 
@@ -102,7 +109,7 @@ final class StageSequencer {
         for (int use = 0; use < slots; use++) {
             transfer(use);
         }
-        add(new Stage.Embed(shape.rows()), List.of());
+        add(new Stage.Embed(rows), List.of());
         Closing onHost = closing(Place.HOST);
         Closing onDevice = closing(Place.DEVICE);
         List<LayerDimensions> layers = geometry.dimensions().layers();
@@ -141,13 +148,13 @@ final class StageSequencer {
     }
 
     private void layer(int layer, LayerDimensions dimensions, Closing onHost) {
-        int project = add(new Stage.Project(layer, shape.rows()), List.of());
+        int project = add(new Stage.Project(layer, rows), List.of());
         if (dimensions.hasWindow()) {
             attendWindow(layer);
         } else {
             attendAll(layer, project, onHost);
         }
-        add(new Stage.FeedForward(layer, shape.rows()), List.of());
+        add(new Stage.FeedForward(layer, rows), List.of());
     }
 
     private void attendWindow(int layer) {
@@ -218,17 +225,23 @@ final class StageSequencer {
         int chunk = use % chunks.size();
         Figures work = figures.get(chunk);
         List<Integer> slotFree = use < slots ? List.of() : List.of(attends.get(use - slots));
-        List<Integer> activationsArrive = transfer(
-                new Stage.Transfer(layer, chunk, Content.ACTIVATION, work.activationBytes(), work.activationCopies()),
-                slotFree);
-        List<Integer> keyValuesArrive = transfer(
-                new Stage.Transfer(layer, chunk, Content.KEY_VALUE, work.keyValueBytes(), work.keyValueCopies()),
-                activationsArrive.isEmpty() ? slotFree : List.of());
+        List<Integer> activationsArrive = work.activationBytes() == 0
+                ? List.of()
+                : transfer(layer, chunk, Content.ACTIVATION, slotFree, work.activationBytes(), work.activationCopies());
+        List<Integer> keyValuesArrive = work.keyValueBytes() == 0
+                ? List.of()
+                : transfer(
+                        layer,
+                        chunk,
+                        Content.KEY_VALUE,
+                        activationsArrive.isEmpty() ? slotFree : List.of(),
+                        work.keyValueBytes(),
+                        work.keyValueCopies());
         arrivals.add(new Arrivals(activationsArrive, keyValuesArrive));
     }
 
-    private List<Integer> transfer(Stage.Transfer transfer, List<Integer> after) {
-        return transfer.bytes() == 0 ? List.of() : List.of(add(transfer, after));
+    private List<Integer> transfer(int layer, int chunk, Content content, List<Integer> after, long bytes, int copies) {
+        return List.of(add(new Stage.Transfer(layer, chunk, content, bytes, copies), after));
     }
 
     /**
