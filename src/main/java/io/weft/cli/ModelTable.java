@@ -252,7 +252,16 @@ final class ModelTable {
         PlanExplanation longest = report.plans().stream()
                 .max(Comparator.comparingInt(PlanExplanation::contextTokens))
                 .orElseThrow();
-        lines.named("most that fits", "%,d sequences of %,d tokens", longest.largestBatch(), longest.contextTokens());
+        lines.named(
+                "most that fits",
+                "%s",
+                longest.largestBatch() == 0
+                        ? String.format(Locale.ROOT, "not even one sequence of %,d tokens", longest.contextTokens())
+                        : String.format(
+                                Locale.ROOT,
+                                "%,d sequences of %,d tokens",
+                                longest.largestBatch(),
+                                longest.contextTokens()));
     }
 
     private static String ways(PlanExplanation plan) {

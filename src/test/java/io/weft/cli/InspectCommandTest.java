@@ -166,6 +166,8 @@ class InspectCommandTest {
         double layers = 80 * (8192.0 * (2 * 8192 + 2 * 1024) + 3 * 8192.0 * 28672);
 
         assertThat(plain.at("/plans/0/fits").booleanValue()).isFalse();
+        assertThat(CommandRun.run("models inspect llama-3-70b --hardware h100").out())
+                .contains("does not fit: lacks", "not even one sequence of 8,192 tokens", "will not start");
         assertThat(packed.at("/plans/0/fits").booleanValue()).isTrue();
         // A code of 4 bits, and 4 bytes for 128 columns.
         assertThat(packed.at("/plans/0/memory/weights_bytes").doubleValue())

@@ -115,8 +115,8 @@ public record WhatIf(
         MemoryBudget budget = budget(batch, contextTokens);
         PlacementSearch search = search(budget);
         List<Alternative> alternatives = alternatives(search, budget);
-        int largestContext = largest(CONTEXT_MOST, tokens -> fits(batch, tokens));
-        int largestBatch = largest(BATCH_MOST, sequences -> fits(sequences, contextTokens));
+        int largestContext = largest(CONTEXT_MOST, tokens -> isServed(batch, tokens));
+        int largestBatch = largest(BATCH_MOST, sequences -> isServed(sequences, contextTokens));
         PlacementProblem problem = problem(budget, search.simulatedChunkTokens());
         boolean fits = fits(batch, contextTokens);
         return switch (new PlacementSolver(problem).solve()) {
@@ -276,7 +276,12 @@ public record WhatIf(
                 : Math.max(stagingBytes, StagingLayout.usualBytes(geometry, batch, contextTokens, device));
         WhatIf other =
                 new WhatIf(profile, measured, geometry, weights, batch, contextTokens, device, host, staging, forms);
-        return other.budget(batch, contextTokens).streamedWeightBytes() == 0 && other.fits(batch, contextTokens);
+        return other.isServed(batch, contextTokens);
+    }
+
+    /** Whether weights and cache fit. */
+    private boolean isServed(int sequences, int tokens) {
+        return budget(sequences, tokens).streamedWeightBytes() == 0 && fits(sequences, tokens);
     }
 
     /** The least amount that meets a condition, which all larger ones meet too; empty if not even the largest does. */
