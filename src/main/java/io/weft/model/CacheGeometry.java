@@ -93,10 +93,11 @@ public record CacheGeometry(ModelDimensions dimensions, int elementBytes, int bl
 
     /** The window of the layers that have one; {@link LayerDimensions#NO_WINDOW} if there are none. */
     public int window() {
-        return dimensions.groups().stream()
-                .mapToInt(group -> group.layer().window())
-                .min()
-                .orElseThrow();
+        int window = LayerDimensions.NO_WINDOW;
+        for (LayerGroup group : dimensions.groups()) {
+            window = Math.min(window, group.layer().window());
+        }
+        return window;
     }
 
     /** Elements of one token's content in one cached layer; 0 without cached layers. */

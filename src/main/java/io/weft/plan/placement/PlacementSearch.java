@@ -36,7 +36,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * Simulates decode steps of equal sequences, and finds the shortest of a fixed family of them. A member has some 64ths
  * of the tokens on the device, some eighths of those as activations, and some 64ths of the rest as activations; with
- * few tokens there are half as many parts.
+ * few tokens there are half as many parts, and fewer of the rest where activations are hardly smaller than K and V.
  *
  * <p>The family depends neither on the machine nor on its memory, and the search ends with its shortest step. So a
  * faster link, a faster device or more memory never makes the shortest step longer, as long as it makes no member's
@@ -56,6 +56,11 @@ public final class PlacementSearch {
      * be considered. Then there are half as many parts; this depends on the question, not on the machine.
      */
     private static final int FEW_TOKENS = 8192;
+
+    /** Activations of more than this part of K and V save little, and so few parts of them are enough. */
+    private static final double LITTLE_RATIO = 7 / 8.0;
+
+    private static final int LITTLE_GRID_PART = 8;
 
     private static final int SIMULATED_BLOCKS = 256;
     /** With about this many chunks, a layer loses little to fill and drain, and little to the start of copies. */
@@ -340,7 +345,10 @@ public final class PlacementSearch {
         private final double deviceBytes;
         private final double hostBytes;
         private final LowerBound bound = new LowerBound();
-        private final int hostShares = costs.geometry().activationsAreSmaller() ? grid : 0;
+        /** Parts of the tokens on the host, as activations or not. */
+        private final int hostGrid = savesLittle() ? grid / LITTLE_GRID_PART : grid;
+
+        private final int hostShares = costs.geometry().activationsAreSmaller() ? hostGrid : 0;
         private final int deviceShares = costs.geometry().activationsAreSmaller() ? deviceActivationGrid : 0;
 
         Family(Set<CacheForm> forms, double deviceBytes, double hostBytes) {
@@ -413,8 +421,14 @@ public final class PlacementSearch {
         private Counts counts(Counts device, int hostShare) {
             int deviceActivations = device.of(CacheForm.DEVICE_ACT);
             int deviceBlocks = device.of(CacheForm.DEVICE_KV) + deviceActivations;
-            return new Counts(deviceBlocks, deviceActivations, part(blocks() - deviceBlocks, hostShare, grid));
+            return new Counts(deviceBlocks, deviceActivations, part(blocks() - deviceBlocks, hostShare, hostGrid));
         }
+    }
+
+    /** Whether activations are hardly smaller than K and V: then many members are about as fast. */
+    private boolean savesLittle() {
+        int activation = coarse.width(Content.ACTIVATION);
+        return activation > LITTLE_RATIO * coarse.width(Content.KEY_VALUE);
     }
 
     private static int part(int all, int share, int of) {
