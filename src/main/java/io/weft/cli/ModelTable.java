@@ -21,6 +21,9 @@ import java.util.function.Function;
 
 /** A model for people. */
 final class ModelTable {
+    /** A line of the table of groups. */
+    private static final String GROUP = "%s %8s %8s %10s %10s %10s  %s";
+
     private final TableLines lines = new TableLines();
     private final ModelReport report;
     private final ModelSummary model;
@@ -89,12 +92,12 @@ final class ModelTable {
     }
 
     private void layers() {
-        String format = "%-" + nameWidth() + "s %8s %8s %10s %10s %10s  %s";
-        lines.line(format, "layers", "number", "heads", "K, V heads", "head size", "see", "feed-forward network");
+        lines.line(
+                GROUP, padded("layers"), "number", "heads", "K, V heads", "head size", "see", "feed-forward network");
         for (Layers group : model.layers()) {
             lines.line(
-                    format,
-                    name(group),
+                    GROUP,
+                    padded(name(group)),
                     group.layers().size(),
                     group.heads(),
                     group.keyValueHeads(),
@@ -109,6 +112,11 @@ final class ModelTable {
         if (model.logitCap() > 0) {
             lines.named("logits", "capped at %s", number(model.logitCap()));
         }
+    }
+
+    /** A name in the column of names. */
+    private String padded(String name) {
+        return name + " ".repeat(Math.max(0, nameWidth() - name.length()));
     }
 
     private int nameWidth() {

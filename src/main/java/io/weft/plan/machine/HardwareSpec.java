@@ -97,7 +97,7 @@ public record HardwareSpec(
                 Curve.linear(KERNEL_NANOS, 2e9 / (memoryBytesPerSecond * MEMORY_EFFICIENCY), SIZE_MAX),
                 Curve.linear(KERNEL_NANOS, readNanos(2.0 * hidden * elementBytes), ROWS_MAX),
                 layers,
-                products(1, keyValue, weights.bytes(keyValue, elementBytes)),
+                products(1, keyValue, weights.bytes((double) keyValue, elementBytes)),
                 0,
                 products(2, vocabulary, (double) vocabulary * elementBytes),
                 LAUNCH_NANOS,
@@ -114,7 +114,7 @@ public record HardwareSpec(
         double pairFlops = 4.0 * layer.queryWidth();
         Curve reads = Curve.linear(KERNEL_NANOS, readNanos((double) layer.keyValueWidth() * elementBytes), SIZE_MAX);
         return new LayerCurves(
-                products(7, attended + keyValue, weights.bytes(attended + keyValue, elementBytes)),
+                products(7, attended + keyValue, weights.bytes((double) (attended + keyValue), elementBytes)),
                 reads,
                 reads,
                 Curve.linear(KERNEL_NANOS, 1e9 * pairFlops / (flopsPerSecond * ATTENTION_EFFICIENCY), SIZE_MAX),
@@ -126,7 +126,7 @@ public record HardwareSpec(
             FeedForwardDimensions network, long hidden, long outputWeights, int elementBytes, WeightBits weights) {
         long dense = outputWeights + network.denseWeights(hidden);
         if (network.experts() == 0) {
-            return products(6, dense, weights.bytes(dense, elementBytes));
+            return products(6, dense, weights.bytes((double) dense, elementBytes));
         }
         long expert = network.expertWeights(hidden);
         return Curve.of(ROWS_MAX, rows -> {
