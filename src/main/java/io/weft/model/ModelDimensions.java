@@ -55,9 +55,13 @@ public record ModelDimensions(int hiddenSize, int vocabularySize, int maxPositio
         }
     }
 
-    /** The same model in sequences of at most {@code tokens} tokens. */
+    /** The same model in sequences of at most {@code tokens} tokens, in which longer windows hide nothing. */
     public ModelDimensions within(int tokens) {
-        return of(hiddenSize, vocabularySize, Math.min(tokens, maxPositions), layers());
+        return of(
+                hiddenSize,
+                vocabularySize,
+                maxPositions,
+                layers().stream().map(layer -> layer.within(tokens)).toList());
     }
 
     /** The sizes of all layers, in order. */
