@@ -201,9 +201,12 @@ public record CacheGeometry(ModelDimensions dimensions, int elementBytes, int bl
 
     /**
      * Whether it can pay to store blocks in this form. Where activations are not smaller than K and V, they take more
-     * of every resource.
+     * of every resource. Without cached layers there is nothing to store.
      */
     public boolean isUseful(CacheForm form) {
+        if (cachedLayerCount() == 0) {
+            return form == CacheForm.DEVICE_KV;
+        }
         return form.content() == Content.KEY_VALUE || activationsAreSmaller();
     }
 }

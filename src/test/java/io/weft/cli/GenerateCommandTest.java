@@ -34,6 +34,7 @@ class GenerateCommandTest {
     void forget() {
         PROPERTIES.keySet().forEach(System::clearProperty);
         System.clearProperty("weft.profile-directory");
+        System.clearProperty("weft.model");
     }
 
     private static String generated(String... more) {
