@@ -926,7 +926,8 @@ class BatchingEngineTest {
         start(4);
         CompletableFuture<Reason> refused = CompletableFuture.supplyAsync(() -> rejection(greedy(prompt(40), 8)));
         while (((EngineStatus.Serving) engine.status()).waiting() == 0) {
-            Thread.onSpinWait();
+            assertThat(refused).as("the request waits").isNotDone();
+            Thread.sleep(1);
         }
 
         cache.endHostGrowth();
@@ -941,7 +942,8 @@ class BatchingEngineTest {
         start(4);
         CompletableFuture<Reason> refused = CompletableFuture.supplyAsync(() -> rejection(greedy(prompt(40), 8)));
         while (((EngineStatus.Serving) engine.status()).waiting() == 0) {
-            Thread.onSpinWait();
+            assertThat(refused).as("the request waits").isNotDone();
+            Thread.sleep(1);
         }
 
         engine.close();
