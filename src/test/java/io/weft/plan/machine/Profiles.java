@@ -1,11 +1,14 @@
 package io.weft.plan.machine;
 
-import java.util.List;
+import java.util.Collections;
 import java.util.Random;
 
 /** Machines for the tests of planning. */
 public final class Profiles {
     private static final long SIZE_MAX = 1L << 40;
+
+    /** The most groups of layers that a geometry of the tests has; they cost the same. */
+    private static final int GROUPS = 3;
 
     private Profiles() {}
 
@@ -17,12 +20,14 @@ public final class Profiles {
                 Curve.linear(0, linkNanosPerByte, SIZE_MAX),
                 Curve.linear(0, linkNanosPerByte / 20, SIZE_MAX),
                 Curve.linear(0, 2 * otherFactor, SIZE_MAX),
-                List.of(new LayerCurves(
-                        Curve.linear(0, 20 * otherFactor, SIZE_MAX),
-                        Curve.linear(0, otherFactor, SIZE_MAX),
-                        Curve.linear(0, otherFactor, SIZE_MAX),
-                        Curve.linear(0, otherFactor / 2, SIZE_MAX),
-                        Curve.linear(0, 50 * otherFactor, SIZE_MAX))),
+                Collections.nCopies(
+                        GROUPS,
+                        new LayerCurves(
+                                Curve.linear(0, 20 * otherFactor, SIZE_MAX),
+                                Curve.linear(0, otherFactor, SIZE_MAX),
+                                Curve.linear(0, otherFactor, SIZE_MAX),
+                                Curve.linear(0, otherFactor / 2, SIZE_MAX),
+                                Curve.linear(0, 50 * otherFactor, SIZE_MAX))),
                 Curve.linear(0, recomputeNanosPerToken, SIZE_MAX),
                 0,
                 Curve.linear(0, 30 * otherFactor, SIZE_MAX),
@@ -98,12 +103,14 @@ public final class Profiles {
                 CurveTest.random(random),
                 CurveTest.random(random),
                 CurveTest.random(random),
-                List.of(new LayerCurves(
-                        CurveTest.random(random),
-                        CurveTest.random(random),
-                        CurveTest.random(random),
-                        CurveTest.random(random),
-                        CurveTest.random(random))),
+                Collections.nCopies(
+                        GROUPS,
+                        new LayerCurves(
+                                CurveTest.random(random),
+                                CurveTest.random(random),
+                                CurveTest.random(random),
+                                CurveTest.random(random),
+                                CurveTest.random(random))),
                 CurveTest.random(random),
                 random.nextInt(100),
                 CurveTest.random(random),

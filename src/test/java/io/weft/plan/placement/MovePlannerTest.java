@@ -153,7 +153,7 @@ class MovePlannerTest {
                 for (int block = run.firstBlock(); block < run.firstBlock() + run.blocks(); block++) {
                     Content content =
                             c.sequences().get(run.sequence()).forms().get(block).content();
-                    copyNanos += c.geometry().dimensions().layerCount()
+                    copyNanos += c.geometry().cachedLayerCount()
                             * c.planner()
                                     .costs()
                                     .profile()

@@ -204,7 +204,7 @@ class CostModelTest {
         StepPlan plan = new StepPlanner(geometry, Schedule.CHUNKED, 1L << 40, 1 << 20, 3).plan(shape);
         assertThat(plan.stages())
                 .filteredOn(planned -> planned.stage() instanceof Stage.Transfer)
-                .hasSize(geometry.dimensions().layerCount())
+                .hasSize(geometry.cachedLayerCount())
                 .allSatisfy(planned -> assertThat(planned.stage())
                         .isInstanceOfSatisfying(
                                 Stage.Transfer.class,
