@@ -28,7 +28,9 @@ if [ -z "$nvcc" ]; then
 fi
 
 wanted=${WEFT_CUDA_ARCHITECTURES:-80 86 89 90a}
-if [ -f "$out" ] && [ -f "$toolkit" ] && [ "$(cat "$architectures" 2>/dev/null)" = "$wanted" ] &&
+# nvcc reads NVCC_APPEND_FLAGS itself.
+built="$wanted ${NVCC_APPEND_FLAGS:-}"
+if [ -f "$out" ] && [ -f "$toolkit" ] && [ "$(cat "$architectures" 2>/dev/null)" = "$built" ] &&
     [ -z "$(find "$here" -type f -newer "$out")" ]; then
     exit 0
 fi
@@ -45,5 +47,5 @@ fi
 # shellcheck disable=SC2086 # a list of words
 "$nvcc" -fatbin -std=c++17 -O3 --threads 0 $targets -o "$out.part" "$here/kernels.cu"
 "$nvcc" --version | sed -n 's/.*release \([0-9]*\)\..*/\1/p' >"$toolkit"
-echo "$wanted" >"$architectures"
+echo "$built" >"$architectures"
 mv "$out.part" "$out"
