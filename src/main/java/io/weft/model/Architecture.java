@@ -295,97 +295,53 @@ public record Architecture(
 
         /** The same with a window. */
         public Attention withWindow(int tokens) {
-            return new Attention(
-                    heads,
-                    keyValueHeads,
-                    headSize,
-                    scale,
-                    tokens,
-                    scoreCap,
-                    positions,
-                    query,
-                    keyValue,
-                    output,
-                    queryNorm,
-                    keyNorm,
-                    valueNorm,
-                    sinks);
+            return with(scale, tokens, scoreCap, queryNorm, keyNorm, valueNorm, sinks);
         }
 
         /** The same with another factor on q·k, and a cap; 0 for none. */
         public Attention withScores(float factor, float cap) {
-            return new Attention(
-                    heads,
-                    keyValueHeads,
-                    headSize,
-                    factor,
-                    window,
-                    cap,
-                    positions,
-                    query,
-                    keyValue,
-                    output,
-                    queryNorm,
-                    keyNorm,
-                    valueNorm,
-                    sinks);
+            return with(factor, window, cap, queryNorm, keyNorm, valueNorm, sinks);
         }
 
         /** The same with norms of queries and keys. */
         public Attention withNorms(HeadNorm ofQueries, HeadNorm ofKeys) {
-            return new Attention(
-                    heads,
-                    keyValueHeads,
-                    headSize,
-                    scale,
-                    window,
-                    scoreCap,
-                    positions,
-                    query,
-                    keyValue,
-                    output,
-                    Optional.of(ofQueries),
-                    Optional.of(ofKeys),
-                    valueNorm,
-                    sinks);
+            return with(scale, window, scoreCap, Optional.of(ofQueries), Optional.of(ofKeys), valueNorm, sinks);
         }
 
         /** The same with a norm of values. */
         public Attention withValueNorm(HeadNorm ofValues) {
-            return new Attention(
-                    heads,
-                    keyValueHeads,
-                    headSize,
-                    scale,
-                    window,
-                    scoreCap,
-                    positions,
-                    query,
-                    keyValue,
-                    output,
-                    queryNorm,
-                    keyNorm,
-                    Optional.of(ofValues),
-                    sinks);
+            return with(scale, window, scoreCap, queryNorm, keyNorm, Optional.of(ofValues), sinks);
         }
 
         /** The same with sinks. */
         public Attention withSinks(String tensor) {
+            return with(scale, window, scoreCap, queryNorm, keyNorm, valueNorm, Optional.of(tensor));
+        }
+
+        /** The same heads, positions and projections. */
+        private Attention with(
+                float newScale,
+                int newWindow,
+                float newCap,
+                Optional<HeadNorm> ofQueries,
+                Optional<HeadNorm> ofKeys,
+                Optional<HeadNorm> ofValues,
+                Optional<String> newSinks) {
             return new Attention(
                     heads,
                     keyValueHeads,
                     headSize,
-                    scale,
-                    window,
-                    scoreCap,
+                    newScale,
+                    newWindow,
+                    newCap,
                     positions,
                     query,
                     keyValue,
                     output,
-                    queryNorm,
-                    keyNorm,
-                    valueNorm,
-                    Optional.of(tensor));
+                    ofQueries,
+                    ofKeys,
+                    ofValues,
+                    newSinks);
         }
     }
 

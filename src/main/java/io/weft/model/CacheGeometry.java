@@ -3,6 +3,7 @@ package io.weft.model;
 import io.weft.model.CacheForm.Content;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Predicate;
 
 /**
  * How the cache of a model is cut: blocks of a fixed number of tokens, and the token grid to which attention's partial
@@ -28,14 +29,14 @@ public record CacheGeometry(ModelDimensions dimensions, int elementBytes, int bl
             throw new IllegalArgumentException(
                     "cellTokens is " + cellTokens + ", must be a multiple of blockTokens, " + blockTokens);
         }
-        requireEqual("cached layers", groups(dimensions, false));
-        requireEqual("layers with a window", groups(dimensions, true));
+        requireEqual("cached layers", groups(dimensions, layer -> !layer.hasWindow()));
+        requireEqual("layers with a window", groups(dimensions, LayerDimensions::hasWindow));
     }
 
-    private static List<LayerGroup> groups(ModelDimensions dimensions, boolean windowed) {
+    private static List<LayerGroup> groups(ModelDimensions dimensions, Predicate<LayerDimensions> wanted) {
         List<LayerGroup> groups = new ArrayList<>();
         for (LayerGroup group : dimensions.groups()) {
-            if (group.layer().hasWindow() == windowed) {
+            if (wanted.test(group.layer())) {
                 groups.add(group);
             }
         }
@@ -62,12 +63,12 @@ public record CacheGeometry(ModelDimensions dimensions, int elementBytes, int bl
 
     /** The layers that see all tokens, ascending. */
     public List<Integer> cachedLayers() {
-        return layers(groups(dimensions, false));
+        return layers(groups(dimensions, layer -> !layer.hasWindow()));
     }
 
     /** The layers with a window, ascending. */
     public List<Integer> windowLayers() {
-        return layers(groups(dimensions, true));
+        return layers(groups(dimensions, LayerDimensions::hasWindow));
     }
 
     private static List<Integer> layers(List<LayerGroup> groups) {
@@ -102,15 +103,13 @@ public record CacheGeometry(ModelDimensions dimensions, int elementBytes, int bl
 
     /** Elements of one token's content in one cached layer; 0 without cached layers. */
     public int width(Content content) {
-        for (LayerGroup group : dimensions.groups()) {
-            if (!group.layer().hasWindow()) {
-                return switch (content) {
+        return dimensions
+                .cachedGroup()
+                .map(group -> switch (content) {
                     case KEY_VALUE -> group.layer().keyValueWidth();
                     case ACTIVATION -> dimensions.hiddenSize();
-                };
-            }
-        }
-        return 0;
+                })
+                .orElse(0);
     }
 
     /** Bytes of one token's content in one cached layer. */

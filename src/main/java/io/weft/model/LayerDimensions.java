@@ -35,6 +35,16 @@ public record LayerDimensions(
         return window < tokens ? this : new LayerDimensions(heads, keyValueHeads, headSize, NO_WINDOW, feedForward);
     }
 
+    /**
+     * Pairs of a row and a token that it sees: Σ of min(position + 1, window) over {@code rows} rows that follow
+     * {@code cachedTokens} tokens.
+     */
+    public static long rowTokens(int cachedTokens, int rows, int window) {
+        long first = cachedTokens + 1L;
+        long growing = Math.clamp(window - first, 0, rows);
+        return growing * first + growing * (growing - 1) / 2 + (rows - growing) * window;
+    }
+
     /** Elements of a row of queries: H·HD. */
     public int queryWidth() {
         return heads * headSize;
@@ -43,6 +53,11 @@ public record LayerDimensions(
     /** Elements of one token's K and V: 2·KVH·HD. */
     public int keyValueWidth() {
         return 2 * keyValueHeads * headSize;
+    }
+
+    /** Bytes of the running state of a row's attention: acc (HD), m and l of each head, fp32. */
+    public int attentionStateBytes() {
+        return heads * (headSize + 2) * Float.BYTES;
     }
 
     /** Elements of all weight matrices. */

@@ -5,6 +5,7 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.ToIntFunction;
 import java.util.function.ToLongFunction;
 
@@ -95,6 +96,16 @@ public record ModelDimensions(int hiddenSize, int vocabularySize, int maxPositio
             group++;
         }
         return group;
+    }
+
+    /** The first group of layers that see all tokens; all such groups have K and V of one width. */
+    public Optional<LayerGroup> cachedGroup() {
+        for (LayerGroup group : groups) {
+            if (!group.layer().hasWindow()) {
+                return Optional.of(group);
+            }
+        }
+        return Optional.empty();
     }
 
     /** Bytes of scratch memory for the experts of a step of {@code rows} rows; 0 without experts. */

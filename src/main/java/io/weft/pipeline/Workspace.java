@@ -95,7 +95,9 @@ public record Workspace(
                 rows.of("queries", queryWidth),
                 rows.of("new keys and values", dimensions.most(LayerDimensions::keyValueWidth)),
                 rows.of("attention output", queryWidth),
-                device.allocate("attention state", (long) limits.rows() * dimensions.most(Workspace::stateBytesPerRow)),
+                device.allocate(
+                        "attention state",
+                        (long) limits.rows() * dimensions.most(LayerDimensions::attentionStateBytes)),
                 feedForwardIn,
                 feedForwardSize == feedForwardInWidth ? feedForwardIn : rows.of("gated feed-forward", feedForwardSize),
                 experts(device, dimensions, rows),
@@ -148,10 +150,6 @@ public record Workspace(
                 device.allocate("chosen experts", chosenBytes),
                 device.allocate("weights of experts", chosenBytes),
                 device.allocate("experts", dimensions.expertScratchBytes(rows.rows()))));
-    }
-
-    private static int stateBytesPerRow(LayerDimensions layer) {
-        return layer.heads() * (layer.headSize() + 2) * Float.BYTES;
     }
 
     private record Rows(Device device, int rows) {

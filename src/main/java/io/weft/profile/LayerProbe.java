@@ -13,6 +13,7 @@ import io.weft.device.TokenChoices;
 import io.weft.model.Architecture;
 import io.weft.model.CacheGeometry;
 import io.weft.model.FeedForwardDimensions;
+import io.weft.model.LayerDimensions;
 import io.weft.model.LayerGroup;
 import io.weft.model.ModelDimensions;
 import io.weft.model.ModelKernels;
@@ -120,10 +121,7 @@ final class LayerProbe {
 
     /** The cached layers; if none are, any. */
     LayerGroup recomputed() {
-        return dimensions.groups().stream()
-                .filter(group -> !group.layer().hasWindow())
-                .findFirst()
-                .orElse(dimensions.groups().getFirst());
+        return dimensions.cachedGroup().orElse(dimensions.groups().getFirst());
     }
 
     private List<Work> keyValues(Scratch.Division division, int tokens) {
@@ -182,11 +180,8 @@ final class LayerProbe {
      * than the window.
      */
     static long pairs(int tokens, int rows, int window) {
-        long pairs = 0;
-        for (int row = 0; row < Math.min(rows, tokens); row++) {
-            pairs += Math.min(tokens - row, window);
-        }
-        return pairs;
+        int seeing = Math.min(rows, tokens);
+        return LayerDimensions.rowTokens(tokens - seeing, seeing, window);
     }
 
     private List<Work> attend(Scratch.Division division, LayerGroup group, int sequences, int tokens, int rowsEach) {

@@ -6,7 +6,6 @@ import io.weft.model.CacheForm.Place;
 import io.weft.model.CacheGeometry;
 import io.weft.model.LayerGroup;
 import io.weft.plan.machine.HardwareProfile;
-import io.weft.plan.machine.LayerCurves;
 import io.weft.plan.prediction.CostModel;
 import io.weft.plan.step.Lane;
 import java.util.ArrayList;
@@ -76,8 +75,8 @@ public record StepBound(
             return OptionalDouble.empty();
         }
         ToDoubleFunction<LayerGroup> layer =
-                group -> inGraph(curves(group).project().nanos(sequences))
-                        + inGraph(curves(group).feedForward().nanos(sequences))
+                group -> inGraph(costs.curves(group).project().nanos(sequences))
+                        + inGraph(costs.curves(group).feedForward().nanos(sequences))
                         + inGraph(costs.attentionNanos(group, sequences, tokens()));
         return OptionalDouble.of(Math.max(linkBaseNanos(), costs.baseNanos(sequences, layer, this::inGraph)));
     }
@@ -91,9 +90,10 @@ public record StepBound(
         if (usable.isEmpty()) {
             return OptionalDouble.empty();
         }
-        ToDoubleFunction<LayerGroup> layer = group -> curves(group).project().nanos(sequences)
-                + curves(group).feedForward().nanos(sequences)
-                + attentionNanos(group);
+        ToDoubleFunction<LayerGroup> layer =
+                group -> costs.curves(group).project().nanos(sequences)
+                        + costs.curves(group).feedForward().nanos(sequences)
+                        + attentionNanos(group);
         double stages = CostModel.STAGES_OF_A_LAYER * profile().stageNanos();
         double compute = costs.baseNanos(
                 sequences,
@@ -117,18 +117,14 @@ public record StepBound(
                 .orElseGet(OptionalDouble::empty);
     }
 
-    private LayerCurves curves(LayerGroup group) {
-        return profile().layers().get(geometry().dimensions().groups().indexOf(group));
-    }
-
     /** The time of attention in one layer, in chunks of any size, each perhaps of a single sequence. */
     private double attentionNanos(LayerGroup group) {
         long seen = CostModel.seenTokens(group, sequences, tokens());
-        double lone = curves(group).loneReads().leastNanosPerUnit(seen);
+        double lone = costs.curves(group).loneReads().leastNanosPerUnit(seen);
         double reads = sequences == 1
                 ? lone
-                : Math.min(lone, curves(group).attentionReads().leastNanosPerUnit(seen));
-        return seen * Math.max(reads, curves(group).attentionPairs().leastNanosPerUnit(seen));
+                : Math.min(lone, costs.curves(group).attentionReads().leastNanosPerUnit(seen));
+        return seen * Math.max(reads, costs.curves(group).attentionPairs().leastNanosPerUnit(seen));
     }
 
     /** Times at the best rate that any size of copy or kernel has. */

@@ -10,7 +10,6 @@ import io.weft.plan.machine.LayerCurves;
 import io.weft.plan.step.PlannedStage;
 import io.weft.plan.step.Stage;
 import io.weft.plan.step.StepPlan;
-import java.util.List;
 import java.util.function.DoubleUnaryOperator;
 import java.util.function.ToDoubleFunction;
 
@@ -54,6 +53,11 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
         return profile.layers().get(geometry.dimensions().groupOf(layer));
     }
 
+    /** The curves of a layer of a group. */
+    public LayerCurves curves(LayerGroup group) {
+        return curves(group.layers().getFirst());
+    }
+
     private LayerGroup group(int layer) {
         ModelDimensions dimensions = geometry.dimensions();
         return dimensions.groups().get(dimensions.groupOf(layer));
@@ -63,11 +67,11 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
     private double attentionNanos(LayerGroup group, long rowTokens, long tokens, int sequences) {
         return Math.max(
                 readNanos(group, tokens, sequences),
-                curves(group.layers().getFirst()).attentionPairs().nanos(rowTokens));
+                curves(group).attentionPairs().nanos(rowTokens));
     }
 
     private double readNanos(LayerGroup group, long tokens, int sequences) {
-        LayerCurves curves = curves(group.layers().getFirst());
+        LayerCurves curves = curves(group);
         if (sequences == 1) {
             return curves.loneReads().nanos(tokens);
         }
@@ -113,7 +117,7 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
 
     private ToDoubleFunction<LayerGroup> groupNanos(int sequences, long contextTokens) {
         return group -> {
-            LayerCurves curves = curves(group.layers().getFirst());
+            LayerCurves curves = curves(group);
             return curves.project().nanos(sequences)
                     + curves.feedForward().nanos(sequences)
                     + attentionNanos(group, sequences, contextTokens);
@@ -159,13 +163,10 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
 
     /** The curves of the layers that are cached; of the first group if none are. */
     public LayerCurves cachedCurves() {
-        List<LayerGroup> groups = geometry.dimensions().groups();
-        for (int group = 0; group < groups.size(); group++) {
-            if (!groups.get(group).layer().hasWindow()) {
-                return profile.layers().get(group);
-            }
-        }
-        return profile.layers().getFirst();
+        return geometry.dimensions()
+                .cachedGroup()
+                .map(this::curves)
+                .orElse(profile.layers().getFirst());
     }
 
     private double copyOut(long bytes) {

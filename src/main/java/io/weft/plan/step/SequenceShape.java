@@ -1,6 +1,7 @@
 package io.weft.plan.step;
 
 import io.weft.model.CacheForm;
+import io.weft.model.LayerDimensions;
 import java.util.List;
 
 /**
@@ -46,14 +47,9 @@ public record SequenceShape(
         return (long) totalTokens(blockTokens) - firstSeenToken(blockTokens, window);
     }
 
-    /**
-     * Pairs of a new row and a token that it sees in a layer with this window: Σ over rows of min(position + 1,
-     * window).
-     */
+    /** Pairs of a new row and a token that it sees in a layer with this window. */
     long rowTokens(int blockTokens, int window) {
-        long first = cachedTokens(blockTokens) + 1L;
-        long growing = Math.clamp(window - first, 0, newTokens);
-        return growing * first + growing * (growing - 1) / 2 + (newTokens - growing) * window;
+        return LayerDimensions.rowTokens(cachedTokens(blockTokens), newTokens, window);
     }
 
     /** The tokens after the step, which are those that the last new token sees. */

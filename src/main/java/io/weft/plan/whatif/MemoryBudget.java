@@ -117,7 +117,7 @@ public record MemoryBudget(
                 + Math.max(1, feedForwardInWidth)
                 + dimensions.most(layer -> layer.feedForward().experts())
                 + (feedForwardSize == feedForwardInWidth ? 0 : feedForwardSize);
-        long stateBytes = (long) dimensions.most(layer -> layer.heads() * (layer.headSize() + 2)) * Float.BYTES;
+        long stateBytes = dimensions.most(LayerDimensions::attentionStateBytes);
         long logitRowElements = (long) dimensions.hiddenSize() + dimensions.vocabularySize();
         // The scores from which a token is chosen, and the token.
         long sequenceBytes = (dimensions.vocabularySize() + 1L) * Float.BYTES;
