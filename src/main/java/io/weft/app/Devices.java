@@ -12,6 +12,7 @@ import io.weft.device.cuda.CudaProbe;
 import io.weft.plan.whatif.PlanQuestion;
 import java.lang.System.Logger.Level;
 import java.lang.management.ManagementFactory;
+import java.util.List;
 import java.util.Optional;
 import java.util.OptionalDouble;
 
@@ -45,6 +46,24 @@ public final class Devices {
                 missing.ifPresent(reason -> LOG.log(Level.INFO, reason + "; running on the CPU"));
                 yield missing.isPresent() ? cpu(settings) : cuda(settings, stored);
             }
+        };
+    }
+
+    /** The element types that {@link #open} may give a device: a GPU has that of the stored weights, or a set one. */
+    public static List<ElementType> elementTypes(Settings settings) {
+        boolean isCpu = switch (settings.machine().device()) {
+            case CPU -> true;
+            case CUDA -> false;
+            case AUTO ->
+                CudaProbe.missing(cudaOptions(settings, ElementType.F16, 0)).isPresent();
+        };
+        if (isCpu) {
+            return List.of(ElementType.F32);
+        }
+        return switch (settings.machine().elementType()) {
+            case AUTO -> List.of(ElementType.F16, ElementType.BF16);
+            case F16 -> List.of(ElementType.F16);
+            case BF16 -> List.of(ElementType.BF16);
         };
     }
 

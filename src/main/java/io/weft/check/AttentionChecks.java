@@ -27,7 +27,7 @@ final class AttentionChecks {
     /** With 20 heads for K and V, 33 sequences give every multiprocessor of a large GPU its share. */
     private List<AttentionShape> shapes() {
         return switch (bench.extent()) {
-            case ALL, SMALL ->
+            case ALL, BRIEF, SMALL ->
                 List.of(
                         new AttentionShape(4, 4, 16, 0.25f, 0, NO_WINDOW, 16, 64),
                         new AttentionShape(4, 2, 32, 0.2f, 0, NO_WINDOW, 16, 256),
@@ -71,7 +71,7 @@ final class AttentionChecks {
                         new AttentionShape(8, 2, 128, 0.5f, 1.5f, 65, 16, 64),
                         new AttentionShape(8, 4, 256, 0.4f, 3, NO_WINDOW, 16, 128),
                         new AttentionShape(2, 2, 20, 0.9f, 2, 30, 4, 20));
-            case SMALL -> List.of(new AttentionShape(8, 2, 128, 0.5f, 1.5f, 65, 16, 64));
+            case BRIEF, SMALL -> List.of(new AttentionShape(8, 2, 128, 0.5f, 1.5f, 65, 16, 64));
             case AWKWARD ->
                 List.of(
                         new AttentionShape(2, 1, 16, 1.2f, 1.5f, NO_WINDOW, 16, 64),
@@ -89,7 +89,7 @@ final class AttentionChecks {
                         new AttentionShape(40, 20, 128, 0.09f, 2, 64, 16, 64),
                         new AttentionShape(8, 4, 256, 0.06f, 0, NO_WINDOW, 16, 128),
                         new AttentionShape(2, 2, 20, 0.22f, 0, 1, 4, 20));
-            case SMALL -> List.of(new AttentionShape(16, 2, 64, 0.125f, 0, 128, 16, 64));
+            case BRIEF, SMALL -> List.of(new AttentionShape(16, 2, 64, 0.125f, 0, 128, 16, 64));
             case AWKWARD ->
                 List.of(
                         new AttentionShape(4, 2, 16, 0.25f, 0, NO_WINDOW, 16, 64),
@@ -107,7 +107,7 @@ final class AttentionChecks {
                         new AttentionShape(16, 1, 512, 0.045f, 0, NO_WINDOW, 16, 64),
                         new AttentionShape(4, 2, 512, 0.3f, 2, 65, 16, 128),
                         new AttentionShape(2, 2, 264, 0.06f, 0, NO_WINDOW, 8, 48));
-            case SMALL -> List.of(new AttentionShape(4, 2, 512, 0.3f, 2, 65, 16, 64));
+            case BRIEF, SMALL -> List.of(new AttentionShape(4, 2, 512, 0.3f, 2, 65, 16, 64));
             case AWKWARD -> List.of(new AttentionShape(2, 1, 512, 0.3f, 2, 65, 16, 64));
         };
         int most = bench.device().headSizeMost();
@@ -159,6 +159,11 @@ final class AttentionChecks {
                 check("decode", shape, sinks, 6, 1, seed + 1);
                 check("prefill", shape, sinks, 1, 25, seed + 2);
                 check("pieces of prompts", shape, sinks, 4, 13, seed + 3);
+            }
+            case BRIEF -> {
+                check("decode", shape, sinks, 7, 1, seed);
+                check("prefill", shape, sinks, 3, 33, seed + 1);
+                check("pieces of prompts", shape, sinks, 5, 7, seed + 2);
             }
             case SMALL -> {
                 check("decode", shape, sinks, 7, 1, seed);

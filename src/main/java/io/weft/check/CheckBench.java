@@ -54,7 +54,7 @@ final class CheckBench {
         return switch (extent) {
             case ALL -> ALL_ROWS;
             case AWKWARD -> AWKWARD_ROWS;
-            case SMALL -> SMALL_ROWS;
+            case BRIEF, SMALL -> SMALL_ROWS;
         };
     }
 

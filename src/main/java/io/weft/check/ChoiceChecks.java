@@ -44,6 +44,7 @@ final class ChoiceChecks {
                         new Size(100, 257),
                         new Size(25, 1024),
                         new Size(8, 5001));
+            case BRIEF -> List.of(new Size(25, 257), new Size(8, 5001));
             case SMALL -> List.of(new Size(3, 257));
         };
     }
@@ -66,7 +67,7 @@ final class ChoiceChecks {
         bench.sameNumbers(name, expected, together);
         bench.count(name + ", by the formula", choice.implausible(together));
         switch (bench.extent()) {
-            case ALL, AWKWARD -> {
+            case ALL, BRIEF, AWKWARD -> {
                 tested.clear();
                 bench.sameNumbers(name + ", same as alone", together, choice.run(tested, 1));
             }

@@ -102,7 +102,7 @@ final class ExpertChecks {
                     Experts experts = random(size);
                     sameBits("experts, " + size, size, experts, new Gating.Activated(Activation.SILU));
                 });
-            case AWKWARD, SMALL -> {}
+            case BRIEF, AWKWARD, SMALL -> {}
         }
         bench.attempt("graph of routing and experts", this::graph);
     }
@@ -110,14 +110,14 @@ final class ExpertChecks {
     private int[] rowCounts() {
         return switch (bench.extent()) {
             case ALL, AWKWARD -> ROWS;
-            case SMALL -> SMALL_ROWS;
+            case BRIEF, SMALL -> SMALL_ROWS;
         };
     }
 
     private int[] batches() {
         return switch (bench.extent()) {
             case ALL -> BATCHES;
-            case AWKWARD -> AWKWARD_BATCHES;
+            case BRIEF, AWKWARD -> AWKWARD_BATCHES;
             case SMALL -> SMALL_BATCHES;
         };
     }
@@ -448,7 +448,7 @@ final class ExpertChecks {
                 new Size(3, 2, 64, 48), new Size(4, 2, 128, 200), new Size(2, 1, 320, 64), new Size(3, 2, 13, 7)));
         switch (bench.extent()) {
             case ALL -> sizes.add(new Size(16, 4, 576, 352));
-            case AWKWARD, SMALL -> {}
+            case BRIEF, AWKWARD, SMALL -> {}
         }
         for (WeightCode code : WeightCode.values()) {
             for (int i = 0; i < sizes.size(); i++) {

@@ -60,7 +60,7 @@ final class MatrixChecks {
                 widths();
                 manyRows();
             }
-            case AWKWARD, SMALL -> {}
+            case BRIEF, AWKWARD, SMALL -> {}
         }
         productsInOneCall();
     }
@@ -72,7 +72,7 @@ final class MatrixChecks {
 
     private List<Size> sizes() {
         return switch (bench.extent()) {
-            case ALL, SMALL ->
+            case ALL, BRIEF, SMALL ->
                 List.of(
                         new Size(64, 64),
                         new Size(50, 100),
@@ -113,6 +113,7 @@ final class MatrixChecks {
             }
             switch (bench.extent()) {
                 case ALL -> sameBitsInBatches(suffix, linear, epilogue, BATCHES);
+                case BRIEF -> sameBitsInBatches(suffix, linear, epilogue, LARGE_BATCHES);
                 case AWKWARD -> sameBitsInBatches(suffix, linear, epilogue, AWKWARD_BATCHES);
                 case SMALL -> {}
             }
@@ -272,7 +273,7 @@ final class MatrixChecks {
             case ALL, SMALL ->
                 LARGE_PAIRS.forEach(size -> pairsAndGates(
                         size, random(1, size.first(), size.inFeatures()).linear()));
-            case AWKWARD -> {}
+            case BRIEF, AWKWARD -> {}
         }
     }
 

@@ -32,7 +32,7 @@ final class PointwiseChecks {
 
     private int[] normWidths() {
         return switch (bench.extent()) {
-            case ALL, SMALL -> new int[] {64, 100, 2304, 4096};
+            case ALL, BRIEF, SMALL -> new int[] {64, 100, 2304, 4096};
             case AWKWARD -> new int[] {8, 25, 100, 2304};
         };
     }
@@ -108,7 +108,7 @@ final class PointwiseChecks {
                         new HeadSizes(2, 520, 1040),
                         new HeadSizes(1, 4096, 8192),
                         new HeadSizes(1, 2051, 2051));
-            case SMALL -> List.of(new HeadSizes(8, 128, 2048), new HeadSizes(1, 1024, 2048));
+            case BRIEF, SMALL -> List.of(new HeadSizes(8, 128, 2048), new HeadSizes(1, 1024, 2048));
             case AWKWARD -> List.of(new HeadSizes(3, 8, 24), new HeadSizes(2, 25, 61), new HeadSizes(1, 100, 200));
         };
     }

@@ -25,6 +25,7 @@ final class QuantisedChecks {
     /** Few rows and many, which a device may multiply in different ways. */
     private static final int[] ROWS = {1, 2, 7, 16, 17, 33, 65};
 
+    private static final int[] BRIEF_ROWS = {1, 7, 17, 65};
     private static final int[] AWKWARD_ROWS = {1, 6, 13};
 
     private final CheckBench bench;
@@ -49,7 +50,7 @@ final class QuantisedChecks {
         }
         switch (bench.extent()) {
             case ALL -> largeProducts();
-            case AWKWARD, SMALL -> {}
+            case BRIEF, AWKWARD, SMALL -> {}
         }
     }
 
@@ -74,7 +75,7 @@ final class QuantisedChecks {
 
     private List<Size> sizes() {
         return switch (bench.extent()) {
-            case ALL, SMALL ->
+            case ALL, BRIEF, SMALL ->
                 List.of(
                         new Size(64, 64),
                         new Size(50, 100),
@@ -88,6 +89,7 @@ final class QuantisedChecks {
     private int[] rowCounts() {
         return switch (bench.extent()) {
             case ALL, SMALL -> ROWS;
+            case BRIEF -> BRIEF_ROWS;
             case AWKWARD -> AWKWARD_ROWS;
         };
     }

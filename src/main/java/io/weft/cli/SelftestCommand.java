@@ -78,22 +78,34 @@ final class SelftestCommand implements Callable<Integer> {
         return failed.isEmpty() ? 0 : 1;
     }
 
-    private Extent extent() {
-        return small ? Extent.SMALL : Extent.ALL;
+    /**
+     * What is checked with one of a device's element types: each has kernels of its own, but only a GPU's first type
+     * has them at all sizes.
+     */
+    private Extent extent(ElementType type, List<ElementType> types) {
+        if (type == ElementType.F32) {
+            return Extent.AWKWARD;
+        }
+        if (small) {
+            return Extent.SMALL;
+        }
+        return type == types.getFirst() ? Extent.ALL : Extent.BRIEF;
     }
 
     private void kernels(Settings settings, PrintWriter out) {
-        try (Device device = Devices.open(settings, ElementType.F16);
-                Device reference = Devices.reference(settings)) {
-            out.println("device: " + device.info().name());
-            KernelChecks.run(reference, device, extent(), result -> check(out, result));
+        List<ElementType> types = Devices.elementTypes(settings);
+        for (ElementType type : types) {
+            try (Device device = Devices.open(settings, type);
+                    Device reference = Devices.reference(settings)) {
+                out.println("device: " + device.info().name());
+                KernelChecks.run(reference, device, extent(type, types), result -> check(out, result));
+            }
         }
     }
 
     private void pipeline(Settings settings, PrintWriter out) throws IOException {
-        switch (extent()) {
-            case ALL, AWKWARD -> model(settings, out, "demo", new ModelSource.Demo());
-            case SMALL -> {}
+        if (!small) {
+            model(settings, out, "demo", new ModelSource.Demo());
         }
         if (goldens.toString().isEmpty()) {
             return;
@@ -106,24 +118,23 @@ final class SelftestCommand implements Callable<Integer> {
     }
 
     private void model(Settings settings, PrintWriter out, String name, ModelSource source) throws IOException {
-        List<Integer> blocks = switch (extent()) {
-            case ALL, AWKWARD -> List.of(1, 16);
-            case SMALL -> List.of(16);
-        };
-        for (int blockTokens : blocks) {
-            try (ModelFiles files = ModelFiles.open(source);
-                    Device device = Devices.open(settings, ElementType.F16)) {
-                PipelineChecks pipeline =
-                        new PipelineChecks(name, files, device, blockTokens, 2 * 16, result -> check(out, result));
-                Path golden = files.directory().resolve("golden.json");
-                switch (extent()) {
-                    case ALL, AWKWARD -> {
-                        if (Files.exists(golden)) {
-                            pipeline.reference(golden);
-                        }
-                        pipeline.sameBits();
+        List<ElementType> types = Devices.elementTypes(settings);
+        for (ElementType type : types) {
+            boolean isWhole = !small && type == types.getFirst();
+            for (int blockTokens : isWhole ? List.of(1, 16) : List.of(16)) {
+                try (ModelFiles files = ModelFiles.open(source);
+                        Device device = Devices.open(settings, type)) {
+                    PipelineChecks checks = new PipelineChecks(
+                            name + " in " + type, files, device, blockTokens, 2 * 16, result -> check(out, result));
+                    Path golden = files.directory().resolve("golden.json");
+                    if (Files.exists(golden)) {
+                        checks.reference(golden, type);
                     }
-                    case SMALL -> pipeline.sameBitsMixed();
+                    if (isWhole) {
+                        checks.sameBits();
+                    } else {
+                        checks.sameBitsMixed();
+                    }
                 }
             }
         }

@@ -4,31 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import io.weft.device.Activation;
-import io.weft.device.Device;
 import io.weft.device.ElementType;
-import io.weft.device.cpu.CpuDevice;
-import io.weft.device.cpu.CpuOptions;
-import java.util.ArrayList;
-import java.util.List;
-import java.util.OptionalDouble;
 import org.junit.jupiter.api.Test;
 
+/** The checks themselves; {@code SelftestCommandTest} runs them. */
 class KernelChecksTest {
-    private static final long BUDGET_BYTES = 1L << 30;
-
-    @Test
-    void theCpuDevicePassesItsChecks() {
-        List<CheckResult> results = new ArrayList<>();
-        try (Device reference = cpu(2);
-                Device tested = cpu(1)) {
-            KernelChecks.run(reference, tested, Extent.AWKWARD, results::add);
-        }
-        assertThat(results)
-                .hasSizeGreaterThan(500)
-                .allSatisfy(result ->
-                        assertThat(result.passed()).as(result.toString()).isTrue());
-    }
-
     @Test
     void aResultThatWasNeverWrittenFails() {
         assertThat(new CheckResult("unwritten", Double.NaN, 1).passed()).isFalse();
@@ -50,9 +30,5 @@ class KernelChecksTest {
         Expected expected = Reference.product(new float[] {1, 1}, new float[] {100, -99}, new float[] {0});
         assertThat(expected.error(new float[] {1 + 199e-3f}, ElementType.F32)).isCloseTo(1e-3, within(1e-9));
         assertThat(expected.error(new float[] {Float.NaN}, ElementType.F32)).isNaN();
-    }
-
-    private static Device cpu(int threads) {
-        return new CpuDevice(new CpuOptions(BUDGET_BYTES, BUDGET_BYTES, OptionalDouble.empty(), threads));
     }
 }

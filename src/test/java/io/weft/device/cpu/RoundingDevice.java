@@ -1,0 +1,199 @@
+package io.weft.device.cpu;
+
+import io.weft.device.AttentionShape;
+import io.weft.device.AttentionSinks;
+import io.weft.device.Device;
+import io.weft.device.DeviceBuffer;
+import io.weft.device.DeviceInfo;
+import io.weft.device.ElementType;
+import io.weft.device.Embedding;
+import io.weft.device.Event;
+import io.weft.device.ExpertWeights;
+import io.weft.device.Experts;
+import io.weft.device.Graph;
+import io.weft.device.HostBuffer;
+import io.weft.device.Kernels;
+import io.weft.device.Linear;
+import io.weft.device.Norm;
+import io.weft.device.RotaryTable;
+import io.weft.device.Stream;
+import io.weft.device.Tensor;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Method;
+import java.lang.reflect.Proxy;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalDouble;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A CPU device that rounds weights and the result of each kernel to 16 bits, as a GPU stores them. It still keeps them
+ * in fp32. Keys after rotation and what experts compute within are not rounded.
+ */
+public final class RoundingDevice implements Device {
+    private static final int BF16_SHIFT = 16;
+
+    private final CpuDevice device;
+    private final ElementType type;
+    private final Kernels kernels;
+
+    public RoundingDevice(long bytes, ElementType type) {
+        this.device = new CpuDevice(new CpuOptions(bytes, bytes, OptionalDouble.empty(), 2));
+        this.type = type;
+        this.kernels = (Kernels)
+                Proxy.newProxyInstance(Kernels.class.getClassLoader(), new Class<?>[] {Kernels.class}, this::runKernel);
+    }
+
+    private @Nullable Object runKernel(Object proxy, Method method, Object[] a) throws Throwable {
+        try {
+            method.invoke(device.kernels(), a);
+        } catch (InvocationTargetException e) {
+            throw e.getCause();
+        }
+        Stream stream = (Stream) a[0];
+        switch (method.getName()) {
+            case "embed" -> round(stream, a[4], (long) ((Embedding) a[1]).width() * (int) a[5]);
+            case "norm" -> round(stream, a[3], (long) ((Norm) a[1]).width() * (int) a[4]);
+            case "normHeads" -> {
+                long before = (long) ((int) a[6] - 1) * (int) a[3];
+                round(stream, a[2], before + (long) (int) a[4] * (int) a[5]);
+            }
+            case "addResidual" -> round(stream, a[1], (long) (int) a[6] * (int) a[7]);
+            case "linear" -> round(stream, a[3], (long) ((Linear) a[1]).outFeatures() * (int) a[4]);
+            case "linearPair" -> {
+                round(stream, a[4], (long) ((Linear) a[1]).outFeatures() * (int) a[6]);
+                round(stream, a[5], (long) ((Linear) a[2]).outFeatures() * (int) a[6]);
+            }
+            case "gatedLinear" -> round(stream, a[5], (long) ((Linear) a[1]).outFeatures() / 2 * (int) a[6]);
+            case "gate" -> round(stream, a[3], (long) (int) a[4] * (int) a[5]);
+            case "experts" ->
+                round(stream, a[6], (long) ((Experts) a[1]).shape().width() * (int) a[7]);
+            case "addGated" -> round(stream, a[3], (long) (int) a[4] * (int) a[5]);
+            case "place" ->
+                round(
+                        stream,
+                        a[3],
+                        (long) ((AttentionShape) a[1]).heads() * ((AttentionShape) a[1]).headSize() * (int) a[9]);
+            case "attend" -> round(stream, a[8], ((DeviceBuffer) a[8]).bytes() / Float.BYTES);
+            case "capLogits" -> round(stream, a[1], (long) (int) a[4] * (int) a[5]);
+            default -> {}
+        }
+        return null;
+    }
+
+    private void round(Stream stream, Object buffer, long count) {
+        long address = ((DeviceBuffer) buffer).address();
+        ((CpuStream) stream).issue(() -> round(address, count));
+    }
+
+    private void round(long address, long count) {
+        for (long i = 0; i < count; i++) {
+            long at = address + i * Float.BYTES;
+            Memory.setFloat(at, rounded(Memory.getFloat(at)));
+        }
+    }
+
+    private float rounded(float value) {
+        return switch (type) {
+            case F32 -> value;
+            case F16 -> Float.float16ToFloat(Float.floatToFloat16(value));
+            case BF16 -> {
+                int bits = Float.floatToRawIntBits(value);
+                int rounding = 0x7fff + ((bits >>> BF16_SHIFT) & 1);
+                yield Float.isNaN(value) ? value : Float.intBitsToFloat((bits + rounding) >>> BF16_SHIFT << BF16_SHIFT);
+            }
+        };
+    }
+
+    @Override
+    public DeviceInfo info() {
+        return device.info();
+    }
+
+    @Override
+    public ElementType elementType() {
+        return device.elementType();
+    }
+
+    @Override
+    public DeviceBuffer allocate(String purpose, long bytes) {
+        return device.allocate(purpose, bytes);
+    }
+
+    @Override
+    public HostBuffer allocateHost(String purpose, long bytes) {
+        return device.allocateHost(purpose, bytes);
+    }
+
+    @Override
+    public List<Allocation> allocations() {
+        return device.allocations();
+    }
+
+    @Override
+    public Stream stream(String name) {
+        return device.stream(name);
+    }
+
+    @Override
+    public Event event(Event.Timing timing) {
+        return device.event(timing);
+    }
+
+    @Override
+    public Kernels kernels() {
+        return kernels;
+    }
+
+    @Override
+    public Optional<Graph> capture(Stream stream, Runnable captured) {
+        return device.capture(stream, captured);
+    }
+
+    @Override
+    public Linear linear(String purpose, List<? extends Tensor> rows, List<? extends Tensor> bias) {
+        CpuLinear linear = (CpuLinear) device.linear(purpose, rows, bias);
+        roundWeights(linear);
+        return linear;
+    }
+
+    private void roundWeights(CpuLinear linear) {
+        if (linear.codes().isEmpty()) {
+            round(linear.panels(), linear.bytes() / Float.BYTES);
+        }
+    }
+
+    @Override
+    public Experts experts(String purpose, List<ExpertWeights> experts) {
+        CpuExperts loaded = (CpuExperts) device.experts(purpose, experts);
+        loaded.gateUp().forEach(this::roundWeights);
+        loaded.down().forEach(this::roundWeights);
+        return loaded;
+    }
+
+    @Override
+    public Embedding embedding(Tensor tokens, @Nullable Tensor positions, int positionOffset, float scale) {
+        return device.embedding(tokens, positions, positionOffset, scale);
+    }
+
+    @Override
+    public Norm norm(Norm.Kind kind, Tensor gain, @Nullable Tensor bias) {
+        return device.norm(kind, gain, bias);
+    }
+
+    @Override
+    public AttentionSinks attentionSinks(Tensor logits) {
+        return device.attentionSinks(logits);
+    }
+
+    @Override
+    public RotaryTable rotaryTable(
+            List<float[]> inverseFrequencies, float magnitude, int positions, RotaryTable.Layout layout) {
+        return device.rotaryTable(inverseFrequencies, magnitude, positions, layout);
+    }
+
+    @Override
+    public void close() {
+        device.close();
+    }
+}
