@@ -228,8 +228,8 @@ public final class Assembly implements AutoCloseable {
                 tensors, device, context, (layer, layers) -> progress.accept("layer " + layer + " of " + layers));
         BudgetTable table = new BudgetTable(device);
         table.part("weights");
-        Workspace workspace = Workspace.allocate(
-                device, tensors.architecture(), geometry, limits, stagingBytes(settings, device, geometry, limits));
+        Workspace workspace =
+                Workspace.allocate(device, geometry, limits, stagingBytes(settings, device, geometry, limits));
         HostBuffer copies = device.allocateHost(
                 "copies to measure", Math.min(PROFILING_BYTES_MAX, device.info().hostBudgetBytes() / 8));
         table.part("workspace");

@@ -1,6 +1,6 @@
 package io.weft.engine;
 
-import io.weft.pipeline.StepLimits;
+import io.weft.plan.step.StepMemory;
 import io.weft.text.constraint.Constraint;
 import java.util.HashSet;
 import java.util.List;
@@ -49,7 +49,7 @@ public record GenerationRequest(
      */
     public record StopTokens(Set<Integer> tokens, int minTokens) {
         /** The most of them. */
-        public static final int TOKENS_MOST = StepLimits.BARRED_TOKENS / 2;
+        public static final int TOKENS_MOST = StepMemory.BARRED_TOKENS / 2;
 
         /** None, from the first token on. */
         public static final StopTokens NONE = new StopTokens(Set.of(), 0);

@@ -1,6 +1,6 @@
 package io.weft.engine;
 
-import io.weft.pipeline.StepLimits;
+import io.weft.plan.step.StepMemory;
 import java.util.Map;
 
 /**
@@ -28,7 +28,7 @@ public record SamplingParameters(
         Map<Integer, Double> logitBias,
         long seed) {
     /** The most tokens that a request may bias. */
-    public static final int LOGIT_BIASES_MOST = StepLimits.BIASED_TOKENS;
+    public static final int LOGIT_BIASES_MOST = StepMemory.BIASED_TOKENS;
 
     public SamplingParameters {
         logitBias = Map.copyOf(logitBias);

@@ -1,6 +1,6 @@
 package io.weft.engine;
 
-import io.weft.pipeline.StepLimits;
+import io.weft.plan.step.StepMemory;
 import java.time.Instant;
 import java.util.Map;
 import java.util.OptionalDouble;
@@ -24,7 +24,7 @@ public record ServedModel(
         int vocabularySize,
         Set<Integer> endTokens,
         SamplingDefaults defaults) {
-    private static final int END_TOKENS_MOST = StepLimits.BARRED_TOKENS / 2;
+    private static final int END_TOKENS_MOST = StepMemory.BARRED_TOKENS / 2;
 
     public ServedModel {
         endTokens = Set.copyOf(endTokens);

@@ -18,6 +18,7 @@ import io.weft.model.ModelWeights.LongRows;
 import io.weft.plan.step.BlockRun;
 import io.weft.plan.step.Chunk;
 import io.weft.plan.step.StagingLayout;
+import io.weft.plan.step.StepMemory;
 import io.weft.plan.step.StepPlan;
 import io.weft.plan.step.TokenRange;
 import java.lang.foreign.MemorySegment;
@@ -31,12 +32,9 @@ import java.util.Optional;
  * chosen. They are written on the host, cross the link at the start of the step, and serve all layers.
  */
 final class StepIndex {
-    static final int ALIGNMENT_BYTES = 16;
-    /** The block table grows by this many blocks at a time, so that the arrays after it seldom move. */
-    private static final int TABLE_BLOCKS = 64;
     /**
-     * Likewise, the attention of a step's only chunk is launched for a number of tokens that grows by this many at a
-     * time.
+     * The attention of a step's only chunk is launched for a number of tokens that grows by this many at a time, so
+     * that the same graph serves.
      */
     private static final int LAUNCH_TOKENS = 256;
 
@@ -293,12 +291,7 @@ final class StepIndex {
             int tokens = sequence.cache().tokens() + sequence.newTokens().size();
             blocks = Math.max(blocks, geometry.blocks(tokens));
         }
-        return tableBlocks(blocks);
-    }
-
-    /** The columns of a table for {@code blocks} blocks. */
-    static int tableBlocks(int blocks) {
-        return Math.ceilDiv(blocks, TABLE_BLOCKS) * TABLE_BLOCKS;
+        return StepMemory.tableBlocks(blocks);
     }
 
     private static long enter(
@@ -407,7 +400,7 @@ final class StepIndex {
 
     private Section section(long bytes) {
         long offset = usedBytes;
-        usedBytes = Math.ceilDiv(offset + bytes, ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
+        usedBytes = Math.ceilDiv(offset + bytes, StepMemory.INDEX_ALIGNMENT_BYTES) * StepMemory.INDEX_ALIGNMENT_BYTES;
         return new Section(host.segment().asSlice(offset, bytes), device.slice(offset, bytes));
     }
 }

@@ -1,6 +1,8 @@
 package io.weft.pipeline;
 
 import io.weft.cache.KvCache;
+import io.weft.model.CacheGeometry;
+import io.weft.plan.step.StepMemory;
 
 /**
  * The largest step; workspace is allocated for it.
@@ -11,12 +13,6 @@ import io.weft.cache.KvCache;
  * @param contextTokens tokens of a sequence
  */
 public record StepLimits(int sequences, int rows, int logitRows, int contextTokens) {
-    /** The most tokens outside a sequence that edits of its logits may name. */
-    public static final int BIASED_TOKENS = 1024;
-
-    /** The most tokens that may be barred from a sequence in addition. */
-    public static final int BARRED_TOKENS = 256;
-
     public StepLimits {
         if (sequences < 1 || rows < sequences || logitRows < sequences || logitRows > rows || contextTokens < 1) {
             throw new IllegalArgumentException(
@@ -40,8 +36,8 @@ public record StepLimits(int sequences, int rows, int logitRows, int contextToke
         return new KvCache.StepNeeds(openBlocks(blockTokens), rows);
     }
 
-    /** The most edits of a sequence's logits. */
-    public int edits(int vocabularySize) {
-        return Math.min(vocabularySize, contextTokens + BIASED_TOKENS + BARRED_TOKENS);
+    /** The memory of such a step. */
+    public StepMemory memory(CacheGeometry geometry) {
+        return new StepMemory(geometry, sequences, rows, logitRows, contextTokens);
     }
 }

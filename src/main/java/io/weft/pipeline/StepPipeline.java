@@ -41,6 +41,7 @@ public final class StepPipeline {
     private final StepGraphs graphs;
     private final Workspace workspace;
     private final int vocabularySize;
+    private final int editsMost;
     private final Map<Lane, Stream> streams = new EnumMap<>(Lane.class);
     private final EventPool marks;
     private final EventPool timedMarks;
@@ -59,6 +60,7 @@ public final class StepPipeline {
     public StepPipeline(Device device, ModelWeights weights, KvCache cache, Workspace workspace) {
         this.workspace = workspace;
         this.vocabularySize = weights.architecture().dimensions().vocabularySize();
+        this.editsMost = workspace.limits().memory(cache.geometry()).edits();
         this.index = new StepIndex(cache, workspace, weights.longRows());
         this.issuer = new StageIssuer(device.kernels(), weights, cache, workspace, index);
         this.graphs = new StepGraphs(device, issuer);
@@ -169,7 +171,7 @@ public final class StepPipeline {
         requireAtMost("logit rows", batch.head().rows(), limits.logitRows());
         for (StepSequence sequence : batch.sequences()) {
             int edits = sequence.choice().map(choice -> choice.edits().size()).orElse(0);
-            requireAtMost("edits of a sequence's logits", edits, limits.edits(vocabularySize));
+            requireAtMost("edits of a sequence's logits", edits, editsMost);
         }
         requireAtMost(
                 "staging bytes",

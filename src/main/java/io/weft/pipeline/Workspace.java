@@ -1,16 +1,13 @@
 package io.weft.pipeline;
 
-import io.weft.device.AttentionWork;
 import io.weft.device.Device;
 import io.weft.device.DeviceBuffer;
 import io.weft.device.ElementType;
 import io.weft.device.HostBuffer;
 import io.weft.device.TokenChoices;
-import io.weft.model.Architecture;
 import io.weft.model.CacheGeometry;
-import io.weft.model.LayerDimensions;
-import io.weft.model.ModelDimensions;
 import io.weft.model.ModelKernels.ExpertBuffers;
+import io.weft.plan.step.StepMemory;
 import java.util.Optional;
 
 /**
@@ -72,90 +69,47 @@ public record Workspace(
      * @param stagingBytes memory for staging slots and recomputed K and V
      * @throws io.weft.device.OutOfMemoryBudgetException if it does not fit the device's budgets
      */
-    public static Workspace allocate(
-            Device device, Architecture architecture, CacheGeometry geometry, StepLimits limits, long stagingBytes) {
-        ModelDimensions dimensions = architecture.dimensions();
-        Rows rows = new Rows(device, limits.rows());
-        Rows logitRows = new Rows(device, limits.logitRows());
-        int feedForwardSize = dimensions.most(layer -> layer.feedForward().size());
-        int feedForwardInWidth = dimensions.most(layer -> layer.feedForward().inWidth());
-        int queryWidth = dimensions.most(LayerDimensions::queryWidth);
-        DeviceBuffer feedForwardIn = rows.of("feed-forward", Math.max(1, feedForwardInWidth));
-        DeviceBuffer logits = logitRows.of("logits", dimensions.vocabularySize());
-        long floatLogitBytes = (long) limits.logitRows() * dimensions.vocabularySize() * Float.BYTES;
-        long scoreBytes = (long) limits.sequences() * dimensions.vocabularySize() * Float.BYTES;
-        long tokenBytes = (long) limits.sequences() * Integer.BYTES;
-        long maskBytes = (long) limits.sequences() * TokenChoices.maskBytes(dimensions.vocabularySize());
-        long indexBytes = indexBytes(geometry, limits);
+    public static Workspace allocate(Device device, CacheGeometry geometry, StepLimits limits, long stagingBytes) {
+        StepMemory memory = limits.memory(geometry);
+        DeviceBuffer feedForwardIn = device.allocate("feed-forward", memory.feedForwardInBytes());
+        long innerBytes = memory.feedForwardInnerBytes();
+        DeviceBuffer logits = device.allocate("logits", memory.logitBytes());
         return new Workspace(
                 limits,
-                rows.of("hidden state", dimensions.hiddenSize()),
-                rows.of("attention input", dimensions.hiddenSize()),
-                rows.of("feed-forward input", dimensions.hiddenSize()),
-                rows.of("queries", queryWidth),
-                rows.of("new keys and values", dimensions.most(LayerDimensions::keyValueWidth)),
-                rows.of("attention output", queryWidth),
-                device.allocate(
-                        "attention state",
-                        (long) limits.rows() * dimensions.most(LayerDimensions::attentionStateBytes)),
+                device.allocate("hidden state", memory.hiddenBytes()),
+                device.allocate("attention input", memory.hiddenBytes()),
+                device.allocate("feed-forward input", memory.hiddenBytes()),
+                device.allocate("queries", memory.queryBytes()),
+                device.allocate("new keys and values", memory.keyValueBytes()),
+                device.allocate("attention output", memory.queryBytes()),
+                device.allocate("attention state", memory.attentionStateBytes()),
                 feedForwardIn,
-                feedForwardSize == feedForwardInWidth ? feedForwardIn : rows.of("gated feed-forward", feedForwardSize),
-                experts(device, dimensions, rows),
-                logitRows.of("head input", dimensions.hiddenSize()),
+                innerBytes == 0 ? feedForwardIn : device.allocate("gated feed-forward", innerBytes),
+                experts(device, memory),
+                device.allocate("head input", memory.headInBytes()),
                 logits,
-                device.elementType() == ElementType.F32 ? logits : device.allocate("fp32 logits", floatLogitBytes),
-                device.allocateHost("logits", floatLogitBytes),
-                device.allocate("scores", scoreBytes),
-                device.allocate("tokens", tokenBytes),
-                device.allocateHost("tokens", tokenBytes),
-                device.allocate("token masks", maskBytes),
-                device.allocateHost("token masks", maskBytes),
-                device.allocate("step index", indexBytes),
-                device.allocateHost("step index", indexBytes),
+                device.elementType() == ElementType.F32
+                        ? logits
+                        : device.allocate("fp32 logits", memory.floatLogitBytes()),
+                device.allocateHost("logits", memory.floatLogitBytes()),
+                device.allocate("scores", memory.scoreBytes()),
+                device.allocate("tokens", memory.tokenBytes()),
+                device.allocateHost("tokens", memory.tokenBytes()),
+                device.allocate("token masks", memory.maskBytes()),
+                device.allocateHost("token masks", memory.maskBytes()),
+                device.allocate("step index", memory.indexBytes()),
+                device.allocateHost("step index", memory.indexBytes()),
                 device.allocate("staging", stagingBytes));
     }
 
-    /**
-     * The most that {@link StepIndex} writes: a chunk has at least one cell, so there are no more chunks than cells.
-     */
-    private static long indexBytes(CacheGeometry geometry, StepLimits limits) {
-        int blocks = geometry.blocks(limits.contextTokens());
-        long cells = Math.ceilDiv(limits.contextTokens(), geometry.cellTokens());
-        long perRow = 3 * Integer.BYTES + 3 * Long.BYTES;
-        long perCell = AttentionWork.SPAN_INTS * Integer.BYTES + 3 * StepIndex.ALIGNMENT_BYTES;
-        long edits = limits.edits(geometry.dimensions().vocabularySize());
-        int tables = geometry.windowLayerCount() == 0 ? 1 : 2;
-        long perSequence = tables * ((long) StepIndex.tableBlocks(blocks) * Long.BYTES + perCell)
-                + (long) blocks * (Integer.BYTES + Long.BYTES)
-                + cells * perCell
-                + TokenChoices.ROW_BYTES
-                + edits * TokenChoices.EDIT_BYTES;
-        long otherArrays = 13;
-        return limits.rows() * perRow
-                + (long) limits.logitRows() * Long.BYTES
-                + limits.sequences() * perSequence
-                + otherArrays * StepIndex.ALIGNMENT_BYTES;
-    }
-
-    private static Optional<ExpertBuffers> experts(Device device, ModelDimensions dimensions, Rows rows) {
-        int experts = dimensions.most(layer -> layer.feedForward().experts());
-        if (experts == 0) {
+    private static Optional<ExpertBuffers> experts(Device device, StepMemory memory) {
+        if (memory.routerBytes() == 0) {
             return Optional.empty();
         }
-        long chosenBytes = (long) rows.rows()
-                * dimensions.most(layer -> layer.feedForward().chosenExperts())
-                * Integer.BYTES;
         return Optional.of(new ExpertBuffers(
-                rows.of("router logits", experts),
-                device.allocate("chosen experts", chosenBytes),
-                device.allocate("weights of experts", chosenBytes),
-                device.allocate("experts", dimensions.expertScratchBytes(rows.rows()))));
-    }
-
-    private record Rows(Device device, int rows) {
-        DeviceBuffer of(String purpose, int width) {
-            return device.allocate(
-                    purpose, (long) rows * width * device.elementType().bytes());
-        }
+                device.allocate("router logits", memory.routerBytes()),
+                device.allocate("chosen experts", memory.chosenExpertBytes()),
+                device.allocate("weights of experts", memory.chosenExpertBytes()),
+                device.allocate("experts", memory.expertScratchBytes())));
     }
 }

@@ -135,7 +135,7 @@ public class TestService {
         ModelWeights weights = ModelWeights.load(files, device, CONTEXT_TOKENS, (layer, layers) -> {});
         CacheGeometry geometry =
                 new CacheGeometry(files.architecture().dimensions(), Float.BYTES, BLOCK_TOKENS, 2 * BLOCK_TOKENS);
-        Workspace workspace = Workspace.allocate(device, files.architecture(), geometry, limits, 8 << 20);
+        Workspace workspace = Workspace.allocate(device, geometry, limits, 8 << 20);
         long bytes = SEQUENCES * (long) geometry.blocks(CONTEXT_TOKENS) * geometry.blockBytes(Content.KEY_VALUE);
         KvCache loaded = new KvCache(device, geometry, limits.cacheNeeds(BLOCK_TOKENS), bytes / 4, bytes);
         cache.complete(loaded);

@@ -70,7 +70,7 @@ record SmallModel(int deviceTokens, int hostTokens, Function<HostBuffer, HostReg
         ModelWeights weights = ModelWeights.load(files, device, CONTEXT_TOKENS, (layer, layers) -> {});
         CacheGeometry geometry =
                 new CacheGeometry(files.architecture().dimensions(), Float.BYTES, BLOCK_TOKENS, 2 * BLOCK_TOKENS);
-        Workspace workspace = Workspace.allocate(device, files.architecture(), geometry, limits, STAGING_BYTES);
+        Workspace workspace = Workspace.allocate(device, geometry, limits, STAGING_BYTES);
         long hostBytes = hostTokens / BLOCK_TOKENS * geometry.blockBytes(Content.KEY_VALUE);
         KvCache cache = new KvCache(
                 device,

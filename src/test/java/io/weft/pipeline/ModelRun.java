@@ -61,7 +61,7 @@ final class ModelRun implements AutoCloseable {
         ModelWeights weights = ModelWeights.load(files, device, CONTEXT_TOKENS, (layer, layers) -> {});
         CacheGeometry geometry = new CacheGeometry(
                 files.architecture().dimensions(), device.elementType().bytes(), blockTokens, cellTokens);
-        Workspace workspace = Workspace.allocate(device, files.architecture(), geometry, limits, STAGING_BYTES);
+        Workspace workspace = Workspace.allocate(device, geometry, limits, STAGING_BYTES);
         this.cache = new KvCache(device, geometry, limits.cacheNeeds(blockTokens), POOL_BYTES, POOL_BYTES);
         this.pipeline = new StepPipeline(device, weights, cache, workspace);
     }

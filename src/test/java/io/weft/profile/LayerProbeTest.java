@@ -75,7 +75,7 @@ class LayerProbeTest {
     /** Kernels of a step that decodes one token, after one chunk of activations from the host. */
     private List<List<Object>> decodeStep(Device device, ModelWeights weights, CacheGeometry geometry) {
         StepLimits limits = new StepLimits(1, CACHED_TOKENS, 1, CONTEXT_TOKENS);
-        Workspace workspace = Workspace.allocate(device, weights.architecture(), geometry, limits, 1 << 20);
+        Workspace workspace = Workspace.allocate(device, geometry, limits, 1 << 20);
         KvCache cache = new KvCache(device, geometry, limits.cacheNeeds(BLOCK_TOKENS), 1 << 20, 1 << 20);
         StepPipeline pipeline = new StepPipeline(device, weights, cache, workspace);
         StepPlanner planner = new StepPlanner(geometry, Schedule.CHUNKED, 1 << 20, CACHED_TOKENS, 2);

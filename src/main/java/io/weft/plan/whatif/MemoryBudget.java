@@ -1,9 +1,9 @@
 package io.weft.plan.whatif;
 
 import io.weft.model.CacheGeometry;
-import io.weft.model.LayerDimensions;
 import io.weft.model.ModelDimensions;
 import io.weft.model.WeightBits;
+import io.weft.plan.step.StepMemory;
 
 /**
  * The uses of memory. If the weights do not fit, as much of them as possible stays on the device, next to room for two
@@ -12,7 +12,8 @@ import io.weft.model.WeightBits;
  * @param deviceBytes all device memory
  * @param weightsBytes of it: matrices and tables, or the part that fits
  * @param streamedWeightBytes weights that lie on the host and cross the link in every step
- * @param workspaceBytes of it: activations, index arrays, logits and scores of the largest step
+ * @param workspaceBytes of it: activations, index arrays, logits and scores of the largest step, and a quantised
+ *     matrix's elements
  * @param stagingBytes of it: chunks in transfer
  * @param openBlockBytes of it: blocks that are not full yet
  * @param windowBytes of it: the newest tokens in layers with a window
@@ -47,6 +48,10 @@ public record MemoryBudget(
             return new Limits(
                     sequences, Math.max(ROWS_LEAST, sequences), Math.max(LOGIT_ROWS_LEAST, sequences), contextTokens);
         }
+
+        StepMemory memory(CacheGeometry geometry) {
+            return new StepMemory(geometry, sequences, rows, logitRows, contextTokens);
+        }
     }
 
     /**
@@ -61,12 +66,10 @@ public record MemoryBudget(
             long deviceBytes,
             long hostBytes,
             long stagingBytes) {
-        long indexBytes = indexBytes(geometry, limits);
-        long floatLogitBytes = (long) limits.logitRows() * geometry.dimensions().vocabularySize() * Float.BYTES;
-        long tokenBytes = (long) limits.sequences() * Integer.BYTES;
+        StepMemory step = limits.memory(geometry);
         int openBlocks = 2 * limits.sequences() + Math.ceilDiv(limits.rows(), geometry.blockTokens());
         long weightsBytes = weightsBytes(geometry, weights);
-        long workspaceBytes = workspaceBytes(geometry, limits, indexBytes, floatLogitBytes);
+        long workspaceBytes = step.deviceBytes() + unpackedBytes(geometry, weights);
         long openBlockBytes = openBlocks * geometry.openBlockBytes();
         long windowBytes = limits.sequences() * geometry.ringBytes(limits.contextTokens(), limits.rows());
         long forWeights = deviceBytes - workspaceBytes - stagingBytes - openBlockBytes - windowBytes;
@@ -81,12 +84,22 @@ public record MemoryBudget(
                 openBlockBytes,
                 windowBytes,
                 hostBytes,
-                indexBytes + floatLogitBytes + tokenBytes + maskBytes(geometry, limits));
+                step.hostBytes());
     }
 
-    /** A bit for each token that may be chosen, in units of 16 bytes. */
-    private static long maskBytes(CacheGeometry geometry, Limits limits) {
-        return 16L * limits.sequences() * Math.ceilDiv(geometry.dimensions().vocabularySize(), 128);
+    /**
+     * The elements of the largest quantised matrix, which products of many rows read. A device that computes in fp32
+     * makes them a few rows at a time, and experts as a kernel needs them.
+     */
+    private static long unpackedBytes(CacheGeometry geometry, WeightBits weights) {
+        if (weights.quantisedShare() == 0 || geometry.elementBytes() == Float.BYTES) {
+            return 0;
+        }
+        ModelDimensions dimensions = geometry.dimensions();
+        int widest = dimensions.most(layer -> Math.max(
+                Math.max(layer.queryWidth(), layer.keyValueWidth()),
+                layer.feedForward().inWidth()));
+        return (long) widest * dimensions.hiddenSize() * geometry.elementBytes();
     }
 
     /** The room that streaming weights would take: one layer at work, and the next in transfer. */
@@ -104,57 +117,6 @@ public record MemoryBudget(
         long layers = dimensions.sum(layer -> layer.weights(dimensions.hiddenSize()));
         return (long) weights.bytes((double) layers, geometry.elementBytes())
                 + 2L * dimensions.vocabularySize() * dimensions.hiddenSize() * geometry.elementBytes();
-    }
-
-    private static long workspaceBytes(CacheGeometry geometry, Limits limits, long indexBytes, long floatLogitBytes) {
-        ModelDimensions dimensions = geometry.dimensions();
-        int feedForwardSize = dimensions.most(layer -> layer.feedForward().size());
-        int feedForwardInWidth = dimensions.most(layer -> layer.feedForward().inWidth());
-        // Residual stream and two norms; queries and attention; K and V; feed-forward, three times with a gate.
-        long rowElements = 3L * dimensions.hiddenSize()
-                + 2L * dimensions.most(LayerDimensions::queryWidth)
-                + dimensions.most(LayerDimensions::keyValueWidth)
-                + Math.max(1, feedForwardInWidth)
-                + dimensions.most(layer -> layer.feedForward().experts())
-                + (feedForwardSize == feedForwardInWidth ? 0 : feedForwardSize);
-        long stateBytes = dimensions.most(LayerDimensions::attentionStateBytes);
-        long logitRowElements = (long) dimensions.hiddenSize() + dimensions.vocabularySize();
-        // The scores from which a token is chosen, and the token.
-        long sequenceBytes = (dimensions.vocabularySize() + 1L) * Float.BYTES;
-        long choiceBytes = 2L * dimensions.most(layer -> layer.feedForward().chosenExperts()) * Integer.BYTES;
-        return limits.rows() * (rowElements * geometry.elementBytes() + stateBytes + choiceBytes)
-                + dimensions.expertScratchBytes(limits.rows())
-                + limits.logitRows() * logitRowElements * geometry.elementBytes()
-                + (geometry.elementBytes() == Float.BYTES ? 0 : floatLogitBytes)
-                + limits.sequences() * sequenceBytes
-                + maskBytes(geometry, limits)
-                + indexBytes;
-    }
-
-    /** Positions, offsets, block tables, spans, places of gathered activations, and how tokens are chosen. */
-    private static long indexBytes(CacheGeometry geometry, Limits limits) {
-        long alignment = 16;
-        long blocks = geometry.blocks(limits.contextTokens());
-        long tableBlocks = Math.ceilDiv(blocks, 64L) * 64;
-        long cells = Math.ceilDiv(limits.contextTokens(), geometry.cellTokens());
-        long perRow = 3 * Integer.BYTES + 3 * Long.BYTES;
-        long perCell = 5 * Integer.BYTES + 3 * alignment;
-        long biasedTokens = 1024;
-        long barredTokens = 256;
-        long edits =
-                Math.min(geometry.dimensions().vocabularySize(), limits.contextTokens() + biasedTokens + barredTokens);
-        long perChoice = 2 * Long.BYTES + 6 * Integer.BYTES;
-        long perEdit = 4 * Integer.BYTES;
-        int tables = geometry.windowLayerCount() == 0 ? 1 : 2;
-        long perSequence = tables * (tableBlocks * Long.BYTES + perCell)
-                + blocks * (Integer.BYTES + Long.BYTES)
-                + cells * perCell
-                + perChoice
-                + edits * perEdit;
-        return limits.rows() * perRow
-                + (long) limits.logitRows() * Long.BYTES
-                + limits.sequences() * perSequence
-                + 13 * alignment;
     }
 
     /** The device memory left for full blocks; negative if the rest alone does not fit. */

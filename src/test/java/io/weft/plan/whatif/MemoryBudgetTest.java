@@ -42,7 +42,7 @@ class MemoryBudgetTest {
             CacheGeometry geometry = new CacheGeometry(files.architecture().dimensions(), 4, 16, 64);
             MemoryBudget budget =
                     MemoryBudget.of(geometry, files.weightBits(), limits, POOL_BYTES, POOL_BYTES, STAGING_BYTES);
-            Workspace.allocate(device, files.architecture(), geometry, new StepLimits(5, 300, 7, 100), STAGING_BYTES);
+            Workspace.allocate(device, geometry, new StepLimits(5, 300, 7, 100), STAGING_BYTES);
             assertThat(budget.workspaceBytes() + budget.stagingBytes()).isEqualTo(bytes(device, Memory.DEVICE));
             assertThat(budget.hostWorkspaceBytes()).isEqualTo(bytes(device, Memory.HOST));
             assertThat(budget.openBlockBytes())
@@ -64,10 +64,27 @@ class MemoryBudgetTest {
         MemoryBudget budget =
                 MemoryBudget.of(geometry, WeightBits.PLAIN, limits, POOL_BYTES, POOL_BYTES, STAGING_BYTES);
         try (Device device = new CpuDevice(new CpuOptions(POOL_BYTES, POOL_BYTES, OptionalDouble.empty(), 1))) {
-            Workspace.allocate(device, architecture, geometry, new StepLimits(5, 30, 7, 100), STAGING_BYTES);
+            Workspace.allocate(device, geometry, new StepLimits(5, 30, 7, 100), STAGING_BYTES);
             assertThat(budget.workspaceBytes() + budget.stagingBytes()).isEqualTo(bytes(device, Memory.DEVICE));
             assertThat(budget.hostWorkspaceBytes()).isEqualTo(bytes(device, Memory.HOST));
         }
+    }
+
+    /** As the CUDA device reserves room: one matrix, the largest. */
+    @Test
+    void elementsOfAQuantisedMatrixAreCounted() {
+        ModelDimensions dimensions = ModelPreset.LLAMA_3_8B.dimensions();
+        CacheGeometry geometry = new CacheGeometry(dimensions, 2, 16, 256);
+        long gateUpBytes = 2L * 14_336 * 4096 * 2;
+        assertThat(workspaceBytes(geometry, new WeightBits(1, 4.25)) - workspaceBytes(geometry, WeightBits.PLAIN))
+                .isEqualTo(gateUpBytes);
+        CacheGeometry onCpu = new CacheGeometry(dimensions, 4, 16, 256);
+        assertThat(workspaceBytes(onCpu, new WeightBits(1, 4.25))).isEqualTo(workspaceBytes(onCpu, WeightBits.PLAIN));
+    }
+
+    private static long workspaceBytes(CacheGeometry geometry, WeightBits weights) {
+        return MemoryBudget.of(geometry, weights, MemoryBudget.Limits.usual(1, 1), 1L << 40, 0, 0)
+                .workspaceBytes();
     }
 
     private static long bytes(Device device, Memory memory) {
