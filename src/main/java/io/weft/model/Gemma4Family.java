@@ -33,10 +33,26 @@ final class Gemma4Family implements ModelFamily {
         LlamaShape read =
                 LlamaShape.read(config, GemmaFamily.activation(config), LlamaShape.rmsNorm(config, 0), Bias.ABSENT);
         LlamaShape shape = read.withEmbeddingScale((float) Math.sqrt(read.hiddenSize()));
+        List<LlamaShape> layers = new ArrayList<>();
+        for (int i = 0; i < types.size(); i++) {
+            layers.add(heads(shape, types.get(i), i));
+            int first = types.indexOf(types.get(i));
+            if (width(layers.get(i)) != width(layers.get(first))) {
+                throw config.wrong(
+                        BY_LAYER,
+                        "of equal K and V in all layers that are %s: layer %d has %d elements of a token, layer %d %d"
+                                .formatted(
+                                        types.get(i).label(), first, width(layers.get(first)), i, width(layers.get(i))));
+            }
+        }
         return shape.architecture(
-                layer -> layer(heads(shape, types.get(layer), layer), types.get(layer), layer),
+                layer -> layer(layers.get(layer), types.get(layer), layer),
                 1,
                 GemmaFamily.cap(config, "final_logit_softcapping"));
+    }
+
+    private static int width(LlamaShape shape) {
+        return 2 * shape.keyValueHeads() * shape.headSize();
     }
 
     private static void refuse(ConfigReader config) {

@@ -26,13 +26,13 @@ public record ModelDimensions(int hiddenSize, int vocabularySize, int maxPositio
         requirePositive("the number of groups", groups.size());
     }
 
-    /** A model with these layers. A window that spans all positions is none. */
+    /** A model with these layers. A window that spans all positions is none, as in {@link #within}. */
     public static ModelDimensions of(
             int hiddenSize, int vocabularySize, int maxPositions, List<LayerDimensions> layers) {
         Map<LayerDimensions, List<Integer>> groups = new LinkedHashMap<>();
-        for (int i = 0; i < layers.size(); i++) {
-            groups.computeIfAbsent(layers.get(i).within(maxPositions), layer -> new ArrayList<>())
-                    .add(i);
+        List<LayerDimensions> seen = within(layers, maxPositions);
+        for (int i = 0; i < seen.size(); i++) {
+            groups.computeIfAbsent(seen.get(i), layer -> new ArrayList<>()).add(i);
         }
         return new ModelDimensions(
                 hiddenSize,
@@ -62,7 +62,22 @@ public record ModelDimensions(int hiddenSize, int vocabularySize, int maxPositio
                 hiddenSize,
                 vocabularySize,
                 maxPositions,
-                layers().stream().map(layer -> layer.within(tokens)).toList());
+                within(layers(), tokens));
+    }
+
+    /**
+     * Without windows that hide nothing. They stay if layers that see all tokens would then differ in width: blocks of
+     * the cache hold layers of one.
+     */
+    private static List<LayerDimensions> within(List<LayerDimensions> layers, int tokens) {
+        List<LayerDimensions> within =
+                layers.stream().map(layer -> layer.within(tokens)).toList();
+        long widths = within.stream()
+                .filter(layer -> !layer.hasWindow())
+                .mapToInt(LayerDimensions::keyValueWidth)
+                .distinct()
+                .count();
+        return widths > 1 ? layers : within;
     }
 
     /** The sizes of all layers, in order. */

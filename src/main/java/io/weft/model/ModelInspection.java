@@ -121,7 +121,7 @@ public record ModelInspection(ModelSummary summary, ModelDimensions dimensions, 
     private static List<Layers> layers(Architecture architecture) {
         Map<Layers, List<Integer>> groups = new LinkedHashMap<>();
         for (int i = 0; i < architecture.layers().size(); i++) {
-            groups.computeIfAbsent(alone(architecture, architecture.layers().get(i)), layer -> new ArrayList<>())
+            groups.computeIfAbsent(alone(architecture, i), layer -> new ArrayList<>())
                     .add(i);
         }
         return groups.entrySet().stream()
@@ -130,11 +130,11 @@ public record ModelInspection(ModelSummary summary, ModelDimensions dimensions, 
     }
 
     /** A layer, whichever it is. */
-    private static Layers alone(Architecture architecture, Layer layer) {
+    private static Layers alone(Architecture architecture, int index) {
+        Layer layer = architecture.layers().get(index);
         Attention attention = layer.attention();
         FeedForwardDimensions feedForward = layer.feedForward().dimensions();
-        LayerDimensions sizes =
-                layer.dimensions().within(architecture.dimensions().maxPositions());
+        LayerDimensions sizes = architecture.dimensions().layers().get(index);
         return new Layers(
                 List.of(),
                 attention.heads(),

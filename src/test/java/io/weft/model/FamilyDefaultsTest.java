@@ -295,6 +295,17 @@ class FamilyDefaultsTest {
                 .hasMessageContaining(message.substring(Math.max(0, message.indexOf("must"))));
     }
 
+    @Test
+    void layersOfOneKindStoreTheSame() throws IOException {
+        ObjectNode json = JSON.createObjectNode().put("model_type", "gemma4_text").put("hidden_size_per_layer_input", 0);
+        json.putObject("per_layer_config").putObject("11").put("head_dim", 128);
+
+        assertThatThrownBy(() -> described(json.toString()))
+                .isInstanceOf(ModelLoadException.class)
+                .hasMessageContaining("config.json: per_layer_config is {")
+                .hasMessageContaining("must be of equal K and V in all layers that are full_attention: layer 5 has");
+    }
+
     /** Sizes are whole numbers, however they are spelt. */
     @Test
     void sixtyFourMayBeSpeltWithAPoint() throws IOException {
