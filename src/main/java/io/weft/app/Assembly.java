@@ -224,15 +224,19 @@ public final class Assembly implements AutoCloseable {
                 device.elementType().bytes(),
                 settings.cache().blockTokens(),
                 settings.cache().cellTokens(device.info().cellTokens()));
+        BudgetTable table = new BudgetTable(device);
+        long startNanos = System.nanoTime();
+        long bytesBefore = used(device, Memory.DEVICE);
         ModelWeights weights = ModelWeights.load(
                 tensors, device, context, (layer, layers) -> progress.accept("layer " + layer + " of " + layers));
-        BudgetTable table = new BudgetTable(device);
-        table.part("weights");
+        double seconds = (System.nanoTime() - startNanos) / 1e9;
+        double gigabytes = (used(device, Memory.DEVICE) - bytesBefore) / 1e9;
+        table.part("weights", "loaded in %.1f s, %.1f GB/s".formatted(seconds, gigabytes / seconds));
         Workspace workspace =
                 Workspace.allocate(device, geometry, limits, stagingBytes(settings, device, geometry, limits));
         HostBuffer copies = device.allocateHost(
                 "copies to measure", Math.min(PROFILING_BYTES_MAX, device.info().hostBudgetBytes() / 8));
-        table.part("workspace");
+        table.part("workspace", "");
         progress.accept("taking memory for the cache");
         int openBlocks = limits.openBlocks(settings.cache().blockTokens());
         long usefulBlocks = settings.cacheTokens().isPresent()
@@ -249,7 +253,7 @@ public final class Assembly implements AutoCloseable {
                                 + limits.sequences() * geometry.ringBytes(context, limits.rows()),
                         free(device, Memory.DEVICE) - openBlocks * geometry.openBlockBytes()),
                 host);
-        table.part("cache");
+        table.part("cache", "");
         progress.accept("measuring the hardware");
         ProfilingMemory memory = new ProfilingMemory(profilingMemory(workspace, cache), copies);
         HardwareProfile profile =
@@ -508,20 +512,27 @@ public final class Assembly implements AutoCloseable {
         BudgetTable(Device device) {
             this.device = device;
             lines.append("%-12s %14s %14s%n".formatted("memory", "device", "host"));
-            line("budget", device.info().deviceBudgetBytes(), device.info().hostBudgetBytes());
+            line("budget", device.info().deviceBudgetBytes(), device.info().hostBudgetBytes(), "");
         }
 
-        /** Ends a part, which has the allocations since the part before. */
-        void part(String name) {
+        /**
+         * Ends a part, which has the allocations since the part before.
+         *
+         * @param note for people; may be empty
+         */
+        void part(String name, String note) {
             long deviceNow = used(device, Memory.DEVICE);
             long hostNow = used(device, Memory.HOST);
-            line(name, deviceNow - deviceBytes, hostNow - hostBytes);
+            line(name, deviceNow - deviceBytes, hostNow - hostBytes, note);
             deviceBytes = deviceNow;
             hostBytes = hostNow;
         }
 
-        private void line(String name, long device, long host) {
-            lines.append("%-12s %11.1f MB %11.1f MB%n".formatted(name, device / 1e6, host / 1e6));
+        private void line(String name, long device, long host, String note) {
+            lines.append("%-12s %11.1f MB %11.1f MB  %s"
+                            .formatted(name, device / 1e6, host / 1e6, note)
+                            .stripTrailing())
+                    .append(System.lineSeparator());
         }
 
         @Override

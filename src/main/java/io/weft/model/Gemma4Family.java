@@ -42,7 +42,11 @@ final class Gemma4Family implements ModelFamily {
                         BY_LAYER,
                         "of equal K and V in all layers that are %s: layer %d has %d elements of a token, layer %d %d"
                                 .formatted(
-                                        types.get(i).label(), first, width(layers.get(first)), i, width(layers.get(i))));
+                                        types.get(i).label(),
+                                        first,
+                                        width(layers.get(first)),
+                                        i,
+                                        width(layers.get(i))));
             }
         }
         return shape.architecture(

@@ -58,11 +58,7 @@ public record ModelDimensions(int hiddenSize, int vocabularySize, int maxPositio
 
     /** The same model in sequences of at most {@code tokens} tokens, in which longer windows hide nothing. */
     public ModelDimensions within(int tokens) {
-        return of(
-                hiddenSize,
-                vocabularySize,
-                maxPositions,
-                within(layers(), tokens));
+        return of(hiddenSize, vocabularySize, maxPositions, within(layers(), tokens));
     }
 
     /**

@@ -114,6 +114,13 @@ class BenchCommandTest {
     }
 
     @Test
+    void theBudgetSaysHowFastWeightsWereLoaded() {
+        assertThat(assembly.budget())
+                .containsPattern("(?m)^weights +[0-9.]+ MB +[0-9.]+ MB  loaded in [0-9.]+ s, [0-9.]+ GB/s$")
+                .containsPattern("(?m)^workspace +[0-9.]+ MB +[0-9.]+ MB$");
+    }
+
+    @Test
     void predictionsAreOfTheLinkThatWasMeasuredBeforeTheSetting() {
         CostModel start = assembly.costs();
         CostModel slow = new CostModel(start.profile().withLinkTimes(100), start.geometry());

@@ -297,7 +297,8 @@ class FamilyDefaultsTest {
 
     @Test
     void layersOfOneKindStoreTheSame() throws IOException {
-        ObjectNode json = JSON.createObjectNode().put("model_type", "gemma4_text").put("hidden_size_per_layer_input", 0);
+        ObjectNode json =
+                JSON.createObjectNode().put("model_type", "gemma4_text").put("hidden_size_per_layer_input", 0);
         json.putObject("per_layer_config").putObject("11").put("head_dim", 128);
 
         assertThatThrownBy(() -> described(json.toString()))

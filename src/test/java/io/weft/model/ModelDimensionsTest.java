@@ -11,17 +11,20 @@ class ModelDimensionsTest {
 
     @Test
     void aWindowThatSpansAllTokensIsNone() {
-        ModelDimensions dimensions = dimensions(32, new LayerDimensions(4, 2, 8, LayerDimensions.NO_WINDOW, FEED_FORWARD));
+        ModelDimensions dimensions =
+                dimensions(32, new LayerDimensions(4, 2, 8, LayerDimensions.NO_WINDOW, FEED_FORWARD));
 
         assertThat(dimensions.within(33).groups()).hasSize(2);
         assertThat(dimensions.within(32).groups()).hasSize(1);
-        assertThat(new CacheGeometry(dimensions.within(32), 2, 16, 32).cachedLayers()).containsExactly(0, 1);
+        assertThat(new CacheGeometry(dimensions.within(32), 2, 16, 32).cachedLayers())
+                .containsExactly(0, 1);
     }
 
     /** Gemma 4 with a context of a window: blocks of the cache could not hold both kinds of layers. */
     @Test
     void itStaysWhereLayersStoreOfDifferentWidth() {
-        ModelDimensions dimensions = dimensions(32, new LayerDimensions(4, 1, 32, LayerDimensions.NO_WINDOW, FEED_FORWARD));
+        ModelDimensions dimensions =
+                dimensions(32, new LayerDimensions(4, 1, 32, LayerDimensions.NO_WINDOW, FEED_FORWARD));
 
         CacheGeometry geometry = new CacheGeometry(dimensions.within(32), 2, 16, 32);
         assertThat(geometry.cachedLayers()).containsExactly(1);

@@ -31,6 +31,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -421,14 +422,16 @@ public final class CudaDevice implements Device {
         DeviceBuffer tables = allocate("rotary table", 2L * elements * Float.BYTES);
         float[] cosines = new float[elements];
         float[] sines = new float[elements];
-        for (int row = 0; row < rows; row++) {
+        // On one thread this takes longer than some models' weights.
+        IntStream.range(0, rows).parallel().forEach(row -> {
+            float[] frequencies = inverseFrequencies.get(row / positions);
             for (int j = 0; j < half; j++) {
                 // The angle is rounded to fp32, as in the training of the models.
-                double angle = (float) (row % positions) * inverseFrequencies.get(row / positions)[j];
+                double angle = (float) (row % positions) * frequencies[j];
                 cosines[row * half + j] = (float) (Math.cos(angle) * magnitude);
                 sines[row * half + j] = (float) (Math.sin(angle) * magnitude);
             }
-        }
+        });
         long sineAddress = tables.address() + (long) elements * Float.BYTES;
         loader.loadFloats(cosines, tables.address());
         loader.loadFloats(sines, sineAddress);
