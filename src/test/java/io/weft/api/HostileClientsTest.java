@@ -7,6 +7,11 @@ import io.micrometer.core.instrument.MeterRegistry;
 import io.quarkus.test.common.http.TestHTTPResource;
 import io.quarkus.test.junit.QuarkusTest;
 import io.quarkus.test.junit.TestProfile;
+import io.vertx.core.Vertx;
+import io.vertx.core.http.HttpClient;
+import io.vertx.core.http.HttpClientOptions;
+import io.vertx.core.http.HttpMethod;
+import io.vertx.core.http.HttpVersion;
 import jakarta.inject.Inject;
 import java.io.ByteArrayOutputStream;
 import java.net.URI;
@@ -14,6 +19,7 @@ import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.stream.Stream;
@@ -211,6 +217,63 @@ class HostileClientsTest {
                 assertThat(problems.lines()).isEmpty();
             }
         }
+    }
+
+    static Stream<Arguments> framedHeads() {
+        return Stream.of(
+                Arguments.of("/%zz", Map.of(), 400, "line"),
+                Arguments.of("/v1/models?a|b", Map.of(), 400, "line"),
+                Arguments.of("/v1/messages|", Map.of(), 400, "line"),
+                Arguments.of("/" + "a".repeat(5000), Map.of(), 414, "4096 bytes"),
+                Arguments.of("/v1/models", Map.of("x-a", "a".repeat(30_000)), 431, "20480 bytes"));
+    }
+
+    /** In HTTP/2, on a connection that is used before and after; by a client that knows the version, or that asks. */
+    @ParameterizedTest
+    @MethodSource("framedHeads")
+    void headsOfFramesThatCannotBeRead(String path, Map<String, String> headers, int status, String told)
+            throws Exception {
+        for (boolean upgrades : new boolean[] {false, true}) {
+            Vertx vertx = Vertx.vertx();
+            try (LoggedProblems problems = new LoggedProblems()) {
+                HttpClient client = vertx.createHttpClient(new HttpClientOptions()
+                        .setProtocolVersion(HttpVersion.HTTP_2)
+                        .setHttp2ClearTextUpgrade(upgrades)
+                        .setHttp2MaxPoolSize(1));
+                if (upgrades && status != 400) {
+                    // Else the answer comes before the other version.
+                    framed(client, "/v1/models", Map.of(), 200);
+                }
+                for (int i = 0; i < 2; i++) {
+                    String body = framed(client, path, headers, status);
+                    JsonNode error = ApiClient.json(body).path("error");
+                    assertThat(error.path("type").textValue()).isEqualTo("invalid_request_error");
+                    assertThat(error.path("message").textValue()).contains(told).endsWith(".");
+                    assertThat(framed(client, "/v1/models", Map.of(), 200)).contains("\"data\"");
+                }
+                assertThat(problems.lines()).isEmpty();
+            } finally {
+                vertx.close().toCompletionStage().toCompletableFuture().join();
+            }
+        }
+    }
+
+    private String framed(HttpClient client, String path, Map<String, String> headers, int status) {
+        return client.request(HttpMethod.GET, root.getPort(), root.getHost(), path)
+                .compose(request -> {
+                    headers.forEach(request::putHeader);
+                    return request.send();
+                })
+                .compose(response -> {
+                    assertThat(response.statusCode()).isEqualTo(status);
+                    assertThat(response.version()).isEqualTo(HttpVersion.HTTP_2);
+                    assertThat(response.getHeader("x-request-id")).isNotNull();
+                    return response.body();
+                })
+                .toCompletionStage()
+                .toCompletableFuture()
+                .join()
+                .toString();
     }
 
     /** The same end of what it sends comes from a client that is gone, so its request ends too. */

@@ -10,11 +10,17 @@ import io.netty.channel.ChannelOutboundBuffer;
 import io.netty.channel.ChannelPipeline;
 import io.netty.channel.socket.SocketChannel;
 import io.netty.handler.codec.DecoderResult;
+import io.netty.handler.codec.TooLongFrameException;
 import io.netty.handler.codec.http.HttpRequest;
+import io.netty.handler.codec.http.TooLongHttpHeaderException;
+import io.netty.handler.codec.http.TooLongHttpLineException;
+import io.netty.handler.codec.http2.Http2ConnectionAdapter;
+import io.netty.handler.codec.http2.Http2ConnectionHandler;
+import io.netty.handler.codec.http2.Http2Stream;
 import io.netty.util.AttributeKey;
 import io.netty.util.concurrent.ScheduledFuture;
 import io.quarkus.vertx.http.HttpServerOptionsCustomizer;
-import io.vertx.core.Handler;
+import io.quarkus.vertx.http.runtime.VertxHttpRecorder;
 import io.vertx.core.Vertx;
 import io.vertx.core.http.HttpConnection;
 import io.vertx.core.http.HttpServerOptions;
@@ -32,11 +38,13 @@ import java.net.URISyntaxException;
 import java.time.Duration;
 import java.util.Comparator;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.BiConsumer;
 import java.util.function.Predicate;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
@@ -61,6 +69,10 @@ class Connections implements HttpServerOptionsCustomizer {
 
     private static final Duration CHECK_MOST = Duration.ofSeconds(1);
     private static final Duration CHECK_LEAST = Duration.ofMillis(10);
+    /** Heads of so many times the allowed size are read, in HTTP/2, so that they can be answered. */
+    private static final long HEADERS_READ = 4;
+    /** What a header of HTTP/2 counts beside its name and value (RFC 9113). */
+    private static final int HEADER_OVERHEAD_BYTES = 32;
     /** Checks in the shortest time limit. */
     private static final int CHECKS = 10;
 
@@ -72,7 +84,10 @@ class Connections implements HttpServerOptionsCustomizer {
     private final AtomicInteger openOfApi = new AtomicInteger();
     private final AtomicInteger openOfManagement = new AtomicInteger();
     private volatile int managementPort;
-    private volatile Handler<HttpServerRequest> unreadable = HttpServerRequest.DEFAULT_INVALID_REQUEST_HANDLER;
+    private volatile BiConsumer<HttpServerRequest, Throwable> unreadable =
+            (request, cause) -> HttpServerRequest.DEFAULT_INVALID_REQUEST_HANDLER.handle(request);
+    private volatile int lineBytesMost = Integer.MAX_VALUE;
+    private volatile int headerBytesMost = Integer.MAX_VALUE;
 
     /** Why a connection is closed. */
     private enum Cause {
@@ -136,13 +151,18 @@ class Connections implements HttpServerOptionsCustomizer {
     /** Sets what Vert.x limits itself. */
     @Override
     public void customizeHttpServer(HttpServerOptions options) {
-        options.getInitialSettings().setMaxConcurrentStreams(limits.maxStreams());
+        lineBytesMost = options.getMaxInitialLineLength();
+        headerBytesMost = options.getMaxHeaderSize();
+        options.getInitialSettings()
+                .setMaxConcurrentStreams(limits.maxStreams())
+                // What is longer than this gets an answer without a body; what is only too long gets an error.
+                .setMaxHeaderListSize(HEADERS_READ * (lineBytesMost + headerBytesMost));
         // Its own timeouts would end requests that wait for their first token.
         options.setIdleTimeout(0);
     }
 
-    /** Sets who answers requests whose head cannot be read, on connections from now on. */
-    void answerUnreadable(Handler<HttpServerRequest> handler) {
+    /** Sets who answers requests whose head cannot be read, and is told why; on connections from now on. */
+    void answerUnreadable(BiConsumer<HttpServerRequest, Throwable> handler) {
         unreadable = handler;
     }
 
@@ -223,22 +243,35 @@ class Connections implements HttpServerOptionsCustomizer {
     }
 
     /**
-     * Tells a connection of HTTP/1 who answers {@link #unreadable} requests: the platform, which makes the server,
-     * cannot be told, and itself answers those whose path is no URI. Vert.x makes the connection when it has decoded
-     * its first request; so this one waits at the end of the pipeline, first for bytes, after which the decoder is
-     * there, then for requests.
+     * Tells a connection who answers {@link #unreadable} requests: the platform, which makes the server, cannot be
+     * told, and itself answers those whose path is no URI. Vert.x makes a connection of HTTP/1 when it has decoded its
+     * first request; so this one waits at the end of the pipeline, first for bytes, after which the decoder is there,
+     * then for requests. That of HTTP/2 is there after its first frame.
      */
     private final class ForUnreadable extends ChannelInboundHandlerAdapter {
+        private final boolean managed;
+
+        ForUnreadable(boolean managed) {
+            this.managed = managed;
+        }
+
         @Override
         public void channelRead(ChannelHandlerContext context, Object message) throws Exception {
             ChannelPipeline pipeline = context.pipeline();
             VertxHandler<?> http = pipeline.get(VertxHandler.class);
-            if (http == null) {
+            Http2ConnectionHandler frames = pipeline.get(Http2ConnectionHandler.class);
+            if (frames != null) {
                 pipeline.remove(this);
-                pipeline.addLast(new ForUnreadable());
+                if (!managed) {
+                    checkHeads(frames);
+                }
+            } else if (http == null) {
+                pipeline.remove(this);
+                pipeline.addLast(new ForUnreadable(managed));
             } else if (message instanceof HttpRequest request
                     && http.getConnection() instanceof HttpServerConnection connection) {
-                connection.invalidRequestHandler(unreadable);
+                connection.invalidRequestHandler(invalid ->
+                        unreadable.accept(invalid, invalid.decoderResult().cause()));
                 requireUri(request);
             }
             super.channelRead(context, message);
@@ -253,6 +286,51 @@ class Connections implements HttpServerOptionsCustomizer {
                 }
             }
         }
+    }
+
+    /** Has the heads of a connection's requests checked; it is there once there is a stream, if not before. */
+    private void checkHeads(Http2ConnectionHandler frames) {
+        Runnable check = () -> {
+            if (frames.decoder().frameListener() instanceof HttpServerConnection connection) {
+                connection.handler(this::handle);
+            }
+        };
+        check.run();
+        frames.connection().addListener(new Http2ConnectionAdapter() {
+            @Override
+            public void onStreamAdded(Http2Stream stream) {
+                check.run();
+            }
+        });
+    }
+
+    /** Hands a request of HTTP/2 on, or answers it as Netty's decoder would have it in HTTP/1. */
+    private void handle(HttpServerRequest request) {
+        try {
+            requireHead(request);
+        } catch (URISyntaxException | TooLongFrameException e) {
+            unreadable.accept(request, e);
+            return;
+        }
+        VertxHttpRecorder.getRootHandler().handle(request);
+    }
+
+    private void requireHead(HttpServerRequest request) throws URISyntaxException {
+        String uri = request.uri();
+        if (uri == null) {
+            throw new URISyntaxException("", "no path");
+        }
+        if (uri.length() > lineBytesMost) {
+            throw new TooLongHttpLineException("An HTTP line is larger than " + lineBytesMost + " bytes.");
+        }
+        long bytes = 0;
+        for (Map.Entry<String, String> header : request.headers()) {
+            bytes += header.getKey().length() + header.getValue().length() + HEADER_OVERHEAD_BYTES;
+        }
+        if (bytes > headerBytesMost) {
+            throw new TooLongHttpHeaderException("HTTP header is larger than " + headerBytesMost + " bytes.");
+        }
+        var _ = new URI(uri);
     }
 
     /** One connection; on its event loop, but for what others ask about it. */
@@ -300,7 +378,7 @@ class Connections implements HttpServerOptionsCustomizer {
         public void channelRead(ChannelHandlerContext context, Object bytes) throws Exception {
             if (!hasRead) {
                 hasRead = true;
-                channel.pipeline().addLast(new ForUnreadable());
+                channel.pipeline().addLast(new ForUnreadable(managed));
             }
             if (!heading && !framed && requests.get() == 0) {
                 headingSinceNanos = now();

@@ -56,14 +56,14 @@ public class RequestEdge {
     }
 
     /** What Vert.x cannot even make a request of. */
-    private void refuse(HttpServerRequest request) {
+    private void refuse(HttpServerRequest request, Throwable cause) {
         request.response().putHeader(HttpHeaders.createOptimized(REQUEST_ID), requestId(request));
         errors.end(
                 request,
-                switch (request.decoderResult().cause()) {
+                switch (cause) {
                     case TooLongHttpLineException line -> ApiError.unreadable(414, withoutStop(line));
                     case TooLongHttpHeaderException headers -> ApiError.unreadable(431, withoutStop(headers));
-                    case null, default ->
+                    default ->
                         ApiError.unreadable(400, "The request's line or one of its headers is not as HTTP wants it");
                 });
     }
