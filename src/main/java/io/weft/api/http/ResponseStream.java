@@ -6,6 +6,7 @@ import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.EventLoop;
 import io.netty.handler.codec.http.HttpConstants;
 import io.netty.handler.codec.http.HttpResponseEncoder;
+import io.netty.handler.codec.http2.Http2ConnectionHandler;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpServerRequest;
 import io.vertx.core.http.HttpServerResponse;
@@ -221,9 +222,13 @@ public final class ResponseStream implements EventStream.ByteSink {
         if (done) {
             return;
         }
-        if (sharesConnection && !reset) {
+        ChannelHandlerContext frames = channel.pipeline().context(Http2ConnectionHandler.class);
+        if (sharesConnection && !reset && frames != null) {
             reset = true;
-            response.reset(CANCEL);
+            // Not with Vert.x, which takes a response whose end waits for the reader for one that has ended.
+            ((Http2ConnectionHandler) frames.handler())
+                    .resetStream(frames, response.streamId(), CANCEL, channel.newPromise());
+            channel.flush();
         } else {
             // From the front of the pipeline: Vert.x, at its end, would first wait for the reader.
             var _ = channel.pipeline().firstContext().close();

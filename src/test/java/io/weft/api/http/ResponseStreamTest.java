@@ -30,8 +30,14 @@ import org.junit.jupiter.params.provider.EnumSource;
 /** Readers that read, that do not, and that go away. The clock is the test's; sockets hold little. */
 class ResponseStreamTest {
     private static final int SOCKET_BYTES = 4096;
-    private static final long BUFFER_BYTES = 50_000;
+    /** More than sockets and windows of flow control hold, so that a reader that falls behind has not got all. */
+    private static final long BUFFER_BYTES = 2_000_000;
+
+    /** What a client takes of a stream of HTTP/2 that it does not read, in whole events. */
+    private static final long WINDOW_BYTES = 65_000;
+
     private static final long TIMEOUT_NANOS = 1000;
+    private static final String END = "too slow";
     private static final byte[] EVENT = "e".repeat(1000).getBytes(StandardCharsets.US_ASCII);
     /** More than sockets and windows of flow control hold. */
     private static final int MUCH_BYTES = 8 << 20;
@@ -60,7 +66,7 @@ class ResponseStreamTest {
 
         @Override
         public void fellBehind() {
-            stream.write("too slow".getBytes(StandardCharsets.US_ASCII));
+            stream.write(END.getBytes(StandardCharsets.US_ASCII));
             stream.end();
             assertThat(behind.complete(null)).as("told once").isTrue();
         }
@@ -220,7 +226,7 @@ class ResponseStreamTest {
     @ParameterizedTest
     @EnumSource(names = {"HTTP_1_1", "HTTP_2"})
     void oneLargeWriteIsNotSlow(HttpVersion version) throws Exception {
-        byte[] large = new byte[(int) (20 * BUFFER_BYTES + 1)];
+        byte[] large = new byte[(int) (4 * BUFFER_BYTES + 1)];
         Arrays.fill(large, (byte) 'x');
         Reading reading = ask(client(version));
         Served response = next();
@@ -248,9 +254,9 @@ class ResponseStreamTest {
         assertThat(response.gone).isNotDone();
         reading.resume();
         String body = reading.ended.join().toString();
-        assertThat(body).endsWith("too slow");
+        assertThat(body).endsWith(END);
         // The test hears of it a moment later, and what it wrote meanwhile is dropped.
-        int taken = body.length() - "too slow".length();
+        int taken = body.length() - END.length();
         assertThat(taken).isGreaterThan((int) BUFFER_BYTES).isLessThanOrEqualTo(bytes);
         assertThat(taken % EVENT.length).isZero();
         while (!response.stream.isDone()) {
@@ -263,17 +269,28 @@ class ResponseStreamTest {
     void aReaderThatFallsBehindAndDoesNotReadOnIsCut(HttpVersion version) throws Exception {
         Reading reading = ask(client(version));
         Served response = next();
-        response.writeUntilSlow();
+        int bytes = response.writeUntilSlow();
         reading.response.join();
 
-        while (!response.gone.isDone()) {
+        if (version == HttpVersion.HTTP_2) {
+            while (bytes + END.length() - response.stream.waitingBytes() < WINDOW_BYTES) {
+                Thread.sleep(1);
+            }
+            // Nothing more is taken, so its time is over at once; later, the connection's would be too.
+            pass(TIMEOUT_NANOS);
+        }
+        while (version == HttpVersion.HTTP_1_1 && !response.gone.isDone()) {
             pass(TIMEOUT_NANOS);
             Thread.sleep(1);
         }
+        response.gone.join();
 
         assertThat(response.stream.isDone()).isTrue();
         reading.resume();
         assertThat(reading.ended).failsWithin(Duration.ofMinutes(5));
+        if (version == HttpVersion.HTTP_2) {
+            assertThat(reading.ended.exceptionNow()).isInstanceOf(StreamResetException.class);
+        }
     }
 
     @ParameterizedTest
