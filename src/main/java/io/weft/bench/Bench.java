@@ -452,7 +452,7 @@ public final class Bench implements AutoCloseable {
     private void finish(StepBatch batch, List<Integer> members, StepResult result) {
         for (int i = 0; i < members.size(); i++) {
             StepSequence part = batch.sequences().get(i);
-            part.cache().commit(part.newTokens().size());
+            part.cache().commit(part.newTokens());
             if (part.choice().isPresent()) {
                 lastTokens[members.get(i)] = result.token(i).orElseThrow();
             }

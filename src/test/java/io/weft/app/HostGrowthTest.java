@@ -64,8 +64,8 @@ class HostGrowthTest {
 
         assertThat(seen)
                 .containsExactly(
-                        new PoolUsage(0, BYTES, BYTES - 2 * SLAB),
-                        new PoolUsage(0, BYTES, BYTES - 3 * SLAB),
+                        new PoolUsage(0, 0, BYTES, BYTES - 2 * SLAB),
+                        new PoolUsage(0, 0, BYTES, BYTES - 3 * SLAB),
                         new PoolUsage(0, BYTES),
                         new PoolUsage(0, BYTES));
     }
@@ -78,7 +78,7 @@ class HostGrowthTest {
 
         new HostGrowth(region, cache, () -> true, () -> seen.add(cache.usage().host())).run();
 
-        assertThat(seen).containsExactly(new PoolUsage(0, BYTES, BYTES - 2 * SLAB), new PoolUsage(0, 2 * SLAB));
+        assertThat(seen).containsExactly(new PoolUsage(0, 0, BYTES, BYTES - 2 * SLAB), new PoolUsage(0, 2 * SLAB));
     }
 
     /** A device that closes meanwhile adds nothing more. */

@@ -14,6 +14,7 @@ import io.weft.model.FeedForwardDimensions;
 import io.weft.model.LayerDimensions;
 import io.weft.model.ModelDimensions;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalDouble;
@@ -96,13 +97,12 @@ class KvCacheTest {
         KvCache cache = cache(3, 4, 0);
         CacheSequence sequence =
                 cache.admit(11, block -> List.of(CacheForm.DEVICE_KV)).orElseThrow();
-        sequence.open(3);
-        sequence.commit(3);
+        fill(sequence, 3);
         assertThat(sequence.tokens()).isEqualTo(3);
         assertThat(cache.usage().open().usedBytes()).isEqualTo(GEOMETRY.openBlockBytes());
         sequence.open(6);
         assertThat(sequence.openBlocks()).hasSize(3);
-        sequence.commit(6);
+        sequence.commit(Collections.nCopies(6, 1));
         assertThat(sequence.closedBlocks()).isEqualTo(2);
         assertThat(sequence.openTokens()).isEqualTo(1);
         assertThat(cache.usage().open().usedBytes()).isEqualTo(GEOMETRY.openBlockBytes());
@@ -167,12 +167,12 @@ class KvCacheTest {
                     new GrowingRegion(roomy.allocateHost("host", bytes), KvCache.SLAB_BYTES_MAX, Long.MAX_VALUE);
             KvCache cache = new KvCache(roomy, large, new KvCache.StepNeeds(1, 1), 0, region);
             assertThat(KvCache.SLAB_BYTES_MAX / block).isEqualTo(2);
-            assertThat(cache.usage().host()).isEqualTo(new PoolUsage(0, bytes, bytes));
+            assertThat(cache.usage().host()).isEqualTo(new PoolUsage(0, 0, bytes, bytes));
             assertThat(cache.usage().withComingMemory().host().freeBytes()).isEqualTo(bytes);
             assertThat(cache.admit(4000, i -> List.of(CacheForm.HOST_KV))).isEmpty();
 
             region.extend();
-            assertThat(cache.usage().host()).isEqualTo(new PoolUsage(0, bytes, bytes - KvCache.SLAB_BYTES_MAX));
+            assertThat(cache.usage().host()).isEqualTo(new PoolUsage(0, 0, bytes, bytes - KvCache.SLAB_BYTES_MAX));
             assertThat(cache.admit(12_000, i -> List.of(CacheForm.HOST_KV))).isEmpty();
             CacheSequence first =
                     cache.admit(8000, i -> List.of(CacheForm.HOST_KV)).orElseThrow();
@@ -201,7 +201,7 @@ class KvCacheTest {
             } else {
                 Optional<CacheSequence> admitted = cache.admit(1 + random.nextInt(60), block -> {
                     List<CacheForm> all = new ArrayList<>(List.of(CacheForm.values()));
-                    java.util.Collections.shuffle(all, random);
+                    Collections.shuffle(all, random);
                     return all;
                 });
                 admitted.ifPresent(alive::add);
@@ -222,7 +222,7 @@ class KvCacheTest {
         // There is memory for two.
         assertThat(sequence.arrivals()).extracting(CacheSequence.Arrival::block).containsExactly(0, 1);
         assertThat(sequence.forms()).containsOnly(CacheForm.HOST_KV);
-        sequence.commit(0);
+        sequence.commit(List.of());
         assertThat(sequence.arrivals()).isEmpty();
         assertThat(sequence.forms()).containsExactly(CacheForm.DEVICE_KV, CacheForm.DEVICE_KV, CacheForm.HOST_KV);
         assertThat(sequence.home(0)).isInstanceOf(BlockHome.OnHost.class);
@@ -267,7 +267,7 @@ class KvCacheTest {
                 cache.admit(8, block -> List.of(CacheForm.HOST_KV)).orElseThrow();
         fill(copied, 8);
         copied.promote(0, 2);
-        copied.commit(0);
+        copied.commit(List.of());
         copied.close();
         assertThat(cache.usage().copyBytes()).isZero();
         CacheSequence both =
@@ -297,7 +297,7 @@ class KvCacheTest {
 
     private static void fill(CacheSequence sequence, int tokens) {
         sequence.open(tokens);
-        sequence.commit(tokens);
+        sequence.commit(Collections.nCopies(tokens, 1));
     }
 
     /** The same while they fill, and blocks move. */
@@ -327,7 +327,7 @@ class KvCacheTest {
                 }
                 case 3 -> {
                     if (some != null) {
-                        some.commit(0);
+                        some.commit(List.of());
                     }
                 }
                 default -> {

@@ -119,8 +119,7 @@ final class ModelRun implements AutoCloseable {
                 : CompletableFuture.completedFuture(List.of());
         StepResult result = step.result().await().indefinitely();
         stages.join();
-        sequences.forEach(
-                sequence -> sequence.cache().commit(sequence.newTokens().size()));
+        sequences.forEach(sequence -> sequence.cache().commit(sequence.newTokens()));
         return result;
     }
 

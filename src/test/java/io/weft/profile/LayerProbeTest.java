@@ -92,7 +92,7 @@ class LayerProbeTest {
         StepBatch batch = new StepBatch(
                 List.of(new StepSequence(sequence, tokens, LogitRows.NONE, Optional.of(TokenChoice.likeliest()))));
         pipeline.step(batch, planner.plan(batch.shape())).result().await().indefinitely();
-        sequence.commit(tokens.size());
+        sequence.commit(tokens);
     }
 
     /** The same of the probe's pieces, one a stage. */
