@@ -18,20 +18,28 @@ public sealed interface BlockHome {
      */
     record OnDevice(CacheForm form, DeviceBuffer memory) implements BlockHome {}
 
-    /** In host memory, in a run with neighbours of equal content. */
+    /** In host memory, in a slot of a slab. */
     final class OnHost implements BlockHome {
+        private final HostSlab slab;
         private final Content content;
-        private final HostRun run;
-        private final int index;
+        private final int slot;
 
-        OnHost(Content content, HostRun run, int index) {
+        OnHost(HostSlab slab, Content content, int slot) {
+            this.slab = slab;
             this.content = content;
-            this.run = run;
-            this.index = index;
+            this.slot = slot;
         }
 
-        HostRun run() {
-            return run;
+        HostSlab slab() {
+            return slab;
+        }
+
+        Content content() {
+            return content;
+        }
+
+        int slot() {
+            return slot;
         }
 
         @Override
@@ -39,14 +47,14 @@ public sealed interface BlockHome {
             return CacheForm.of(content, CacheForm.Place.HOST);
         }
 
-        /** Whether this block lies {@code distance} blocks after {@code first}, in the same run. */
+        /** Whether this block lies {@code distance} blocks after {@code first}, in every layer. */
         public boolean follows(OnHost first, int distance) {
-            return run == first.run && index == first.index + distance;
+            return slab == first.slab && slot == first.slot + distance;
         }
 
         /** This block and those after it, {@code blocks} in all, in one layer: (blocks, blockTokens, width). */
         public HostBuffer layer(int layer, int blocks) {
-            return run.blocks(layer, index, blocks);
+            return slab.layer(content, layer, slot, blocks);
         }
     }
 }

@@ -20,6 +20,7 @@ import org.jspecify.annotations.Nullable;
 public final class CacheSequence implements AutoCloseable {
     private final KvCache cache;
     private final @Nullable BlockHome[] homes;
+    private final HostPool.Cursors cursors;
     private final WindowRing ring;
     private final int maxTokens;
     /** Index: block. */
@@ -33,7 +34,9 @@ public final class CacheSequence implements AutoCloseable {
     private int openTokens;
     private boolean freed;
 
-    CacheSequence(KvCache cache, int maxTokens, @Nullable BlockHome[] homes, WindowRing ring) {
+    CacheSequence(
+            KvCache cache, int maxTokens, @Nullable BlockHome[] homes, HostPool.Cursors cursors, WindowRing ring) {
+        this.cursors = cursors;
         this.cache = cache;
         this.maxTokens = maxTokens;
         this.homes = homes;
@@ -146,7 +149,7 @@ public final class CacheSequence implements AutoCloseable {
                 throw new IllegalArgumentException("block " + block + " is full");
             }
         }
-        return cache.rehome(homes, blocks, form);
+        return cache.rehome(homes, blocks, form, cursors);
     }
 
     /**
@@ -206,6 +209,7 @@ public final class CacheSequence implements AutoCloseable {
             arrivals.forEach(arrival -> cache.giveBackCopy(arrival.to()));
             arrivals.clear();
             cache.free(homes);
+            cache.leave(cursors);
             cache.free(ring);
             openBlocks.forEach(cache::giveBackOpen);
             openBlocks.clear();

@@ -1,76 +1,163 @@
 package io.weft.cache;
 
-import io.weft.device.HostBuffer;
 import io.weft.device.HostRegion;
+import io.weft.model.CacheForm.Content;
+import io.weft.model.CacheGeometry;
 import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.Comparator;
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
+import java.util.NavigableSet;
+import java.util.Objects;
 import java.util.Optional;
-import java.util.OptionalLong;
+import java.util.TreeSet;
+import org.jspecify.annotations.Nullable;
 
 /**
- * Host memory for blocks, in slabs: an extent lies in one slab. Slabs that the link does not reach yet are a part of
- * the pool, but not given out.
+ * Host memory for blocks, in slabs. Any block is freed by itself, but pieces should be large: so a sequence takes the
+ * slot after its last block, and has its slabs to itself while there are others. Slabs that the link does not reach yet
+ * are a part of the pool, but not given out.
  */
 final class HostPool {
-    /** @param endBytes bytes from the start of the region to the slab's end */
-    private record Slab(HostBuffer memory, long endBytes, ExtentAllocator extents) {}
+    /** Slabs large enough for long pieces, and many enough for contents and sequences that come and go. */
+    private static final long SLAB_BYTES = 64L << 20;
 
-    /** Host memory in use. */
-    record Extent(int slab, long offset, HostBuffer memory) {}
+    private static final int SLABS_LEAST = 64;
+
+    private static final Comparator<HostSlab> BEST_FIRST = Comparator.comparing(HostSlab::hasGrowers)
+            .thenComparing(Comparator.comparingInt(HostSlab::longestFreeRun).reversed())
+            .thenComparing(HostSlab::index);
 
     private final HostRegion region;
-    private final List<Slab> slabs = new ArrayList<>();
+    private final CacheGeometry geometry;
+    private final long slabBytes;
+    private final List<HostSlab> slabs = new ArrayList<>();
+    private final BitSet empty = new BitSet();
+    /** Those that have free slots. */
+    private final Map<Content, NavigableSet<HostSlab>> partlyFree = new EnumMap<>(Content.class);
+
+    private volatile long usedBytes;
     /** The bytes that the link will reach in the end. */
     private volatile long expectedBytes;
 
-    /** @param slabBytes bytes of each slab but the last one, which may be shorter */
-    HostPool(HostRegion region, long slabBytes) {
+    HostPool(HostRegion region, CacheGeometry geometry) {
         this.region = region;
+        this.geometry = geometry;
         this.expectedBytes = region.memory().bytes();
-        for (long at = 0; at < expectedBytes; at += slabBytes) {
+        for (Content content : Content.values()) {
+            partlyFree.put(content, new TreeSet<>(BEST_FIRST));
+        }
+        long blockBytes = geometry.blockBytes(Content.KEY_VALUE);
+        long wanted = Math.min(SLAB_BYTES, expectedBytes / SLABS_LEAST);
+        this.slabBytes = blockBytes == 0 ? 0 : Math.max(1, wanted / blockBytes) * blockBytes;
+        for (long at = 0; slabBytes > 0 && at < expectedBytes; at += slabBytes) {
             long bytes = Math.min(expectedBytes - at, slabBytes);
-            slabs.add(new Slab(region.memory().slice(at, bytes), at + bytes, new ExtentAllocator(bytes)));
+            empty.set(slabs.size());
+            slabs.add(new HostSlab(geometry, slabs.size(), region.memory().slice(at, bytes)));
         }
     }
 
-    /** The number of slabs that the link reaches. */
-    private int reachableSlabs() {
-        long reachableBytes = region.reachableBytes();
-        int count = 0;
-        while (count < slabs.size() && slabs.get(count).endBytes() <= reachableBytes) {
-            count++;
-        }
-        return count;
+    /** Where a sequence put its last block of each content. */
+    static final class Cursors {
+        private final Map<Content, BlockHome.OnHost> last = new EnumMap<>(Content.class);
     }
 
     /** What is not reachable now will never be. */
     void endGrowth() {
-        expectedBytes = endBytes(reachableSlabs());
+        expectedBytes = region.reachableBytes();
     }
 
-    private long endBytes(int count) {
-        return count == 0 ? 0 : slabs.get(count - 1).endBytes();
-    }
-
-    Optional<Extent> allocate(long bytes) {
-        int reachable = reachableSlabs();
-        for (int i = 0; i < reachable; i++) {
-            OptionalLong offset = slabs.get(i).extents().allocate(bytes);
-            if (offset.isPresent()) {
-                HostBuffer memory = slabs.get(i).memory().slice(offset.getAsLong(), bytes);
-                return Optional.of(new Extent(i, offset.getAsLong(), memory));
-            }
+    /** Memory for a block, after the one before if that is free. */
+    Optional<BlockHome.OnHost> allocate(Content content, Cursors cursors) {
+        BlockHome.OnHost last = cursors.last.get(content);
+        if (last != null && last.slab().content() == content && last.slab().isFree(last.slot() + 1)) {
+            return Optional.of(take(last.slab(), content, last.slot() + 1, cursors));
         }
-        return Optional.empty();
+        NavigableSet<HostSlab> others = partly(content);
+        @Nullable HostSlab best = others.isEmpty() ? null : others.first();
+        if (best == null || best.hasGrowers() || !best.isRoomy()) {
+            HostSlab fresh = emptySlab(content);
+            best = fresh == null ? best : fresh;
+        }
+        if (best == null) {
+            return Optional.empty();
+        }
+        int slot = best.content() == null ? 0 : best.firstOfLongestFreeRun();
+        return Optional.of(take(best, content, slot, cursors));
     }
 
-    void free(Extent extent) {
-        slabs.get(extent.slab()).extents().free(extent.offset(), extent.memory().bytes());
+    private NavigableSet<HostSlab> partly(Content content) {
+        return Objects.requireNonNull(partlyFree.get(content));
+    }
+
+    /** The first one that the link reaches and that has slots at all: the last slab may be short. */
+    private @Nullable HostSlab emptySlab(Content content) {
+        int index = empty.nextSetBit(0);
+        boolean isUsable = index >= 0
+                && endBytes(index) <= region.reachableBytes()
+                && slabs.get(index).slots(content) > 0;
+        return isUsable ? slabs.get(index) : null;
+    }
+
+    private long endBytes(int index) {
+        return Math.min(region.memory().bytes(), (index + 1) * slabBytes);
+    }
+
+    private BlockHome.OnHost take(HostSlab slab, Content content, int slot, Cursors cursors) {
+        leave(cursors, content);
+        unlist(slab);
+        BlockHome.OnHost home = slab.take(content, slot);
+        slab.addGrowers(1);
+        list(slab);
+        cursors.last.put(content, home);
+        usedBytes += geometry.blockBytes(content);
+        return home;
+    }
+
+    /** A sequence takes no more memory. */
+    void leave(Cursors cursors) {
+        for (Content content : Content.values()) {
+            leave(cursors, content);
+        }
+    }
+
+    private void leave(Cursors cursors, Content content) {
+        BlockHome.OnHost last = cursors.last.remove(content);
+        if (last != null) {
+            unlist(last.slab());
+            last.slab().addGrowers(-1);
+            list(last.slab());
+        }
+    }
+
+    void free(BlockHome.OnHost home) {
+        unlist(home.slab());
+        home.slab().free(home.slot());
+        list(home.slab());
+        usedBytes -= geometry.blockBytes(home.content());
+    }
+
+    /** Its place among the others depends on what changes. */
+    private void unlist(HostSlab slab) {
+        if (slab.content() == null) {
+            empty.clear(slab.index());
+        } else {
+            partly(slab.content()).remove(slab);
+        }
+    }
+
+    private void list(HostSlab slab) {
+        if (slab.content() == null) {
+            empty.set(slab.index());
+        } else if (slab.longestFreeRun() > 0) {
+            partly(slab.content()).add(slab);
+        }
     }
 
     PoolUsage usage() {
-        long used = slabs.stream().mapToLong(slab -> slab.extents().usedBytes()).sum();
         long expected = expectedBytes;
-        return new PoolUsage(used, 0, expected, expected - Math.min(expected, endBytes(reachableSlabs())));
+        return new PoolUsage(usedBytes, 0, expected, expected - Math.min(expected, region.reachableBytes()));
     }
 }

@@ -10,20 +10,13 @@ import io.weft.model.CacheGeometry;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
-import java.util.EnumMap;
-import java.util.HashSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.function.IntFunction;
 import org.jspecify.annotations.Nullable;
 
 /** The cache of all sequences: its pools, and which sequence holds which memory. */
 public final class KvCache {
-    /** Host memory is handed out in slabs of at most this size: a device with a real link pins them one by one. */
-    static final long SLAB_BYTES_MAX = 1L << 30;
-
     /** In the budget that is printed. */
     public static final String HOST_PURPOSE = "cache on the host";
 
@@ -90,22 +83,12 @@ public final class KvCache {
         this.open =
                 new DevicePool(device.allocate("open cache blocks", needs.openBlocks() * geometry.openBlockBytes()));
         this.device = new DevicePool(device.allocate("cache on the device", deviceBytes));
-        this.host = new HostPool(host, slabBytes(geometry));
+        this.host = new HostPool(host, geometry);
     }
 
-    /** Host memory in which {@code blocks} blocks of K and V always fit: a block never lies across two slabs. */
+    /** Host memory in which {@code blocks} blocks of K and V always fit. */
     public static long hostBytes(CacheGeometry geometry, long blocks) {
-        long blockBytes = geometry.blockBytes(Content.KEY_VALUE);
-        if (blockBytes == 0) {
-            return 0;
-        }
-        long slabBlocks = Math.max(1, SLAB_BYTES_MAX / blockBytes);
-        return blocks / slabBlocks * slabBytes(geometry) + blocks % slabBlocks * blockBytes;
-    }
-
-    /** Bytes of a slab: it holds a block, however large. */
-    private static long slabBytes(CacheGeometry geometry) {
-        return Math.max(SLAB_BYTES_MAX, geometry.blockBytes(Content.KEY_VALUE));
+        return blocks * geometry.blockBytes(Content.KEY_VALUE);
     }
 
     /** The host memory that the link does not reach now is not waited for any more. Any thread may call. */
@@ -191,37 +174,24 @@ public final class KvCache {
         }
         int blocks = maxTokens / geometry.blockTokens();
         BlockHome[] homes = new BlockHome[blocks];
-        Map<Content, List<Integer>> onHost = new EnumMap<>(Content.class);
+        HostPool.Cursors cursors = new HostPool.Cursors();
         boolean fits = true;
         for (int block = 0; block < blocks && fits; block++) {
-            fits = false;
             // Blocks without cached layers are empty: they are where nothing moves them.
             List<CacheForm> forms =
                     geometry.cachedLayerCount() == 0 ? List.of(CacheForm.DEVICE_KV) : preferences.apply(block);
-            for (CacheForm form : forms) {
-                if (form.place() == Place.HOST) {
-                    onHost.computeIfAbsent(form.content(), content -> new ArrayList<>())
-                            .add(block);
-                    fits = true;
-                    break;
-                }
-                Optional<DeviceBuffer> memory = allocateOnDevice(geometry.blockBytes(form.content()));
-                if (memory.isPresent()) {
-                    homes[block] = new BlockHome.OnDevice(form, memory.get());
-                    fits = true;
-                    break;
-                }
-            }
-        }
-        for (Map.Entry<Content, List<Integer>> entry : onHost.entrySet()) {
-            fits = fits && allocateOnHost(entry.getKey(), entry.getValue(), homes);
+            Optional<BlockHome> home = home(forms, cursors);
+            fits = home.isPresent();
+            homes[block] = home.orElse(null);
         }
         if (!fits) {
             free(homes);
+            host.leave(cursors);
             device.free(ring.get());
             return Optional.empty();
         }
-        return Optional.of(new CacheSequence(this, maxTokens, homes, new WindowRing(geometry, ring.get(), ringBlocks)));
+        return Optional.of(
+                new CacheSequence(this, maxTokens, homes, cursors, new WindowRing(geometry, ring.get(), ringBlocks)));
     }
 
     private Optional<DeviceBuffer> allocateOnDevice(long bytes) {
@@ -234,34 +204,27 @@ public final class KvCache {
         return memory;
     }
 
-    /** Gives the listed blocks homes in as few runs as free host memory allows; false if they do not all fit. */
-    private boolean allocateOnHost(Content content, List<Integer> blocks, BlockHome[] homes) {
-        long blockBytes = geometry.blockBytes(content);
-        int runBlocks = Math.clamp(SLAB_BYTES_MAX / blockBytes, 1, blocks.size());
-        int placed = 0;
-        while (placed < blocks.size()) {
-            runBlocks = Math.min(runBlocks, blocks.size() - placed);
-            Optional<HostPool.Extent> extent = host.allocate(runBlocks * blockBytes);
-            if (extent.isPresent()) {
-                HostRun run = new HostRun(geometry, content, extent.get(), runBlocks);
-                for (int i = 0; i < runBlocks; i++) {
-                    homes[blocks.get(placed + i)] = new BlockHome.OnHost(content, run, i);
-                }
-                placed += runBlocks;
-            } else if (runBlocks == 1) {
-                return false;
-            } else {
-                runBlocks /= 2;
+    /** A home in the first of these forms for which there is memory. */
+    private Optional<BlockHome> home(List<CacheForm> forms, HostPool.Cursors cursors) {
+        for (CacheForm form : forms) {
+            Optional<? extends BlockHome> home = switch (form.place()) {
+                case DEVICE ->
+                    allocateOnDevice(geometry.blockBytes(form.content()))
+                            .map(memory -> new BlockHome.OnDevice(form, memory));
+                case HOST -> host.allocate(form.content(), cursors);
+            };
+            if (home.isPresent()) {
+                return Optional.of(home.get());
             }
         }
-        return true;
+        return Optional.empty();
     }
 
     /** Replaces homes on the device; false if there is no room, and then nothing has changed. */
-    boolean rehome(@Nullable BlockHome[] homes, List<Integer> blocks, CacheForm form) {
+    boolean rehome(@Nullable BlockHome[] homes, List<Integer> blocks, CacheForm form, HostPool.Cursors cursors) {
         return switch (form.place()) {
             case DEVICE -> shrink(homes, blocks, form);
-            case HOST -> leaveDevice(homes, blocks, form.content());
+            case HOST -> leaveDevice(homes, blocks, form.content(), cursors);
         };
     }
 
@@ -280,15 +243,21 @@ public final class KvCache {
         return true;
     }
 
-    private boolean leaveDevice(@Nullable BlockHome[] homes, List<Integer> blocks, Content content) {
-        @Nullable BlockHome[] onHost = new BlockHome[homes.length];
-        if (!allocateOnHost(content, blocks, onHost)) {
-            free(onHost);
-            return false;
+    private boolean leaveDevice(
+            @Nullable BlockHome[] homes, List<Integer> blocks, Content content, HostPool.Cursors cursors) {
+        List<BlockHome.OnHost> onHost = new ArrayList<>();
+        for (int i = 0; i < blocks.size(); i++) {
+            Optional<BlockHome.OnHost> home = host.allocate(content, cursors);
+            if (home.isEmpty()) {
+                onHost.forEach(host::free);
+                return false;
+            }
+            onHost.add(home.get());
         }
-        for (int block : blocks) {
+        for (int i = 0; i < blocks.size(); i++) {
+            int block = blocks.get(i);
             device.free(onDevice(homes[block]).memory());
-            homes[block] = onHost[block];
+            homes[block] = onHost.get(i);
         }
         return true;
     }
@@ -305,21 +274,24 @@ public final class KvCache {
         return geometry.ringBytes(maxTokens, maxRows);
     }
 
+    /** The sequence takes no more host memory. */
+    void leave(HostPool.Cursors cursors) {
+        host.leave(cursors);
+    }
+
     void free(WindowRing ring) {
         device.free(ring.memory());
     }
 
     /** Frees homes; entries that were never filled are null. */
     void free(@Nullable BlockHome[] homes) {
-        Set<HostRun> runs = new HashSet<>();
         for (BlockHome home : homes) {
             switch (home) {
                 case null -> {}
                 case BlockHome.OnDevice onDevice -> device.free(onDevice.memory());
-                case BlockHome.OnHost onHost -> runs.add(onHost.run());
+                case BlockHome.OnHost onHost -> host.free(onHost);
             }
         }
-        runs.forEach(run -> host.free(run.extent()));
     }
 
     /** Device memory for the copy of a block, if there is some to spare. */

@@ -79,7 +79,8 @@ class KvCacheTest {
 
     @Test
     void blocksOfOneContentAreNeighboursOnTheHost() {
-        KvCache cache = cache(4, 0, 8);
+        // In slabs of four blocks.
+        KvCache cache = cache(4, 0, 4 * 64);
         CacheSequence sequence = cache.admit(
                         24, block -> List.of(block % 2 == 0 ? CacheForm.HOST_ACT : CacheForm.HOST_KV))
                 .orElseThrow();
@@ -114,79 +115,44 @@ class KvCacheTest {
 
     @Test
     void hostMemoryForSomeBlocksHoldsThem() {
-        // 3 layers of 1000 tokens of 2·KVH·HD fp32: so large that a slab's end is wasted.
-        CacheGeometry large = new CacheGeometry(
-                ModelDimensions.uniform(
-                        3,
-                        4096,
-                        32,
-                        4096,
-                        new LayerDimensions(
-                                32,
-                                32,
-                                128,
-                                LayerDimensions.NO_WINDOW,
-                                FeedForwardDimensions.dense(FeedForwardDimensions.Kind.PLAIN, 16))),
-                4,
-                4000,
-                4000);
-        long slabBlocks = KvCache.SLAB_BYTES_MAX / large.blockBytes(Content.KEY_VALUE);
-        assertThat(slabBlocks).isGreaterThan(1);
-        for (long blocks : new long[] {0, 1, slabBlocks, slabBlocks + 1, 5 * slabBlocks - 1}) {
-            long bytes = KvCache.hostBytes(large, blocks);
-            long whole = bytes / KvCache.SLAB_BYTES_MAX;
-            long rest = bytes % KvCache.SLAB_BYTES_MAX;
-            assertThat(whole * slabBlocks + rest / large.blockBytes(Content.KEY_VALUE))
-                    .isEqualTo(blocks);
+        for (int blocks : new int[] {0, 1, 63, 64, 65, 200}) {
+            KvCache cache =
+                    new KvCache(device, GEOMETRY, new KvCache.StepNeeds(1, 4), 0, KvCache.hostBytes(GEOMETRY, blocks));
+            List<CacheSequence> sequences = new ArrayList<>();
+            for (int block = 0; block < blocks; block++) {
+                sequences.add(cache.admit(BLOCK_TOKENS, any -> List.of(CacheForm.HOST_KV))
+                        .orElseThrow());
+            }
+            assertThat(cache.admit(BLOCK_TOKENS, any -> List.of(CacheForm.HOST_KV)))
+                    .isEmpty();
+            sequences.forEach(CacheSequence::close);
+            assertEmpty(cache);
         }
     }
 
-    /** In slabs of two blocks and a rest: what the link does not reach yet is counted, and not given out. */
+    /** What the link does not reach yet is counted, and not given out. */
     @Test
     void hostMemoryIsGivenOutAsFarAsTheLinkReaches() {
-        CacheGeometry large = new CacheGeometry(
-                ModelDimensions.uniform(
-                        3,
-                        4096,
-                        32,
-                        8192,
-                        new LayerDimensions(
-                                32,
-                                32,
-                                128,
-                                LayerDimensions.NO_WINDOW,
-                                FeedForwardDimensions.dense(FeedForwardDimensions.Kind.PLAIN, 16))),
-                4,
-                4000,
-                4000);
-        long block = large.blockBytes(Content.KEY_VALUE);
-        long bytes = KvCache.hostBytes(large, 5);
-        try (CpuDevice roomy = new CpuDevice(new CpuOptions(4L << 30, 4L << 30, OptionalDouble.empty(), 1))) {
-            // Never touched, so it takes no memory.
-            GrowingRegion region =
-                    new GrowingRegion(roomy.allocateHost("host", bytes), KvCache.SLAB_BYTES_MAX, Long.MAX_VALUE);
-            KvCache cache = new KvCache(roomy, large, new KvCache.StepNeeds(1, 1), 0, region);
-            assertThat(KvCache.SLAB_BYTES_MAX / block).isEqualTo(2);
-            assertThat(cache.usage().host()).isEqualTo(new PoolUsage(0, 0, bytes, bytes));
-            assertThat(cache.usage().withComingMemory().host().freeBytes()).isEqualTo(bytes);
-            assertThat(cache.admit(4000, i -> List.of(CacheForm.HOST_KV))).isEmpty();
+        long bytes = 5 * KV_BLOCK;
+        GrowingRegion region = new GrowingRegion(device.allocateHost("host", bytes), 2 * KV_BLOCK, Long.MAX_VALUE);
+        KvCache cache = new KvCache(device, GEOMETRY, new KvCache.StepNeeds(1, 1), 0, region);
+        assertThat(cache.usage().host()).isEqualTo(new PoolUsage(0, 0, bytes, bytes));
+        assertThat(cache.usage().withComingMemory().host().freeBytes()).isEqualTo(bytes);
+        assertThat(cache.admit(4, i -> List.of(CacheForm.HOST_KV))).isEmpty();
 
-            region.extend();
-            assertThat(cache.usage().host()).isEqualTo(new PoolUsage(0, 0, bytes, bytes - KvCache.SLAB_BYTES_MAX));
-            assertThat(cache.admit(12_000, i -> List.of(CacheForm.HOST_KV))).isEmpty();
-            CacheSequence first =
-                    cache.admit(8000, i -> List.of(CacheForm.HOST_KV)).orElseThrow();
-            assertThat(cache.admit(4000, i -> List.of(CacheForm.HOST_KV))).isEmpty();
+        region.extend();
+        assertThat(cache.usage().host()).isEqualTo(new PoolUsage(0, 0, bytes, bytes - 2 * KV_BLOCK));
+        assertThat(cache.admit(12, i -> List.of(CacheForm.HOST_KV))).isEmpty();
+        CacheSequence first = cache.admit(8, i -> List.of(CacheForm.HOST_KV)).orElseThrow();
+        assertThat(cache.admit(4, i -> List.of(CacheForm.HOST_KV))).isEmpty();
 
-            region.extend();
-            CacheSequence second =
-                    cache.admit(4000, i -> List.of(CacheForm.HOST_KV)).orElseThrow();
-            cache.endHostGrowth();
-            assertThat(cache.usage().host()).isEqualTo(new PoolUsage(3 * block, 2 * KvCache.SLAB_BYTES_MAX));
-            first.close();
-            second.close();
-            assertEmpty(cache);
-        }
+        region.extend();
+        CacheSequence second = cache.admit(4, i -> List.of(CacheForm.HOST_KV)).orElseThrow();
+        cache.endHostGrowth();
+        assertThat(cache.usage().host()).isEqualTo(new PoolUsage(3 * KV_BLOCK, 4 * KV_BLOCK));
+        first.close();
+        second.close();
+        assertEmpty(cache);
     }
 
     /** Sequences come and go at random: what is given out never overlaps, and in the end nothing is missing. */
@@ -279,7 +245,8 @@ class KvCacheTest {
 
     @Test
     void onlyFullBlocksOnTheHostAreCopied() {
-        KvCache cache = cache(4, 8, 8);
+        // In slabs of two blocks.
+        KvCache cache = cache(4, 8, 2 * 64);
         CacheSequence sequence = cache.admit(12, block -> List.of(block == 0 ? CacheForm.DEVICE_KV : CacheForm.HOST_KV))
                 .orElseThrow();
         fill(sequence, 8);
