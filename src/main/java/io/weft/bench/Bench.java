@@ -27,6 +27,7 @@ import io.weft.plan.placement.PlacementSolution.Placed;
 import io.weft.plan.placement.PlacementSolver;
 import io.weft.plan.placement.Placements;
 import io.weft.plan.placement.Planning;
+import io.weft.plan.placement.Room;
 import io.weft.plan.placement.StepBound;
 import io.weft.plan.prediction.CostModel;
 import io.weft.plan.prediction.StageTiming;
@@ -191,10 +192,22 @@ public final class Bench implements AutoCloseable {
                 planning.planner().chunkTokens());
     }
 
-    /** Finds homes for all sequences; false if there is no room. */
+    /** Admits all sequences; false if there is no room for what they will hold. */
     private boolean admit(Placed together) {
         PlacementPolicy placement = placement(together);
+        CacheUsage empty = runtime.cache().usage();
+        Room room = new Room(
+                runtime.cache().geometry(),
+                empty.device().freeBytes() - load.batch() * runtime.cache().ringBytes(load.contextTokens()),
+                empty.host().freeBytes());
         for (int i = 0; i < load.batch(); i++) {
+            for (int block = 0;
+                    block < load.contextTokens() / runtime.cache().geometry().blockTokens();
+                    block++) {
+                if (!room.take(placement.forms(block, load.promptTokens()))) {
+                    return false;
+                }
+            }
             Optional<CacheSequence> sequence =
                     runtime.cache().admit(load.contextTokens(), block -> placement.forms(block, load.promptTokens()));
             if (sequence.isEmpty()) {
@@ -386,7 +399,10 @@ public final class Bench implements AutoCloseable {
     }
 
     private StepSequence part(int sequence, List<Integer> tokens, Optional<TokenChoice> choice) {
-        sequences.get(sequence).open(tokens.size());
+        if (!sequences.get(sequence).open(tokens.size())) {
+            throw new IllegalStateException(
+                    "the cache is full: " + runtime.cache().usage());
+        }
         return new StepSequence(sequences.get(sequence), tokens, LogitRows.NONE, choice);
     }
 

@@ -6,12 +6,12 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
-import java.util.Objects;
 import java.util.Optional;
+import java.util.function.IntFunction;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The cached tokens of one sequence: full blocks in their homes, then open blocks. A step first {@linkplain #open
+ * The cached tokens of one sequence: full blocks, which it may share, then open blocks. A step first {@linkplain #open
  * opens} blocks for its tokens, runs, and then {@linkplain #commit commits} them.
  *
  * <p>A full block whose home is on the host may have a copy in device memory that nobody else needs, so that it need
@@ -19,29 +19,43 @@ import org.jspecify.annotations.Nullable;
  */
 public final class CacheSequence implements AutoCloseable {
     private final KvCache cache;
-    private final @Nullable BlockHome[] homes;
-    private final HostPool.Cursors cursors;
+    private final Prompt prompt;
+    private final IntFunction<List<CacheForm>> preferences;
     private final WindowRing ring;
-    private final int maxTokens;
-    /** Index: block. */
-    private final BlockHome.@Nullable OnDevice[] copies;
+    private final int knownBlocks;
+    /** Full ones, then those that the coming step fills. */
+    private final List<Block> blocks;
+
+    private final HostPool.Cursors cursors = new HostPool.Cursors();
 
     /** Copies that the current step makes. */
     private final List<Arrival> arrivals = new ArrayList<>();
 
     private final Deque<DeviceBuffer> openBlocks = new ArrayDeque<>();
+    /** What the next block is named after; null if blocks have no names. */
+    private @Nullable BlockName lastName;
+    /** Of the open blocks, if blocks have names. */
+    private final List<Integer> openTokenIds = new ArrayList<>();
+
     private int closedBlocks;
     private int openTokens;
     private boolean freed;
 
+    /** @param known the blocks with which it begins */
     CacheSequence(
-            KvCache cache, int maxTokens, @Nullable BlockHome[] homes, HostPool.Cursors cursors, WindowRing ring) {
-        this.cursors = cursors;
+            KvCache cache,
+            Prompt prompt,
+            IntFunction<List<CacheForm>> preferences,
+            List<Block> known,
+            WindowRing ring) {
         this.cache = cache;
-        this.maxTokens = maxTokens;
-        this.homes = homes;
+        this.prompt = prompt;
+        this.preferences = preferences;
+        this.blocks = new ArrayList<>(known);
+        this.closedBlocks = known.size();
+        this.knownBlocks = known.size();
+        this.lastName = prompt.nameBefore(known.size());
         this.ring = ring;
-        this.copies = new BlockHome.OnDevice[homes.length];
     }
 
     /**
@@ -55,12 +69,17 @@ public final class CacheSequence implements AutoCloseable {
 
     /** The tokens for which the sequence was admitted. */
     public int maxTokens() {
-        return maxTokens;
+        return prompt.maxTokens();
     }
 
     /** The number of cached tokens. */
     public int tokens() {
         return closedBlocks * blockTokens() + openTokens;
+    }
+
+    /** The tokens of known blocks with which it began. */
+    public int cachedTokens() {
+        return knownBlocks * blockTokens();
     }
 
     /** The number of full blocks. */
@@ -73,19 +92,18 @@ public final class CacheSequence implements AutoCloseable {
         return openTokens;
     }
 
-    /** The home of block {@code block}, which may not be full yet. */
+    List<Block> blocks() {
+        return List.copyOf(blocks);
+    }
+
+    /** The home of block {@code block}, which is full, or which the coming step fills. */
     public BlockHome home(int block) {
-        BlockHome home = homes[block];
-        if (home == null) {
-            throw new IllegalStateException("block " + block + " has no home");
-        }
-        return home;
+        return blocks.get(block).home();
     }
 
     /** Where a step reads block {@code block}: its copy on the device if it has one, else its home. */
     public BlockHome place(int block) {
-        BlockHome copy = copies[block];
-        return copy == null ? home(block) : copy;
+        return blocks.get(block).place();
     }
 
     /** Forms in which a step reads the blocks {@code [from, to)}. */
@@ -97,9 +115,13 @@ public final class CacheSequence implements AutoCloseable {
         return forms;
     }
 
-    /** The forms of all blocks that the sequence may ever fill. */
+    /** The forms of all blocks that the sequence may ever fill; of those that have no home yet, the one they prefer. */
     public List<CacheForm> forms() {
-        return forms(0, homes.length);
+        List<CacheForm> forms = forms(0, blocks.size());
+        for (int block = blocks.size(); block < maxTokens() / blockTokens(); block++) {
+            forms.add(preferences.apply(block).getFirst());
+        }
+        return forms;
     }
 
     /** The number of blocks that {@code newTokens} more tokens fill. */
@@ -107,22 +129,27 @@ public final class CacheSequence implements AutoCloseable {
         return (openTokens + newTokens) / blockTokens();
     }
 
-    /** The tokens of known blocks with which it began. */
-    public int cachedTokens() {
-        return 0;
-    }
-
     /**
      * Takes memory so that {@code newTokens} more tokens have a place: open blocks, and homes for the blocks that they
-     * fill.
+     * fill. Blocks that nobody uses give way, and copies.
      *
      * @return whether there is memory; if not, the sequence is as before
      * @throws IllegalStateException if the sequence was admitted for fewer tokens
      */
     public boolean open(int newTokens) {
-        if (closedBlocks + closingBlocks(newTokens) > homes.length) {
-            throw new IllegalStateException("sequence of " + tokens() + " tokens has homes for " + homes.length
-                    + " blocks, no room for " + newTokens + " more tokens");
+        int full = closedBlocks + closingBlocks(newTokens);
+        if (full > maxTokens() / blockTokens()) {
+            throw new IllegalStateException("sequence of " + tokens() + " tokens was admitted for " + maxTokens()
+                    + " tokens, no room for " + newTokens + " more");
+        }
+        int before = blocks.size();
+        for (int block = before; block < full; block++) {
+            Optional<Block> taken = cache.takeBlock(preferences.apply(block), cursors);
+            if (taken.isEmpty()) {
+                giveBackFrom(before);
+                return false;
+            }
+            blocks.add(taken.get());
         }
         int wanted = Math.ceilDiv(openTokens + newTokens, blockTokens());
         while (openBlocks.size() < wanted) {
@@ -131,41 +158,37 @@ public final class CacheSequence implements AutoCloseable {
         return true;
     }
 
+    /** The last first, so that the beginning of a chain is the youngest. */
+    private void giveBackFrom(int first) {
+        while (blocks.size() > first) {
+            cache.release(blocks.removeLast());
+        }
+    }
+
     /** The open blocks, in token order: block {@link #closedBlocks} and those after it. */
     public List<DeviceBuffer> openBlocks() {
         return List.copyOf(openBlocks);
     }
 
     /**
-     * Gives blocks that are not full yet other homes.
-     *
-     * @param blocks in token order; their homes are on the device
-     * @param form on the host, or on the device and no larger
-     * @return whether there was room; if not, nothing has changed
-     */
-    public boolean rehome(List<Integer> blocks, CacheForm form) {
-        for (int block : blocks) {
-            if (block < closedBlocks) {
-                throw new IllegalArgumentException("block " + block + " is full");
-            }
-        }
-        return cache.rehome(homes, blocks, form, cursors);
-    }
-
-    /**
      * Takes device memory for copies of full blocks that are read from the host, as far as there is some. The next step
-     * of this sequence makes the copies.
+     * of this sequence makes the copies, which are for all that share the blocks.
      */
-    public void promote(int firstBlock, int blocks) {
-        for (int block = firstBlock; block < firstBlock + blocks; block++) {
-            if (block >= closedBlocks || !(place(block) instanceof BlockHome.OnHost from)) {
-                throw new IllegalArgumentException("block " + block + " is not full, or not read from the host");
+    public void promote(int firstBlock, int count) {
+        for (int i = firstBlock; i < firstBlock + count; i++) {
+            if (i >= closedBlocks || !(place(i) instanceof BlockHome.OnHost from)) {
+                throw new IllegalArgumentException("block " + i + " is not full, or not read from the host");
             }
-            Optional<BlockHome.OnDevice> to = cache.takeCopy(from.form().content());
-            if (to.isEmpty()) {
-                return;
+            Block block = blocks.get(i);
+            // Another sequence may have asked for the same.
+            if (!block.isArriving()) {
+                Optional<BlockHome.OnDevice> to = cache.takeCopy(from.form().content());
+                if (to.isEmpty()) {
+                    return;
+                }
+                block.setArriving(true);
+                arrivals.add(new Arrival(i, from, to.get()));
             }
-            arrivals.add(new Arrival(block, from, to.get()));
         }
     }
 
@@ -174,42 +197,51 @@ public final class CacheSequence implements AutoCloseable {
         return List.copyOf(arrivals);
     }
 
-    /** Forgets a copy. */
-    void giveBackCopy(int block) {
-        BlockHome.OnDevice copy = Objects.requireNonNull(copies[block]);
-        copies[block] = null;
-        cache.giveBackCopy(copy);
-    }
-
     /**
      * Counts tokens as cached, once the step that wrote them has ended, and frees the open blocks that are now in their
      * homes. From now on, steps read the copies that this step made.
      */
     public void commit(List<Integer> tokens) {
-        int newTokens = tokens.size();
-        int closing = closingBlocks(newTokens);
-        openTokens = openTokens + newTokens - closing * blockTokens();
-        closedBlocks += closing;
+        int closing = closingBlocks(tokens.size());
+        openTokens = openTokens + tokens.size() - closing * blockTokens();
+        if (lastName != null) {
+            openTokenIds.addAll(tokens);
+        }
         for (int i = 0; i < closing; i++) {
             cache.giveBackOpen(openBlocks.removeFirst());
+            name(blocks.get(closedBlocks));
+            closedBlocks++;
         }
         for (Arrival arrival : arrivals) {
-            copies[arrival.block()] = arrival.to();
-            cache.copied(this, arrival.block());
+            Block block = blocks.get(arrival.block());
+            block.setArriving(false);
+            cache.copied(block, arrival.to());
         }
         arrivals.clear();
     }
 
-    /** Gives everything back, except blocks that have a name; no step may be using it. */
+    private void name(Block block) {
+        if (lastName != null) {
+            List<Integer> ofBlock = openTokenIds.subList(0, blockTokens());
+            lastName = prompt.nameAfter(lastName, ofBlock);
+            ofBlock.clear();
+            cache.name(block, lastName, prompt.salt());
+        }
+    }
+
+    /** Gives everything back, except that blocks with a name stay known; no step may be using it. */
     @Override
     public void close() {
         if (!freed) {
             freed = true;
-            cache.giveBackCopies(this);
-            arrivals.forEach(arrival -> cache.giveBackCopy(arrival.to()));
+            for (Arrival arrival : arrivals) {
+                blocks.get(arrival.block()).setArriving(false);
+                cache.giveBackCopy(arrival.to());
+            }
             arrivals.clear();
-            cache.free(homes);
             cache.leave(cursors);
+            cache.beginRelease();
+            giveBackFrom(0);
             cache.free(ring);
             openBlocks.forEach(cache::giveBackOpen);
             openBlocks.clear();

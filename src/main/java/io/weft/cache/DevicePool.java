@@ -4,7 +4,10 @@ import io.weft.device.DeviceBuffer;
 import java.util.Optional;
 import java.util.OptionalLong;
 
-/** Device memory for blocks. */
+/**
+ * Device memory for blocks, which come from its end, and for rings, which come from its start: so that blocks that come
+ * and go leave room for something longer.
+ */
 final class DevicePool {
     private final DeviceBuffer memory;
     private final ExtentAllocator extents;
@@ -14,12 +17,21 @@ final class DevicePool {
         this.extents = new ExtentAllocator(memory.bytes());
     }
 
-    /** Memory of this size; nothing is always there. */
+    /** Memory for a block; nothing is always there. */
     Optional<DeviceBuffer> allocate(long bytes) {
-        if (bytes == 0) {
-            return Optional.of(memory.slice(0, 0));
-        }
-        OptionalLong offset = extents.allocate(bytes);
+        return bytes == 0 ? nothing() : slice(extents.allocateFromEnd(bytes), bytes);
+    }
+
+    /** Memory for a ring; nothing is always there. */
+    Optional<DeviceBuffer> allocateRing(long bytes) {
+        return bytes == 0 ? nothing() : slice(extents.allocate(bytes), bytes);
+    }
+
+    private Optional<DeviceBuffer> nothing() {
+        return Optional.of(memory.slice(0, 0));
+    }
+
+    private Optional<DeviceBuffer> slice(OptionalLong offset, long bytes) {
         return offset.isPresent() ? Optional.of(memory.slice(offset.getAsLong(), bytes)) : Optional.empty();
     }
 
@@ -35,7 +47,11 @@ final class DevicePool {
         return memory;
     }
 
-    PoolUsage usage() {
-        return new PoolUsage(extents.usedBytes(), extents.bytes());
+    long usedBytes() {
+        return extents.usedBytes();
+    }
+
+    long bytes() {
+        return extents.bytes();
     }
 }

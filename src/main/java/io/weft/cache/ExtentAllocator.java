@@ -4,7 +4,7 @@ import java.util.Map;
 import java.util.OptionalLong;
 import java.util.TreeMap;
 
-/** Hands out extents of a range of {@code bytes} bytes: first fit, neighbours merged when freed. */
+/** Hands out extents of a range of {@code bytes} bytes: first fit or last fit, neighbours merged when freed. */
 final class ExtentAllocator {
     private final long bytes;
     private final TreeMap<Long, Long> freeBytesByOffset = new TreeMap<>();
@@ -28,6 +28,24 @@ final class ExtentAllocator {
         for (Map.Entry<Long, Long> free : freeBytesByOffset.entrySet()) {
             if (free.getValue() >= wantedBytes) {
                 return OptionalLong.of(take(free.getKey(), free.getValue(), wantedBytes));
+            }
+        }
+        return OptionalLong.empty();
+    }
+
+    /** The same at the end of the last one that is long enough. */
+    OptionalLong allocateFromEnd(long wantedBytes) {
+        for (Map.Entry<Long, Long> free : freeBytesByOffset.descendingMap().entrySet()) {
+            if (free.getValue() >= wantedBytes) {
+                long offset = free.getKey();
+                long left = free.getValue() - wantedBytes;
+                if (left == 0) {
+                    freeBytesByOffset.remove(offset);
+                } else {
+                    freeBytesByOffset.put(offset, left);
+                }
+                usedBytes += wantedBytes;
+                return OptionalLong.of(offset + left);
             }
         }
         return OptionalLong.empty();

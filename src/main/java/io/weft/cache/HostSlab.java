@@ -4,6 +4,9 @@ import io.weft.device.HostBuffer;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
 import java.util.BitSet;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -18,7 +21,11 @@ final class HostSlab {
     private final BitSet used = new BitSet();
     private @Nullable Content content;
     private int slots;
+    private int usedSlots;
     private int longestFreeRun;
+    /** By slot. */
+    private final Map<Integer, Block> idle = new HashMap<>();
+
     /** Sequences that go on filling it. */
     private int growers;
 
@@ -93,6 +100,7 @@ final class HostSlab {
                     "slot %d of %d of a slab of %s is not free for %s".formatted(slot, slots, content, of));
         }
         used.set(slot);
+        usedSlots++;
         measure();
         return new BlockHome.OnHost(this, of, slot);
     }
@@ -102,10 +110,29 @@ final class HostSlab {
             throw new IllegalStateException("slot " + slot + " of slab " + index + " is not in use");
         }
         used.clear(slot);
-        if (used.isEmpty()) {
+        usedSlots--;
+        if (usedSlots == 0) {
             content = null;
         }
         measure();
+    }
+
+    void setIdle(int slot, Block block) {
+        idle.put(slot, block);
+    }
+
+    void clearIdle(int slot) {
+        idle.remove(slot);
+    }
+
+    /** Whether no sequence uses any of its blocks. */
+    boolean isIdle() {
+        return idle.size() == usedSlots;
+    }
+
+    /** Its blocks that no sequence uses. */
+    List<Block> idleBlocks() {
+        return List.copyOf(idle.values());
     }
 
     private void measure() {

@@ -7,30 +7,48 @@ import io.weft.model.CacheForm;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheForm.Place;
 import io.weft.model.CacheGeometry;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Deque;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
+import java.util.SequencedSet;
 import java.util.function.IntFunction;
-import org.jspecify.annotations.Nullable;
+import java.util.function.Predicate;
+import java.util.function.Supplier;
 
-/** The cache of all sequences: its pools, and which sequence holds which memory. */
+/**
+ * The cache of all sequences: its pools, the blocks that are known by name, and which sequence uses what.
+ *
+ * <p>Memory is taken as it is needed. If there is none, what nobody uses gives way: copies, then idle blocks, the least
+ * recently used first. From the device they go to the host, from the host they are forgotten.
+ */
 public final class KvCache {
+    /** Before any block became idle. */
+    private static final long NEVER = Long.MIN_VALUE;
+
     /** In the budget that is printed. */
     public static final String HOST_PURPOSE = "cache on the host";
 
     private final CacheGeometry geometry;
     private final int maxRows;
-    private final DevicePool open;
+    private final DeviceBuffer openMemory;
+    private final ExtentAllocator open;
     private final DevicePool device;
     private final HostPool host;
-    /** Copies in the order in which they were promoted. */
-    private final Deque<Copy> copies = new ArrayDeque<>();
-
     private final Optional<BlockNaming> naming;
+    private final BlockStore store;
+    /** Blocks that have a copy; the last one's is given back first. */
+    private final SequencedSet<Block> copies = new LinkedHashSet<>();
+    /** Idle blocks that leave the device before the next step, and where they are still. */
+    private final Map<Block, DeviceBuffer> departures = new LinkedHashMap<>();
 
-    private long copyBytes;
+    private final HostPool.Cursors departed = new HostPool.Cursors();
+    private volatile long copyBytes;
+    private volatile long leftDevice;
+    private volatile long leftHost;
 
     /**
      * What the largest step needs of the cache.
@@ -40,8 +58,13 @@ public final class KvCache {
      */
     public record StepNeeds(int openBlocks, int rows) {}
 
-    /** A block that has a copy on the device. */
-    private record Copy(CacheSequence sequence, int block) {}
+    /**
+     * An idle block that leaves the device before anything else happens in the next step.
+     *
+     * @param from its memory, which may be somebody else's after that
+     * @param to its home now
+     */
+    public record Departure(DeviceBuffer from, BlockHome.OnHost to) {}
 
     /**
      * Allocates the pools.
@@ -80,8 +103,9 @@ public final class KvCache {
         this.naming = naming;
         this.geometry = geometry;
         this.maxRows = needs.rows();
-        this.open =
-                new DevicePool(device.allocate("open cache blocks", needs.openBlocks() * geometry.openBlockBytes()));
+        this.openMemory = device.allocate("open cache blocks", needs.openBlocks() * geometry.openBlockBytes());
+        this.open = new ExtentAllocator(openMemory.bytes());
+        this.store = new BlockStore(geometry);
         this.device = new DevicePool(device.allocate("cache on the device", deviceBytes));
         this.host = new HostPool(host, geometry);
     }
@@ -103,7 +127,7 @@ public final class KvCache {
 
     /** The memory of all open blocks; an open block is a part of it. */
     public DeviceBuffer openMemory() {
-        return open.memory();
+        return openMemory;
     }
 
     /** The memory of full blocks on the device. */
@@ -116,8 +140,16 @@ public final class KvCache {
         return device.memory().address();
     }
 
+    /** How full it is. Any thread may ask, approximately. */
     public CacheUsage usage() {
-        return new CacheUsage(open.usage(), device.usage(), host.usage(), copyBytes);
+        long idleOnDevice = store.idleDeviceBytes();
+        long idleOnHost = store.idleHostBytes();
+        PoolUsage ofHost = host.usage();
+        return new CacheUsage(
+                new PoolUsage(open.usedBytes(), open.bytes()),
+                new PoolUsage(device.usedBytes() - idleOnDevice, idleOnDevice, device.bytes(), 0),
+                new PoolUsage(ofHost.usedBytes() - idleOnHost, idleOnHost, ofHost.totalBytes(), ofHost.comingBytes()),
+                copyBytes);
     }
 
     /**
@@ -128,28 +160,47 @@ public final class KvCache {
      * @param salt sequences share blocks only with those of the same salt
      */
     public Prompt prompt(List<Integer> tokens, int maxTokens, String salt) {
-        return naming.map(names -> Prompt.named(tokens, maxTokens, salt, names))
+        // A hit would need what rings hold, too.
+        return naming.filter(names -> geometry.cachedLayerCount() > 0 && geometry.windowLayerCount() == 0)
+                .map(names -> Prompt.named(tokens, maxTokens, salt, names, geometry.blockTokens()))
                 .orElseGet(() -> Prompt.unnamed(tokens, maxTokens));
     }
 
     /** Blocks that gave up their memory. Any thread may ask, approximately. */
     public Evictions evictions() {
-        return new Evictions(0, 0);
+        return new Evictions(leftDevice, leftHost);
     }
 
     /** The named blocks. Any thread may ask, approximately. */
     public HeldBlocks held() {
-        return new HeldBlocks(0, 0, 0);
+        return store.held();
     }
 
     /** Forgets all named blocks: those that sequences use lose their names. Returns their number. */
     public int forget() {
-        return 0;
+        return forget(named(block -> true));
     }
 
     /** Forgets the named blocks of one salt. Returns their number. */
     public int forget(String salt) {
-        return 0;
+        return forget(named(block -> block.salt().equals(salt)));
+    }
+
+    List<Block> named(Predicate<Block> wanted) {
+        return store.all(wanted);
+    }
+
+    private int forget(List<Block> blocks) {
+        blocks.forEach(this::forget);
+        return blocks.size();
+    }
+
+    private void forget(Block block) {
+        boolean isIdle = block.isIdle();
+        store.forget(block);
+        if (isIdle) {
+            free(block);
+        }
     }
 
     /** Admits a sequence whose blocks have no names. */
@@ -158,115 +209,186 @@ public final class KvCache {
     }
 
     /**
-     * Admits a sequence. It begins with the known blocks of its prompt, but for the last token, which has to run.
-     * Copies give way, the youngest first.
+     * Admits a sequence. It begins with the known blocks of its prompt, but for the last token, which has to run. Only
+     * its ring takes memory now, for which copies and blocks give way that nobody uses.
      *
-     * @param preferences forms that block i may have, the best first; a form on the host ends the list, since whether
-     *     host memory is left shows at the end
-     * @return the sequence, or empty if there is no room now
+     * @param preferences forms that block i may have once it is full, the best first; asked when a step is about to
+     *     fill it
+     * @return the sequence, or empty if there is no room for its ring now
      */
     public Optional<CacheSequence> admit(Prompt prompt, IntFunction<List<CacheForm>> preferences) {
-        int maxTokens = prompt.maxTokens();
-        int ringBlocks = geometry.ringBlocks(maxTokens, maxRows);
-        Optional<DeviceBuffer> ring = allocateOnDevice(ringBlocks * geometry.windowBlockBytes());
+        // Before anything gives way, so that they do not.
+        List<Block> known = useKnown(prompt);
+        int ringBlocks = geometry.ringBlocks(prompt.maxTokens(), maxRows);
+        long ringBytes = ringBlocks * geometry.windowBlockBytes();
+        Optional<DeviceBuffer> ring = onDevice(ringBytes, () -> device.allocateRing(ringBytes));
         if (ring.isEmpty()) {
+            store.beginRelease();
+            known.reversed().forEach(this::release);
             return Optional.empty();
         }
-        int blocks = maxTokens / geometry.blockTokens();
-        BlockHome[] homes = new BlockHome[blocks];
-        HostPool.Cursors cursors = new HostPool.Cursors();
-        boolean fits = true;
-        for (int block = 0; block < blocks && fits; block++) {
-            // Blocks without cached layers are empty: they are where nothing moves them.
-            List<CacheForm> forms =
-                    geometry.cachedLayerCount() == 0 ? List.of(CacheForm.DEVICE_KV) : preferences.apply(block);
-            Optional<BlockHome> home = home(forms, cursors);
-            fits = home.isPresent();
-            homes[block] = home.orElse(null);
-        }
-        if (!fits) {
-            free(homes);
-            host.leave(cursors);
-            device.free(ring.get());
-            return Optional.empty();
-        }
+        // Blocks without cached layers are empty: they are where nothing moves them.
+        IntFunction<List<CacheForm>> forms =
+                geometry.cachedLayerCount() == 0 ? block -> List.of(CacheForm.DEVICE_KV) : preferences;
         return Optional.of(
-                new CacheSequence(this, maxTokens, homes, cursors, new WindowRing(geometry, ring.get(), ringBlocks)));
+                new CacheSequence(this, prompt, forms, known, new WindowRing(geometry, ring.get(), ringBlocks)));
     }
 
-    private Optional<DeviceBuffer> allocateOnDevice(long bytes) {
-        Optional<DeviceBuffer> memory = device.allocate(bytes);
-        while (memory.isEmpty() && !copies.isEmpty()) {
-            Copy youngest = copies.removeLast();
-            youngest.sequence().giveBackCopy(youngest.block());
-            memory = device.allocate(bytes);
+    /** The longest known beginning of a prompt, which one more sequence uses from now on. */
+    private List<Block> useKnown(Prompt prompt) {
+        List<Block> known = new ArrayList<>();
+        for (int block = 0; block < prompt.knowableBlocks(); block++) {
+            Optional<Block> found = store.find(Objects.requireNonNull(prompt.nameBefore(block + 1)));
+            if (found.isEmpty()) {
+                break;
+            }
+            store.use(found.get());
+            known.add(found.get());
+        }
+        return known;
+    }
+
+    /**
+     * Memory for a block that the coming step fills, in the first of these forms for which there is some. Host memory
+     * may be left for one content alone, since a slab holds one at a time; then a block on the host has that one.
+     */
+    Optional<Block> takeBlock(List<CacheForm> forms, HostPool.Cursors cursors) {
+        for (CacheForm form : forms) {
+            Optional<Block> block = takeBlock(form, cursors);
+            if (block.isPresent()) {
+                return block;
+            }
+        }
+        boolean mayBeOnHost = forms.stream().anyMatch(form -> form.place() == Place.HOST);
+        return mayBeOnHost && geometry.activationsAreSmaller()
+                ? takeBlock(CacheForm.HOST_ACT, cursors).or(() -> takeBlock(CacheForm.HOST_KV, cursors))
+                : Optional.empty();
+    }
+
+    private Optional<Block> takeBlock(CacheForm form, HostPool.Cursors cursors) {
+        return switch (form.place()) {
+            case DEVICE -> homeOnDevice(form).map(Block::new);
+            case HOST -> homeOnHost(form.content(), cursors, Long.MAX_VALUE).map(Block::new);
+        };
+    }
+
+    private Optional<BlockHome.OnDevice> homeOnDevice(CacheForm form) {
+        long bytes = geometry.blockBytes(form.content());
+        return onDevice(bytes, () -> device.allocate(bytes)).map(memory -> new BlockHome.OnDevice(form, memory));
+    }
+
+    /** Device memory; copies and idle blocks give way, as far as that helps. */
+    private Optional<DeviceBuffer> onDevice(long bytes, Supplier<Optional<DeviceBuffer>> allocation) {
+        Optional<DeviceBuffer> memory = allocation.get();
+        while (memory.isEmpty() && bytes <= usage().withoutCopies().device().freeBytes() && givesWayOnDevice()) {
+            memory = allocation.get();
         }
         return memory;
     }
 
-    /** A home in the first of these forms for which there is memory. */
-    private Optional<BlockHome> home(List<CacheForm> forms, HostPool.Cursors cursors) {
-        for (CacheForm form : forms) {
-            Optional<? extends BlockHome> home = switch (form.place()) {
-                case DEVICE ->
-                    allocateOnDevice(geometry.blockBytes(form.content()))
-                            .map(memory -> new BlockHome.OnDevice(form, memory));
-                case HOST -> host.allocate(form.content(), cursors);
-            };
-            if (home.isPresent()) {
-                return Optional.of(home.get());
-            }
+    /** Copies first: giving one back loses nothing. */
+    private boolean givesWayOnDevice() {
+        if (!copies.isEmpty()) {
+            giveBackCopy(copies.getLast());
+            return true;
         }
-        return Optional.empty();
-    }
-
-    /** Replaces homes on the device; false if there is no room, and then nothing has changed. */
-    boolean rehome(@Nullable BlockHome[] homes, List<Integer> blocks, CacheForm form, HostPool.Cursors cursors) {
-        return switch (form.place()) {
-            case DEVICE -> shrink(homes, blocks, form);
-            case HOST -> leaveDevice(homes, blocks, form.content(), cursors);
-        };
-    }
-
-    /** One by one: a smaller home fits where the larger one was. */
-    private boolean shrink(@Nullable BlockHome[] homes, List<Integer> blocks, CacheForm form) {
-        long bytes = geometry.blockBytes(form.content());
-        for (int block : blocks) {
-            BlockHome.OnDevice home = onDevice(homes[block]);
-            if (bytes > home.memory().bytes()) {
-                throw new IllegalArgumentException(
-                        "a home of " + home.memory().bytes() + " bytes cannot become one of " + bytes);
-            }
-            device.free(home.memory());
-            homes[block] = new BlockHome.OnDevice(form, device.allocate(bytes).orElseThrow());
+        if (store.idleOnDevice().isEmpty()) {
+            return false;
         }
+        leaveDevice(store.idleOnDevice().first());
         return true;
     }
 
-    private boolean leaveDevice(
-            @Nullable BlockHome[] homes, List<Integer> blocks, Content content, HostPool.Cursors cursors) {
-        List<BlockHome.OnHost> onHost = new ArrayList<>();
-        for (int i = 0; i < blocks.size(); i++) {
-            Optional<BlockHome.OnHost> home = host.allocate(content, cursors);
-            if (home.isEmpty()) {
-                onHost.forEach(host::free);
+    /** An idle block goes to the host if there is memory, free or of a block that is idle for longer. */
+    private void leaveDevice(Block block) {
+        if (!moveToHost(block, block.idleSince())) {
+            leftDevice++;
+            forget(block);
+        }
+    }
+
+    /** Moves an idle block to the host; blocks give way there that are idle since before that. */
+    private boolean moveToHost(Block block, long idleBefore) {
+        if (!(block.home() instanceof BlockHome.OnDevice(CacheForm form, DeviceBuffer memory))) {
+            throw new IllegalArgumentException("block " + block.name() + " is not on the device");
+        }
+        Optional<BlockHome.OnHost> to = homeOnHost(form.content(), departed, idleBefore);
+        to.ifPresent(home -> {
+            leftDevice++;
+            store.move(block, home);
+            departures.put(block, memory);
+            device.free(memory);
+        });
+        return to.isPresent();
+    }
+
+    /** Host memory; blocks give way that are idle since before that. */
+    private Optional<BlockHome.OnHost> homeOnHost(Content content, HostPool.Cursors cursors, long idleBefore) {
+        Optional<BlockHome.OnHost> home = host.allocate(content, cursors);
+        while (home.isEmpty() && givesWayOnHost(content, idleBefore)) {
+            home = host.allocate(content, cursors);
+        }
+        return home;
+    }
+
+    /**
+     * The oldest block goes whose slot helps: its slab holds that content, or nothing that is used. With it go its
+     * neighbours that are as old, since pieces should be long.
+     */
+    private boolean givesWayOnHost(Content content, long idleBefore) {
+        for (Block oldest : store.idleOnHost()) {
+            if (oldest.idleSince() >= idleBefore) {
                 return false;
             }
-            onHost.add(home.get());
+            HostSlab slab = ((BlockHome.OnHost) oldest.home()).slab();
+            boolean isOfContent = slab.content() == content;
+            if (isOfContent || slab.isIdle()) {
+                for (Block block : slab.idleBlocks()) {
+                    if (!isOfContent || block.release() == oldest.release()) {
+                        forget(block);
+                        leftHost++;
+                    }
+                }
+                return true;
+            }
         }
-        for (int i = 0; i < blocks.size(); i++) {
-            int block = blocks.get(i);
-            device.free(onDevice(homes[block]).memory());
-            homes[block] = onHost.get(i);
-        }
-        return true;
+        return false;
     }
 
-    private static BlockHome.OnDevice onDevice(@Nullable BlockHome home) {
-        if (home instanceof BlockHome.OnDevice onDevice) {
-            return onDevice;
+    /** The blocks that leave the device, which is up to the caller from now on. */
+    public List<Departure> takeDepartures() {
+        List<Departure> all = new ArrayList<>();
+        departures.forEach((block, from) -> all.add(new Departure(from, (BlockHome.OnHost) block.home())));
+        departures.clear();
+        return all;
+    }
+
+    void name(Block block, BlockName name, String salt) {
+        store.name(block, name, salt);
+    }
+
+    void beginRelease() {
+        store.beginRelease();
+    }
+
+    /** A sequence uses a block no more. */
+    void release(Block block) {
+        if (!store.release(block)) {
+            free(block);
+        } else if (block.isIdle() && block.copy() != null) {
+            copies.addLast(block);
         }
-        throw new IllegalArgumentException("the home is not on the device: " + home);
+    }
+
+    private void free(Block block) {
+        departures.remove(block);
+        if (block.copy() != null) {
+            giveBackCopy(block);
+        }
+        switch (block.home()) {
+            case BlockHome.OnDevice onDevice -> device.free(onDevice.memory());
+            case BlockHome.OnHost onHost -> host.free(onHost);
+        }
     }
 
     /** Bytes of the ring of a sequence of up to {@code maxTokens} tokens. */
@@ -283,27 +405,30 @@ public final class KvCache {
         device.free(ring.memory());
     }
 
-    /** Frees homes; entries that were never filled are null. */
-    void free(@Nullable BlockHome[] homes) {
-        for (BlockHome home : homes) {
-            switch (home) {
-                case null -> {}
-                case BlockHome.OnDevice onDevice -> device.free(onDevice.memory());
-                case BlockHome.OnHost onHost -> host.free(onHost);
-            }
-        }
-    }
-
-    /** Device memory for the copy of a block, if there is some to spare. */
+    /** Device memory for the copy of a block, if there is some to spare. Nothing is forgotten for it. */
     Optional<BlockHome.OnDevice> takeCopy(Content content) {
-        Optional<DeviceBuffer> memory = device.allocate(geometry.blockBytes(content));
+        long bytes = geometry.blockBytes(content);
+        Optional<DeviceBuffer> memory = device.allocate(bytes);
+        while (memory.isEmpty()
+                && !store.idleOnDevice().isEmpty()
+                && moveToHost(store.idleOnDevice().first(), NEVER)) {
+            memory = device.allocate(bytes);
+        }
         copyBytes += memory.map(DeviceBuffer::bytes).orElse(0L);
         return memory.map(copy -> new BlockHome.OnDevice(CacheForm.of(content, Place.DEVICE), copy));
     }
 
     /** A block is now read from its copy. */
-    void copied(CacheSequence sequence, int block) {
-        copies.addLast(new Copy(sequence, block));
+    void copied(Block block, BlockHome.OnDevice copy) {
+        block.setCopy(copy);
+        copies.addLast(block);
+    }
+
+    private void giveBackCopy(Block block) {
+        BlockHome.OnDevice copy = Objects.requireNonNull(block.copy());
+        block.setCopy(null);
+        copies.remove(block);
+        giveBackCopy(copy);
     }
 
     void giveBackCopy(BlockHome.OnDevice copy) {
@@ -311,24 +436,22 @@ public final class KvCache {
         device.free(copy.memory());
     }
 
-    /** Forgets all copies of a sequence. */
-    void giveBackCopies(CacheSequence sequence) {
-        copies.removeIf(copy -> {
-            boolean isOfSequence = copy.sequence() == sequence;
-            if (isOfSequence) {
-                sequence.giveBackCopy(copy.block());
-            }
-            return isOfSequence;
-        });
-    }
-
     /** Takes an open block. The pool is sized for the largest step, so running out of it is a bug. */
     DeviceBuffer takeOpen() {
-        return open.allocate(geometry.openBlockBytes())
-                .orElseThrow(() -> new IllegalStateException("no open block is left: " + open.usage()));
+        long bytes = geometry.openBlockBytes();
+        if (bytes == 0) {
+            return openMemory.slice(0, 0);
+        }
+        return openMemory.slice(
+                open.allocate(bytes)
+                        .orElseThrow(() -> new IllegalStateException("no open block is left: %d of %d bytes are used"
+                                .formatted(open.usedBytes(), open.bytes()))),
+                bytes);
     }
 
     void giveBackOpen(DeviceBuffer block) {
-        open.free(block);
+        if (block.bytes() > 0) {
+            open.free(block.address() - openMemory.address(), block.bytes());
+        }
     }
 }

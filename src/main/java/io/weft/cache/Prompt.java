@@ -21,18 +21,19 @@ public final class Prompt {
 
     /**
      * @param salt on which the names depend
-     * @param root stands for the block before the first one
-     * @param made names of the first blocks
+     * @param made what stands for the block before the first one, and the names of the first blocks
      */
-    private record Names(BlockNaming naming, String salt, BlockName root, List<BlockName> made) {}
+    private record Names(BlockNaming naming, String salt, int blockTokens, List<BlockName> made) {}
 
     /** A prompt whose blocks have no names, so that they belong to its sequence alone. */
     public static Prompt unnamed(List<Integer> tokens, int maxTokens) {
         return new Prompt(tokens, maxTokens, null);
     }
 
-    static Prompt named(List<Integer> tokens, int maxTokens, String salt, BlockNaming naming) {
-        return new Prompt(tokens, maxTokens, new Names(naming, salt, naming.root(salt, maxTokens), new ArrayList<>()));
+    static Prompt named(List<Integer> tokens, int maxTokens, String salt, BlockNaming naming, int blockTokens) {
+        List<BlockName> made = new ArrayList<>();
+        made.add(naming.root(salt, maxTokens));
+        return new Prompt(tokens, maxTokens, new Names(naming, salt, blockTokens, made));
     }
 
     /** The tokens that the sequence begins with. */
@@ -43,5 +44,36 @@ public final class Prompt {
     /** The most tokens that the sequence may have. */
     public int maxTokens() {
         return maxTokens;
+    }
+
+    String salt() {
+        return names == null ? "" : names.salt();
+    }
+
+    /** The number of blocks that may be known before: the last token has to run. */
+    int knowableBlocks() {
+        return names == null ? 0 : Math.max(0, tokens.size() - 1) / names.blockTokens();
+    }
+
+    /** The name before that of block {@code block}, one of the prompt's; null if blocks have no names. */
+    @Nullable
+    BlockName nameBefore(int block) {
+        if (names == null) {
+            return null;
+        }
+        List<BlockName> made = names.made();
+        while (made.size() <= block) {
+            int from = (made.size() - 1) * names.blockTokens();
+            made.add(nameAfter(made.getLast(), tokens.subList(from, from + names.blockTokens())));
+        }
+        return made.get(block);
+    }
+
+    /** The name of the block with these tokens after the one with that name. */
+    BlockName nameAfter(BlockName before, List<Integer> ofBlock) {
+        if (names == null) {
+            throw new IllegalStateException("blocks of this prompt have no names");
+        }
+        return names.naming().next(before, ofBlock);
     }
 }

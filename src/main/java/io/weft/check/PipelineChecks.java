@@ -297,7 +297,9 @@ public final class PipelineChecks {
     }
 
     private static StepSequence part(CacheSequence sequence, List<Integer> tokens, LogitRows logits) {
-        sequence.open(tokens.size());
+        if (!sequence.open(tokens.size())) {
+            throw new IllegalStateException("the cache of the checks is too small");
+        }
         Optional<TokenChoice> choice =
                 logits == LogitRows.NONE ? Optional.empty() : Optional.of(TokenChoice.likeliest());
         return new StepSequence(sequence, tokens, logits, choice);

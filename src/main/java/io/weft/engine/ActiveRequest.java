@@ -15,7 +15,6 @@ import io.weft.pipeline.StepResult;
 import io.weft.pipeline.StepSequence;
 import io.weft.pipeline.StepSequence.LogitRows;
 import io.weft.pipeline.TokenChoice;
-import io.weft.plan.placement.Move;
 import io.weft.plan.placement.MovePlanner;
 import io.weft.plan.step.BlockRun;
 import java.lang.System.Logger.Level;
@@ -136,17 +135,29 @@ final class ActiveRequest {
         }
     }
 
-    /** The request in the form that decides on moving its blocks. */
+    /** The request in the form that decides on copying its blocks. */
     MovePlanner.Running placed() {
-        return new MovePlanner.Running(cache().forms(), cache().tokens(), request.maxNewTokens() - completionTokens);
+        CacheSequence sequence = cache();
+        return new MovePlanner.Running(
+                sequence.forms(0, sequence.closedBlocks()),
+                sequence.tokens(),
+                request.maxNewTokens() - completionTokens);
     }
 
-    /** Moves some of its blocks, as far as memory allows. */
-    void move(Move move) {
-        switch (move) {
-            case Move.Promote(BlockRun blocks) -> cache().promote(blocks.firstBlock(), blocks.blocks());
-            case Move.Rehome(int sequence, List<Integer> blocks, CacheForm form) -> cache().rehome(blocks, form);
-        }
+    /** Copies some of its full blocks to the device, as far as memory allows. */
+    void promote(BlockRun blocks) {
+        cache().promote(blocks.firstBlock(), blocks.blocks());
+    }
+
+    /** The number of its full blocks. */
+    int closedBlocks() {
+        return cache().closedBlocks();
+    }
+
+    /** The forms that its blocks to come prefer. */
+    List<CacheForm> formsToCome() {
+        List<CacheForm> all = cache().forms();
+        return all.subList(cache().closedBlocks(), all.size());
     }
 
     private CacheSequence cache() {
@@ -191,7 +202,9 @@ final class ActiveRequest {
     private StepSequence opened(List<Integer> tokens, LogitRows scored) {
         boolean generates = tokens.size() >= promptTokensLeft() && request.maxNewTokens() > 0;
         boolean scoresToken = generates && request.logprobs().isPresent() && scored == LogitRows.NONE;
-        cache().open(tokens.size());
+        if (!cache().open(tokens.size())) {
+            throw new IllegalStateException("the cache has no memory for " + tokens.size() + " more tokens");
+        }
         return new StepSequence(
                 cache(),
                 tokens,

@@ -6,23 +6,24 @@ import io.weft.cache.KvCache;
 import io.weft.engine.RequestRejectedException.Reason;
 import io.weft.model.CacheForm;
 import io.weft.model.CacheForm.Content;
+import io.weft.model.CacheForm.Place;
 import io.weft.model.CacheGeometry;
-import io.weft.plan.placement.Move;
 import io.weft.plan.placement.MovePlanner;
 import io.weft.plan.placement.Occupancy;
 import io.weft.plan.placement.PlacementPolicy;
 import io.weft.plan.placement.Planning;
+import io.weft.plan.placement.Room;
 import java.lang.System.Logger.Level;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Supplier;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Decides which request gets a place in the cache, and where its blocks go: at admission, when running sequences make
- * room for another, and between two steps.
+ * Decides which request gets a place in the cache, and where its blocks go: at admission, and between two steps.
  *
  * <p>Queue and batch belong to the engine; this class keeps only the request that was refused last. Everything except
  * {@link #refusedLast} runs on the engine's thread.
@@ -47,7 +48,7 @@ final class AdmissionControl {
 
     /** The decision on a request. */
     sealed interface Decision {
-        /** The request has a home for every block that it may ever fill. */
+        /** There is memory for every block that the request may ever fill. */
         record Admitted(CacheSequence cache) implements Decision {}
 
         /** The request does not fit next to the running ones, or into the host memory that is already there. */
@@ -105,17 +106,15 @@ final class AdmissionControl {
         return cache.usage().withoutCopies();
     }
 
-    /** Finds homes in free memory, else in the memory of copies, which are given back. */
+    /** Admits a request if there is memory for all that it and the running ones may come to hold. */
     private Optional<CacheSequence> place(
             ActiveRequest request, List<ActiveRequest> running, CacheUsage withoutCopies) {
-        // What is to come is there in seconds: not worth moving the blocks of others.
-        if (missingBytes(request, withoutCopies) > 0
-                && (fitsWhatIsToCome(request, withoutCopies) || !makeRoom(request, running))) {
+        if (missingBytes(request, withoutCopies) > 0) {
             return Optional.empty();
         }
         CacheUsage usage = cache.usage();
-        Optional<CacheSequence> besideCopies =
-                missingBytes(request, usage) > 0 ? Optional.empty() : placeIn(request, running, usage);
+        // Copies give way only where that lets a request in.
+        Optional<CacheSequence> besideCopies = placeIn(request, running, usage);
         return besideCopies.isEmpty() && usage.copyBytes() > 0
                 ? placeIn(request, running, usage.withoutCopies())
                 : besideCopies;
@@ -123,7 +122,22 @@ final class AdmissionControl {
 
     private Optional<CacheSequence> placeIn(ActiveRequest request, List<ActiveRequest> running, CacheUsage usage) {
         PlacementPolicy policy = policy(request, running, usage);
-        return cache.admit(request.maxTokens(), block -> policy.forms(block, request.promptTokens()));
+        Room room = new Room(
+                cache.geometry(),
+                usage.device().freeBytes() - cache.ringBytes(request.maxTokens()),
+                usage.host().freeBytes());
+        boolean fits = running.stream().allMatch(other -> fits(room, other, other.closedBlocks(), policy))
+                && fits(room, request, 0, policy);
+        return fits
+                ? cache.admit(request.maxTokens(), block -> policy.forms(block, request.promptTokens()))
+                : Optional.empty();
+    }
+
+    /** Whether there is room for the blocks of a request from {@code firstBlock} on. */
+    private boolean fits(Room room, ActiveRequest request, int firstBlock, PlacementPolicy policy) {
+        int blocks = request.maxTokens() / cache.geometry().blockTokens();
+        return IntStream.range(firstBlock, blocks)
+                .allMatch(block -> room.take(policy.forms(block, request.promptTokens())));
     }
 
     /** The most tokens that the cache may hold, all of them in their smallest form. */
@@ -152,48 +166,42 @@ final class AdmissionControl {
                 - usage.host().freeBytes();
     }
 
-    /** Makes room; returns whether running sequences have given up enough. */
-    private boolean makeRoom(ActiveRequest request, List<ActiveRequest> running) {
-        Optional<MovePlanner> planner = planning.get().moves();
-        if (planner.isEmpty()) {
-            return false;
-        }
-        long missingBytes = missingBytes(request, usageWithoutCopies()) + 2 * spareBytes();
-        List<Move> moves = planner.get()
-                .makeRoom(running.stream().map(ActiveRequest::placed).toList(), missingBytes);
-        moves.forEach(move -> running.get(move.sequence()).move(move));
-        return !moves.isEmpty();
-    }
-
-    /** Moves blocks of decoding sequences where that pays. Called between two steps. */
+    /** Copies blocks of decoding sequences to the device where that pays. Called between two steps. */
     void moveBlocks(List<ActiveRequest> running) {
         try {
             planning.get().moves().ifPresent(planner -> moveBlocks(running, planner));
         } catch (RuntimeException e) {
-            // Moves only save time. The cache changes block by block, so what was not moved stays where it is.
-            LOG.log(Level.ERROR, "blocks were not moved", e);
+            // Copies only save time.
+            LOG.log(Level.ERROR, "blocks were not copied", e);
         }
     }
 
     private void moveBlocks(List<ActiveRequest> running, MovePlanner planner) {
         List<ActiveRequest> decoding =
                 running.stream().filter(ActiveRequest::isDecoding).toList();
-        CacheUsage usage = cache.usage();
-        List<Move> moves = planner.moves(
-                decoding.stream().map(ActiveRequest::placed).toList(),
-                usage.device().freeBytes(),
-                usage.host().freeBytes());
-        moves.forEach(move -> decoding.get(move.sequence()).move(move));
+        planner.promotions(
+                        decoding.stream().map(ActiveRequest::placed).toList(),
+                        cache.usage().device().freeBytes())
+                .forEach(blocks -> decoding.get(blocks.sequence()).promote(blocks));
     }
 
+    /** The blocks to come of running sequences count as if they were there. */
     private PlacementPolicy policy(ActiveRequest request, List<ActiveRequest> running, CacheUsage usage) {
         Map<CacheForm, Long> tokensByForm = new EnumMap<>(CacheForm.class);
-        running.forEach(other -> other.occupy(tokensByForm));
-        Occupancy occupancy = new Occupancy(
-                running.size(),
-                tokensByForm,
-                Math.max(0, usage.device().freeBytes() - spareBytes() - cache.ringBytes(request.maxTokens())),
-                Math.max(0, usage.host().freeBytes() - spareBytes()));
+        long deviceBytes = usage.device().freeBytes() - spareBytes() - cache.ringBytes(request.maxTokens());
+        long hostBytes = usage.host().freeBytes() - spareBytes();
+        for (ActiveRequest other : running) {
+            other.occupy(tokensByForm);
+            for (CacheForm form : other.formsToCome()) {
+                long bytes = cache.geometry().blockBytes(form.content());
+                switch (form.place()) {
+                    case DEVICE -> deviceBytes -= bytes;
+                    case HOST -> hostBytes -= bytes;
+                }
+            }
+        }
+        Occupancy occupancy =
+                new Occupancy(running.size(), tokensByForm, Math.max(0, deviceBytes), Math.max(0, hostBytes));
         return planning.get().admission().policy(occupancy, Math.max(1, request.maxTokens()));
     }
 
@@ -210,7 +218,11 @@ final class AdmissionControl {
         long hostBytes = 0;
         int blocks = request.maxTokens() / cache.geometry().blockTokens();
         for (int block = 0; block < blocks; block++) {
-            CacheForm form = policy.forms(block, request.promptTokens()).getLast();
+            List<CacheForm> forms = policy.forms(block, request.promptTokens());
+            CacheForm form = forms.stream()
+                    .filter(one -> one.place() == Place.HOST)
+                    .findFirst()
+                    .orElseGet(forms::getFirst);
             long bytes = cache.geometry().blockBytes(form.content());
             switch (form.place()) {
                 case DEVICE -> deviceBytes += bytes;

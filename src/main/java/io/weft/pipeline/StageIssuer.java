@@ -302,6 +302,15 @@ final class StageIssuer {
         });
     }
 
+    /** Copies a block to the host, layer by layer: its layers are neighbours on the device alone. */
+    void depart(KvCache.Departure departure, Stream stream) {
+        long bytes = geometry.blockLayerBytes(departure.to().form().content());
+        for (int place = 0; place < geometry.cachedLayerCount(); place++) {
+            stream.copyToHost(
+                    departure.from().slice(place * bytes, bytes), departure.to().layer(place, 1));
+        }
+    }
+
     private void promote(Stream stream, StepContext step) {
         for (StepSequence sequence : step.batch().sequences()) {
             for (CacheSequence.Arrival arrival : sequence.cache().arrivals()) {

@@ -36,6 +36,7 @@ public final class StepPipeline {
     /** The lanes for whose end the last one waits. */
     private static final List<Lane> BEFORE_THE_LAST = List.of(Lane.LINK_IN, Lane.COMPUTE);
 
+    private final KvCache cache;
     private final StepIndex index;
     private final StageIssuer issuer;
     private final StepGraphs graphs;
@@ -46,6 +47,7 @@ public final class StepPipeline {
     private final EventPool marks;
     private final EventPool timedMarks;
     private final Event idle;
+    private final Event departed;
     /**
      * Marks of transfers that were issued ahead: those of this step, which observers may query, and those of the next.
      */
@@ -58,6 +60,7 @@ public final class StepPipeline {
 
     /** @param workspace allocated for the same weights and geometry */
     public StepPipeline(Device device, ModelWeights weights, KvCache cache, Workspace workspace) {
+        this.cache = cache;
         this.workspace = workspace;
         this.vocabularySize = weights.architecture().dimensions().vocabularySize();
         this.editsMost = workspace.limits().memory(cache.geometry()).edits();
@@ -70,6 +73,7 @@ public final class StepPipeline {
         this.marks = new EventPool(device, Event.Timing.UNTIMED);
         this.timedMarks = new EventPool(device, Event.Timing.TIMED);
         this.idle = device.event(Event.Timing.UNTIMED);
+        this.departed = device.event(Event.Timing.UNTIMED);
         this.aheadMarks = new EventPool(device, Event.Timing.TIMED);
         this.nextAheadMarks = new EventPool(device, Event.Timing.TIMED);
     }
@@ -195,6 +199,7 @@ public final class StepPipeline {
             throw new IllegalStateException("the step before has not ended");
         }
         HeadRows head = new HeadRows(batch);
+        departIdleBlocks();
         OptionalInt continued = takeAhead(batch, plan);
         StageIssuer.StepContext context = StageIssuer.StepContext.of(
                 batch, plan, index.write(batch, plan, head), workspace.staging(), continued.orElse(0));
@@ -249,6 +254,23 @@ public final class StepPipeline {
         }
         if (observers.isEmpty() && graph.isEmpty()) {
             graphs.follow(context, stream(Lane.COMPUTE));
+        }
+    }
+
+    /**
+     * Brings idle blocks to the host whose device memory this step writes to. Every lane waits for that: it is rare,
+     * and a ring may be written to by the first kernel.
+     */
+    private void departIdleBlocks() {
+        List<KvCache.Departure> departures = cache.takeDepartures();
+        if (departures.isEmpty()) {
+            return;
+        }
+        Stream link = stream(Lane.LINK_OUT);
+        departures.forEach(departure -> issuer.depart(departure, link));
+        link.record(departed);
+        for (Lane lane : BEFORE_THE_LAST) {
+            stream(lane).await(departed);
         }
     }
 

@@ -2,10 +2,12 @@ package io.weft.pipeline;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.weft.cache.BlockNaming;
 import io.weft.cache.CacheSequence;
 import io.weft.cache.KvCache;
 import io.weft.cache.PoolUsage;
 import io.weft.device.Device;
+import io.weft.device.HostRegion;
 import io.weft.model.CacheForm;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
@@ -17,6 +19,7 @@ import io.weft.plan.step.Schedule;
 import io.weft.plan.step.StepPlan;
 import io.weft.plan.step.StepPlanner;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
@@ -62,7 +65,17 @@ final class ModelRun implements AutoCloseable {
         CacheGeometry geometry = new CacheGeometry(
                 files.architecture().dimensions(), device.elementType().bytes(), blockTokens, cellTokens);
         Workspace workspace = Workspace.allocate(device, geometry, limits, STAGING_BYTES);
-        this.cache = new KvCache(device, geometry, limits.cacheNeeds(blockTokens), POOL_BYTES, POOL_BYTES);
+        this.cache = new KvCache(
+                device,
+                geometry,
+                limits.cacheNeeds(blockTokens),
+                POOL_BYTES,
+                HostRegion.of(device.allocateHost("cache on the host", POOL_BYTES)),
+                Optional.of(new BlockNaming(
+                        new byte[] {1},
+                        maxTokens -> weights.longRows()
+                                .map(rows -> rows.of(maxTokens))
+                                .orElse(0))));
         this.pipeline = new StepPipeline(device, weights, cache, workspace);
     }
 
@@ -79,14 +92,26 @@ final class ModelRun implements AutoCloseable {
         return cache.admit(tokens, block -> List.of(forms.apply(block))).orElseThrow();
     }
 
+    /** A sequence that begins with the known blocks of a prompt. */
+    CacheSequence admit(List<Integer> prompt, int maxTokens, IntFunction<CacheForm> forms) {
+        return cache.admit(cache.prompt(prompt, maxTokens, ""), block -> List.of(forms.apply(block)))
+                .orElseThrow();
+    }
+
     /** A sequence that takes all device memory that is not somebody's home. */
     CacheSequence fillDevice() {
         PoolUsage device = cache.usage().withoutCopies().device();
         int blocks = (int) (device.freeBytes() / cache.geometry().blockBytes(Content.KEY_VALUE));
-        return cache.admit(
+        CacheSequence sequence = cache.admit(
                         blocks * cache.geometry().blockTokens(),
                         block -> List.of(CacheForm.DEVICE_KV, CacheForm.HOST_KV))
                 .orElseThrow();
+        // Block by block, since open blocks are few.
+        for (int block = 0; block < blocks; block++) {
+            assertThat(sequence.open(cache.geometry().blockTokens())).isTrue();
+            sequence.commit(Collections.nCopies(cache.geometry().blockTokens(), 1));
+        }
+        return sequence;
     }
 
     /** Runs one step over some sequences; the logits of all logit rows. Their likeliest tokens must be chosen. */
@@ -124,7 +149,7 @@ final class ModelRun implements AutoCloseable {
     }
 
     static StepSequence part(CacheSequence cache, List<Integer> tokens, LogitRows logits) {
-        cache.open(tokens.size());
+        assertThat(cache.open(tokens.size())).isTrue();
         Optional<TokenChoice> choice =
                 logits == LogitRows.NONE ? Optional.empty() : Optional.of(TokenChoice.likeliest());
         return new StepSequence(cache, tokens, logits, choice);

@@ -8,6 +8,7 @@ import io.weft.plan.prediction.CostModel;
 import io.weft.plan.step.BlockRun;
 import io.weft.plan.step.Lane;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.EnumMap;
 import java.util.EnumSet;
@@ -18,13 +19,11 @@ import java.util.Set;
 import java.util.stream.IntStream;
 
 /**
- * Decides which blocks of running sequences change their place between two steps.
+ * Decides which blocks of running sequences are copied to the device between two steps.
  *
  * <p>A byte of device memory saves a byte over the link in every step, whatever block it holds. So exchanging blocks of
- * one sequence for those of another never pays, but using memory that holds nothing does: free memory, and homes of
- * blocks that will not be full for long. A full block is copied there if the steps that its sequence may still run save
- * at least {@value #GAIN_FACTOR} times the time of the copy. Blocks are only ever copied to the device and homes only
- * ever leave it, so nothing moves back and forth.
+ * one sequence for those of another never pays, but using memory that holds nothing does. A full block is copied there
+ * if the steps that its sequence may still run save at least {@value #GAIN_FACTOR} times the time of the copy.
  *
  * @param costs costs of stages
  * @param chunkTokens staged tokens of a chunk
@@ -45,8 +44,7 @@ public record MovePlanner(CostModel costs, int chunkTokens) {
     /**
      * A sequence that decodes.
      *
-     * @param forms of all blocks that it may ever fill, in token order: for full blocks the forms in which they are
-     *     read, for others those of their homes
+     * @param forms in which its full blocks are read, in token order
      * @param tokens number of cached tokens
      * @param stepsLeft steps that it may still run
      */
@@ -61,32 +59,26 @@ public record MovePlanner(CostModel costs, int chunkTokens) {
     }
 
     /**
-     * The moves before the next step, in order: homes are given up before copies take their memory.
+     * The full blocks that are read from the host and are copied to the device during the next step.
      *
      * @param freeDeviceBytes free device memory for full blocks
-     * @param freeHostBytes free host memory for homes
      */
-    public List<Move> moves(List<Running> sequences, long freeDeviceBytes, long freeHostBytes) {
+    public List<BlockRun> promotions(List<Running> sequences, long freeDeviceBytes) {
         if (sequences.isEmpty()) {
             return List.of();
         }
-        Decision decision = new Decision(sequences, freeDeviceBytes, freeHostBytes);
+        Decision decision = new Decision(sequences, freeDeviceBytes);
         List<Integer> longestFirst = IntStream.range(0, sequences.size())
                 .boxed()
                 .sorted(Comparator.comparingInt(
                         sequence -> -sequences.get(sequence).stepsLeft()))
                 .toList();
         longestFirst.forEach(decision::promote);
-        return decision.moves();
+        return decision.copies;
     }
 
     private CacheGeometry geometry() {
         return costs.geometry();
-    }
-
-    private int fullBlocks(Running sequence) {
-        return Math.min(
-                sequence.tokens() / geometry().blockTokens(), sequence.forms().size());
     }
 
     /**
@@ -98,42 +90,11 @@ public record MovePlanner(CostModel costs, int chunkTokens) {
                 * costs.profile().linkIn().nanos(geometry().blockLayerBytes(content));
     }
 
-    /**
-     * The moves that let a waiting sequence fit: for blocks that are not full yet, homes for K and V on the device
-     * become homes for activations. None if that is not enough.
-     *
-     * @param missingBytes memory that the waiting sequence lacks
-     */
-    public List<Move> makeRoom(List<Running> sequences, long missingBytes) {
-        long bytesOfBlock =
-                geometry().blockBytes(Content.KEY_VALUE) - geometry().blockBytes(Content.ACTIVATION);
-        if (bytesOfBlock <= 0) {
-            return List.of();
-        }
-        long missing = missingBytes;
-        List<Move> moves = new ArrayList<>();
-        for (int i = 0; i < sequences.size() && missing > 0; i++) {
-            Running sequence = sequences.get(i);
-            List<Integer> blocks = new ArrayList<>();
-            for (int block = sequence.forms().size() - 1; block >= fullBlocks(sequence) && missing > 0; block--) {
-                if (sequence.forms().get(block) == CacheForm.DEVICE_KV) {
-                    blocks.addFirst(block);
-                    missing -= bytesOfBlock;
-                }
-            }
-            if (!blocks.isEmpty()) {
-                moves.add(new Move.Rehome(i, blocks, CacheForm.DEVICE_ACT));
-            }
-        }
-        return missing > 0 ? List.of() : moves;
-    }
-
     /** The lane times of the current step, and their change by moves. */
     private final class Decision {
         private final List<Running> sequences;
         private final Map<CacheForm, Route> routes = new EnumMap<>(CacheForm.class);
-        private final List<Move> homes = new ArrayList<>();
-        private final List<Move> copies = new ArrayList<>();
+        private final List<BlockRun> copies = new ArrayList<>();
         /** The forms of blocks that may still be copied. */
         private final Set<CacheForm> candidates = EnumSet.of(CacheForm.HOST_KV, CacheForm.HOST_ACT);
 
@@ -142,13 +103,10 @@ public record MovePlanner(CostModel costs, int chunkTokens) {
         private double computeNanos;
         private double copyNanos;
         private long freeDeviceBytes;
-        private long freeHostBytes;
-        private boolean homesAreGivenUp;
 
-        Decision(List<Running> sequences, long freeDeviceBytes, long freeHostBytes) {
+        Decision(List<Running> sequences, long freeDeviceBytes) {
             this.sequences = sequences;
             this.freeDeviceBytes = freeDeviceBytes;
-            this.freeHostBytes = freeHostBytes;
             long tokens = sequences.stream().mapToLong(Running::tokens).sum();
             long copyTokens = Math.clamp(tokens / sequences.size(), 1, chunkTokens);
             for (CacheForm form : CacheForm.values()) {
@@ -163,22 +121,10 @@ public record MovePlanner(CostModel costs, int chunkTokens) {
             copyNanosMost = STEP_SHARE * Math.max(linkNanos, computeNanos);
         }
 
-        List<Move> moves() {
-            if (copies.isEmpty()) {
-                return List.of();
-            }
-            List<Move> moves = new ArrayList<>(homes);
-            moves.addAll(copies);
-            return moves;
-        }
-
         private long fullBlocks(CacheForm form) {
             long blocks = 0;
             for (Running sequence : sequences) {
-                int full = MovePlanner.this.fullBlocks(sequence);
-                for (int block = 0; block < full; block++) {
-                    blocks += sequence.forms().get(block) == form ? 1 : 0;
-                }
+                blocks += Collections.frequency(sequence.forms(), form);
             }
             return blocks;
         }
@@ -195,13 +141,13 @@ public record MovePlanner(CostModel costs, int chunkTokens) {
          */
         void promote(int index) {
             Running sequence = sequences.get(index);
-            int full = MovePlanner.this.fullBlocks(sequence);
+            int full = sequence.forms().size();
             int from = 0;
             for (int block = 0; block <= full; block++) {
                 boolean isTaken = block < full && takes(sequence.forms().get(block), sequence.stepsLeft());
                 if (!isTaken) {
                     if (block > from) {
-                        copies.add(new Move.Promote(new BlockRun(index, from, block - from)));
+                        copies.add(new BlockRun(index, from, block - from));
                     }
                     from = block + 1;
                 }
@@ -222,7 +168,7 @@ public record MovePlanner(CostModel costs, int chunkTokens) {
             // One block per step is always allowed, however long the copies of its layers take.
             boolean isTimely = copyNanos == 0 || copyNanos + blockNanos <= copyNanosMost;
             long bytes = geometry().blockBytes(form.content());
-            if (!pays || !isTimely || !hasMemory(bytes, GAIN_FACTOR * blockNanos / savedNanos)) {
+            if (!pays || !isTimely || bytes > freeDeviceBytes) {
                 candidates.remove(form);
                 return false;
             }
@@ -231,83 +177,6 @@ public record MovePlanner(CostModel costs, int chunkTokens) {
             linkNanos = linkAfter;
             computeNanos = computeAfter;
             return true;
-        }
-
-        /** Whether memory is free, perhaps after blocks that will not be full for some steps have given it up. */
-        private boolean hasMemory(long bytes, double steps) {
-            if (freeDeviceBytes < bytes && !homesAreGivenUp) {
-                homesAreGivenUp = true;
-                giveUpHomes(steps);
-            }
-            return freeDeviceBytes >= bytes;
-        }
-
-        /**
-         * Gives up homes on the device of blocks that will not be full for that many steps, as many as full blocks
-         * could use.
-         */
-        private void giveUpHomes(double steps) {
-            long wantedBytes = 0;
-            for (Content content : Content.values()) {
-                wantedBytes += fullBlocks(CacheForm.of(content, Place.HOST))
-                        * geometry().blockBytes(content);
-            }
-            Homes given = new Homes(linkNanos, computeNanos);
-            for (int i = 0; i < sequences.size(); i++) {
-                Running sequence = sequences.get(i);
-                int first =
-                        (int) Math.ceil((sequence.tokens() + steps) / geometry().blockTokens());
-                wantedBytes -= given.giveUp(i, first, wantedBytes);
-            }
-        }
-
-        /**
-         * Chooses the contents of new homes on the host: those that load the busier lane less once the blocks are full.
-         */
-        private final class Homes {
-            private double fullLinkNanos;
-            private double fullComputeNanos;
-
-            Homes(double fullLinkNanos, double fullComputeNanos) {
-                this.fullLinkNanos = fullLinkNanos;
-                this.fullComputeNanos = fullComputeNanos;
-            }
-
-            /** Gives up homes of blocks from {@code first} on; returns the bytes that become free on the device. */
-            long giveUp(int index, int first, long wantedBytes) {
-                List<CacheForm> forms = sequences.get(index).forms();
-                Map<CacheForm, List<Integer>> blocks = new EnumMap<>(CacheForm.class);
-                long givenBytes = 0;
-                for (int block = forms.size() - 1; block >= first && givenBytes < wantedBytes; block--) {
-                    if (forms.get(block).place() == Place.DEVICE) {
-                        CacheForm form = better();
-                        long hostBytes = geometry().blockBytes(form.content());
-                        if (hostBytes > freeHostBytes) {
-                            break;
-                        }
-                        freeHostBytes -= hostBytes;
-                        givenBytes += geometry().blockBytes(forms.get(block).content());
-                        fullLinkNanos += nanos(form, Lane.LINK_IN);
-                        fullComputeNanos += nanos(form, Lane.COMPUTE);
-                        blocks.computeIfAbsent(form, same -> new ArrayList<>()).addFirst(block);
-                    }
-                }
-                blocks.forEach((form, ofForm) -> homes.add(new Move.Rehome(index, ofForm, form)));
-                freeDeviceBytes += givenBytes;
-                return givenBytes;
-            }
-
-            private CacheForm better() {
-                return geometry().activationsAreSmaller()
-                                && stepNanos(CacheForm.HOST_ACT) <= stepNanos(CacheForm.HOST_KV)
-                        ? CacheForm.HOST_ACT
-                        : CacheForm.HOST_KV;
-            }
-
-            private double stepNanos(CacheForm form) {
-                return Math.max(
-                        fullLinkNanos + nanos(form, Lane.LINK_IN), fullComputeNanos + nanos(form, Lane.COMPUTE));
-            }
         }
     }
 }

@@ -12,7 +12,7 @@ import java.util.Optional;
  * @param planner plans steps
  * @param prediction predicts steps
  * @param admission places sequences
- * @param moves moves blocks of running sequences; without it they stay where they are
+ * @param moves copies blocks of running sequences to the device; without it they stay where they are
  */
 public record Planning(Planner planner, Prediction prediction, Admission admission, Optional<MovePlanner> moves) {
     /** Predicts how long a planned step takes. */

@@ -49,7 +49,10 @@ public record PlanningOptions(
             return new Planning(steps, prediction, (occupancy, tokens) -> policy, Optional.empty());
         }
         return new Planning(
-                steps, prediction, placements::admission, Optional.of(new MovePlanner(costs, planner.chunkTokens())));
+                steps,
+                prediction,
+                (occupancy, tokens) -> placements.admission(occupancy, tokens).orAnyOther(costs.geometry()),
+                Optional.of(new MovePlanner(costs, planner.chunkTokens())));
     }
 
     /** A planner with the fastest chunks for a full batch of full contexts. */
