@@ -140,29 +140,39 @@ struct Int4Own {
         pairs(word, scaleWord, to, static_cast<T*>(nullptr));
     }
 
-    // 0x6400 + i is the fp16 number 1024 + i.
+    // 0x6400 + i is the fp16 number 1024 + i. Codes in the second nibble of a half word stay there: they make
+    // 1024 + 16 i.
     static __device__ __forceinline__ void pairs(uint32_t word, uint32_t scaleWord, uint32_t (&to)[4], __half*) {
-        uint32_t scale = __byte_perm(scaleWord, 0, 0x1010);
-        uint32_t zero = __byte_perm((scaleWord & 0x00ff0000u) | 0x64000000u, 0, 0x3232);
+        __half2 scale = __low2half2(as<__half2>(scaleWord));
+        __half2 zero = __high2half2(as<__half2>(select(scaleWord, 0x00ff0000u, 0x64000000u)));
+        __half2 sixteenth = as<__half2>(0x2c002c00u);
+        __half2 zero64 = __hsub2(as<__half2>(0x63806380u), zero);  // 960 - (1024 + zero)
 #pragma unroll
         for (int i = 0; i < 4; i++) {
-            uint32_t code = ((word >> (4 * i)) & 0x000f000fu) | 0x64006400u;
-            __half2 less = __hsub2(as<__half2>(code), as<__half2>(zero));
-            to[i] = bits(__hmul2_rn(less, as<__half2>(scale)));
+            uint32_t codes = i < 2 ? word : word >> 8;
+            __half2 less = i % 2 == 0 ? __hsub2(as<__half2>(select(codes, 0x000f000fu, 0x64006400u)), zero)
+                                      : __hfma2(as<__half2>(select(codes, 0x00f000f0u, 0x64006400u)), sixteenth, zero64);
+            to[i] = bits(__hmul2_rn(less, scale));
         }
     }
 
     // 0x4300 + i is the bf16 number 128 + i.
     static __device__ __forceinline__ void pairs(uint32_t word, uint32_t scaleWord, uint32_t (&to)[4],
                                                  __nv_bfloat16*) {
-        uint32_t scale = __byte_perm(scaleWord, 0, 0x1010);
-        uint32_t zero = __byte_perm((scaleWord & 0x00ff0000u) | 0x43000000u, 0, 0x3232);
+        __nv_bfloat162 scale = __low2bfloat162(as<__nv_bfloat162>(scaleWord));
+        __nv_bfloat162 zero = __high2bfloat162(as<__nv_bfloat162>(select(scaleWord, 0x00ff0000u, 0x43000000u)));
 #pragma unroll
         for (int i = 0; i < 4; i++) {
-            uint32_t code = ((word >> (4 * i)) & 0x000f000fu) | 0x43004300u;
-            __nv_bfloat162 less = __hsub2(as<__nv_bfloat162>(code), as<__nv_bfloat162>(zero));
-            to[i] = bits(__hmul2_rn(less, as<__nv_bfloat162>(scale)));
+            __nv_bfloat162 code = as<__nv_bfloat162>(select(word >> (4 * i), 0x000f000fu, 0x43004300u));
+            to[i] = bits(__hmul2_rn(__hsub2(code, zero), scale));
         }
+    }
+
+    // (word & mask) | other, as one instruction: the compiler makes two of constants.
+    static __device__ __forceinline__ uint32_t select(uint32_t word, uint32_t mask, uint32_t other) {
+        uint32_t selected;
+        asm("lop3.b32 %0, %1, %2, %3, 0xea;" : "=r"(selected) : "r"(word), "r"(mask), "r"(other));
+        return selected;
     }
 
     template <typename Pair>

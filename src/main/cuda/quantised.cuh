@@ -22,12 +22,14 @@ struct Quantised {
     const uint32_t* scales;
 };
 
+// An accumulator waits for 25 cycles between two multiplications, and few warps fit a multiprocessor if W has few rows.
+// So a warp is busy in three places at once: it multiplies a piece of 32 k, makes elements of the next, and has the one
+// after that on the way from shared memory, also from one stage to the next. Little code matters as much: between two
+// layers it leaves the caches of instructions, and a warp waits for each line of it.
 template <typename T, typename Codes, int TILES, int ROW_TILES, int DEPTH, int STAGES>
 struct QuantisedProduct {
     using Layout = CodeLayout<Codes>;
-    static constexpr int ROWS = 16 * ROW_TILES;
     static constexpr int UNITS = DEPTH / Layout::UNIT_K;
-    static constexpr int WORDS = 4;
     static constexpr int GROUP_LEAST = 32;
     static constexpr int GROUP_BYTES = 4 * TILE_ROWS;
     static constexpr int CODE_BYTES = UNITS * UNIT_BYTES;
@@ -35,55 +37,74 @@ struct QuantisedProduct {
     static constexpr int WARP_BYTES = STAGES * TILES * TILE_BYTES;
     // A row's pitch is an odd number of 16-byte units, so that ldmatrix meets no bank twice.
     static constexpr int PITCH = DEPTH + VECTOR;
-    static constexpr int IN_BYTES = 2 * ROWS * PITCH;
     static constexpr int IN_UNITS = DEPTH / VECTOR;
+    static constexpr int PIECE_K = 32;
+    static constexpr int PIECES = DEPTH / PIECE_K;
+    static constexpr int UNIT_PIECES = Layout::UNIT_K / PIECE_K;
+    static constexpr int PIECE_WORDS = PIECE_K / Layout::WORD_K;
+    // Pieces on the way from shared memory, or becoming elements.
+    static constexpr int AHEAD = 2;
+    // Rows of the input that come ahead with a piece: there is no room for more, and more are work enough for a warp.
+    static constexpr bool IN_AHEAD = ROW_TILES == 1;
     static_assert(UNITS * Layout::UNIT_K == DEPTH, "a stage has whole units");
     static_assert(2 * DEPTH / GROUP_LEAST <= 32, "a lane copies half of a group's scales");
+    static_assert(PIECES > AHEAD && STAGES > 2, "a stage is complete before the one before it ends");
 
     const T* in;
     int rows;
     int depth;
     int groupShift;
+    int units;
+    int groups;
     uint32_t inAt;
+    uint32_t inBytes;
     uint32_t warpAt;
     // Of this warp's tiles; null for those that do not exist, whose sums are not stored.
     Quantised tiles[TILES];
 
+    // What a piece needs from shared memory.
+    struct Piece {
+        uint32_t words[TILES][PIECE_WORDS];
+        uint32_t scales[TILES];
+        uint32_t in[2][4];
+    };
+
+    // The elements of a piece, for two multiplications.
+    struct Elements {
+        uint32_t weights[TILES][4];
+        uint32_t in[2][4];
+    };
+
     __device__ __forceinline__ void bringCodes(int step, int stage) const {
         int lane = threadIdx.x % 32;
-        int units = Layout::units(depth);
-        int groups = Layout::groups(depth, groupShift);
         int firstGroup = (step * DEPTH) >> groupShift;
         int stageGroups = max(1, DEPTH >> groupShift);
+        int group = firstGroup + lane / 2;
 #pragma unroll
         for (int t = 0; t < TILES; t++) {
             if (tiles[t].codes == nullptr) {
                 continue;
             }
-            uint32_t to = warpAt + (stage * TILES + t) * TILE_BYTES;
+            uint32_t to = warpAt + (stage * TILES + t) * TILE_BYTES + 16 * lane;
+            const uint4* codes = tiles[t].codes + step * UNITS * 32 + lane;
 #pragma unroll
             for (int u = 0; u < UNITS; u++) {
-                int unit = step * UNITS + u;
-                bool exists = unit < units;
-                copyAsync(to + u * UNIT_BYTES + 16 * lane, tiles[t].codes + (exists ? unit * 32 + lane : 0), exists);
+                copyAsync(to + u * UNIT_BYTES, codes + u * 32, step * UNITS + u < units);
             }
             if (lane < 2 * stageGroups) {
-                int group = firstGroup + lane / 2;
-                bool exists = group < groups;
-                copyAsync(to + CODE_BYTES + 16 * lane,
-                          tiles[t].scales + (exists ? group * TILE_ROWS + lane % 2 * 4 : 0), exists);
+                copyAsync(to + CODE_BYTES, tiles[t].scales + group * TILE_ROWS + lane % 2 * 4, group < groups);
             }
         }
     }
 
     __device__ __forceinline__ void bringIn(int step, int stage) const {
+#pragma unroll 1
         for (int i = threadIdx.x; i < rows * IN_UNITS; i += blockDim.x) {
             int row = i / IN_UNITS;
             int unit = i % IN_UNITS * VECTOR;
             int k = step * DEPTH + unit;
-            bool exists = k < depth;
-            copyAsync(inAt + stage * IN_BYTES + 2 * (row * PITCH + unit),
-                      exists ? in + static_cast<size_t>(row) * depth + k : in, exists);
+            copyAsync(inAt + stage * inBytes + 2 * (row * PITCH + unit), in + static_cast<size_t>(row) * depth + k,
+                      k < depth);
         }
     }
 
@@ -101,47 +122,81 @@ struct QuantisedProduct {
         return word;
     }
 
-    // Adds a stage's products.
-    __device__ __forceinline__ void addStage(int stage, float (&sums)[TILES][ROW_TILES][4]) const {
+    // Requests sixteen rows of the input, half a piece of them. Rows that do not exist are the last one again: nobody
+    // reads their sums.
+    __device__ __forceinline__ void loadIn(uint32_t (&values)[4], int tile, int piece, int half, int stage) const {
         int lane = threadIdx.x % 32;
-        uint32_t a = inAt + stage * IN_BYTES + 2 * (lane % 16 * PITCH + lane / 16 * 8);
-        uint32_t codeAt = warpAt + stage * TILES * TILE_BYTES;
+        int row = min(tile * 16 + lane % 16, rows - 1);
+        loadMatrices(values, inAt + stage * inBytes + 2 * (row * PITCH + lane / 16 * 8 + PIECE_K * piece + 16 * half));
+    }
+
+    // Requests a piece of a stage; `unit` has the unit that it is part of, from the unit's first piece on.
+    __device__ __forceinline__ Piece load(int p, int stage, uint4 (&unit)[TILES]) const {
+        int lane = threadIdx.x % 32;
+        Piece piece;
 #pragma unroll
-        for (int u = 0; u < UNITS; u++) {
-            uint32_t words[TILES][WORDS];
-#pragma unroll
-            for (int t = 0; t < TILES; t++) {
-                uint4 four = loadWords(codeAt + t * TILE_BYTES + u * UNIT_BYTES + 16 * lane);
-                words[t][0] = four.x;
-                words[t][1] = four.y;
-                words[t][2] = four.z;
-                words[t][3] = four.w;
+        for (int t = 0; t < TILES; t++) {
+            uint32_t at = warpAt + (stage * TILES + t) * TILE_BYTES;
+            if (p % UNIT_PIECES == 0) {
+                unit[t] = loadWords(at + p / UNIT_PIECES * UNIT_BYTES + 16 * lane);
             }
+            const uint32_t words[4] = {unit[t].x, unit[t].y, unit[t].z, unit[t].w};
 #pragma unroll
-            for (int w = 0; w < WORDS; w++) {
-                int k = u * Layout::UNIT_K + w * Layout::WORD_K;
-                uint32_t scaleAt = CODE_BYTES + GROUP_BYTES * (k >> groupShift) + 4 * (lane / 4);
-                uint32_t pairs[TILES][Layout::PAIRS];
+            for (int w = 0; w < PIECE_WORDS; w++) {
+                piece.words[t][w] = words[p % UNIT_PIECES * PIECE_WORDS + w];
+            }
+            piece.scales[t] = loadWord(at + CODE_BYTES + GROUP_BYTES * ((p * PIECE_K) >> groupShift) + 4 * (lane / 4));
+        }
 #pragma unroll
-                for (int t = 0; t < TILES; t++) {
-                    uint32_t scale = loadWord(codeAt + t * TILE_BYTES + scaleAt);
-                    Codes::template expand<T>(words[t][w], scale, pairs[t]);
+        for (int half = 0; IN_AHEAD && half < 2; half++) {
+            loadIn(piece.in[half], 0, p, half, stage);
+        }
+        return piece;
+    }
+
+    static __device__ __forceinline__ Elements expand(const Piece& piece) {
+        Elements elements;
+#pragma unroll
+        for (int t = 0; t < TILES; t++) {
+#pragma unroll
+            for (int w = 0; w < PIECE_WORDS; w++) {
+                uint32_t pairs[Layout::PAIRS];
+                Codes::template expand<T>(piece.words[t][w], piece.scales[t], pairs);
+#pragma unroll
+                for (int i = 0; i < Layout::PAIRS; i++) {
+                    elements.weights[t][w * Layout::PAIRS + i] = pairs[i];
+                }
+            }
+        }
+#pragma unroll
+        for (int x = 0; IN_AHEAD && x < 8; x++) {
+            elements.in[x / 4][x % 4] = piece.in[x / 4][x % 4];
+        }
+        return elements;
+    }
+
+    // Adds the products of piece p of a stage.
+    __device__ __forceinline__ void add(const Elements& elements, int p, int stage,
+                                        float (&sums)[TILES][ROW_TILES][4]) const {
+#pragma unroll
+        for (int half = 0; half < 2; half++) {
+#pragma unroll
+            for (int i = 0; i < ROW_TILES; i++) {
+                if (i > 0 && i * 16 >= rows) {
+                    continue;
+                }
+                uint32_t values[4];
+#pragma unroll
+                for (int x = 0; IN_AHEAD && x < 4; x++) {
+                    values[x] = elements.in[half][x];
+                }
+                if (!IN_AHEAD) {
+                    loadIn(values, i, p, half, stage);
                 }
 #pragma unroll
-                for (int half = 0; half < Layout::PAIRS / 2; half++) {
-#pragma unroll
-                    for (int i = 0; i < ROW_TILES; i++) {
-                        if (i > 0 && i * 16 >= rows) {
-                            continue;
-                        }
-                        uint32_t values[4];
-                        loadMatrices(values, a + 2 * (i * 16 * PITCH + k + 16 * half));
-#pragma unroll
-                        for (int t = 0; t < TILES; t++) {
-                            multiply(sums[t][i], values, pairs[t][2 * half], pairs[t][2 * half + 1],
-                                     static_cast<T*>(nullptr));
-                        }
-                    }
+                for (int t = 0; t < TILES; t++) {
+                    multiply(sums[t][i], values, elements.weights[t][2 * half], elements.weights[t][2 * half + 1],
+                             static_cast<T*>(nullptr));
                 }
             }
         }
@@ -153,14 +208,12 @@ struct QuantisedProduct {
         int steps = (depth + DEPTH - 1) / DEPTH;
         // The weights exist before any kernel runs, so the first of them are fetched while the preceding kernel still
         // runs.
-#pragma unroll
-        for (int s = 0; s < STAGES - 1; s++) {
-            if (s < steps) {
-                bringCodes(s, s);
-            }
+#pragma unroll 1
+        for (int s = 0; s < min(STAGES - 1, steps); s++) {
+            bringCodes(s, s);
         }
         awaitEarlierKernels();
-#pragma unroll
+#pragma unroll 1
         for (int s = 0; s < STAGES - 1; s++) {
             if (s < steps) {
                 bringIn(s, s);
@@ -168,19 +221,36 @@ struct QuantisedProduct {
             commitCopies();
         }
         beforeSums();
+        awaitCopies<STAGES - 2>();
+        __syncthreads();
+        uint4 unit[TILES];
+        Elements now = expand(load(0, 0, unit));
+        Piece next = load(1, 0, unit);
         int stage = 0;
+#pragma unroll 1
         for (int step = 0; step < steps; step++) {
-            awaitCopies<STAGES - 2>();
-            __syncthreads();
-            int next = step + STAGES - 1;
-            if (next < steps) {
-                int free = stage == 0 ? STAGES - 1 : stage - 1;
-                bringCodes(next, free);
-                bringIn(next, free);
+            int nextStage = stage == STAGES - 1 ? 0 : stage + 1;
+#pragma unroll
+            for (int p = 0; p < PIECES; p++) {
+                if (p == PIECES - AHEAD) {
+                    // The next stage has arrived, and all have left the one before.
+                    awaitCopies<STAGES - 3>();
+                    __syncthreads();
+                    int coming = step + STAGES - 1;
+                    if (coming < steps) {
+                        int free = stage == 0 ? STAGES - 1 : stage - 1;
+                        bringCodes(coming, free);
+                        bringIn(coming, free);
+                    }
+                    commitCopies();
+                }
+                Piece after = p + AHEAD < PIECES ? load(p + AHEAD, stage, unit)
+                                                 : load(p + AHEAD - PIECES, nextStage, unit);
+                add(now, p, stage, sums);
+                now = expand(next);
+                next = after;
             }
-            commitCopies();
-            addStage(stage, sums);
-            stage = stage == STAGES - 1 ? 0 : stage + 1;
+            stage = nextStage;
         }
     }
 };
@@ -202,7 +272,10 @@ __device__ __forceinline__ P quantisedProduct(const T* in, int rows, int depth, 
     product.rows = rows;
     product.depth = depth;
     product.groupShift = groupShift;
+    product.units = P::Layout::units(depth);
+    product.groups = P::Layout::groups(depth, groupShift);
     product.inAt = base + P::WARP_BYTES * (blockDim.x / 32);
+    product.inBytes = 2 * rows * P::PITCH;
     product.warpAt = base + P::WARP_BYTES * (threadIdx.x / 32);
     return product;
 }

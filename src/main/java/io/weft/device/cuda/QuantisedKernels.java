@@ -7,6 +7,7 @@ import java.util.EnumMap;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
+import java.util.function.IntUnaryOperator;
 import java.util.stream.IntStream;
 
 /** The kernels for quantised weights, by kind of code. */
@@ -118,10 +119,14 @@ final class QuantisedKernels {
         int scaleBytes = QuantisedMemory.TILE_ROWS * depth / GROUP_COLUMNS_LEAST * Integer.BYTES;
         int warpBytes = stages * tiles * (codeBytes + scaleBytes);
         int warpsMost = Math.clamp((gpu.sharedBytesMost() - inputBytes) / warpBytes, 1, WARPS_MOST);
-        CudaKernel most = loader.load(name, arguments, inputBytes + warpsMost * warpBytes);
+        // More than half of a multiprocessor's memory, so that each multiprocessor gets one block. A kernel that starts
+        // early meets multiprocessors with unequal room, and would put several blocks on some and none on others.
+        int aloneBytes = gpu.sharedBytesMost() / 2 + 1;
+        IntUnaryOperator sharedBytes = warps -> Math.max(aloneBytes, inputBytes + warps * warpBytes);
+        CudaKernel most = loader.load(name, arguments, sharedBytes.applyAsInt(warpsMost));
         return new Product(IntStream.rangeClosed(1, warpsMost)
                 .mapToObj(
-                        warps -> new CudaKernel(most.name(), most.address(), arguments, inputBytes + warps * warpBytes))
+                        warps -> new CudaKernel(most.name(), most.address(), arguments, sharedBytes.applyAsInt(warps)))
                 .toArray(CudaKernel[]::new));
     }
 
