@@ -921,11 +921,14 @@ __device__ __forceinline__ void attendFew(const Call<T>& call, const Partials& p
     });
 }
 
-// Merges the partials of attendFew into the state, tile by tile. Grid: (queries, K/V heads, spans), one thread per
-// column.
+// Merges the partials of attendFew into the state, tile by tile. Grid: (queries, K/V heads, spans). A thread has a
+// column; all threads of a block copy the tiles' columns to shared memory, three parts of them ahead, since what a
+// layer waits for here is the way from the L2 cache.
 template <typename T>
 __device__ __forceinline__ void mergeFew(const Call<T>& call, const Partials& partials) {
-    constexpr int AHEAD = 32;
+    constexpr int PARTS = 3;
+    constexpr int PART_FLOATS = 4096;
+    __shared__ __align__(16) float parts[PARTS][PART_FLOATS];
     letNextKernelStart();
     Span span(call.spans + SPAN_INTS * blockIdx.z);
     int group = call.heads / call.keyValueHeads;
@@ -952,30 +955,41 @@ __device__ __forceinline__ void mergeFew(const Call<T>& call, const Partials& pa
     int lane = threadIdx.x % 32;
     int d = threadIdx.x;
     bool column = d < call.headSize;
+    int partTiles = min(32, PART_FLOATS / call.headSize);
+    auto bring = [&](int tile, int part) {
+        const float* from = partials.acc + (slot + tile) * call.headSize;
+        int floats = min(partTiles, lastTile + 1 - tile) * call.headSize;
+        if (call.headSize % 4 == 0) {
+#pragma unroll 1
+            for (int i = 4 * threadIdx.x; i < floats; i += 4 * blockDim.x) {
+                copyAsync(static_cast<uint32_t>(__cvta_generic_to_shared(parts[part] + i)), from + i, true);
+            }
+        } else {
+#pragma unroll 1
+            for (int i = threadIdx.x; i < floats; i += blockDim.x) {
+                parts[part][i] = from[i];
+            }
+        }
+        commitCopies();
+    };
+    // A lane has the sums of one tile; they are requested one part ahead.
+    auto sumsOf = [&](int tile) {
+        return lane < partTiles && tile + lane <= lastTile ? partials.sums[slot + tile + lane]
+                                                           : make_float2(NEGATIVE_INFINITY, 0.0f);
+    };
+    float2 nextSums = sumsOf(firstTile);
+#pragma unroll
+    for (int part = 0; part < PARTS - 1; part++) {
+        bring(firstTile + part * partTiles, part);
+    }
     float largest = begins ? NEGATIVE_INFINITY : state[call.headSize];
     float sum = begins ? 0.0f : state[call.headSize + 1];
     float acc = column && !begins ? state[d] : 0.0f;
-    const float* columnAt = partials.acc + slot * call.headSize + d;
-    // A lane has the sums of one tile, a thread its column of all tiles; both are requested one iteration ahead.
-    float2 nextSums;
-    float nextAcc[AHEAD];
-    auto ask = [&](int tile) {
-        nextSums = tile + lane <= lastTile ? partials.sums[slot + tile + lane] : make_float2(NEGATIVE_INFINITY, 0.0f);
-#pragma unroll
-        for (int i = 0; i < AHEAD; i++) {
-            nextAcc[i] = column && tile + i <= lastTile ? columnAt[static_cast<size_t>(tile + i) * call.headSize] : 0.0f;
-        }
-    };
-    ask(firstTile);
-    __syncthreads();
-    for (int tile = firstTile; tile <= lastTile; tile += AHEAD) {
+    int part = 0;
+#pragma unroll 1
+    for (int tile = firstTile; tile <= lastTile; tile += partTiles) {
         float2 sums = nextSums;
-        float partialAcc[AHEAD];
-#pragma unroll
-        for (int i = 0; i < AHEAD; i++) {
-            partialAcc[i] = nextAcc[i];
-        }
-        ask(tile + AHEAD);
+        nextSums = sumsOf(tile + partTiles);
         // Neither the largest score up to each tile nor the factors of the merges wait for sums.
         float upTo = sums.x;
 #pragma unroll
@@ -988,12 +1002,19 @@ __device__ __forceinline__ void mergeFew(const Call<T>& call, const Partials& pa
         before = lane == 0 ? largest : before;
         Merge merge(before, sums.x);
         largest = __shfl_sync(FULL_WARP, upTo, 31);
-#pragma unroll
-        for (int i = 0; i < AHEAD; i++) {
+        awaitCopies<PARTS - 2>();
+        __syncthreads();
+        // All have left the part before this one.
+        bring(tile + (PARTS - 1) * partTiles, part == 0 ? PARTS - 1 : part - 1);
+        int count = min(partTiles, lastTile + 1 - tile);
+        const float* columnAt = parts[part] + (column ? d : 0);
+#pragma unroll 8
+        for (int i = 0; i < count; i++) {
             Merge ofTile(merge, i);
             sum = ofTile(sum, __shfl_sync(FULL_WARP, sums.y, i));
-            acc = ofTile(acc, partialAcc[i]);
+            acc = ofTile(acc, columnAt[i * call.headSize]);
         }
+        part = part == PARTS - 1 ? 0 : part + 1;
     }
     if (ends) {
         if (column) {
@@ -1062,10 +1083,6 @@ __device__ __forceinline__ void mergeFew(const Call<T>& call, const Partials& pa
     extern "C" __global__ void __launch_bounds__(32 * WARPS)                                                          \
         attend_few_##SIZE##_##NAME(CALL_PARAMETERS(T), PARTIALS_PARAMETERS) {                                         \
         attendFew<T, GROUPS, true>(CALL(T), PARTIALS);                                                                \
-    }                                                                                                                 \
-    extern "C" __global__ void __launch_bounds__(32 * GROUPS)                                                         \
-        merge_few_##SIZE##_##NAME(CALL_PARAMETERS(T), PARTIALS_PARAMETERS) {                                          \
-        mergeFew<T>(CALL(T), PARTIALS);                                                                               \
     }
 
 #define ALL_ATTENTION_KERNELS(NAME, T)                                                             \
@@ -1080,7 +1097,7 @@ __device__ __forceinline__ void mergeFew(const Call<T>& call, const Partials& pa
     WHOLE_ATTENTION_KERNEL(NAME, T, 64, 2, 4)                                                   \
     WHOLE_ATTENTION_KERNEL(NAME, T, 96, 3, 2)                                                   \
     WHOLE_ATTENTION_KERNEL(NAME, T, 128, 4, 2)                                                  \
-    extern "C" __global__ void __launch_bounds__(256)                                              \
+    extern "C" __global__ void __launch_bounds__(512)                                              \
         merge_few_##NAME(CALL_PARAMETERS(T), PARTIALS_PARAMETERS) {                                \
         mergeFew<T>(CALL(T), PARTIALS);                                                            \
     }

@@ -7,8 +7,8 @@
 // threads of a block share the input's rows.
 //
 // Grid: (tiles / warps rounded up), so many warps that each has a tile, or two of matrices that are gated: tile j of
-// the gates and of the values that they gate. N and K are multiples of 8, addresses of 16 bytes, groups at least 32 k
-// long.
+// the gates and of the values that they gate; if two warps take turns with a tile, (tiles / (warps / 2) rounded up). N
+// and K are multiples of 8, addresses of 16 bytes, groups at least 32 k long.
 #pragma once
 
 #include "codes.cuh"
@@ -255,6 +255,122 @@ struct QuantisedProduct {
     }
 };
 
+// The same for few columns: two warps take turns with a tile, DEPTH k at a time. One makes elements of its next turn in
+// registers while the other multiplies, and they hand the sums over in shared memory. So the chain of multiplications
+// waits for little else. The input lies in shared memory as a whole, and its warps need not wait for each other.
+template <typename T, typename Codes, int DEPTH, int STAGES>
+struct TurnsProduct {
+    using P = QuantisedProduct<T, Codes, 1, 1, DEPTH, STAGES>;
+    static constexpr int TURNS = 2;
+    static constexpr int SLICES = DEPTH / 16;
+    static constexpr int SLICES_AHEAD = 4;
+
+    // Elements of a row of the input in shared memory: an odd number of 16-byte units.
+    static __device__ __forceinline__ int pitch(int depth) { return (depth / VECTOR | 1) * VECTOR; }
+
+    // Waits until the warps of barrier `id` have arrived, or arrives.
+    static __device__ __forceinline__ void awaitTurn(int id) {
+        asm volatile("bar.sync %0, 64;" ::"r"(id) : "memory");
+    }
+    static __device__ __forceinline__ void endTurn(int id) {
+        asm volatile("bar.arrive %0, 64;" ::"r"(id) : "memory");
+    }
+
+    // True in the warp that has the sums.
+    template <typename Before>
+    static __device__ __forceinline__ bool run(const P& product, uint32_t exchangeAt, int slot, int turn,
+                                               float (&sums)[1][1][4], Before beforeSums) {
+        int lane = threadIdx.x % 32;
+        int depth = product.depth;
+        int steps = (depth + DEPTH - 1) / DEPTH;
+        int rounds = (steps - turn + TURNS - 1) / TURNS;
+#pragma unroll 1
+        for (int round = 0; round < STAGES - 1; round++) {
+            if (round < rounds) {
+                product.bringCodes(TURNS * round + turn, round);
+            }
+            commitCopies();
+        }
+        awaitEarlierKernels();
+        int units = depth / VECTOR;
+#pragma unroll 1
+        for (int row = 0; row < product.rows; row++) {
+#pragma unroll 1
+            for (int unit = threadIdx.x; unit < units; unit += blockDim.x) {
+                copyAsync(product.inAt + 2 * (row * pitch(steps * DEPTH) + unit * VECTOR),
+                          product.in + static_cast<size_t>(row) * depth + unit * VECTOR, true);
+            }
+        }
+        // Past the end the codes are 0; so are the elements that they meet.
+        if (threadIdx.x < DEPTH / VECTOR) {
+#pragma unroll 1
+            for (int row = 0; row < product.rows; row++) {
+                int unit = units + threadIdx.x;
+                if (unit * VECTOR < steps * DEPTH) {
+                    copyAsync(product.inAt + 2 * (row * pitch(steps * DEPTH) + unit * VECTOR), product.in, false);
+                }
+            }
+        }
+        commitCopies();
+        beforeSums();
+        awaitCopies<0>();
+        __syncthreads();
+        uint32_t inRow = product.inAt +
+                         2 * (min(lane % 16, product.rows - 1) * pitch(steps * DEPTH) + lane / 16 * 8);
+        int stage = 0;
+#pragma unroll 1
+        for (int round = 0; round < rounds; round++) {
+            int step = TURNS * round + turn;
+            awaitCopies<STAGES - 2>();
+            __syncwarp();
+            uint32_t weights[SLICES][2];
+            uint4 unit[1];
+#pragma unroll
+            for (int p = 0; p < P::PIECES; p++) {
+                typename P::Elements elements = P::expand(product.load(p, stage, unit));
+#pragma unroll
+                for (int i = 0; i < 4; i++) {
+                    weights[2 * p + i / 2][i % 2] = elements.weights[0][i];
+                }
+            }
+            __syncwarp();
+            if (round + STAGES - 1 < rounds) {
+                product.bringCodes(step + TURNS * (STAGES - 1), stage == 0 ? STAGES - 1 : stage - 1);
+            }
+            commitCopies();
+            stage = stage == STAGES - 1 ? 0 : stage + 1;
+            uint32_t in[SLICES][4];
+            uint32_t at = inRow + 2 * step * DEPTH;
+#pragma unroll
+            for (int s = 0; s < SLICES_AHEAD; s++) {
+                loadMatrices(in[s], at + 2 * 16 * s);
+            }
+            if (step > 0) {
+                awaitTurn(1 + TURNS * slot + turn);
+                uint4 words = P::loadWords(exchangeAt + 512 * slot + 16 * lane);
+                sums[0][0][0] = __uint_as_float(words.x);
+                sums[0][0][1] = __uint_as_float(words.y);
+                sums[0][0][2] = __uint_as_float(words.z);
+                sums[0][0][3] = __uint_as_float(words.w);
+            }
+#pragma unroll
+            for (int s = 0; s < SLICES; s++) {
+                if (s + SLICES_AHEAD < SLICES) {
+                    loadMatrices(in[s + SLICES_AHEAD], at + 2 * 16 * (s + SLICES_AHEAD));
+                }
+                multiply(sums[0][0], in[s], weights[s][0], weights[s][1], static_cast<T*>(nullptr));
+            }
+            if (step + 1 < steps) {
+                asm volatile("st.shared.v4.f32 [%0], {%1,%2,%3,%4};" ::"r"(exchangeAt + 512 * slot + 16 * lane),
+                             "f"(sums[0][0][0]), "f"(sums[0][0][1]), "f"(sums[0][0][2]), "f"(sums[0][0][3])
+                             : "memory");
+                endTurn(1 + TURNS * slot + (turn ^ 1));
+            }
+        }
+        return (steps - 1) % TURNS == turn;
+    }
+};
+
 // A warp's part of a matrix: its tile's codes and scales.
 template <typename Codes>
 __device__ __forceinline__ Quantised tileOf(const Quantised& matrix, int tile, int depth, int groupShift) {
@@ -315,6 +431,47 @@ __device__ __forceinline__ void quantised(const T* in, const Quantised& first, c
         if (exists && row < rows) {
             const float both[2] = {sums[0][i / 2][i % 2 * 2], sums[0][i / 2][i % 2 * 2 + 1]};
             columns.finish(row, column, both, before[i / 2][i % 2]);
+        }
+    }
+}
+
+// Of one matrix, or of two with the same input, with two warps a tile.
+template <typename T, typename Codes, int DEPTH, int STAGES>
+__device__ __forceinline__ void quantisedTurns(const T* in, const Quantised& first, const Quantised& second,
+                                               const TwoMatrices<T>& columns, int rows, int depth, int groupShift) {
+    using Turns = TurnsProduct<T, Codes, DEPTH, STAGES>;
+    using P = typename Turns::P;
+    int lane = threadIdx.x % 32;
+    int slots = blockDim.x / 32 / Turns::TURNS;
+    int slot = threadIdx.x / 32 % slots;
+    int tile = blockIdx.x * slots + slot;
+    int firstTiles = columns.first.columns / TILE_ROWS;
+    bool exists = tile < columns.count() / TILE_ROWS;
+    letNextKernelStart();
+    P product = quantisedProduct<P>(in, rows, depth, groupShift);
+    // The sums on their way between the warps, then the input.
+    uint32_t exchangeAt = product.inAt;
+    product.inAt += 512 * slots;
+    if (exists) {
+        product.tiles[0] = tile < firstTiles ? tileOf<Codes>(first, tile, depth, groupShift)
+                                             : tileOf<Codes>(second, tile - firstTiles, depth, groupShift);
+    }
+    int column = tile * TILE_ROWS + lane % 4 * 2;
+    float sums[1][1][4] = {};
+    float before[2][2];
+    bool done = Turns::run(product, exchangeAt, slot, threadIdx.x / 32 / slots, sums, [&]() {
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            int row = i / 2 * 8 + lane / 4;
+            before[i / 2][i % 2] = exists && row < rows ? columns.before(row, column + i % 2) : 0.0f;
+        }
+    });
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+        int row = i * 8 + lane / 4;
+        if (done && exists && row < rows) {
+            const float both[2] = {sums[0][0][2 * i], sums[0][0][2 * i + 1]};
+            columns.finish(row, column, both, before[i]);
         }
     }
 }
@@ -499,6 +656,10 @@ __device__ __forceinline__ void packScales(const float* scales, const unsigned c
     extern "C" __global__ void __launch_bounds__(512, 1) quantised_##CODE##_##NAME(QUANTISED_PARAMETERS(T)) {         \
         quantised<T, Codes, 1, DEPTH, STAGES>(in, {codes, scales}, {otherCodes, otherScales}, QUANTISED_MATRICES(T),  \
                                               rows, depth, groupShift);                                               \
+    }                                                                                                                 \
+    extern "C" __global__ void __launch_bounds__(512, 1) quantised_turns_##CODE##_##NAME(QUANTISED_PARAMETERS(T)) {   \
+        quantisedTurns<T, Codes, 256, 6>(in, {codes, scales}, {otherCodes, otherScales}, QUANTISED_MATRICES(T), rows, \
+                                         depth, groupShift);                                                          \
     }                                                                                                                 \
     extern "C" __global__ void __launch_bounds__(512, 1) quantised_64_##CODE##_##NAME(QUANTISED_PARAMETERS(T)) {      \
         quantised<T, Codes, 4, 128, 5>(in, {codes, scales}, {otherCodes, otherScales}, QUANTISED_MATRICES(T), rows,   \

@@ -290,15 +290,11 @@ final class CudaKernels implements Kernels {
                 .add(outputs.first().inFeatures())
                 .add(first.groupShift())
                 .add(code(epilogue));
-        QuantisedKernels.Product kernel = kernels.quantised.of(first.encoding()).forRows(rows);
-        launchQuantised(stream, kernel, outputs.columns() / QuantisedMemory.TILE_ROWS, arguments);
-    }
-
-    private void launchQuantised(
-            CudaStream stream, QuantisedKernels.Product kernel, int tiles, ArgumentBlock arguments) {
-        int warps = kernel.warps(tiles, context.multiprocessors());
-        stream.launch(
-                kernel.kernel(warps), Math.ceilDiv(tiles, warps), 1, 1, QuantisedKernels.threads(warps), arguments);
+        int tiles = outputs.columns() / QuantisedMemory.TILE_ROWS;
+        QuantisedKernels.Launch launch = kernels.quantised
+                .of(first.encoding())
+                .launch(tiles, rows, outputs.first().inFeatures(), context.multiprocessors());
+        stream.launch(launch.kernel(), launch.blocks(), 1, 1, launch.threads(), arguments);
     }
 
     /** Makes elements of the weights, for the stream's next product. */
@@ -476,9 +472,10 @@ final class CudaKernels implements Kernels {
                 .add(weights.inFeatures())
                 .add(quantised.groupShift())
                 .add(activation.ordinal());
-        QuantisedKernels.Product kernel =
-                kernels.quantised.of(quantised.encoding()).gated();
-        launchQuantised(stream, kernel, weights.outFeatures() / 2 / QuantisedMemory.TILE_ROWS, arguments);
+        int tiles = weights.outFeatures() / 2 / QuantisedMemory.TILE_ROWS;
+        QuantisedKernels.Launch launch =
+                kernels.quantised.of(quantised.encoding()).gated().launch(tiles, context.multiprocessors());
+        stream.launch(launch.kernel(), launch.blocks(), 1, 1, launch.threads(), arguments);
     }
 
     private static int code(Epilogue epilogue) {
@@ -505,7 +502,7 @@ final class CudaKernels implements Kernels {
     private void launchAfterUnpacking(
             CudaStream stream, ProductKernels.Product kernel, Outputs outputs, long in, int rows, Epilogue epilogue) {
         stream.launchAfter(
-                kernel.kernel(),
+                kernel.kernel(outputs.columns(), rows, context.multiprocessors()),
                 kernel.blocks(outputs.columns(), context.multiprocessors()),
                 Math.ceilDiv(rows, kernel.rows()),
                 1,
@@ -532,7 +529,7 @@ final class CudaKernels implements Kernels {
     private void launchProduct(
             CudaStream stream, ProductKernels.Product kernel, int columns, int rows, ArgumentBlock arguments) {
         stream.launch(
-                kernel.kernel(),
+                kernel.kernel(columns, rows, context.multiprocessors()),
                 kernel.blocks(columns, context.multiprocessors()),
                 Math.ceilDiv(rows, kernel.rows()),
                 1,

@@ -94,7 +94,8 @@ final class KernelSet {
         }
 
         /** The kernels for the largest heads, if a block has room for one of their tiles. */
-        private static Optional<Attend> loadLarge(Loader loader, Gpu gpu, int headSizeMost, String type) {
+        private static Optional<Attend> loadLarge(
+                Loader loader, Gpu gpu, CudaKernel merge, int headSizeMost, String type) {
             int tileBytes = tileBytes(headSizeMost);
             int manyBytes = tileBytes + EXCHANGE_BYTES;
             String name = headSizeMost + "_" + type;
@@ -103,7 +104,7 @@ final class KernelSet {
                     : Optional.of(new Attend(
                             headSizeMost,
                             loader.load("attend_few_" + name, FEW_ARGUMENTS, tileBytes),
-                            loader.load("merge_few_" + name, FEW_ARGUMENTS),
+                            merge,
                             Optional.empty(),
                             loader.load("attend_large_" + name, ATTEND_ARGUMENTS, manyBytes),
                             1));
@@ -144,7 +145,16 @@ final class KernelSet {
      * @param multiprocessors number of multiprocessors of the GPU
      * @param sharedBytesMost bytes of shared memory that a block can have
      */
-    record Gpu(int capability, int multiprocessors, int sharedBytesMost) {}
+    record Gpu(int capability, int multiprocessors, int sharedBytesMost) {
+        /**
+         * More than half of a multiprocessor's memory. Blocks that have it are alone of their kind: a kernel that
+         * starts early meets multiprocessors with unequal room, and would put several blocks on some and none on
+         * others.
+         */
+        int aloneBytes() {
+            return sharedBytesMost / 2 + 1;
+        }
+    }
 
     KernelSet(Loader loader, ElementType elementType, Gpu gpu) {
         String type = elementType.name().toLowerCase(Locale.ROOT);
@@ -182,7 +192,7 @@ final class KernelSet {
         }
         attend = List.copyOf(sizes);
         attendAny = Attend.load(loader, gpu, mergeFew, HEAD_SIZE_MOST, "any", type);
-        attendLarge = Attend.loadLarge(loader, gpu, LARGE_HEAD_SIZE_MOST, type);
+        attendLarge = Attend.loadLarge(loader, gpu, mergeFew, LARGE_HEAD_SIZE_MOST, type);
     }
 
     /** The largest head size on this GPU. */

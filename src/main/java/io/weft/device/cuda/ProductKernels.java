@@ -43,12 +43,13 @@ final class ProductKernels {
      * A kernel.
      *
      * @param kernel the loaded kernel
+     * @param alone the same with so much memory that a multiprocessor has room for one block
      * @param rows rows of a block's part of the output
      * @param warps warps that multiply; each takes {@value #TILE_COLUMNS} columns
      * @param cluster blocks that share their input; if there are several, a dedicated warp fetches it
      * @param blocksAtOnce blocks for which a multiprocessor has room
      */
-    record Product(CudaKernel kernel, int rows, int warps, int cluster, int blocksAtOnce) {
+    record Product(CudaKernel kernel, CudaKernel alone, int rows, int warps, int cluster, int blocksAtOnce) {
         int threads() {
             return WARP * (cluster > 1 ? warps + 1 : warps);
         }
@@ -62,6 +63,12 @@ final class ProductKernels {
             int least = wholeClusters(Math.ceilDiv(tiles, warps) + cluster - 1);
             int atOnce = wholeClusters(multiprocessors) * (isNarrow(columns, multiprocessors) ? 1 : blocksAtOnce);
             return Math.max(least, wholeClusters(Math.min(tiles, atOnce)));
+        }
+
+        /** The kernel with the memory that suits the number of its blocks. */
+        CudaKernel kernel(int columns, int rowsOfOutput, int multiprocessors) {
+            boolean isAlone = cluster == 1 && rowsOfOutput <= rows && isNarrow(columns, multiprocessors);
+            return isAlone ? alone : kernel;
         }
 
         private int wholeClusters(int blocks) {
@@ -89,28 +96,29 @@ final class ProductKernels {
 
     ProductKernels(KernelSet.Loader loader, String type, KernelSet.Gpu gpu) {
         this.multiprocessors = gpu.multiprocessors();
-        few = load(loader, "16_" + type, ARGUMENTS, FEW_ROWS, 4, 1, 256, 4, 2);
-        any = load(loader, "any_" + type, ARGUMENTS, 2 * FEW_ROWS, 4, 1, 64, 3, 2);
-        gated = load(loader, "gated_" + type, GATED_ARGUMENTS, FEW_ROWS, 4, 1, 256, 4, 2);
+        few = load(loader, gpu, "16_" + type, ARGUMENTS, FEW_ROWS, 4, 1, 256, 4, 2);
+        any = load(loader, gpu, "any_" + type, ARGUMENTS, 2 * FEW_ROWS, 4, 1, 64, 3, 2);
+        gated = load(loader, gpu, "gated_" + type, GATED_ARGUMENTS, FEW_ROWS, 4, 1, 256, 4, 2);
         boolean clusters = gpu.capability() == CLUSTER_CAPABILITY;
-        shared16 = clusters ? loadShared(loader, "16", type, ARGUMENTS) : List.of();
-        sharedGated = clusters ? loadShared(loader, "gated", type, GATED_ARGUMENTS) : List.of();
+        shared16 = clusters ? loadShared(loader, gpu, "16", type, ARGUMENTS) : List.of();
+        sharedGated = clusters ? loadShared(loader, gpu, "gated", type, GATED_ARGUMENTS) : List.of();
         shared32 = clusters
                 ? List.of(
-                        load(loader, "32_by_4_" + type, ARGUMENTS, 2 * FEW_ROWS, 4, CLUSTER_BLOCKS, 256, 6, 1),
-                        load(loader, "32_by_5_" + type, ARGUMENTS, 2 * FEW_ROWS, 5, CLUSTER_BLOCKS, 256, 5, 1),
-                        load(loader, "32_by_6_" + type, ARGUMENTS, 2 * FEW_ROWS, 6, CLUSTER_BLOCKS, 128, 5, 2),
-                        load(loader, "32_by_8_" + type, ARGUMENTS, 2 * FEW_ROWS, 8, CLUSTER_BLOCKS, 128, 4, 2))
+                        load(loader, gpu, "32_by_4_" + type, ARGUMENTS, 2 * FEW_ROWS, 4, CLUSTER_BLOCKS, 256, 6, 1),
+                        load(loader, gpu, "32_by_5_" + type, ARGUMENTS, 2 * FEW_ROWS, 5, CLUSTER_BLOCKS, 256, 5, 1),
+                        load(loader, gpu, "32_by_6_" + type, ARGUMENTS, 2 * FEW_ROWS, 6, CLUSTER_BLOCKS, 128, 5, 2),
+                        load(loader, gpu, "32_by_8_" + type, ARGUMENTS, 2 * FEW_ROWS, 8, CLUSTER_BLOCKS, 128, 4, 2))
                 : List.of();
     }
 
     /** Loads the kernels, in ascending order of warps. */
-    private static List<Product> loadShared(KernelSet.Loader loader, String size, String type, int arguments) {
+    private static List<Product> loadShared(
+            KernelSet.Loader loader, KernelSet.Gpu gpu, String size, String type, int arguments) {
         return List.of(
-                load(loader, size + "_by_4_" + type, arguments, FEW_ROWS, 4, CLUSTER_BLOCKS, 256, 4, 2),
-                load(loader, size + "_by_5_" + type, arguments, FEW_ROWS, 5, CLUSTER_BLOCKS, 256, 3, 2),
-                load(loader, size + "_by_6_" + type, arguments, FEW_ROWS, 6, CLUSTER_BLOCKS, 256, 3, 2),
-                load(loader, size + "_by_8_" + type, arguments, FEW_ROWS, 8, CLUSTER_BLOCKS, 128, 5, 2));
+                load(loader, gpu, size + "_by_4_" + type, arguments, FEW_ROWS, 4, CLUSTER_BLOCKS, 256, 4, 2),
+                load(loader, gpu, size + "_by_5_" + type, arguments, FEW_ROWS, 5, CLUSTER_BLOCKS, 256, 3, 2),
+                load(loader, gpu, size + "_by_6_" + type, arguments, FEW_ROWS, 6, CLUSTER_BLOCKS, 256, 3, 2),
+                load(loader, gpu, size + "_by_8_" + type, arguments, FEW_ROWS, 8, CLUSTER_BLOCKS, 128, 5, 2));
     }
 
     /**
@@ -119,6 +127,7 @@ final class ProductKernels {
      */
     private static Product load(
             KernelSet.Loader loader,
+            KernelSet.Gpu gpu,
             String name,
             int arguments,
             int rows,
@@ -129,7 +138,9 @@ final class ProductKernels {
             int blocksAtOnce) {
         int sharedBytes =
                 stages * (rows + warps * TILE_COLUMNS) * (depth + KernelSet.PADDING) * KernelSet.ELEMENT_BYTES;
-        return new Product(loader.load("product_" + name, arguments, sharedBytes), rows, warps, cluster, blocksAtOnce);
+        CudaKernel alone = loader.load("product_" + name, arguments, Math.max(sharedBytes, gpu.aloneBytes()));
+        CudaKernel kernel = new CudaKernel(alone.name(), alone.address(), arguments, sharedBytes);
+        return new Product(kernel, alone, rows, warps, cluster, blocksAtOnce);
     }
 
     /** The kernel for products of any sizes and addresses. */

@@ -102,7 +102,7 @@ class KernelSetTest {
             int depth = Integer.parseInt(values[at + 1]);
             int stages = Integer.parseInt(values[at + 2]);
             String name = "product_" + (gated ? "gated" : values[0]) + (cluster ? "_by_" + warps : "") + "_f16";
-            inSource.put(name, stages * (rows + 8 * warps) * (depth + 8) * 2);
+            inSource.put(name, Math.max(HOPPER.aloneBytes(), stages * (rows + 8 * warps) * (depth + 8) * 2));
         });
         // Is written out, with the numbers of product_16.
         inSource.put("product_gated_f16", inSource.get("product_16_f16"));

@@ -42,6 +42,15 @@ class ProductKernelsTest {
         });
     }
 
+    /** A multiprocessor with two blocks would take twice as long as one with one. */
+    @Property
+    void oneBlockForEachMultiprocessorLeavesNoRoomForAnother(
+            @ForAll @IntRange(min = 1, max = 50_000) int columns, @ForAll @IntRange(min = 1, max = 2) int rows) {
+        Product product = kernels(HOPPER, 132).forRows(rows, columns, 4096).orElseThrow();
+        int sharedBytes = product.kernel(columns, rows, 132).sharedBytes();
+        assertThat(2 * sharedBytes > 227 << 10).isEqualTo(product.blocks(columns, 132) <= 132);
+    }
+
     @Property
     void inputsAreSharedOnHopperAlone(
             @ForAll @IntRange(min = 1, max = 64) int rows,

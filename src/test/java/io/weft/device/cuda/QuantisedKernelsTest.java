@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.regex.Pattern;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -81,6 +82,39 @@ class QuantisedKernelsTest {
                 .map(warps -> Math.max(HOPPER.sharedBytesMost() / 2 + 1, inputBytes + warps * warpBytes))
                 .boxed()
                 .toList();
+    }
+
+    /** Of a tile's two warps, and the sums that they hand over; then the input's rows. */
+    @Test
+    void blocksOfWarpsThatTakeTurnsHaveTheMemoryOfTheirStages() throws IOException {
+        String source = Files.readString(Path.of("src/main/cuda/quantised.cuh"));
+        assertThat(source).contains("quantisedTurns<T, Codes, 256, 6>");
+        for (WeightCode code : WeightCode.values()) {
+            QuantisedKernels.Turns turns = kernels(HOPPER)
+                    .of(new WeightEncoding(code, 32, Zero.MIDDLE, ElementType.F16))
+                    .turns();
+            int bits = code == WeightCode.INT8 || code == WeightCode.FP8_E4M3 ? 8 : 4;
+            int tileBytes = 2 * 6 * (8 * 256 * bits / 8 + 8 * 256 / 32 * 4) + 512;
+            for (int rows = 1; rows <= 4; rows++) {
+                for (int tiles : new int[] {1, 132, 512, 768, 924}) {
+                    for (int depth : new int[] {8, 264, 4096, 14_336}) {
+                        int tilesOfBlock = Math.ceilDiv(tiles, 132);
+                        int pitch = Math.ceilDiv(depth, 256) * 256 + 8;
+                        int needed = tilesOfBlock * tileBytes + rows * pitch * 2;
+                        Optional<QuantisedKernels.Launch> launch = turns.launch(tiles, rows, depth, 132);
+                        assertThat(launch.isPresent()).isEqualTo(needed <= HOPPER.sharedBytesMost());
+                        launch.ifPresent(found -> {
+                            assertThat(found.kernel().sharedBytes())
+                                    .isEqualTo(Math.max(needed, HOPPER.sharedBytesMost() / 2 + 1));
+                            assertThat(found.threads()).isEqualTo(64 * tilesOfBlock);
+                            assertThat(found.blocks() * tilesOfBlock).isGreaterThanOrEqualTo(tiles);
+                        });
+                    }
+                }
+            }
+            assertThat(turns.launch(512, 5, 4096, 132)).isEmpty();
+            assertThat(turns.launch(925, 1, 4096, 132)).isEmpty();
+        }
     }
 
     @Test
