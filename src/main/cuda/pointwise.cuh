@@ -202,27 +202,30 @@ __device__ __forceinline__ void addNorm(const T* in, T* to, const float* gain, c
     normRow<T, Kind, false>(in + at, to + at, gain, bias, width, epsilon, gainOffset, vectors, Add{factor, scale});
 }
 
-// Normalises heads at the start of each row, in place; one warp per head. `gainStride` is 0 if the heads share gain and
-// bias, else headSize.
+// Normalises heads at the start of each row; one warp per head. `from` and `to` may be the same rows. `gainStride` is 0
+// if the heads share gain and bias, else headSize.
 template <typename T, typename Kind>
-__device__ __forceinline__ void normHeads(T* values, int rowWidth, int heads, int headSize, int rows, const float* gain,
-                                          const float* bias, int gainStride, float epsilon, float gainOffset,
-                                          int vectors) {
+__device__ __forceinline__ void normHeads(const T* from, int fromWidth, T* to, int toWidth, int heads, int headSize,
+                                          int rows, const float* gain, const float* bias, int gainStride,
+                                          float epsilon, float gainOffset, int vectors) {
     long long item = (static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x) / 32;
     long long row = item / heads;
     int head = static_cast<int>(item % heads);
-    T* at = row < rows ? values + row * rowWidth + head * headSize : nullptr;
-    normRow<T, Kind, true>(at, at, gain + head * gainStride, bias + head * gainStride, headSize, epsilon, gainOffset,
+    const T* in = row < rows ? from + row * fromWidth + head * headSize : nullptr;
+    T* out = row < rows ? to + row * toWidth + head * headSize : nullptr;
+    normRow<T, Kind, true>(in, out, gain + head * gainStride, bias + head * gainStride, headSize, epsilon, gainOffset,
                            vectors, Replace{});
 }
 
 // The same for heads that are too large for a warp; block (r, h) takes head h of row r.
 template <typename T, typename Kind>
-__device__ __forceinline__ void normParts(T* values, int rowWidth, int headSize, const float* gain, const float* bias,
-                                          int gainStride, float epsilon, float gainOffset, int vectors) {
+__device__ __forceinline__ void normParts(const T* from, int fromWidth, T* to, int toWidth, int headSize,
+                                          const float* gain, const float* bias, int gainStride, float epsilon,
+                                          float gainOffset, int vectors) {
     int head = blockIdx.y;
-    T* at = values + static_cast<size_t>(blockIdx.x) * rowWidth + head * headSize;
-    normRow<T, Kind, false>(at, at, gain + head * gainStride, bias + head * gainStride, headSize, epsilon, gainOffset,
+    const T* in = from + static_cast<size_t>(blockIdx.x) * fromWidth + head * headSize;
+    T* out = to + static_cast<size_t>(blockIdx.x) * toWidth + head * headSize;
+    normRow<T, Kind, false>(in, out, gain + head * gainStride, bias + head * gainStride, headSize, epsilon, gainOffset,
                             vectors, Replace{});
 }
 
@@ -560,27 +563,32 @@ using namespace weft;
         norm<T, RmsNormKind>(in, out, gain, bias, width, epsilon, gainOffset, vectors);                               \
     }                                                                                                                 \
     extern "C" __global__ void __launch_bounds__(256)                                                                 \
-        layer_norm_heads_##NAME(T* values, int rowWidth, int heads, int headSize, int rows, const float* gain,        \
-                                const float* bias, int gainStride, float epsilon, float gainOffset, int vectors) {    \
-        normHeads<T, LayerNormKind>(values, rowWidth, heads, headSize, rows, gain, bias, gainStride, epsilon,         \
-                                    gainOffset, vectors);                                                             \
+        layer_norm_heads_##NAME(const T* from, int fromWidth, T* to, int toWidth, int heads, int headSize,            \
+                             int rows, const float* gain, const float* bias, int gainStride, float epsilon,           \
+                             float gainOffset, int vectors) {                                                         \
+        normHeads<T, LayerNormKind>(from, fromWidth, to, toWidth, heads, headSize, rows, gain, bias,                  \
+                                    gainStride, epsilon, gainOffset, vectors);                                        \
     }                                                                                                                 \
     extern "C" __global__ void __launch_bounds__(256)                                                                 \
-        rms_norm_heads_##NAME(T* values, int rowWidth, int heads, int headSize, int rows, const float* gain,          \
-                              const float* bias, int gainStride, float epsilon, float gainOffset, int vectors) {      \
-        normHeads<T, RmsNormKind>(values, rowWidth, heads, headSize, rows, gain, bias, gainStride, epsilon,           \
-                                  gainOffset, vectors);                                                               \
+        rms_norm_heads_##NAME(const T* from, int fromWidth, T* to, int toWidth, int heads, int headSize,              \
+                             int rows, const float* gain, const float* bias, int gainStride, float epsilon,           \
+                             float gainOffset, int vectors) {                                                         \
+        normHeads<T, RmsNormKind>(from, fromWidth, to, toWidth, heads, headSize, rows, gain, bias,                    \
+                                    gainStride, epsilon, gainOffset, vectors);                                        \
     }                                                                                                                 \
     extern "C" __global__ void __launch_bounds__(1024)                                                                \
-        layer_norm_parts_##NAME(T* values, int rowWidth, int headSize, const float* gain, const float* bias,          \
-                                int gainStride, float epsilon, float gainOffset, int vectors) {                       \
-        normParts<T, LayerNormKind>(values, rowWidth, headSize, gain, bias, gainStride, epsilon, gainOffset,          \
-                                    vectors);                                                                         \
+        layer_norm_parts_##NAME(const T* from, int fromWidth, T* to, int toWidth, int headSize,                       \
+                             const float* gain, const float* bias, int gainStride, float epsilon,                     \
+                             float gainOffset, int vectors) {                                                         \
+        normParts<T, LayerNormKind>(from, fromWidth, to, toWidth, headSize, gain, bias, gainStride,                   \
+                                    epsilon, gainOffset, vectors);                                                    \
     }                                                                                                                 \
     extern "C" __global__ void __launch_bounds__(1024)                                                                \
-        rms_norm_parts_##NAME(T* values, int rowWidth, int headSize, const float* gain, const float* bias,            \
-                              int gainStride, float epsilon, float gainOffset, int vectors) {                         \
-        normParts<T, RmsNormKind>(values, rowWidth, headSize, gain, bias, gainStride, epsilon, gainOffset, vectors);  \
+        rms_norm_parts_##NAME(const T* from, int fromWidth, T* to, int toWidth, int headSize,                         \
+                             const float* gain, const float* bias, int gainStride, float epsilon,                     \
+                             float gainOffset, int vectors) {                                                         \
+        normParts<T, RmsNormKind>(from, fromWidth, to, toWidth, headSize, gain, bias, gainStride,                     \
+                                    epsilon, gainOffset, vectors);                                                    \
     }                                                                                                                 \
     extern "C" __global__ void __launch_bounds__(1024)                                                                \
         add_layer_norm_##NAME(const T* in, T* to, const float* gain, const float* bias, int width, float epsilon,     \

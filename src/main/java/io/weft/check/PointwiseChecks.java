@@ -2,6 +2,7 @@ package io.weft.check;
 
 import io.weft.device.Activation;
 import io.weft.device.DeviceBuffer;
+import io.weft.device.HeadRows;
 import io.weft.device.Norm;
 import io.weft.device.Tensor;
 import java.lang.foreign.Arena;
@@ -153,9 +154,9 @@ final class PointwiseChecks {
         float[] in = normInput(rows, sizes.rowWidth());
         tested.clear();
         DeviceBuffer values = tested.elements(in);
+        HeadRows inPlace = new HeadRows(values, sizes.rowWidth());
         tested.kernels()
-                .normHeads(
-                        tested.stream(), gain.norm(), values, sizes.rowWidth(), sizes.heads(), sizes.headSize(), rows);
+                .normHeads(tested.stream(), gain.norm(), inPlace, inPlace, sizes.heads(), sizes.headSize(), rows);
         float[] actual = tested.read(values);
         bench.within(
                 name,
@@ -166,10 +167,31 @@ final class PointwiseChecks {
         // A row by itself has the same bits.
         int last = (rows - 1) * sizes.rowWidth();
         tested.clear();
-        DeviceBuffer alone = tested.elements(Arrays.copyOfRange(in, last, in.length));
+        HeadRows alone = new HeadRows(tested.elements(Arrays.copyOfRange(in, last, in.length)), sizes.rowWidth());
+        tested.kernels().normHeads(tested.stream(), gain.norm(), alone, alone, sizes.heads(), sizes.headSize(), 1);
+        bench.sameBits(
+                name + ", one row", Arrays.copyOfRange(actual, last, actual.length), tested.read(alone.memory()));
+        // To rows of another width, which keep what is after the heads.
+        tested.clear();
+        int headsWidth = sizes.heads() * sizes.headSize();
+        float[] packed = new float[rows * headsWidth];
+        float[] before = bench.values(rows * 2 * headsWidth, 1);
+        float[] expected = before.clone();
+        for (int row = 0; row < rows; row++) {
+            System.arraycopy(in, row * sizes.rowWidth(), packed, row * headsWidth, headsWidth);
+            System.arraycopy(actual, row * sizes.rowWidth(), expected, (2 * row + 1) * headsWidth, headsWidth);
+        }
+        DeviceBuffer wide = tested.elements(before);
         tested.kernels()
-                .normHeads(tested.stream(), gain.norm(), alone, sizes.rowWidth(), sizes.heads(), sizes.headSize(), 1);
-        bench.sameBits(name + ", one row", Arrays.copyOfRange(actual, last, actual.length), tested.read(alone));
+                .normHeads(
+                        tested.stream(),
+                        gain.norm(),
+                        new HeadRows(tested.elements(packed), headsWidth),
+                        new HeadRows(wide.from((long) headsWidth * tested.elementBytes()), 2 * headsWidth),
+                        sizes.heads(),
+                        sizes.headSize(),
+                        rows);
+        bench.sameBits(name + ", from and to rows of other widths", expected, tested.read(wide));
     }
 
     private void residuals() {

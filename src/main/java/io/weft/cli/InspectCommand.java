@@ -118,6 +118,7 @@ final class InspectCommand implements Callable<Integer> {
                 8 * geometry.elementBytes(),
                 geometry.cachedLayerCount(),
                 geometry.tokenBytes(Content.KEY_VALUE),
+                geometry.source(),
                 geometry.tokenBytes(Content.ACTIVATION),
                 geometry.activationsAreSmaller(),
                 geometry.windowLayerCount(),

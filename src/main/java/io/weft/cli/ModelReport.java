@@ -1,5 +1,6 @@
 package io.weft.cli;
 
+import io.weft.model.KeyValueSource;
 import io.weft.model.ModelSummary;
 import io.weft.plan.whatif.PlanExplanation;
 import java.util.List;
@@ -24,7 +25,8 @@ record ModelReport(String name, ModelSummary model, Cache cache, String machine,
      * @param elementBits of the cache's elements
      * @param layers layers that see all tokens; only these may be cached on the host
      * @param keyValueBytesPerToken in all these layers
-     * @param activationBytesPerToken in all these layers
+     * @param source what K and V are made of
+     * @param activationBytesPerToken of that, in all these layers
      * @param recomputationPays whether activations are smaller than K and V
      * @param windowLayers layers with a window
      * @param windowTokens tokens of a window; 0 without such layers
@@ -34,6 +36,7 @@ record ModelReport(String name, ModelSummary model, Cache cache, String machine,
             int elementBits,
             int layers,
             long keyValueBytesPerToken,
+            KeyValueSource source,
             long activationBytesPerToken,
             boolean recomputationPays,
             int windowLayers,

@@ -202,7 +202,7 @@ final class ModelTable {
         ModelReport.Cache cache = report.cache();
         lines.line("cached token, %d bits", cache.elementBits());
         lines.named("  K and V", "%s, in %s", bytes(cache.keyValueBytesPerToken()), layers(cache.layers()));
-        lines.named("  activations", "%s", bytes(cache.activationBytesPerToken()));
+        lines.named("  " + source(cache), "%s", bytes(cache.activationBytesPerToken()));
         if (cache.windowLayers() > 0) {
             lines.named(
                     "windows",
@@ -211,6 +211,14 @@ final class ModelTable {
                     layers(cache.windowLayers()));
         }
         lines.named("recomputation", "%s", recomputation(cache));
+    }
+
+    /** What recomputation makes K and V of. */
+    private static String source(ModelReport.Cache cache) {
+        return switch (cache.source()) {
+            case ACTIVATION -> "activations";
+            case SHARED_PROJECTION -> "raw keys";
+        };
     }
 
     private static String layers(int count) {
@@ -223,7 +231,8 @@ final class ModelTable {
         }
         String sizes = String.format(
                 Locale.ROOT,
-                "activations take %s a token, K and V %s",
+                "%s take %s a token, K and V %s",
+                source(cache),
                 bytes(cache.activationBytesPerToken()),
                 bytes(cache.keyValueBytesPerToken()));
         if (cache.recomputationPays()) {

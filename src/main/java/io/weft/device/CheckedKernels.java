@@ -27,19 +27,23 @@ public record CheckedKernels(ElementType elementType, Kernels kernels) implement
     }
 
     @Override
-    public void normHeads(
-            Stream stream, Norm norm, DeviceBuffer values, int rowWidth, int heads, int headSize, int rows) {
-        if (heads * headSize > rowWidth) {
-            throw new IllegalArgumentException(
-                    "%d heads of %d do not fit rows of %d".formatted(heads, headSize, rowWidth));
-        }
+    public void normHeads(Stream stream, Norm norm, HeadRows in, HeadRows out, int heads, int headSize, int rows) {
         if (norm.width() != headSize && norm.width() != heads * headSize) {
             throw new IllegalArgumentException("a norm of width %d is neither of one head of %d nor of %d heads"
                     .formatted(norm.width(), headSize, heads));
         }
-        // The heads may begin within the first row: values are after keys.
-        values.requireBytes("values", elements(rows - 1, rowWidth) + elements(heads, headSize));
-        kernels.normHeads(stream, norm, values, rowWidth, heads, headSize, rows);
+        requireHeads("in", in, heads, headSize, rows);
+        requireHeads("out", out, heads, headSize, rows);
+        kernels.normHeads(stream, norm, in, out, heads, headSize, rows);
+    }
+
+    /** Heads may begin within the first row: values are after keys. */
+    private void requireHeads(String name, HeadRows values, int heads, int headSize, int rows) {
+        if (heads * headSize > values.rowWidth()) {
+            throw new IllegalArgumentException(
+                    "%d heads of %d do not fit rows of %d".formatted(heads, headSize, values.rowWidth()));
+        }
+        values.memory().requireBytes(name, elements(rows - 1, values.rowWidth()) + elements(heads, headSize));
     }
 
     @Override

@@ -25,13 +25,12 @@ public interface Kernels {
     void norm(Stream stream, Norm norm, DeviceBuffer in, DeviceBuffer out, int rows);
 
     /**
-     * Normalises {@code heads} heads of {@code headSize} at the start of each row of {@code values}, each by itself, in
-     * place.
+     * Normalises {@code heads} heads of {@code headSize} at the start of each row, each by itself. Both sides may be
+     * the same rows.
      *
      * @param norm of width headSize, whose gain and bias all heads share, or of heads·headSize, with those of each head
-     * @param values (rows, rowWidth)
      */
-    void normHeads(Stream stream, Norm norm, DeviceBuffer values, int rowWidth, int heads, int headSize, int rows);
+    void normHeads(Stream stream, Norm norm, HeadRows in, HeadRows out, int heads, int headSize, int rows);
 
     /**
      * Adds the output of a part of a layer to the residual stream: {@code hidden[r] = scale · (hidden[r] + factor ·

@@ -204,6 +204,7 @@ public record Architecture(
                     attention.keyValueHeads(),
                     attention.headSize(),
                     attention.window(),
+                    attention.source(),
                     feedForward.dimensions());
         }
     }
@@ -235,7 +236,8 @@ public record Architecture(
      * @param scoreCap c in {@code c·tanh(score / c)}; 0 for none
      * @param positions how a token's place enters
      * @param query D to H·HD
-     * @param keyValue D to 2·KVH·HD, K first
+     * @param source what K and V are made of
+     * @param keyValue D to 2·KVH·HD, K first, or to the KVH·HD that they share
      * @param output H·HD to D
      * @param queryNorm before positions
      * @param keyNorm before positions
@@ -250,6 +252,7 @@ public record Architecture(
             int window,
             float scoreCap,
             Positions positions,
+            KeyValueSource source,
             LinearTensors query,
             LinearTensors keyValue,
             LinearTensors output,
@@ -274,6 +277,7 @@ public record Architecture(
                     LayerDimensions.NO_WINDOW,
                     0,
                     positions,
+                    KeyValueSource.ACTIVATION,
                     query,
                     keyValue,
                     output,
@@ -285,12 +289,36 @@ public record Architecture(
 
         private void visit(TensorVisitor visitor, int hidden) {
             visitor.linear(query, heads * headSize, hidden);
-            visitor.linear(keyValue, 2 * keyValueHeads * headSize, hidden);
+            int parts = switch (source) {
+                case ACTIVATION -> 2;
+                case SHARED_PROJECTION -> 1;
+            };
+            visitor.linear(keyValue, parts * keyValueHeads * headSize, hidden);
             visitor.linear(output, hidden, heads * headSize);
             queryNorm.ifPresent(norm -> visitor.norm(norm.tensors(), norm.widths(heads, headSize)));
             keyNorm.ifPresent(norm -> visitor.norm(norm.tensors(), norm.widths(keyValueHeads, headSize)));
             valueNorm.ifPresent(norm -> visitor.norm(norm.tensors(), norm.widths(keyValueHeads, headSize)));
             sinks.ifPresent(name -> visitor.vector(name, heads));
+        }
+
+        /** The same where K and V are norms of one projection. */
+        public Attention withSharedProjection(LinearTensors projection, HeadNorm ofKeys, HeadNorm ofValues) {
+            return new Attention(
+                    heads,
+                    keyValueHeads,
+                    headSize,
+                    scale,
+                    window,
+                    scoreCap,
+                    positions,
+                    KeyValueSource.SHARED_PROJECTION,
+                    query,
+                    projection,
+                    output,
+                    queryNorm,
+                    Optional.of(ofKeys),
+                    Optional.of(ofValues),
+                    sinks);
         }
 
         /** The same with a window. */
@@ -335,6 +363,7 @@ public record Architecture(
                     newWindow,
                     newCap,
                     positions,
+                    source,
                     query,
                     keyValue,
                     output,

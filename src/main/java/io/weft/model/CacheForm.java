@@ -1,8 +1,9 @@
 package io.weft.model;
 
 /**
- * What a cache block holds and where: KV is K and V of every token, 2·KVH·HD elements a layer; ACT is the exact input
- * of the K and V projections, D elements a layer, from which they are recomputed.
+ * What a cache block holds and where: KV is K and V of every token, 2·KVH·HD elements a layer; ACT is the
+ * {@linkplain KeyValueSource source} from which they are recomputed, in most models the exact input of their
+ * projections, D elements a layer.
  */
 public enum CacheForm {
     DEVICE_KV(Content.KEY_VALUE, Place.DEVICE),

@@ -48,9 +48,11 @@ public record CacheGeometry(ModelDimensions dimensions, int elementBytes, int bl
         for (LayerGroup group : groups) {
             LayerDimensions first = groups.getFirst().layer();
             LayerDimensions layer = group.layer();
-            if (layer.keyValueWidth() != first.keyValueWidth() || layer.window() != first.window()) {
+            if (layer.keyValueWidth() != first.keyValueWidth()
+                    || layer.window() != first.window()
+                    || layer.source() != first.source()) {
                 throw new IllegalArgumentException(
-                        "%s differ: layer %d has K and V of %d elements, layer %d of %d, or another window"
+                        "%s differ: layer %d has K and V of %d elements, layer %d of %d, or another window or source"
                                 .formatted(
                                         kind,
                                         groups.getFirst().layers().getFirst(),
@@ -107,7 +109,7 @@ public record CacheGeometry(ModelDimensions dimensions, int elementBytes, int bl
                 .cachedGroup()
                 .map(group -> switch (content) {
                     case KEY_VALUE -> group.layer().keyValueWidth();
-                    case ACTIVATION -> dimensions.hiddenSize();
+                    case ACTIVATION -> group.layer().sourceWidth(dimensions.hiddenSize());
                 })
                 .orElse(0);
     }
@@ -132,7 +134,7 @@ public record CacheGeometry(ModelDimensions dimensions, int elementBytes, int bl
         return cachedLayerCount() * blockLayerBytes(content);
     }
 
-    /** Bytes of an open block in one layer: K and V (blockTokens, 2·KVH·HD), then activations (blockTokens, D). */
+    /** Bytes of an open block in one layer: K and V (blockTokens, 2·KVH·HD), then their source. */
     public long openLayerBytes() {
         return blockLayerBytes(Content.KEY_VALUE) + blockLayerBytes(Content.ACTIVATION);
     }
@@ -181,9 +183,17 @@ public record CacheGeometry(ModelDimensions dimensions, int elementBytes, int bl
         return ringBlocks(maxTokens, maxRows) * windowBlockBytes();
     }
 
+    /** What K and V of the cached layers are made of; what it stands for if there are none. */
+    public KeyValueSource source() {
+        return dimensions.cachedGroup().map(group -> group.layer().source()).orElse(KeyValueSource.ACTIVATION);
+    }
+
     /** Floating-point operations that recompute one token's K and V in all cached layers. */
     public long recomputeFlopsPerToken() {
-        return 2L * width(Content.ACTIVATION) * width(Content.KEY_VALUE) * cachedLayerCount();
+        return dimensions
+                .cachedGroup()
+                .map(group -> cachedLayerCount() * group.layer().recomputeFlopsPerToken(dimensions.hiddenSize()))
+                .orElse(0L);
     }
 
     /** The number of blocks that hold {@code tokens} tokens, the last perhaps in part. */
@@ -191,9 +201,7 @@ public record CacheGeometry(ModelDimensions dimensions, int elementBytes, int bl
         return Math.ceilDiv(tokens, blockTokens);
     }
 
-    /**
-     * Whether an activation is smaller than the K and V that it stands for; only then does recomputation save anything.
-     */
+    /** Whether the source of K and V is smaller than these; only then does recomputation save anything. */
     public boolean activationsAreSmaller() {
         return width(Content.ACTIVATION) < width(Content.KEY_VALUE);
     }

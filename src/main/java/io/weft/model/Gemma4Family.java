@@ -109,17 +109,25 @@ final class Gemma4Family implements ModelFamily {
         String prefix = LlamaShape.layerPrefix(index);
         String modules = prefix + "self_attn.";
         boolean valuesAreKeys = config.flag("attention_k_eq_v") && type == LayerType.FULL;
-        Attention attention = shape.attention(
-                        modules,
-                        modules + (valuesAreKeys ? "k_proj" : "v_proj"),
-                        modules + "o_proj",
-                        RotaryConfig.read(config, shape.headSize(), type, "rope_local_base_freq"),
-                        GemmaFamily.biases(config))
-                .withScores(1, 0)
-                .withValueNorm(new HeadNorm(HeadNorm.Span.HEAD, new NormTensors(Optional.empty(), Optional.empty())))
-                .withWindow(type.window(config));
-        Layer plain = shape.sandwich(
-                prefix, shape.normed(attention, prefix, HeadNorm.Span.HEAD), shape.feedForward(prefix, Biases.NONE));
+        Biases biases = GemmaFamily.biases(config);
+        HeadNorm ofValues = new HeadNorm(HeadNorm.Span.HEAD, new NormTensors(Optional.empty(), Optional.empty()));
+        Attention attention = shape.normed(
+                shape.attention(
+                                prefix,
+                                RotaryConfig.read(config, shape.headSize(), type, "rope_local_base_freq"),
+                                biases)
+                        .withScores(1, 0)
+                        .withValueNorm(ofValues)
+                        .withWindow(type.window(config)),
+                prefix,
+                HeadNorm.Span.HEAD);
+        if (valuesAreKeys) {
+            attention = attention.withSharedProjection(
+                    TensorNames.linear(modules + "k_proj", width(shape) / 2, Bias.of(biases.projections())),
+                    attention.keyNorm().orElseThrow(),
+                    ofValues);
+        }
+        Layer plain = shape.sandwich(prefix, attention, shape.feedForward(prefix, Biases.NONE));
         return plain.with(1, Optional.of(prefix + "layer_scalar"));
     }
 }

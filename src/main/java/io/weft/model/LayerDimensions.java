@@ -7,12 +7,20 @@ package io.weft.model;
  * @param keyValueHeads KVH: heads of K and V; divides {@code heads}
  * @param headSize HD: elements of a head
  * @param window tokens that a query sees at most, itself included; {@link #NO_WINDOW} if it sees all
+ * @param source what K and V are made of
  * @param feedForward sizes of the feed-forward network
  */
 public record LayerDimensions(
-        int heads, int keyValueHeads, int headSize, int window, FeedForwardDimensions feedForward) {
+        int heads,
+        int keyValueHeads,
+        int headSize,
+        int window,
+        KeyValueSource source,
+        FeedForwardDimensions feedForward) {
     /** The window of a layer that sees all tokens. */
     public static final int NO_WINDOW = Integer.MAX_VALUE;
+    /** Square and sum, factor and gain, rotation. */
+    private static final int NORM_AND_ROTATION_FLOPS = 7;
 
     public LayerDimensions {
         ModelDimensions.requirePositive("heads", heads);
@@ -25,6 +33,11 @@ public record LayerDimensions(
         }
     }
 
+    /** A layer whose K and V have projections of their own. */
+    public LayerDimensions(int heads, int keyValueHeads, int headSize, int window, FeedForwardDimensions feedForward) {
+        this(heads, keyValueHeads, headSize, window, KeyValueSource.ACTIVATION, feedForward);
+    }
+
     /** Whether a query sees the newest tokens alone. */
     public boolean hasWindow() {
         return window != NO_WINDOW;
@@ -32,7 +45,9 @@ public record LayerDimensions(
 
     /** The same layer in sequences of at most {@code tokens} tokens, in which a longer window hides nothing. */
     public LayerDimensions within(int tokens) {
-        return window < tokens ? this : new LayerDimensions(heads, keyValueHeads, headSize, NO_WINDOW, feedForward);
+        return window < tokens
+                ? this
+                : new LayerDimensions(heads, keyValueHeads, headSize, NO_WINDOW, source, feedForward);
     }
 
     /**
@@ -55,6 +70,22 @@ public record LayerDimensions(
         return 2 * keyValueHeads * headSize;
     }
 
+    /** Elements that the projections make of a token: K and V, or one that they share. */
+    public int projectedWidth() {
+        return switch (source) {
+            case ACTIVATION -> keyValueWidth();
+            case SHARED_PROJECTION -> keyValueWidth() / 2;
+        };
+    }
+
+    /** Elements of one token's source of K and V. */
+    public int sourceWidth(int hiddenSize) {
+        return switch (source) {
+            case ACTIVATION -> hiddenSize;
+            case SHARED_PROJECTION -> projectedWidth();
+        };
+    }
+
     /** Bytes of the running state of a row's attention: acc (HD), m and l of each head, fp32. */
     public int attentionStateBytes() {
         return heads * (headSize + 2) * Float.BYTES;
@@ -71,11 +102,14 @@ public record LayerDimensions(
     }
 
     private long attentionWeights(int hiddenSize) {
-        return (long) hiddenSize * (2L * queryWidth() + keyValueWidth());
+        return (long) hiddenSize * (2L * queryWidth() + projectedWidth());
     }
 
-    /** Floating-point operations that recompute one token's K and V: 4·D·KVH·HD. */
+    /** Floating-point operations that make K and V of one token's source: 4·D·KVH·HD, or some for each element. */
     public long recomputeFlopsPerToken(int hiddenSize) {
-        return 2L * hiddenSize * keyValueWidth();
+        return switch (source) {
+            case ACTIVATION -> 2L * hiddenSize * keyValueWidth();
+            case SHARED_PROJECTION -> (long) NORM_AND_ROTATION_FLOPS * keyValueWidth();
+        };
     }
 }

@@ -8,6 +8,7 @@ import io.weft.device.DeviceBuffer;
 import io.weft.device.Embedding;
 import io.weft.device.Epilogue;
 import io.weft.device.ExpertChoices;
+import io.weft.device.HeadRows;
 import io.weft.device.Kernels;
 import io.weft.device.Norm;
 import io.weft.device.RowPlaces;
@@ -90,15 +91,20 @@ public final class ModelKernels {
      * Memory of {@link #project}.
      *
      * @param hidden (rows, D): the residual stream, read
-     * @param normed (rows, D): input of the projections; the activation that the cache may store
+     * @param normed (rows, D): input of the projections
      * @param queries (rows, H·HD)
      * @param keyValues (rows, 2·KVH·HD), K first; without positions
+     * @param room (rows, H·HD): overwritten where K and V share a projection
      */
     public record ProjectBuffers(
-            DeviceBuffer hidden, DeviceBuffer normed, DeviceBuffer queries, DeviceBuffer keyValues) {}
+            DeviceBuffer hidden,
+            DeviceBuffer normed,
+            DeviceBuffer queries,
+            DeviceBuffer keyValues,
+            DeviceBuffer room) {}
 
     /**
-     * Norm, Q, K and V of the new tokens, and their positions; K, V and activations go to their places.
+     * Norm, Q, K and V of the new tokens, and their positions; K, V and their source go to their places.
      *
      * @param places places of the rows
      * @param open base of the offsets of {@code places}: the open blocks of the layer
@@ -110,34 +116,36 @@ public final class ModelKernels {
                 normed(stream, weightsOfLayer.attentionNorm(), buffers.hidden(), buffers.normed(), rows);
         ModelWeights.Attention attention = weightsOfLayer.attention();
         AttentionShape shape = attentions.get(layer);
+        KeyValueSource source = description(layer).source();
+        DeviceBuffer projected = switch (source) {
+            case ACTIVATION -> buffers.keyValues();
+            case SHARED_PROJECTION -> buffers.room();
+        };
         kernels.linearPair(
-                stream,
-                attention.query(),
-                attention.keyValue(),
-                activations,
-                buffers.queries(),
-                buffers.keyValues(),
-                rows);
+                stream, attention.query(), attention.keyValue(), activations, buffers.queries(), projected, rows);
         attention
                 .queryNorm()
                 .ifPresent(norm -> normHeads(
                         stream,
                         norm,
-                        description(layer).queryNorm().orElseThrow().span(),
-                        buffers.queries(),
-                        shape.queryWidth(),
+                        description(layer).queryNorm(),
+                        new HeadRows(buffers.queries(), shape.queryWidth()),
+                        new HeadRows(buffers.queries(), shape.queryWidth()),
                         shape.heads(),
                         shape.headSize(),
                         rows));
-        normKeyValues(stream, layer, buffers.keyValues(), rows);
+        normKeyValues(stream, layer, projected, buffers.keyValues(), rows);
         kernels.place(
                 stream,
                 shape,
                 attention.rotary().orElse(null),
                 buffers.queries(),
                 buffers.keyValues(),
-                activations,
-                dimensions.isWindowed(layer) ? 0 : dimensions.hiddenSize(),
+                switch (source) {
+                    case ACTIVATION -> activations;
+                    case SHARED_PROJECTION -> projected;
+                },
+                dimensions.isWindowed(layer) ? 0 : geometry.width(CacheForm.Content.ACTIVATION),
                 places,
                 open,
                 rows);
@@ -159,40 +167,53 @@ public final class ModelKernels {
     private void normHeads(
             Stream stream,
             Norm norm,
-            HeadNorm.Span span,
-            DeviceBuffer values,
-            int rowWidth,
+            Optional<HeadNorm> described,
+            HeadRows in,
+            HeadRows out,
             int heads,
             int headSize,
             int rows) {
-        switch (span) {
-            case HEAD -> kernels.normHeads(stream, norm, values, rowWidth, heads, headSize, rows);
-            case ROW -> kernels.normHeads(stream, norm, values, rowWidth, 1, heads * headSize, rows);
-        }
-    }
-
-    /** The norms of K and V, before positions. */
-    private void normKeyValues(Stream stream, int layer, DeviceBuffer keyValues, int rows) {
-        ModelWeights.Attention attention = layer(layer).attention();
-        AttentionShape shape = attentions.get(layer);
-        int heads = shape.keyValueHeads();
-        int headSize = shape.headSize();
-        int width = shape.keyValueWidth();
-        if (attention.keyNorm().isPresent()) {
-            HeadNorm.Span span = description(layer).keyNorm().orElseThrow().span();
-            normHeads(stream, attention.keyNorm().get(), span, keyValues, width, heads, headSize, rows);
-        }
-        if (attention.valueNorm().isPresent()) {
-            HeadNorm.Span span = description(layer).valueNorm().orElseThrow().span();
-            DeviceBuffer values = keyValues.from((long) heads * headSize * geometry.elementBytes());
-            normHeads(stream, attention.valueNorm().get(), span, values, width, heads, headSize, rows);
+        switch (described.orElseThrow().span()) {
+            case HEAD -> kernels.normHeads(stream, norm, in, out, heads, headSize, rows);
+            case ROW -> kernels.normHeads(stream, norm, in, out, 1, heads * headSize, rows);
         }
     }
 
     /**
-     * K and V of stored activations, with their positions.
+     * The norms of K and V, before positions.
      *
-     * @param activations (tokens, D)
+     * @param projected (rows, 2·KVH·HD), the same memory as {@code keyValues}, or the (rows, KVH·HD) that both share
+     */
+    private void normKeyValues(Stream stream, int layer, DeviceBuffer projected, DeviceBuffer keyValues, int rows) {
+        ModelWeights.Attention attention = layer(layer).attention();
+        Architecture.Attention description = description(layer);
+        AttentionShape shape = attentions.get(layer);
+        int heads = shape.keyValueHeads();
+        int headSize = shape.headSize();
+        int width = shape.keyValueWidth();
+        HeadRows keys = new HeadRows(keyValues, width);
+        HeadRows values = new HeadRows(keyValues.from((long) heads * headSize * geometry.elementBytes()), width);
+        HeadRows shared = new HeadRows(projected, width / 2);
+        attention.keyNorm().ifPresent(norm -> {
+            HeadRows in = switch (description.source()) {
+                case ACTIVATION -> keys;
+                case SHARED_PROJECTION -> shared;
+            };
+            normHeads(stream, norm, description.keyNorm(), in, keys, heads, headSize, rows);
+        });
+        attention.valueNorm().ifPresent(norm -> {
+            HeadRows in = switch (description.source()) {
+                case ACTIVATION -> values;
+                case SHARED_PROJECTION -> shared;
+            };
+            normHeads(stream, norm, description.valueNorm(), in, values, heads, headSize, rows);
+        });
+    }
+
+    /**
+     * K and V of their stored source, with their positions.
+     *
+     * @param activations (tokens, D), or (tokens, KVH·HD) of a shared projection
      * @param keyValues (tokens, 2·KVH·HD), K first; overwritten
      * @param blockPositions (blocks) int32: the position of each block's first token
      */
@@ -203,8 +224,13 @@ public final class ModelKernels {
             DeviceBuffer keyValues,
             DeviceBuffer blockPositions,
             int tokens) {
-        kernels.linear(stream, layer(layer).attention().keyValue(), activations, keyValues, tokens, STORE);
-        normKeyValues(stream, layer, keyValues, tokens);
+        switch (description(layer).source()) {
+            case ACTIVATION -> {
+                kernels.linear(stream, layer(layer).attention().keyValue(), activations, keyValues, tokens, STORE);
+                normKeyValues(stream, layer, keyValues, keyValues, tokens);
+            }
+            case SHARED_PROJECTION -> normKeyValues(stream, layer, activations, keyValues, tokens);
+        }
         AttentionShape attention = attentions.get(layer);
         layer(layer)
                 .attention()

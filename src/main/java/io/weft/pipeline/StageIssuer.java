@@ -63,8 +63,12 @@ final class StageIssuer {
         }
         this.workspace = workspace;
         this.index = index;
-        this.projectBuffers =
-                new ProjectBuffers(workspace.hidden(), workspace.normed(), workspace.queries(), workspace.keyValues());
+        this.projectBuffers = new ProjectBuffers(
+                workspace.hidden(),
+                workspace.normed(),
+                workspace.queries(),
+                workspace.keyValues(),
+                workspace.attention());
         this.attendBuffers = new AttendBuffers(workspace.queries(), workspace.state(), workspace.attention());
         this.feedForwardBuffers = new FeedForwardBuffers(
                 workspace.attention(),

@@ -88,21 +88,22 @@ final class LayerProbe {
 
     private List<Work> project(Scratch.Division division, LayerGroup group, int rows) {
         long keyValueBytes = (long) group.layer().keyValueWidth() * elementBytes;
-        long activationBytes = (long) dimensions.hiddenSize() * elementBytes;
+        long sourceBytes = (long) group.layer().sourceWidth(dimensions.hiddenSize()) * elementBytes;
         DeviceBuffer positions = division.take((long) rows * Integer.BYTES);
         DeviceBuffer offsets = division.take((long) rows * Long.BYTES);
         ProjectBuffers buffers = new ProjectBuffers(
                 rows(division, rows, dimensions.hiddenSize()),
                 rows(division, rows, dimensions.hiddenSize()),
                 rows(division, rows, group.layer().queryWidth()),
-                rows(division, rows, group.layer().keyValueWidth()));
-        DeviceBuffer open = division.take(rows * (keyValueBytes + activationBytes));
+                rows(division, rows, group.layer().keyValueWidth()),
+                rows(division, rows, group.layer().queryWidth()));
+        DeviceBuffer open = division.take(rows * (keyValueBytes + sourceBytes));
         if (!division.fits()) {
             return List.of();
         }
         scratch.upload(ints(new int[rows]), positions);
         RowPlaces places = new RowPlaces(positions, offsets, offsets);
-        scratch.upload(offsets(rows, Math.max(keyValueBytes, activationBytes)), offsets);
+        scratch.upload(offsets(rows, Math.max(keyValueBytes, sourceBytes)), offsets);
         return List.of((stream, repeat) -> model.project(stream, layer(group, repeat), buffers, places, open, rows));
     }
 
@@ -127,7 +128,7 @@ final class LayerProbe {
     private List<Work> keyValues(Scratch.Division division, int tokens) {
         LayerGroup recomputed = recomputed();
         Optional<DeviceBuffer> positions = scratch.zeros((long) geometry.blocks(tokens) * Integer.BYTES);
-        DeviceBuffer activations = rows(division, tokens, dimensions.hiddenSize());
+        DeviceBuffer activations = rows(division, tokens, recomputed.layer().sourceWidth(dimensions.hiddenSize()));
         DeviceBuffer out = rows(division, tokens, recomputed.layer().keyValueWidth());
         if (!division.fits() || positions.isEmpty()) {
             return List.of();
@@ -138,7 +139,8 @@ final class LayerProbe {
 
     /** Bytes of a block of activations in one layer, also of a model that caches none. */
     long activationBlockBytes() {
-        return (long) geometry.blockTokens() * geometry.dimensions().hiddenSize() * geometry.elementBytes();
+        int width = recomputed().layer().sourceWidth(dimensions.hiddenSize());
+        return (long) geometry.blockTokens() * width * geometry.elementBytes();
     }
 
     /** Gathering of {@code blocks} blocks of activations. */

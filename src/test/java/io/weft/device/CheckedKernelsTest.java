@@ -55,10 +55,17 @@ class CheckedKernelsTest {
         refused("in", ROWS, WIDTH, b -> kernels.addResidual(stream, large, b, null, 1, 1, WIDTH, ROWS));
         assertThatThrownBy(() -> kernels.addResidual(stream, large, large, norm, 1, 1, 4, ROWS))
                 .hasMessage("the norm has width 8, must have that of rows, 4");
-        refused("values", 3 * ROWS - 1, WIDTH, b -> kernels.normHeads(stream, norm, b, 3 * WIDTH, 2, WIDTH, ROWS));
-        assertThatThrownBy(() -> kernels.normHeads(stream, norm, large, WIDTH, 2, WIDTH, ROWS))
+        HeadRows heads = new HeadRows(large, 3 * WIDTH);
+        refused("in", 3 * ROWS - 1, WIDTH, b -> {
+            kernels.normHeads(stream, norm, new HeadRows(b, 3 * WIDTH), heads, 2, WIDTH, ROWS);
+        });
+        refused("out", 3 * ROWS - 1, WIDTH, b -> {
+            kernels.normHeads(stream, norm, heads, new HeadRows(b, 3 * WIDTH), 2, WIDTH, ROWS);
+        });
+        HeadRows narrow = new HeadRows(large, WIDTH);
+        assertThatThrownBy(() -> kernels.normHeads(stream, norm, heads, narrow, 2, WIDTH, ROWS))
                 .hasMessage("2 heads of 8 do not fit rows of 8");
-        assertThatThrownBy(() -> kernels.normHeads(stream, norm, large, 3 * WIDTH, 6, 4, ROWS))
+        assertThatThrownBy(() -> kernels.normHeads(stream, norm, heads, heads, 6, 4, ROWS))
                 .hasMessage("a norm of width 8 is neither of one head of 4 nor of 6 heads");
     }
 

@@ -295,6 +295,26 @@ class FamilyDefaultsTest {
                 .hasMessageContaining(message.substring(Math.max(0, message.indexOf("must"))));
     }
 
+    /** Instead of the input of the layer's projections. */
+    @Test
+    void aProjectionThatKeysAndValuesShareIsStored() throws IOException {
+        ObjectNode json = JSON.createObjectNode()
+                .put("model_type", "gemma4_text")
+                .put("hidden_size_per_layer_input", 0)
+                .put("attention_k_eq_v", true)
+                .put("num_global_key_value_heads", 2)
+                .put("global_head_dim", 64);
+
+        CacheGeometry geometry = new CacheGeometry(described(json.toString()).dimensions(), 2, 16, 64);
+        assertThat(geometry.source()).isEqualTo(KeyValueSource.SHARED_PROJECTION);
+        assertThat(geometry.width(CacheForm.Content.KEY_VALUE)).isEqualTo(256);
+        assertThat(geometry.width(CacheForm.Content.ACTIVATION)).isEqualTo(128);
+        assertThat(geometry.isUseful(CacheForm.HOST_ACT)).isTrue();
+        json.put("attention_k_eq_v", false);
+        assertThat(new CacheGeometry(described(json.toString()).dimensions(), 2, 16, 64).source())
+                .isEqualTo(KeyValueSource.ACTIVATION);
+    }
+
     @Test
     void layersOfOneKindStoreTheSame() throws IOException {
         ObjectNode json =

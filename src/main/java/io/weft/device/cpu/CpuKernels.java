@@ -17,6 +17,7 @@ import io.weft.device.ExpertChoices;
 import io.weft.device.ExpertRouting;
 import io.weft.device.Experts;
 import io.weft.device.Gating;
+import io.weft.device.HeadRows;
 import io.weft.device.HostBuffer;
 import io.weft.device.Kernels;
 import io.weft.device.Linear;
@@ -77,15 +78,20 @@ final class CpuKernels implements Kernels {
     }
 
     @Override
-    public void normHeads(
-            Stream stream, Norm norm, DeviceBuffer values, int rowWidth, int heads, int headSize, int rows) {
-        long at = values.address();
+    public void normHeads(Stream stream, Norm norm, HeadRows in, HeadRows out, int heads, int headSize, int rows) {
+        long from = in.memory().address();
+        long to = out.memory().address();
         issue(
                 stream,
-                () -> forRows(rows, heads * headSize, row -> {
-                    long start = at + bytes(row, rowWidth);
-                    Pointwise.norm((CpuNorm) norm, start, start, heads, headSize);
-                }));
+                () -> forRows(
+                        rows,
+                        heads * headSize,
+                        row -> Pointwise.norm(
+                                (CpuNorm) norm,
+                                from + bytes(row, in.rowWidth()),
+                                to + bytes(row, out.rowWidth()),
+                                heads,
+                                headSize)));
     }
 
     @Override

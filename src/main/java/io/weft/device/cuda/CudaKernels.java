@@ -15,6 +15,7 @@ import io.weft.device.ExpertRouting;
 import io.weft.device.ExpertShape;
 import io.weft.device.Experts;
 import io.weft.device.Gating;
+import io.weft.device.HeadRows;
 import io.weft.device.HostBuffer;
 import io.weft.device.Kernels;
 import io.weft.device.Linear;
@@ -134,10 +135,10 @@ final class CudaKernels implements Kernels {
     }
 
     @Override
-    public void normHeads(
-            Stream stream, Norm norm, DeviceBuffer values, int rowWidth, int heads, int headSize, int rows) {
+    public void normHeads(Stream stream, Norm norm, HeadRows in, HeadRows out, int heads, int headSize, int rows) {
         CudaNorm cudaNorm = (CudaNorm) norm;
-        long at = values.address();
+        long from = in.memory().address();
+        long to = out.memory().address();
         CudaStream cudaStream = (CudaStream) stream;
         if (rows == 0 || heads == 0 || !cudaStream.isOpen()) {
             return;
@@ -147,7 +148,8 @@ final class CudaKernels implements Kernels {
             case Norm.Kind.LayerNorm layerNorm -> small ? kernels.layerNormHeads : kernels.layerNormParts;
             case Norm.Kind.RmsNorm rmsNorm -> small ? kernels.rmsNormHeads : kernels.rmsNormParts;
         };
-        ArgumentBlock arguments = context.arguments().add(at).add(rowWidth);
+        ArgumentBlock arguments =
+                context.arguments().add(from).add(in.rowWidth()).add(to).add(out.rowWidth());
         if (small) {
             arguments.add(heads).add(headSize).add(rows);
         } else {
@@ -159,7 +161,7 @@ final class CudaKernels implements Kernels {
                 .add(norm.width() == headSize ? 0 : headSize)
                 .add(norm.kind().epsilon())
                 .add(norm.kind().gainOffset())
-                .add(vectors(headSize | rowWidth, at));
+                .add(vectors(headSize | in.rowWidth() | out.rowWidth(), from | to));
         if (small) {
             cudaStream.launch(kernel, blocks((long) rows * heads * WARP), 1, 1, THREADS, arguments);
         } else {

@@ -161,10 +161,10 @@ final class KernelSet {
         embed = loader.load("embed_" + type, 12);
         layerNorm = loader.load("layer_norm_" + type, 8);
         rmsNorm = loader.load("rms_norm_" + type, 8);
-        layerNormHeads = loader.load("layer_norm_heads_" + type, 11);
-        rmsNormHeads = loader.load("rms_norm_heads_" + type, 11);
-        layerNormParts = loader.load("layer_norm_parts_" + type, 9);
-        rmsNormParts = loader.load("rms_norm_parts_" + type, 9);
+        layerNormHeads = loader.load("layer_norm_heads_" + type, 13);
+        rmsNormHeads = loader.load("rms_norm_heads_" + type, 13);
+        layerNormParts = loader.load("layer_norm_parts_" + type, 11);
+        rmsNormParts = loader.load("rms_norm_parts_" + type, 11);
         addLayerNorm = loader.load("add_layer_norm_" + type, 10);
         addRmsNorm = loader.load("add_rms_norm_" + type, 10);
         addScaled = loader.load("add_scaled_" + type, 6);

@@ -88,7 +88,6 @@ public record HardwareSpec(
         List<LayerCurves> layers = dimensions.groups().stream()
                 .map(group -> layerCurves(group.layer(), hidden, elementBytes, weights))
                 .toList();
-        long keyValue = hidden * geometry.width(Content.KEY_VALUE);
         long vocabulary = hidden * dimensions.vocabularySize();
         return new HardwareProfile(
                 name,
@@ -97,7 +96,7 @@ public record HardwareSpec(
                 Curve.linear(KERNEL_NANOS, 2e9 / (memoryBytesPerSecond * MEMORY_EFFICIENCY), SIZE_MAX),
                 Curve.linear(KERNEL_NANOS, readNanos(2.0 * hidden * elementBytes), ROWS_MAX),
                 layers,
-                products(1, keyValue, weights.bytes((double) keyValue, elementBytes)),
+                keyValues(geometry, weights),
                 0,
                 products(2, vocabulary, (double) vocabulary * elementBytes),
                 LAUNCH_NANOS,
@@ -108,9 +107,25 @@ public record HardwareSpec(
                 Curve.linear(GRAPH_GAIN_NANOS, 0, ROWS_MAX));
     }
 
+    /** K and V from what they are made of. */
+    private Curve keyValues(CacheGeometry geometry, WeightBits weights) {
+        int width = geometry.width(Content.KEY_VALUE);
+        return switch (geometry.source()) {
+            case ACTIVATION -> {
+                long elements = (long) geometry.dimensions().hiddenSize() * width;
+                yield products(1, elements, weights.bytes((double) elements, geometry.elementBytes()));
+            }
+            case SHARED_PROJECTION -> {
+                // Two norms read half of that each and write as much; rotation reads and writes K.
+                double bytes = 3.0 * width * geometry.elementBytes();
+                yield Curve.linear(3 * KERNEL_NANOS, readNanos(bytes), SIZE_MAX);
+            }
+        };
+    }
+
     private LayerCurves layerCurves(LayerDimensions layer, long hidden, int elementBytes, WeightBits weights) {
         long attended = hidden * layer.queryWidth();
-        long keyValue = hidden * layer.keyValueWidth();
+        long keyValue = hidden * layer.projectedWidth();
         double pairFlops = 4.0 * layer.queryWidth();
         Curve reads = Curve.linear(KERNEL_NANOS, readNanos((double) layer.keyValueWidth() * elementBytes), SIZE_MAX);
         return new LayerCurves(

@@ -11,6 +11,7 @@ import io.weft.device.Event;
 import io.weft.device.ExpertWeights;
 import io.weft.device.Experts;
 import io.weft.device.Graph;
+import io.weft.device.HeadRows;
 import io.weft.device.HostBuffer;
 import io.weft.device.Kernels;
 import io.weft.device.Linear;
@@ -55,8 +56,9 @@ public final class RoundingDevice implements Device {
             case "embed" -> round(stream, a[4], (long) ((Embedding) a[1]).width() * (int) a[5]);
             case "norm" -> round(stream, a[3], (long) ((Norm) a[1]).width() * (int) a[4]);
             case "normHeads" -> {
-                long before = (long) ((int) a[6] - 1) * (int) a[3];
-                round(stream, a[2], before + (long) (int) a[4] * (int) a[5]);
+                HeadRows out = (HeadRows) a[3];
+                long before = (long) ((int) a[6] - 1) * out.rowWidth();
+                round(stream, out.memory(), before + (long) (int) a[4] * (int) a[5]);
             }
             case "addResidual" -> round(stream, a[1], (long) (int) a[6] * (int) a[7]);
             case "linear" -> round(stream, a[3], (long) ((Linear) a[1]).outFeatures() * (int) a[4]);
