@@ -24,8 +24,116 @@ MODELS = {
     "cohere": dict(base, **ln, model_type="cohere", logit_scale=0.25, use_qk_norm=True, rope_theta=1e4, hidden_act="silu") | dict(tie_word_embeddings=True),
     "cohere2": dict(base, **ln, model_type="cohere2", logit_scale=0.25, sliding_window=W, sliding_window_pattern=2, rope_theta=1e4, hidden_act="silu") | dict(tie_word_embeddings=True),
 }
+older = dict(vocab_size=V, bos_token_id=2, eos_token_id=2, torch_dtype="float16")
+gpt = dict(older, n_embd=D, n_layer=L, n_head=H, n_positions=512, activation_function="gelu_new", layer_norm_epsilon=1e-5)
+falcon = dict(older, model_type="falcon", hidden_size=D, num_hidden_layers=L, num_attention_heads=H, max_position_embeddings=512, activation="gelu", layer_norm_epsilon=1e-5, alibi=False, rope_theta=1e4)
+MODELS |= {
+    "gpt2": dict(gpt, model_type="gpt2", n_inner=None, tie_word_embeddings=True),
+    "gptj": dict(gpt, model_type="gptj", n_inner=F, rotary_dim=8, tie_word_embeddings=False),
+    "phi": dict(older, model_type="phi", hidden_size=D, num_hidden_layers=L, num_attention_heads=H, num_key_value_heads=None, intermediate_size=F, hidden_act="gelu_new",
+                max_position_embeddings=512, layer_norm_eps=1e-5, rope_theta=1e4, partial_rotary_factor=0.5, qk_layernorm=False, tie_word_embeddings=False),
+    "falcon": dict(falcon, multi_query=True, parallel_attn=True, bias=False, new_decoder_architecture=False),
+    "falcon-new": dict(falcon, num_kv_heads=KV, bias=False, new_decoder_architecture=True, multi_query=True, parallel_attn=True, ffn_hidden_size=F),
+    "falcon-in-turn": dict(falcon, multi_query=False, parallel_attn=False, bias=True, new_decoder_architecture=False),
+}
+OLDER = ("gpt2", "gptj", "phi", "falcon")
+
+def older_weights(c, random):
+    t, kind = {}, c["model_type"]
+    def matrix(name, rows, columns, has_bias=False, std=None):
+        w = random.normal(0, std or (1.6 / columns) ** 0.5, (rows, columns))
+        t[name + ".weight"] = w.T.copy() if kind == "gpt2" and ".h." in name else w
+        if has_bias: t[name + ".bias"] = random.normal(0, 0.1, rows)
+    def norm(name):
+        t[name + ".weight"] = 1 + 0.2 * random.normal(size=D); t[name + ".bias"] = random.normal(0, 0.1, D)
+    table = {"phi": "model.embed_tokens", "falcon": "transformer.word_embeddings"}.get(kind, "transformer.wte")
+    matrix(table, V, D, std=0.25)
+    if kind == "gpt2": matrix("transformer.wpe", 512, D, std=0.1)
+    for i in range(L):
+        if kind == "gpt2":
+            p = f"transformer.h.{i}."; norm(p + "ln_1"); norm(p + "ln_2"); inner = c["n_inner"] or 4 * D
+            matrix(p + "attn.c_attn", 3 * D, D, True); matrix(p + "attn.c_proj", D, D, True); matrix(p + "mlp.c_fc", inner, D, True); matrix(p + "mlp.c_proj", D, inner, True)
+        elif kind == "gptj":
+            p = f"transformer.h.{i}."; norm(p + "ln_1"); inner = c["n_inner"] or 4 * D
+            for part in ("q_proj", "k_proj", "v_proj", "out_proj"): matrix(f"{p}attn.{part}", D, D)
+            matrix(p + "mlp.fc_in", inner, D, True); matrix(p + "mlp.fc_out", D, inner, True)
+        elif kind == "phi":
+            p = f"model.layers.{i}."; norm(p + "input_layernorm")
+            for part in ("q_proj", "k_proj", "v_proj", "dense"): matrix(f"{p}self_attn.{part}", D, D, True)
+            matrix(p + "mlp.fc1", F, D, True); matrix(p + "mlp.fc2", D, F, True)
+        else:
+            p = f"transformer.h.{i}."; new = c["new_decoder_architecture"]; inner = c.get("ffn_hidden_size", 4 * D)
+            kv = c["num_kv_heads"] if new else 1 if c["multi_query"] else H
+            for name in (("ln_attn", "ln_mlp") if new else ("input_layernorm",) if c["parallel_attn"] else ("input_layernorm", "post_attention_layernorm")): norm(p + name)
+            matrix(p + "self_attention.query_key_value", (H + 2 * kv) * (D // H), D, c["bias"]); matrix(p + "self_attention.dense", D, D, c["bias"])
+            matrix(p + "mlp.dense_h_to_4h", inner, D, c["bias"]); matrix(p + "mlp.dense_4h_to_h", D, inner, c["bias"])
+    norm("model.final_layernorm" if kind == "phi" else "transformer.ln_f")
+    if kind in ("gptj", "phi"): matrix("lm_head", V, D, True)
+    return {name: value.astype(np.float16) for name, value in t.items()}
+
+def older_forward(c, t, ids):
+    """(tokens, V) float64."""
+    kind = c["model_type"]; head = D // H; n = len(ids)
+    t = {name: value.astype(np.float64) for name, value in t.items()}
+    lin = lambda name, x: x @ (t[name + ".weight"] if kind == "gpt2" else t[name + ".weight"].T) + t.get(name + ".bias", 0)
+    gelu_new = lambda x: 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x ** 3)))
+    gelu = lambda x: 0.5 * x * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))
+    softmax = lambda x: (lambda e: e / e.sum(-1, keepdims=True))(np.exp(x - x.max(-1, keepdims=True)))
+    def norm(name, x):
+        x = x - x.mean(-1, keepdims=True); eps = c.get("layer_norm_eps", c.get("layer_norm_epsilon"))
+        return x / np.sqrt((x * x).mean(-1, keepdims=True) + eps) * t[name + ".weight"] + t[name + ".bias"]
+    width = c["rotary_dim"] if kind == "gptj" else int(head * c.get("partial_rotary_factor", 1))
+    inverse = (1 / np.float32(1e4) ** (np.arange(0, width, 2, dtype=np.float32) / np.float32(width))).astype(np.float32)
+    angle = (np.arange(n, dtype=np.float32)[:, None] * inverse[None]).astype(np.float64)[:, None]
+    def rotate(x):
+        if kind == "gpt2": return x
+        r, rest = x[..., :width], x[..., width:]; cos, sin = np.cos(angle), np.sin(angle)
+        if kind == "gptj":
+            a, b = r[..., 0::2], r[..., 1::2]
+            return np.concatenate([np.stack([a * cos - b * sin, b * cos + a * sin], -1).reshape(r.shape), rest], -1)
+        a, b = r[..., : width // 2], r[..., width // 2:]
+        return np.concatenate([a * cos - b * sin, b * cos + a * sin, rest], -1)
+    def attend(q, k, v):
+        """(n, heads, head) each"""
+        q, k = rotate(q), rotate(k); k, v = (np.repeat(x, H // x.shape[1], 1) for x in (k, v))
+        s = np.einsum("ihd,jhd->hij", q, k) / math.sqrt(head)
+        s = np.where(np.arange(n)[None] <= np.arange(n)[:, None], s, -1e30)
+        return np.einsum("hij,jhd->ihd", softmax(s), v).reshape(n, D)
+    heads = lambda x: x.reshape(n, -1, head)
+    def layer(i, x):
+        p = f"model.layers.{i}." if kind == "phi" else f"transformer.h.{i}."
+        if kind == "gpt2":
+            q, k, v = np.split(lin(p + "attn.c_attn", norm(p + "ln_1", x)), 3, -1)
+            x = x + lin(p + "attn.c_proj", attend(heads(q), heads(k), heads(v)))
+            return x + lin(p + "mlp.c_proj", gelu_new(lin(p + "mlp.c_fc", norm(p + "ln_2", x))))
+        if kind == "gptj":
+            y = norm(p + "ln_1", x); a = attend(*(heads(lin(f"{p}attn.{part}_proj", y)) for part in "qkv"))
+            return x + lin(p + "attn.out_proj", a) + lin(p + "mlp.fc_out", gelu_new(lin(p + "mlp.fc_in", y)))
+        if kind == "phi":
+            y = norm(p + "input_layernorm", x); a = attend(*(heads(lin(f"{p}self_attn.{part}_proj", y)) for part in "qkv"))
+            return x + lin(p + "self_attn.dense", a) + lin(p + "mlp.fc2", gelu_new(lin(p + "mlp.fc1", y)))
+        new = c["new_decoder_architecture"]
+        y = norm(p + ("ln_attn" if new else "input_layernorm"), x); fused = lin(p + "self_attention.query_key_value", y)
+        if new:
+            g = fused.reshape(n, c["num_kv_heads"], H // c["num_kv_heads"] + 2, head); q, k, v = g[:, :, :-2].reshape(n, H, head), g[:, :, -2], g[:, :, -1]
+        elif c["multi_query"]:
+            g = fused.reshape(n, H + 2, head); q, k, v = g[:, :-2], g[:, -2:-1], g[:, -1:]
+        else:
+            g = fused.reshape(n, H, 3, head); q, k, v = g[:, :, 0], g[:, :, 1], g[:, :, 2]
+        a = lin(p + "self_attention.dense", attend(q, k, v))
+        mlp = lambda z: lin(p + "mlp.dense_4h_to_h", gelu(lin(p + "mlp.dense_h_to_4h", z)))
+        if new: return x + a + mlp(norm(p + "ln_mlp", x))
+        if c["parallel_attn"]: return x + a + mlp(y)
+        x = x + a
+        return x + mlp(norm(p + "post_attention_layernorm", x))
+    table = t[{"phi": "model.embed_tokens", "falcon": "transformer.word_embeddings"}.get(kind, "transformer.wte") + ".weight"]
+    x = table[ids] + (t["transformer.wpe.weight"][:n] if kind == "gpt2" else 0)
+    for i in range(L): x = layer(i, x)
+    x = norm("model.final_layernorm" if kind == "phi" else "transformer.ln_f", x)
+    return x @ t["lm_head.weight"].T + t["lm_head.bias"] if kind in ("gptj", "phi") else x @ table.T
 
 def weights(c, random):
+    if c["model_type"] in OLDER: return older_weights(c, random)
     t, kind = {}, c["model_type"]
     head = c.get("head_dim", D // H); kv = c["num_key_value_heads"]
     bias = dict(qwen2=(1, 0), qwen2_moe=(1, 0), glm4=(1, 0), starcoder2=(1, 1), stablelm=(c.get("use_qkv_bias", False), 0)).get(kind, (0, 0))
@@ -67,6 +175,7 @@ def weights(c, random):
 
 def forward(c, t, ids):
     """(tokens, V) float64."""
+    if c["model_type"] in OLDER: return older_forward(c, t, ids)
     kind = c["model_type"]; head = c.get("head_dim", D // H); kv = c["num_key_value_heads"]; n = len(ids)
     t = {name: value.astype(np.float64) for name, value in t.items()}
     lin = lambda name, x: x @ t[name + ".weight"].T + t.get(name + ".bias", 0)

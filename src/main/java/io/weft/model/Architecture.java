@@ -76,7 +76,7 @@ public record Architecture(
         }
         head.norm().ifPresent(norm -> visitor.norm(norm, List.of(hidden)));
         head.projection().ifPresent(projection -> visitor.linear(projection, width, hidden));
-        visitor.linear(new LinearTensors(List.of(head.rows()), List.of()), vocabulary, width);
+        visitor.linear(head.linear(), vocabulary, width);
     }
 
     /** The attention of a layer over a cache. */
@@ -550,19 +550,35 @@ public record Architecture(
     public record ExpertTensors(LinearTensors in, LinearTensors out) {}
 
     /**
-     * From the residual stream to logits: {@code c·tanh(factor · rows · project(norm(x)) / c)}.
+     * From the residual stream to logits: {@code c·tanh(factor · (rows · project(norm(x)) + bias) / c)}.
      *
      * @param norm of the residual stream
      * @param projection D to the width of {@code rows}, or empty
      * @param rows (V, width)
+     * @param bias (V), or empty
      * @param factor on logits
      * @param cap c; 0 for none
      */
     public record Head(
-            Optional<NormTensors> norm, Optional<LinearTensors> projection, TensorRows rows, float factor, float cap) {
+            Optional<NormTensors> norm,
+            Optional<LinearTensors> projection,
+            TensorRows rows,
+            Optional<TensorRows> bias,
+            float factor,
+            float cap) {
         /** A norm and a matrix. */
         public static Head plain(NormTensors norm, TensorRows rows) {
-            return new Head(Optional.of(norm), Optional.empty(), rows, 1, 0);
+            return new Head(Optional.of(norm), Optional.empty(), rows, Optional.empty(), 1, 0);
+        }
+
+        /** A norm, a matrix and a bias. */
+        public static Head biased(NormTensors norm, TensorRows rows, TensorRows bias) {
+            return new Head(Optional.of(norm), Optional.empty(), rows, Optional.of(bias), 1, 0);
+        }
+
+        /** The matrix and its bias. */
+        public LinearTensors linear() {
+            return new LinearTensors(List.of(rows), bias.stream().toList());
         }
     }
 

@@ -197,6 +197,29 @@ final class FamilyDefaults {
                 "intermediate_size": 24576, "max_position_embeddings": 2048, "hidden_act": "gelu",
                 "layer_norm_eps": 1e-5, "rotary_emb_base": 10000, "rotary_pct": 0.25, "attention_bias": true,
                 "use_parallel_residual": true, "tie_word_embeddings": false, "eos_token_id": 2
+              },
+              "gpt2": {
+                "vocab_size": 50257, "n_embd": 768, "n_layer": 12, "n_head": 12, "n_positions": 1024,
+                "activation_function": "gelu_new", "layer_norm_epsilon": 1e-5, "scale_attn_weights": true,
+                "scale_attn_by_inverse_layer_idx": false, "add_cross_attention": false, "tie_word_embeddings": true,
+                "eos_token_id": 50256
+              },
+              "gptj": {
+                "vocab_size": 50400, "n_embd": 4096, "n_layer": 28, "n_head": 16, "n_positions": 2048,
+                "rotary_dim": 64, "rope_theta": 10000, "activation_function": "gelu_new",
+                "layer_norm_epsilon": 1e-5, "tie_word_embeddings": false, "eos_token_id": 50256
+              },
+              "phi": {
+                "vocab_size": 51200, "hidden_size": 2048, "num_hidden_layers": 24, "num_attention_heads": 32,
+                "intermediate_size": 8192, "max_position_embeddings": 2048, "hidden_act": "gelu_new",
+                "layer_norm_eps": 1e-5, "rope_theta": 10000, "partial_rotary_factor": 0.5, "qk_layernorm": false,
+                "tie_word_embeddings": false, "eos_token_id": 2
+              },
+              "falcon": {
+                "vocab_size": 65024, "hidden_size": 4544, "num_hidden_layers": 32, "num_attention_heads": 71,
+                "max_position_embeddings": 2048, "activation": "gelu", "layer_norm_epsilon": 1e-5, "alibi": false,
+                "new_decoder_architecture": false, "multi_query": true, "parallel_attn": true, "bias": false,
+                "rope_theta": 10000, "partial_rotary_factor": 1, "tie_word_embeddings": true, "eos_token_id": 11
               }
             }
             """);

@@ -149,6 +149,7 @@ record LlamaShape(
                         Optional.of(norm(PREFIX + "norm", normBias)),
                         Optional.empty(),
                         new TensorRows(head, 0, vocabulary),
+                        Optional.empty(),
                         logitFactor,
                         logitCap));
     }

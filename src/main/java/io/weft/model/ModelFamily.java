@@ -60,6 +60,10 @@ public interface ModelFamily {
                 new CohereFamily(),
                 new StableLmFamily(),
                 new Starcoder2Family(),
-                new GptNeoXFamily());
+                new GptNeoXFamily(),
+                new Gpt2Family(),
+                new GptJFamily(),
+                new PhiFamily(),
+                new FalconFamily());
     }
 }

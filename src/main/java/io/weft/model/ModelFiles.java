@@ -259,7 +259,7 @@ public final class ModelFiles implements ModelTensors {
     private static Set<String> candidates(String name) {
         Set<String> candidates = new LinkedHashSet<>();
         // A checkpoint of the inner module alone has names without its prefix.
-        for (String prefix : List.of("", "model.", "gpt_neox.")) {
+        for (String prefix : List.of("", "model.", "gpt_neox.", "transformer.")) {
             candidates.add(name.startsWith(prefix) ? name.substring(prefix.length()) : name);
         }
         // One that reads more than text has the language model as a part.

@@ -172,7 +172,7 @@ public record ModelWeights(
                     layers,
                     head.norm().map(this::norm),
                     head.projection().map(projection -> linear("head projection", projection)),
-                    device.linear("head", List.of(tensors.rows(head.rows())), List.of()),
+                    linear("head", head.linear()),
                     longRows());
         }
 

@@ -80,6 +80,7 @@ final class OptFamily implements ModelFamily {
                                 ? Optional.of(linear(DECODER + "project_out", width, Bias.ABSENT))
                                 : Optional.empty(),
                         new TensorRows(config.flag("tie_word_embeddings") ? tokens : "lm_head.weight", 0, vocabulary),
+                        Optional.empty(),
                         1,
                         0));
     }

@@ -182,6 +182,9 @@ class FamilyDefaultsTest {
         "gpt_neox, qof",
         "starcoder2, qof",
         "gpt_oss, qof",
+        "gpt2, qof",
+        "phi, qof",
+        "gptj, f",
         "qwen2, q",
         "qwen2_moe, q",
         "glm, q",
@@ -194,7 +197,18 @@ class FamilyDefaultsTest {
     @Test
     void otherFamiliesHaveNoBiases() throws IOException {
         Set<String> others = new TreeSet<>(FamilyDefaults.modelTypes());
-        others.removeAll(Set.of("opt", "gpt_neox", "starcoder2", "gpt_oss", "qwen2", "qwen2_moe", "glm", "glm4"));
+        others.removeAll(Set.of(
+                "opt",
+                "gpt_neox",
+                "starcoder2",
+                "gpt_oss",
+                "gpt2",
+                "phi",
+                "gptj",
+                "qwen2",
+                "qwen2_moe",
+                "glm",
+                "glm4"));
         for (String type : others) {
             assertThat(biases(type)).as(type).isEmpty();
         }
@@ -281,6 +295,10 @@ class FamilyDefaultsTest {
             phi3     | rope_scaling                | {"type": "longrope"} | lacks short_factor
             qwen2    | layer_types                 | ["linear_attention"] | must be a list of at least 32 types
             olmo3    | layer_types                 | 7     | must be a list
+            falcon   | alibi                       | true  | alibi is true, must be false: scores with a bias by distance
+            gptj     | rotary_dim                  | 7     | rotary_dim is 7, must be an even number, at most the size of a head, 256
+            phi      | qk_layernorm                | true  | qk_layernorm is true, must be false
+            gpt2     | add_cross_attention         | true  | add_cross_attention is true, must be false
             gemma4   | hidden_size_per_layer_input | 256   | must be 0: embeddings of layers
             mixtral  | num_experts_per_tok         | 9     | must be at most num_local_experts, 8
             mixtral  | num_local_experts           | 2000  | must be at most 1024

@@ -53,7 +53,13 @@ record Golden(List<Prompt> prompts) {
             "stablelm-parallel",
             "starcoder2",
             "cohere",
-            "cohere2");
+            "cohere2",
+            "gpt2",
+            "gptj",
+            "phi",
+            "falcon",
+            "falcon-new",
+            "falcon-in-turn");
 
     static final List<String> NAMES =
             Stream.concat(UNIFORM.stream(), OTHERS.stream()).toList();
