@@ -88,7 +88,7 @@ public record Settings(
                     fallback = "auto",
                     unset = "what the chat template shows",
                     means = "How the model writes calls of tools: auto, none, hermes, llama3, mistral, mistral-named,"
-                            + " phi4, phi4-mini, granite, functionary or function-tags.")
+                            + " phi4, phi4-mini, granite, functionary, function-tags, deepseek or deepseek-v31.")
             ToolChoice toolFormat,
 
             @Setting(
@@ -672,7 +672,9 @@ public record Settings(
         PHI4_MINI(Optional.of(ToolFormat.PHI4_MINI)),
         GRANITE(Optional.of(ToolFormat.GRANITE)),
         FUNCTIONARY(Optional.of(ToolFormat.FUNCTIONARY)),
-        FUNCTION_TAGS(Optional.of(ToolFormat.FUNCTION_TAGS));
+        FUNCTION_TAGS(Optional.of(ToolFormat.FUNCTION_TAGS)),
+        DEEPSEEK(Optional.of(ToolFormat.DEEPSEEK)),
+        DEEPSEEK_V31(Optional.of(ToolFormat.DEEPSEEK_V31));
 
         private final Optional<ToolFormat> format;
 

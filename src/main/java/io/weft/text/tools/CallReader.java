@@ -49,7 +49,7 @@ final class CallReader {
     private final Set<String> functions;
     private final Parts parts;
     private final Marks marks;
-    private final Marks nameMarks = new Marks(List.of(OutputParser.ARGUMENTS_MARK, OutputParser.ID_MARK));
+    private final Marks nameMarks;
     private final Marks ends;
 
     /** White space in the answer after which a call may follow. */
@@ -82,8 +82,12 @@ final class CallReader {
         this.reading = reading;
         this.functions = functions;
         this.parts = parts;
-        this.marks = new Marks(Stream.concat(reading.begins().stream(), reading.ends().stream())
+        this.marks = new Marks(Stream.concat(reading.starts().stream(), reading.ends().stream())
                 .toList());
+        this.nameMarks = new Marks(
+                reading.name() == Name.BEFORE_SEPARATOR
+                        ? List.of(reading.separator())
+                        : List.of(OutputParser.ARGUMENTS_MARK, OutputParser.ID_MARK));
         this.ends = new Marks(reading.ends());
         if (reading.bare() == Bare.NAME) {
             bare = true;
@@ -141,8 +145,11 @@ final class CallReader {
             begin(mark);
             place = switch (reading.name()) {
                 case IN_JSON, BEFORE_ARGUMENTS -> Place.BODY;
-                case ON_A_LINE, IN_TAG -> Place.NAME;
+                case ON_A_LINE, IN_TAG, BEFORE_SEPARATOR -> Place.NAME;
             };
+        } else if (reading.opens().contains(mark)) {
+            // Left out if a call follows.
+            space.append(mark);
         } else if (afterCall) {
             space.setLength(0);
         } else {
@@ -402,6 +409,7 @@ final class CallReader {
             case ON_A_LINE -> c == '\n';
             case IN_TAG -> c == '>';
             case BEFORE_ARGUMENTS -> c == '[' || c == '{';
+            case BEFORE_SEPARATOR -> c == reading.separator().charAt(0);
             case IN_JSON -> throw new IllegalStateException("the name is in JSON");
         };
         if (!ends) {
@@ -423,8 +431,9 @@ final class CallReader {
         if (name.isEmpty()) {
             return false;
         }
-        place = c == '[' ? Place.NAME_MARK : Place.ARGUMENTS_START;
-        return c == '[' ? nameMark(c) : c != '{' || step(c);
+        boolean marked = c == '[' || reading.name() == Name.BEFORE_SEPARATOR;
+        place = marked ? Place.NAME_MARK : Place.ARGUMENTS_START;
+        return marked ? nameMark(c) : c != '{' || step(c);
     }
 
     private boolean nameMark(char c) {

@@ -81,7 +81,41 @@ public enum ToolFormat {
                     List.of(new Literal("</function>")),
                     "",
                     List.of(),
-                    List.of()));
+                    List.of())),
+    /** {@code <｜tool▁call▁begin｜>function<｜tool▁sep｜>name}, a block of JSON, an end: DeepSeek V3. */
+    DEEPSEEK(
+            new Reading(
+                    List.of(DeepSeek.CALLS),
+                    List.of(DeepSeek.CALL + "function" + DeepSeek.SEPARATOR),
+                    "\n```json",
+                    List.of("```" + DeepSeek.CALL_END, DeepSeek.CALL_END, DeepSeek.CALLS_END),
+                    Bare.NOTHING,
+                    Name.BEFORE_SEPARATOR),
+            new Writing(
+                    "",
+                    List.of(new Mark(DeepSeek.CALL), new Literal("function"), new Mark(DeepSeek.SEPARATOR)),
+                    List.of(new Literal("\n```json\n")),
+                    List.of(new Literal("\n```"), new Mark(DeepSeek.CALL_END)),
+                    "\n",
+                    List.of(new Mark(DeepSeek.CALLS)),
+                    List.of(new Mark(DeepSeek.CALLS_END)))),
+    /** {@code <｜tool▁call▁begin｜>name<｜tool▁sep｜>{…}<｜tool▁call▁end｜>}: DeepSeek V3.1. */
+    DEEPSEEK_V31(
+            new Reading(
+                    List.of(DeepSeek.CALLS),
+                    List.of(DeepSeek.CALL),
+                    DeepSeek.SEPARATOR,
+                    List.of(DeepSeek.CALL_END, DeepSeek.CALLS_END),
+                    Bare.NOTHING,
+                    Name.BEFORE_SEPARATOR),
+            new Writing(
+                    "",
+                    List.of(new Mark(DeepSeek.CALL)),
+                    List.of(new Mark(DeepSeek.SEPARATOR)),
+                    List.of(new Mark(DeepSeek.CALL_END)),
+                    "",
+                    List.of(new Mark(DeepSeek.CALLS)),
+                    List.of(new Mark(DeepSeek.CALLS_END))));
 
     /** What a text may begin with that is a call without a mark before it. */
     enum Bare {
@@ -100,16 +134,38 @@ public enum ToolFormat {
         /** Up to the end of the line. */
         ON_A_LINE,
         /** Up to {@code >}. */
-        IN_TAG
+        IN_TAG,
+        /** Up to {@link Reading#separator}. */
+        BEFORE_SEPARATOR
+    }
+
+    /** DeepSeek's control tokens. */
+    private static final class DeepSeek {
+        static final String CALLS = "<｜tool▁calls▁begin｜>";
+        static final String CALL = "<｜tool▁call▁begin｜>";
+        static final String SEPARATOR = "<｜tool▁sep｜>";
+        static final String CALL_END = "<｜tool▁call▁end｜>";
+        static final String CALLS_END = "<｜tool▁calls▁end｜>";
     }
 
     /**
      * What {@link OutputParser} needs.
      *
+     * @param opens marks that may come before the first call, and are left out
      * @param begins marks that begin calls
+     * @param separator what is between a name and its arguments, if {@link Name} says so
      * @param ends marks that may come after them, and are left out
      */
-    record Reading(List<String> begins, List<String> ends, Bare bare, Name name) {}
+    record Reading(List<String> opens, List<String> begins, String separator, List<String> ends, Bare bare, Name name) {
+        Reading(List<String> begins, List<String> ends, Bare bare, Name name) {
+            this(List.of(), begins, "", ends, bare, name);
+        }
+
+        /** All that may begin what is no answer. */
+        List<String> starts() {
+            return Stream.concat(opens.stream(), begins.stream()).toList();
+        }
+    }
 
     /**
      * What a constraint needs: {@code open (before name between arguments after) … close}.
@@ -156,6 +212,9 @@ public enum ToolFormat {
 
     /** Marks that may be control tokens, and must be seen in the text all the same. */
     public List<String> marks() {
+        if (reading.name == Name.BEFORE_SEPARATOR) {
+            return List.of(DeepSeek.CALLS, DeepSeek.CALL, DeepSeek.SEPARATOR, DeepSeek.CALL_END, DeepSeek.CALLS_END);
+        }
         var marks = new ArrayList<>(reading.begins);
         marks.addAll(reading.ends);
         if (reading.name == Name.BEFORE_ARGUMENTS) {
@@ -176,7 +235,7 @@ public enum ToolFormat {
 
     /** Whether the family's templates want the arguments of calls as text, where others want an object. */
     public boolean templateTakesText() {
-        return this == FUNCTIONARY || this == FUNCTION_TAGS;
+        return this == FUNCTIONARY || this == FUNCTION_TAGS || this == DEEPSEEK_V31;
     }
 
     /** Whether the family writes more than one call in an answer. */
@@ -188,6 +247,9 @@ public enum ToolFormat {
     public static Optional<ToolFormat> of(String template) {
         if (!template.contains("tools") || template.contains("<parameter=") || template.contains("<arg_key>")) {
             return Optional.empty();
+        }
+        if (template.contains(DeepSeek.CALLS)) {
+            return Optional.of(template.contains("```json") ? DEEPSEEK : DEEPSEEK_V31);
         }
         if (template.contains("[TOOL_CALLS]")) {
             return Optional.of(template.contains("[ARGS]") ? MISTRAL_NAMED : MISTRAL);
@@ -243,14 +305,14 @@ public enum ToolFormat {
     public Syntax answerOrCalls(List<Function> functions, Calls calls) {
         Syntax all = calls(functions, calls);
         return switch (reading.bare) {
-            case NOTHING -> Syntax.sequence(new Free(reading.begins, ""), Syntax.optional(all));
-            case OBJECT -> new AnyOf(List.of(all, new Free(reading.begins, "{ \n\r\t")));
+            case NOTHING -> Syntax.sequence(new Free(reading.starts(), ""), Syntax.optional(all));
+            case OBJECT -> new AnyOf(List.of(all, new Free(reading.starts(), "{ \n\r\t")));
             case NAME ->
                 new AnyOf(List.of(
                         all,
                         Syntax.sequence(
                                 new Literal(writing.answer),
-                                new Free(reading.begins, ""),
+                                new Free(reading.starts(), ""),
                                 Syntax.optional(Syntax.sequence(new Literal(writing.separator), all)))));
         };
     }

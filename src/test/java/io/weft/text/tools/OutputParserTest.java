@@ -34,6 +34,12 @@ class OutputParserTest {
             "<function=",
             "</function>",
             "f>",
+            "<｜tool▁calls▁begin｜>",
+            "<｜tool▁call▁begin｜>",
+            "<｜tool▁call▁begin｜>function<｜tool▁sep｜>f\n```json\n",
+            "<｜tool▁call▁begin｜>f<｜tool▁sep｜>",
+            "```<｜tool▁call▁end｜>",
+            "<｜tool▁calls▁end｜>",
             "f",
             "weather",
             "{\"name\": \"f\", \"arguments\": ",
@@ -113,7 +119,7 @@ class OutputParserTest {
         var random = new Random(format.ordinal());
         int calls = 0;
         int malformed = 0;
-        for (int i = 0; i < 3_000; i++) {
+        for (int i = 0; i < 8_000; i++) {
             var text = new StringBuilder();
             for (int j = random.nextInt(14); j >= 0; j--) {
                 text.append(PIECES.get(random.nextInt(PIECES.size())));
@@ -178,7 +184,15 @@ class OutputParserTest {
                 new Row(ToolFormat.GRANITE, "<tool_call>" + named),
                 new Row(ToolFormat.FUNCTIONARY, "f\n" + arguments),
                 new Row(ToolFormat.FUNCTIONARY, "all\n>>>f\n" + arguments),
-                new Row(ToolFormat.FUNCTION_TAGS, "<function=f>" + arguments + "</function>"))) {
+                new Row(ToolFormat.FUNCTION_TAGS, "<function=f>" + arguments + "</function>"),
+                new Row(
+                        ToolFormat.DEEPSEEK,
+                        "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>f\n```json\n" + arguments
+                                + "\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>"),
+                new Row(
+                        ToolFormat.DEEPSEEK_V31,
+                        "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁sep｜>" + arguments
+                                + "<｜tool▁call▁end｜><｜tool▁calls▁end｜>"))) {
             assertThat(parsed(row.format(), row.text())).as("%s", row).isEqualTo(call("f", arguments));
         }
     }
@@ -237,6 +251,9 @@ class OutputParserTest {
                 new Row(ToolFormat.MISTRAL_NAMED, "[TOOL_CALLS]f[AR[ARGS]{}", 0),
                 new Row(ToolFormat.PHI4, "functools.cache", 0),
                 new Row(ToolFormat.FUNCTIONARY, "foo\n{}", 0),
+                new Row(ToolFormat.DEEPSEEK, "<｜tool▁calls▁begin｜> none", 0),
+                new Row(ToolFormat.DEEPSEEK, "<｜tool▁call▁begin｜>function<｜tool▁sep｜>f {}", 0),
+                new Row(ToolFormat.DEEPSEEK_V31, "<｜tool▁calls▁begin｜>\n<｜tool▁call▁begin｜>f<｜tool▁sep", 0),
                 new Row(ToolFormat.FUNCTIONARY, "It is", 0))) {
             OutputParser parser = parser(row.format());
             assertThat(parsed(parser, List.of(row.text())))

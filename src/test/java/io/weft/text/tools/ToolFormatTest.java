@@ -198,6 +198,8 @@ class ToolFormatTest {
                 "PHI4_MINI # {% if 'tools' in message %}{{ '<|tool|>' + message['tools'] + '<|/tool|>' }}",
                 "GRANITE # {% if tools %}<|start_of_role|>assistant<|end_of_role|><|tool_call|>",
                 "LLAMA3 # {% if tools %}{{ '<|python_tag|>' }}",
+                "DEEPSEEK # {% if tools %}<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>f\\n```json",
+                "DEEPSEEK_V31 # {% if tools %}<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁sep｜>{}",
             })
     void furtherFormatsAreRecognised(ToolFormat format, String template) {
         assertThat(ToolFormat.of(template)).contains(format);
