@@ -25,7 +25,7 @@ public final class Constraint {
     private final Machine machine;
 
     private Constraint(Grammar grammar, Vocabulary vocabulary) {
-        grammar.finish(vocabulary::writes);
+        grammar.finish(vocabulary);
         this.machine = new Machine(grammar, vocabulary);
     }
 

@@ -30,7 +30,10 @@ public final class ConstraintState {
         return here == null;
     }
 
-    /** The fewest tokens with which the text can become complete, without one that ends it: a token a byte. */
+    /**
+     * The fewest tokens with which the text is known to become complete, without one that ends it: one for each piece
+     * of fixed text that is a token, such as the name of a property, and one for each other byte.
+     */
     public int tokensToComplete() {
         if (here == null) {
             return 0;

@@ -1,5 +1,6 @@
 package io.weft.text.constraint;
 
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -24,6 +25,15 @@ final class Grammar {
     private static final int STATES_MAX = 200_000;
 
     private static final int EDGES_MAX = 800_000;
+
+    /** No token. */
+    static final int NONE = -1;
+
+    /** Characters that are looked at from each state, to find tokens of fixed text. */
+    private static final int WORD_STEPS_MAX = 64;
+
+    /** And from all states. After that, fixed text counts a token a byte. */
+    private static final int ALL_WORD_STEPS_MAX = 100_000;
 
     /** What a transition reads. */
     sealed interface Label permits CharClass, Quote, Call, Token {}
@@ -74,6 +84,7 @@ final class Grammar {
 
         private State[] closure = {};
         private int rest;
+        private int word = NONE;
         private @Nullable Rule nearest;
 
         private State(int id, boolean inString, boolean spaceBefore) {
@@ -82,9 +93,17 @@ final class Grammar {
             this.spaceBefore = spaceBefore;
         }
 
-        /** The fewest bytes that lead from here to the end of a rule, {@link #nearest}. */
+        /**
+         * The fewest tokens that are known to lead from here to the end of a rule, {@link #nearest}: one for each piece
+         * of fixed text that is a token, and one for each other byte.
+         */
         int rest() {
             return rest;
+        }
+
+        /** The first of these tokens if it has more than a byte, else {@link #NONE}. */
+        int word() {
+            return word;
         }
 
         Rule nearest() {
@@ -223,13 +242,13 @@ final class Grammar {
     /**
      * Leaves out what leads to no end, so that whatever is left can be ended.
      *
-     * @param writable whether there is a token for each of these bytes alone: what needs others leads to no end
+     * @param vocabulary what needs a byte for which it has no token alone leads to no end
      * @throws ConstraintException if nothing is left
      */
-    void finish(IntPredicate writable) {
-        restrict(writable);
+    void finish(Vocabulary vocabulary) {
+        restrict(vocabulary::writes);
         removeDead();
-        findRests();
+        findRests(vocabulary.trie());
         for (State state : states) {
             closeOver(state);
         }
@@ -241,9 +260,13 @@ final class Grammar {
     }
 
     /** A way to a state: what it costs besides the state's rest, and besides that of a rule's start if it calls one. */
-    private record Way(State from, int cost, @Nullable Rule called, State to) {
+    private record Way(State from, int cost, @Nullable Rule called, State to, int word) {
         /** No sum of these overflows. */
         static final int REST_MOST = 1 << 28;
+
+        Way(State from, int cost, @Nullable Rule called, State to) {
+            this(from, cost, called, to, NONE);
+        }
 
         int rest() {
             long called = this.called == null ? 0 : this.called.start.rest;
@@ -256,9 +279,12 @@ final class Grammar {
     }
 
     /** Knuth's generalization of Dijkstra's algorithm (Information Processing Letters 6, 1977). */
-    private void findRests() {
+    private void findRests(Trie trie) {
         var ways = new IdentityHashMap<State, List<Way>>();
+        int wordSteps = ALL_WORD_STEPS_MAX;
         for (State state : states) {
+            int most = Math.min(wordSteps, WORD_STEPS_MAX);
+            wordSteps -= most - new Words(state, trie, ways).find(state, NONE, 0, most);
             for (State next : state.empty) {
                 ways.computeIfAbsent(next, _ -> new ArrayList<>(2)).add(new Way(state, 0, null, next));
             }
@@ -277,9 +303,9 @@ final class Grammar {
                 }
             }
         }
-        record Found(State state, int rest, Rule nearest) {}
+        record Found(State state, int rest, Rule nearest, int word) {}
         var open = new PriorityQueue<Found>(Comparator.comparingInt(Found::rest));
-        rules.forEach(rule -> open.add(new Found(rule.end, 0, rule)));
+        rules.forEach(rule -> open.add(new Found(rule.end, 0, rule, NONE)));
         while (!open.isEmpty()) {
             Found found = open.remove();
             State state = found.state();
@@ -288,13 +314,59 @@ final class Grammar {
             }
             state.rest = found.rest();
             state.nearest = found.nearest();
+            state.word = found.word();
             restMost = Math.max(restMost, state.rest);
             for (Way way : ways.getOrDefault(state, List.of())) {
                 if (way.from().nearest == null && way.isKnown()) {
-                    open.add(new Found(way.from(), way.rest(), way.to().nearest()));
+                    open.add(new Found(way.from(), way.rest(), way.to().nearest(), way.word()));
                 }
             }
         }
+    }
+
+    /** Finds the tokens of more than a byte that are fixed text after a state. */
+    private record Words(State from, Trie trie, Map<State, List<Way>> ways) {
+        /**
+         * @param node of the trie, at which the text between the states ends
+         * @param bytes of this text
+         * @return the steps that are left
+         */
+        int find(State at, int node, int bytes, int stepsLeft) {
+            int left = stepsLeft;
+            for (State next : at.empty) {
+                left = left > 0 ? find(next, node, bytes, left - 1) : 0;
+            }
+            for (Edge edge : at.edges) {
+                byte[] text = fixed(edge.label(), at.inString);
+                int reached = left > 0 && text.length > 0 ? trie.after(node, text) : NONE;
+                if (reached != NONE) {
+                    int read = bytes + text.length;
+                    int word = trie.tokenAt(reached);
+                    if (word != NONE && read > 1) {
+                        ways.computeIfAbsent(edge.target(), _ -> new ArrayList<>(2))
+                                .add(new Way(from, 1, null, edge.target(), word));
+                    }
+                    left = find(edge.target(), reached, read, left - 1);
+                }
+            }
+            return left;
+        }
+
+        /** The only text that a transition reads; empty if there are others, or it calls a rule. */
+        private static byte[] fixed(Label label, boolean inString) {
+            return switch (label) {
+                case CharClass set ->
+                    set.size() == 1 && !(inString && set.overlaps(CharClass.ESCAPED))
+                            ? Character.toString(set.first()).getBytes(StandardCharsets.UTF_8)
+                            : NOTHING;
+                case Quote quote -> QUOTATION_MARK;
+                case Call call -> NOTHING;
+                case Token token -> NOTHING;
+            };
+        }
+
+        private static final byte[] NOTHING = {};
+        private static final byte[] QUOTATION_MARK = {'"'};
     }
 
     /** The fewest bytes that write one of these characters. */

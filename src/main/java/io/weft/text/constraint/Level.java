@@ -109,7 +109,7 @@ final class Level implements Move {
     }
 
     /**
-     * The fewest bytes from here to the end of each rule that may end next.
+     * The fewest tokens from here to the end of each rule that may end next.
      *
      * @param escapable what a string of the vocabulary may escape
      */

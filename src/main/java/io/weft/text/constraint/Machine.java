@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
 import java.util.function.Predicate;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -149,7 +150,10 @@ final class Machine {
         return next == null ? null : new Frame(next, here.below());
     }
 
-    /** Finds how many bytes a text has at least until its end. For one mask, since what it keeps is of one text. */
+    /**
+     * Finds how many tokens lead to a text's end, as {@link Grammar.State#rest} counts. For one mask, since what it
+     * keeps is of one text.
+     */
     private final class Rests {
         /** By frame: what follows once a rule that was called from it has ended. */
         private final IdentityHashMap<Frame, Map<Grammar.Rule, Integer>> after = new IdentityHashMap<>();
@@ -208,7 +212,7 @@ final class Machine {
         }
     }
 
-    /** The fewest bytes that end a text. */
+    /** The fewest tokens that are known to end a text. */
     int rest(Frame here) {
         return new Rests().of(here);
     }
@@ -637,11 +641,13 @@ final class Machine {
     }
 
     /**
-     * Judges what is shared by one way on, all tokens of a length at once; and by all ways the tokens of one byte, of
-     * which the shortest way consists.
+     * Judges what is shared by one way on, all tokens of a length at once; and by all ways the tokens of which the
+     * shortest way consists: those of one byte, and words.
      */
     private void keepSharedInTime(Frame here, Shared shared, long[] words, int restMost, Rests rests) {
-        int[] bytes = Arrays.stream(vocabulary.byteTokens())
+        IntStream ofFixedText = Arrays.stream(here.caller().states).mapToInt(Grammar.State::word);
+        int[] shortest = IntStream.concat(Arrays.stream(vocabulary.byteTokens()), ofFixedText)
+                .filter(token -> token != Grammar.NONE)
                 .filter(token -> (words[token >>> 6] & shared.tokens[token >>> 6] & 1L << token) != 0)
                 .toArray();
         Map<Grammar.Rule, Integer> after = rests.after(here.below());
@@ -652,7 +658,7 @@ final class Machine {
                 shared.leaveOut(length, words);
             }
         }
-        for (int token : bytes) {
+        for (int token : shortest) {
             if (endsWithin(here, token, restMost, rests)) {
                 words[token >>> 6] |= 1L << token;
             }

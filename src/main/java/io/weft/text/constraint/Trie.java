@@ -36,6 +36,28 @@ final class Trie {
         return label.length;
     }
 
+    /** The node to which bytes lead from another one, or from the root if it is negative; -1 if there is none. */
+    int after(int node, byte[] bytes) {
+        int at = node;
+        for (byte b : bytes) {
+            int stop = at < 0 ? label.length : end[at];
+            int child = at + 1;
+            while (child < stop && label[child] != b) {
+                child = end[child];
+            }
+            if (child >= stop) {
+                return -1;
+            }
+            at = child;
+        }
+        return at;
+    }
+
+    /** A token that ends at a node, or -1. */
+    int tokenAt(int node) {
+        return first[node] < first[node + 1] ? tokens[first[node]] : -1;
+    }
+
     /**
      * @param bytes of all tokens
      * @param sorted ids of tokens, in the order of their bytes

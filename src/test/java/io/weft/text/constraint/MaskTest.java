@@ -217,6 +217,51 @@ class MaskTest {
         assertThat(after(either, "{\"p\":{\"x\":1,\"y\":2},\"")).isEqualTo(bytesOf("n"));
     }
 
+    /** Fixed text takes as many tokens as its words, and a mask that has room for no more has only these. */
+    @Test
+    void fixedTextIsCountedInWords() {
+        List<byte[]> tokens = TestVocabularies.bytes();
+        int abcd = tokens.size();
+        for (String word : List.of("abcd", "efgh", "abc", "\":\"", "name")) {
+            tokens.add(word.getBytes(StandardCharsets.UTF_8));
+        }
+        Vocabulary vocabulary = Vocabulary.of(tokens, List.of(0));
+
+        Constraint choice = Constraint.choice(List.of("abcdefgh", "abx"), vocabulary);
+        assertThat(choice.start().tokensToComplete()).isEqualTo(2);
+        assertThat(allowed(choice.start(), 3)).containsExactly(abcd);
+        assertThat(allowed(choice.start(), 4)).containsExactly(1 + 'a', abcd, abcd + 2);
+        assertThat(Constraint.jsonSchema(
+                                "{\"type\": \"object\", \"properties\": {\"name\": {\"const\": \"abcdefgh\"}},"
+                                        + " \"required\": [\"name\"], \"additionalProperties\": false}",
+                                vocabulary)
+                        .start()
+                        .tokensToComplete())
+                // { " name ":" abcd efgh " }
+                .isEqualTo(8);
+    }
+
+    /** Also where free text has tokens of the same characters, which are judged together. */
+    @Test
+    void aWordIsKeptAmongTokensOfFreeText() {
+        List<byte[]> tokens = TestVocabularies.bytes();
+        int word = tokens.size();
+        tokens.add("abcdefgh".getBytes(StandardCharsets.UTF_8));
+        tokens.add("xy".getBytes(StandardCharsets.UTF_8));
+        Vocabulary vocabulary = Vocabulary.of(tokens, List.of(0));
+
+        Constraint constraint = Constraint.regex("[a-z]{1,40}!{30}|abcdefgh", vocabulary);
+
+        assertThat(constraint.start().tokensToComplete()).isEqualTo(1);
+        assertThat(allowed(constraint.start(), 2)).containsExactly(word);
+    }
+
+    private static List<Integer> allowed(ConstraintState state, int tokensLeft) {
+        long[] words = new long[Math.ceilDiv(TestVocabularies.bytes().size() + 10, Long.SIZE)];
+        state.mask(words, tokensLeft);
+        return BitSet.valueOf(words).stream().boxed().toList();
+    }
+
     @Test
     void aConstraintWithTooManyAlternativesAtOnceIsGivenUp() {
         Vocabulary vocabulary = Vocabulary.of(TestVocabularies.jsonLike(5), List.of(0));
