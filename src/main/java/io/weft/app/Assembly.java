@@ -1,5 +1,6 @@
 package io.weft.app;
 
+import io.weft.cache.BlockNaming;
 import io.weft.cache.KvCache;
 import io.weft.device.Device;
 import io.weft.device.Device.Allocation.Memory;
@@ -40,8 +41,10 @@ import io.weft.profile.HardwareProfiler;
 import io.weft.profile.ProfileStore.StoredProfile;
 import io.weft.profile.ProfilingMemory;
 import io.weft.text.Tokenizer;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Instant;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -252,7 +255,8 @@ public final class Assembly implements AutoCloseable {
                         usefulBlocks * geometry.blockBytes(Content.KEY_VALUE)
                                 + limits.sequences() * geometry.ringBytes(context, limits.rows()),
                         free(device, Memory.DEVICE) - openBlocks * geometry.openBlockBytes()),
-                host);
+                host,
+                Optional.of(naming(tensors, weights, device, geometry)));
         table.part("cache", "");
         progress.accept("measuring the hardware");
         ProfilingMemory memory = new ProfilingMemory(profilingMemory(workspace, cache), copies);
@@ -270,6 +274,27 @@ public final class Assembly implements AutoCloseable {
                 new CostModel(profile, geometry),
                 () -> profiler.linkMeter(device, weights, geometry, memory),
                 table.toString());
+    }
+
+    /**
+     * Blocks of one name hold the same bits: of the same model, computed by the same kernels on the same kind of
+     * device, with attention summed up in the same cells.
+     */
+    private static BlockNaming naming(
+            ModelTensors tensors, ModelWeights weights, Device device, CacheGeometry geometry) {
+        String rest = String.join(
+                " ",
+                HexFormat.of().formatHex(tensors.fingerprint()),
+                Version.commit().orElse(""),
+                device.info().kind(),
+                device.info().name(),
+                device.elementType().toString(),
+                String.valueOf(geometry.blockTokens()),
+                String.valueOf(geometry.cellTokens()),
+                geometry.windowLayers().toString());
+        return new BlockNaming(
+                rest.getBytes(StandardCharsets.UTF_8),
+                maxTokens -> weights.longRows().map(rows -> rows.of(maxTokens)).orElse(0));
     }
 
     /**

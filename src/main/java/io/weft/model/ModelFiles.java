@@ -20,8 +20,11 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashSet;
@@ -42,6 +45,9 @@ public final class ModelFiles implements ModelTensors {
     static final ObjectMapper JSON = JsonMapper.builder()
             .enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS)
             .build();
+
+    /** Of a tensor's beginning and end, in the fingerprint. */
+    private static final long SAMPLE_BYTES = 4096;
 
     private final Path directory;
     private final ModelSource source;
@@ -243,6 +249,36 @@ public final class ModelFiles implements ModelTensors {
 
     private Optional<StoredTensor> stored(String name) {
         return find(name, Safetensors::stored);
+    }
+
+    /**
+     * Of the configuration, and of each tensor the name, the type, the shape, and the first and last bytes: to read all
+     * of a large model takes minutes.
+     */
+    @Override
+    public byte[] fingerprint() {
+        MessageDigest hash = sha256();
+        hash.update(description.config().json().toString().getBytes(StandardCharsets.UTF_8));
+        for (String name : weights.names()) {
+            weights.file(name).map(file -> file.stored(name)).ifPresent(tensor -> {
+                hash.update("%s %s %s"
+                        .formatted(name, tensor.type(), tensor.shape())
+                        .getBytes(StandardCharsets.UTF_8));
+                MemorySegment data = tensor.data();
+                long bytes = Math.min(SAMPLE_BYTES, data.byteSize());
+                hash.update(data.asSlice(0, bytes).asByteBuffer());
+                hash.update(data.asSlice(data.byteSize() - bytes, bytes).asByteBuffer());
+            });
+        }
+        return hash.digest();
+    }
+
+    static MessageDigest sha256() {
+        try {
+            return MessageDigest.getInstance("SHA-256");
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException("every JDK has SHA-256", e);
+        }
     }
 
     private <T> Optional<T> find(String name, BiFunction<Safetensors, String, T> read) {

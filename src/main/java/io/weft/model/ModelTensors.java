@@ -21,6 +21,9 @@ public interface ModelTensors extends AutoCloseable {
     /** Rows of a tensor. */
     Tensor rows(TensorRows rows);
 
+    /** Tells models apart that compute different things: a hash. */
+    byte[] fingerprint();
+
     /** How many bits the elements of the layers' matrices take on a device. */
     default WeightBits weightBits() {
         return new DescribedTensors(architecture()).bits(this);

@@ -9,6 +9,7 @@ import io.weft.device.WeightEncoding;
 import io.weft.model.Architecture.LinearTensors;
 import io.weft.model.Architecture.NormTensors;
 import io.weft.model.Architecture.TensorRows;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -26,12 +27,14 @@ public final class RandomWeights implements ModelTensors {
 
     private final Architecture architecture;
     private final PresetWeights weights;
+    private final String description;
     private final Map<String, List<Integer>> shapes = new HashMap<>();
     private final Set<String> matrices = new HashSet<>();
 
     /** @param positions tokens a sequence may have; more than the preset's own are made up as well */
     public RandomWeights(ModelPreset preset, PresetWeights weights, int positions) {
         this.weights = weights;
+        this.description = "random %s %s %d".formatted(preset.label(), weights, positions);
         this.architecture = preset.architecture(positions);
         architecture.visit(new Architecture.TensorVisitor() {
             @Override
@@ -69,6 +72,11 @@ public final class RandomWeights implements ModelTensors {
     @Override
     public Architecture architecture() {
         return architecture;
+    }
+
+    @Override
+    public byte[] fingerprint() {
+        return ModelFiles.sha256().digest(description.getBytes(StandardCharsets.UTF_8));
     }
 
     @Override

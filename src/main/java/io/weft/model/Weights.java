@@ -100,6 +100,17 @@ final class Weights {
         return Optional.of(file);
     }
 
+    /** The names of all tensors in the files that are there, in order. */
+    Set<String> names() {
+        Set<String> present = new TreeSet<>();
+        names.forEach((tensor, name) -> {
+            if (Files.isRegularFile(directory.resolve(name))) {
+                present.add(tensor);
+            }
+        });
+        return present;
+    }
+
     /** Bytes of all tensors in the files that are there. */
     long bytes() {
         new TreeSet<>(names.values())

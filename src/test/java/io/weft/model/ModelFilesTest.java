@@ -13,7 +13,11 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.HexFormat;
 import java.util.List;
+import java.util.Set;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
@@ -312,6 +316,22 @@ class ModelFilesTest {
             return ((Positions.Rotary)
                             files.architecture().layers().getFirst().attention().positions())
                     .inverseFrequencies();
+        }
+    }
+
+    @Test
+    void aFingerprintTellsModelsApart() {
+        Set<String> seen = new HashSet<>();
+        for (String name : List.of("opt", "opt-fp16", "llama-mha", "llama-fp8-block", "gemma3")) {
+            List<String> ofModel = new ArrayList<>();
+            for (int i = 0; i < 2; i++) {
+                try (ModelFiles files =
+                        ModelFiles.open(new ModelSource.Directory(Path.of("src/test/resources/goldens", name)))) {
+                    ofModel.add(HexFormat.of().formatHex(files.fingerprint()));
+                }
+            }
+            assertThat(ofModel.getFirst()).isEqualTo(ofModel.getLast());
+            assertThat(seen.add(ofModel.getFirst())).as(name).isTrue();
         }
     }
 }
