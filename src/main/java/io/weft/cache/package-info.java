@@ -8,6 +8,9 @@
  * that live on the host. {@link io.weft.cache.KvCache} gives out memory, {@code BlockStore} knows the names,
  * {@code HostPool} cuts host memory into slots. Never here: which form a block is given ({@code plan}) and the copying
  * ({@code pipeline}). Used from the engine's thread alone.
+ *
+ * <p>{@link io.weft.cache.DiskStore} keeps parts of blocks in files. It knows neither sequences nor devices, has
+ * threads of its own, and any thread may use it.
  */
 @NullMarked
 package io.weft.cache;
