@@ -232,6 +232,26 @@ public record Settings(
             OptionalLong stagingBytes,
 
             @Setting(
+                    key = "weft.cache-directory",
+                    kind = Kind.PATH,
+                    unset = "none: blocks end with the process",
+                    flag = "--cache-directory",
+                    label = "DIR",
+                    means = "Folder for blocks that leave host memory, on a fast disk and of this service alone; they"
+                            + " are found again after a restart.")
+            Optional<Path> directory,
+
+            @Setting(
+                    key = "weft.cache-directory-size",
+                    kind = Kind.SIZE,
+                    fallback = "64GiB",
+                    flag = "--cache-directory-size",
+                    label = "SIZE",
+                    means = "Limit of all blocks in `weft.cache-directory`, also of other models; the least recently"
+                            + " used ones go.")
+            long directoryBytes,
+
+            @Setting(
                     key = "weft.block-tokens",
                     kind = Kind.WHOLE,
                     least = 1,
