@@ -46,6 +46,9 @@ struct QuantisedProduct {
     static constexpr int AHEAD = 2;
     // Rows of the input that come ahead with a piece: there is no room for more, and more are work enough for a warp.
     static constexpr bool IN_AHEAD = ROW_TILES == 1;
+    static constexpr int WHOLE_ROWS_MOST = 4;
+    // The memory for the input's rows in all stages.
+    static constexpr int IN_BYTES = STAGES * 16 * ROW_TILES * PITCH * 2;
     static_assert(UNITS * Layout::UNIT_K == DEPTH, "a stage has whole units");
     static_assert(2 * DEPTH / GROUP_LEAST <= 32, "a lane copies half of a group's scales");
     static_assert(PIECES > AHEAD && STAGES > 2, "a stage is complete before the one before it ends");
@@ -57,7 +60,11 @@ struct QuantisedProduct {
     int units;
     int groups;
     uint32_t inAt;
-    uint32_t inBytes;
+    // From a row of the input to the next, and from a stage or step of it to the next, in bytes.
+    uint32_t inPitch;
+    uint32_t inStride;
+    // Whether all of the input lies in the memory of its stages. Then warps need not wait for each other.
+    bool whole;
     uint32_t warpAt;
     // Of this warp's tiles; null for those that do not exist, whose sums are not stored.
     Quantised tiles[TILES];
@@ -97,15 +104,46 @@ struct QuantisedProduct {
         }
     }
 
+    // Decides where the input goes.
+    __device__ __forceinline__ void placeIn() {
+        int steps = (depth + DEPTH - 1) / DEPTH;
+        inPitch = pitchOf(steps * DEPTH);
+        // A warp requests pieces past the end, which it does not use. Many rows would arrive too late.
+        whole = IN_AHEAD && rows <= WHOLE_ROWS_MOST && rows * inPitch + AHEAD * PIECE_K * 2 <= IN_BYTES;
+        if (whole) {
+            inStride = 2 * DEPTH;
+        } else {
+            inPitch = 2 * PITCH;
+            inStride = rows * inPitch;
+        }
+    }
+
+    // Bytes of a row of the input: an odd number of 16-byte units, so that ldmatrix meets no bank twice.
+    static __device__ __forceinline__ uint32_t pitchOf(int elements) { return (elements / VECTOR | 1) * VECTOR * 2; }
+
+    // Copies a step's part of the input's rows, with zeros after the end.
     __device__ __forceinline__ void bringIn(int step, int stage) const {
 #pragma unroll 1
         for (int i = threadIdx.x; i < rows * IN_UNITS; i += blockDim.x) {
-            int row = i / IN_UNITS;
-            int unit = i % IN_UNITS * VECTOR;
-            int k = step * DEPTH + unit;
-            copyAsync(inAt + stage * inBytes + 2 * (row * PITCH + unit), in + static_cast<size_t>(row) * depth + k,
-                      k < depth);
+            bringUnit(i / IN_UNITS, step * DEPTH, i % IN_UNITS, inAt + stage * inStride);
         }
+    }
+
+    // Copies all of the input's rows, with zeros after the end.
+    __device__ __forceinline__ void bringWhole() const {
+        int units = (depth + DEPTH - 1) / DEPTH * IN_UNITS;
+#pragma unroll 1
+        for (int row = 0; row < rows; row++) {
+#pragma unroll 1
+            for (int unit = threadIdx.x; unit < units; unit += blockDim.x) {
+                bringUnit(row, 0, unit, inAt);
+            }
+        }
+    }
+
+    __device__ __forceinline__ void bringUnit(int row, int firstK, int unit, uint32_t to) const {
+        int k = firstK + unit * VECTOR;
+        copyAsync(to + row * inPitch + 16 * unit, in + static_cast<size_t>(row) * depth + k, k < depth);
     }
 
     static __device__ __forceinline__ uint4 loadWords(uint32_t address) {
@@ -122,16 +160,18 @@ struct QuantisedProduct {
         return word;
     }
 
-    // Requests sixteen rows of the input, half a piece of them. Rows that do not exist are the last one again: nobody
-    // reads their sums.
-    __device__ __forceinline__ void loadIn(uint32_t (&values)[4], int tile, int piece, int half, int stage) const {
+    // Requests sixteen rows of the input, half a piece of them, of a stage or step at `stageIn`. Rows that do not exist
+    // are the last one again: nobody reads their sums.
+    __device__ __forceinline__ void loadIn(uint32_t (&values)[4], int tile, int piece, int half,
+                                           uint32_t stageIn) const {
         int lane = threadIdx.x % 32;
         int row = min(tile * 16 + lane % 16, rows - 1);
-        loadMatrices(values, inAt + stage * inBytes + 2 * (row * PITCH + lane / 16 * 8 + PIECE_K * piece + 16 * half));
+        loadMatrices(values, stageIn + row * inPitch + lane / 16 * 16 + 2 * (PIECE_K * piece + 16 * half));
     }
 
-    // Requests a piece of a stage; `unit` has the unit that it is part of, from the unit's first piece on.
-    __device__ __forceinline__ Piece load(int p, int stage, uint4 (&unit)[TILES]) const {
+    // Requests a piece of a stage, with its part of the input or without; `unit` has the unit that it is part of, from the unit's first piece on.
+    template <bool WITH_IN>
+    __device__ __forceinline__ Piece load(int p, int stage, uint32_t stageIn, uint4 (&unit)[TILES]) const {
         int lane = threadIdx.x % 32;
         Piece piece;
 #pragma unroll
@@ -148,8 +188,8 @@ struct QuantisedProduct {
             piece.scales[t] = loadWord(at + CODE_BYTES + GROUP_BYTES * ((p * PIECE_K) >> groupShift) + 4 * (lane / 4));
         }
 #pragma unroll
-        for (int half = 0; IN_AHEAD && half < 2; half++) {
-            loadIn(piece.in[half], 0, p, half, stage);
+        for (int half = 0; WITH_IN && half < 2; half++) {
+            loadIn(piece.in[half], 0, p, half, stageIn);
         }
         return piece;
     }
@@ -176,7 +216,7 @@ struct QuantisedProduct {
     }
 
     // Adds the products of piece p of a stage.
-    __device__ __forceinline__ void add(const Elements& elements, int p, int stage,
+    __device__ __forceinline__ void add(const Elements& elements, int p, uint32_t stageIn,
                                         float (&sums)[TILES][ROW_TILES][4]) const {
 #pragma unroll
         for (int half = 0; half < 2; half++) {
@@ -191,7 +231,7 @@ struct QuantisedProduct {
                     values[x] = elements.in[half][x];
                 }
                 if (!IN_AHEAD) {
-                    loadIn(values, i, p, half, stage);
+                    loadIn(values, i, p, half, stageIn);
                 }
 #pragma unroll
                 for (int t = 0; t < TILES; t++) {
@@ -213,9 +253,12 @@ struct QuantisedProduct {
             bringCodes(s, s);
         }
         awaitEarlierKernels();
+        if (whole) {
+            bringWhole();
+        }
 #pragma unroll 1
         for (int s = 0; s < STAGES - 1; s++) {
-            if (s < steps) {
+            if (!whole && s < steps) {
                 bringIn(s, s);
             }
             commitCopies();
@@ -224,32 +267,42 @@ struct QuantisedProduct {
         awaitCopies<STAGES - 2>();
         __syncthreads();
         uint4 unit[TILES];
-        Elements now = expand(load(0, 0, unit));
-        Piece next = load(1, 0, unit);
+        Elements now = expand(load<IN_AHEAD>(0, 0, inAt, unit));
+        Piece next = load<IN_AHEAD>(1, 0, inAt, unit);
         int stage = 0;
+        uint32_t stageIn = inAt;
 #pragma unroll 1
         for (int step = 0; step < steps; step++) {
             int nextStage = stage == STAGES - 1 ? 0 : stage + 1;
+            uint32_t nextIn = inAt + (whole ? step + 1 : nextStage) * inStride;
 #pragma unroll
             for (int p = 0; p < PIECES; p++) {
                 if (p == PIECES - AHEAD) {
-                    // The next stage has arrived, and all have left the one before.
+                    // The next stage has arrived, and all that share it have left the one before.
                     awaitCopies<STAGES - 3>();
-                    __syncthreads();
+                    if (whole) {
+                        __syncwarp();
+                    } else {
+                        __syncthreads();
+                    }
                     int coming = step + STAGES - 1;
                     if (coming < steps) {
                         int free = stage == 0 ? STAGES - 1 : stage - 1;
                         bringCodes(coming, free);
-                        bringIn(coming, free);
+                        if (!whole) {
+                            bringIn(coming, free);
+                        }
                     }
                     commitCopies();
                 }
-                Piece after = p + AHEAD < PIECES ? load(p + AHEAD, stage, unit)
-                                                 : load(p + AHEAD - PIECES, nextStage, unit);
-                add(now, p, stage, sums);
+                Piece after = p + AHEAD < PIECES
+                                  ? load<IN_AHEAD>(p + AHEAD, stage, stageIn, unit)
+                                  : load<IN_AHEAD>(p + AHEAD - PIECES, nextStage, nextIn, unit);
+                add(now, p, stageIn, sums);
                 now = expand(next);
                 next = after;
             }
+            stageIn = nextIn;
             stage = nextStage;
         }
     }
@@ -264,9 +317,6 @@ struct TurnsProduct {
     static constexpr int TURNS = 2;
     static constexpr int SLICES = DEPTH / 16;
     static constexpr int SLICES_AHEAD = 4;
-
-    // Elements of a row of the input in shared memory: an odd number of 16-byte units.
-    static __device__ __forceinline__ int pitch(int depth) { return (depth / VECTOR | 1) * VECTOR; }
 
     // Waits until the warps of barrier `id` have arrived, or arrives.
     static __device__ __forceinline__ void awaitTurn(int id) {
@@ -292,42 +342,23 @@ struct TurnsProduct {
             commitCopies();
         }
         awaitEarlierKernels();
-        int units = depth / VECTOR;
-#pragma unroll 1
-        for (int row = 0; row < product.rows; row++) {
-#pragma unroll 1
-            for (int unit = threadIdx.x; unit < units; unit += blockDim.x) {
-                copyAsync(product.inAt + 2 * (row * pitch(steps * DEPTH) + unit * VECTOR),
-                          product.in + static_cast<size_t>(row) * depth + unit * VECTOR, true);
-            }
-        }
-        // Past the end the codes are 0; so are the elements that they meet.
-        if (threadIdx.x < DEPTH / VECTOR) {
-#pragma unroll 1
-            for (int row = 0; row < product.rows; row++) {
-                int unit = units + threadIdx.x;
-                if (unit * VECTOR < steps * DEPTH) {
-                    copyAsync(product.inAt + 2 * (row * pitch(steps * DEPTH) + unit * VECTOR), product.in, false);
-                }
-            }
-        }
+        product.bringWhole();
         commitCopies();
         beforeSums();
         awaitCopies<0>();
         __syncthreads();
-        uint32_t inRow = product.inAt +
-                         2 * (min(lane % 16, product.rows - 1) * pitch(steps * DEPTH) + lane / 16 * 8);
         int stage = 0;
 #pragma unroll 1
         for (int round = 0; round < rounds; round++) {
             int step = TURNS * round + turn;
+            uint32_t stageIn = product.inAt + 2 * step * DEPTH;
             awaitCopies<STAGES - 2>();
             __syncwarp();
             uint32_t weights[SLICES][2];
             uint4 unit[1];
 #pragma unroll
             for (int p = 0; p < P::PIECES; p++) {
-                typename P::Elements elements = P::expand(product.load(p, stage, unit));
+                typename P::Elements elements = P::expand(product.template load<false>(p, stage, stageIn, unit));
 #pragma unroll
                 for (int i = 0; i < 4; i++) {
                     weights[2 * p + i / 2][i % 2] = elements.weights[0][i];
@@ -340,10 +371,9 @@ struct TurnsProduct {
             commitCopies();
             stage = stage == STAGES - 1 ? 0 : stage + 1;
             uint32_t in[SLICES][4];
-            uint32_t at = inRow + 2 * step * DEPTH;
 #pragma unroll
             for (int s = 0; s < SLICES_AHEAD; s++) {
-                loadMatrices(in[s], at + 2 * 16 * s);
+                product.loadIn(in[s], 0, s / 2, s % 2, stageIn);
             }
             if (step > 0) {
                 awaitTurn(1 + TURNS * slot + turn);
@@ -356,7 +386,7 @@ struct TurnsProduct {
 #pragma unroll
             for (int s = 0; s < SLICES; s++) {
                 if (s + SLICES_AHEAD < SLICES) {
-                    loadMatrices(in[s + SLICES_AHEAD], at + 2 * 16 * (s + SLICES_AHEAD));
+                    product.loadIn(in[s + SLICES_AHEAD], 0, (s + SLICES_AHEAD) / 2, s % 2, stageIn);
                 }
                 multiply(sums[0][0], in[s], weights[s][0], weights[s][1], static_cast<T*>(nullptr));
             }
@@ -391,8 +421,8 @@ __device__ __forceinline__ P quantisedProduct(const T* in, int rows, int depth, 
     product.units = P::Layout::units(depth);
     product.groups = P::Layout::groups(depth, groupShift);
     product.inAt = base + P::WARP_BYTES * (blockDim.x / 32);
-    product.inBytes = 2 * rows * P::PITCH;
     product.warpAt = base + P::WARP_BYTES * (threadIdx.x / 32);
+    product.placeIn();
     return product;
 }
 
@@ -452,6 +482,7 @@ __device__ __forceinline__ void quantisedTurns(const T* in, const Quantised& fir
     // The sums on their way between the warps, then the input.
     uint32_t exchangeAt = product.inAt;
     product.inAt += 512 * slots;
+    product.inPitch = P::pitchOf((depth + DEPTH - 1) / DEPTH * DEPTH);
     if (exists) {
         product.tiles[0] = tile < firstTiles ? tileOf<Codes>(first, tile, depth, groupShift)
                                              : tileOf<Codes>(second, tile - firstTiles, depth, groupShift);
