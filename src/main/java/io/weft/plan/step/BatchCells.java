@@ -3,7 +3,6 @@ package io.weft.plan.step;
 import io.weft.model.CacheForm;
 import io.weft.model.CacheGeometry;
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.List;
 import java.util.function.Predicate;
 
@@ -80,9 +79,7 @@ public final class BatchCells {
     private List<CacheForm> closedForms(SequenceShape sequenceShape, int fromToken, int toToken) {
         int closed = sequenceShape.closed().size();
         int from = Math.min(fromToken / geometry.blockTokens(), closed);
-        List<CacheForm> forms = sequenceShape.closed().subList(from, Math.min(geometry.blocks(toToken), closed));
-        // Without cached layers a block is empty, wherever it lies.
-        return geometry.cachedLayerCount() == 0 ? Collections.nCopies(forms.size(), CacheForm.DEVICE_KV) : forms;
+        return sequenceShape.closed().subList(from, Math.min(geometry.blocks(toToken), closed));
     }
 
     private static List<TokenRange> ranges(List<Cell> cells) {

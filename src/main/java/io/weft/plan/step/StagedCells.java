@@ -4,10 +4,7 @@ import io.weft.model.CacheGeometry;
 import java.util.ArrayList;
 import java.util.List;
 
-/**
- * A row of cells, with their parts that need a staging slot, and the ways to cut that row into chunks. Without cached
- * layers blocks are empty, and nothing needs a slot.
- */
+/** A row of cells, with their parts that need a staging slot, and the ways to cut that row into chunks. */
 public final class StagedCells {
     private final CacheGeometry geometry;
     private final int[] recomputedBlocks;
@@ -20,9 +17,8 @@ public final class StagedCells {
      */
     public StagedCells(CacheGeometry geometry, int[] recomputedBlocks, int[] hostKeyValueBlocks) {
         this.geometry = geometry;
-        boolean isEmpty = geometry.cachedLayerCount() == 0;
-        this.recomputedBlocks = isEmpty ? new int[recomputedBlocks.length] : recomputedBlocks;
-        this.hostKeyValueBlocks = isEmpty ? new int[hostKeyValueBlocks.length] : hostKeyValueBlocks;
+        this.recomputedBlocks = recomputedBlocks;
+        this.hostKeyValueBlocks = hostKeyValueBlocks;
     }
 
     /**

@@ -113,8 +113,19 @@ public record StepPlan(
     /** Whether the step decodes one row per sequence, with nothing to transfer, recompute or write out. */
     public boolean isResidentDecode() {
         return shape.rows() == shape.sequences().size()
-                && chunks.stream().noneMatch(Chunk::isStaged)
-                && stages.stream().noneMatch(planned -> planned.stage() instanceof Stage.WriteOut);
+                && stages.stream().noneMatch(planned -> switch (planned.stage()) {
+                    case Stage.Transfer _, Stage.Gather _, Stage.Recompute _, Stage.WriteOut _ -> true;
+                    case Stage.Upload _,
+                            Stage.Embed _,
+                            Stage.Project _,
+                            Stage.Attend _,
+                            Stage.AttendWindow _,
+                            Stage.FeedForward _,
+                            Stage.Head _,
+                            Stage.Download _,
+                            Stage.StoreOnDevice _,
+                            Stage.Promote _ -> false;
+                });
     }
 
     /** Bytes that cross the link to the device in the whole step, without the index arrays. */

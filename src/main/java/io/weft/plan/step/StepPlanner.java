@@ -118,11 +118,12 @@ public record StepPlanner(CacheGeometry geometry, Schedule schedule, long stagin
 
     /** The number of useful slots that fit. */
     private int slots(StagedCells.Cut cut) {
-        if (cut.stagedChunks() == 0) {
+        int useful = usefulSlots(cut);
+        if (useful == 0) {
             return 0;
         }
         long fitting = Math.max(0, stagingBytes - cut.workspaceBytes()) / cut.slotBytes();
-        return (int) Math.min(usefulSlots(cut), fitting);
+        return (int) Math.min(useful, fitting);
     }
 
     /** The number of wanted slots that would be used. */
