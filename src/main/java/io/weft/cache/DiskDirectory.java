@@ -3,7 +3,7 @@ package io.weft.cache;
 import io.weft.cache.BlockFile.Buffer;
 import io.weft.cache.BlockFile.DamagedException;
 import io.weft.cache.DiskIndex.Entry;
-import io.weft.cache.DiskIndex.Key;
+import io.weft.cache.DiskIndex.FileId;
 import io.weft.cache.DiskIndex.Listed;
 import io.weft.cache.DiskTransfer.AbandonedException;
 import java.io.IOException;
@@ -198,12 +198,12 @@ final class DiskDirectory implements AutoCloseable {
     }
 
     /** Which file holds a part of a block of the model. */
-    Key key(BlockName name, BlockPart part) {
-        return new Key(folder, name, part);
+    FileId key(BlockName name, BlockPart part) {
+        return new FileId(folder, name, part);
     }
 
     /** The path of a file. */
-    Path path(Key key, DiskScope scope) {
+    Path path(FileId key, DiskScope scope) {
         String name = key.name().toString();
         return root.resolve(key.folder())
                 .resolve(name.substring(0, 2))
@@ -264,7 +264,7 @@ final class DiskDirectory implements AutoCloseable {
                 new DiskScope(scope.high(), scope.low()),
                 attributes.size(),
                 attributes.lastModifiedTime().to(TimeUnit.MICROSECONDS));
-        found.add(new Listed(new Key(folder, name(name.group(1)), part.get()), entry));
+        found.add(new Listed(new FileId(folder, name(name.group(1)), part.get()), entry));
     }
 
     /** Of 32 hexadecimal digits. */
@@ -273,7 +273,7 @@ final class DiskDirectory implements AutoCloseable {
     }
 
     private BlockFile file(Listed file, DiskTransfer transfer) {
-        Key key = file.key();
+        FileId key = file.key();
         return new BlockFile(model, key.name(), file.entry().scope(), key.part(), transfer.bytes());
     }
 

@@ -1,6 +1,7 @@
 package io.weft.cache;
 
 import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -20,7 +21,7 @@ final class DiskIndex {
      * @param name of the block
      * @param part what of the block
      */
-    record Key(String folder, BlockName name, BlockPart part) {}
+    record FileId(String folder, BlockName name, BlockPart part) {}
 
     /** What is known of a file. */
     static final class Entry {
@@ -52,11 +53,11 @@ final class DiskIndex {
     }
 
     /** A file. */
-    record Listed(Key key, Entry entry) {}
+    record Listed(FileId key, Entry entry) {}
 
     private final long bytesMax;
     private final int filesMax;
-    private final LinkedHashMap<Key, Entry> entries = new LinkedHashMap<>();
+    private final LinkedHashMap<FileId, Entry> entries = new LinkedHashMap<>();
     private long bytes;
     private long reservedBytes;
     private int reservedFiles;
@@ -72,7 +73,7 @@ final class DiskIndex {
     }
 
     @Nullable
-    Entry get(Key key) {
+    Entry get(FileId key) {
         return entries.get(key);
     }
 
@@ -92,7 +93,7 @@ final class DiskIndex {
     }
 
     /** Adds a file as the most recently used one. */
-    void add(Key key, Entry entry) {
+    void add(FileId key, Entry entry) {
         remove(key, entries.get(key));
         entries.put(key, entry);
         bytes += entry.bytes();
@@ -107,7 +108,7 @@ final class DiskIndex {
     }
 
     /** Makes a file the most recently used one. */
-    void use(Key key) {
+    void use(FileId key) {
         Entry entry = entries.get(key);
         if (entry != null) {
             entry.usedMicros = nextMicros();
@@ -116,7 +117,7 @@ final class DiskIndex {
     }
 
     /** Removes a file unless another one has taken its place; whether it was there. */
-    boolean remove(Key key, @Nullable Entry entry) {
+    boolean remove(FileId key, @Nullable Entry entry) {
         boolean isThere = entry != null && entries.remove(key, entry);
         if (entry != null && isThere) {
             bytes -= entry.bytes();
@@ -127,7 +128,7 @@ final class DiskIndex {
     /** Removes all files that match. */
     List<Listed> removeAll(Predicate<DiskScope> scope) {
         List<Listed> removed = new ArrayList<>();
-        for (Map.Entry<Key, Entry> file : entries.entrySet()) {
+        for (Map.Entry<FileId, Entry> file : entries.entrySet()) {
             if (scope.test(file.getValue().scope())) {
                 removed.add(new Listed(file.getKey(), file.getValue()));
             }
@@ -160,10 +161,12 @@ final class DiskIndex {
     /** Removes the least recently used files that are too many. */
     List<Listed> removeSurplus() {
         List<Listed> surplus = new ArrayList<>();
+        Iterator<Map.Entry<FileId, Entry>> oldest = entries.entrySet().iterator();
         while (bytes + reservedBytes > bytesMax || entries.size() + reservedFiles > filesMax) {
-            Map.Entry<Key, Entry> oldest = entries.pollFirstEntry();
-            bytes -= oldest.getValue().bytes();
-            surplus.add(new Listed(oldest.getKey(), oldest.getValue()));
+            Map.Entry<FileId, Entry> file = oldest.next();
+            surplus.add(new Listed(file.getKey(), file.getValue()));
+            bytes -= file.getValue().bytes();
+            oldest.remove();
         }
         return surplus;
     }

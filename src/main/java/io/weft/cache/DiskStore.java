@@ -4,7 +4,7 @@ import io.weft.cache.BlockFile.Buffer;
 import io.weft.cache.BlockFile.DamagedException;
 import io.weft.cache.DiskDirectory.Opener;
 import io.weft.cache.DiskIndex.Entry;
-import io.weft.cache.DiskIndex.Key;
+import io.weft.cache.DiskIndex.FileId;
 import io.weft.cache.DiskIndex.Listed;
 import io.weft.cache.DiskTransfer.AbandonedException;
 import io.weft.cache.DiskTransfer.Done;
@@ -96,16 +96,16 @@ public final class DiskStore implements AutoCloseable {
         REFUSED
     }
 
-    private record Read(Key key, DiskTransfer transfer) {}
+    private record Read(FileId key, DiskTransfer transfer) {}
 
     private static final class Write {
-        final Key key;
+        final FileId key;
         final DiskScope scope;
         final DiskTransfer transfer;
         /** Whether the file is to be deleted as soon as it is there. */
         boolean isForgotten;
 
-        Write(Key key, DiskScope scope, DiskTransfer transfer) {
+        Write(FileId key, DiskScope scope, DiskTransfer transfer) {
             this.key = key;
             this.scope = scope;
             this.transfer = transfer;
@@ -139,9 +139,9 @@ public final class DiskStore implements AutoCloseable {
     private final Set<Read> activeReads = new HashSet<>();
     private final Deque<Write> writes = new ArrayDeque<>();
     /** Waiting or active. */
-    private final Map<Key, Write> writing = new HashMap<>();
+    private final Map<FileId, Write> writing = new HashMap<>();
     /** Files that are being deleted: a new one of the same name would be deleted in their place. */
-    private final Set<Key> leaving = new HashSet<>();
+    private final Set<FileId> leaving = new HashSet<>();
 
     /** Whose files are to be deleted as soon as the directory can be used. */
     private final List<Predicate<DiskScope>> forgotten = new ArrayList<>();
@@ -335,8 +335,8 @@ public final class DiskStore implements AutoCloseable {
 
     // ---- what is there
 
-    private Key key(BlockName name, BlockPart part) {
-        return new Key(folder, name, part);
+    private FileId key(BlockName name, BlockPart part) {
+        return new FileId(folder, name, part);
     }
 
     /** Whether a part of a block is there, as far as is known. */

@@ -94,7 +94,7 @@ class BlockFileTest {
     void whatWasWrittenIsRead(long seed) throws IOException {
         Random random = new Random(seed);
         for (int trial = 0; trial < 50; trial++) {
-            byte[] bytes = randomBytes(1 + random.nextInt(1 << 1 + random.nextInt(16)), random);
+            byte[] bytes = randomBytes(1 + random.nextInt(2 << random.nextInt(16)), random);
             Path path = write(file(bytes.length), bytes, random);
 
             assertThat(Files.size(path)).isEqualTo(file(bytes.length).fileBytes());
