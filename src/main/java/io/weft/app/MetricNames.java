@@ -10,17 +10,20 @@ import java.util.Map;
 /** Names of metrics for dashboards that were made for vLLM. */
 final class MetricNames {
     /** vLLM's names of the metrics that mean the same; Prometheus adds units. */
-    static final Map<String, String> VLLM = Map.of(
-            "weft.num.requests.running", "vllm:num_requests_running",
-            "weft.num.requests.waiting", "vllm:num_requests_waiting",
-            "weft.time.to.first.token", "vllm:time_to_first_token",
-            "weft.inter.token.latency", "vllm:inter_token_latency",
-            "weft.e2e.request.latency", "vllm:e2e_request_latency",
-            "weft.request.queue.time", "vllm:request_queue_time",
-            "weft.prompt.tokens", "vllm:prompt_tokens",
-            "weft.generation.tokens", "vllm:generation_tokens",
-            "weft.request.success", "vllm:request_success",
-            "weft.cache.usage.ratio", "vllm:kv_cache_usage_perc");
+    static final Map<String, String> VLLM = Map.ofEntries(
+            Map.entry("weft.num.requests.running", "vllm:num_requests_running"),
+            Map.entry("weft.num.requests.waiting", "vllm:num_requests_waiting"),
+            Map.entry("weft.num.preemptions", "vllm:num_preemptions"),
+            Map.entry("weft.time.to.first.token", "vllm:time_to_first_token"),
+            Map.entry("weft.inter.token.latency", "vllm:inter_token_latency"),
+            Map.entry("weft.e2e.request.latency", "vllm:e2e_request_latency"),
+            Map.entry("weft.request.queue.time", "vllm:request_queue_time"),
+            Map.entry("weft.prompt.tokens", "vllm:prompt_tokens"),
+            Map.entry("weft.generation.tokens", "vllm:generation_tokens"),
+            Map.entry("weft.request.success", "vllm:request_success"),
+            Map.entry("weft.prefix.cache.queries", "vllm:prefix_cache_queries"),
+            Map.entry("weft.prefix.cache.hits", "vllm:prefix_cache_hits"),
+            Map.entry("weft.cache.usage.ratio", "vllm:kv_cache_usage_perc"));
 
     private MetricNames() {}
 

@@ -196,7 +196,8 @@ final class Service {
                 settings.server().managementPort(),
                 settings.server().page(),
                 ApiSettings.DEFAULT_MAX_CHOICES,
-                settings.server().corsOrigins());
+                settings.server().corsOrigins(),
+                settings.server().cacheIsolation().isolation());
     }
 
     @Produces

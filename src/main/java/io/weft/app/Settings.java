@@ -1,6 +1,7 @@
 package io.weft.app;
 
 import io.quarkus.runtime.annotations.RegisterForReflection;
+import io.weft.api.http.ApiSettings;
 import io.weft.app.Setting.Kind;
 import io.weft.app.Setting.Use;
 import io.weft.engine.EngineOptions;
@@ -279,7 +280,16 @@ public record Settings(
                     use = Use.SPECIAL,
                     unset = "chosen for each kind of step",
                     means = "Tokens of a chunk.")
-            OptionalInt chunkTokens) {
+            OptionalInt chunkTokens,
+
+            @Setting(
+                    key = "weft.prefix-cache",
+                    kind = Kind.BOOLEAN,
+                    fallback = "true",
+                    flag = "--no-prefix-cache",
+                    means = "Whether full blocks outlive their request, so that a prompt which begins like one before"
+                            + " is computed from there.")
+            boolean prefixCache) {
 
         public Cache {
             if (cellTokens.isPresent() && cellTokens.getAsInt() % blockTokens != 0) {
@@ -418,6 +428,14 @@ public record Settings(
             Optional<String> apiKey,
 
             @Setting(
+                    key = "weft.cache-isolation",
+                    kind = Kind.CHOICE,
+                    fallback = "none",
+                    means = "Who shares cached blocks, and so can time what was asked before: none, for all clients; or"
+                            + " api-key, for those with the same key.")
+            IsolationChoice cacheIsolation,
+
+            @Setting(
                     key = "weft.management-port",
                     kind = Kind.WHOLE,
                     least = 1,
@@ -495,6 +513,13 @@ public record Settings(
         public Server {
             corsOrigins = List.copyOf(corsOrigins);
             corsOrigins.forEach(Server::requireOrigin);
+            if (cacheIsolation == IsolationChoice.API_KEY
+                    && apiKey.filter(keys -> !keys.isBlank()).isEmpty()) {
+                throw new SettingException(
+                        "weft.cache-isolation",
+                        cacheIsolation.label(),
+                        "none as long as there is no key (weft.api-key)");
+            }
             if (managementPort.isPresent() && managementPort.getAsInt() == port) {
                 // The server would open this port first, and it would be open when the other one fails.
                 throw new SettingException(
@@ -748,6 +773,28 @@ public record Settings(
         @Override
         public String label() {
             return name().toLowerCase(Locale.ROOT);
+        }
+    }
+
+    /** Who shares cached blocks. */
+    public enum IsolationChoice implements Labelled {
+        NONE,
+        API_KEY;
+
+        /** The choice, for the API. */
+        public ApiSettings.CacheIsolation isolation() {
+            return switch (this) {
+                case NONE -> ApiSettings.CacheIsolation.NONE;
+                case API_KEY -> ApiSettings.CacheIsolation.API_KEY;
+            };
+        }
+
+        @Override
+        public String label() {
+            return switch (this) {
+                case NONE -> "none";
+                case API_KEY -> "api-key";
+            };
         }
     }
 

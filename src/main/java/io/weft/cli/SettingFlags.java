@@ -62,15 +62,17 @@ abstract class SettingFlags implements IModelTransformer {
     private static OptionSpec flag(CommandSpec command, RecordComponent component, int order) {
         Setting setting = SettingReader.setting(component);
         Setter setter = new Setter(command, component);
-        OptionSpec.Builder flag = OptionSpec.builder(setting.flag()).setter(setter);
-        if (setting.kind() == Setting.Kind.TEXTS) {
-            Texts texts = new Texts(setter);
-            flag.type(List.class).auxiliaryTypes(String.class).getter(texts).setter(texts);
-        } else {
-            flag.type(String.class);
+        OptionSpec.Builder flag =
+                OptionSpec.builder(setting.flag()).setter(setter).arity("1");
+        switch (setting.kind()) {
+            case TEXTS -> {
+                Texts texts = new Texts(setter);
+                flag.type(List.class).auxiliaryTypes(String.class).getter(texts).setter(texts);
+            }
+            case BOOLEAN -> flag.type(boolean.class).arity("0").setter(new Toggle(setting));
+            default -> flag.type(String.class);
         }
-        return flag.arity("1")
-                .order(order)
+        return flag.order(order)
                 .paramLabel(setting.label())
                 .description(description(setting).replace("%", "%%"))
                 .hasInitialValue(false)
@@ -106,6 +108,15 @@ abstract class SettingFlags implements IModelTransformer {
                 texts = more;
                 setter.set(more.stream().map(String::valueOf).collect(Collectors.joining(",")));
             }
+            return value;
+        }
+    }
+
+    /** A flag without a value: one that says no turns its setting off. */
+    private record Toggle(Setting setting) implements ISetter {
+        @Override
+        public <T> T set(T value) {
+            SettingFlags.set(setting.key(), "" + !setting.flag().startsWith("--no-"));
             return value;
         }
     }

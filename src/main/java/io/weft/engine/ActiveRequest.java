@@ -186,6 +186,7 @@ final class ActiveRequest {
             begun = true;
             events.emit(new Admitted(
                     Duration.ofNanos(nowNanos - queuedSinceNanos),
+                    PrefixHit.NONE,
                     new CachedTokens.Homes(cache().blockTokens(), cache().forms())));
         }
         if (isDecoding()) {

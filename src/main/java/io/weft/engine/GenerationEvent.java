@@ -10,9 +10,10 @@ public sealed interface GenerationEvent {
      * The request left the queue for the batch; always the first event.
      *
      * @param queued time in the queue
+     * @param hit tokens of the prompt that were cached already, so that no step computes them
      * @param homes homes of its cached tokens
      */
-    record Admitted(Duration queued, CachedTokens.Homes homes) implements GenerationEvent {}
+    record Admitted(Duration queued, PrefixHit hit, CachedTokens.Homes homes) implements GenerationEvent {}
 
     /**
      * Log-probabilities of the prompt's tokens, each given the tokens before it; the first token has none and is left

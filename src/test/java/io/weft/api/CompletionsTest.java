@@ -99,7 +99,7 @@ class CompletionsTest {
         assertThat(steady(response.body()))
                 .isEqualTo("data: " + head() + part("d", "\"length\"") + "],\"usage\":null}\n\n"
                         + "data: " + head()
-                        + "],\"usage\":{\"prompt_tokens\":4,\"completion_tokens\":1,\"total_tokens\":5}}\n\n"
+                        + "],\"usage\":{\"prompt_tokens\":4,\"completion_tokens\":1,\"prompt_tokens_details\":{\"cached_tokens\":0},\"total_tokens\":5}}\n\n"
                         + "data: [DONE]\n\n");
     }
 
@@ -120,8 +120,9 @@ class CompletionsTest {
                 PATH, "{\"prompt\":\"The king\",\"max_tokens\":4,\"ignore_eos\":true,\"unknown\":{\"a\":[1]}}");
 
         assertThat(steady(response.body()))
-                .isEqualTo(head() + part("dom of the", "\"length\"")
-                        + "],\"usage\":{\"prompt_tokens\":4,\"completion_tokens\":4,\"total_tokens\":8}}");
+                .isEqualTo(
+                        head() + part("dom of the", "\"length\"")
+                                + "],\"usage\":{\"prompt_tokens\":4,\"completion_tokens\":4,\"prompt_tokens_details\":{\"cached_tokens\":0},\"total_tokens\":8}}");
         assertThat(response.headers().firstValue("content-type")).hasValue("application/json");
         assertThat(response.headers().firstValue("x-request-id")).isPresent();
     }
@@ -227,7 +228,8 @@ class CompletionsTest {
         JsonNode answer = api.answer(PATH, "{\"prompt\":[[5,6,7],[8]],\"n\":2,\"max_tokens\":3,\"ignore_eos\":true}");
 
         assertThat(answer.path("usage").toString())
-                .isEqualTo("{\"prompt_tokens\":4,\"completion_tokens\":12,\"total_tokens\":16}");
+                .isEqualTo(
+                        "{\"prompt_tokens\":4,\"completion_tokens\":12,\"prompt_tokens_details\":{\"cached_tokens\":0},\"total_tokens\":16}");
     }
 
     @Test

@@ -63,7 +63,8 @@ public class DrivenService {
                 OptionalInt.empty(),
                 false,
                 16,
-                List.of());
+                List.of(),
+                ApiSettings.CacheIsolation.NONE);
     }
 
     @Produces

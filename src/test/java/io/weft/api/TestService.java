@@ -49,6 +49,7 @@ import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Semaphore;
+import java.util.stream.Stream;
 import org.eclipse.microprofile.config.inject.ConfigProperty;
 
 /**
@@ -94,19 +95,22 @@ public class TestService {
             @ConfigProperty(name = "weft.test.queue-limit", defaultValue = "64") int queueLimit,
             @ConfigProperty(name = "weft.test.cors-origins") Optional<List<String>> corsOrigins,
             @ConfigProperty(name = "weft.test.page", defaultValue = "true") boolean page,
+            @ConfigProperty(name = "weft.test.cache-isolation", defaultValue = "NONE")
+                    ApiSettings.CacheIsolation isolation,
             @ConfigProperty(name = "weft.test.gate", defaultValue = "OPEN") Gate gate)
             throws InterruptedException {
         this.source = ModelSource.parse(model);
         this.settings = new ApiSettings(
                 List.of(MODEL_ID),
-                apiKey.stream().toList(),
+                apiKey.stream().flatMap(keys -> Stream.of(keys.split(","))).toList(),
                 OptionalInt.empty(),
                 OptionalDouble.empty(),
                 OptionalLong.empty(),
                 OptionalInt.empty(),
                 page,
                 16,
-                corsOrigins.orElse(List.of()));
+                corsOrigins.orElse(List.of()),
+                isolation);
         this.limits = new ServerLimits(
                 maxConnections.map(OptionalInt::of).orElseGet(OptionalInt::empty),
                 maxStreams,

@@ -133,7 +133,7 @@ class SettingTablesTest {
             assertThat(setting.means()).as(setting.key()).endsWith(".");
             assertThat(setting.label().isEmpty())
                     .as(setting.key())
-                    .isEqualTo(setting.flag().isEmpty());
+                    .isEqualTo(setting.flag().isEmpty() || setting.kind() == Setting.Kind.BOOLEAN);
         }
     }
 

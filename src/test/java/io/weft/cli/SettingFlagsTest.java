@@ -46,6 +46,15 @@ class SettingFlagsTest {
                 .isNotNull();
     }
 
+    @Test
+    void aFlagThatSaysNoNeedsNoValue() {
+        assertThat(Settings.current().cache().prefixCache()).isTrue();
+        WeftMain.commandLine().parseArgs("serve", "--no-prefix-cache", "--device", "cpu");
+
+        assertThat(Settings.current().cache().prefixCache()).isFalse();
+        assertThat(Settings.current().machine().device()).isEqualTo(Settings.DeviceChoice.CPU);
+    }
+
     private static CommandLine subcommand(String name) {
         return WeftMain.commandLine().getSubcommands().get(name);
     }

@@ -48,7 +48,7 @@ public final class DrivenEngine implements Engine {
     private void join(GenerationRequest request, MultiEmitter<? super GenerationEvent> emitter) {
         Running joined = new Running(request, emitter);
         emitter.onTermination(() -> running.remove(joined));
-        emitter.emit(new Admitted(Duration.ZERO, new CachedTokens.Homes(16, List.of())));
+        emitter.emit(new Admitted(Duration.ZERO, PrefixHit.NONE, new CachedTokens.Homes(16, List.of())));
         running.add(joined);
     }
 

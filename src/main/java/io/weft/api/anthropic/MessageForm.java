@@ -59,9 +59,10 @@ final class MessageForm implements AnswerForm {
                 .set("content", content);
         message.putNull("stop_reason").putNull("stop_sequence");
         message.putObject("usage")
-                .put("input_tokens", start.inputTokens())
+                // Who adds the three has the prompt.
+                .put("input_tokens", start.inputTokens() - start.cachedTokens())
                 .put("cache_creation_input_tokens", 0)
-                .put("cache_read_input_tokens", 0)
+                .put("cache_read_input_tokens", start.cachedTokens())
                 .put("output_tokens", 0);
         ObjectNode data = event("message_start");
         data.set("message", message.deepCopy());

@@ -18,6 +18,7 @@ import java.util.OptionalLong;
  * @param page whether there is a page at {@code /}
  * @param maxChoices the most completions of one request: prompts times {@code n}
  * @param corsOrigins origins whose pages may use the API in a browser; {@code *} for all
+ * @param cacheIsolation who shares cached blocks
  */
 public record ApiSettings(
         List<String> servedModelNames,
@@ -28,9 +29,18 @@ public record ApiSettings(
         OptionalInt managementPort,
         boolean page,
         int maxChoices,
-        List<String> corsOrigins) {
+        List<String> corsOrigins,
+        CacheIsolation cacheIsolation) {
     /** The default limit of choices. */
     public static final int DEFAULT_MAX_CHOICES = 128;
+
+    /** Who shares cached blocks, as far as requests give no salt. */
+    public enum CacheIsolation {
+        /** All clients. */
+        NONE,
+        /** Those with the same API key. */
+        API_KEY
+    }
 
     public ApiSettings {
         servedModelNames = List.copyOf(servedModelNames);

@@ -18,6 +18,9 @@ import jakarta.enterprise.event.Observes;
 import jakarta.inject.Singleton;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import org.jboss.logging.Logger;
@@ -48,6 +51,8 @@ class Intake {
     private final Connections connections;
     private final ErrorResponses errors;
     private final WorkerExecutor readers;
+    /** By the key's number. */
+    private final List<String> keyDigests;
     /** Null until the routes are known. */
     private @Nullable Router router;
 
@@ -64,8 +69,19 @@ class Intake {
         this.memory = memory;
         this.connections = connections;
         this.errors = errors;
+        this.keyDigests = settings.apiKeys().stream().map(Intake::digest).toList();
         this.readers = vertx.createSharedWorkerExecutor(
                 "weft-reader", Math.clamp(Runtime.getRuntime().availableProcessors(), 2, THREADS_MOST));
+    }
+
+    /** Names a key for as long as it is in use, whatever its place among the others. */
+    private static String digest(String key) {
+        try {
+            MessageDigest sha = MessageDigest.getInstance("SHA-256");
+            return HexFormat.of().formatHex(sha.digest(key.getBytes(StandardCharsets.UTF_8)));
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException("every JDK has SHA-256", e);
+        }
     }
 
     void register(@Observes Filters filters) {
@@ -130,6 +146,12 @@ class Intake {
             if (settings.apiKeys().size() > 1) {
                 RequestEdge.named(routing, "key " + key);
             }
+            RequestEdge.sharesAs(
+                    routing,
+                    switch (settings.cacheIsolation()) {
+                        case NONE -> "";
+                        case API_KEY -> keyDigests.get(key);
+                    });
         }
         return announcedBytes(request) > limits.maxBodyBytes() ? ApiError.bodyTooLarge(limits.maxBodyBytes()) : null;
     }

@@ -21,6 +21,7 @@ import org.jspecify.annotations.Nullable;
 public class RequestEdge {
     static final String REQUEST_ID = "x-request-id";
     private static final String CLIENT = "weft.client";
+    private static final String CACHE_OWNER = "weft.cache.owner";
     private static final Pattern SLASHES = Pattern.compile("/{2,}");
     /** The characters allowed in a log line and a header. */
     private static final Pattern ACCEPTED_ID = Pattern.compile("[\\w.:/+=-]{1,128}");
@@ -113,6 +114,17 @@ public class RequestEdge {
         String named = routing.get(CLIENT);
         SocketAddress address = routing.request().remoteAddress();
         return named != null || address == null ? Objects.requireNonNullElse(named, "") : address.hostAddress();
+    }
+
+    /** Says whose the cached blocks of a request are. */
+    static void sharesAs(RoutingContext routing, String owner) {
+        routing.put(CACHE_OWNER, owner);
+    }
+
+    /** Whose the cached blocks of a request are; empty if all clients share. */
+    public static String cacheOwner(RoutingContext routing) {
+        String owner = routing.get(CACHE_OWNER);
+        return Objects.requireNonNullElse(owner, "");
     }
 
     /** The client's id of a request, or a generated one. */

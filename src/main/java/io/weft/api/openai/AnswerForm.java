@@ -16,8 +16,15 @@ public interface AnswerForm {
      *
      * @param id with the door's prefix
      * @param created seconds since 1970
+     * @param inputTokens tokens of the prompt
+     * @param cachedTokens those of them that were cached before
      */
-    record Start(String id, long created, String model, int inputTokens, double temperature, double topP) {}
+    record Start(
+            String id, long created, String model, int inputTokens, int cachedTokens, double temperature, double topP) {
+        Start withCached(int tokens) {
+            return new Start(id, created, model, inputTokens, tokens, temperature, topP);
+        }
+    }
 
     /** Why an answer ended. */
     enum Reason {

@@ -10,6 +10,7 @@ import io.weft.engine.Engine;
 import io.weft.engine.EngineStatus;
 import io.weft.engine.GenerationEvent.FinishReason;
 import io.weft.engine.NonFiniteLogitsException;
+import io.weft.engine.PrefixHit;
 import io.weft.engine.RequestRejectedException;
 import jakarta.inject.Singleton;
 import java.time.Duration;
@@ -36,6 +37,8 @@ class ApiMetrics {
     private final Timer interToken;
     private final Timer wholeRequest;
     private final Counter promptTokens;
+    private final Counter askedPromptTokens;
+    private final Counter hitPromptTokens;
     private final Counter generatedTokens;
     private final Counter nonFinite;
     private final Counter slowReaders;
@@ -48,6 +51,12 @@ class ApiMetrics {
         this.interToken = timer("weft.inter.token.latency", "Time between two tokens", INTER_TOKEN_BUCKETS);
         this.wholeRequest = timer("weft.e2e.request.latency", "Time from arrival to the last token", REQUEST_BUCKETS);
         this.promptTokens = registry.counter("weft.prompt.tokens");
+        this.askedPromptTokens = Counter.builder("weft.prefix.cache.queries")
+                .description("Tokens of prompts that were looked up in the cache")
+                .register(registry);
+        this.hitPromptTokens = Counter.builder("weft.prefix.cache.hits")
+                .description("Tokens of prompts that were cached already")
+                .register(registry);
         this.generatedTokens = registry.counter("weft.generation.tokens");
         this.nonFinite = Counter.builder("weft.requests.nonfinite")
                 .description("Requests that ended because the model's logits were not numbers")
@@ -162,10 +171,12 @@ class ApiMetrics {
         }
 
         /** The request left the queue. */
-        synchronized void admitted(Duration queued) {
+        synchronized void admitted(Duration queued, PrefixHit hit) {
             queueTime.record(queued);
+            askedPromptTokens.increment(tokens);
+            hitPromptTokens.increment(hit.tokens());
             if (!ended) {
-                trace.admitted();
+                trace.admitted(hit);
             }
         }
 

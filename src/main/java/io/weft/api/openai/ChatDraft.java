@@ -31,6 +31,7 @@ public final class ChatDraft {
             "ignore_eos",
             "skip_special_tokens",
             "priority",
+            "cache_salt",
             "timeout",
             "chat_template",
             "chat_template_kwargs",

@@ -109,7 +109,13 @@ public class Chats {
         ResponseShape.Head head = ResponseShape.Head.anew(door.idPrefix(), ready.model());
         SamplingParameters sampling = ready.choices().getFirst().request().sampling();
         AnswerForm.Start start = new AnswerForm.Start(
-                head.id(), head.created(), head.model(), ready.promptTokens(), sampling.temperature(), sampling.topP());
+                head.id(),
+                head.created(),
+                head.model(),
+                ready.promptTokens(),
+                0,
+                sampling.temperature(),
+                sampling.topP());
         return responder
                 .answer(
                         request.fields(),

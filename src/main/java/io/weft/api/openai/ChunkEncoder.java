@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.NullNode;
 import io.weft.api.http.EventStream;
 import io.weft.api.openai.GenerationFields.UsageReports;
+import io.weft.engine.PrefixHit;
 import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
 import java.util.Map;
@@ -30,6 +31,11 @@ final class ChunkEncoder {
         this.reports = reports;
         this.used = used;
         this.events = events;
+    }
+
+    /** Takes account of a choice that has left the queue. */
+    void admitted(Choice choice, PrefixHit hit) {
+        used.admitted(choice, hit);
     }
 
     /** Writes the events of a delta, perhaps none. */

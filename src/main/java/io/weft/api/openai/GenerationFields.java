@@ -76,6 +76,7 @@ record GenerationFields(
         Integer promptLogprobs,
 
         @Nullable Integer priority,
+        @Nullable @Size(min = 1, max = SALT_CHARACTERS_MOST) String cacheSalt,
 
         @Nullable @DecimalMin(value = "0", inclusive = false) @DecimalMax("" + TIMEOUT_SECONDS_MOST)
         Double timeout,
@@ -84,6 +85,9 @@ record GenerationFields(
     private static final double NANOS_PER_SECOND = 1e9;
     /** A week. */
     static final long TIMEOUT_SECONDS_MOST = 604_800;
+
+    /** The most characters of a salt. */
+    private static final int SALT_CHARACTERS_MOST = 1024;
 
     /** The most stop strings, and the most characters of all of them together. */
     static final int STOPS_MOST = 256;
@@ -243,6 +247,10 @@ record GenerationFields(
 
     int priorityOrUsual() {
         return priority == null ? 0 : priority;
+    }
+
+    String saltOrNone() {
+        return cacheSalt == null ? "" : cacheSalt;
     }
 
     Optional<Duration> timeLimit() {

@@ -5,6 +5,7 @@ import io.weft.engine.CachedTokens;
 import io.weft.engine.Engine;
 import io.weft.engine.GenerationEvent;
 import io.weft.engine.GenerationEvent.FinishReason;
+import io.weft.engine.PrefixHit;
 import io.weft.text.TextAssembler;
 import io.weft.text.Tokenizer;
 import jakarta.inject.Singleton;
@@ -29,6 +30,9 @@ class Generator {
 
     /** Who takes the results of choices, on their delivery thread. */
     interface Listener {
+        /** A choice has left the queue. */
+        void admitted(Choice choice, PrefixHit hit);
+
         /** The next part of a result. */
         void delta(Delta delta);
 
@@ -195,8 +199,9 @@ class Generator {
         private void receive(GenerationEvent event) {
             switch (event) {
                 case GenerationEvent.Admitted admitted -> {
-                    meter.admitted(admitted.queued());
+                    meter.admitted(admitted.queued(), admitted.hit());
                     homes = admitted.homes();
+                    generation.listener.admitted(choice, admitted.hit());
                 }
                 case GenerationEvent.PromptScored scored ->
                     generation.listener.delta(new Delta.PromptScored(choice, scored.scores()));

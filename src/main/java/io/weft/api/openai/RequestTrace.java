@@ -9,6 +9,7 @@ import io.opentelemetry.api.trace.Tracer;
 import io.opentelemetry.context.Context;
 import io.vertx.core.net.HostAndPort;
 import io.weft.engine.GenerationRequest;
+import io.weft.engine.PrefixHit;
 import io.weft.engine.RequestRejectedException;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -34,11 +35,17 @@ final class RequestTrace {
     private static final AttributeKey<List<String>> REASONS =
             AttributeKey.stringArrayKey("gen_ai.response.finish_reasons");
     private static final AttributeKey<Long> INPUT_TOKENS = AttributeKey.longKey("gen_ai.usage.input_tokens");
+    private static final AttributeKey<Long> CACHED_INPUT_TOKENS =
+            AttributeKey.longKey("gen_ai.usage.cache_read.input_tokens");
     private static final AttributeKey<Long> OUTPUT_TOKENS = AttributeKey.longKey("gen_ai.usage.output_tokens");
     private static final AttributeKey<String> SERVER_ADDRESS = AttributeKey.stringKey("server.address");
     private static final AttributeKey<Long> SERVER_PORT = AttributeKey.longKey("server.port");
     private static final AttributeKey<String> ERROR_TYPE = AttributeKey.stringKey("error.type");
     private static final AttributeKey<String> REQUEST_ID = AttributeKey.stringKey("weft.request.id");
+    private static final AttributeKey<Long> FOUND_ON_DEVICE = AttributeKey.longKey("weft.prompt.found_on_device");
+    private static final AttributeKey<Long> FOUND_ON_HOST = AttributeKey.longKey("weft.prompt.found_on_host");
+    private static final AttributeKey<Long> FOUND_ON_DISK = AttributeKey.longKey("weft.prompt.found_on_disk");
+    private static final AttributeKey<Long> COMPUTED = AttributeKey.longKey("weft.prompt.computed");
     private static final AttributeKey<Long> CHOICE = AttributeKey.longKey("weft.choice.index");
 
     private final Tracer tracer;
@@ -55,6 +62,7 @@ final class RequestTrace {
     private @Nullable Span request;
     private int left;
     private long inputTokens;
+    private long cachedInputTokens;
     private long outputTokens;
 
     /** What is asked for, as the conventions name it. */
@@ -108,7 +116,14 @@ final class RequestTrace {
         if (choice.index() % each == 0) {
             inputTokens += choice.request().promptTokens().size();
         }
-        return new ChoiceTrace(choice.index(), parent.with(request));
+        return new ChoiceTrace(choice.index(), choice.request().promptTokens().size(), parent.with(request));
+    }
+
+    /** A prompt's first choice counts: later ones may find what it has computed. */
+    private synchronized void found(int choice, int tokens) {
+        if (choice % each == 0) {
+            cachedInputTokens += tokens;
+        }
     }
 
     private Span begin(GenerationRequest generation) {
@@ -148,6 +163,7 @@ final class RequestTrace {
             span.setAttribute(ANSWERED_BY, model)
                     .setAttribute(REASONS, List.of(reasons))
                     .setAttribute(INPUT_TOKENS, inputTokens)
+                    .setAttribute(CACHED_INPUT_TOKENS, cachedInputTokens)
                     .setAttribute(OUTPUT_TOKENS, outputTokens)
                     .end(now());
         }
@@ -163,29 +179,38 @@ final class RequestTrace {
     /** The spans of one choice, one after the other. */
     final class ChoiceTrace {
         private final int choice;
+        private final int promptTokens;
         private final Context within;
         private final List<Span> open = new ArrayList<>(1);
 
-        private ChoiceTrace(int choice, Context within) {
+        private ChoiceTrace(int choice, int promptTokens, Context within) {
             this.choice = choice;
+            this.promptTokens = promptTokens;
             this.within = within;
             begin("queue", now());
         }
 
-        private void begin(String name, Instant at) {
+        private Span begin(String name, Instant at) {
             open.forEach(span -> span.end(at));
             open.clear();
-            open.add(tracer.spanBuilder(name)
+            Span span = tracer.spanBuilder(name)
                     .setParent(within)
                     .setStartTimestamp(at)
                     .setAttribute(OPERATION, operation.label)
                     .setAttribute(CHOICE, (long) choice)
-                    .startSpan());
+                    .startSpan();
+            open.add(span);
+            return span;
         }
 
         /** The choice left the queue, as is heard a little later. */
-        void admitted() {
-            begin("prefill", now());
+        void admitted(PrefixHit hit) {
+            found(choice, hit.tokens());
+            begin("prefill", now())
+                    .setAttribute(FOUND_ON_DEVICE, (long) hit.deviceTokens())
+                    .setAttribute(FOUND_ON_HOST, (long) hit.hostTokens())
+                    .setAttribute(FOUND_ON_DISK, (long) hit.diskTokens())
+                    .setAttribute(COMPUTED, (long) promptTokens - hit.tokens());
         }
 
         void firstToken() {

@@ -11,6 +11,7 @@ import io.weft.api.http.EventStream;
 import io.weft.api.http.RequestEdge;
 import io.weft.api.http.ResponseStream;
 import io.weft.api.openai.Generator.Generation;
+import io.weft.engine.PrefixHit;
 import jakarta.inject.Singleton;
 import java.util.List;
 import java.util.Map;
@@ -91,6 +92,8 @@ class Responder {
 
     /** The parts of a body, from the results of choices. */
     private sealed interface Body {
+        void admitted(Choice choice, PrefixHit hit);
+
         void add(Delta delta);
 
         void end();
@@ -100,6 +103,11 @@ class Responder {
     }
 
     private record NamedEvents(TranslatedAnswer answer, EventStream events, String requestId) implements Body {
+        @Override
+        public void admitted(Choice choice, PrefixHit hit) {
+            answer.admitted(hit);
+        }
+
         @Override
         public void add(Delta delta) {
             write(answer.add(delta));
@@ -124,6 +132,11 @@ class Responder {
 
     private record WholeTranslated(ObjectMapper json, TranslatedAnswer answer, ResponseStream out) implements Body {
         @Override
+        public void admitted(Choice choice, PrefixHit hit) {
+            answer.admitted(hit);
+        }
+
+        @Override
         public void add(Delta delta) {
             answer.add(delta);
         }
@@ -141,6 +154,11 @@ class Responder {
     }
 
     private record Events(ChunkEncoder chunks, EventStream events) implements Body {
+        @Override
+        public void admitted(Choice choice, PrefixHit hit) {
+            chunks.admitted(choice, hit);
+        }
+
         @Override
         public void add(Delta delta) {
             chunks.write(delta);
@@ -161,6 +179,11 @@ class Responder {
     private record Whole(
             ObjectMapper json, ResponseShape shape, List<ChoiceResult> results, Usage.Tally used, ResponseStream out)
             implements Body {
+        @Override
+        public void admitted(Choice choice, PrefixHit hit) {
+            used.admitted(choice, hit);
+        }
+
         @Override
         public void add(Delta delta) {
             used.add(delta);
@@ -195,6 +218,11 @@ class Responder {
             this.out = delivery.respond(routing.request(), headers, this);
             this.body = bodies.apply(out);
             this.generation = generator.of(choices, out.thread(), this);
+        }
+
+        @Override
+        public void admitted(Choice choice, PrefixHit hit) {
+            body.admitted(choice, hit);
         }
 
         @Override

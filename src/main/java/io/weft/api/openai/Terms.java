@@ -11,7 +11,7 @@ import java.util.Optional;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
-/** Reads whose request it is, and how long it may take. */
+/** Reads whose request it is, with whom it shares cached blocks, and how long it may take. */
 @Singleton
 class Terms {
     /** Seconds after which a request ends, as in the field {@code timeout}. */
@@ -24,7 +24,8 @@ class Terms {
         Optional<Duration> header = header(routing.request().getHeader(TIMEOUT_HEADER));
         Optional<Duration> timeout =
                 Stream.concat(header.stream(), fields.timeLimit().stream()).min(Duration::compareTo);
-        return new RequestTerms(RequestEdge.client(routing), fields.priorityOrUsual(), timeout);
+        return new RequestTerms(RequestEdge.client(routing), fields.priorityOrUsual(), timeout)
+                .sharing(RequestEdge.cacheOwner(routing), fields.saltOrNone());
     }
 
     private static Optional<Duration> header(@Nullable String text) {

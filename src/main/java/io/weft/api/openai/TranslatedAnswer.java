@@ -2,6 +2,7 @@ package io.weft.api.openai;
 
 import io.weft.api.http.ApiError;
 import io.weft.api.openai.AnswerForm.Event;
+import io.weft.engine.PrefixHit;
 import io.weft.text.tools.Output;
 import io.weft.text.tools.OutputParser;
 import java.util.ArrayList;
@@ -12,7 +13,7 @@ import java.util.function.IntConsumer;
 /** Takes the answer of a chat apart for another API's {@link AnswerForm}. One choice; one thread at a time. */
 final class TranslatedAnswer {
     private final AnswerForm form;
-    private final AnswerForm.Start start;
+    private AnswerForm.Start start;
     private final OutputParser parser;
     /** Counts calls that are no JSON. */
     private final IntConsumer malformedCalls;
@@ -29,6 +30,11 @@ final class TranslatedAnswer {
         this.start = start;
         this.parser = reading.parser();
         this.malformedCalls = malformedCalls;
+    }
+
+    /** The choice has left the queue. */
+    void admitted(PrefixHit hit) {
+        start = start.withCached(hit.tokens());
     }
 
     List<Event> add(Delta delta) {

@@ -49,6 +49,7 @@ final class ResponseForm implements AnswerForm {
     private @Nullable Item open;
     private int sequence;
     private int inputTokens;
+    private int cachedTokens;
 
     ResponseForm(ResponsesRequest request) {
         this.request = request;
@@ -58,6 +59,7 @@ final class ResponseForm implements AnswerForm {
     public List<Event> begin(Start start) {
         idSuffix = start.id().replaceFirst("^resp_", "");
         inputTokens = start.inputTokens();
+        cachedTokens = start.cachedTokens();
         response.put("id", start.id())
                 .put("object", "response")
                 .put("created_at", start.created())
@@ -247,7 +249,7 @@ final class ResponseForm implements AnswerForm {
             response.putObject("incomplete_details").put("reason", "max_output_tokens");
         }
         ObjectNode usage = response.putObject("usage");
-        usage.put("input_tokens", inputTokens).putObject("input_tokens_details").put("cached_tokens", 0);
+        usage.put("input_tokens", inputTokens).putObject("input_tokens_details").put("cached_tokens", cachedTokens);
         usage.put("output_tokens", end.outputTokens())
                 .putObject("output_tokens_details")
                 .put("reasoning_tokens", end.reasoningTokens());

@@ -16,11 +16,11 @@ import org.junit.jupiter.api.Test;
 
 /** The events that Anthropic documents, in their order. */
 class MessageFormTest {
-    private static final Start START = new Start("msg_1", 5, "m", 9, 1, 1);
+    private static final Start START = new Start("msg_1", 5, "m", 9, 4, 1, 1);
     private static final String BEGIN =
             "{'type':'message_start','message':{'id':'msg_1','type':'message','role':'assistant','model':'m','content':[],"
-                    + "'stop_reason':null,'stop_sequence':null,'usage':{'input_tokens':9,'cache_creation_input_tokens':0,"
-                    + "'cache_read_input_tokens':0,'output_tokens':0}}}\n";
+                    + "'stop_reason':null,'stop_sequence':null,'usage':{'input_tokens':5,'cache_creation_input_tokens':0,"
+                    + "'cache_read_input_tokens':4,'output_tokens':0}}}\n";
 
     private final MessageForm form = new MessageForm();
 
@@ -44,7 +44,7 @@ class MessageFormTest {
 
     private static String ending(String reason) {
         return "{'type':'message_delta','delta':{'stop_reason':'" + reason + "','stop_sequence':null},'usage':"
-                + "{'input_tokens':9,'cache_creation_input_tokens':0,'cache_read_input_tokens':0,'output_tokens':7}}\n"
+                + "{'input_tokens':5,'cache_creation_input_tokens':0,'cache_read_input_tokens':4,'output_tokens':7}}\n"
                 + "{'type':'message_stop'}\n";
     }
 
@@ -59,8 +59,8 @@ class MessageFormTest {
                         + ending("end_turn"));
         assertThat(form.whole().toString().replace('"', '\''))
                 .isEqualTo("{'id':'msg_1','type':'message','role':'assistant','model':'m','content':[{'type':'text',"
-                        + "'text':'Hey'}],'stop_reason':'end_turn','stop_sequence':null,'usage':{'input_tokens':9,"
-                        + "'cache_creation_input_tokens':0,'cache_read_input_tokens':0,'output_tokens':7}}");
+                        + "'text':'Hey'}],'stop_reason':'end_turn','stop_sequence':null,'usage':{'input_tokens':5,"
+                        + "'cache_creation_input_tokens':0,'cache_read_input_tokens':4,'output_tokens':7}}");
     }
 
     @Test

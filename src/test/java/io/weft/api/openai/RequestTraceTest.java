@@ -17,6 +17,7 @@ import io.weft.api.openai.RequestTrace.Operation;
 import io.weft.engine.EngineFailedException;
 import io.weft.engine.GenerationRequest;
 import io.weft.engine.GenerationRequest.EndTokens;
+import io.weft.engine.PrefixHit;
 import io.weft.engine.RequestRejectedException;
 import io.weft.engine.RequestRejectedException.Reason;
 import io.weft.engine.SamplingParameters;
@@ -36,6 +37,8 @@ class RequestTraceTest {
     private static final AttributeKey<List<String>> REASONS =
             AttributeKey.stringArrayKey("gen_ai.response.finish_reasons");
     private static final AttributeKey<Long> INPUT = AttributeKey.longKey("gen_ai.usage.input_tokens");
+    private static final AttributeKey<Long> CACHED = AttributeKey.longKey("gen_ai.usage.cache_read.input_tokens");
+    private static final AttributeKey<Long> COMPUTED = AttributeKey.longKey("weft.prompt.computed");
     private static final AttributeKey<Long> OUTPUT = AttributeKey.longKey("gen_ai.usage.output_tokens");
     private static final AttributeKey<String> ERROR = AttributeKey.stringKey("error.type");
 
@@ -97,9 +100,9 @@ class RequestTraceTest {
         for (int i = 0; i < 4; i++) {
             choices.add(trace.submitted(choice(trace, i, i < 2 ? 5 : 7)));
         }
-        for (ChoiceTrace choice : choices) {
-            choice.admitted();
-            choice.firstToken();
+        for (int i = 0; i < 4; i++) {
+            choices.get(i).admitted(new PrefixHit(i, 1, 1));
+            choices.get(i).firstToken();
         }
         choices.get(3).ended("length", 9, Optional.empty());
         choices.get(0).ended("stop", 2, Optional.empty());
@@ -110,6 +113,11 @@ class RequestTraceTest {
         assertThat(ended).hasSize(4 * 3 + 1);
         assertThat(request().getAttributes().get(REASONS)).containsExactly("stop", "abort", "stop", "length");
         assertThat(request().getAttributes().get(INPUT)).isEqualTo(12);
+        assertThat(request().getAttributes().get(CACHED)).isEqualTo(2 + 4);
+        assertThat(ended)
+                .filteredOn(span -> span.getName().equals("prefill"))
+                .extracting(span -> span.getAttributes().get(COMPUTED))
+                .containsExactlyInAnyOrder(5L - 2, 5L - 3, 7L - 4, 7L - 5);
         assertThat(request().getAttributes().get(OUTPUT)).isEqualTo(16);
         assertThat(request().getStatus().getStatusCode()).isEqualTo(StatusCode.UNSET);
         assertThat(ended)
@@ -138,7 +146,7 @@ class RequestTraceTest {
     void aFailureIsNamedAndItsMessageIsNotTold() {
         RequestTrace trace = trace(provider, 1, 1);
         ChoiceTrace choice = trace.submitted(choice(trace, 0, 3));
-        choice.admitted();
+        choice.admitted(PrefixHit.NONE);
         choice.ended("error", 0, Optional.of(new EngineFailedException("a secret", null)));
 
         assertThat(ended).extracting(SpanData::getName).containsExactly("queue", "prefill", "chat m");
@@ -150,7 +158,7 @@ class RequestTraceTest {
     void withoutACollectorNothingIsMade() {
         RequestTrace trace = trace(OpenTelemetry.noop().getTracerProvider(), 1, 1);
         ChoiceTrace choice = trace.submitted(choice(trace, 0, 3));
-        choice.admitted();
+        choice.admitted(PrefixHit.NONE);
         choice.firstToken();
         choice.ended("stop", 1, Optional.empty());
 

@@ -20,7 +20,7 @@ import org.junit.jupiter.api.Test;
 /** The events that OpenAI documents, in their order. */
 class ResponseFormTest {
     private static final ObjectMapper JSON = new ObjectMapper();
-    private static final Start START = new Start("resp_1", 5, "m", 9, 0.5, 1);
+    private static final Start START = new Start("resp_1", 5, "m", 9, 4, 0.5, 1);
 
     private final ResponseForm form;
 
@@ -80,7 +80,7 @@ class ResponseFormTest {
         assertThat(response).isEqualTo(form.whole());
         assertThat(response.path("output").size()).isOne();
         assertThat(response.path("usage").toString().replace('"', '\''))
-                .isEqualTo("{'input_tokens':9,'input_tokens_details':{'cached_tokens':0},'output_tokens':7,"
+                .isEqualTo("{'input_tokens':9,'input_tokens_details':{'cached_tokens':4},'output_tokens':7,"
                         + "'output_tokens_details':{'reasoning_tokens':2},'total_tokens':16}");
     }
 
