@@ -47,6 +47,7 @@ final class PlanTable {
         if (plan.schedule().isPresent()) {
             table.forms();
             table.lines.blank();
+            table.prompts();
         }
         table.alternatives();
         table.lines.blank();
@@ -158,6 +159,24 @@ final class PlanTable {
                     all == 0 ? 0 : 100.0 * tokens / all,
                     meaning(form));
         }
+    }
+
+    private void prompts() {
+        if (plan.prompts().isEmpty()) {
+            return;
+        }
+        String format = "%-" + NAME_WIDTH + "s %12s %12s %12s  %s";
+        lines.line(format, "prompts, one at a time", "alone", "of it cached", "then", "");
+        for (PlanExplanation.PromptTime prompt : plan.prompts()) {
+            lines.line(
+                    format,
+                    String.format(Locale.ROOT, "  %,d tokens", prompt.tokens()),
+                    millis(prompt.coldMillis()),
+                    String.format(Locale.ROOT, "%,d", prompt.cachedTokens()),
+                    millis(prompt.hitMillis()),
+                    String.format(Locale.ROOT, "%.0f times as fast", prompt.coldMillis() / prompt.hitMillis()));
+        }
+        lines.blank();
     }
 
     private static String meaning(CacheForm form) {

@@ -31,6 +31,8 @@ import java.util.Optional;
  * @param boundBy {@code link}, {@code compute}, {@code device_memory} or {@code host_memory}
  * @param linkBusyRatio share of the step in which the link works
  * @param computeBusyRatio share of the step in which the device computes
+ * @param prompts how long prompts of several lengths take alone, and what is saved of it where they begin with cached
+ *     tokens; none if nothing fits
  * @param alternatives other placements
  * @param largestContext tokens of each of {@code batch} sequences that fit
  * @param largestBatch sequences of {@code contextTokens} tokens that fit
@@ -56,6 +58,7 @@ public record PlanExplanation(
         String boundBy,
         double linkBusyRatio,
         double computeBusyRatio,
+        List<PromptTime> prompts,
         List<Alternative> alternatives,
         int largestContext,
         int largestBatch) {
@@ -65,8 +68,19 @@ public record PlanExplanation(
         // In the order of the forms, for readers.
         tokensByForm = Collections.unmodifiableMap(new LinkedHashMap<>(tokensByForm));
         layers = List.copyOf(layers);
+        prompts = List.copyOf(prompts);
         alternatives = List.copyOf(alternatives);
     }
+
+    /**
+     * The time to the first token of a lone request.
+     *
+     * @param tokens of its prompt
+     * @param coldMillis if nothing of it is cached
+     * @param cachedTokens of it that may be cached from before
+     * @param hitMillis if they are; they lie as the plan has it
+     */
+    public record PromptTime(int tokens, double coldMillis, int cachedTokens, double hitMillis) {}
 
     /**
      * Layers of equal sizes.

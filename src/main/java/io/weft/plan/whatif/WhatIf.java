@@ -19,6 +19,7 @@ import io.weft.plan.step.StagingLayout;
 import io.weft.plan.whatif.PlanExplanation.Alternative;
 import io.weft.plan.whatif.PlanExplanation.MemoryParts;
 import io.weft.plan.whatif.PlanExplanation.MissingMemory;
+import io.weft.plan.whatif.PlanExplanation.PromptTime;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.EnumSet;
@@ -68,6 +69,9 @@ public record WhatIf(
 
     /** A host budget binds if a step would be faster without it by more than this share. */
     private static final double NOTABLE = 0.001;
+
+    /** Tokens at the end of a prompt that is asked again. */
+    private static final int NEW_TOKENS = 100;
 
     public WhatIf {
         forms = Set.copyOf(forms);
@@ -157,9 +161,25 @@ public record WhatIf(
                 boundBy(search, budget, best),
                 best.times().busyRatio(Lane.LINK_IN),
                 best.times().busyRatio(Lane.COMPUTE),
+                prompts(best.tokens()),
                 alternatives,
                 largestContext,
                 largestBatch);
+    }
+
+    /** Prompts of a whole context, of an eighth and of a 64th, asked again with some new tokens at the end. */
+    private List<PromptTime> prompts(Map<CacheForm, Long> tokensByForm) {
+        PromptTimes times = new PromptTimes(
+                costs(), MemoryBudget.Limits.usual(batch, contextTokens).rows(), tokensByForm);
+        List<PromptTime> prompts = new ArrayList<>();
+        for (int tokens : List.of(contextTokens / 64, contextTokens / 8, contextTokens)) {
+            int cached = Math.max(tokens - NEW_TOKENS, 0) / blockTokens() * blockTokens();
+            if (cached > 0) {
+                prompts.add(new PromptTime(
+                        tokens, times.nanos(tokens, 0) / 1e6, cached, times.nanos(tokens, cached) / 1e6));
+            }
+        }
+        return prompts;
     }
 
     private Simulated best(PlacementSearch search, MemoryBudget budget, Placed bound, double boundNanos) {
@@ -214,6 +234,7 @@ public record WhatIf(
                         .orElse(label(Place.HOST)),
                 0,
                 0,
+                List.of(),
                 alternatives,
                 largestContext,
                 largestBatch);
