@@ -483,6 +483,11 @@ public final class Assembly implements AutoCloseable {
             }
 
             @Override
+            public void found(int tokens) {
+                observatory.found(tokens);
+            }
+
+            @Override
             public void stepped(StepPlan plan, long nanos, Optional<Timeline> measured) {
                 observatory.stepped(plan, nanos, measured);
             }

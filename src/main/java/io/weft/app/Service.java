@@ -75,7 +75,7 @@ final class Service {
                         settings.server().queueLimit(),
                         settings.server().scheduling().scheduling(),
                         settings.server().stepTimeout()));
-        CacheMetrics.register(metrics, () -> Optional.ofNullable(cache).map(KvCache::usage));
+        CacheMetrics.register(metrics, () -> Optional.ofNullable(cache), engine::preemptions);
         StepMetrics.register(metrics, observatory, () -> pinnedBytes.getAsLong());
     }
 

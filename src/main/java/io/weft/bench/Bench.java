@@ -454,6 +454,7 @@ public final class Bench implements AutoCloseable {
                         batch.rows(),
                         plan.linkInBytes(),
                         StepTokens.of(plan.shape(), runtime.cache().geometry().blockTokens()),
+                        0,
                         nanos,
                         costs.simulator(plan).play(plan),
                         stages));

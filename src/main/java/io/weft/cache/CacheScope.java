@@ -1,7 +1,5 @@
 package io.weft.cache;
 
-import java.nio.charset.StandardCharsets;
-
 /**
  * Who may find a block. Names of blocks depend on it, so what one scope holds is never found, and not even seen to be
  * there, from another.
@@ -13,8 +11,13 @@ public record CacheScope(String owner, String salt) {
     /** Of those who share with everybody. */
     public static final CacheScope COMMON = new CacheScope("", "");
 
-    /** Bytes that are those of no other scope. */
-    public byte[] bytes() {
-        return (owner.length() + ":" + owner + salt).getBytes(StandardCharsets.UTF_8);
+    /** Whether a text is that of one of an owner's scopes. */
+    public static boolean isOf(String owner, String text) {
+        return text.startsWith(new CacheScope(owner, "").text());
+    }
+
+    /** A text that is that of no other scope. */
+    public String text() {
+        return owner.length() + ":" + owner + salt;
     }
 }

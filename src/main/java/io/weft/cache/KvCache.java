@@ -176,6 +176,27 @@ public final class KvCache {
         return store.held();
     }
 
+    /** The named blocks of some salts. */
+    public HeldBlocks held(Predicate<String> salts) {
+        return count(named(block -> salts.test(block.salt())));
+    }
+
+    /** Forgets the named blocks of some salts: those that sequences use lose their names. Returns them. */
+    public HeldBlocks forget(Predicate<String> salts) {
+        List<Block> forgotten = named(block -> salts.test(block.salt()));
+        HeldBlocks counted = count(forgotten);
+        forget(forgotten);
+        return counted;
+    }
+
+    private static HeldBlocks count(List<Block> blocks) {
+        int onDevice = (int) blocks.stream()
+                .filter(block -> block.home() instanceof BlockHome.OnDevice)
+                .count();
+        int idle = (int) blocks.stream().filter(Block::isIdle).count();
+        return new HeldBlocks(onDevice, blocks.size() - onDevice, idle);
+    }
+
     /** Forgets all named blocks: those that sequences use lose their names. Returns their number. */
     public int forget() {
         return forget(named(block -> true));

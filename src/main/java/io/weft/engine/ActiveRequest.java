@@ -2,6 +2,8 @@ package io.weft.engine;
 
 import io.smallrye.mutiny.subscription.MultiEmitter;
 import io.weft.cache.CacheSequence;
+import io.weft.cache.KvCache;
+import io.weft.cache.Prompt;
 import io.weft.engine.GenerationEvent.Admitted;
 import io.weft.engine.GenerationEvent.FinishReason;
 import io.weft.engine.GenerationEvent.Finished;
@@ -16,23 +18,33 @@ import io.weft.pipeline.StepSequence;
 import io.weft.pipeline.StepSequence.LogitRows;
 import io.weft.pipeline.TokenChoice;
 import io.weft.plan.placement.MovePlanner;
+import io.weft.plan.placement.PlacementPolicy;
 import io.weft.plan.step.BlockRun;
 import java.lang.System.Logger.Level;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Executor;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
  * A request from the queue to its end. Once it is admitted, only the engine's thread calls anything but
  * {@link #cancel}.
+ *
+ * <p>Its tokens are those of the prompt and those that it has generated. A step runs some of them that are not cached
+ * yet; the row of the last one makes the next token. So a request that has lost its cached tokens goes on as one that
+ * never did.
  */
 final class ActiveRequest {
     private static final System.Logger LOG = System.getLogger(ActiveRequest.class.getName());
+
+    /** Most texts are no longer, so no more is planned for until one is. */
+    private static final int USUAL_NEW_TOKENS_MOST = 1024;
 
     private final GenerationRequest request;
     private final Set<Integer> endTokens;
@@ -41,13 +53,25 @@ final class ActiveRequest {
     private final Optional<ConstrainedText> constrained;
     private final List<TokenScore> promptScores = new ArrayList<>();
     private final long queuedSinceNanos;
-    private @Nullable CacheSequence cache;
+    private final List<Integer> generated = new ArrayList<>();
     private boolean begun;
+    private @Nullable Prompt prompt;
+    private @Nullable Admission admission;
+    private CachedTokens.@Nullable Homes homes;
     private volatile boolean cancelled;
     private boolean finished;
-    private int lastToken;
-    private int completionTokens;
+    /** Tokens that were counted against the client; what is computed again is not. */
+    private int countedTokens;
+
     private long usedTokens;
+
+    /**
+     * A place in the cache.
+     *
+     * @param cache the tokens that are cached
+     * @param policy where full blocks go
+     */
+    private record Admission(CacheSequence cache, PlacementPolicy policy) {}
 
     /**
      * @param nowNanos time of its arrival
@@ -77,8 +101,44 @@ final class ActiveRequest {
         return request.promptTokens().size() + request.maxNewTokens();
     }
 
+    /** The tokens that the request is likely to hold in the end, for planning. */
+    int expectedTokens() {
+        int more = Math.max(USUAL_NEW_TOKENS_MOST, 2 * generated.size());
+        return request.promptTokens().size() + Math.min(request.maxNewTokens(), more);
+    }
+
     int promptTokens() {
         return request.promptTokens().size();
+    }
+
+    /** All tokens that are known: those of the prompt, and the generated ones. */
+    int knownTokens() {
+        return promptTokens() + generated.size();
+    }
+
+    /** The known tokens {@code [from, to)}. */
+    private List<Integer> known(int from, int to) {
+        int prompt = promptTokens();
+        List<Integer> tokens =
+                new ArrayList<>(request.promptTokens().subList(Math.min(from, prompt), Math.min(to, prompt)));
+        tokens.addAll(generated.subList(Math.max(from - prompt, 0), Math.max(to - prompt, 0)));
+        return tokens;
+    }
+
+    /** What its sequence begins with, whenever it is admitted. */
+    Prompt prompt(KvCache cache) {
+        Prompt begins = prompt;
+        if (begins == null) {
+            // Scores of the prompt need the logits of all its rows.
+            begins = request.promptLogprobs().isPresent()
+                    ? Prompt.unnamed(known(0, knownTokens()), maxTokens())
+                    : cache.prompt(
+                            known(0, knownTokens()),
+                            maxTokens(),
+                            request.terms().scope().text());
+            prompt = begins;
+        }
+        return begins;
     }
 
     /** The name of the client. */
@@ -96,7 +156,7 @@ final class ActiveRequest {
         return request.terms()
                 .timeout()
                 .filter(timeout -> nowNanos - queuedSinceNanos > timeout.toNanos())
-                .map(timeout -> new Reason.TimedOut(timeout, completionTokens));
+                .map(timeout -> new Reason.TimedOut(timeout, generated.size()));
     }
 
     /** Counts tokens against its client. */
@@ -124,93 +184,149 @@ final class ActiveRequest {
         return finished;
     }
 
-    void admit(CacheSequence sequence) {
-        cache = sequence;
-    }
-
-    /** Adds the tokens of its homes by form, including homes that are not filled yet. */
-    void occupy(Map<CacheForm, Long> tokensByForm) {
-        for (CacheForm form : cache().forms()) {
-            tokensByForm.merge(form, (long) cache().blockTokens(), Long::sum);
+    /** @param policy where its full blocks go */
+    void admit(CacheSequence sequence, PlacementPolicy policy) {
+        admission = new Admission(sequence, policy);
+        prompt = null;
+        if (homes == null) {
+            homes = new CachedTokens.Homes(sequence.blockTokens(), List.of());
         }
-    }
-
-    /** The request in the form that decides on copying its blocks. */
-    MovePlanner.Running placed() {
-        CacheSequence sequence = cache();
-        return new MovePlanner.Running(
-                sequence.forms(0, sequence.closedBlocks()),
-                sequence.tokens(),
-                request.maxNewTokens() - completionTokens);
-    }
-
-    /** Copies some of its full blocks to the device, as far as memory allows. */
-    void promote(BlockRun blocks) {
-        cache().promote(blocks.firstBlock(), blocks.blocks());
-    }
-
-    /** The number of its full blocks. */
-    int closedBlocks() {
-        return cache().closedBlocks();
-    }
-
-    /** The forms that its blocks to come prefer. */
-    List<CacheForm> formsToCome() {
-        List<CacheForm> all = cache().forms();
-        return all.subList(cache().closedBlocks(), all.size());
-    }
-
-    private CacheSequence cache() {
-        if (cache == null) {
-            throw new IllegalStateException("request is not admitted");
-        }
-        return cache;
-    }
-
-    /** Whether the prompt is cached, so that a step runs one token of it. */
-    boolean isDecoding() {
-        return promptTokensLeft() == 0;
-    }
-
-    int promptTokensLeft() {
-        return Math.max(0, promptTokens() - cache().tokens());
+        homes.restart();
+        noteHomes();
     }
 
     /**
-     * The request's part in the next step: at most {@code rows} rows, of which at most {@code logitRows} have logits.
+     * Gives its place in the cache back, to be admitted again: what is cached of it may be lost, and nothing else. No
+     * step may be running.
+     */
+    void suspend() {
+        cache().close();
+        admission = null;
+    }
+
+    /** Takes memory for the next {@code rows} tokens; false if there is none, and then nothing has changed. */
+    boolean open(int rows) {
+        return cache().open(rows);
+    }
+
+    /** Adds the tokens of its blocks by form, including those that it is likely to fill. */
+    void occupy(Map<CacheForm, Long> tokensByForm) {
+        Stream.concat(
+                        cache().forms(0, cache().closedBlocks()).stream(),
+                        formsToCome(expectedTokens()).stream().map(List::getFirst))
+                .forEach(form -> tokensByForm.merge(form, (long) cache().blockTokens(), Long::sum));
+    }
+
+    /** The forms that the blocks may have which {@code tokens} tokens fill and which are not full yet. */
+    List<List<CacheForm>> formsToCome(int tokens) {
+        PlacementPolicy policy = admitted().policy();
+        List<List<CacheForm>> forms = new ArrayList<>();
+        for (int block = cache().closedBlocks(); block < tokens / cache().blockTokens(); block++) {
+            forms.add(policy.forms(block, promptTokens()));
+        }
+        return forms;
+    }
+
+    /** The request in the form that decides on moving its blocks. */
+    MovePlanner.Running placed() {
+        return new MovePlanner.Running(
+                cache().forms(0, cache().closedBlocks()), cache().tokens(), request.maxNewTokens() - generated.size());
+    }
+
+    /** Copies some of its blocks to the device, as far as memory allows. */
+    void copy(BlockRun blocks) {
+        cache().promote(blocks.firstBlock(), blocks.blocks());
+    }
+
+    private Admission admitted() {
+        if (admission == null) {
+            throw new IllegalStateException("request is not admitted");
+        }
+        return admission;
+    }
+
+    private CacheSequence cache() {
+        return admitted().cache();
+    }
+
+    /** Whether a step runs one token of it, the last that it has generated. */
+    boolean isDecoding() {
+        return !generated.isEmpty() && tokensLeft() == 1;
+    }
+
+    /** The known tokens that are not cached, at least one. */
+    int tokensLeft() {
+        return knownTokens() - cache().tokens();
+    }
+
+    /**
+     * The rows that the next step may have of it.
+     *
+     * @param rows at most so many
+     * @param logitRows of which at most so many have logits
+     */
+    int rows(int rows, int logitRows) {
+        return Math.min(tokensLeft(), scoresPrompt() ? Math.min(rows, logitRows) : rows);
+    }
+
+    /** How many of the next {@code rows} rows have logits. */
+    int logitRows(int rows) {
+        return scoresPrompt() ? rows : generates(rows) ? 1 : 0;
+    }
+
+    /** Whether rows of the prompt are to be scored. */
+    private boolean scoresPrompt() {
+        return request.promptLogprobs().isPresent() && generated.isEmpty();
+    }
+
+    private boolean generates(int rows) {
+        return rows >= tokensLeft() && request.maxNewTokens() > 0;
+    }
+
+    /** The tokens of its prompt that were cached before, if it has no part in a step yet. */
+    int newlyFoundTokens() {
+        return begun ? 0 : cache().cachedTokens();
+    }
+
+    /**
+     * The request's part in the next step, for which it was {@linkplain #open opened}.
      *
      * @param nowNanos start of the step
      */
-    StepSequence next(int rows, int logitRows, long nowNanos) {
+    StepSequence next(int rows, long nowNanos) {
         if (!begun) {
             begun = true;
-            events.emit(new Admitted(
-                    Duration.ofNanos(nowNanos - queuedSinceNanos),
-                    PrefixHit.NONE,
-                    new CachedTokens.Homes(cache().blockTokens(), cache().forms())));
+            events.emit(new Admitted(Duration.ofNanos(nowNanos - queuedSinceNanos), hit(), requireHomes()));
         }
-        if (isDecoding()) {
-            return opened(List.of(lastToken), LogitRows.NONE);
-        }
-        int done = cache().tokens();
-        int most = request.promptLogprobs().isPresent() ? Math.min(rows, logitRows) : rows;
-        int newTokens = Math.min(promptTokensLeft(), most);
-        LogitRows scored = request.promptLogprobs().isPresent() ? LogitRows.ALL : LogitRows.NONE;
-        return opened(request.promptTokens().subList(done, done + newTokens), scored);
-    }
-
-    /** @param scored the rows of the prompt that are scored */
-    private StepSequence opened(List<Integer> tokens, LogitRows scored) {
-        boolean generates = tokens.size() >= promptTokensLeft() && request.maxNewTokens() > 0;
-        boolean scoresToken = generates && request.logprobs().isPresent() && scored == LogitRows.NONE;
-        if (!cache().open(tokens.size())) {
-            throw new IllegalStateException("the cache has no memory for " + tokens.size() + " more tokens");
-        }
+        int cached = cache().tokens();
+        boolean scoresToken = generates(rows) && request.logprobs().isPresent() && !scoresPrompt();
+        LogitRows scored = scoresPrompt() ? LogitRows.ALL : LogitRows.NONE;
         return new StepSequence(
                 cache(),
-                tokens,
+                known(cached, cached + rows),
                 scoresToken ? LogitRows.LAST : scored,
-                generates ? Optional.of(choice()) : Optional.empty());
+                generates(rows) ? Optional.of(choice()) : Optional.empty());
+    }
+
+    /** Where the tokens were found with which its sequence has begun. */
+    private PrefixHit hit() {
+        int onDevice = 0;
+        int blocks = cache().cachedTokens() / cache().blockTokens();
+        for (int block = 0; block < blocks; block++) {
+            onDevice += cache().place(block).form().place() == CacheForm.Place.DEVICE ? cache().blockTokens() : 0;
+        }
+        return new PrefixHit(onDevice, cache().cachedTokens() - onDevice, 0);
+    }
+
+    private CachedTokens.Homes requireHomes() {
+        return Objects.requireNonNull(homes);
+    }
+
+    /** Tells where the blocks lie that are full now. */
+    private void noteHomes() {
+        for (int block = requireHomes().blocks(); block < cache().closedBlocks(); block++) {
+            requireHomes().add(cache().home(block).form());
+        }
     }
 
     private TokenChoice choice() {
@@ -223,14 +339,16 @@ final class ActiveRequest {
         int firstPosition = cache().tokens();
         int rows = part.newTokens().size();
         cache().commit(part.newTokens());
-        use(rows);
+        noteHomes();
+        use(Math.max(0, firstPosition + rows - countedTokens));
+        countedTokens = Math.max(countedTokens, firstPosition + rows);
         if (part.logits() == LogitRows.ALL) {
             scorePrompt(result, sequence, firstPosition, rows);
         }
-        if (promptTokensLeft() > 0) {
+        if (tokensLeft() > 0) {
             return;
         }
-        if (completionTokens == 0 && request.promptLogprobs().isPresent()) {
+        if (scoresPrompt()) {
             events.emit(new PromptScored(promptScores));
         }
         if (request.maxNewTokens() == 0) {
@@ -243,7 +361,10 @@ final class ActiveRequest {
     /** The row at position p scores the token at p + 1. */
     private void scorePrompt(StepResult result, int sequence, int firstPosition, int rows) {
         int alternatives = request.promptLogprobs().orElseThrow();
-        for (int i = 0; i < rows && firstPosition + i + 1 < promptTokens(); i++) {
+        // Some may have been scored already, and be computed again.
+        for (int i = Math.max(0, promptScores.size() - firstPosition);
+                i < rows && firstPosition + i + 1 < promptTokens();
+                i++) {
             int next = request.promptTokens().get(firstPosition + i + 1);
             TokenScore score = TokenScorer.score(result.logits(sequence, i), next, alternatives);
             if (Float.isNaN(score.logprob())) {
@@ -254,23 +375,23 @@ final class ActiveRequest {
     }
 
     private void generate(StepSequence part, StepResult result, int sequence) {
-        int position = promptTokens() + completionTokens - 1;
-        lastToken = result.token(sequence).orElseThrow(() -> new NonFiniteLogitsException(position));
-        constrained.ifPresent(text -> text.advance(lastToken));
-        sampler.remember(lastToken);
-        completionTokens++;
+        int position = knownTokens() - 1;
+        int token = result.token(sequence).orElseThrow(() -> new NonFiniteLogitsException(position));
+        constrained.ifPresent(text -> text.advance(token));
+        sampler.remember(token);
+        generated.add(token);
         use(1);
         Optional<TokenScore> score = Optional.empty();
         if (request.logprobs().isPresent()) {
             float[] logits = result.logits(sequence, part.logitRows() - 1);
             score = Optional.of(
-                    TokenScorer.score(logits, lastToken, request.logprobs().getAsInt()));
+                    TokenScorer.score(logits, token, request.logprobs().getAsInt()));
         }
-        events.emit(new Generated(lastToken, score));
+        events.emit(new Generated(token, score));
         boolean complete = constrained.map(ConstrainedText::isComplete).orElse(false);
-        if (complete || endTokens.contains(lastToken)) {
+        if (complete || endTokens.contains(token)) {
             finish(FinishReason.STOP);
-        } else if (completionTokens == request.maxNewTokens()) {
+        } else if (generated.size() == request.maxNewTokens()) {
             finish(FinishReason.LENGTH);
         }
     }
@@ -278,7 +399,7 @@ final class ActiveRequest {
     private void finish(FinishReason reason) {
         finished = true;
         free();
-        events.emit(new Finished(reason, new Usage(promptTokens(), completionTokens)));
+        events.emit(new Finished(reason, new Usage(promptTokens(), generated.size())));
         events.complete();
     }
 
@@ -301,8 +422,8 @@ final class ActiveRequest {
     /** Frees the request's cache; no step may be running. */
     void free() {
         constrained.ifPresent(ConstrainedText::close);
-        if (cache != null) {
-            cache.close();
+        if (admission != null) {
+            admission.cache().close();
         }
     }
 }

@@ -1,7 +1,9 @@
 package io.weft.engine;
 
+import io.weft.cache.CacheScope;
 import io.weft.cache.CacheSequence;
 import io.weft.cache.CacheUsage;
+import io.weft.cache.HeldBlocks;
 import io.weft.cache.KvCache;
 import io.weft.engine.RequestRejectedException.Reason;
 import io.weft.model.CacheForm;
@@ -18,6 +20,7 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Predicate;
 import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
@@ -25,11 +28,18 @@ import org.jspecify.annotations.Nullable;
 /**
  * Decides which request gets a place in the cache, and where its blocks go: at admission, and between two steps.
  *
+ * <p>A place is room for the tokens that are known, beside those that running requests are to fill: a request takes
+ * memory as it grows, and blocks that no request uses give up theirs. Who then finds none takes the place of the
+ * youngest request ({@link StepRunner}).
+ *
  * <p>Queue and batch belong to the engine; this class keeps only the request that was refused last. Everything except
  * {@link #refusedLast} runs on the engine's thread.
  */
 final class AdmissionControl {
     private static final System.Logger LOG = System.getLogger(AdmissionControl.class.getName());
+
+    /** Copies take no memory that running sequences want within so many tokens. */
+    private static final int TOKENS_AHEAD = 64;
 
     private final KvCache cache;
     private final Supplier<Planning> planning;
@@ -48,8 +58,8 @@ final class AdmissionControl {
 
     /** The decision on a request. */
     sealed interface Decision {
-        /** There is memory for every block that the request may ever fill. */
-        record Admitted(CacheSequence cache) implements Decision {}
+        /** It has a place. */
+        record Admitted() implements Decision {}
 
         /** The request does not fit next to the running ones, or into the host memory that is already there. */
         record Waits() implements Decision {}
@@ -58,8 +68,8 @@ final class AdmissionControl {
         record NeverFits(Reason.CacheTooSmall reason) implements Decision {}
     }
 
-    /** @param usage usage of the cache, without copies, when the request did not fit */
-    private record Refusal(ActiveRequest request, CacheUsage usage) {}
+    /** @param freeBytes what was free, without copies, when the request did not fit */
+    private record Refusal(ActiveRequest request, long freeBytes) {}
 
     /** The request that was refused last; it may have ended since. */
     Optional<ActiveRequest> refusedLast() {
@@ -67,77 +77,75 @@ final class AdmissionControl {
     }
 
     /**
-     * Decides on the request that has waited longest. A refused request is not tried again until the cache's usage has
-     * changed.
+     * Decides on the request whose turn it is. A refused request is not tried again until there is more memory.
      *
-     * @param running the sequences in the cache
+     * @param running the requests that have a place
      */
     Decision decide(ActiveRequest request, List<ActiveRequest> running) {
-        if (!running.isEmpty() && isStillRefused(request)) {
+        // Before, since memory may come meanwhile, in which the request was not tried.
+        CacheUsage before = cache.usage().withoutCopies();
+        if (!running.isEmpty() && isStillRefused(request, before)) {
             return new Decision.Waits();
         }
-        // Before, since memory may come meanwhile, in which the request was not tried.
-        CacheUsage before = usageWithoutCopies();
-        Optional<CacheSequence> sequence = place(request, running, before);
-        if (sequence.isPresent()) {
-            return new Decision.Admitted(sequence.get());
+        PlacementPolicy policy = policy(request, running);
+        if (running.isEmpty() && lacks(request, policy, before.withComingMemory())) {
+            return new Decision.NeverFits(tooSmall(request, request.knownTokens()));
         }
-        if (running.isEmpty() && !fitsWhatIsToCome(request, before)) {
-            return new Decision.NeverFits(tooSmall(request));
+        if (place(request, running, policy)) {
+            return new Decision.Admitted();
         }
-        CacheUsage now = usageWithoutCopies();
-        boolean memoryCame = now.host().comingBytes() != before.host().comingBytes();
-        lastRefusal = new Refusal(request, memoryCame ? before : now);
+        lastRefusal =
+                new Refusal(request, before.device().freeBytes() + before.host().freeBytes());
         return new Decision.Waits();
     }
 
-    private boolean fitsWhatIsToCome(ActiveRequest request, CacheUsage usage) {
-        return usage.host().comingBytes() > 0 && missingBytes(request, usage.withComingMemory()) <= 0;
-    }
-
-    private boolean isStillRefused(ActiveRequest request) {
+    private boolean isStillRefused(ActiveRequest request, CacheUsage usage) {
         Refusal refusal = lastRefusal;
         return refusal != null
                 && refusal.request() == request
-                && refusal.usage().equals(usageWithoutCopies());
+                && usage.device().freeBytes() + usage.host().freeBytes() <= refusal.freeBytes();
     }
 
-    private CacheUsage usageWithoutCopies() {
-        return cache.usage().withoutCopies();
+    /** Whether all of an otherwise unused cache does not hold what is known of a request. */
+    private boolean lacks(ActiveRequest request, PlacementPolicy policy, CacheUsage usage) {
+        long deviceBytes = usage.device().totalBytes() - cache.ringBytes(request.maxTokens());
+        Room room = new Room(cache.geometry(), deviceBytes, usage.host().totalBytes());
+        return deviceBytes < 0 || !room.takeAll(forms(request, policy, 0, request.knownTokens()));
     }
 
-    /** Admits a request if there is memory for all that it and the running ones may come to hold. */
-    private Optional<CacheSequence> place(
-            ActiveRequest request, List<ActiveRequest> running, CacheUsage withoutCopies) {
-        if (missingBytes(request, withoutCopies) > 0) {
-            return Optional.empty();
+    /** Gives the request a place if there is room. */
+    private boolean place(ActiveRequest request, List<ActiveRequest> running, PlacementPolicy policy) {
+        Optional<CacheSequence> sequence =
+                cache.admit(request.prompt(cache), block -> policy.forms(block, request.promptTokens()));
+        if (sequence.isEmpty()) {
+            return false;
         }
-        CacheUsage usage = cache.usage();
-        // Copies give way only where that lets a request in.
-        Optional<CacheSequence> besideCopies = placeIn(request, running, usage);
-        return besideCopies.isEmpty() && usage.copyBytes() > 0
-                ? placeIn(request, running, usage.withoutCopies())
-                : besideCopies;
-    }
-
-    private Optional<CacheSequence> placeIn(ActiveRequest request, List<ActiveRequest> running, CacheUsage usage) {
-        PlacementPolicy policy = policy(request, running, usage);
+        // Now that it has found what is cached of it.
+        CacheUsage usage = cache.usage().withoutCopies();
         Room room = new Room(
-                cache.geometry(),
-                usage.device().freeBytes() - cache.ringBytes(request.maxTokens()),
-                usage.host().freeBytes());
-        boolean fits = running.stream().allMatch(other -> fits(room, other, other.closedBlocks(), policy))
-                && fits(room, request, 0, policy);
-        return fits
-                ? cache.admit(request.maxTokens(), block -> policy.forms(block, request.promptTokens()))
-                : Optional.empty();
+                cache.geometry(), usage.device().freeBytes(), usage.host().freeBytes());
+        boolean fits = room.takeAll(forms(request, policy, sequence.get().closedBlocks(), request.knownTokens()));
+        for (ActiveRequest other : running) {
+            // With a block to grow by: else the next one to fill would take the place of the newcomer.
+            fits = fits
+                    && room.takeAll(other.formsToCome(
+                            other.knownTokens() + cache.geometry().blockTokens()));
+        }
+        if (!fits) {
+            sequence.get().close();
+            return false;
+        }
+        request.admit(sequence.get(), policy);
+        return true;
     }
 
-    /** Whether there is room for the blocks of a request from {@code firstBlock} on. */
-    private boolean fits(Room room, ActiveRequest request, int firstBlock, PlacementPolicy policy) {
-        int blocks = request.maxTokens() / cache.geometry().blockTokens();
-        return IntStream.range(firstBlock, blocks)
-                .allMatch(block -> room.take(policy.forms(block, request.promptTokens())));
+    /** The forms that the blocks of a request may have, from {@code firstBlock} on, as far as tokens fill them. */
+    private List<List<CacheForm>> forms(ActiveRequest request, PlacementPolicy policy, int firstBlock, int tokens) {
+        return IntStream.range(
+                        firstBlock,
+                        Math.max(firstBlock, tokens / cache.geometry().blockTokens()))
+                .mapToObj(block -> policy.forms(block, request.promptTokens()))
+                .toList();
     }
 
     /** The most tokens that the cache may hold, all of them in their smallest form. */
@@ -158,51 +166,58 @@ final class AdmissionControl {
         return Math.min(geometry.blockBytes(Content.KEY_VALUE), geometry.blockBytes(Content.ACTIVATION));
     }
 
-    /** The bytes that a request lacks for its blocks in their smallest form; not positive if it may fit. */
-    private long missingBytes(ActiveRequest request, CacheUsage usage) {
-        return request.maxTokens() / cache.geometry().blockTokens() * smallestBlockBytes()
-                + cache.ringBytes(request.maxTokens())
-                - usage.device().freeBytes()
-                - usage.host().freeBytes();
-    }
-
     /** Copies blocks of decoding sequences to the device where that pays. Called between two steps. */
-    void moveBlocks(List<ActiveRequest> running) {
+    void copyBlocks(List<ActiveRequest> running) {
         try {
-            planning.get().moves().ifPresent(planner -> moveBlocks(running, planner));
+            planning.get().moves().ifPresent(planner -> copyBlocks(running, planner));
         } catch (RuntimeException e) {
-            // Copies only save time.
+            // Copies only save time. The cache changes block by block, so what was not copied stays where it is.
             LOG.log(Level.ERROR, "blocks were not copied", e);
         }
     }
 
-    private void moveBlocks(List<ActiveRequest> running, MovePlanner planner) {
-        List<ActiveRequest> decoding =
-                running.stream().filter(ActiveRequest::isDecoding).toList();
-        planner.promotions(
-                        decoding.stream().map(ActiveRequest::placed).toList(),
-                        cache.usage().device().freeBytes())
-                .forEach(blocks -> decoding.get(blocks.sequence()).promote(blocks));
+    private void copyBlocks(List<ActiveRequest> running, MovePlanner planner) {
+        List<ActiveRequest> decoding = running.stream()
+                .filter(request -> !request.isFinished() && request.isDecoding())
+                .toList();
+        long freeBytes = cache.usage().device().freeBytes();
+        for (ActiveRequest request : decoding) {
+            freeBytes -= planned(request, request.knownTokens() + TOKENS_AHEAD, Place.DEVICE);
+        }
+        planner.promotions(decoding.stream().map(ActiveRequest::placed).toList(), Math.max(0, freeBytes))
+                .forEach(blocks -> decoding.get(blocks.sequence()).copy(blocks));
     }
 
-    /** The blocks to come of running sequences count as if they were there. */
-    private PlacementPolicy policy(ActiveRequest request, List<ActiveRequest> running, CacheUsage usage) {
+    /** Where the blocks of a request go, given those of the others and what these are likely to fill. */
+    private PlacementPolicy policy(ActiveRequest request, List<ActiveRequest> running) {
+        CacheUsage usage = cache.usage();
+        long deviceBytes = usage.device().freeBytes();
+        long hostBytes = usage.host().freeBytes();
         Map<CacheForm, Long> tokensByForm = new EnumMap<>(CacheForm.class);
-        long deviceBytes = usage.device().freeBytes() - spareBytes() - cache.ringBytes(request.maxTokens());
-        long hostBytes = usage.host().freeBytes() - spareBytes();
         for (ActiveRequest other : running) {
             other.occupy(tokensByForm);
-            for (CacheForm form : other.formsToCome()) {
-                long bytes = cache.geometry().blockBytes(form.content());
-                switch (form.place()) {
-                    case DEVICE -> deviceBytes -= bytes;
-                    case HOST -> hostBytes -= bytes;
-                }
-            }
+            deviceBytes -= planned(other, other.expectedTokens(), Place.DEVICE);
+            hostBytes -= planned(other, other.expectedTokens(), Place.HOST);
         }
-        Occupancy occupancy =
-                new Occupancy(running.size(), tokensByForm, Math.max(0, deviceBytes), Math.max(0, hostBytes));
-        return planning.get().admission().policy(occupancy, Math.max(1, request.maxTokens()));
+        // Copies are given back if there is no other memory.
+        boolean fits = deviceBytes + hostBytes
+                >= request.expectedTokens() / cache.geometry().blockTokens() * smallestBlockBytes() + spareBytes();
+        deviceBytes += fits ? 0 : usage.copyBytes();
+        Occupancy occupancy = new Occupancy(
+                running.size(),
+                tokensByForm,
+                Math.max(0, deviceBytes - spareBytes() - cache.ringBytes(request.maxTokens())),
+                Math.max(0, hostBytes - spareBytes()));
+        return planning.get().admission().policy(occupancy, Math.max(1, request.expectedTokens()));
+    }
+
+    /** The memory of the blocks that a request is to fill up to so many tokens, in the forms that it prefers. */
+    private long planned(ActiveRequest request, int tokens, Place place) {
+        return request.formsToCome(tokens).stream()
+                .map(List::getFirst)
+                .filter(form -> form.place() == place)
+                .mapToLong(form -> cache.geometry().blockBytes(form.content()))
+                .sum();
     }
 
     /** Rounding shares of tokens to whole blocks may add one block of every form. */
@@ -210,15 +225,49 @@ final class AdmissionControl {
         return 2 * cache.geometry().blockBytes(Content.KEY_VALUE);
     }
 
-    /** The memory into which a request does not fit, even in an empty cache. */
-    private Reason.CacheTooSmall tooSmall(ActiveRequest request) {
-        CacheUsage usage = cache.usage().withComingMemory();
-        PlacementPolicy policy = policy(request, List.of(), usage);
+    /** A running request has lost its place, and is not tried again until there is more memory than now. */
+    void suspended(ActiveRequest request) {
+        CacheUsage usage = cache.usage().withoutCopies();
+        lastRefusal =
+                new Refusal(request, usage.device().freeBytes() + usage.host().freeBytes());
+    }
+
+    /** What is kept for prompts to come. */
+    HeldTokens held(String owner, Optional<String> salt) {
+        return tokens(cache.held(scopes(owner, salt)));
+    }
+
+    /** Forgets it; returns what was forgotten. */
+    HeldTokens forget(String owner, Optional<String> salt) {
+        return tokens(cache.forget(scopes(owner, salt)));
+    }
+
+    private static Predicate<String> scopes(String owner, Optional<String> salt) {
+        return salt.<Predicate<String>>map(one -> new CacheScope(owner, one).text()::equals)
+                .orElse(text -> CacheScope.isOf(owner, text));
+    }
+
+    private HeldTokens tokens(HeldBlocks blocks) {
+        long each = cache.geometry().blockTokens();
+        return new HeldTokens(each * blocks.onDevice(), each * blocks.onHost(), each * blocks.idle());
+    }
+
+    /** Whether host memory is still to come. */
+    boolean expectsMemory() {
+        return cache.usage().host().comingBytes() > 0;
+    }
+
+    /**
+     * The memory into which a request does not fit, even alone.
+     *
+     * @param tokens of the request
+     */
+    Reason.CacheTooSmall tooSmall(ActiveRequest request, int tokens) {
+        CacheUsage usage = cache.usage();
+        PlacementPolicy policy = policy(request, List.of());
         long deviceBytes = cache.ringBytes(request.maxTokens());
         long hostBytes = 0;
-        int blocks = request.maxTokens() / cache.geometry().blockTokens();
-        for (int block = 0; block < blocks; block++) {
-            List<CacheForm> forms = policy.forms(block, request.promptTokens());
+        for (List<CacheForm> forms : forms(request, policy, 0, tokens)) {
             CacheForm form = forms.stream()
                     .filter(one -> one.place() == Place.HOST)
                     .findFirst()

@@ -1,15 +1,18 @@
 package io.weft.engine;
 
 import io.smallrye.mutiny.Multi;
+import io.smallrye.mutiny.Uni;
 import io.smallrye.mutiny.subscription.BackPressureStrategy;
 import io.smallrye.mutiny.subscription.MultiEmitter;
-import io.weft.cache.CacheSequence;
+import io.smallrye.mutiny.subscription.UniEmitter;
 import io.weft.engine.AdmissionControl.Decision;
 import io.weft.engine.RequestRejectedException.Reason;
 import io.weft.pipeline.StepLimits;
 import java.lang.System.Logger.Level;
 import java.time.Duration;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -20,6 +23,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import java.util.function.LongSupplier;
 
 /**
@@ -50,6 +54,8 @@ public final class BatchingEngine implements Engine, AutoCloseable {
     private final Condition changed = lock.newCondition();
     /** Guarded by {@link #lock}. */
     private final WaitingQueue waiting = new WaitingQueue();
+    /** What others ask of the cache, for the engine's thread. Guarded by {@link #lock}. */
+    private final Deque<Question> questions = new ArrayDeque<>();
     /** Guarded by {@link #lock}. */
     private long memoryChanges;
     /** Guarded by {@link #lock}. */
@@ -58,6 +64,9 @@ public final class BatchingEngine implements Engine, AutoCloseable {
     private final List<ActiveRequest> running = new ArrayList<>();
 
     private final List<Runnable> stepListeners = new CopyOnWriteArrayList<>();
+    /** Only the engine's thread changes it. */
+    private volatile long preemptions;
+
     private volatile long lastTickNanos;
 
     /** Loads the engine's runtime, on the engine's thread. */
@@ -150,12 +159,17 @@ public final class BatchingEngine implements Engine, AutoCloseable {
     }
 
     private Optional<Reason> refusal(GenerationRequest request) {
+        return phase instanceof Phase.Serving serving ? unservable(request, serving) : unavailable();
+    }
+
+    /** Why nothing is served now. */
+    private Optional<Reason> unavailable() {
         return switch (phase) {
             case Phase.Loading loading -> Optional.of(new Reason.Unavailable("starting", RETRY_AFTER));
             case Phase.Draining draining -> Optional.of(new Reason.Unavailable("shutting down", RETRY_AFTER));
             case Phase.Stopped stopped -> Optional.of(new Reason.Unavailable("shutting down", RETRY_AFTER));
             case Phase.Failed failed -> Optional.of(new Reason.Unavailable("out of order", RETRY_AFTER));
-            case Phase.Serving serving -> unservable(request, serving);
+            case Phase.Serving serving -> Optional.empty();
         };
     }
 
@@ -187,8 +201,9 @@ public final class BatchingEngine implements Engine, AutoCloseable {
      */
     private int room(Phase.Serving serving) {
         boolean cacheIsFull = waitsForMemory(serving.admission());
-        int free = cacheIsFull ? 0 : Math.max(0, serving.seats() - running.size());
-        return Math.max(0, options.queueLimit() + free - waiting.size());
+        int seated = running.size() + waiting.size() - waiting.newcomers();
+        int free = cacheIsFull ? 0 : Math.max(0, serving.seats() - seated);
+        return Math.max(0, options.queueLimit() + free - waiting.newcomers());
     }
 
     private static Optional<Reason> unknownToken(String field, Iterable<Integer> tokens, ServedModel model) {
@@ -221,6 +236,58 @@ public final class BatchingEngine implements Engine, AutoCloseable {
                 case Phase.Stopped stopped -> new EngineStatus.Draining(0, sinceLastTick);
                 case Phase.Failed(String cause, EngineStatus.Fault fault) -> new EngineStatus.Failed(cause, fault);
             };
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** A question about the cache, and who gets the answer. */
+    private record Question(Function<AdmissionControl, HeldTokens> ask, UniEmitter<? super HeldTokens> answer) {
+        void ask(AdmissionControl admission) {
+            try {
+                answer.complete(ask.apply(admission));
+            } catch (RuntimeException e) {
+                answer.fail(e);
+            }
+        }
+
+        void refuse(Reason reason) {
+            answer.fail(new RequestRejectedException(reason));
+        }
+    }
+
+    @Override
+    public Uni<HeldTokens> held(String owner, Optional<String> salt) {
+        return Uni.createFrom().emitter(answer -> ask(new Question(admission -> admission.held(owner, salt), answer)));
+    }
+
+    @Override
+    public Uni<HeldTokens> forget(String owner, Optional<String> salt) {
+        return Uni.createFrom()
+                .emitter(answer -> ask(new Question(admission -> admission.forget(owner, salt), answer)));
+    }
+
+    private void ask(Question question) {
+        Optional<Reason> refusal;
+        lock.lock();
+        try {
+            refusal = unavailable();
+            if (refusal.isEmpty()) {
+                questions.addLast(question);
+                changed.signalAll();
+            }
+        } finally {
+            lock.unlock();
+        }
+        refusal.ifPresent(question::refuse);
+    }
+
+    private List<Question> takeQuestions() {
+        lock.lock();
+        try {
+            List<Question> all = List.copyOf(questions);
+            questions.clear();
+            return all;
         } finally {
             lock.unlock();
         }
@@ -345,6 +412,8 @@ public final class BatchingEngine implements Engine, AutoCloseable {
             StepRunner steps = new StepRunner(
                     runtime.pipeline(),
                     runtime.planning(),
+                    admission,
+                    request -> suspend(request, admission),
                     runtime.observer(),
                     this::eventsEmitted,
                     watchdog,
@@ -386,6 +455,7 @@ public final class BatchingEngine implements Engine, AutoCloseable {
         enter(new Phase.Failed(cause, EngineStatus.Fault.HANG));
         EngineFailedException failure = new EngineFailedException(cause, null);
         takeAll().forEach(request -> request.abandon(failure));
+        takeQuestions().forEach(question -> question.refuse(new Reason.Unavailable("out of order", RETRY_AFTER)));
     }
 
     private void loading(String what) {
@@ -409,6 +479,7 @@ public final class BatchingEngine implements Engine, AutoCloseable {
 
     private void failAll(Throwable cause) {
         takeAll().forEach(request -> request.fail(cause));
+        takeQuestions().forEach(question -> question.refuse(new Reason.Unavailable("shutting down", RETRY_AFTER)));
     }
 
     private List<ActiveRequest> takeAll() {
@@ -428,11 +499,30 @@ public final class BatchingEngine implements Engine, AutoCloseable {
 
     private void serve(Phase.Serving serving, StepRunner steps) throws InterruptedException {
         while (prepare(serving)) {
+            takeQuestions().forEach(question -> question.ask(serving.admission()));
             if (!running.isEmpty()) {
-                serving.admission().moveBlocks(running);
                 steps.step(running);
             }
         }
+    }
+
+    /** Has a running request wait until its tokens fit again. */
+    private void suspend(ActiveRequest request, AdmissionControl admission) {
+        request.suspend();
+        lock.lock();
+        try {
+            running.remove(request);
+            waiting.suspend(request);
+            admission.suspended(request);
+            preemptions++;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** How often a running request has lost its place to an older one. */
+    public long preemptions() {
+        return preemptions;
     }
 
     /**
@@ -468,6 +558,7 @@ public final class BatchingEngine implements Engine, AutoCloseable {
         long nanosLeft = IDLE_TICK.toNanos();
         while (waiting.size() == waitingBefore
                 && memoryChanges == changesBefore
+                && questions.isEmpty()
                 && !(phase instanceof Phase.Stopped)
                 && nanosLeft > 0) {
             nanosLeft = changed.awaitNanos(nanosLeft);
@@ -504,7 +595,8 @@ public final class BatchingEngine implements Engine, AutoCloseable {
     }
 
     /**
-     * Admits in turn, while there are seats and room.
+     * Admits in turn, while there are seats and room. Who has lost a place is older than all who had none, and waits
+     * for none of them.
      *
      * @param ended collects requests that cannot run
      */
@@ -512,10 +604,11 @@ public final class BatchingEngine implements Engine, AutoCloseable {
         while (running.size() < serving.seats()) {
             Prompts prompts = Prompts.of(running, serving.stepRows());
             // What waits for memory keeps its turn, else it might wait for ever.
-            Optional<ActiveRequest> next = serving.admission()
-                    .refusedLast()
-                    .filter(request -> waiting.contains(request) && prompts.admit(request))
-                    .or(() -> waiting.next(prompts::admit));
+            Optional<ActiveRequest> next = waiting.oldestSuspended()
+                    .or(() -> serving.admission()
+                            .refusedLast()
+                            .filter(request -> waiting.contains(request) && prompts.admit(request))
+                            .or(() -> waiting.next(prompts::admit)));
             if (next.isEmpty() || !admit(next.get(), serving.admission(), ended)) {
                 return;
             }
@@ -526,8 +619,7 @@ public final class BatchingEngine implements Engine, AutoCloseable {
     private boolean admit(ActiveRequest request, AdmissionControl admission, Map<ActiveRequest, Throwable> ended) {
         try {
             switch (admission.decide(request, running)) {
-                case Decision.Admitted(CacheSequence cache) -> {
-                    request.admit(cache);
+                case Decision.Admitted admitted -> {
                     waiting.begin(request);
                     running.add(request);
                 }
@@ -561,7 +653,7 @@ public final class BatchingEngine implements Engine, AutoCloseable {
             int longOnes = 0;
             long shortTokens = 0;
             for (ActiveRequest request : running) {
-                int left = request.promptTokensLeft();
+                int left = request.isDecoding() ? 0 : request.tokensLeft();
                 if (isLong(left, stepRows)) {
                     longOnes++;
                 } else {

@@ -1,6 +1,7 @@
 package io.weft.engine;
 
 import io.weft.model.CacheForm;
+import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -19,32 +20,56 @@ public record CachedTokens(long resident, long transferred, long recomputed) {
         return new CachedTokens(resident + more.resident, transferred + more.transferred, recomputed + more.recomputed);
     }
 
-    /** The homes that one sequence got at admission for its full blocks. */
+    /** Where the full blocks of one sequence lie, as it fills them. The engine's thread writes, any thread reads. */
     public static final class Homes {
         private final int blockTokens;
+        /** Guarded by itself. */
         private final List<CacheForm> forms;
 
         Homes(int blockTokens, List<CacheForm> forms) {
             this.blockTokens = blockTokens;
-            this.forms = List.copyOf(forms);
+            this.forms = new ArrayList<>(forms);
+        }
+
+        /** The number of full blocks. */
+        int blocks() {
+            synchronized (forms) {
+                return forms.size();
+            }
+        }
+
+        /** One more block is full. */
+        void add(CacheForm form) {
+            synchronized (forms) {
+                forms.add(form);
+            }
+        }
+
+        /** The sequence begins again. */
+        void restart() {
+            synchronized (forms) {
+                forms.clear();
+            }
         }
 
         /**
          * The sequence's tokens once it has {@code tokens} of them: those after the last full block are on the device.
          */
         public CachedTokens at(int tokens) {
-            int full = Math.min(tokens / blockTokens, forms.size());
-            long resident = tokens - (long) full * blockTokens;
-            long transferred = 0;
-            long recomputed = 0;
-            for (CacheForm form : forms.subList(0, full)) {
-                switch (form) {
-                    case DEVICE_KV -> resident += blockTokens;
-                    case HOST_KV -> transferred += blockTokens;
-                    case DEVICE_ACT, HOST_ACT -> recomputed += blockTokens;
+            synchronized (forms) {
+                int full = Math.min(tokens / blockTokens, forms.size());
+                long resident = tokens - (long) full * blockTokens;
+                long transferred = 0;
+                long recomputed = 0;
+                for (CacheForm form : forms.subList(0, full)) {
+                    switch (form) {
+                        case DEVICE_KV -> resident += blockTokens;
+                        case HOST_KV -> transferred += blockTokens;
+                        case DEVICE_ACT, HOST_ACT -> recomputed += blockTokens;
+                    }
                 }
+                return new CachedTokens(resident, transferred, recomputed);
             }
-            return new CachedTokens(resident, transferred, recomputed);
         }
     }
 }

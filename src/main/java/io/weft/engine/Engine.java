@@ -1,6 +1,8 @@
 package io.weft.engine;
 
 import io.smallrye.mutiny.Multi;
+import io.smallrye.mutiny.Uni;
+import java.util.Optional;
 
 /** Generates tokens for many requests at once. */
 public interface Engine {
@@ -22,6 +24,24 @@ public interface Engine {
      * those who pass events on once a step, and not once an event. It must return at once.
      */
     void afterEachStep(Runnable listener);
+
+    /**
+     * What is kept for prompts to come.
+     *
+     * @param owner whose blocks
+     * @param salt only those of requests with this salt; empty for all
+     * @return fails with {@link RequestRejectedException} unless the engine serves
+     */
+    Uni<HeldTokens> held(String owner, Optional<String> salt);
+
+    /**
+     * Forgets what is kept for prompts to come. Running requests go on.
+     *
+     * @param owner whose blocks
+     * @param salt only those of requests with this salt; empty for all
+     * @return what was forgotten; fails with {@link RequestRejectedException} unless the engine serves
+     */
+    Uni<HeldTokens> forget(String owner, Optional<String> salt);
 
     /** The state of the engine. */
     EngineStatus status();

@@ -21,6 +21,13 @@ public interface StepObserver {
     boolean timesNextStep();
 
     /**
+     * Requests begin with the next step, whose prompts were cached in part.
+     *
+     * @param tokens of the prompts that no step has to compute
+     */
+    default void found(int tokens) {}
+
+    /**
      * A step has run.
      *
      * @param plan plan of the step

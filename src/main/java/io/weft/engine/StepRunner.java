@@ -13,10 +13,14 @@ import io.weft.plan.prediction.Timeline;
 import io.weft.plan.step.StepPlan;
 import java.lang.System.Logger.Level;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.Comparator;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.Consumer;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 
@@ -32,6 +36,8 @@ final class StepRunner {
 
     private final StepPipeline pipeline;
     private final Supplier<Planning> planning;
+    private final AdmissionControl memory;
+    private final Consumer<ActiveRequest> suspended;
     private final StepObserver observer;
     private final Runnable eventsEmitted;
     private final Watchdog watchdog;
@@ -40,17 +46,23 @@ final class StepRunner {
 
     /**
      * @param planning the planning in force
+     * @param memory decides on the memory of requests
+     * @param suspended told which request has lost its place
      * @param eventsEmitted runs once the events of a step were emitted
      */
     StepRunner(
             StepPipeline pipeline,
             Supplier<Planning> planning,
+            AdmissionControl memory,
+            Consumer<ActiveRequest> suspended,
             StepObserver observer,
             Runnable eventsEmitted,
             Watchdog watchdog,
             LongSupplier clockNanos) {
         this.pipeline = pipeline;
         this.planning = planning;
+        this.memory = memory;
+        this.suspended = suspended;
         this.observer = observer;
         this.eventsEmitted = eventsEmitted;
         this.watchdog = watchdog;
@@ -60,17 +72,23 @@ final class StepRunner {
     /** A request and its part of a step. */
     private record Part(ActiveRequest request, StepSequence sequence) {}
 
+    /** A request, and how many rows of a step it may have. */
+    private record Share(ActiveRequest request, int rows) {}
+
     /** A planned step that is ready to be issued. */
     private record Planned(StepPlan plan, Step step) {}
 
     /**
      * Runs one step.
      *
-     * @param running admitted requests, at least one of which has tokens to run
+     * @param running admitted requests, the oldest first
      * @throws EngineFailedException if the device fails
      */
     void step(List<ActiveRequest> running) {
-        List<Part> parts = compose(running, pipeline.limits());
+        Collection<Share> shares = opened(compose(running, pipeline.limits()), running);
+        // After all have what they need.
+        memory.copyBlocks(running);
+        List<Part> parts = parts(shares);
         if (parts.isEmpty()) {
             return;
         }
@@ -138,27 +156,96 @@ final class StepRunner {
     /**
      * One row for every decoding request, then pieces of prompts in the rows that are left. At least half of these are
      * the oldest prompt's; of the others the shortest is first. So a short prompt waits for no long one, and a long one
-     * takes at most twice as long as alone.
+     * takes at most twice as long as alone. What has to be computed again counts as a prompt.
      */
-    private List<Part> compose(List<ActiveRequest> running, StepLimits limits) {
-        List<Part> parts = new ArrayList<>();
+    private static List<Share> compose(List<ActiveRequest> running, StepLimits limits) {
+        List<Share> shares = new ArrayList<>();
         Rows left = new Rows(limits.rows(), limits.logitRows());
         List<ActiveRequest> prompts = new ArrayList<>();
         for (ActiveRequest request : running) {
             if (request.isDecoding()) {
-                left = add(request, 1, left, parts);
+                left = add(request, 1, left, shares);
             } else {
                 prompts.add(request);
             }
         }
         if (prompts.isEmpty()) {
-            return parts;
+            return shares;
         }
         ActiveRequest oldest = prompts.removeFirst();
-        prompts.sort(Comparator.comparingInt(ActiveRequest::promptTokensLeft));
-        left = add(oldest, share(oldest, prompts, left.rows()), left, parts);
+        prompts.sort(Comparator.comparingInt(ActiveRequest::tokensLeft));
+        left = add(oldest, share(oldest, prompts, left.rows()), left, shares);
         for (ActiveRequest request : prompts) {
-            left = add(request, left.rows(), left, parts);
+            left = add(request, left.rows(), left, shares);
+        }
+        return shares;
+    }
+
+    /**
+     * Takes memory for the rows, the oldest request's first. Where there is none, the youngest request gives its place
+     * back. So none waits for a younger one, and the oldest always goes on.
+     *
+     * @return the shares that have memory
+     */
+    private Collection<Share> opened(List<Share> shares, List<ActiveRequest> running) {
+        Map<ActiveRequest, Share> wanted = new LinkedHashMap<>();
+        shares.forEach(share -> wanted.put(share.request(), share));
+        List<ActiveRequest> byAge = new ArrayList<>(running);
+        for (int i = 0; i < byAge.size(); i++) {
+            ActiveRequest request = byAge.get(i);
+            while (wanted.containsKey(request) && !isOpen(wanted.get(request))) {
+                if (i > 0 || byAge.size() > 1) {
+                    ActiveRequest youngest = byAge.removeLast();
+                    wanted.remove(youngest);
+                    suspended.accept(youngest);
+                } else {
+                    alone(wanted.remove(request)).ifPresent(share -> wanted.put(request, share));
+                }
+            }
+        }
+        return wanted.values();
+    }
+
+    /** Whether there is memory for the rows, or their request ends. */
+    private static boolean isOpen(Share share) {
+        try {
+            return share.request().open(share.rows());
+        } catch (RuntimeException e) {
+            share.request().fail(e);
+            return true;
+        }
+    }
+
+    /** What a request may have instead that finds no memory though no other has any: fewer rows, if it can. */
+    private Optional<Share> alone(Share share) {
+        ActiveRequest request = share.request();
+        if (share.rows() > 1) {
+            return Optional.of(new Share(request, share.rows() / 2));
+        }
+        if (memory.expectsMemory()) {
+            suspended.accept(request);
+        } else {
+            request.fail(new RequestRejectedException(memory.tooSmall(request, request.knownTokens())));
+        }
+        return Optional.empty();
+    }
+
+    private List<Part> parts(Collection<Share> shares) {
+        List<Part> parts = new ArrayList<>();
+        int foundTokens = 0;
+        for (Share share : shares) {
+            ActiveRequest request = share.request();
+            try {
+                if (!request.isFinished()) {
+                    foundTokens += request.newlyFoundTokens();
+                    parts.add(new Part(request, request.next(share.rows(), clockNanos.getAsLong())));
+                }
+            } catch (RuntimeException e) {
+                request.fail(e);
+            }
+        }
+        if (foundTokens > 0) {
+            observer.found(foundTokens);
         }
         return parts;
     }
@@ -169,12 +256,12 @@ final class StepRunner {
      * @param others the other prompts, shortest first
      */
     private static int share(ActiveRequest oldest, List<ActiveRequest> others, int rows) {
-        boolean isShortest = others.isEmpty()
-                || oldest.promptTokensLeft() <= others.getFirst().promptTokensLeft();
+        boolean isShortest =
+                others.isEmpty() || oldest.tokensLeft() <= others.getFirst().tokensLeft();
         if (isShortest) {
             return rows;
         }
-        long wanted = others.stream().mapToLong(ActiveRequest::promptTokensLeft).sum();
+        long wanted = others.stream().mapToLong(ActiveRequest::tokensLeft).sum();
         return (int) Math.max(rows - wanted, Math.ceilDiv(rows, 2));
     }
 
@@ -186,19 +273,14 @@ final class StepRunner {
      */
     private record Rows(int rows, int logitRows) {}
 
-    /** Adds a request's part of at most {@code rows} rows; returns what is left. */
-    private Rows add(ActiveRequest request, int rows, Rows left, List<Part> parts) {
+    /** Adds a request's share of at most {@code rows} rows; returns what is left. */
+    private static Rows add(ActiveRequest request, int rows, Rows left, List<Share> shares) {
         int most = Math.min(rows, left.rows());
         if (most < 1 || left.logitRows() < 1) {
             return left;
         }
-        try {
-            StepSequence piece = request.next(most, left.logitRows(), clockNanos.getAsLong());
-            parts.add(new Part(request, piece));
-            return new Rows(left.rows() - piece.newTokens().size(), left.logitRows() - piece.headRows());
-        } catch (RuntimeException e) {
-            request.fail(e);
-            return left;
-        }
+        Share share = new Share(request, request.rows(most, left.logitRows()));
+        shares.add(share);
+        return new Rows(left.rows() - share.rows(), left.logitRows() - request.logitRows(share.rows()));
     }
 }

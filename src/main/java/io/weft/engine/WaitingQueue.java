@@ -25,7 +25,12 @@ final class WaitingQueue {
     /** By name: clients with waiting or running requests, and others that have used more than one of these. */
     private final Map<String, Client> clients = new LinkedHashMap<>();
 
+    /** Those that ran and have lost their places, the oldest first; they count as running with their clients. */
+    private final SequencedSet<ActiveRequest> suspended = new LinkedHashSet<>();
+
+    /** Of those that have not run yet. */
     private int size;
+
     private long turns;
     /** What the busy client that has used least has used; one that comes does not begin below it. */
     private long leastUsedTokens;
@@ -55,24 +60,40 @@ final class WaitingQueue {
         }
     }
 
+    /** All waiting requests, those that have lost their places included. */
     int size() {
+        return size + suspended.size();
+    }
+
+    /** Those that have not run yet. */
+    int newcomers() {
         return size;
     }
 
     boolean isEmpty() {
-        return size == 0;
+        return size() == 0;
     }
 
     /** All waiting requests. */
     List<ActiveRequest> all() {
-        List<ActiveRequest> all = new ArrayList<>(size);
+        List<ActiveRequest> all = new ArrayList<>(suspended);
         clients.values().forEach(client -> all.addAll(client.waiting));
         return all;
     }
 
     boolean contains(ActiveRequest request) {
         Client client = clients.get(request.client());
-        return client != null && client.waiting.contains(request);
+        return suspended.contains(request) || (client != null && client.waiting.contains(request));
+    }
+
+    /** A running request waits for its place again. It is younger than those that run, and older than who waits so. */
+    void suspend(ActiveRequest request) {
+        suspended.addFirst(request);
+    }
+
+    /** The oldest of those that have lost their places; no other may run before it. */
+    Optional<ActiveRequest> oldestSuspended() {
+        return suspended.stream().findFirst();
     }
 
     /** Adds a request at the end. */
@@ -85,8 +106,12 @@ final class WaitingQueue {
         size++;
     }
 
-    /** Takes a request out that ends without having run. */
+    /** Takes a request out that ends without running again. */
     void remove(ActiveRequest request) {
+        if (suspended.remove(request)) {
+            end(request);
+            return;
+        }
         Client client = clients.get(request.client());
         if (client != null && client.waiting.remove(request)) {
             size--;
@@ -116,6 +141,9 @@ final class WaitingQueue {
 
     /** A waiting request begins to run. */
     void begin(ActiveRequest request) {
+        if (suspended.remove(request)) {
+            return;
+        }
         Client client = client(request);
         client.waiting.remove(request);
         size--;

@@ -57,6 +57,9 @@ public final class Observatory {
     /** Changed by the thread that runs the steps. */
     private volatile StepTokens cached = StepTokens.NONE;
 
+    /** Of the next step. Used by the thread that runs the steps. */
+    private int foundTokens;
+
     private final AtomicReference<@Nullable Explained> explained = new AtomicReference<>();
     private volatile @Nullable Long watchedNanos;
     /** Changed by the thread that runs the steps. */
@@ -169,6 +172,11 @@ public final class Observatory {
         return isDue;
     }
 
+    /** Tokens of prompts that begin in the next step were cached before. On the thread that runs the steps. */
+    public void found(int tokens) {
+        foundTokens += tokens;
+    }
+
     /** Records a step. Slow work happens in the background, for one step at a time. */
     public void stepped(StepPlan plan, long nanos, Optional<Timeline> measured) {
         Service current = service.get();
@@ -178,14 +186,16 @@ public final class Observatory {
         StepTokens tokens = StepTokens.of(plan.shape(), current.plan().blockTokens());
         long linkBytes = plan.linkInBytes();
         cached = tokens;
-        totals = totals.plus(nanos, linkBytes, plan.promotedBytes(), tokens);
+        int found = foundTokens;
+        foundTokens = 0;
+        totals = totals.plus(nanos, linkBytes, plan.promotedBytes(), tokens, found);
         long number = totals.steps();
         // Comparisons that take longer than a step must not pile up.
         if (measured.isPresent() && comparing.tryAcquire()) {
             Instant now = Instant.now();
             background.execute(() -> {
                 try {
-                    compare(plan, number, now, nanos, linkBytes, tokens, measured.get());
+                    compare(plan, number, now, nanos, linkBytes, tokens, found, measured.get());
                 } finally {
                     comparing.release();
                 }
@@ -200,6 +210,7 @@ public final class Observatory {
             long nanos,
             long linkBytes,
             StepTokens tokens,
+            int found,
             Timeline measured) {
         Service current = service.get();
         if (current == null) {
@@ -217,6 +228,7 @@ public final class Observatory {
                 plan.shape().rows(),
                 linkBytes,
                 tokens,
+                found,
                 nanos,
                 predicted,
                 measured));

@@ -13,6 +13,7 @@ import java.time.Instant;
  * @param rows new tokens of the batch
  * @param linkBytes of cached tokens that crossed to the device
  * @param tokens cached tokens, by how they were used
+ * @param foundTokens tokens of prompts that begin in the step, and were cached before
  * @param wallNanos time from planning to logits on the host
  * @param predicted the simulator's timeline, with the profile of that time
  * @param measured the measured timeline of the same stages
@@ -24,6 +25,7 @@ public record ObservedStep(
         int rows,
         long linkBytes,
         StepTokens tokens,
+        int foundTokens,
         long wallNanos,
         Timeline predicted,
         Timeline measured) {}

@@ -33,6 +33,10 @@ record ApiClient(URI root, HttpClient http) {
         return http.send(request(path, headers).build(), BodyHandlers.ofString());
     }
 
+    HttpResponse<String> delete(String path, String... headers) throws IOException, InterruptedException {
+        return http.send(request(path, headers).DELETE().build(), BodyHandlers.ofString());
+    }
+
     private HttpRequest posting(String path, String body, String... headers) {
         HttpRequest.Builder request = request(path, headers).POST(BodyPublishers.ofString(body));
         boolean typed = Arrays.stream(headers).anyMatch("Content-Type"::equalsIgnoreCase);

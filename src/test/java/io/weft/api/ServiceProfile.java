@@ -75,6 +75,22 @@ public class ServiceProfile implements QuarkusTestProfile {
         }
     }
 
+    /** What prompts begin with is kept, for each of two keys by itself. */
+    public static final class Caching extends ServiceProfile {
+        static final String KEY = "the first key";
+        static final String OTHER_KEY = "the second key";
+
+        @Override
+        public Map<String, String> getConfigOverrides() {
+            return with(
+                    super.getConfigOverrides(),
+                    Map.of(
+                            "weft.test.prefix-cache", "true",
+                            "weft.test.cache-isolation", "API_KEY",
+                            "weft.test.api-key", KEY + "|" + OTHER_KEY));
+        }
+    }
+
     /** Few may wait, a key is asked for, and nothing is loaded before the test says so. */
     public static final class Strict extends ServiceProfile {
         static final String KEY = "a key, not to be told";

@@ -3,8 +3,10 @@ package io.weft.api;
 import io.quarkus.runtime.ShutdownEvent;
 import io.weft.api.http.ApiSettings;
 import io.weft.api.http.ServerLimits;
+import io.weft.cache.BlockNaming;
 import io.weft.cache.CacheUsage;
 import io.weft.cache.KvCache;
+import io.weft.device.HostRegion;
 import io.weft.device.cpu.CpuDevice;
 import io.weft.device.cpu.CpuOptions;
 import io.weft.engine.BatchingEngine;
@@ -49,6 +51,7 @@ import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Semaphore;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Stream;
 import org.eclipse.microprofile.config.inject.ConfigProperty;
 
@@ -72,6 +75,9 @@ public class TestService {
     private final CompletableFuture<Void> gate = new CompletableFuture<>();
     /** Steps that may still begin. */
     private final Semaphore steps = new Semaphore(Integer.MAX_VALUE);
+
+    private final AtomicLong rows = new AtomicLong();
+    private final Optional<BlockNaming> naming;
 
     private final CompletableFuture<KvCache> cache = new CompletableFuture<>();
 
@@ -97,12 +103,14 @@ public class TestService {
             @ConfigProperty(name = "weft.test.page", defaultValue = "true") boolean page,
             @ConfigProperty(name = "weft.test.cache-isolation", defaultValue = "NONE")
                     ApiSettings.CacheIsolation isolation,
+            @ConfigProperty(name = "weft.test.prefix-cache", defaultValue = "false") boolean prefixCache,
             @ConfigProperty(name = "weft.test.gate", defaultValue = "OPEN") Gate gate)
             throws InterruptedException {
         this.source = ModelSource.parse(model);
+        this.naming = prefixCache ? Optional.of(new BlockNaming(new byte[] {1}, maxTokens -> 0)) : Optional.empty();
         this.settings = new ApiSettings(
                 List.of(MODEL_ID),
-                apiKey.stream().flatMap(keys -> Stream.of(keys.split(","))).toList(),
+                apiKey.stream().flatMap(keys -> Stream.of(keys.split("\\|"))).toList(),
                 OptionalInt.empty(),
                 OptionalDouble.empty(),
                 OptionalLong.empty(),
@@ -141,7 +149,13 @@ public class TestService {
                 new CacheGeometry(files.architecture().dimensions(), Float.BYTES, BLOCK_TOKENS, 2 * BLOCK_TOKENS);
         Workspace workspace = Workspace.allocate(device, geometry, limits, 8 << 20);
         long bytes = SEQUENCES * (long) geometry.blocks(CONTEXT_TOKENS) * geometry.blockBytes(Content.KEY_VALUE);
-        KvCache loaded = new KvCache(device, geometry, limits.cacheNeeds(BLOCK_TOKENS), bytes / 4, bytes);
+        KvCache loaded = new KvCache(
+                device,
+                geometry,
+                limits.cacheNeeds(BLOCK_TOKENS),
+                bytes / 4,
+                HostRegion.of(device.allocateHost(KvCache.HOST_PURPOSE, bytes)),
+                naming);
         cache.complete(loaded);
         observatory.begin(
                 new WhatIf(
@@ -189,7 +203,13 @@ public class TestService {
             }
 
             @Override
+            public void found(int tokens) {
+                observatory.found(tokens);
+            }
+
+            @Override
             public void stepped(StepPlan plan, long nanos, Optional<Timeline> measured) {
+                rows.addAndGet(plan.shape().rows());
                 observatory.stepped(plan, nanos, measured);
             }
         };
@@ -212,6 +232,11 @@ public class TestService {
 
     BatchingEngine batchingEngine() {
         return engine;
+    }
+
+    /** The rows of all steps so far. */
+    long rows() {
+        return rows.get();
     }
 
     CacheUsage cacheUsage() {

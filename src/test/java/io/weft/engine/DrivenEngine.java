@@ -1,6 +1,7 @@
 package io.weft.engine;
 
 import io.smallrye.mutiny.Multi;
+import io.smallrye.mutiny.Uni;
 import io.smallrye.mutiny.subscription.BackPressureStrategy;
 import io.smallrye.mutiny.subscription.MultiEmitter;
 import io.weft.engine.GenerationEvent.Admitted;
@@ -92,6 +93,16 @@ public final class DrivenEngine implements Engine {
         each.events.emit(new Finished(
                 FinishReason.LENGTH, new Usage(each.request.promptTokens().size(), each.tokens)));
         each.events.complete();
+    }
+
+    @Override
+    public Uni<HeldTokens> held(String owner, Optional<String> salt) {
+        return Uni.createFrom().item(new HeldTokens(0, 0, 0));
+    }
+
+    @Override
+    public Uni<HeldTokens> forget(String owner, Optional<String> salt) {
+        return held(owner, salt);
     }
 
     @Override

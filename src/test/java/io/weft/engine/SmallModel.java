@@ -1,5 +1,6 @@
 package io.weft.engine;
 
+import io.weft.cache.BlockNaming;
 import io.weft.cache.KvCache;
 import io.weft.device.Device;
 import io.weft.device.HostBuffer;
@@ -16,6 +17,7 @@ import io.weft.pipeline.Workspace;
 import io.weft.plan.placement.Planning;
 import java.nio.file.Path;
 import java.time.Instant;
+import java.util.Optional;
 import java.util.Set;
 import java.util.function.Function;
 import java.util.function.Supplier;
@@ -26,8 +28,15 @@ import java.util.function.Supplier;
  * @param deviceTokens tokens of the cache on the device
  * @param hostTokens tokens of the cache on the host
  * @param hostMemory how far the link reaches its host memory
+ * @param seats requests that run at once
+ * @param naming names its blocks; without it, none outlives its request
  */
-record SmallModel(int deviceTokens, int hostTokens, Function<HostBuffer, HostRegion> hostMemory) {
+record SmallModel(
+        int deviceTokens,
+        int hostTokens,
+        Function<HostBuffer, HostRegion> hostMemory,
+        int seats,
+        Optional<BlockNaming> naming) {
     static final Path GOLDEN = Path.of("src/test/resources/goldens/opt");
     static final int CONTEXT_TOKENS = 400;
     static final int BLOCK_TOKENS = 16;
@@ -37,6 +46,20 @@ record SmallModel(int deviceTokens, int hostTokens, Function<HostBuffer, HostReg
 
     SmallModel(int deviceTokens, int hostTokens) {
         this(deviceTokens, hostTokens, HostRegion::of);
+    }
+
+    SmallModel(int deviceTokens, int hostTokens, Function<HostBuffer, HostRegion> hostMemory) {
+        this(deviceTokens, hostTokens, hostMemory, SEATS, Optional.empty());
+    }
+
+    /** The same, whose blocks outlive their requests. */
+    static SmallModel keeping(int seats, int deviceTokens, int hostTokens) {
+        return new SmallModel(
+                deviceTokens,
+                hostTokens,
+                HostRegion::of,
+                seats,
+                Optional.of(new BlockNaming(new byte[] {1, 2, 3}, maxTokens -> 0)));
     }
 
     /**
@@ -66,7 +89,7 @@ record SmallModel(int deviceTokens, int hostTokens, Function<HostBuffer, HostReg
             Function<CacheGeometry, Supplier<Planning>> planning,
             StepObserver observer,
             Runnable closed) {
-        StepLimits limits = new StepLimits(SEATS, STEP_ROWS, STEP_ROWS / 2, CONTEXT_TOKENS);
+        StepLimits limits = new StepLimits(seats, STEP_ROWS, Math.max(seats, STEP_ROWS / 2), CONTEXT_TOKENS);
         ModelWeights weights = ModelWeights.load(files, device, CONTEXT_TOKENS, (layer, layers) -> {});
         CacheGeometry geometry =
                 new CacheGeometry(files.architecture().dimensions(), Float.BYTES, BLOCK_TOKENS, 2 * BLOCK_TOKENS);
@@ -77,7 +100,8 @@ record SmallModel(int deviceTokens, int hostTokens, Function<HostBuffer, HostReg
                 geometry,
                 limits.cacheNeeds(BLOCK_TOKENS),
                 deviceTokens / BLOCK_TOKENS * geometry.blockBytes(Content.KEY_VALUE),
-                hostMemory.apply(device.allocateHost("cache on the host", hostBytes)));
+                hostMemory.apply(device.allocateHost("cache on the host", hostBytes)),
+                naming);
         return new EngineRuntime(
                 new ServedModel("opt", Instant.EPOCH, CONTEXT_TOKENS, 384, Set.of(2), new SamplingDefaults(1, 1, 0)),
                 cache,

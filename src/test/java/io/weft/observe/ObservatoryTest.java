@@ -127,6 +127,8 @@ class ObservatoryTest {
         StepPlan transferring = plan(4, CacheForm.HOST_KV);
         StepPlan resident = plan(2, CacheForm.DEVICE_KV);
         StepPlan recomputing = plan(3, CacheForm.DEVICE_ACT);
+        observatory.found(30);
+        observatory.found(2);
         for (StepPlan plan : List.of(transferring, resident, recomputing)) {
             observatory.stepped(plan, 1000, Optional.empty());
         }
@@ -138,7 +140,8 @@ class ObservatoryTest {
                         3000,
                         transferring.linkInBytes(),
                         0,
-                        new StepTokens(2 * 2 * 16 + 3 * 2 * 3, 2 * 3 * 16, 2 * 4 * 16, 0)));
+                        new StepTokens(2 * 2 * 16 + 3 * 2 * 3, 2 * 3 * 16, 2 * 4 * 16, 0),
+                        32));
         assertThat(observatory.cached()).isEqualTo(new StepTokens(2 * 3, 2 * 3 * 16, 0, 0));
         assertThat(observatory.steps()).isEmpty();
     }
@@ -215,7 +218,7 @@ class ObservatoryTest {
         List<ObservedStep> steps = new ArrayList<>();
         for (int i = 0; i < 4; i++) {
             Instant ended = Instant.EPOCH.plusNanos((i + 1) * nanos);
-            steps.add(new ObservedStep(i, ended, 2, 2, 0, StepTokens.NONE, nanos, predicted, predicted));
+            steps.add(new ObservedStep(i, ended, 2, 2, 0, StepTokens.NONE, 0, nanos, predicted, predicted));
         }
         Map<List<Integer>, List<ChromeTrace.Event>> tracks = ChromeTrace.of(steps).traceEvents().stream()
                 .filter(event -> event.ph().equals("X") && event.pid() > 1)

@@ -81,7 +81,8 @@ record StatusResponse(
             long promotedBytes,
             long residentTokens,
             long transferredTokens,
-            long recomputedTokens) {
+            long recomputedTokens,
+            long foundTokens) {
         static Steps of(Totals totals) {
             return new Steps(
                     totals.steps(),
@@ -90,7 +91,8 @@ record StatusResponse(
                     totals.promotedBytes(),
                     totals.tokens().resident(),
                     totals.tokens().transferred(),
-                    totals.tokens().recomputed());
+                    totals.tokens().recomputed(),
+                    totals.foundTokens());
         }
     }
 

@@ -16,6 +16,11 @@ public final class Room {
         this.hostBytes = hostBytes;
     }
 
+    /** Takes memory for some blocks; false if it ends before. */
+    public boolean takeAll(List<List<CacheForm>> blocks) {
+        return blocks.stream().allMatch(this::take);
+    }
+
     /** Takes memory for a block in the first of these forms that fits; false if none does. */
     public boolean take(List<CacheForm> forms) {
         return forms.stream().anyMatch(this::take);

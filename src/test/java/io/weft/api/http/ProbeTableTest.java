@@ -3,10 +3,12 @@ package io.weft.api.http;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.smallrye.mutiny.Multi;
+import io.smallrye.mutiny.Uni;
 import io.weft.engine.Engine;
 import io.weft.engine.EngineStatus;
 import io.weft.engine.GenerationEvent;
 import io.weft.engine.GenerationRequest;
+import io.weft.engine.HeldTokens;
 import io.weft.engine.ServedModel;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -14,6 +16,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import org.eclipse.microprofile.health.HealthCheck;
 import org.junit.jupiter.api.DynamicTest;
@@ -121,6 +124,16 @@ class ProbeTableTest {
 
         @Override
         public void afterEachStep(Runnable listener) {}
+
+        @Override
+        public Uni<HeldTokens> held(String owner, Optional<String> salt) {
+            throw new UnsupportedOperationException();
+        }
+
+        @Override
+        public Uni<HeldTokens> forget(String owner, Optional<String> salt) {
+            throw new UnsupportedOperationException();
+        }
 
         @Override
         public EngineStatus status() {
