@@ -169,7 +169,8 @@ struct QuantisedProduct {
         loadMatrices(values, stageIn + row * inPitch + lane / 16 * 16 + 2 * (PIECE_K * piece + 16 * half));
     }
 
-    // Requests a piece of a stage, with its part of the input or without; `unit` has the unit that it is part of, from the unit's first piece on.
+    // Requests a piece of a stage, with its part of the input or without; `unit` has the unit that it is part of, from
+    // the unit's first piece on.
     template <bool WITH_IN>
     __device__ __forceinline__ Piece load(int p, int stage, uint32_t stageIn, uint4 (&unit)[TILES]) const {
         int lane = threadIdx.x % 32;

@@ -423,7 +423,11 @@ public final class Bench implements AutoCloseable {
         long startedNanos = System.nanoTime();
         while (System.nanoTime() - startedNanos < warmUp.toNanos()) {
             StepBatch batch = decodeBatch();
-            await(runtime.pipeline().step(batch, planning.planner().plan(batch.shape())));
+            StepPlan plan = planning.planner().plan(batch.shape());
+            CompletableFuture<StepResult> result =
+                    runtime.pipeline().step(batch, plan).result().subscribeAsCompletionStage();
+            planning.planner().planAhead(plan);
+            result.join();
         }
     }
 
@@ -442,6 +446,7 @@ public final class Bench implements AutoCloseable {
         Supplier<Optional<Timeline>> timeline = observation.apply(step);
         CompletableFuture<StepResult> result = step.result().subscribeAsCompletionStage();
         long issueNanos = System.nanoTime() - issueStartedNanos;
+        planning.planner().planAhead(plan);
         StepResult tokens = result.join();
         long nanos = System.nanoTime() - startedNanos;
         Instant ended = Instant.now();

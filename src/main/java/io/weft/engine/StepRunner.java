@@ -1,5 +1,6 @@
 package io.weft.engine;
 
+import io.smallrye.mutiny.Uni;
 import io.weft.pipeline.StageCompleted;
 import io.weft.pipeline.Step;
 import io.weft.pipeline.StepBatch;
@@ -106,8 +107,11 @@ final class StepRunner {
         StepPlan plan = planned.plan();
         Optional<CompletableFuture<List<StageTiming>>> timings =
                 observer.timesNextStep() ? Optional.of(timings(planned.step())) : Optional.empty();
-        StepResult result =
-                watched(current, plan, () -> planned.step().result().await().indefinitely());
+        StepResult result = watched(current, plan, () -> {
+            CompletableFuture<StepResult> issued = planned.step().result().subscribeAsCompletionStage();
+            current.planner().planAhead(plan);
+            return Uni.createFrom().completionStage(issued).await().indefinitely();
+        });
         long nanos = System.nanoTime() - startedNanos;
         for (int i = 0; i < parts.size(); i++) {
             advance(parts.get(i), result, i);

@@ -8,6 +8,7 @@ import io.weft.plan.step.StepPlanner;
 import io.weft.plan.step.StepShape;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Plans each step with the chunk size that is the {@linkplain ChunkSizes#fastest fastest} for steps of its kind: large
@@ -25,6 +26,8 @@ public final class AdaptivePlanner implements Planner {
     private final CostModel costs;
     /** The least recently used kind comes first. */
     private final Map<Kind, StepPlanner> fastest = new LinkedHashMap<>(16, 0.75f, true);
+    /** The plan of the step that is expected next. */
+    private @Nullable StepPlan ahead;
 
     /** Steps whose figures have the same numbers of binary digits are of one kind. */
     private record Kind(int sequenceDigits, int rowDigits, int stagedBlockDigits) {
@@ -45,7 +48,24 @@ public final class AdaptivePlanner implements Planner {
 
     @Override
     public StepPlan plan(StepShape shape) {
-        return planner(shape).plan(shape);
+        StepPlan planned = ahead;
+        ahead = null;
+        return planned != null && planned.shape().equals(shape)
+                ? planned
+                : planner(shape).plan(shape);
+    }
+
+    @Override
+    public void planAhead(StepPlan issued) {
+        try {
+            ahead = issued.shape()
+                    .nextDecode(expected.geometry().blockTokens())
+                    .map(shape -> planner(shape).plan(shape))
+                    .orElse(null);
+        } catch (IllegalArgumentException e) {
+            // plan() will say so, if such a step comes.
+            ahead = null;
+        }
     }
 
     @Override

@@ -10,6 +10,12 @@ public interface Planner {
      */
     StepPlan plan(StepShape shape);
 
+    /**
+     * Plans the step that is expected after one that was just issued. So the device need not wait for that plan: it
+     * runs the issued step meanwhile.
+     */
+    default void planAhead(StepPlan issued) {}
+
     /** The most staged tokens of a chunk, in steps of the expected load. */
     int chunkTokens();
 }

@@ -5,12 +5,16 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.weft.model.CacheForm;
 import io.weft.model.CacheGeometry;
 import io.weft.plan.machine.Profiles;
+import io.weft.plan.step.HeadShape;
 import io.weft.plan.step.Schedule;
+import io.weft.plan.step.SequenceShape;
 import io.weft.plan.step.Shapes;
 import io.weft.plan.step.StepPlan;
 import io.weft.plan.step.StepPlanner;
 import io.weft.plan.step.StepShape;
+import java.util.Collections;
 import java.util.List;
+import java.util.Optional;
 import java.util.Random;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
@@ -63,5 +67,33 @@ class AdaptivePlannerTest {
         for (StepShape shape : shapes) {
             assertThat(one.plan(shape)).isEqualTo(other.plan(shape));
         }
+    }
+
+    /** Whether the next step is the expected one or not, its plan is the same. */
+    @Test
+    void plansThatAreMadeAheadAreTheSame() {
+        Random random = new Random(5);
+        int expected = 0;
+        for (int run = 0; run < 200; run++) {
+            StepPlanner resident = new StepPlanner(GEOMETRY, Schedule.RESIDENT, 1 << 22, 1024, 4);
+            AdaptivePlanner ahead = new AdaptivePlanner(resident, COSTS);
+            int open = random.nextInt(GEOMETRY.blockTokens());
+            List<CacheForm> closing = Collections.nCopies((open + 1) / GEOMETRY.blockTokens(), CacheForm.DEVICE_KV);
+            SequenceShape sequence =
+                    new SequenceShape(Collections.nCopies(random.nextInt(40), CacheForm.DEVICE_KV), open, 1, closing);
+            StepShape shape = new StepShape(List.of(sequence), HeadShape.tokens(1));
+            ahead.planAhead(ahead.plan(shape));
+            Optional<StepShape> next = shape.nextDecode(GEOMETRY.blockTokens());
+            expected += next.isPresent() ? 1 : 0;
+            next.ifPresent(then -> {
+                assertThat(then.sequences())
+                        .allSatisfy(later -> assertThat(later.closing()).isEmpty());
+                assertThat(then.sequences().getFirst().cachedTokens(GEOMETRY.blockTokens()))
+                        .isEqualTo(shape.sequences().getFirst().totalTokens(GEOMETRY.blockTokens()));
+            });
+            StepShape following = random.nextBoolean() ? next.orElse(shape) : Shapes.step(random, GEOMETRY);
+            assertThat(ahead.plan(following)).isEqualTo(new AdaptivePlanner(resident, COSTS).plan(following));
+        }
+        assertThat(expected).isBetween(1, 199);
     }
 }
