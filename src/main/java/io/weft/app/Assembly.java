@@ -245,18 +245,23 @@ public final class Assembly implements AutoCloseable {
         long usefulBlocks = settings.cacheTokens().isPresent()
                 ? Math.ceilDiv(settings.cacheTokens().getAsLong(), geometry.blockTokens())
                 : limits.sequences() * (long) geometry.blocks(context);
-        HostRegion host =
-                hostMemory.take(device, Math.min(KvCache.hostBytes(geometry, usefulBlocks), free(device, Memory.HOST)));
+        // A service that keeps blocks for prompts to come has a use for all memory.
+        boolean keeps = settings.cache().prefixCache() && hostMemory == HostMemory.PART_BY_PART;
+        long hostBytes = keeps ? Long.MAX_VALUE : KvCache.hostBytes(geometry, usefulBlocks);
+        long deviceBytes = keeps
+                ? Long.MAX_VALUE
+                : usefulBlocks * geometry.blockBytes(Content.KEY_VALUE)
+                        + limits.sequences() * geometry.ringBytes(context, limits.rows());
+        HostRegion host = hostMemory.take(device, Math.min(hostBytes, free(device, Memory.HOST)));
         KvCache cache = new KvCache(
                 device,
                 geometry,
                 limits.cacheNeeds(geometry.blockTokens()),
-                Math.min(
-                        usefulBlocks * geometry.blockBytes(Content.KEY_VALUE)
-                                + limits.sequences() * geometry.ringBytes(context, limits.rows()),
-                        free(device, Memory.DEVICE) - openBlocks * geometry.openBlockBytes()),
+                Math.min(deviceBytes, free(device, Memory.DEVICE) - openBlocks * geometry.openBlockBytes()),
                 host,
-                Optional.of(naming(tensors, weights, device, geometry)));
+                settings.cache().prefixCache()
+                        ? Optional.of(naming(tensors, weights, device, geometry))
+                        : Optional.empty());
         table.part("cache", "");
         progress.accept("measuring the hardware");
         ProfilingMemory memory = new ProfilingMemory(profilingMemory(workspace, cache), copies);

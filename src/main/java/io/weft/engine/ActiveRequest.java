@@ -125,13 +125,18 @@ final class ActiveRequest {
         return tokens;
     }
 
+    /** The same without anything that is known already. */
+    Prompt unnamedPrompt() {
+        return Prompt.unnamed(known(0, knownTokens()), maxTokens());
+    }
+
     /** What its sequence begins with, whenever it is admitted. */
     Prompt prompt(KvCache cache) {
         Prompt begins = prompt;
         if (begins == null) {
             // Scores of the prompt need the logits of all its rows.
             begins = request.promptLogprobs().isPresent()
-                    ? Prompt.unnamed(known(0, knownTokens()), maxTokens())
+                    ? unnamedPrompt()
                     : cache.prompt(
                             known(0, knownTokens()),
                             maxTokens(),

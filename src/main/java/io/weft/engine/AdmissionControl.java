@@ -5,6 +5,7 @@ import io.weft.cache.CacheSequence;
 import io.weft.cache.CacheUsage;
 import io.weft.cache.HeldBlocks;
 import io.weft.cache.KvCache;
+import io.weft.cache.Prompt;
 import io.weft.engine.RequestRejectedException.Reason;
 import io.weft.model.CacheForm;
 import io.weft.model.CacheForm.Content;
@@ -115,8 +116,13 @@ final class AdmissionControl {
 
     /** Gives the request a place if there is room. */
     private boolean place(ActiveRequest request, List<ActiveRequest> running, PlacementPolicy policy) {
-        Optional<CacheSequence> sequence =
-                cache.admit(request.prompt(cache), block -> policy.forms(block, request.promptTokens()));
+        // Alone it may do without known blocks whose forms are too large to leave room for the rest.
+        return place(request, request.prompt(cache), running, policy)
+                || (running.isEmpty() && place(request, request.unnamedPrompt(), running, policy));
+    }
+
+    private boolean place(ActiveRequest request, Prompt prompt, List<ActiveRequest> running, PlacementPolicy policy) {
+        Optional<CacheSequence> sequence = cache.admit(prompt, block -> policy.forms(block, request.promptTokens()));
         if (sequence.isEmpty()) {
             return false;
         }

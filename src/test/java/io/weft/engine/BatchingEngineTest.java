@@ -300,6 +300,37 @@ class BatchingEngineTest {
                         subscriber -> assertThat(tokens(subscriber.getItems())).hasSize(90));
     }
 
+    /** Four that grow at once, where there is memory for one and a half of them: the older ends first. */
+    @Test
+    void theYoungestWaitsForMemoryAndGoesOnWithTheSameTokens() throws InterruptedException {
+        List<GenerationRequest> requests =
+                IntStream.range(0, 4).mapToObj(i -> greedy(prompt(20 + i), 200)).toList();
+        List<List<Integer>> expected = alone(requests);
+        // One fills 13 blocks, half of them activations.
+        hostTokens = 15 * 16;
+        start(64);
+
+        assertThat(endsOf(requests, 1, expected)).containsExactly(0, 1, 2, 3);
+        assertThat(engine.preemptions()).isPositive();
+    }
+
+    /** What it may still generate is not counted before, since it may end at any token. */
+    @Test
+    void aLoneRequestThatOutgrowsTheCacheFailsWithTheSetting() throws InterruptedException {
+        List<Integer> expected = alone(List.of(greedy(prompt(20), 300))).getFirst();
+        hostTokens = 4 * 16;
+        start(64);
+
+        AssertSubscriber<GenerationEvent> subscriber = engine.generate(greedy(prompt(20), 300))
+                .subscribe()
+                .withSubscriber(AssertSubscriber.create(Long.MAX_VALUE));
+        subscriber.awaitFailure(HANG);
+        List<Integer> made = tokens(subscriber.getItems());
+        assertThat(made).hasSizeGreaterThan(40).isEqualTo(expected.subList(0, made.size()));
+        assertThat(subscriber.getFailure()).hasMessageContaining("weft.host-memory");
+        assertThat(tokens(events(greedy(prompt(20), 10)))).isEqualTo(expected.subList(0, 10));
+    }
+
     private static CachedTokens cachedAt(List<GenerationEvent> events, int tokens) {
         return ((Admitted) events.getFirst()).homes().at(tokens);
     }

@@ -80,6 +80,30 @@ class WaitingQueueTest {
         assertThat(queue.isEmpty()).isTrue();
     }
 
+    /** The youngest loses its place first, so the one that lost it last is the oldest. */
+    @Test
+    void whoLostAPlaceComesBeforeAllWhoHadNone() {
+        ActiveRequest older = add("a", 10);
+        ActiveRequest younger = add("a", 20);
+        queue.begin(older);
+        queue.begin(younger);
+        ActiveRequest newcomer = add("b", 5);
+        queue.suspend(younger);
+        queue.suspend(older);
+
+        assertThat(queue.oldestSuspended()).containsSame(older);
+        assertThat(queue.all()).containsExactly(older, younger, newcomer);
+        assertThat(queue.size()).isEqualTo(3);
+        assertThat(queue.newcomers()).isEqualTo(1);
+        queue.begin(older);
+        assertThat(queue.oldestSuspended()).containsSame(younger);
+        queue.remove(younger);
+        assertThat(queue.contains(younger)).isFalse();
+        queue.end(older);
+        assertThat(queue.oldestSuspended()).isEmpty();
+        assertThat(queue.size()).isEqualTo(1);
+    }
+
     @Test
     void aClientThatComesLaterIsNextAndHasNoCreditFromBefore() {
         for (int i = 0; i < 50; i++) {
