@@ -226,7 +226,7 @@ public final class ResponseStream implements EventStream.ByteSink {
         if (sharesConnection && !reset && frames != null) {
             reset = true;
             // Not with Vert.x, which takes a response whose end waits for the reader for one that has ended.
-            ((Http2ConnectionHandler) frames.handler())
+            var _ = ((Http2ConnectionHandler) frames.handler())
                     .resetStream(frames, response.streamId(), CANCEL, channel.newPromise());
             channel.flush();
         } else {
