@@ -7,9 +7,10 @@ import org.jspecify.annotations.Nullable;
  * A block that is full, or that the coming step fills. Once it is full it never changes. Several sequences may use it
  * if it has a name; while none does, it is <em>idle</em>, and stays until its memory is wanted.
  */
-final class Block {
+final class Block implements Evictable {
     private BlockHome home;
     private BlockHome.@Nullable OnDevice copy;
+    private @Nullable WindowPiece windowPiece;
     private boolean isArriving;
     private @Nullable BlockName name;
     private String salt = "";
@@ -41,6 +42,16 @@ final class Block {
 
     void setCopy(BlockHome.@Nullable OnDevice made) {
         copy = made;
+    }
+
+    /** What rings had of it, if that is kept. */
+    @Nullable
+    WindowPiece windowPiece() {
+        return windowPiece;
+    }
+
+    void setWindowPiece(@Nullable WindowPiece kept) {
+        windowPiece = kept;
     }
 
     /** Whether the next step of some sequence makes a copy. */
@@ -95,13 +106,13 @@ final class Block {
         release = ofRelease;
     }
 
-    /** The smaller, the longer nobody has used it. */
-    long idleSince() {
+    @Override
+    public long idleSince() {
         return idleSince;
     }
 
-    /** Equal for blocks that became idle together. */
-    long release() {
+    @Override
+    public long release() {
         return release;
     }
 }

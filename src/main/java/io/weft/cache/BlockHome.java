@@ -20,25 +20,15 @@ public sealed interface BlockHome {
 
     /** In host memory, in a slot of a slab. */
     final class OnHost implements BlockHome {
-        private final HostSlab slab;
         private final Content content;
-        private final int slot;
+        private final HostSlot slot;
 
-        OnHost(HostSlab slab, Content content, int slot) {
-            this.slab = slab;
+        OnHost(Content content, HostSlot slot) {
             this.content = content;
             this.slot = slot;
         }
 
-        HostSlab slab() {
-            return slab;
-        }
-
-        Content content() {
-            return content;
-        }
-
-        int slot() {
+        HostSlot slot() {
             return slot;
         }
 
@@ -49,12 +39,12 @@ public sealed interface BlockHome {
 
         /** Whether this block lies {@code distance} blocks after {@code first}, in every layer. */
         public boolean follows(OnHost first, int distance) {
-            return slab == first.slab && slot == first.slot + distance;
+            return slot.follows(first.slot, distance);
         }
 
         /** This block and those after it, {@code blocks} in all, in one layer: (blocks, blockTokens, width). */
         public HostBuffer layer(int layer, int blocks) {
-            return slab.layer(content, layer, slot, blocks);
+            return slot.layer(layer, blocks);
         }
     }
 }

@@ -1,6 +1,5 @@
 package io.weft.cache;
 
-import io.weft.model.CacheForm;
 import io.weft.model.CacheGeometry;
 import java.util.Comparator;
 import java.util.HashMap;
@@ -16,11 +15,11 @@ import java.util.function.Predicate;
  * blocks back from the last to the first, so of a chain the end is older than the beginning.
  */
 final class BlockStore {
-    private static final Comparator<Block> OLDEST_FIRST = Comparator.comparingLong(Block::idleSince);
+    private static final Comparator<Evictable> OLDEST_FIRST = Comparator.comparingLong(Evictable::idleSince);
 
     private final Map<BlockName, Block> blocks = new HashMap<>();
     private final NavigableSet<Block> idleOnDevice = new TreeSet<>(OLDEST_FIRST);
-    private final NavigableSet<Block> idleOnHost = new TreeSet<>(OLDEST_FIRST);
+    private final NavigableSet<Evictable> idleOnHost = new TreeSet<>(OLDEST_FIRST);
     private final CacheGeometry geometry;
     private volatile long idleDeviceBytes;
     private volatile long idleHostBytes;
@@ -28,6 +27,7 @@ final class BlockStore {
     private long releases;
     private volatile int onDevice;
     private volatile int onHost;
+    private volatile int idleBlocks;
 
     BlockStore(CacheGeometry geometry) {
         this.geometry = geometry;
@@ -78,30 +78,84 @@ final class BlockStore {
     }
 
     private void addToIdle(Block block) {
-        idle(block).add(block);
-        countIdle(block, 1);
-        if (block.home() instanceof BlockHome.OnHost host) {
-            host.slab().setIdle(host.slot(), block);
+        switch (block.home()) {
+            case BlockHome.OnDevice device -> {
+                idleOnDevice.add(block);
+                idleBlocks++;
+                idleDeviceBytes += device.memory().bytes();
+            }
+            case BlockHome.OnHost host -> {
+                addToIdle(block, host.slot());
+                idleBlocks++;
+            }
         }
+    }
+
+    private void addToIdle(Evictable what, HostSlot slot) {
+        idleOnHost.add(what);
+        slot.slab().setIdle(slot.index(), what);
+        idleHostBytes += slot.stored().bytes(geometry);
     }
 
     private void takeFromIdle(Block block) {
-        if (!idle(block).remove(block)) {
-            throw new IllegalStateException("block " + block.name() + " is not idle");
-        }
-        countIdle(block, -1);
-        if (block.home() instanceof BlockHome.OnHost host) {
-            host.slab().clearIdle(host.slot());
+        switch (block.home()) {
+            case BlockHome.OnDevice device -> {
+                require(idleOnDevice.remove(block));
+                idleBlocks--;
+                idleDeviceBytes -= device.memory().bytes();
+            }
+            case BlockHome.OnHost host -> {
+                takeFromIdle(block, host.slot());
+                idleBlocks--;
+            }
         }
     }
 
-    private void countIdle(Block block, int more) {
-        CacheForm form = block.home().form();
-        long bytes = more * geometry.blockBytes(form.content());
-        switch (form.place()) {
-            case DEVICE -> idleDeviceBytes += bytes;
-            case HOST -> idleHostBytes += bytes;
+    private void takeFromIdle(Evictable what, HostSlot slot) {
+        require(idleOnHost.remove(what));
+        slot.slab().clearIdle(slot.index());
+        idleHostBytes -= slot.stored().bytes(geometry);
+    }
+
+    private static void require(boolean wasIdle) {
+        if (!wasIdle) {
+            throw new IllegalStateException("a block is not idle that should be");
         }
+    }
+
+    /** Keeps what rings had of a block. */
+    void keep(WindowPiece piece) {
+        piece.block().setWindowPiece(piece);
+        piece.idle(stamps++, releases);
+        addToIdle(piece, piece.slot());
+    }
+
+    /** A sequence reads a piece. */
+    void use(WindowPiece piece) {
+        if (piece.isIdle()) {
+            takeFromIdle(piece, piece.slot());
+        }
+        piece.use();
+    }
+
+    /** A sequence has read a piece. */
+    void release(WindowPiece piece) {
+        piece.giveBack();
+        if (piece.isIdle()) {
+            piece.idle(stamps++, releases);
+            addToIdle(piece, piece.slot());
+        }
+    }
+
+    /** Forgets a piece that nobody reads. */
+    void forget(WindowPiece piece) {
+        piece.block().setWindowPiece(null);
+        takeFromIdle(piece, piece.slot());
+    }
+
+    /** What becomes idle from now on is younger than what has a smaller stamp. */
+    long stamp() {
+        return stamps;
     }
 
     long idleDeviceBytes() {
@@ -112,19 +166,13 @@ final class BlockStore {
         return idleHostBytes;
     }
 
-    private NavigableSet<Block> idle(Block block) {
-        return switch (block.home()) {
-            case BlockHome.OnDevice device -> idleOnDevice;
-            case BlockHome.OnHost host -> idleOnHost;
-        };
-    }
-
-    /** The idle blocks of a tier, the least recently used first. */
+    /** The idle blocks on the device, the least recently used first. */
     NavigableSet<Block> idleOnDevice() {
         return idleOnDevice;
     }
 
-    NavigableSet<Block> idleOnHost() {
+    /** What is idle on the host, the least recently used first. */
+    NavigableSet<Evictable> idleOnHost() {
         return idleOnHost;
     }
 
@@ -153,6 +201,6 @@ final class BlockStore {
     }
 
     HeldBlocks held() {
-        return new HeldBlocks(onDevice, onHost, idleOnDevice.size() + idleOnHost.size());
+        return new HeldBlocks(onDevice, onHost, idleBlocks);
     }
 }

@@ -22,7 +22,7 @@ public final class CacheSequence implements AutoCloseable {
     private final Prompt prompt;
     private final IntFunction<List<CacheForm>> preferences;
     private final WindowRing ring;
-    private final int knownBlocks;
+    private final Beginning beginning;
     /** Full ones, then those that the coming step fills. */
     private final List<Block> blocks;
 
@@ -39,22 +39,39 @@ public final class CacheSequence implements AutoCloseable {
 
     private int closedBlocks;
     private int openTokens;
+    /** The tokens that steps may have written to the ring. */
+    private int writtenTokens;
+
+    private boolean ringIsFilled;
     private boolean freed;
 
-    /** @param known the blocks with which it begins */
+    /**
+     * What was known of a sequence.
+     *
+     * @param blocks with which it begins
+     * @param windowPieces of the last of them, to fill its ring
+     * @param knownBlocks of its prompt: more than {@code blocks} if no ring was kept of their end
+     */
+    record Beginning(List<Block> blocks, List<WindowPiece> windowPieces, int knownBlocks) {
+        Beginning {
+            blocks = List.copyOf(blocks);
+        }
+    }
+
     CacheSequence(
             KvCache cache,
             Prompt prompt,
             IntFunction<List<CacheForm>> preferences,
-            List<Block> known,
+            Beginning beginning,
             WindowRing ring) {
         this.cache = cache;
         this.prompt = prompt;
         this.preferences = preferences;
-        this.blocks = new ArrayList<>(known);
-        this.closedBlocks = known.size();
-        this.knownBlocks = known.size();
-        this.lastName = prompt.nameBefore(known.size());
+        this.beginning = beginning;
+        this.blocks = new ArrayList<>(beginning.blocks());
+        this.closedBlocks = blocks.size();
+        this.lastName = prompt.nameBefore(closedBlocks);
+        this.writtenTokens = tokens();
         this.ring = ring;
     }
 
@@ -79,7 +96,7 @@ public final class CacheSequence implements AutoCloseable {
 
     /** The tokens of known blocks with which it began. */
     public int cachedTokens() {
-        return knownBlocks * blockTokens();
+        return beginning.blocks().size() * blockTokens();
     }
 
     /** The number of full blocks. */
@@ -155,6 +172,7 @@ public final class CacheSequence implements AutoCloseable {
         while (openBlocks.size() < wanted) {
             openBlocks.addLast(cache.takeOpen());
         }
+        writtenTokens = Math.max(writtenTokens, tokens() + newTokens);
         return true;
     }
 
@@ -202,6 +220,8 @@ public final class CacheSequence implements AutoCloseable {
      * homes. From now on, steps read the copies that this step made.
      */
     public void commit(List<Integer> tokens) {
+        releaseBeginning();
+        int closedBefore = closedBlocks;
         int closing = closingBlocks(tokens.size());
         openTokens = openTokens + tokens.size() - closing * blockTokens();
         if (lastName != null) {
@@ -218,6 +238,46 @@ public final class CacheSequence implements AutoCloseable {
             cache.copied(block, arrival.to());
         }
         arrivals.clear();
+        for (int end : List.of(prompt.fullBlocks(), beginning.knownBlocks())) {
+            if (end > closedBefore && end <= closedBlocks) {
+                keepRing(end);
+            }
+        }
+    }
+
+    /**
+     * Keeps what the ring has before the end of a block, so that others can go on from there, or a block earlier. Where
+     * they will want to is not known: at the end of a prompt, where two prompts part, and at the end of the sequence.
+     */
+    private void keepRing(int end) {
+        if (ring.blocks() == 0 || end == 0) {
+            return;
+        }
+        int first = Math.max(
+                Math.max(
+                        cache.firstWindowBlock(end - 1),
+                        cache.firstWindowBlock(beginning.blocks().size())),
+                (writtenTokens - 1) / blockTokens() - ring.blocks() + 1);
+        long before = cache.stamp();
+        boolean isKept = true;
+        for (int block = first; block < end && isKept; block++) {
+            isKept = cache.keep(known(block), ring.block(block), before);
+        }
+    }
+
+    /** The block that others find: not this sequence's own one, if another had filled the same before. */
+    private Block known(int block) {
+        Block own = blocks.get(block);
+        return own.hasName() || block >= prompt.fullBlocks()
+                ? own
+                : cache.named(prompt.nameBefore(block + 1)).orElse(own);
+    }
+
+    private void releaseBeginning() {
+        if (!ringIsFilled) {
+            ringIsFilled = true;
+            cache.release(this, beginning.windowPieces());
+        }
     }
 
     private void name(Block block) {
@@ -241,6 +301,8 @@ public final class CacheSequence implements AutoCloseable {
             arrivals.clear();
             cache.leave(cursors);
             cache.beginRelease();
+            releaseBeginning();
+            keepRing(closedBlocks);
             giveBackFrom(0);
             cache.free(ring);
             openBlocks.forEach(cache::giveBackOpen);

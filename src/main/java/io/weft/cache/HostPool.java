@@ -36,7 +36,7 @@ final class HostPool {
     private final List<HostSlab> slabs = new ArrayList<>();
     private final BitSet empty = new BitSet();
     /** Those that have free slots. */
-    private final Map<Content, NavigableSet<HostSlab>> partlyFree = new EnumMap<>(Content.class);
+    private final Map<Stored, NavigableSet<HostSlab>> partlyFree = new EnumMap<>(Stored.class);
 
     private volatile long usedBytes;
     /** The bytes that the link will reach in the end. */
@@ -46,12 +46,15 @@ final class HostPool {
         this.region = region;
         this.geometry = geometry;
         this.expectedBytes = region.memory().bytes();
-        for (Content content : Content.values()) {
+        for (Stored content : Stored.values()) {
             partlyFree.put(content, new TreeSet<>(BEST_FIRST));
         }
         long blockBytes = geometry.blockBytes(Content.KEY_VALUE);
         long wanted = Math.min(SLAB_BYTES, expectedBytes / SLABS_LEAST);
-        this.slabBytes = blockBytes == 0 ? 0 : Math.max(1, wanted / blockBytes) * blockBytes;
+        this.slabBytes = blockBytes == 0
+                ? 0
+                : Math.max(Math.ceilDiv(geometry.windowBlockBytes(), blockBytes), Math.max(1, wanted / blockBytes))
+                        * blockBytes;
         for (long at = 0; slabBytes > 0 && at < expectedBytes; at += slabBytes) {
             long bytes = Math.min(expectedBytes - at, slabBytes);
             empty.set(slabs.size());
@@ -61,7 +64,7 @@ final class HostPool {
 
     /** Where a sequence put its last block of each content. */
     static final class Cursors {
-        private final Map<Content, BlockHome.OnHost> last = new EnumMap<>(Content.class);
+        private final Map<Stored, HostSlot> last = new EnumMap<>(Stored.class);
     }
 
     /** What is not reachable now will never be. */
@@ -69,31 +72,34 @@ final class HostPool {
         expectedBytes = region.reachableBytes();
     }
 
-    /** Memory for a block, after the one before if that is free. */
-    Optional<BlockHome.OnHost> allocate(Content content, Cursors cursors) {
-        BlockHome.OnHost last = cursors.last.get(content);
-        if (last != null && last.slab().content() == content && last.slab().isFree(last.slot() + 1)) {
-            return Optional.of(take(last.slab(), content, last.slot() + 1, cursors));
+    /** Memory for a block: after the one before, or where there is much that nobody else goes on to fill. */
+    Optional<HostSlot> allocate(Stored content, Cursors cursors) {
+        HostSlot last = cursors.last.get(content);
+        if (last != null && last.slab().content() == content && last.slab().isFree(last.index() + 1)) {
+            return Optional.of(take(last.slab(), content, last.index() + 1, cursors));
         }
         NavigableSet<HostSlab> others = partly(content);
-        @Nullable HostSlab best = others.isEmpty() ? null : others.first();
-        if (best == null || best.hasGrowers() || !best.isRoomy()) {
-            HostSlab fresh = emptySlab(content);
-            best = fresh == null ? best : fresh;
+        if (!others.isEmpty() && !others.first().hasGrowers() && others.first().isRoomy()) {
+            return allocateAnywhere(content, cursors);
         }
-        if (best == null) {
-            return Optional.empty();
-        }
-        int slot = best.content() == null ? 0 : best.firstOfLongestFreeRun();
-        return Optional.of(take(best, content, slot, cursors));
+        HostSlab fresh = emptySlab(content);
+        return fresh == null ? Optional.empty() : Optional.of(take(fresh, content, 0, cursors));
     }
 
-    private NavigableSet<HostSlab> partly(Content content) {
+    /** Memory for a block in a slab that has some. */
+    Optional<HostSlot> allocateAnywhere(Stored content, Cursors cursors) {
+        NavigableSet<HostSlab> others = partly(content);
+        return others.isEmpty()
+                ? Optional.empty()
+                : Optional.of(take(others.first(), content, others.first().firstOfLongestFreeRun(), cursors));
+    }
+
+    private NavigableSet<HostSlab> partly(Stored content) {
         return Objects.requireNonNull(partlyFree.get(content));
     }
 
     /** The first one that the link reaches and that has slots at all: the last slab may be short. */
-    private @Nullable HostSlab emptySlab(Content content) {
+    private @Nullable HostSlab emptySlab(Stored content) {
         int index = empty.nextSetBit(0);
         boolean isUsable = index >= 0
                 && endBytes(index) <= region.reachableBytes()
@@ -105,26 +111,26 @@ final class HostPool {
         return Math.min(region.memory().bytes(), (index + 1) * slabBytes);
     }
 
-    private BlockHome.OnHost take(HostSlab slab, Content content, int slot, Cursors cursors) {
+    private HostSlot take(HostSlab slab, Stored content, int slot, Cursors cursors) {
         leave(cursors, content);
         unlist(slab);
-        BlockHome.OnHost home = slab.take(content, slot);
+        HostSlot home = slab.take(content, slot);
         slab.addGrowers(1);
         list(slab);
         cursors.last.put(content, home);
-        usedBytes += geometry.blockBytes(content);
+        usedBytes += content.bytes(geometry);
         return home;
     }
 
     /** A sequence takes no more memory. */
     void leave(Cursors cursors) {
-        for (Content content : Content.values()) {
+        for (Stored content : Stored.values()) {
             leave(cursors, content);
         }
     }
 
-    private void leave(Cursors cursors, Content content) {
-        BlockHome.OnHost last = cursors.last.remove(content);
+    private void leave(Cursors cursors, Stored content) {
+        HostSlot last = cursors.last.remove(content);
         if (last != null) {
             unlist(last.slab());
             last.slab().addGrowers(-1);
@@ -132,11 +138,11 @@ final class HostPool {
         }
     }
 
-    void free(BlockHome.OnHost home) {
-        unlist(home.slab());
-        home.slab().free(home.slot());
-        list(home.slab());
-        usedBytes -= geometry.blockBytes(home.content());
+    void free(HostSlot slot) {
+        unlist(slot.slab());
+        slot.slab().free(slot.index());
+        list(slot.slab());
+        usedBytes -= slot.stored().bytes(geometry);
     }
 
     /** Its place among the others depends on what changes. */

@@ -1,30 +1,29 @@
 package io.weft.cache;
 
 import io.weft.device.HostBuffer;
-import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
 import java.util.BitSet;
 import java.util.HashMap;
-import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A part of host memory whose slots hold blocks of one content: (layers, slots, blockTokens, width). Neighbouring slots
- * are neighbours in memory in every layer, so that one copy a layer brings a run of them over the link. While no slot
- * is used, the slab may change its content.
+ * A part of host memory whose slots hold the same of blocks each: (layers, slots, blockTokens, width). Neighbouring
+ * slots are neighbours in memory in every layer, so that one copy a layer brings a run of them over the link. While no
+ * slot is used, it may become another kind of slab.
  */
 final class HostSlab {
     private final CacheGeometry geometry;
     private final int index;
     private final HostBuffer memory;
     private final BitSet used = new BitSet();
-    private @Nullable Content content;
+    private @Nullable Stored content;
     private int slots;
     private int usedSlots;
     private int longestFreeRun;
     /** By slot. */
-    private final Map<Integer, Block> idle = new HashMap<>();
+    private final Map<Integer, Evictable> idle = new HashMap<>();
 
     /** Sequences that go on filling it. */
     private int growers;
@@ -39,24 +38,35 @@ final class HostSlab {
         return index;
     }
 
-    /** What its blocks hold; null while it is empty. */
+    /** What its slots hold; null while it is empty. */
     @Nullable
-    Content content() {
+    Stored content() {
         return content;
     }
 
-    /** The number of slots for a content. */
-    int slots(Content of) {
-        return (int) (memory.bytes() / geometry.blockBytes(of));
+    /** The number of slots if it held that. */
+    int slots(Stored of) {
+        return (int) (memory.bytes() / of.bytes(geometry));
     }
 
     int longestFreeRun() {
         return longestFreeRun;
     }
 
-    /** Whether half of its slots or more are free, one after the other. */
+    /** Whether it has free slots one after the other, enough for a long piece. */
     boolean isRoomy() {
-        return 2 * longestFreeRun >= slots;
+        return isRoomy(longestFreeRun);
+    }
+
+    private boolean isRoomy(int freeRun) {
+        return 4 * freeRun >= slots;
+    }
+
+    /** Whether it would be if these slots were free. */
+    boolean isRoomyWithout(Set<Integer> freed) {
+        BitSet left = (BitSet) used.clone();
+        freed.forEach(left::clear);
+        return isRoomy(longestFreeRun(left));
     }
 
     boolean hasGrowers() {
@@ -75,7 +85,7 @@ final class HostSlab {
     int firstOfLongestFreeRun() {
         int free = used.nextClearBit(0);
         while (free < slots) {
-            int end = endOfFreeRun(free);
+            int end = endOfFreeRun(used, free);
             if (end - free == longestFreeRun) {
                 return free;
             }
@@ -84,13 +94,13 @@ final class HostSlab {
         throw new IllegalStateException("slab " + index + " is full");
     }
 
-    private int endOfFreeRun(int free) {
-        int end = used.nextSetBit(free);
+    private int endOfFreeRun(BitSet taken, int free) {
+        int end = taken.nextSetBit(free);
         return end < 0 ? slots : Math.min(end, slots);
     }
 
     /** Takes a free slot; the first one decides on the content. */
-    BlockHome.OnHost take(Content of, int slot) {
+    HostSlot take(Stored of, int slot) {
         if (content == null) {
             content = of;
             slots = slots(of);
@@ -102,7 +112,7 @@ final class HostSlab {
         used.set(slot);
         usedSlots++;
         measure();
-        return new BlockHome.OnHost(this, of, slot);
+        return new HostSlot(this, of, slot);
     }
 
     void free(int slot) {
@@ -117,40 +127,45 @@ final class HostSlab {
         measure();
     }
 
-    void setIdle(int slot, Block block) {
-        idle.put(slot, block);
+    void setIdle(int slot, Evictable what) {
+        idle.put(slot, what);
     }
 
     void clearIdle(int slot) {
         idle.remove(slot);
     }
 
-    /** Whether no sequence uses any of its blocks. */
+    /** Whether no sequence uses anything in it. */
     boolean isIdle() {
         return idle.size() == usedSlots;
     }
 
-    /** Its blocks that no sequence uses. */
-    List<Block> idleBlocks() {
-        return List.copyOf(idle.values());
+    /** What no sequence uses of it, by slot. */
+    Map<Integer, Evictable> evictable() {
+        return Map.copyOf(idle);
     }
 
     private void measure() {
-        longestFreeRun = 0;
-        for (int free = used.nextClearBit(0); free < slots; ) {
-            int end = endOfFreeRun(free);
-            longestFreeRun = Math.max(longestFreeRun, end - free);
-            free = used.nextClearBit(end);
+        longestFreeRun = longestFreeRun(used);
+    }
+
+    private int longestFreeRun(BitSet taken) {
+        int longest = 0;
+        for (int free = taken.nextClearBit(0); free < slots; ) {
+            int end = endOfFreeRun(taken, free);
+            longest = Math.max(longest, end - free);
+            free = taken.nextClearBit(end);
         }
+        return longest;
     }
 
     /** {@code count} slots from {@code first} on in one layer: (count, blockTokens, width). */
-    HostBuffer layer(Content of, int layer, int first, int count) {
+    HostBuffer layer(Stored of, int layer, int first, int count) {
         if (count < 1 || first < 0 || first > slots - count || content != of) {
             throw new IndexOutOfBoundsException(
                     count + " slots from " + first + " on in a slab of " + slots + " of " + content);
         }
-        long bytes = geometry.blockLayerBytes(of);
+        long bytes = of.layerBytes(geometry);
         return memory.slice(((long) layer * slots + first) * bytes, count * bytes);
     }
 }

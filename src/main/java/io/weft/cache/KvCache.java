@@ -2,12 +2,14 @@ package io.weft.cache;
 
 import io.weft.device.Device;
 import io.weft.device.DeviceBuffer;
+import io.weft.device.HostBuffer;
 import io.weft.device.HostRegion;
 import io.weft.model.CacheForm;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheForm.Place;
 import io.weft.model.CacheGeometry;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -15,9 +17,11 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.SequencedSet;
+import java.util.Set;
 import java.util.function.IntFunction;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The cache of all sequences: its pools, the blocks that are known by name, and which sequence uses what.
@@ -26,6 +30,9 @@ import java.util.function.Supplier;
  * recently used first. From the device they go to the host, from the host they are forgotten.
  */
 public final class KvCache {
+    /** Slabs that are looked at for one that gives up much that is old. */
+    private static final int SLABS_TRIED = 8;
+
     /** Before any block became idle. */
     private static final long NEVER = Long.MIN_VALUE;
 
@@ -42,8 +49,10 @@ public final class KvCache {
     private final BlockStore store;
     /** Blocks that have a copy; the last one's is given back first. */
     private final SequencedSet<Block> copies = new LinkedHashSet<>();
-    /** Idle blocks that leave the device before the next step, and where they are still. */
-    private final Map<Block, DeviceBuffer> departures = new LinkedHashMap<>();
+    /** What leaves the device before the next step. */
+    private final Map<Evictable, Departure> departures = new LinkedHashMap<>();
+    /** What rings are filled with before the next step. */
+    private final Map<CacheSequence, List<RingFill>> ringFills = new LinkedHashMap<>();
 
     private final HostPool.Cursors departed = new HostPool.Cursors();
     private volatile long copyBytes;
@@ -59,12 +68,20 @@ public final class KvCache {
     public record StepNeeds(int openBlocks, int rows) {}
 
     /**
-     * An idle block that leaves the device before anything else happens in the next step.
+     * A copy to the host of what is idle, before anything else happens in the next step.
      *
-     * @param from its memory, which may be somebody else's after that
-     * @param to its home now
+     * @param from its memory, which may be somebody else's after that: its layers one after the other
+     * @param to the same layers on the host
      */
-    public record Departure(DeviceBuffer from, BlockHome.OnHost to) {}
+    public record Departure(DeviceBuffer from, List<HostBuffer> to) {}
+
+    /**
+     * A copy to a ring, after all departures and before anything else happens in the next step.
+     *
+     * @param from what an earlier ring had of a block
+     * @param to the block's place in the ring
+     */
+    public record RingFill(HostBuffer from, DeviceBuffer to) {}
 
     /**
      * Allocates the pools.
@@ -160,8 +177,8 @@ public final class KvCache {
      * @param salt sequences share blocks only with those of the same salt
      */
     public Prompt prompt(List<Integer> tokens, int maxTokens, String salt) {
-        // A hit would need what rings hold, too.
-        return naming.filter(names -> geometry.cachedLayerCount() > 0 && geometry.windowLayerCount() == 0)
+        // Without cached layers there is nothing that would stay.
+        return naming.filter(names -> geometry.cachedLayerCount() > 0)
                 .map(names -> Prompt.named(tokens, maxTokens, salt, names, geometry.blockTokens()))
                 .orElseGet(() -> Prompt.unnamed(tokens, maxTokens));
     }
@@ -207,6 +224,10 @@ public final class KvCache {
         return forget(named(block -> block.salt().equals(salt)));
     }
 
+    Optional<Block> named(@Nullable BlockName name) {
+        return name == null ? Optional.empty() : store.find(name);
+    }
+
     List<Block> named(Predicate<Block> wanted) {
         return store.all(wanted);
     }
@@ -238,35 +259,111 @@ public final class KvCache {
      * @return the sequence, or empty if there is no room for its ring now
      */
     public Optional<CacheSequence> admit(Prompt prompt, IntFunction<List<CacheForm>> preferences) {
+        List<Block> chain = known(prompt);
+        int hit = longestHit(chain);
+        List<Block> used = chain.subList(0, hit);
+        List<WindowPiece> pieces = windowPieces(used);
         // Before anything gives way, so that they do not.
-        List<Block> known = useKnown(prompt);
+        used.forEach(store::use);
+        pieces.forEach(store::use);
         int ringBlocks = geometry.ringBlocks(prompt.maxTokens(), maxRows);
         long ringBytes = ringBlocks * geometry.windowBlockBytes();
-        Optional<DeviceBuffer> ring = onDevice(ringBytes, () -> device.allocateRing(ringBytes));
-        if (ring.isEmpty()) {
-            store.beginRelease();
-            known.reversed().forEach(this::release);
+        Optional<DeviceBuffer> memory = onDevice(ringBytes, () -> device.allocateRing(ringBytes));
+        if (memory.isEmpty()) {
+            beginRelease();
+            pieces.forEach(store::release);
+            used.reversed().forEach(this::release);
             return Optional.empty();
         }
         // Blocks without cached layers are empty: they are where nothing moves them.
         IntFunction<List<CacheForm>> forms =
                 geometry.cachedLayerCount() == 0 ? block -> List.of(CacheForm.DEVICE_KV) : preferences;
-        return Optional.of(
-                new CacheSequence(this, prompt, forms, known, new WindowRing(geometry, ring.get(), ringBlocks)));
+        WindowRing ring = new WindowRing(geometry, memory.get(), ringBlocks);
+        CacheSequence sequence =
+                new CacheSequence(this, prompt, forms, new CacheSequence.Beginning(used, pieces, chain.size()), ring);
+        if (!pieces.isEmpty()) {
+            ringFills.put(sequence, fills(pieces, ring, hit - pieces.size()));
+        }
+        return Optional.of(sequence);
     }
 
-    /** The longest known beginning of a prompt, which one more sequence uses from now on. */
-    private List<Block> useKnown(Prompt prompt) {
+    /** The longest known beginning of a prompt. */
+    private List<Block> known(Prompt prompt) {
         List<Block> known = new ArrayList<>();
         for (int block = 0; block < prompt.knowableBlocks(); block++) {
             Optional<Block> found = store.find(Objects.requireNonNull(prompt.nameBefore(block + 1)));
             if (found.isEmpty()) {
                 break;
             }
-            store.use(found.get());
             known.add(found.get());
         }
         return known;
+    }
+
+    /** The blocks of a known beginning after which a sequence may go on: of its last tokens, rings were kept. */
+    private int longestHit(List<Block> chain) {
+        int hit = 0;
+        int kept = 0;
+        for (int blocks = 1; blocks <= chain.size(); blocks++) {
+            kept = chain.get(blocks - 1).windowPiece() == null ? 0 : kept + 1;
+            if (blocks - kept <= firstWindowBlock(blocks)) {
+                hit = blocks;
+            }
+        }
+        return hit;
+    }
+
+    /** The first block of which the token after {@code blocks} blocks sees some in a layer with a window. */
+    int firstWindowBlock(int blocks) {
+        if (geometry.windowLayerCount() == 0) {
+            return blocks;
+        }
+        long firstToken = (long) blocks * geometry.blockTokens() + 1 - geometry.window();
+        return (int) (Math.max(0, firstToken) / geometry.blockTokens());
+    }
+
+    private List<WindowPiece> windowPieces(List<Block> blocks) {
+        return blocks.subList(firstWindowBlock(blocks.size()), blocks.size()).stream()
+                .map(block -> Objects.requireNonNull(block.windowPiece()))
+                .toList();
+    }
+
+    private static List<RingFill> fills(List<WindowPiece> pieces, WindowRing ring, int firstBlock) {
+        List<RingFill> fills = new ArrayList<>();
+        for (int i = 0; i < pieces.size(); i++) {
+            fills.add(new RingFill(pieces.get(i).slot().layer(0, 1), ring.block(firstBlock + i)));
+        }
+        return fills;
+    }
+
+    /** A sequence needs these no more: its ring has them. */
+    void release(CacheSequence sequence, List<WindowPiece> pieces) {
+        ringFills.remove(sequence);
+        pieces.forEach(store::release);
+    }
+
+    /** Keeps what a ring has of a block, if there is host memory, or something that is idle since before that. */
+    boolean keep(Block block, DeviceBuffer ofRing, long idleBefore) {
+        if (!block.hasName() || block.windowPiece() != null) {
+            return true;
+        }
+        Optional<HostSlot> slot = onHost(Stored.WINDOW, departed, idleBefore);
+        slot.ifPresent(to -> {
+            if (block.hasName()) {
+                WindowPiece piece = new WindowPiece(block, to);
+                store.keep(piece);
+                departures.put(piece, new Departure(ofRing, List.of(to.layer(0, 1))));
+            } else {
+                // It was idle, and gave way itself.
+                host.free(to);
+            }
+        });
+        return slot.isPresent();
+    }
+
+    /** What becomes idle from now on is younger. */
+    long stamp() {
+        return store.stamp();
     }
 
     /**
@@ -328,7 +425,7 @@ public final class KvCache {
         }
     }
 
-    /** Moves an idle block to the host; blocks give way there that are idle since before that. */
+    /** Moves an idle block to the host; what gives way there is idle since before that. */
     private boolean moveToHost(Block block, long idleBefore) {
         if (!(block.home() instanceof BlockHome.OnDevice(CacheForm form, DeviceBuffer memory))) {
             throw new IllegalArgumentException("block " + block.name() + " is not on the device");
@@ -337,50 +434,105 @@ public final class KvCache {
         to.ifPresent(home -> {
             leftDevice++;
             store.move(block, home);
-            departures.put(block, memory);
+            List<HostBuffer> layers = new ArrayList<>();
+            for (int layer = 0; layer < geometry.cachedLayerCount(); layer++) {
+                layers.add(home.layer(layer, 1));
+            }
+            departures.put(block, new Departure(memory, layers));
             device.free(memory);
         });
         return to.isPresent();
     }
 
-    /** Host memory; blocks give way that are idle since before that. */
     private Optional<BlockHome.OnHost> homeOnHost(Content content, HostPool.Cursors cursors, long idleBefore) {
-        Optional<BlockHome.OnHost> home = host.allocate(content, cursors);
-        while (home.isEmpty() && givesWayOnHost(content, idleBefore)) {
-            home = host.allocate(content, cursors);
+        return onHost(Stored.of(content), cursors, idleBefore).map(slot -> new BlockHome.OnHost(content, slot));
+    }
+
+    /** Host memory; what gives way is idle since before that. It does so before short runs of slots are used up. */
+    private Optional<HostSlot> onHost(Stored stored, HostPool.Cursors cursors, long idleBefore) {
+        Optional<HostSlot> slot = host.allocate(stored, cursors);
+        if (slot.isEmpty() && givesWayOnHost(stored, idleBefore)) {
+            slot = host.allocate(stored, cursors);
         }
-        return home;
+        return slot.isPresent() ? slot : host.allocateAnywhere(stored, cursors);
     }
 
     /**
-     * The oldest block goes whose slot helps: its slab holds that content, or nothing that is used. With it go its
-     * neighbours that are as old, since pieces should be long.
+     * The oldest goes whose slot helps: its slab holds the same, or nothing that is used. With it goes what is old
+     * among its neighbours, since pieces should be long: of the first few slabs, the first that has room for some then.
      */
-    private boolean givesWayOnHost(Content content, long idleBefore) {
-        for (Block oldest : store.idleOnHost()) {
-            if (oldest.idleSince() >= idleBefore) {
-                return false;
+    private boolean givesWayOnHost(Stored stored, long idleBefore) {
+        Set<HostSlab> tried = new LinkedHashSet<>();
+        for (Evictable oldest : store.idleOnHost()) {
+            HostSlab slab = slab(oldest);
+            if (oldest.idleSince() >= idleBefore || tried.size() == SLABS_TRIED) {
+                break;
             }
-            HostSlab slab = ((BlockHome.OnHost) oldest.home()).slab();
-            boolean isOfContent = slab.content() == content;
-            if (isOfContent || slab.isIdle()) {
-                for (Block block : slab.idleBlocks()) {
-                    if (!isOfContent || block.release() == oldest.release()) {
-                        forget(block);
-                        leftHost++;
-                    }
-                }
-                return true;
+            boolean helps = slab.content() == stored || (slab.isIdle() && slab.slots(stored) > 0);
+            if (helps
+                    && tried.add(slab)
+                    && !slab.hasGrowers()
+                    && slab.isRoomyWithout(old(slab, stored, idleBefore).keySet())) {
+                return evictFrom(slab, stored, idleBefore);
             }
         }
-        return false;
+        return !tried.isEmpty() && evictFrom(tried.iterator().next(), stored, idleBefore);
     }
 
-    /** The blocks that leave the device, which is up to the caller from now on. */
+    private boolean evictFrom(HostSlab slab, Stored stored, long idleBefore) {
+        old(slab, stored, idleBefore).values().forEach(this::evict);
+        return true;
+    }
+
+    /** What may go of a slab, by slot: all if it is to hold something else, else the older half of all that is idle. */
+    private Map<Integer, Evictable> old(HostSlab slab, Stored stored, long idleBefore) {
+        Map<Integer, Evictable> old = new HashMap<>(slab.evictable());
+        if (slab.content() == stored) {
+            long oldest = store.idleOnHost().first().idleSince();
+            long middle = oldest + (store.stamp() - oldest) / 2;
+            long oldestOfSlab =
+                    old.values().stream().mapToLong(Evictable::idleSince).min().orElseThrow();
+            old.values()
+                    .removeIf(one -> one.idleSince() >= idleBefore
+                            || (one.idleSince() > middle && one.idleSince() > oldestOfSlab));
+        }
+        return old;
+    }
+
+    private static HostSlab slab(Evictable what) {
+        return switch (what) {
+            case Block block -> ((BlockHome.OnHost) block.home()).slot().slab();
+            case WindowPiece piece -> piece.slot().slab();
+        };
+    }
+
+    private void evict(Evictable what) {
+        switch (what) {
+            case Block block -> {
+                leftHost++;
+                forget(block);
+            }
+            case WindowPiece piece -> forget(piece);
+        }
+    }
+
+    private void forget(WindowPiece piece) {
+        departures.remove(piece);
+        store.forget(piece);
+        host.free(piece.slot());
+    }
+
+    /** What leaves the device, which is up to the caller from now on. */
     public List<Departure> takeDepartures() {
-        List<Departure> all = new ArrayList<>();
-        departures.forEach((block, from) -> all.add(new Departure(from, (BlockHome.OnHost) block.home())));
+        List<Departure> all = List.copyOf(departures.values());
         departures.clear();
+        return all;
+    }
+
+    /** What rings are filled with, which is up to the caller from now on. */
+    public List<RingFill> takeRingFills() {
+        List<RingFill> all = ringFills.values().stream().flatMap(List::stream).toList();
+        ringFills.clear();
         return all;
     }
 
@@ -406,9 +558,12 @@ public final class KvCache {
         if (block.copy() != null) {
             giveBackCopy(block);
         }
+        if (block.windowPiece() != null) {
+            forget(block.windowPiece());
+        }
         switch (block.home()) {
             case BlockHome.OnDevice onDevice -> device.free(onDevice.memory());
-            case BlockHome.OnHost onHost -> host.free(onHost);
+            case BlockHome.OnHost onHost -> host.free(onHost.slot());
         }
     }
 

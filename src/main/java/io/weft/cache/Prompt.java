@@ -55,6 +55,11 @@ public final class Prompt {
         return names == null ? 0 : Math.max(0, tokens.size() - 1) / names.blockTokens();
     }
 
+    /** The number of its full blocks. */
+    int fullBlocks() {
+        return names == null ? 0 : tokens.size() / names.blockTokens();
+    }
+
     /** The name before that of block {@code block}, one of the prompt's; null if blocks have no names. */
     @Nullable
     BlockName nameBefore(int block) {

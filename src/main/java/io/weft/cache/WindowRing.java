@@ -18,6 +18,11 @@ public record WindowRing(CacheGeometry geometry, DeviceBuffer memory, int blocks
         return memory.address() + block % blocks * geometry.windowBlockBytes();
     }
 
+    /** Block {@code block} of the sequence. */
+    DeviceBuffer block(int block) {
+        return memory.slice(block % blocks * geometry.windowBlockBytes(), geometry.windowBlockBytes());
+    }
+
     /** The address of a token's K and V in the first layer with a window. */
     public long tokenAddress(int token) {
         int blockTokens = geometry.blockTokens();

@@ -306,12 +306,12 @@ final class StageIssuer {
         });
     }
 
-    /** Copies a block to the host, layer by layer: its layers are neighbours on the device alone. */
-    void depart(KvCache.Departure departure, Stream stream) {
-        long bytes = geometry.blockLayerBytes(departure.to().form().content());
-        for (int place = 0; place < geometry.cachedLayerCount(); place++) {
-            stream.copyToHost(
-                    departure.from().slice(place * bytes, bytes), departure.to().layer(place, 1));
+    /** Copies to the host, layer by layer: the layers are neighbours on the device alone. */
+    static void depart(KvCache.Departure departure, Stream stream) {
+        long offset = 0;
+        for (HostBuffer layer : departure.to()) {
+            stream.copyToHost(departure.from().slice(offset, layer.bytes()), layer);
+            offset += layer.bytes();
         }
     }
 

@@ -47,7 +47,7 @@ public final class StepPipeline {
     private final EventPool marks;
     private final EventPool timedMarks;
     private final Event idle;
-    private final Event departed;
+    private final Event madeWay;
     /**
      * Marks of transfers that were issued ahead: those of this step, which observers may query, and those of the next.
      */
@@ -73,7 +73,7 @@ public final class StepPipeline {
         this.marks = new EventPool(device, Event.Timing.UNTIMED);
         this.timedMarks = new EventPool(device, Event.Timing.TIMED);
         this.idle = device.event(Event.Timing.UNTIMED);
-        this.departed = device.event(Event.Timing.UNTIMED);
+        this.madeWay = device.event(Event.Timing.UNTIMED);
         this.aheadMarks = new EventPool(device, Event.Timing.TIMED);
         this.nextAheadMarks = new EventPool(device, Event.Timing.TIMED);
     }
@@ -199,7 +199,7 @@ public final class StepPipeline {
             throw new IllegalStateException("the step before has not ended");
         }
         HeadRows head = new HeadRows(batch);
-        departIdleBlocks();
+        makeWay();
         OptionalInt continued = takeAhead(batch, plan);
         StageIssuer.StepContext context = StageIssuer.StepContext.of(
                 batch, plan, index.write(batch, plan, head), workspace.staging(), continued.orElse(0));
@@ -258,19 +258,21 @@ public final class StepPipeline {
     }
 
     /**
-     * Brings idle blocks to the host whose device memory this step writes to. Every lane waits for that: it is rare,
-     * and a ring may be written to by the first kernel.
+     * Copies to the host what is idle on the device, whose memory this step may write to, and to rings what they begin
+     * with. Every lane waits for that: it is rare, and a ring may be written to by the first kernel.
      */
-    private void departIdleBlocks() {
+    private void makeWay() {
         List<KvCache.Departure> departures = cache.takeDepartures();
-        if (departures.isEmpty()) {
+        List<KvCache.RingFill> fills = cache.takeRingFills();
+        if (departures.isEmpty() && fills.isEmpty()) {
             return;
         }
         Stream link = stream(Lane.LINK_OUT);
-        departures.forEach(departure -> issuer.depart(departure, link));
-        link.record(departed);
+        departures.forEach(departure -> StageIssuer.depart(departure, link));
+        fills.forEach(fill -> link.copyToDevice(fill.from(), fill.to()));
+        link.record(madeWay);
         for (Lane lane : BEFORE_THE_LAST) {
-            stream(lane).await(departed);
+            stream(lane).await(madeWay);
         }
     }
 

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.weft.device.DeviceBuffer;
 import io.weft.device.GrowingRegion;
+import io.weft.device.HostRegion;
 import io.weft.device.cpu.CpuDevice;
 import io.weft.device.cpu.CpuOptions;
 import io.weft.model.CacheForm;
@@ -16,6 +17,7 @@ import io.weft.model.ModelDimensions;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
@@ -299,6 +301,76 @@ class KvCacheTest {
         alive.forEach(CacheSequence::close);
         assertEmpty(cache);
         assertThat(cache.usage().copyBytes()).isZero();
+    }
+
+    /**
+     * Sequences grow side by side, in memory that is full of idle blocks of many others: what crosses the link in one
+     * piece is eight blocks on average, which are half a mebibyte in a layer of a large model.
+     */
+    @Test
+    void piecesStayLongWhileBlocksComeAndGo() {
+        CacheGeometry large = new CacheGeometry(
+                ModelDimensions.uniform(
+                        1,
+                        64,
+                        32,
+                        1 << 20,
+                        new LayerDimensions(
+                                128,
+                                128,
+                                128,
+                                LayerDimensions.NO_WINDOW,
+                                FeedForwardDimensions.dense(FeedForwardDimensions.Kind.PLAIN, 16))),
+                Float.BYTES,
+                16,
+                16);
+        long bytes = 2048 * large.blockBytes(Content.KEY_VALUE);
+        int atOnce = 12;
+        // Never touched, so it takes no memory.
+        try (CpuDevice roomy = new CpuDevice(new CpuOptions(1L << 30, bytes, OptionalDouble.empty(), 1))) {
+            KvCache cache = new KvCache(
+                    roomy,
+                    large,
+                    new KvCache.StepNeeds(2 * atOnce, 16),
+                    0,
+                    HostRegion.of(roomy.allocateHost("host", bytes)),
+                    Optional.of(new BlockNaming(new byte[] {1}, maxTokens -> 0)));
+            Random random = new Random(8);
+            List<CacheSequence> alive = new ArrayList<>();
+            long blocks = 0;
+            long pieces = 0;
+            for (int closed = 0; closed < 8 * 2048; closed++) {
+                if (alive.size() < atOnce) {
+                    List<Integer> prompt = List.of(random.nextInt());
+                    alive.add(cache.admit(
+                                    cache.prompt(prompt, 16 * (20 + random.nextInt(180)), ""),
+                                    block -> List.of(CacheForm.HOST_KV))
+                            .orElseThrow());
+                }
+                CacheSequence some = alive.get(random.nextInt(alive.size()));
+                assertThat(some.open(16)).isTrue();
+                some.commit(random.ints(16).boxed().toList());
+                if (some.tokens() == some.maxTokens()) {
+                    if (closed > 2 * 2048) {
+                        blocks += some.closedBlocks();
+                        pieces += pieces(some);
+                    }
+                    alive.remove(some);
+                    some.close();
+                }
+            }
+            assertThat(cache.evictions().fromHost()).isGreaterThan(2048);
+            assertThat((double) blocks / pieces).isGreaterThan(8);
+        }
+    }
+
+    private static int pieces(CacheSequence sequence) {
+        int pieces = 1;
+        for (int block = 1; block < sequence.closedBlocks(); block++) {
+            BlockHome.OnHost before = (BlockHome.OnHost) sequence.home(block - 1);
+            pieces += ((BlockHome.OnHost) sequence.home(block)).follows(before, 1) ? 0 : 1;
+        }
+        return pieces;
     }
 
     private record Range(long from, long to) {}

@@ -3,6 +3,7 @@ package io.weft.cache;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.weft.device.DeviceBuffer;
+import io.weft.device.HostBuffer;
 import io.weft.device.HostRegion;
 import io.weft.device.cpu.CpuDevice;
 import io.weft.device.cpu.CpuOptions;
@@ -35,25 +36,24 @@ import org.junit.jupiter.api.Test;
 class SharedBlocksTest {
     private static final int BLOCK_TOKENS = 3;
     private static final int LAYERS = 2;
-    private static final CacheGeometry GEOMETRY = new CacheGeometry(
-            ModelDimensions.uniform(
-                    LAYERS,
-                    8,
-                    32,
-                    256,
-                    new LayerDimensions(
-                            2,
-                            2,
-                            4,
-                            LayerDimensions.NO_WINDOW,
-                            FeedForwardDimensions.dense(FeedForwardDimensions.Kind.PLAIN, 16))),
-            Float.BYTES,
-            BLOCK_TOKENS,
-            2 * BLOCK_TOKENS);
-    private static final long KV_BLOCK = GEOMETRY.blockBytes(Content.KEY_VALUE);
+    private static final int WINDOW = 7;
+    private static final CacheGeometry ALL_CACHED = geometry(LayerDimensions.NO_WINDOW);
+    private static final CacheGeometry WITH_WINDOWS = geometry(WINDOW);
+
     private static final int STEP_TOKENS = 12;
     private static final int SEQUENCES_MOST = 6;
     private static final int PROMPT_MOST = 30;
+
+    /** @param window of the last two layers */
+    private static CacheGeometry geometry(int window) {
+        List<LayerDimensions> layers = IntStream.of(
+                        LayerDimensions.NO_WINDOW, LayerDimensions.NO_WINDOW, window, window)
+                .limit(window == LayerDimensions.NO_WINDOW ? LAYERS : LAYERS + 2)
+                .mapToObj(each -> new LayerDimensions(
+                        2, 2, 4, each, FeedForwardDimensions.dense(FeedForwardDimensions.Kind.PLAIN, 16)))
+                .toList();
+        return new CacheGeometry(ModelDimensions.of(8, 32, 256, layers), Float.BYTES, BLOCK_TOKENS, 2 * BLOCK_TOKENS);
+    }
 
     private final CpuDevice device = new CpuDevice(new CpuOptions(64 << 20, 64 << 20, OptionalDouble.empty(), 1));
 
@@ -62,13 +62,15 @@ class SharedBlocksTest {
         device.close();
     }
 
-    private KvCache cache(int deviceBlocks, int hostBlocks) {
+    private KvCache cache(CacheGeometry geometry, int deviceBlocks, int hostBlocks) {
+        long blockBytes = geometry.blockBytes(Content.KEY_VALUE);
+        long ringBytes = SEQUENCES_MOST * geometry.ringBytes(2 * PROMPT_MOST, STEP_TOKENS);
         return new KvCache(
                 device,
-                GEOMETRY,
-                new KvCache.StepNeeds(SEQUENCES_MOST * (STEP_TOKENS / BLOCK_TOKENS + 2), 4),
-                deviceBlocks * KV_BLOCK,
-                HostRegion.of(device.allocateHost("host", hostBlocks * KV_BLOCK)),
+                geometry,
+                new KvCache.StepNeeds(SEQUENCES_MOST * (STEP_TOKENS / BLOCK_TOKENS + 2), STEP_TOKENS),
+                ringBytes + deviceBlocks * blockBytes,
+                HostRegion.of(device.allocateHost("host", hostBlocks * blockBytes)),
                 Optional.of(new BlockNaming(new byte[] {1, 2, 3}, maxTokens -> 0)));
     }
 
@@ -82,22 +84,29 @@ class SharedBlocksTest {
                 new int[] {7, 20},
                 new int[] {20, 7},
                 new int[] {200, 400});
-        int eachOf = 10_000 / sizes.size() + 1;
-        int evicted = 0;
-        for (int[] size : sizes) {
-            KvCache cache = cache(size[0], size[1]);
-            for (int seed = 0; seed < eachOf; seed++) {
-                try {
-                    new Play(cache, new Random(seed), size[0] + size[1] >= 600).run(24);
-                } catch (Throwable e) {
-                    throw new AssertionError(
-                            "seed %d, %d blocks on the device, %d on the host".formatted(seed, size[0], size[1]), e);
+        int plays = 10_000 / (2 * sizes.size()) + 1;
+        int evicting = 0;
+        long hits = 0;
+        for (CacheGeometry geometry : List.of(ALL_CACHED, WITH_WINDOWS)) {
+            for (int[] size : sizes) {
+                KvCache cache = cache(geometry, size[0], size[1]);
+                for (int seed = 0; seed < plays; seed++) {
+                    Play play = new Play(cache, new Random(seed), size[0] == 200);
+                    try {
+                        play.run(24);
+                    } catch (Throwable e) {
+                        throw new AssertionError(
+                                "seed %d, %d blocks on the device, %d on the host, %d layers with a window"
+                                        .formatted(seed, size[0], size[1], geometry.windowLayerCount()),
+                                e);
+                    }
+                    hits += play.hits;
                 }
+                evicting += cache.evictions().equals(new Evictions(0, 0)) ? 0 : 1;
             }
-            evicted += (int) Math.min(
-                    1, cache.evictions().fromDevice() + cache.evictions().fromHost());
         }
-        assertThat(evicted).as("caches that gave blocks up").isEqualTo(sizes.size() - 1);
+        assertThat(evicting).as("caches that gave blocks up").isGreaterThanOrEqualTo(2 * (sizes.size() - 1));
+        assertThat(hits).isGreaterThan(plays);
     }
 
     /** A request and what it will say. */
@@ -129,6 +138,7 @@ class SharedBlocksTest {
     /** Some requests that come and go. */
     private static final class Play {
         private final KvCache cache;
+        private final CacheGeometry geometry;
         private final Random random;
         private final boolean isRoomy;
         private final List<List<Integer>> documents;
@@ -136,8 +146,11 @@ class SharedBlocksTest {
         /** Of all full blocks that were ever committed and not forgotten. */
         private final Set<Long> known = new HashSet<>();
 
+        private long hits;
+
         Play(KvCache cache, Random random, boolean isRoomy) {
             this.cache = cache;
+            this.geometry = cache.geometry();
             this.random = random;
             this.isRoomy = isRoomy;
             this.documents =
@@ -200,15 +213,23 @@ class SharedBlocksTest {
             }
             boolean hasName = random.nextInt(8) > 0;
             Prompt asked = hasName ? cache.prompt(prompt, all.size(), salt) : Prompt.unnamed(prompt, all.size());
-            CacheSequence sequence = cache.admit(asked, block -> {
-                        List<CacheForm> forms = new ArrayList<>(List.of(CacheForm.values()));
-                        Collections.shuffle(forms, random);
-                        return forms.subList(0, 1 + random.nextInt(4));
-                    })
-                    .orElseThrow();
+            Optional<CacheSequence> admitted = cache.admit(asked, block -> {
+                List<CacheForm> forms = new ArrayList<>(List.of(CacheForm.values()));
+                Collections.shuffle(forms, random);
+                return forms.subList(0, 1 + random.nextInt(4));
+            });
+            if (admitted.isEmpty()) {
+                assertThat(geometry.windowLayerCount())
+                        .as("there is no room for a ring")
+                        .isPositive();
+                return;
+            }
+            CacheSequence sequence = admitted.get();
             assertThat(sequence.tokens()).isEqualTo(sequence.cachedTokens());
+            hits += sequence.cachedTokens() > 0 ? 1 : 0;
+            boolean isCertain = hasName && isRoomy && geometry.windowLayerCount() == 0;
             assertThat(sequence.cachedTokens() / BLOCK_TOKENS)
-                    .isBetween(hasName && isRoomy ? knownBlocks : 0, hasName ? knownBlocks : 0);
+                    .isBetween(isCertain ? knownBlocks : 0, hasName ? knownBlocks : 0);
             // Unnamed blocks are nobody else's, so what they hold is, too.
             running.add(new Request(hasName ? salt : "unnamed", all, sequence));
         }
@@ -246,7 +267,10 @@ class SharedBlocksTest {
             for (KvCache.Departure departure : cache.takeDepartures()) {
                 copy(departure.from(), departure.to());
             }
-            members.forEach(Play::read);
+            for (KvCache.RingFill fill : cache.takeRingFills()) {
+                at(fill.to()).copyFrom(fill.from().segment());
+            }
+            members.forEach(this::read);
             for (int i = 0; i < members.size(); i++) {
                 write(members.get(i), newTokens.get(i));
             }
@@ -272,7 +296,7 @@ class SharedBlocksTest {
                     }
                 }
             }
-            running.forEach(Play::read);
+            running.forEach(this::read);
         }
 
         private void promoteSome(Request request) {
@@ -283,8 +307,13 @@ class SharedBlocksTest {
             }
         }
 
-        private static void write(Request request, int tokens) {
+        private void write(Request request, int tokens) {
             CacheSequence sequence = request.cache;
+            int end = sequence.tokens() + tokens;
+            for (int block = sequence.closedBlocks(); block < geometry.blocks(end) && hasRing(sequence); block++) {
+                boolean isFull = (block + 1) * BLOCK_TOKENS <= end;
+                at(sequence.ring().block(block)).set(ValueLayout.JAVA_LONG, 0, isFull ? request.content(block) : 0);
+            }
             for (int i = 0; i < sequence.closingBlocks(tokens); i++) {
                 int block = sequence.closedBlocks() + i;
                 for (int layer = 0; layer < LAYERS; layer++) {
@@ -293,13 +322,32 @@ class SharedBlocksTest {
             }
         }
 
-        private static void read(Request request) {
-            for (int block = 0; block < request.cache.closedBlocks(); block++) {
+        private boolean hasRing(CacheSequence sequence) {
+            return sequence.ring().blocks() > 0;
+        }
+
+        private void read(Request request) {
+            CacheSequence sequence = request.cache;
+            int firstSeen = Math.max(0, sequence.tokens() + 1 - WINDOW) / BLOCK_TOKENS;
+            for (int block = firstSeen; block < sequence.closedBlocks() && hasRing(sequence); block++) {
+                requireEqual(first(at(sequence.ring().block(block))), request.content(block), "in the ring", block);
+            }
+            for (int block = 0; block < sequence.closedBlocks(); block++) {
                 for (int layer = 0; layer < LAYERS; layer++) {
-                    assertThat(first(bytes(request.cache.place(block), layer)))
-                            .as("block %d, layer %d", block, layer)
-                            .isEqualTo(request.content(block));
+                    requireEqual(
+                            first(bytes(sequence.place(block), layer)),
+                            request.content(block),
+                            "in a cached layer",
+                            block);
                 }
+            }
+        }
+
+        /** Millions of times: too often for a description that nobody reads. */
+        private static void requireEqual(long actual, long expected, String where, int block) {
+            if (actual != expected) {
+                throw new AssertionError(
+                        "block %d, %s, holds %x, must hold %x".formatted(block, where, actual, expected));
             }
         }
 
@@ -307,22 +355,25 @@ class SharedBlocksTest {
             return segment.get(ValueLayout.JAVA_LONG, 0);
         }
 
+        private static MemorySegment at(DeviceBuffer buffer) {
+            return MemorySegment.ofAddress(buffer.address()).reinterpret(buffer.bytes());
+        }
+
         private static MemorySegment bytes(BlockHome home, int layer) {
             return switch (home) {
                 case BlockHome.OnHost onHost -> onHost.layer(layer, 1).segment();
                 case BlockHome.OnDevice(CacheForm form, DeviceBuffer memory) -> {
-                    long bytes = GEOMETRY.blockLayerBytes(form.content());
-                    DeviceBuffer part = memory.slice(layer * bytes, bytes);
-                    yield MemorySegment.ofAddress(part.address()).reinterpret(bytes);
+                    long bytes = memory.bytes() / LAYERS;
+                    yield at(memory.slice(layer * bytes, bytes));
                 }
             };
         }
 
-        private static void copy(DeviceBuffer from, BlockHome.OnHost to) {
-            for (int layer = 0; layer < LAYERS; layer++) {
-                MemorySegment part = to.layer(layer, 1).segment();
-                part.copyFrom(MemorySegment.ofAddress(from.address() + layer * part.byteSize())
-                        .reinterpret(part.byteSize()));
+        private static void copy(DeviceBuffer from, List<HostBuffer> to) {
+            long offset = 0;
+            for (HostBuffer part : to) {
+                part.segment().copyFrom(at(from.slice(offset, part.bytes())));
+                offset += part.bytes();
             }
         }
 
@@ -336,13 +387,26 @@ class SharedBlocksTest {
                 for (Block block : request.cache.blocks()) {
                     users.merge(block, 1, Integer::sum);
                 }
+                deviceBytes += request.cache.ring().memory().bytes();
                 arriving += request.cache.arrivals().stream()
                         .mapToLong(arrival -> arrival.to().memory().bytes())
                         .sum();
             }
+            long idlePieceBytes = 0;
+            Set<Block> all = Collections.newSetFromMap(new IdentityHashMap<>());
+            all.addAll(users.keySet());
+            all.addAll(cache.named(any -> true));
+            for (Block block : all) {
+                WindowPiece piece = block.windowPiece();
+                if (piece != null && piece.isIdle()) {
+                    idlePieceBytes += geometry.windowBlockBytes();
+                } else if (piece != null) {
+                    hostBytes += geometry.windowBlockBytes();
+                }
+            }
             for (Map.Entry<Block, Integer> entry : users.entrySet()) {
                 assertThat(entry.getKey().users()).isEqualTo(entry.getValue());
-                long bytes = GEOMETRY.blockBytes(entry.getKey().home().form().content());
+                long bytes = geometry.blockBytes(entry.getKey().home().form().content());
                 switch (entry.getKey().home()) {
                     case BlockHome.OnDevice onDevice -> deviceBytes += bytes;
                     case BlockHome.OnHost onHost -> hostBytes += bytes;
@@ -355,21 +419,18 @@ class SharedBlocksTest {
             int named = 0;
             int idle = 0;
             long idleBytes = 0;
-            Set<Block> all = Collections.newSetFromMap(new IdentityHashMap<>());
-            all.addAll(users.keySet());
             for (Block block : cache.named(any -> true)) {
                 named++;
                 idle += block.isIdle() ? 1 : 0;
                 idleBytes +=
-                        block.isIdle() ? GEOMETRY.blockBytes(block.home().form().content()) : 0;
+                        block.isIdle() ? geometry.blockBytes(block.home().form().content()) : 0;
                 assertThat(block.isIdle()).isNotEqualTo(users.containsKey(block));
-                all.add(block);
             }
             for (Block block : all) {
                 copies += block.copy() == null ? 0 : block.copy().memory().bytes();
             }
             assertThat(usage.copyBytes()).isEqualTo(copies + arriving);
-            assertThat(usage.device().idleBytes() + usage.host().idleBytes()).isEqualTo(idleBytes);
+            assertThat(usage.device().idleBytes() + usage.host().idleBytes()).isEqualTo(idleBytes + idlePieceBytes);
             assertThat(cache.held().idle()).isEqualTo(idle);
             assertThat(cache.held().onDevice() + cache.held().onHost()).isEqualTo(named);
         }

@@ -12,6 +12,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.function.IntFunction;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.FieldSource;
 
@@ -21,7 +23,9 @@ class HitsTest {
     private static final int BLOCK_TOKENS = 4;
 
     @SuppressWarnings("unused")
-    private static final List<String> GOLDENS = Golden.UNIFORM;
+    private static final List<String> GOLDENS = Stream.concat(
+                    Golden.UNIFORM.stream(), Stream.of("gemma3", "gpt-oss", "phi3-longrope"))
+            .toList();
 
     private static Way way(Random random) {
         return new Way(
@@ -77,7 +81,7 @@ class HitsTest {
                 List<Integer> before = new ArrayList<>(prompt);
                 before.addAll(List.of(5, 6, 7));
                 List<Integer> beginning = before.subList(0, length);
-                CacheSequence first = run.admit(beginning, length, mixed(random));
+                CacheSequence first = run.admit(beginning, prompt.size() + DECODED, mixed(random));
                 run.prefill(way(random), first, beginning, 1 + random.nextInt(length), LogitRows.NONE);
                 boolean ended = random.nextBoolean();
                 if (ended) {
@@ -101,6 +105,48 @@ class HitsTest {
                 run.cache().forget();
                 SameBitsTest.assertPoolsAreEmpty(run);
             }
+        }
+    }
+
+    /**
+     * Where two prompts part is not known before: the second computes what rings do not have, and the third need not.
+     */
+    @Test
+    void aRingIsKeptWherePromptsPart() {
+        Random random = new Random(31);
+        List<Integer> shared = random.ints(50, 3, 384).boxed().toList();
+        try (ModelRun run = new ModelRun(Golden.model("gemma3"), GoldenTest.device(), BLOCK_TOKENS, 32)) {
+            List<Integer> known = new ArrayList<>();
+            for (int i = 0; i < 3; i++) {
+                List<Integer> prompt = new ArrayList<>(shared);
+                prompt.addAll(random.ints(60, 3, 384).boxed().toList());
+                List<float[]> cold;
+                try (CacheSequence sequence = run.admit(prompt.size() + DECODED, mixed(random))) {
+                    cold = logits(run, sequence, prompt, random);
+                }
+                try (CacheSequence sequence = run.admit(prompt, prompt.size() + DECODED, mixed(random))) {
+                    known.add(sequence.cachedTokens());
+                    assertSameBits(logits(run, sequence, prompt, random), cold, "prompt " + i);
+                }
+            }
+            assertThat(known).containsExactly(0, 0, 48);
+        }
+    }
+
+    /** Long sequences of some models have other positions, and so another K. */
+    @Test
+    void longSequencesShareNothingWithShortOnes() {
+        List<Integer> prompt = Golden.read("phi3-longrope").longest().inputIds().subList(0, 40);
+        try (ModelRun run = new ModelRun(Golden.model("phi3-longrope"), GoldenTest.device(), BLOCK_TOKENS, 32)) {
+            List<Integer> cached = new ArrayList<>();
+            for (int maxTokens : List.of(48, ModelRun.CONTEXT_TOKENS, ModelRun.CONTEXT_TOKENS, 48)) {
+                try (CacheSequence sequence = run.admit(prompt, maxTokens, block -> CacheForm.HOST_KV)) {
+                    cached.add(sequence.cachedTokens());
+                    logits(run, sequence, prompt, new Random(1));
+                }
+            }
+            int known = (prompt.size() - 1) / BLOCK_TOKENS * BLOCK_TOKENS;
+            assertThat(cached).containsExactly(0, 0, known, known);
         }
     }
 
@@ -128,8 +174,10 @@ class HitsTest {
                     .map(one -> run.admit(one, one.size() + DECODED, mixed(random)))
                     .toList();
             for (int i = 0; i < members.size(); i++) {
+                // In layers with a window, what comes before the end of the first is known to no ring.
+                boolean isKept = run.cache().geometry().windowLayerCount() == 0 || i % 3 == 0;
                 assertThat(members.get(i).cachedTokens())
-                        .isEqualTo(prompt.size() / (1 + i % 3) / BLOCK_TOKENS * BLOCK_TOKENS);
+                        .isEqualTo(isKept ? prompt.size() / (1 + i % 3) / BLOCK_TOKENS * BLOCK_TOKENS : 0);
             }
             List<List<float[]>> actual = new ArrayList<>();
             members.forEach(member -> actual.add(new ArrayList<>()));
