@@ -20,6 +20,7 @@ import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
@@ -64,8 +65,7 @@ public final class BatchingEngine implements Engine, AutoCloseable {
     private final List<ActiveRequest> running = new ArrayList<>();
 
     private final List<Runnable> stepListeners = new CopyOnWriteArrayList<>();
-    /** Only the engine's thread changes it. */
-    private volatile long preemptions;
+    private final AtomicLong preemptions = new AtomicLong();
 
     private volatile long lastTickNanos;
 
@@ -514,7 +514,7 @@ public final class BatchingEngine implements Engine, AutoCloseable {
             running.remove(request);
             waiting.suspend(request);
             admission.suspended(request);
-            preemptions++;
+            preemptions.incrementAndGet();
         } finally {
             lock.unlock();
         }
@@ -522,7 +522,7 @@ public final class BatchingEngine implements Engine, AutoCloseable {
 
     /** How often a running request has lost its place to an older one. */
     public long preemptions() {
-        return preemptions;
+        return preemptions.get();
     }
 
     /**
