@@ -18,6 +18,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.SequencedSet;
 import java.util.Set;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.IntFunction;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
@@ -55,9 +56,9 @@ public final class KvCache {
     private final Map<CacheSequence, List<RingFill>> ringFills = new LinkedHashMap<>();
 
     private final HostPool.Cursors departed = new HostPool.Cursors();
-    private volatile long copyBytes;
-    private volatile long leftDevice;
-    private volatile long leftHost;
+    private final AtomicLong copyBytes = new AtomicLong();
+    private final AtomicLong leftDevice = new AtomicLong();
+    private final AtomicLong leftHost = new AtomicLong();
 
     /**
      * What the largest step needs of the cache.
@@ -166,7 +167,7 @@ public final class KvCache {
                 new PoolUsage(open.usedBytes(), open.bytes()),
                 new PoolUsage(device.usedBytes() - idleOnDevice, idleOnDevice, device.bytes(), 0),
                 new PoolUsage(ofHost.usedBytes() - idleOnHost, idleOnHost, ofHost.totalBytes(), ofHost.comingBytes()),
-                copyBytes);
+                copyBytes.get());
     }
 
     /**
@@ -185,7 +186,7 @@ public final class KvCache {
 
     /** Blocks that gave up their memory. Any thread may ask, approximately. */
     public Evictions evictions() {
-        return new Evictions(leftDevice, leftHost);
+        return new Evictions(leftDevice.get(), leftHost.get());
     }
 
     /** The named blocks. Any thread may ask, approximately. */
@@ -420,7 +421,7 @@ public final class KvCache {
     /** An idle block goes to the host if there is memory, free or of a block that is idle for longer. */
     private void leaveDevice(Block block) {
         if (!moveToHost(block, block.idleSince())) {
-            leftDevice++;
+            leftDevice.incrementAndGet();
             forget(block);
         }
     }
@@ -432,7 +433,7 @@ public final class KvCache {
         }
         Optional<BlockHome.OnHost> to = homeOnHost(form.content(), departed, idleBefore);
         to.ifPresent(home -> {
-            leftDevice++;
+            leftDevice.incrementAndGet();
             store.move(block, home);
             List<HostBuffer> layers = new ArrayList<>();
             for (int layer = 0; layer < geometry.cachedLayerCount(); layer++) {
@@ -509,7 +510,7 @@ public final class KvCache {
     private void evict(Evictable what) {
         switch (what) {
             case Block block -> {
-                leftHost++;
+                leftHost.incrementAndGet();
                 forget(block);
             }
             case WindowPiece piece -> forget(piece);
@@ -590,7 +591,7 @@ public final class KvCache {
                 && moveToHost(store.idleOnDevice().first(), NEVER)) {
             memory = device.allocate(bytes);
         }
-        copyBytes += memory.map(DeviceBuffer::bytes).orElse(0L);
+        copyBytes.addAndGet(memory.map(DeviceBuffer::bytes).orElse(0L));
         return memory.map(copy -> new BlockHome.OnDevice(CacheForm.of(content, Place.DEVICE), copy));
     }
 
@@ -608,7 +609,7 @@ public final class KvCache {
     }
 
     void giveBackCopy(BlockHome.OnDevice copy) {
-        copyBytes -= copy.memory().bytes();
+        copyBytes.addAndGet(-copy.memory().bytes());
         device.free(copy.memory());
     }
 
