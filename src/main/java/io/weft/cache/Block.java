@@ -96,7 +96,12 @@ final class Block implements Evictable {
         users++;
     }
 
-    /** @param stamp of now, if nobody uses it any more; @param ofRelease of what was given back together */
+    /**
+     * A user less.
+     *
+     * @param stamp of now, if nobody uses it any more
+     * @param ofRelease of what is given back together
+     */
     void giveBack(long stamp, long ofRelease) {
         if (users < 1) {
             throw new IllegalStateException("nobody uses block " + name);

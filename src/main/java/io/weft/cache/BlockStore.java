@@ -8,6 +8,7 @@ import java.util.Map;
 import java.util.NavigableSet;
 import java.util.Optional;
 import java.util.TreeSet;
+import java.util.concurrent.atomic.LongAdder;
 import java.util.function.Predicate;
 
 /**
@@ -21,13 +22,13 @@ final class BlockStore {
     private final NavigableSet<Block> idleOnDevice = new TreeSet<>(OLDEST_FIRST);
     private final NavigableSet<Evictable> idleOnHost = new TreeSet<>(OLDEST_FIRST);
     private final CacheGeometry geometry;
-    private volatile long idleDeviceBytes;
-    private volatile long idleHostBytes;
+    private final LongAdder idleDeviceBytes = new LongAdder();
+    private final LongAdder idleHostBytes = new LongAdder();
     private long stamps;
     private long releases;
-    private volatile int onDevice;
-    private volatile int onHost;
-    private volatile int idleBlocks;
+    private final LongAdder onDevice = new LongAdder();
+    private final LongAdder onHost = new LongAdder();
+    private final LongAdder idleBlocks = new LongAdder();
 
     BlockStore(CacheGeometry geometry) {
         this.geometry = geometry;
@@ -47,8 +48,8 @@ final class BlockStore {
 
     private void count(Block block, int more) {
         switch (block.home()) {
-            case BlockHome.OnDevice device -> onDevice += more;
-            case BlockHome.OnHost host -> onHost += more;
+            case BlockHome.OnDevice device -> onDevice.add(more);
+            case BlockHome.OnHost host -> onHost.add(more);
         }
     }
 
@@ -81,12 +82,12 @@ final class BlockStore {
         switch (block.home()) {
             case BlockHome.OnDevice device -> {
                 idleOnDevice.add(block);
-                idleBlocks++;
-                idleDeviceBytes += device.memory().bytes();
+                idleBlocks.increment();
+                idleDeviceBytes.add(device.memory().bytes());
             }
             case BlockHome.OnHost host -> {
                 addToIdle(block, host.slot());
-                idleBlocks++;
+                idleBlocks.increment();
             }
         }
     }
@@ -94,19 +95,19 @@ final class BlockStore {
     private void addToIdle(Evictable what, HostSlot slot) {
         idleOnHost.add(what);
         slot.slab().setIdle(slot.index(), what);
-        idleHostBytes += slot.stored().bytes(geometry);
+        idleHostBytes.add(slot.stored().bytes(geometry));
     }
 
     private void takeFromIdle(Block block) {
         switch (block.home()) {
             case BlockHome.OnDevice device -> {
                 require(idleOnDevice.remove(block));
-                idleBlocks--;
-                idleDeviceBytes -= device.memory().bytes();
+                idleBlocks.decrement();
+                idleDeviceBytes.add(-device.memory().bytes());
             }
             case BlockHome.OnHost host -> {
                 takeFromIdle(block, host.slot());
-                idleBlocks--;
+                idleBlocks.decrement();
             }
         }
     }
@@ -114,7 +115,7 @@ final class BlockStore {
     private void takeFromIdle(Evictable what, HostSlot slot) {
         require(idleOnHost.remove(what));
         slot.slab().clearIdle(slot.index());
-        idleHostBytes -= slot.stored().bytes(geometry);
+        idleHostBytes.add(-slot.stored().bytes(geometry));
     }
 
     private static void require(boolean wasIdle) {
@@ -159,11 +160,11 @@ final class BlockStore {
     }
 
     long idleDeviceBytes() {
-        return idleDeviceBytes;
+        return idleDeviceBytes.sum();
     }
 
     long idleHostBytes() {
-        return idleHostBytes;
+        return idleHostBytes.sum();
     }
 
     /** The idle blocks on the device, the least recently used first. */
@@ -201,6 +202,6 @@ final class BlockStore {
     }
 
     HeldBlocks held() {
-        return new HeldBlocks(onDevice, onHost, idleBlocks);
+        return new HeldBlocks(onDevice.intValue(), onHost.intValue(), idleBlocks.intValue());
     }
 }

@@ -13,6 +13,7 @@ import java.util.NavigableSet;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.TreeSet;
+import java.util.concurrent.atomic.LongAdder;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -38,7 +39,7 @@ final class HostPool {
     /** Those that have free slots. */
     private final Map<Stored, NavigableSet<HostSlab>> partlyFree = new EnumMap<>(Stored.class);
 
-    private volatile long usedBytes;
+    private final LongAdder usedBytes = new LongAdder();
     /** The bytes that the link will reach in the end. */
     private volatile long expectedBytes;
 
@@ -118,7 +119,7 @@ final class HostPool {
         slab.addGrowers(1);
         list(slab);
         cursors.last.put(content, home);
-        usedBytes += content.bytes(geometry);
+        usedBytes.add(content.bytes(geometry));
         return home;
     }
 
@@ -142,7 +143,7 @@ final class HostPool {
         unlist(slot.slab());
         slot.slab().free(slot.index());
         list(slot.slab());
-        usedBytes -= slot.stored().bytes(geometry);
+        usedBytes.add(-slot.stored().bytes(geometry));
     }
 
     /** Its place among the others depends on what changes. */
@@ -164,6 +165,6 @@ final class HostPool {
 
     PoolUsage usage() {
         long expected = expectedBytes;
-        return new PoolUsage(usedBytes, 0, expected, expected - Math.min(expected, region.reachableBytes()));
+        return new PoolUsage(usedBytes.sum(), 0, expected, expected - Math.min(expected, region.reachableBytes()));
     }
 }

@@ -18,7 +18,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.SequencedSet;
 import java.util.Set;
-import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.LongAdder;
 import java.util.function.IntFunction;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
@@ -56,9 +56,9 @@ public final class KvCache {
     private final Map<CacheSequence, List<RingFill>> ringFills = new LinkedHashMap<>();
 
     private final HostPool.Cursors departed = new HostPool.Cursors();
-    private final AtomicLong copyBytes = new AtomicLong();
-    private final AtomicLong leftDevice = new AtomicLong();
-    private final AtomicLong leftHost = new AtomicLong();
+    private final LongAdder copyBytes = new LongAdder();
+    private final LongAdder leftDevice = new LongAdder();
+    private final LongAdder leftHost = new LongAdder();
 
     /**
      * What the largest step needs of the cache.
@@ -167,7 +167,7 @@ public final class KvCache {
                 new PoolUsage(open.usedBytes(), open.bytes()),
                 new PoolUsage(device.usedBytes() - idleOnDevice, idleOnDevice, device.bytes(), 0),
                 new PoolUsage(ofHost.usedBytes() - idleOnHost, idleOnHost, ofHost.totalBytes(), ofHost.comingBytes()),
-                copyBytes.get());
+                copyBytes.sum());
     }
 
     /**
@@ -186,7 +186,7 @@ public final class KvCache {
 
     /** Blocks that gave up their memory. Any thread may ask, approximately. */
     public Evictions evictions() {
-        return new Evictions(leftDevice.get(), leftHost.get());
+        return new Evictions(leftDevice.sum(), leftHost.sum());
     }
 
     /** The named blocks. Any thread may ask, approximately. */
@@ -203,7 +203,7 @@ public final class KvCache {
     public HeldBlocks forget(Predicate<String> salts) {
         List<Block> forgotten = named(block -> salts.test(block.salt()));
         HeldBlocks counted = count(forgotten);
-        forget(forgotten);
+        forgotten.forEach(this::forget);
         return counted;
     }
 
@@ -215,27 +215,12 @@ public final class KvCache {
         return new HeldBlocks(onDevice, blocks.size() - onDevice, idle);
     }
 
-    /** Forgets all named blocks: those that sequences use lose their names. Returns their number. */
-    public int forget() {
-        return forget(named(block -> true));
-    }
-
-    /** Forgets the named blocks of one salt. Returns their number. */
-    public int forget(String salt) {
-        return forget(named(block -> block.salt().equals(salt)));
-    }
-
     Optional<Block> named(@Nullable BlockName name) {
         return name == null ? Optional.empty() : store.find(name);
     }
 
     List<Block> named(Predicate<Block> wanted) {
         return store.all(wanted);
-    }
-
-    private int forget(List<Block> blocks) {
-        blocks.forEach(this::forget);
-        return blocks.size();
     }
 
     private void forget(Block block) {
@@ -421,7 +406,7 @@ public final class KvCache {
     /** An idle block goes to the host if there is memory, free or of a block that is idle for longer. */
     private void leaveDevice(Block block) {
         if (!moveToHost(block, block.idleSince())) {
-            leftDevice.incrementAndGet();
+            leftDevice.increment();
             forget(block);
         }
     }
@@ -433,7 +418,7 @@ public final class KvCache {
         }
         Optional<BlockHome.OnHost> to = homeOnHost(form.content(), departed, idleBefore);
         to.ifPresent(home -> {
-            leftDevice.incrementAndGet();
+            leftDevice.increment();
             store.move(block, home);
             List<HostBuffer> layers = new ArrayList<>();
             for (int layer = 0; layer < geometry.cachedLayerCount(); layer++) {
@@ -510,7 +495,7 @@ public final class KvCache {
     private void evict(Evictable what) {
         switch (what) {
             case Block block -> {
-                leftHost.incrementAndGet();
+                leftHost.increment();
                 forget(block);
             }
             case WindowPiece piece -> forget(piece);
@@ -591,7 +576,7 @@ public final class KvCache {
                 && moveToHost(store.idleOnDevice().first(), NEVER)) {
             memory = device.allocate(bytes);
         }
-        copyBytes.addAndGet(memory.map(DeviceBuffer::bytes).orElse(0L));
+        copyBytes.add(memory.map(DeviceBuffer::bytes).orElse(0L));
         return memory.map(copy -> new BlockHome.OnDevice(CacheForm.of(content, Place.DEVICE), copy));
     }
 
@@ -609,7 +594,7 @@ public final class KvCache {
     }
 
     void giveBackCopy(BlockHome.OnDevice copy) {
-        copyBytes.addAndGet(-copy.memory().bytes());
+        copyBytes.add(-copy.memory().bytes());
         device.free(copy.memory());
     }
 

@@ -36,7 +36,12 @@ final class WindowPiece implements Evictable {
         users--;
     }
 
-    /** @param stamp of now; @param ofRelease of what became idle together */
+    /**
+     * Nobody reads it any more.
+     *
+     * @param stamp of now
+     * @param ofRelease of what becomes idle together
+     */
     void idle(long stamp, long ofRelease) {
         idleSince = stamp;
         release = ofRelease;

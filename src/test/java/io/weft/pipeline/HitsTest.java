@@ -102,7 +102,7 @@ class HitsTest {
                     assertSameBits(logits(run, second, prompt, random), cold, "after " + length + " tokens");
                 }
                 first.close();
-                run.cache().forget();
+                run.cache().forget(any -> true);
                 SameBitsTest.assertPoolsAreEmpty(run);
             }
         }
@@ -208,7 +208,7 @@ class HitsTest {
                 assertSameBits(actual.get(i), cold.get(i), "request " + i);
                 members.get(i).close();
             }
-            run.cache().forget();
+            run.cache().forget(any -> true);
             SameBitsTest.assertPoolsAreEmpty(run);
         }
     }
