@@ -29,7 +29,7 @@ final class HostPool {
 
     private static final Comparator<HostSlab> BEST_FIRST = Comparator.comparing(HostSlab::hasGrowers)
             .thenComparing(Comparator.comparingInt(HostSlab::longestFreeRun).reversed())
-            .thenComparing(HostSlab::index);
+            .thenComparingInt(HostSlab::index);
 
     private final HostRegion region;
     private final CacheGeometry geometry;

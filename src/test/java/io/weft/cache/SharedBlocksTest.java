@@ -128,7 +128,7 @@ class SharedBlocksTest {
     }
 
     private static long hash(String salt, List<Integer> tokens) {
-        long hash = salt.hashCode() + 1;
+        long hash = salt.hashCode() + 1L;
         for (int token : tokens) {
             hash = hash * 6364136223846793005L + token + 1442695040888963407L;
         }
@@ -378,7 +378,7 @@ class SharedBlocksTest {
 
         /** Counts equal users, and memory adds up. */
         private void check() {
-            Map<Block, Integer> users = new IdentityHashMap<>();
+            IdentityHashMap<Block, Integer> users = new IdentityHashMap<>();
             long deviceBytes = 0;
             long hostBytes = 0;
             long arriving = 0;
