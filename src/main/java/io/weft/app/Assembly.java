@@ -1,6 +1,7 @@
 package io.weft.app;
 
 import io.weft.cache.BlockNaming;
+import io.weft.cache.DiskStore;
 import io.weft.cache.KvCache;
 import io.weft.device.Device;
 import io.weft.device.Device.Allocation.Memory;
@@ -41,8 +42,11 @@ import io.weft.profile.HardwareProfiler;
 import io.weft.profile.ProfileStore.StoredProfile;
 import io.weft.profile.ProfilingMemory;
 import io.weft.text.Tokenizer;
+import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.HexFormat;
 import java.util.List;
@@ -65,6 +69,9 @@ public final class Assembly implements AutoCloseable {
 
     /** The most rows of a step with logits, unless the batch has more sequences. */
     private static final int LOGIT_ROWS = 64;
+
+    /** For blocks that are not on the disk yet. */
+    private static final Duration WRITING_AT_THE_END_MOST = Duration.ofSeconds(10);
 
     private final Settings settings;
     private final ModelTensors tensors;
@@ -268,6 +275,14 @@ public final class Assembly implements AutoCloseable {
         HardwareProfile profile =
                 profiler.profile(device, weights, geometry, memory, profileDirectory(settings, device.info()));
         StepPipeline pipeline = new StepPipeline(device, weights, cache, workspace);
+        if (settings.cache().prefixCache()) {
+            settings.cache()
+                    .directory()
+                    .ifPresent(directory -> cache.keepOn(new DiskStore(
+                            usable(directory),
+                            settings.cache().directoryBytes(),
+                            fingerprint(tensors, device, geometry))));
+        }
         return new Assembly(
                 settings,
                 tensors,
@@ -281,13 +296,32 @@ public final class Assembly implements AutoCloseable {
                 table.toString());
     }
 
+    /** Says now what is wrong with the directory; later on, the cache would do without. */
+    private static Path usable(Path directory) {
+        try {
+            Files.createDirectories(directory);
+        } catch (IOException e) {
+            throw new SettingException("weft.cache-directory", directory.toString(), "a folder: " + e);
+        }
+        if (!Files.isWritable(directory)) {
+            throw new SettingException("weft.cache-directory", directory.toString(), "a folder that can be written to");
+        }
+        return directory;
+    }
+
+    private static BlockNaming naming(
+            ModelTensors tensors, ModelWeights weights, Device device, CacheGeometry geometry) {
+        return new BlockNaming(
+                fingerprint(tensors, device, geometry),
+                maxTokens -> weights.longRows().map(rows -> rows.of(maxTokens)).orElse(0));
+    }
+
     /**
      * Blocks of one name hold the same bits: of the same model, computed by the same kernels on the same kind of
      * device, with attention summed up in the same cells.
      */
-    private static BlockNaming naming(
-            ModelTensors tensors, ModelWeights weights, Device device, CacheGeometry geometry) {
-        String rest = String.join(
+    private static byte[] fingerprint(ModelTensors tensors, Device device, CacheGeometry geometry) {
+        String all = String.join(
                 " ",
                 HexFormat.of().formatHex(tensors.fingerprint()),
                 Version.commit().orElse(""),
@@ -297,9 +331,7 @@ public final class Assembly implements AutoCloseable {
                 String.valueOf(geometry.blockTokens()),
                 String.valueOf(geometry.cellTokens()),
                 geometry.windowLayers().toString());
-        return new BlockNaming(
-                rest.getBytes(StandardCharsets.UTF_8),
-                maxTokens -> weights.longRows().map(rows -> rows.of(maxTokens)).orElse(0));
+        return all.getBytes(StandardCharsets.UTF_8);
     }
 
     /**
@@ -533,6 +565,7 @@ public final class Assembly implements AutoCloseable {
 
     @Override
     public void close() {
+        cache.closeDisk(WRITING_AT_THE_END_MOST);
         device.close();
         tensors.close();
     }

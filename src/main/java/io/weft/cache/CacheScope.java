@@ -16,6 +16,18 @@ public record CacheScope(String owner, String salt) {
         return text.startsWith(new CacheScope(owner, "").text());
     }
 
+    /** The scope of which this is the text; any other text is a salt of those who share with everybody. */
+    static CacheScope parse(String text) {
+        int colon = text.indexOf(':');
+        if (colon > 0 && text.substring(0, colon).matches("[0-9]{1,9}")) {
+            int end = colon + 1 + Integer.parseInt(text.substring(0, colon));
+            if (end <= text.length()) {
+                return new CacheScope(text.substring(colon + 1, end), text.substring(end));
+            }
+        }
+        return new CacheScope("", text);
+    }
+
     /** A text that is that of no other scope. */
     public String text() {
         return owner.length() + ":" + owner + salt;

@@ -125,6 +125,12 @@ final class DiskIndex {
         return isThere;
     }
 
+    long count(Predicate<Listed> wanted) {
+        return entries.entrySet().stream()
+                .filter(file -> wanted.test(new Listed(file.getKey(), file.getValue())))
+                .count();
+    }
+
     /** Removes all files that match. */
     List<Listed> removeAll(Predicate<DiskScope> scope) {
         List<Listed> removed = new ArrayList<>();

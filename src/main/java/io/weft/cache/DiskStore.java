@@ -373,6 +373,21 @@ public final class DiskStore implements AutoCloseable {
         return found;
     }
 
+    /** The number of this model's blocks that belong to an owner, and to a salt if one is given. */
+    public synchronized long blocks(String owner, Optional<String> salt) {
+        Predicate<DiskScope> wanted = scopes(Optional.of(owner), salt);
+        return index.count(file -> file.key().folder().equals(folder)
+                && file.key().part() != BlockPart.WINDOW
+                && wanted.test(file.entry().scope()));
+    }
+
+    private static Predicate<DiskScope> scopes(Optional<String> owner, Optional<String> salt) {
+        Optional<Long> ownerHash = owner.map(DiskScope::ownerHash);
+        Optional<Long> saltHash = salt.map(DiskScope::saltHash);
+        return scope -> ownerHash.map(hash -> hash == scope.owner()).orElse(true)
+                && saltHash.map(hash -> hash == scope.salt()).orElse(true);
+    }
+
     /** How full the directory is, and what it did. */
     public DiskUsage usage() {
         boolean isThere;
@@ -407,9 +422,13 @@ public final class DiskStore implements AutoCloseable {
      * @param done told when the write has ended, if it was taken
      */
     public Offer write(BlockName name, DiskScope scope, BlockPart part, List<MemorySegment> pieces, Done done) {
-        Write write = new Write(key(name, part), scope, new DiskTransfer(pieces, done));
-        Offer offer = offer(write);
-        if (offer == Offer.FULL || offer == Offer.REFUSED) {
+        return write(name, scope, part, new DiskTransfer(pieces, done));
+    }
+
+    /** The same for a transfer that can be abandoned. */
+    Offer write(BlockName name, DiskScope scope, BlockPart part, DiskTransfer transfer) {
+        Offer offer = offer(new Write(key(name, part), scope, transfer));
+        if (offer == Offer.REFUSED) {
             declinedWrites.increment();
         }
         return offer;
@@ -713,11 +732,7 @@ public final class DiskStore implements AutoCloseable {
      *     used now, 0, and they are deleted as soon as it can
      */
     public CompletableFuture<Long> forget(Optional<String> owner, Optional<String> salt) {
-        Optional<Long> ownerHash = owner.map(DiskScope::ownerHash);
-        Optional<Long> saltHash = salt.map(DiskScope::saltHash);
-        Predicate<DiskScope> wanted =
-                scope -> ownerHash.map(hash -> hash == scope.owner()).orElse(true)
-                        && saltHash.map(hash -> hash == scope.salt()).orElse(true);
+        Predicate<DiskScope> wanted = scopes(owner, salt);
         List<Listed> files;
         DiskDirectory from;
         synchronized (this) {

@@ -13,7 +13,7 @@ package io.weft.cache;
  * @param writtenBlocks blocks that were written
  * @param writtenBytes bytes of these files
  * @param failedWrites writes that the disk refused
- * @param declinedWrites blocks that were offered while the queue was full or the disk was not to be used
+ * @param declinedWrites blocks that were offered while the disk was not to be used
  * @param evictedFiles files that made room for others
  */
 public record DiskUsage(

@@ -8,6 +8,7 @@ import io.weft.model.CacheForm;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheForm.Place;
 import io.weft.model.CacheGeometry;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -18,6 +19,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.SequencedSet;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.function.IntFunction;
 import java.util.function.Predicate;
@@ -56,6 +58,7 @@ public final class KvCache {
     private final Map<CacheSequence, List<RingFill>> ringFills = new LinkedHashMap<>();
 
     private final HostPool.Cursors departed = new HostPool.Cursors();
+    private Optional<DiskTier> disk = Optional.empty();
     private final LongAdder copyBytes = new LongAdder();
     private final LongAdder leftDevice = new LongAdder();
     private final LongAdder leftHost = new LongAdder();
@@ -126,6 +129,70 @@ public final class KvCache {
         this.store = new BlockStore(geometry);
         this.device = new DevicePool(device.allocate("cache on the device", deviceBytes));
         this.host = new HostPool(host, geometry);
+    }
+
+    /**
+     * Keeps blocks on a disk, too. Called before the first sequence; {@link #closeDisk} closes it.
+     *
+     * @throws IllegalStateException if blocks have no names
+     */
+    public void keepOn(DiskStore store) {
+        if (naming.isEmpty()) {
+            throw new IllegalStateException("blocks without names cannot be found again on a disk");
+        }
+        disk = Optional.of(new DiskTier(this, store, departures::containsKey));
+    }
+
+    /** @param listener run by the disk's threads when {@link #settleDisk} has something to do */
+    public void onDiskChange(Runnable listener) {
+        disk.ifPresent(tier -> tier.onChange(listener));
+    }
+
+    /** Notes what the disk has done, and goes on writing. Called between two steps. */
+    public void settleDisk() {
+        disk.ifPresent(DiskTier::settle);
+    }
+
+    /** Writes what can be written within {@code limit}, and gives the disk back. Memory has to be there until then. */
+    public void closeDisk(Duration limit) {
+        disk.ifPresent(tier -> tier.close(limit));
+    }
+
+    /** How full the disk is, and what it did, if there is one. Any thread may ask. */
+    public Optional<DiskUsage> diskUsage() {
+        return disk.map(tier -> tier.store().usage());
+    }
+
+    /** Named blocks that lost their memory before they were on the disk. Any thread may ask. */
+    public long skippedWrites() {
+        return disk.map(DiskTier::skippedBlocks).orElse(0L);
+    }
+
+    /** The named blocks on the disk, in memory or not. Any thread may ask. */
+    public long heldOnDisk(String owner, Optional<String> salt) {
+        return disk.map(tier -> tier.store().blocks(owner, salt)).orElse(0L);
+    }
+
+    /**
+     * Forgets what the disk has for an owner: none of it is found any more. Any thread may call.
+     *
+     * @return once the files are gone; fails if some could not be deleted
+     */
+    public CompletableFuture<Long> forgetOnDisk(String owner, Optional<String> salt) {
+        return disk.map(tier -> tier.store().forget(Optional.of(owner), salt))
+                .orElseGet(() -> CompletableFuture.completedFuture(0L));
+    }
+
+    /**
+     * Begins to read blocks that a prompt would be computed from otherwise: those after the ones in memory, as far as
+     * memory can be had of what nobody uses. To be called when its sequence would be admitted, once a prompt.
+     *
+     * @param computing if that is predicted to be quicker, nothing is read
+     * @return empty if there is nothing to wait for; else to be closed after the sequence has been admitted, or to give
+     *     up
+     */
+    public Optional<ReadAhead> readAhead(Prompt prompt, ReadAhead.ComputeTime computing) {
+        return disk.flatMap(tier -> tier.readAhead(prompt, computing));
     }
 
     /** Host memory in which {@code blocks} blocks of K and V always fit. */
@@ -201,6 +268,7 @@ public final class KvCache {
 
     /** Forgets the named blocks of some salts: those that sequences use lose their names. Returns them. */
     public HeldBlocks forget(Predicate<String> salts) {
+        disk.ifPresent(tier -> tier.forget(salts));
         List<Block> forgotten = named(block -> salts.test(block.salt()));
         HeldBlocks counted = count(forgotten);
         forgotten.forEach(this::forget);
@@ -228,6 +296,8 @@ public final class KvCache {
         store.forget(block);
         if (isIdle) {
             free(block);
+        } else {
+            disk.ifPresent(tier -> tier.forgotten(block));
         }
     }
 
@@ -357,6 +427,14 @@ public final class KvCache {
      * may be left for one content alone, since a slab holds one at a time; then a block on the host has that one.
      */
     Optional<Block> takeBlock(List<CacheForm> forms, HostPool.Cursors cursors) {
+        Optional<Block> block = takeUnused(forms, cursors);
+        while (block.isEmpty() && disk.map(DiskTier::giveUpReading).orElse(false)) {
+            block = takeUnused(forms, cursors);
+        }
+        return block;
+    }
+
+    private Optional<Block> takeUnused(List<CacheForm> forms, HostPool.Cursors cursors) {
         for (CacheForm form : forms) {
             Optional<Block> block = takeBlock(form, cursors);
             if (block.isPresent()) {
@@ -420,6 +498,7 @@ public final class KvCache {
         to.ifPresent(home -> {
             leftDevice.increment();
             store.move(block, home);
+            disk.ifPresent(tier -> tier.departs(block));
             List<HostBuffer> layers = new ArrayList<>();
             for (int layer = 0; layer < geometry.cachedLayerCount(); layer++) {
                 layers.add(home.layer(layer, 1));
@@ -524,6 +603,22 @@ public final class KvCache {
 
     void name(Block block, BlockName name, String salt) {
         store.name(block, name, salt);
+        if (block.hasName() && block.home() instanceof BlockHome.OnHost) {
+            disk.ifPresent(tier -> tier.filled(block));
+        }
+    }
+
+    Optional<Block> find(BlockName name) {
+        return store.find(name);
+    }
+
+    void use(Block block) {
+        store.use(block);
+    }
+
+    /** Host memory for a block that is on the disk; idle blocks give way. */
+    Optional<Block> takeToReadTo(Content content, HostPool.Cursors cursors) {
+        return homeOnHost(content, cursors, Long.MAX_VALUE).map(Block::new);
     }
 
     void beginRelease() {
@@ -537,10 +632,14 @@ public final class KvCache {
         } else if (block.isIdle() && block.copy() != null) {
             copies.addLast(block);
         }
+        if (block.isIdle() && block.hasName() && block.home() instanceof BlockHome.OnHost) {
+            disk.ifPresent(tier -> tier.becameIdle(block));
+        }
     }
 
     private void free(Block block) {
         departures.remove(block);
+        disk.ifPresent(tier -> tier.freed(block));
         if (block.copy() != null) {
             giveBackCopy(block);
         }

@@ -12,6 +12,7 @@ public final class Prompt {
     private final List<Integer> tokens;
     private final int maxTokens;
     private final @Nullable Names names;
+    private boolean wasReadAhead;
 
     private Prompt(List<Integer> tokens, int maxTokens, @Nullable Names names) {
         this.tokens = tokens;
@@ -48,6 +49,15 @@ public final class Prompt {
 
     String salt() {
         return names == null ? "" : names.salt();
+    }
+
+    /** Whether the disk was asked for it: once is enough. */
+    boolean wasReadAhead() {
+        return wasReadAhead;
+    }
+
+    void setReadAhead() {
+        wasReadAhead = true;
     }
 
     /** The number of blocks that may be known before: the last token has to run. */

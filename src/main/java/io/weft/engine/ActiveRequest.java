@@ -56,6 +56,9 @@ final class ActiveRequest {
     private final List<Integer> generated = new ArrayList<>();
     private boolean begun;
     private @Nullable Prompt prompt;
+    /** Of the prompt's, for the next admission. */
+    private int readTokens;
+
     private @Nullable Admission admission;
     private CachedTokens.@Nullable Homes homes;
     private volatile boolean cancelled;
@@ -144,6 +147,11 @@ final class ActiveRequest {
             prompt = begins;
         }
         return begins;
+    }
+
+    /** The tokens of its prompt that were brought from the disk for it. */
+    void readAhead(int tokens) {
+        readTokens = tokens;
     }
 
     /** The name of the client. */
@@ -320,7 +328,9 @@ final class ActiveRequest {
         for (int block = 0; block < blocks; block++) {
             onDevice += cache().place(block).form().place() == CacheForm.Place.DEVICE ? cache().blockTokens() : 0;
         }
-        return new PrefixHit(onDevice, cache().cachedTokens() - onDevice, 0);
+        int onHost = cache().cachedTokens() - onDevice;
+        int onDisk = Math.min(readTokens, onHost);
+        return new PrefixHit(onDevice, onHost - onDisk, onDisk);
     }
 
     private CachedTokens.Homes requireHomes() {

@@ -6,6 +6,7 @@ import io.weft.cache.CacheUsage;
 import io.weft.cache.HeldBlocks;
 import io.weft.cache.KvCache;
 import io.weft.cache.Prompt;
+import io.weft.cache.ReadAhead;
 import io.weft.engine.RequestRejectedException.Reason;
 import io.weft.model.CacheForm;
 import io.weft.model.CacheForm.Content;
@@ -16,11 +17,17 @@ import io.weft.plan.placement.Occupancy;
 import io.weft.plan.placement.PlacementPolicy;
 import io.weft.plan.placement.Planning;
 import io.weft.plan.placement.Room;
+import io.weft.plan.step.HeadShape;
+import io.weft.plan.step.SequenceShape;
+import io.weft.plan.step.StepPlan;
+import io.weft.plan.step.StepShape;
 import java.lang.System.Logger.Level;
 import java.util.EnumMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
 import java.util.stream.IntStream;
@@ -44,6 +51,9 @@ final class AdmissionControl {
 
     private final KvCache cache;
     private final Supplier<Planning> planning;
+    private final int stepRows;
+    /** What is on its way from the disk, for requests that would have a place. */
+    private final Map<ActiveRequest, ReadAhead> reading = new LinkedHashMap<>();
 
     /** Guarded by the engine's lock, which callers of {@link #decide} and {@link #refusedLast} hold. */
     private @Nullable Refusal lastRefusal;
@@ -51,10 +61,12 @@ final class AdmissionControl {
     /**
      * @param cache the cache of the sequences
      * @param planning the planning in force
+     * @param stepRows new tokens of a step
      */
-    AdmissionControl(KvCache cache, Supplier<Planning> planning) {
+    AdmissionControl(KvCache cache, Supplier<Planning> planning, int stepRows) {
         this.cache = cache;
         this.planning = planning;
+        this.stepRows = stepRows;
     }
 
     /** The decision on a request. */
@@ -64,6 +76,9 @@ final class AdmissionControl {
 
         /** The request does not fit next to the running ones, or into the host memory that is already there. */
         record Waits() implements Decision {}
+
+        /** It would have a place, and waits for blocks from the disk; others may run meanwhile. */
+        record Reads() implements Decision {}
 
         /** The request does not even fit an empty cache. */
         record NeverFits(Reason.CacheTooSmall reason) implements Decision {}
@@ -83,6 +98,15 @@ final class AdmissionControl {
      * @param running the requests that have a place
      */
     Decision decide(ActiveRequest request, List<ActiveRequest> running) {
+        Optional<ReadAhead> ahead = Optional.ofNullable(reading.get(request));
+        if (ahead.isPresent()) {
+            if (!ahead.get().isEnded()) {
+                return new Decision.Reads();
+            }
+            // Its blocks are known now, and give way last.
+            request.readAhead(ahead.get().tokens());
+            giveUpReading(request);
+        }
         // Before, since memory may come meanwhile, in which the request was not tried.
         CacheUsage before = cache.usage().withoutCopies();
         if (!running.isEmpty() && isStillRefused(request, before)) {
@@ -92,12 +116,53 @@ final class AdmissionControl {
         if (running.isEmpty() && lacks(request, policy, before.withComingMemory())) {
             return new Decision.NeverFits(tooSmall(request, request.knownTokens()));
         }
-        if (place(request, running, policy)) {
-            return new Decision.Admitted();
+        Decision decision = place(request, running, policy);
+        if (decision instanceof Decision.Waits) {
+            lastRefusal = new Refusal(
+                    request, before.device().freeBytes() + before.host().freeBytes());
+        } else if (refusedLast().filter(request::equals).isPresent()) {
+            lastRefusal = null;
         }
-        lastRefusal =
-                new Refusal(request, before.device().freeBytes() + before.host().freeBytes());
-        return new Decision.Waits();
+        return decision;
+    }
+
+    /** Whether a request waits for the disk. */
+    boolean isReading(ActiveRequest request) {
+        ReadAhead ahead = reading.get(request);
+        return ahead != null && !ahead.isEnded();
+    }
+
+    /** A request that has waited for the disk and need not any more. */
+    Optional<ActiveRequest> hasRead() {
+        return reading.keySet().stream().filter(request -> !isReading(request)).findFirst();
+    }
+
+    /** Has the last request that waits for the disk go on without, so that it keeps no memory; false if none does. */
+    boolean giveUpReading() {
+        Optional<ActiveRequest> last = reading.keySet().stream().reduce((one, next) -> next);
+        last.ifPresent(this::giveUpReading);
+        return last.isPresent();
+    }
+
+    /** The requests that wait for the disk, or have. */
+    int readingRequests() {
+        return reading.size();
+    }
+
+    /**
+     * Notes what the disk has done, between two steps.
+     *
+     * @param waits whether a request still waits for its turn
+     */
+    void settleDisk(Predicate<ActiveRequest> waits) {
+        List<ActiveRequest> ended =
+                reading.keySet().stream().filter(waits.negate()).toList();
+        ended.forEach(this::giveUpReading);
+        cache.settleDisk();
+    }
+
+    private void giveUpReading(ActiveRequest request) {
+        Optional.ofNullable(reading.remove(request)).ifPresent(ReadAhead::close);
     }
 
     private boolean isStillRefused(ActiveRequest request, CacheUsage usage) {
@@ -114,17 +179,19 @@ final class AdmissionControl {
         return deviceBytes < 0 || !room.takeAll(forms(request, policy, 0, request.knownTokens()));
     }
 
-    /** Gives the request a place if there is room. */
-    private boolean place(ActiveRequest request, List<ActiveRequest> running, PlacementPolicy policy) {
+    /** Gives the request a place if there is room, unless it is quicker to read some of its blocks before. */
+    private Decision place(ActiveRequest request, List<ActiveRequest> running, PlacementPolicy policy) {
+        Decision decision = place(request, request.prompt(cache), running, policy);
         // Alone it may do without known blocks whose forms are too large to leave room for the rest.
-        return place(request, request.prompt(cache), running, policy)
-                || (running.isEmpty() && place(request, request.unnamedPrompt(), running, policy));
+        return decision instanceof Decision.Waits && running.isEmpty()
+                ? place(request, request.unnamedPrompt(), running, policy)
+                : decision;
     }
 
-    private boolean place(ActiveRequest request, Prompt prompt, List<ActiveRequest> running, PlacementPolicy policy) {
+    private Decision place(ActiveRequest request, Prompt prompt, List<ActiveRequest> running, PlacementPolicy policy) {
         Optional<CacheSequence> sequence = cache.admit(prompt, block -> policy.forms(block, request.promptTokens()));
         if (sequence.isEmpty()) {
-            return false;
+            return new Decision.Waits();
         }
         // Now that it has found what is cached of it.
         CacheUsage usage = cache.usage().withoutCopies();
@@ -139,10 +206,33 @@ final class AdmissionControl {
         }
         if (!fits) {
             sequence.get().close();
-            return false;
+            return new Decision.Waits();
+        }
+        Optional<ReadAhead> ahead =
+                cache.readAhead(prompt, (from, to) -> computeNanos(request, sequence.get(), policy, from, to));
+        if (ahead.isPresent()) {
+            reading.put(request, ahead.get());
+            sequence.get().close();
+            return new Decision.Reads();
         }
         request.admit(sequence.get(), policy);
-        return true;
+        return new Decision.Admitted();
+    }
+
+    /** The time to compute the request's tokens {@code [from, to)} alone: all steps are predicted like the first. */
+    private long computeNanos(ActiveRequest request, CacheSequence sequence, PlacementPolicy policy, int from, int to) {
+        int blockTokens = cache.geometry().blockTokens();
+        int rows = Math.min(stepRows, to - from);
+        int firstBlock = from / blockTokens;
+        List<CacheForm> closing = forms(request, policy, firstBlock, from + rows).stream()
+                .map(List::getFirst)
+                .toList();
+        SequenceShape shape = new SequenceShape(sequence.forms(0, firstBlock), 0, rows, closing);
+        Planning current = planning.get();
+        StepPlan plan = current.planner().plan(new StepShape(List.of(shape), new HeadShape(0, 0, 0)));
+        long nanos = current.prediction().of(plan).toNanos();
+        // Without predictions, as if it took for ever.
+        return nanos == 0 ? Long.MAX_VALUE : Math.ceilDiv(to - from, rows) * nanos;
     }
 
     /** The forms that the blocks of a request may have, from {@code firstBlock} on, as far as tokens fill them. */
@@ -240,12 +330,14 @@ final class AdmissionControl {
 
     /** What is kept for prompts to come. */
     HeldTokens held(String owner, Optional<String> salt) {
-        return tokens(cache.held(scopes(owner, salt)));
+        return tokens(cache.held(scopes(owner, salt)), cache.heldOnDisk(owner, salt));
     }
 
-    /** Forgets it; returns what was forgotten. */
-    HeldTokens forget(String owner, Optional<String> salt) {
-        return tokens(cache.forget(scopes(owner, salt)));
+    /** Forgets it; tells what was forgotten, once it is gone from the disk. */
+    CompletableFuture<HeldTokens> forget(String owner, Optional<String> salt) {
+        long onDisk = cache.heldOnDisk(owner, salt);
+        HeldTokens forgotten = tokens(cache.forget(scopes(owner, salt)), onDisk);
+        return cache.forgetOnDisk(owner, salt).thenApply(files -> forgotten);
     }
 
     private static Predicate<String> scopes(String owner, Optional<String> salt) {
@@ -253,9 +345,9 @@ final class AdmissionControl {
                 .orElse(text -> CacheScope.isOf(owner, text));
     }
 
-    private HeldTokens tokens(HeldBlocks blocks) {
+    private HeldTokens tokens(HeldBlocks blocks, long onDisk) {
         long each = cache.geometry().blockTokens();
-        return new HeldTokens(each * blocks.onDevice(), each * blocks.onHost(), each * blocks.idle());
+        return new HeldTokens(each * blocks.onDevice(), each * blocks.onHost(), each * blocks.idle(), each * onDisk);
     }
 
     /** Whether host memory is still to come. */

@@ -17,6 +17,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -26,6 +27,7 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
+import java.util.function.Predicate;
 
 /**
  * Continuous batching: requests join and leave between steps. This class has the engine's life cycle, from loading to
@@ -242,10 +244,17 @@ public final class BatchingEngine implements Engine, AutoCloseable {
     }
 
     /** A question about the cache, and who gets the answer. */
-    private record Question(Function<AdmissionControl, HeldTokens> ask, UniEmitter<? super HeldTokens> answer) {
+    private record Question(
+            Function<AdmissionControl, CompletableFuture<HeldTokens>> ask, UniEmitter<? super HeldTokens> answer) {
         void ask(AdmissionControl admission) {
             try {
-                answer.complete(ask.apply(admission));
+                var _ = ask.apply(admission).whenComplete((tokens, failure) -> {
+                    if (failure == null) {
+                        answer.complete(tokens);
+                    } else {
+                        answer.fail(failure);
+                    }
+                });
             } catch (RuntimeException e) {
                 answer.fail(e);
             }
@@ -258,7 +267,9 @@ public final class BatchingEngine implements Engine, AutoCloseable {
 
     @Override
     public Uni<HeldTokens> held(String owner, Optional<String> salt) {
-        return Uni.createFrom().emitter(answer -> ask(new Question(admission -> admission.held(owner, salt), answer)));
+        return Uni.createFrom()
+                .emitter(answer -> ask(new Question(
+                        admission -> CompletableFuture.completedFuture(admission.held(owner, salt)), answer)));
     }
 
     @Override
@@ -408,7 +419,9 @@ public final class BatchingEngine implements Engine, AutoCloseable {
 
     private void run() {
         try (EngineRuntime runtime = loader.load(this::loading)) {
-            AdmissionControl admission = new AdmissionControl(runtime.cache(), runtime.planning());
+            StepLimits limits = runtime.pipeline().limits();
+            AdmissionControl admission = new AdmissionControl(runtime.cache(), runtime.planning(), limits.rows());
+            runtime.cache().onDiskChange(this::memoryChanged);
             StepRunner steps = new StepRunner(
                     runtime.pipeline(),
                     runtime.planning(),
@@ -418,7 +431,6 @@ public final class BatchingEngine implements Engine, AutoCloseable {
                     this::eventsEmitted,
                     watchdog,
                     clockNanos);
-            StepLimits limits = runtime.pipeline().limits();
             Phase.Serving serving = new Phase.Serving(runtime.model(), limits.sequences(), limits.rows(), admission);
             if (enter(serving)) {
                 serve(serving, steps);
@@ -536,6 +548,7 @@ public final class BatchingEngine implements Engine, AutoCloseable {
             lastTickNanos = clockNanos.getAsLong();
             waiting.count(running);
             dropEnded(ended);
+            serving.admission().settleDisk(waiting::contains);
             admit(serving, ended);
             if (running.isEmpty() && ended.isEmpty()) {
                 changed.signalAll();
@@ -601,22 +614,32 @@ public final class BatchingEngine implements Engine, AutoCloseable {
      * @param ended collects requests that cannot run
      */
     private void admit(Phase.Serving serving, Map<ActiveRequest, Throwable> ended) {
+        AdmissionControl admission = serving.admission();
         while (running.size() < serving.seats()) {
             Prompts prompts = Prompts.of(running, serving.stepRows());
-            // What waits for memory keeps its turn, else it might wait for ever.
-            Optional<ActiveRequest> next = waiting.oldestSuspended()
-                    .or(() -> serving.admission()
+            Predicate<ActiveRequest> mayRun = request -> prompts.admit(request) && !admission.isReading(request);
+            // Who waits for the disk has a seat. What waits for memory keeps its turn, else it might wait for ever.
+            int seated = running.size() + admission.readingRequests();
+            Optional<ActiveRequest> suspended = waiting.oldestSuspended();
+            Optional<ActiveRequest> next = suspended
+                    .or(admission::hasRead)
+                    .or(() -> admission
                             .refusedLast()
-                            .filter(request -> waiting.contains(request) && prompts.admit(request))
-                            .or(() -> waiting.next(prompts::admit)));
-            if (next.isEmpty() || !admit(next.get(), serving.admission(), ended)) {
+                            .filter(request -> waiting.contains(request) && mayRun.test(request)))
+                    .or(() -> seated < serving.seats() ? waiting.next(mayRun) : Optional.empty());
+            if (next.isEmpty() || !admit(next.get(), suspended.isPresent(), admission, ended)) {
                 return;
             }
         }
     }
 
-    /** Whether others may follow. */
-    private boolean admit(ActiveRequest request, AdmissionControl admission, Map<ActiveRequest, Throwable> ended) {
+    /**
+     * Whether others may follow.
+     *
+     * @param isOldest whether it waits for nobody that has not run yet
+     */
+    private boolean admit(
+            ActiveRequest request, boolean isOldest, AdmissionControl admission, Map<ActiveRequest, Throwable> ended) {
         try {
             switch (admission.decide(request, running)) {
                 case Decision.Admitted admitted -> {
@@ -627,8 +650,11 @@ public final class BatchingEngine implements Engine, AutoCloseable {
                     waiting.remove(request);
                     ended.put(request, new RequestRejectedException(reason));
                 }
+                case Decision.Reads reads -> {
+                    return !isOldest;
+                }
                 case Decision.Waits waits -> {
-                    return false;
+                    return isOldest && admission.giveUpReading();
                 }
             }
         } catch (RuntimeException e) {

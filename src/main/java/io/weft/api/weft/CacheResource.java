@@ -33,21 +33,21 @@ class CacheResource {
         this.engine = engine;
     }
 
-    /** Tokens that are held, by tier; {@code idle} are those that no running request uses. */
+    /** Tokens that are held, by tier; {@code idle} are those in memory that no running request uses. */
     @RegisterForReflection
     @JsonNaming(SnakeCaseStrategy.class)
-    record Held(long deviceTokens, long hostTokens, long idleTokens) {
+    record Held(long deviceTokens, long hostTokens, long idleTokens, long diskTokens) {
         static Held of(HeldTokens tokens) {
-            return new Held(tokens.onDevice(), tokens.onHost(), tokens.idle());
+            return new Held(tokens.onDevice(), tokens.onHost(), tokens.idle(), tokens.onDisk());
         }
     }
 
-    /** Tokens that were forgotten. */
+    /** Tokens that were forgotten, in memory and on the disk, where some of them are too. */
     @RegisterForReflection
     @JsonNaming(SnakeCaseStrategy.class)
-    record Forgotten(long forgottenTokens) {
+    record Forgotten(long forgottenTokens, long forgottenDiskTokens) {
         static Forgotten of(HeldTokens tokens) {
-            return new Forgotten(tokens.onDevice() + tokens.onHost());
+            return new Forgotten(tokens.onDevice() + tokens.onHost(), tokens.onDisk());
         }
     }
 
