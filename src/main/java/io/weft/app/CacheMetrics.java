@@ -4,6 +4,7 @@ import io.micrometer.core.instrument.FunctionCounter;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.weft.cache.CacheUsage;
+import io.weft.cache.DiskUsage;
 import io.weft.cache.KvCache;
 import io.weft.cache.PoolUsage;
 import java.util.Optional;
@@ -27,14 +28,63 @@ final class CacheMetrics {
         evictions(
                 registry, "device", () -> cache.get().map(one -> one.evictions().fromDevice()));
         evictions(registry, "host", () -> cache.get().map(one -> one.evictions().fromHost()));
+        disk(
+                registry,
+                () -> cache.get().flatMap(KvCache::diskUsage),
+                () -> cache.get().map(KvCache::skippedWrites));
         FunctionCounter.builder("weft.num.preemptions", preemptions, LongSupplier::getAsLong)
                 .description("Running requests that had to wait for memory, to go on later")
                 .register(registry);
     }
 
+    private static void disk(
+            MeterRegistry registry, Supplier<Optional<DiskUsage>> usage, Supplier<Optional<Long>> skippedWrites) {
+        bytes(
+                registry,
+                "disk",
+                "kept",
+                () -> usage.get().map(disk -> disk.bytes().usedBytes()));
+        bytes(
+                registry,
+                "disk",
+                "all",
+                () -> usage.get().map(disk -> disk.bytes().totalBytes()));
+        evictions(registry, "disk", () -> usage.get().map(DiskUsage::evictedFiles));
+        reads(registry, "read", () -> usage.get().map(DiskUsage::readBlocks));
+        reads(registry, "missed", () -> usage.get().map(disk -> disk.missedReads() - disk.damagedFiles()));
+        reads(registry, "damaged", () -> usage.get().map(DiskUsage::damagedFiles));
+        writes(registry, "written", () -> usage.get().map(DiskUsage::writtenBlocks));
+        writes(registry, "failed", () -> usage.get().map(DiskUsage::failedWrites));
+        writes(registry, "skipped", skippedWrites);
+        diskBytes(registry, "read", () -> usage.get().map(DiskUsage::readBytes));
+        diskBytes(registry, "written", () -> usage.get().map(DiskUsage::writtenBytes));
+    }
+
+    private static void reads(MeterRegistry registry, String result, Supplier<Optional<Long>> blocks) {
+        counter("weft.cache.disk.reads", "Blocks that were to be read from the cache's directory", blocks)
+                .tag("result", result)
+                .register(registry);
+    }
+
+    private static void writes(MeterRegistry registry, String result, Supplier<Optional<Long>> blocks) {
+        counter("weft.cache.disk.writes", "Blocks that were to be written to the cache's directory", blocks)
+                .tag("result", result)
+                .register(registry);
+    }
+
+    private static void diskBytes(MeterRegistry registry, String direction, Supplier<Optional<Long>> bytes) {
+        counter("weft.cache.disk.bytes", "Bytes from and to the cache's directory", bytes)
+                .tag("direction", direction)
+                .register(registry);
+    }
+
+    private static FunctionCounter.Builder<Supplier<Optional<Long>>> counter(
+            String name, String description, Supplier<Optional<Long>> count) {
+        return FunctionCounter.builder(name, count, one -> one.get().orElse(0L)).description(description);
+    }
+
     private static void evictions(MeterRegistry registry, String tier, Supplier<Optional<Long>> blocks) {
-        FunctionCounter.builder("weft.cache.evictions", blocks, one -> one.get().orElse(0L))
-                .description("Blocks kept for prompts to come that gave up their memory")
+        counter("weft.cache.evictions", "Blocks kept for prompts to come that gave up their memory", blocks)
                 .tag("tier", tier)
                 .register(registry);
     }
@@ -48,18 +98,13 @@ final class CacheMetrics {
                 .description("Part of the cache's memory that requests use")
                 .tag("tier", tier)
                 .register(registry);
-        bytes(registry, tier, "used", usage, pool.andThen(PoolUsage::usedBytes));
-        bytes(registry, tier, "kept", usage, pool.andThen(PoolUsage::idleBytes));
-        bytes(registry, tier, "all", usage, pool.andThen(PoolUsage::totalBytes));
+        bytes(registry, tier, "used", () -> usage.get().map(pool).map(PoolUsage::usedBytes));
+        bytes(registry, tier, "kept", () -> usage.get().map(pool).map(PoolUsage::idleBytes));
+        bytes(registry, tier, "all", () -> usage.get().map(pool).map(PoolUsage::totalBytes));
     }
 
-    private static void bytes(
-            MeterRegistry registry,
-            String tier,
-            String what,
-            Supplier<Optional<CacheUsage>> usage,
-            Function<CacheUsage, Long> bytes) {
-        Gauge.builder("weft.cache.bytes", () -> usage.get().map(bytes).orElse(0L))
+    private static void bytes(MeterRegistry registry, String tier, String what, Supplier<Optional<Long>> bytes) {
+        Gauge.builder("weft.cache.bytes", () -> bytes.get().orElse(0L))
                 .description("Memory of the cache: used by requests, kept for prompts to come, and all of it")
                 .tag("tier", tier)
                 .tag("what", what)

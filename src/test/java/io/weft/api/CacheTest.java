@@ -124,7 +124,8 @@ class CacheTest {
 
     @Test
     void whatIsHeldIsToldToItsOwnerAlone() throws Exception {
-        assertThat(held("", KEY).toString()).isEqualTo("{\"device_tokens\":0,\"host_tokens\":0,\"idle_tokens\":0}");
+        assertThat(held("", KEY).toString())
+                .isEqualTo("{\"device_tokens\":0,\"host_tokens\":0,\"idle_tokens\":0,\"disk_tokens\":0}");
         completion("", KEY);
         completion(",'cache_salt':'a secret'", KEY);
         long one = tokens(held("?salt=a%20secret", KEY));
@@ -134,9 +135,11 @@ class CacheTest {
         assertThat(held("", KEY).toString()).doesNotContain("secret");
         for (String query : new String[] {"", "?salt=", "?salt=a%20secret"}) {
             assertThat(tokens(held(query, OTHER_KEY))).isZero();
-            assertThat(api.delete(CACHE + query, OTHER_KEY).body()).isEqualTo("{\"forgotten_tokens\":0}");
+            assertThat(api.delete(CACHE + query, OTHER_KEY).body())
+                    .isEqualTo("{\"forgotten_tokens\":0,\"forgotten_disk_tokens\":0}");
         }
-        assertThat(api.delete(CACHE + "?salt=a%20secret", KEY).body()).isEqualTo("{\"forgotten_tokens\":" + one + "}");
+        assertThat(api.delete(CACHE + "?salt=a%20secret", KEY).body())
+                .isEqualTo("{\"forgotten_tokens\":" + one + ",\"forgotten_disk_tokens\":0}");
         assertThat(tokens(held("", KEY))).isEqualTo(one);
         assertThat(cached(completion("", KEY))).isPositive();
         assertThat(api.get(CACHE).statusCode()).isEqualTo(401);

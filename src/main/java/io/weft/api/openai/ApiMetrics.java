@@ -39,6 +39,7 @@ class ApiMetrics {
     private final Counter promptTokens;
     private final Counter askedPromptTokens;
     private final Counter hitPromptTokens;
+    private final Counter diskPromptTokens;
     private final Counter generatedTokens;
     private final Counter nonFinite;
     private final Counter slowReaders;
@@ -56,6 +57,9 @@ class ApiMetrics {
                 .register(registry);
         this.hitPromptTokens = Counter.builder("weft.prefix.cache.hits")
                 .description("Tokens of prompts that were cached already")
+                .register(registry);
+        this.diskPromptTokens = Counter.builder("weft.prefix.cache.disk.hits")
+                .description("Tokens of prompts that were brought from the cache's directory")
                 .register(registry);
         this.generatedTokens = registry.counter("weft.generation.tokens");
         this.nonFinite = Counter.builder("weft.requests.nonfinite")
@@ -175,6 +179,7 @@ class ApiMetrics {
             queueTime.record(queued);
             askedPromptTokens.increment(tokens);
             hitPromptTokens.increment(hit.tokens());
+            diskPromptTokens.increment(hit.diskTokens());
             if (!ended) {
                 trace.admitted(hit);
             }
