@@ -151,7 +151,7 @@ final class DiskTier {
         CacheScope scope = CacheScope.parse(block.salt());
         DiskTransfer transfer = new DiskTransfer(pieces(home), isWritten -> tell(() -> written(block)));
         Offer offer = disk.write(
-                block.name(), DiskScope.of(scope.owner(), scope.salt()), BlockPart.of(home.content()), transfer);
+                block.name(), DiskScope.of(scope.owner(), scope.salt()), BlockPart.of(home.form().content()), transfer);
         if (offer == Offer.TAKEN) {
             block.setWriting(transfer);
         }
@@ -272,7 +272,7 @@ final class DiskTier {
         reading.add(ahead);
         ahead.start((reads, home) -> disk.read(
                 reads.name(),
-                BlockPart.of(home.content()),
+                BlockPart.of(home.form().content()),
                 pieces(home),
                 isComplete -> tell(() -> ahead.ended(reads, isComplete))));
         return Optional.of(ahead);
