@@ -12,7 +12,6 @@ final class Block implements Evictable {
     private BlockHome.@Nullable OnDevice copy;
     private @Nullable WindowPiece windowPiece;
     private boolean isArriving;
-    private @Nullable DiskTransfer writing;
     private @Nullable BlockName name;
     private String salt = "";
     private int users = 1;
@@ -62,16 +61,6 @@ final class Block implements Evictable {
 
     void setArriving(boolean arriving) {
         isArriving = arriving;
-    }
-
-    /** On its way to the disk, if it is. */
-    @Nullable
-    DiskTransfer writing() {
-        return writing;
-    }
-
-    void setWriting(@Nullable DiskTransfer begun) {
-        writing = begun;
     }
 
     boolean hasName() {

@@ -2,13 +2,13 @@ package io.weft.cache;
 
 import io.weft.cache.DiskStore.Offer;
 import io.weft.cache.ReadAhead.Wanted;
-import io.weft.model.CacheForm.Content;
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Arrays;
+import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Queue;
@@ -16,7 +16,9 @@ import java.util.SequencedSet;
 import java.util.Set;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.LongAdder;
 import java.util.function.Predicate;
+import java.util.stream.Stream;
 
 /**
  * Brings named blocks of the host to the disk, and back. What the disk's threads tell is noted between two steps; until
@@ -33,20 +35,21 @@ final class DiskTier {
 
     private final KvCache cache;
     private final DiskStore disk;
-    private final Predicate<Block> isDeparting;
+    private final Predicate<Evictable> isDeparting;
     /** Told by the disk's threads. */
     private final Queue<Runnable> told = new ConcurrentLinkedQueue<>();
-    /** Blocks to be written, those that a text begins with before those that follow. */
-    private final SequencedSet<Block> toWrite = new LinkedHashSet<>();
-    /** Blocks that left the device, and are on the host once a step has ended. */
-    private final SequencedSet<Block> leaving = new LinkedHashSet<>();
+    /** What is to be written, those that a text begins with before those that follow. */
+    private final SequencedSet<Evictable> toWrite = new LinkedHashSet<>();
+    /** What left the device, and is on the host once a step has ended. */
+    private final SequencedSet<Evictable> leaving = new LinkedHashSet<>();
 
+    private final Map<Evictable, DiskTransfer> writing = new HashMap<>();
     private final List<ReadAhead> reading = new ArrayList<>();
     private volatile Runnable changed = () -> {};
-    private volatile long skippedBlocks;
+    private final LongAdder skippedBlocks = new LongAdder();
 
-    /** @param isDeparting whether a block is still on the device, to be brought to its home by the next step */
-    DiskTier(KvCache cache, DiskStore disk, Predicate<Block> isDeparting) {
+    /** @param isDeparting whether something is still on the device, to be brought to the host by the next step */
+    DiskTier(KvCache cache, DiskStore disk, Predicate<Evictable> isDeparting) {
         this.cache = cache;
         this.disk = disk;
         this.isDeparting = isDeparting;
@@ -68,12 +71,12 @@ final class DiskTier {
 
     /** Blocks that lost their memory before they were written. */
     long skippedBlocks() {
-        return skippedBlocks;
+        return skippedBlocks.sum();
     }
 
     /** Notes what has ended, also the last step, and goes on writing. */
     void settle() {
-        List<Block> arrived = leaving.stream().filter(isDeparting.negate()).toList();
+        List<Evictable> arrived = leaving.stream().filter(isDeparting.negate()).toList();
         arrived.forEach(leaving::remove);
         toWrite.addAll(arrived);
         noteAndWrite();
@@ -93,48 +96,64 @@ final class DiskTier {
         toWrite.add(block);
     }
 
-    /** An idle block leaves the device for the host. */
-    void departs(Block block) {
-        leaving.add(block);
+    /** What is idle leaves the device for the host. */
+    void departs(Evictable what) {
+        leaving.add(what);
     }
 
-    /** Nobody uses a named block on the host any more. Those that follow it in its text were released before. */
+    /** Nobody uses a named block any more. Those that follow it in its text were released before. */
     void becameIdle(Block block) {
-        if (block.writing() == null && !toWrite.contains(block) && !leaving.contains(block)) {
-            toWrite.addFirst(block);
+        WindowPiece piece = block.windowPiece();
+        if (piece != null) {
+            writeNext(piece);
+        }
+        if (block.home() instanceof BlockHome.OnHost) {
+            writeNext(block);
+        }
+    }
+
+    private void writeNext(Evictable what) {
+        if (!writing.containsKey(what) && !toWrite.contains(what) && !leaving.contains(what)) {
+            toWrite.addFirst(what);
         }
     }
 
     /** A block that is in use loses its name. */
     void forgotten(Block block) {
-        toWrite.remove(block);
-        leaving.remove(block);
-    }
-
-    /** A block's memory is somebody else's from now on. */
-    void freed(Block block) {
-        DiskTransfer writing = block.writing();
-        boolean isLost = toWrite.remove(block) | leaving.remove(block);
-        if (writing != null) {
-            isLost |= writing.abandon();
-            block.setWriting(null);
+        remove(block);
+        WindowPiece piece = block.windowPiece();
+        if (piece != null) {
+            remove(piece);
         }
-        skippedBlocks += isLost ? 1 : 0;
     }
 
-    /** Writes the next blocks, as many as the queue takes. What the disk refuses is not tried again for now. */
+    private boolean remove(Evictable what) {
+        boolean isLeaving = leaving.remove(what);
+        return toWrite.remove(what) || isLeaving;
+    }
+
+    /** The memory of a block or a piece is somebody else's from now on. */
+    void freed(Evictable what) {
+        boolean isLost = remove(what);
+        DiskTransfer transfer = writing.remove(what);
+        if (isLost || (transfer != null && transfer.abandon())) {
+            skippedBlocks.increment();
+        }
+    }
+
+    /** Writes what is next, as much as the queue takes. What the disk refuses is not tried again for now. */
     private void write() {
         int offers = 0;
         for (int looks = 0; looks < LOOKS_MOST && offers < OFFERS_MOST && !toWrite.isEmpty(); looks++) {
-            Block block = toWrite.getFirst();
-            if (!isOnDisk(block.name())) {
-                Offer offer = offer(block, (BlockHome.OnHost) block.home());
+            Evictable what = toWrite.getFirst();
+            if (!isOnDisk(what)) {
+                Offer offer = offer(what);
                 offers++;
                 if (offer == Offer.FULL) {
                     return;
                 }
                 if (offer == Offer.REFUSED) {
-                    skippedBlocks++;
+                    skippedBlocks.increment();
                     offers = OFFERS_MOST;
                 }
             }
@@ -142,66 +161,100 @@ final class DiskTier {
         }
     }
 
+    private boolean isOnDisk(Evictable what) {
+        return switch (what) {
+            case Block block -> isOnDisk(block.name());
+            case WindowPiece piece -> hasPiece(piece.block().name());
+        };
+    }
+
     /** In whatever form. */
     private boolean isOnDisk(BlockName name) {
         return disk.contains(name, BlockPart.KEY_VALUE) || disk.contains(name, BlockPart.ACTIVATION);
     }
 
-    private Offer offer(Block block, BlockHome.OnHost home) {
+    private boolean hasPiece(BlockName name) {
+        return disk.contains(name, BlockPart.WINDOW);
+    }
+
+    private Offer offer(Evictable what) {
+        Block block = switch (what) {
+            case Block one -> one;
+            case WindowPiece piece -> piece.block();
+        };
+        HostSlot slot = switch (what) {
+            case Block one -> ((BlockHome.OnHost) one.home()).slot();
+            case WindowPiece piece -> piece.slot();
+        };
         CacheScope scope = CacheScope.parse(block.salt());
-        DiskTransfer transfer = new DiskTransfer(pieces(home), isWritten -> tell(() -> written(block)));
-        Offer offer = disk.write(
-                block.name(), DiskScope.of(scope.owner(), scope.salt()), BlockPart.of(home.form().content()), transfer);
+        DiskTransfer transfer = new DiskTransfer(pieces(slot), isWritten -> tell(() -> written(what)));
+        Offer offer =
+                disk.write(block.name(), DiskScope.of(scope.owner(), scope.salt()), part(slot.stored()), transfer);
         if (offer == Offer.TAKEN) {
-            block.setWriting(transfer);
+            writing.put(what, transfer);
         }
         return offer;
     }
 
-    private static void written(Block block) {
-        DiskTransfer writing = block.writing();
-        if (writing != null && writing.isEnded()) {
-            block.setWriting(null);
+    private void written(Evictable what) {
+        DiskTransfer transfer = writing.get(what);
+        if (transfer != null && transfer.isEnded()) {
+            writing.remove(what);
         }
     }
 
-    private List<MemorySegment> pieces(BlockHome.OnHost home) {
+    private static BlockPart part(Stored stored) {
+        return switch (stored) {
+            case KEY_VALUE -> BlockPart.KEY_VALUE;
+            case ACTIVATION -> BlockPart.ACTIVATION;
+            case WINDOW -> BlockPart.WINDOW;
+        };
+    }
+
+    private List<MemorySegment> pieces(HostSlot slot) {
         List<MemorySegment> pieces = new ArrayList<>();
-        for (int layer = 0; layer < cache.geometry().cachedLayerCount(); layer++) {
-            pieces.add(home.layer(layer, 1).segment());
+        for (int layer = 0; layer < slot.stored().layers(cache.geometry()); layer++) {
+            pieces.add(slot.layer(layer, 1).segment());
         }
         return pieces;
     }
 
     // ---- reading
 
-    /** What of a prompt is not in memory, but on the disk. */
-    private record Found(int firstBlock, int endBlock, List<Wanted> wanted, long bytes) {}
+    /**
+     * What of a prompt is not in memory, but on the disk.
+     *
+     * @param blocks of a hit, once it is read
+     * @param wanted what has to be read for that
+     */
+    private record Found(int blocks, List<Wanted> wanted) {}
 
     Optional<ReadAhead> readAhead(Prompt prompt, ReadAhead.ComputeTime computing) {
-        if (prompt.wasReadAhead() || prompt.knowableBlocks() == 0) {
+        int hit = cache.hitBlocks(prompt);
+        if (prompt.wasReadAhead() || hit == prompt.knowableBlocks()) {
             return Optional.empty();
         }
-        int first = 0;
+        int first = hit;
         while (first < prompt.knowableBlocks()
                 && cache.find(name(prompt, first)).isPresent()) {
             first++;
         }
-        if (first == prompt.knowableBlocks()) {
-            return Optional.empty();
-        }
-        Optional<ReadAhead> other = reader(name(prompt, first));
-        if (other.isPresent()) {
-            return other.map(ReadAhead::after);
+        if (first < prompt.knowableBlocks()) {
+            Optional<ReadAhead> other = reader(name(prompt, first));
+            if (other.isPresent()) {
+                return other.map(ReadAhead::after);
+            }
         }
         Found found = find(prompt, first);
-        if (found.wanted().isEmpty()) {
+        if (found.blocks() <= hit || found.wanted().isEmpty()) {
             return Optional.empty();
         }
         prompt.setReadAhead();
         int blockTokens = cache.geometry().blockTokens();
-        long computeNanos = computing.nanos(found.firstBlock() * blockTokens, found.endBlock() * blockTokens);
-        if (disk.readNanos(found.bytes()) > computeNanos) {
+        long bytes = found.wanted().stream()
+                .mapToLong(wanted -> wanted.contents().getFirst().bytes(cache.geometry()))
+                .sum();
+        if (disk.readNanos(bytes) > computing.nanos(hit * blockTokens, found.blocks() * blockTokens)) {
             return Optional.empty();
         }
         return read(prompt, found);
@@ -218,7 +271,6 @@ final class DiskTier {
     /** Some blocks may be in memory though one before them is not. */
     private Found find(Prompt prompt, int first) {
         List<Wanted> wanted = new ArrayList<>();
-        long bytes = 0;
         int block = first;
         boolean goesOn = true;
         while (goesOn && block < prompt.knowableBlocks()) {
@@ -229,7 +281,6 @@ final class DiskTier {
             }
             for (Set<BlockPart> parts : disk.find(run)) {
                 wanted.add(new Wanted(block, name(prompt, block), contents(parts)));
-                bytes += cache.geometry().blockBytes(wanted.getLast().contents().getFirst());
                 block++;
             }
             int end = block;
@@ -239,42 +290,58 @@ final class DiskTier {
             }
             goesOn = !run.isEmpty() && block > end;
         }
-        return new Found(first, block, wanted, bytes);
+        int blocks = cache.longestHit(block, i -> hasPieceAnywhere(name(prompt, i)));
+        wanted.removeIf(one -> one.block() >= blocks);
+        for (int i = cache.firstWindowBlock(blocks); i < blocks; i++) {
+            if (pieceInMemory(name(prompt, i)).isEmpty()) {
+                wanted.add(new Wanted(i, name(prompt, i), List.of(Stored.WINDOW)));
+            }
+        }
+        return new Found(blocks, wanted);
     }
 
     private boolean isOnlyOnDisk(BlockName name) {
         return isOnDisk(name) && cache.find(name).isEmpty() && reader(name).isEmpty();
     }
 
-    private static List<Content> contents(Set<BlockPart> parts) {
-        return Arrays.stream(Content.values())
-                .filter(content -> parts.contains(BlockPart.of(content)))
+    private boolean hasPieceAnywhere(BlockName name) {
+        return pieceInMemory(name).isPresent() || hasPiece(name);
+    }
+
+    private Optional<WindowPiece> pieceInMemory(BlockName name) {
+        return cache.find(name).map(Block::windowPiece);
+    }
+
+    private static List<Stored> contents(Set<BlockPart> parts) {
+        return Stream.of(Stored.KEY_VALUE, Stored.ACTIVATION)
+                .filter(stored -> parts.contains(part(stored)))
                 .toList();
     }
 
     private Optional<ReadAhead> read(Prompt prompt, Found found) {
         ReadAhead ahead = new ReadAhead(cache, prompt.salt(), this::ended);
-        for (int block = 0; block < found.endBlock(); block++) {
+        for (int block = 0; block < found.blocks(); block++) {
             Optional<Block> known = cache.find(name(prompt, block));
             if (known.isPresent()) {
-                ahead.use(block, known.get());
+                ahead.use(block, known.get(), block >= cache.firstWindowBlock(found.blocks()));
             }
         }
+        boolean isComplete = true;
         for (Wanted wanted : found.wanted()) {
-            if (!ahead.take(wanted)) {
-                break;
-            }
+            isComplete = isComplete && ahead.take(wanted);
         }
-        if (!ahead.takesAny()) {
+        // With windows, a part is of no use.
+        boolean isUseful = isComplete || (ahead.takesAny() && cache.geometry().windowLayerCount() == 0);
+        if (!isUseful) {
             ahead.close();
             return Optional.empty();
         }
         reading.add(ahead);
-        ahead.start((reads, home) -> disk.read(
-                reads.name(),
-                BlockPart.of(home.form().content()),
-                pieces(home),
-                isComplete -> tell(() -> ahead.ended(reads, isComplete))));
+        ahead.start(read -> disk.read(
+                read.name(),
+                part(read.slot().stored()),
+                pieces(read.slot()),
+                isRead -> tell(() -> ahead.ended(read, isRead))));
         return Optional.of(ahead);
     }
 

@@ -22,6 +22,7 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.function.IntFunction;
+import java.util.function.IntPredicate;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -358,10 +359,16 @@ public final class KvCache {
 
     /** The blocks of a known beginning after which a sequence may go on: of its last tokens, rings were kept. */
     private int longestHit(List<Block> chain) {
+        return longestHit(chain.size(), block -> chain.get(block).windowPiece() != null);
+    }
+
+    /** The same for so many blocks, given whether what rings had of one is kept. */
+    int longestHit(int known, IntPredicate isKept) {
         int hit = 0;
         int kept = 0;
-        for (int blocks = 1; blocks <= chain.size(); blocks++) {
-            kept = chain.get(blocks - 1).windowPiece() == null ? 0 : kept + 1;
+        for (int blocks = 1; blocks <= known; blocks++) {
+            // Without windows nobody needs to ask.
+            kept = geometry.windowLayerCount() > 0 && isKept.test(blocks - 1) ? kept + 1 : 0;
             if (blocks - kept <= firstWindowBlock(blocks)) {
                 hit = blocks;
             }
@@ -409,6 +416,7 @@ public final class KvCache {
                 WindowPiece piece = new WindowPiece(block, to);
                 store.keep(piece);
                 departures.put(piece, new Departure(ofRing, List.of(to.layer(0, 1))));
+                disk.ifPresent(tier -> tier.departs(piece));
             } else {
                 // It was idle, and gave way itself.
                 host.free(to);
@@ -583,6 +591,7 @@ public final class KvCache {
 
     private void forget(WindowPiece piece) {
         departures.remove(piece);
+        disk.ifPresent(tier -> tier.freed(piece));
         store.forget(piece);
         host.free(piece.slot());
     }
@@ -616,9 +625,35 @@ public final class KvCache {
         store.use(block);
     }
 
-    /** Host memory for a block that is on the disk; idle blocks give way. */
-    Optional<Block> takeToReadTo(Content content, HostPool.Cursors cursors) {
-        return homeOnHost(content, cursors, Long.MAX_VALUE).map(Block::new);
+    void use(WindowPiece piece) {
+        store.use(piece);
+    }
+
+    void release(WindowPiece piece) {
+        store.release(piece);
+    }
+
+    /** Host memory for what is on the disk; what is idle gives way. */
+    Optional<HostSlot> takeToReadTo(Stored stored, HostPool.Cursors cursors) {
+        return onHost(stored, cursors, Long.MAX_VALUE);
+    }
+
+    void free(HostSlot slot) {
+        host.free(slot);
+    }
+
+    /** Keeps what rings had of a block, as the disk had it; empty if that is known, or its block is not. */
+    Optional<WindowPiece> keepRead(BlockName name, HostSlot slot) {
+        Optional<WindowPiece> piece = store.find(name)
+                .filter(block -> block.windowPiece() == null)
+                .map(block -> new WindowPiece(block, slot));
+        piece.ifPresent(store::keep);
+        return piece;
+    }
+
+    /** The blocks with which the sequence of a prompt would begin now. */
+    int hitBlocks(Prompt prompt) {
+        return longestHit(known(prompt));
     }
 
     void beginRelease() {
@@ -632,7 +667,7 @@ public final class KvCache {
         } else if (block.isIdle() && block.copy() != null) {
             copies.addLast(block);
         }
-        if (block.isIdle() && block.hasName() && block.home() instanceof BlockHome.OnHost) {
+        if (block.isIdle() && block.hasName()) {
             disk.ifPresent(tier -> tier.becameIdle(block));
         }
     }

@@ -7,8 +7,9 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
-import java.util.function.BiFunction;
 import java.util.function.Consumer;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Blocks of a prompt that are on their way from the disk to the host, while its request waits. Until they are there,
@@ -24,26 +25,35 @@ public final class ReadAhead implements AutoCloseable {
     }
 
     /**
-     * A block on the disk.
+     * A part of a block on the disk.
      *
      * @param block its index
-     * @param contents in which it is there
+     * @param contents in which it is there: those of blocks, or what rings had of it
      */
-    record Wanted(int block, BlockName name, List<Content> contents) {}
+    record Wanted(int block, BlockName name, List<Stored> contents) {}
 
-    /** A block on its way. */
+    /** A part of a block on its way. */
     static final class Read {
         private final Wanted wanted;
-        private final Block block;
-        private boolean isEnded;
+        private final HostSlot slot;
+        /** Null if this is what rings had of it. */
+        private final @Nullable Block block;
 
-        Read(Wanted wanted, Block block) {
+        private boolean isEnded;
+        private boolean isRead;
+
+        Read(Wanted wanted, HostSlot slot, @Nullable Block block) {
             this.wanted = wanted;
+            this.slot = slot;
             this.block = block;
         }
 
         BlockName name() {
             return wanted.name();
+        }
+
+        HostSlot slot() {
+            return slot;
         }
     }
 
@@ -54,7 +64,10 @@ public final class ReadAhead implements AutoCloseable {
     /** Used by this, by index. */
     private final TreeMap<Integer, Block> used = new TreeMap<>();
 
+    private final List<WindowPiece> pieces = new ArrayList<>();
+    /** Until they all have ended. */
     private final List<Read> reads = new ArrayList<>();
+
     private final List<DiskTransfer> transfers = new ArrayList<>();
     private final Set<BlockName> names = new HashSet<>();
     /** Nothing is read twice at once: this has ended when that has. */
@@ -86,20 +99,32 @@ public final class ReadAhead implements AutoCloseable {
         return readsLeft > 0 && names.contains(name);
     }
 
-    /** Keeps a block that is in memory. */
-    void use(int index, Block block) {
+    /** Keeps a block that is in memory, and what rings had of it if that is needed. */
+    void use(int index, Block block, boolean isInWindow) {
         cache.use(block);
         used.put(index, block);
+        WindowPiece piece = block.windowPiece();
+        if (isInWindow && piece != null) {
+            cache.use(piece);
+            pieces.add(piece);
+        }
     }
 
-    /** Takes memory to read a block to; false if there is none. */
+    /** Takes memory to read to; false if there is none. */
     boolean take(Wanted wanted) {
-        for (Content content : wanted.contents()) {
-            Optional<Block> block = cache.takeToReadTo(content, cursors);
-            if (block.isPresent()) {
-                used.put(wanted.block(), block.get());
-                reads.add(new Read(wanted, block.get()));
-                names.add(wanted.name());
+        for (Stored stored : wanted.contents()) {
+            Optional<HostSlot> slot = cache.takeToReadTo(stored, cursors);
+            if (slot.isPresent()) {
+                Block block = switch (stored) {
+                    case KEY_VALUE -> new Block(new BlockHome.OnHost(Content.KEY_VALUE, slot.get()));
+                    case ACTIVATION -> new Block(new BlockHome.OnHost(Content.ACTIVATION, slot.get()));
+                    case WINDOW -> null;
+                };
+                if (block != null) {
+                    used.put(wanted.block(), block);
+                    names.add(wanted.name());
+                }
+                reads.add(new Read(wanted, slot.get(), block));
                 readsLeft++;
                 return true;
             }
@@ -111,10 +136,10 @@ public final class ReadAhead implements AutoCloseable {
         return !reads.isEmpty();
     }
 
-    /** Begins all reads, once all memory is taken that there is. */
-    void start(BiFunction<Read, BlockHome.OnHost, DiskTransfer> reader) {
+    /** Begins all reads, once all memory is taken. */
+    void start(Function<Read, DiskTransfer> reader) {
         for (Read read : reads) {
-            transfers.add(reader.apply(read, (BlockHome.OnHost) read.block.home()));
+            transfers.add(reader.apply(read));
         }
     }
 
@@ -124,14 +149,35 @@ public final class ReadAhead implements AutoCloseable {
             return;
         }
         read.isEnded = true;
+        read.isRead = isComplete;
         readsLeft--;
-        if (isComplete) {
+        Block block = read.block;
+        if (block != null && isComplete) {
             blocksRead++;
-            cache.name(read.block, read.name(), salt);
-        } else {
+            cache.name(block, read.name(), salt);
+        } else if (block != null) {
             used.remove(read.wanted.block());
-            cache.release(read.block);
+            cache.release(block);
         }
+        if (readsLeft == 0) {
+            keepPieces();
+        }
+    }
+
+    /** Once their blocks are known. */
+    private void keepPieces() {
+        for (Read read : reads) {
+            if (read.block == null) {
+                Optional<WindowPiece> piece = read.isRead ? cache.keepRead(read.name(), read.slot()) : Optional.empty();
+                piece.ifPresentOrElse(
+                        one -> {
+                            cache.use(one);
+                            pieces.add(one);
+                        },
+                        () -> cache.free(read.slot()));
+            }
+        }
+        reads.clear();
     }
 
     /** Whether there is nothing to wait for any more. */
@@ -153,7 +199,11 @@ public final class ReadAhead implements AutoCloseable {
         isClosed = true;
         transfers.forEach(DiskTransfer::abandon);
         cache.leave(cursors);
+        reads.stream().filter(read -> read.block == null).forEach(read -> cache.free(read.slot()));
+        reads.clear();
         cache.beginRelease();
+        pieces.forEach(cache::release);
+        pieces.clear();
         used.descendingMap().values().forEach(cache::release);
         used.clear();
         ended.accept(this);

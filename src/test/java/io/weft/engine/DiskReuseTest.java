@@ -13,10 +13,12 @@ import io.weft.device.cpu.CpuOptions;
 import io.weft.engine.GenerationEvent.Admitted;
 import io.weft.engine.GenerationEvent.Generated;
 import io.weft.engine.GenerationRequest.EndTokens;
+import io.weft.model.CacheForm;
 import io.weft.model.CacheGeometry;
 import io.weft.plan.machine.Profiles;
 import io.weft.plan.placement.DecodeLoad;
 import io.weft.plan.placement.MovePlanner;
+import io.weft.plan.placement.PlacementPolicy;
 import io.weft.plan.placement.Placements;
 import io.weft.plan.placement.Planning;
 import io.weft.plan.placement.Planning.Prediction;
@@ -62,11 +64,15 @@ class DiskReuseTest {
 
     private long directoryBytes = PLENTY;
     private Prediction prediction = Prediction.NONE;
+    private String golden = "opt";
+    /** Where blocks go; by default wherever the plan likes. */
+    private Optional<PlacementPolicy> placement = Optional.empty();
+
     private KvCache cache;
     private BatchingEngine engine;
     private BatchingEngine cold;
 
-    private static EngineRuntime load(SmallModel model, Supplier<Prediction> prediction) {
+    private EngineRuntime load(SmallModel model, Supplier<Prediction> prediction) {
         return model.load(
                 new CpuDevice(new CpuOptions(256 << 20, 256 << 20, OptionalDouble.empty(), 2)),
                 geometry -> planning(geometry, prediction.get()),
@@ -75,13 +81,14 @@ class DiskReuseTest {
     }
 
     /** With all forms and copies, as for a machine whose link is slow. */
-    private static Supplier<Planning> planning(CacheGeometry geometry, Prediction prediction) {
+    private Supplier<Planning> planning(CacheGeometry geometry, Prediction prediction) {
         CostModel costs = new CostModel(Profiles.machine(1, 1, 0.001), geometry);
         Placements placements = new Placements(costs, new DecodeLoad(4, SmallModel.CONTEXT_TOKENS, 64));
         Planning planning = new Planning(
                 new StepPlanner(geometry, Schedule.CHUNKED, SmallModel.STAGING_BYTES, 64, 3),
                 prediction,
-                (occupancy, tokens) -> placements.admission(occupancy, tokens).orAnyOther(geometry),
+                (occupancy, tokens) -> placement.orElseGet(
+                        () -> placements.admission(occupancy, tokens).orAnyOther(geometry)),
                 Optional.of(new MovePlanner(costs, 64)));
         return () -> planning;
     }
@@ -98,7 +105,8 @@ class DiskReuseTest {
     }
 
     private void start(int seats, int deviceBlocks, int hostBlocks) throws InterruptedException {
-        SmallModel model = SmallModel.keeping(seats, deviceBlocks * BLOCK, hostBlocks * BLOCK);
+        SmallModel model = SmallModel.keeping(seats, deviceBlocks * BLOCK, hostBlocks * BLOCK)
+                .of(golden);
         engine = new BatchingEngine(phase -> onDisk(model), EngineOptions.queueing(1 << 16));
         engine.awaitServing();
         await("the directory is listed", () -> disk().isThere());
@@ -106,7 +114,7 @@ class DiskReuseTest {
 
     private BatchingEngine cold() throws InterruptedException {
         if (cold == null) {
-            SmallModel model = new SmallModel(0, 2 * SmallModel.CONTEXT_TOKENS);
+            SmallModel model = new SmallModel(100 * BLOCK, 2 * SmallModel.CONTEXT_TOKENS).of(golden);
             cold = new BatchingEngine(phase -> load(model, () -> Prediction.NONE), EngineOptions.queueing(1));
             cold.awaitServing();
         }
@@ -229,6 +237,25 @@ class DiskReuseTest {
         // Cut within a block.
         assertThat(hit(request(prompt(70, 3), 3))).isEqualTo(new PrefixHit(0, 0, 64));
         assertThat(hit(request(prompt(200, 3), 3))).isEqualTo(new PrefixHit(0, 64, 128));
+    }
+
+    /** What rings had is on the disk, too. */
+    @ParameterizedTest
+    @ValueSource(strings = {"gemma3", "gpt-oss"})
+    void promptsOfModelsWithWindowsAreFoundAfterARestart(String name) throws Exception {
+        golden = name;
+        placement = Optional.of((block, tokens) -> List.of(CacheForm.HOST_KV));
+        start(SmallModel.SEATS, 100, 200);
+        assertThat(hit(request(prompt(200, 3), 30))).isEqualTo(PrefixHit.NONE);
+        await("it is written", () -> disk().writtenBlocks() > 0);
+        restart(SmallModel.SEATS, 100, 200);
+        assertThat(hit(request(prompt(200, 3), 3))).isEqualTo(new PrefixHit(0, 0, 192));
+        assertThat(hit(request(prompt(200, 3), 3))).isEqualTo(new PrefixHit(0, 192, 0));
+        // What rings had in the midst of it is not kept.
+        restart(SmallModel.SEATS, 100, 200);
+        assertThat(hit(request(prompt(100, 3), 3))).isEqualTo(PrefixHit.NONE);
+        assertThat(hit(request(prompt(200, 3), 3)).tokens()).isEqualTo(192);
+        assertThat(disk().missedReads()).isZero();
     }
 
     /** What host memory has no room for any more is on the disk. */
@@ -459,6 +486,16 @@ class DiskReuseTest {
             }
         }
         asked.clear();
+    }
+
+    @ParameterizedTest
+    @ValueSource(longs = {1, 2})
+    void anAnswerHasTheBitsOfAColdRunWithWindows(long seed) throws Exception {
+        golden = "gemma3";
+        placement = Optional.of((block, tokens) -> block % 3 == 0
+                ? List.of(CacheForm.DEVICE_KV, CacheForm.HOST_KV)
+                : List.of(CacheForm.HOST_KV, CacheForm.DEVICE_KV));
+        grownTree(seed, 4, 12, new int[] {4, 40, 60}, new int[] {4, 40, 38}, new int[] {8, 60, 60});
     }
 
     @ParameterizedTest

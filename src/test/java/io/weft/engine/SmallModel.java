@@ -30,13 +30,15 @@ import java.util.function.Supplier;
  * @param hostMemory how far the link reaches its host memory
  * @param seats requests that run at once
  * @param naming names its blocks; without it, none outlives its request
+ * @param golden which model
  */
 record SmallModel(
         int deviceTokens,
         int hostTokens,
         Function<HostBuffer, HostRegion> hostMemory,
         int seats,
-        Optional<BlockNaming> naming) {
+        Optional<BlockNaming> naming,
+        Path golden) {
     static final Path GOLDEN = Path.of("src/test/resources/goldens/opt");
     static final int CONTEXT_TOKENS = 400;
     static final int BLOCK_TOKENS = 16;
@@ -49,7 +51,7 @@ record SmallModel(
     }
 
     SmallModel(int deviceTokens, int hostTokens, Function<HostBuffer, HostRegion> hostMemory) {
-        this(deviceTokens, hostTokens, hostMemory, SEATS, Optional.empty());
+        this(deviceTokens, hostTokens, hostMemory, SEATS, Optional.empty(), GOLDEN);
     }
 
     /** The same, whose blocks outlive their requests. */
@@ -59,7 +61,13 @@ record SmallModel(
                 hostTokens,
                 HostRegion::of,
                 seats,
-                Optional.of(new BlockNaming(new byte[] {1, 2, 3}, maxTokens -> 0)));
+                Optional.of(new BlockNaming(new byte[] {1, 2, 3}, maxTokens -> 0)),
+                GOLDEN);
+    }
+
+    /** The same memory for another model. */
+    SmallModel of(String name) {
+        return new SmallModel(deviceTokens, hostTokens, hostMemory, seats, naming, GOLDEN.resolveSibling(name));
     }
 
     /**
@@ -73,7 +81,7 @@ record SmallModel(
             Function<CacheGeometry, Supplier<Planning>> planning,
             StepObserver observer,
             Runnable closed) {
-        ModelFiles files = ModelFiles.open(new ModelSource.Directory(GOLDEN));
+        ModelFiles files = ModelFiles.open(new ModelSource.Directory(golden));
         try {
             return load(files, device, planning, observer, closed);
         } catch (RuntimeException e) {
