@@ -244,19 +244,6 @@ final class AdmissionControl {
                 .toList();
     }
 
-    /** The most tokens that the cache may hold, all of them in their smallest form. */
-    long cacheTokens() {
-        CacheUsage usage = cache.usage();
-        if (smallestBlockBytes() == 0) {
-            return Long.MAX_VALUE;
-        }
-        long bytes = usage.device().totalBytes() + usage.host().totalBytes();
-        return bytes / smallestBlockBytes() * cache.geometry().blockTokens()
-                + usage.open().totalBytes()
-                        / cache.geometry().openBlockBytes()
-                        * cache.geometry().blockTokens();
-    }
-
     private long smallestBlockBytes() {
         CacheGeometry geometry = cache.geometry();
         return Math.min(geometry.blockBytes(Content.KEY_VALUE), geometry.blockBytes(Content.ACTIVATION));

@@ -231,7 +231,6 @@ public final class BatchingEngine implements Engine, AutoCloseable {
                             serving.seats(),
                             options.queueLimit(),
                             room(serving),
-                            serving.admission().cacheTokens(),
                             sinceLastTick);
                 case Phase.Draining draining ->
                     new EngineStatus.Draining(running.size() + waiting.size(), sinceLastTick);

@@ -19,11 +19,9 @@ public sealed interface EngineStatus {
      * @param seats the most requests in the batch
      * @param queueLimit the most requests in the queue
      * @param room requests that would be accepted now
-     * @param cacheTokens the most tokens that the cache may hold, of all requests together
      * @param sinceLastTick time since the last tick of the step loop, which also ticks when idle
      */
-    record Serving(
-            int running, int waiting, int seats, int queueLimit, int room, long cacheTokens, Duration sinceLastTick)
+    record Serving(int running, int waiting, int seats, int queueLimit, int room, Duration sinceLastTick)
             implements EngineStatus {}
 
     /** The engine finishes running requests and refuses new ones. */

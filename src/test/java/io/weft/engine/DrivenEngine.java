@@ -107,7 +107,7 @@ public final class DrivenEngine implements Engine {
 
     @Override
     public EngineStatus status() {
-        return new EngineStatus.Serving(running.size(), 0, 1 << 20, 1 << 20, 1 << 20, 1L << 40, Duration.ZERO);
+        return new EngineStatus.Serving(running.size(), 0, 1 << 20, 1 << 20, 1 << 20, Duration.ZERO);
     }
 
     @Override

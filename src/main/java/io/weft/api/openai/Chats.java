@@ -180,7 +180,6 @@ public class Chats {
                 ChatReading.of(request.toolFields(), request.output().output(), formats, prompt);
         request.fields().requireRoom("the chat", tokenizer.leastTokens(prompt), model);
         List<Integer> tokens = request.fields().truncated(tokenizer.encode(prompt, request.addedTokens()), model);
-        request.fields().requireMemory(tokens.size(), models.serving().cacheTokens());
         RequestTerms asked = terms.of(request.fields(), routing);
         Optional<Constraint> constraint = reading.output().map(output -> constraints.of(output, model));
         long seed = request.fields().firstSeed(settings);

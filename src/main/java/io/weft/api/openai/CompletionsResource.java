@@ -99,7 +99,6 @@ class CompletionsResource {
                         .exception();
             }
             List<Integer> tokens = request.fields().truncated(whole, model);
-            request.fields().requireMemory(tokens.size(), models.serving().cacheTokens());
             promptTokens += tokens.size();
             Optional<String> echo = request.echoes()
                     ? Optional.of(

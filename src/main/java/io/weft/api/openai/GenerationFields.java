@@ -258,23 +258,6 @@ record GenerationFields(
                 .map(seconds -> Duration.ofNanos(Math.max(1, Math.round(seconds * NANOS_PER_SECOND))));
     }
 
-    /**
-     * Checks that all choices of a prompt fit the cache together, as far as they say what they need.
-     *
-     * @param promptTokens tokens of the prompt
-     * @param cacheTokens the most tokens that the cache holds
-     */
-    void requireMemory(int promptTokens, long cacheTokens) {
-        long each = promptTokens + Math.max(1, askedTokens().orElse(1));
-        if (choicesPerPrompt() > 1 && each * choicesPerPrompt() > cacheTokens) {
-            throw ApiError.badField(
-                            "n",
-                            "n is %d: that makes %,d tokens of %,d each, but the cache holds %,d. Ask for fewer, or raise weft.host-memory."
-                                    .formatted(choicesPerPrompt(), each * choicesPerPrompt(), each, cacheTokens))
-                    .exception();
-        }
-    }
-
     boolean streams() {
         return Boolean.TRUE.equals(stream);
     }

@@ -27,13 +27,13 @@ import org.junit.jupiter.api.TestFactory;
 class ProbeTableTest {
     private static final Path DOCUMENT = Path.of("docs/operations.md");
     private static final String HEADER = "| state | started | ready | live | when it turns | what follows |";
-    private static final EngineStatus SERVING = new EngineStatus.Serving(1, 0, 8, 4, 4, 1024, Duration.ZERO);
+    private static final EngineStatus SERVING = new EngineStatus.Serving(1, 0, 8, 4, 4, Duration.ZERO);
 
     /** What a state is for the engine: the states that it goes through. */
     private static final Map<String, List<EngineStatus>> STATES = Map.of(
             "loading", List.of(new EngineStatus.Starting("layer 1 of 2")),
             "serving", List.of(SERVING),
-            "queue full", List.of(SERVING, new EngineStatus.Serving(8, 4, 8, 4, 0, 1024, Duration.ZERO)),
+            "queue full", List.of(SERVING, new EngineStatus.Serving(8, 4, 8, 4, 0, Duration.ZERO)),
             "draining", List.of(SERVING, new EngineStatus.Draining(3, Duration.ofHours(1))),
             "device failed", List.of(SERVING, new EngineStatus.Failed("a fault", EngineStatus.Fault.DEVICE)),
             "device hangs", List.of(SERVING, new EngineStatus.Failed("a hang", EngineStatus.Fault.HANG)));
