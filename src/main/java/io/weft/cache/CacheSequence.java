@@ -146,6 +146,28 @@ public final class CacheSequence implements AutoCloseable {
         return (openTokens + newTokens) / blockTokens();
     }
 
+    /** Whether not all full blocks of its prompt are cached. */
+    public boolean fillsPrompt() {
+        return closedBlocks < prompt.fullBlocks();
+    }
+
+    /** Whether it is about to fill blocks of its prompt with which a sequence of that prompt could begin. */
+    public boolean fillsFor(Prompt other) {
+        if (!fillsPrompt()) {
+            return false;
+        }
+        if (ring.blocks() > 0) {
+            // Others can go on where its ring is kept, which is at the end of its prompt, or a block before.
+            return sharesBeginning(other, Math.max(1, prompt.fullBlocks() - 1));
+        }
+        return sharesBeginning(other, closedBlocks + 1)
+                && cache.named(prompt.nameBefore(closedBlocks + 1)).isEmpty();
+    }
+
+    private boolean sharesBeginning(Prompt other, int blocks) {
+        return blocks > 0 && blocks <= other.knowableBlocks() && other.beginsLike(prompt, blocks);
+    }
+
     /**
      * Takes memory so that {@code newTokens} more tokens have a place: open blocks, and homes for the blocks that they
      * fill. Blocks that nobody uses give way, and copies.

@@ -2,6 +2,7 @@ package io.weft.cache;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -82,6 +83,19 @@ public final class Prompt {
             made.add(nameAfter(made.getLast(), tokens.subList(from, from + names.blockTokens())));
         }
         return made.get(block);
+    }
+
+    /**
+     * Whether the first {@code blocks} blocks are those of another prompt. Names are made only as far as they agree.
+     */
+    boolean beginsLike(Prompt other, int blocks) {
+        // A name depends on all that is before it. Most prompts differ early.
+        for (int agreeing = 1; agreeing < blocks; agreeing *= 2) {
+            if (!Objects.equals(nameBefore(agreeing), other.nameBefore(agreeing))) {
+                return false;
+            }
+        }
+        return Objects.equals(nameBefore(blocks), other.nameBefore(blocks));
     }
 
     /** The name of the block with these tokens after the one with that name. */

@@ -128,9 +128,14 @@ final class ActiveRequest {
         return tokens;
     }
 
-    /** The same without anything that is known already. */
+    /** All of them. Many requests may wait, so the tokens of a prompt are copied only once there are more. */
+    private List<Integer> knownAll() {
+        return generated.isEmpty() ? request.promptTokens() : known(0, knownTokens());
+    }
+
+    /** What its sequence begins with, without anything that is known already. */
     Prompt unnamedPrompt() {
-        return Prompt.unnamed(known(0, knownTokens()), maxTokens());
+        return Prompt.unnamed(knownAll(), maxTokens());
     }
 
     /** What its sequence begins with, whenever it is admitted. */
@@ -141,9 +146,7 @@ final class ActiveRequest {
             begins = request.promptLogprobs().isPresent()
                     ? unnamedPrompt()
                     : cache.prompt(
-                            known(0, knownTokens()),
-                            maxTokens(),
-                            request.terms().scope().text());
+                            knownAll(), maxTokens(), request.terms().scope().text());
             prompt = begins;
         }
         return begins;
@@ -215,6 +218,16 @@ final class ActiveRequest {
     void suspend() {
         cache().close();
         admission = null;
+    }
+
+    /** Whether not all full blocks of its prompt are cached. */
+    boolean fillsPrompt() {
+        return cache().fillsPrompt();
+    }
+
+    /** Whether it is about to fill a block with which a sequence of that prompt begins. */
+    boolean fillsFor(Prompt other) {
+        return cache().fillsFor(other);
     }
 
     /** Takes memory for the next {@code rows} tokens; false if there is none, and then nothing has changed. */

@@ -165,6 +165,17 @@ final class AdmissionControl {
         Optional.ofNullable(reading.remove(request)).ifPresent(ReadAhead::close);
     }
 
+    /**
+     * Whether a running request is about to fill a block with which this one begins. Then this one waits: it would
+     * compute the same, and begins after it a little later. It takes no seat and no memory meanwhile, and who runs
+     * waits for nobody that waits.
+     */
+    boolean awaitsBlocks(ActiveRequest request, List<ActiveRequest> running) {
+        return running.stream()
+                .filter(ActiveRequest::fillsPrompt)
+                .anyMatch(other -> other.fillsFor(request.prompt(cache)));
+    }
+
     private boolean isStillRefused(ActiveRequest request, CacheUsage usage) {
         Refusal refusal = lastRefusal;
         return refusal != null

@@ -616,7 +616,9 @@ public final class BatchingEngine implements Engine, AutoCloseable {
         AdmissionControl admission = serving.admission();
         while (running.size() < serving.seats()) {
             Prompts prompts = Prompts.of(running, serving.stepRows());
-            Predicate<ActiveRequest> mayRun = request -> prompts.admit(request) && !admission.isReading(request);
+            Predicate<ActiveRequest> mayRun = request -> prompts.admit(request)
+                    && !admission.isReading(request)
+                    && !admission.awaitsBlocks(request, running);
             // Who waits for the disk has a seat. What waits for memory keeps its turn, else it might wait for ever.
             int seated = running.size() + admission.readingRequests();
             Optional<ActiveRequest> suspended = waiting.oldestSuspended();

@@ -109,6 +109,51 @@ class SharedBlocksTest {
         assertThat(hits).isGreaterThan(plays);
     }
 
+    /** Until then it finds less, and after that no more; where a ring is not kept, there is nothing to wait for. */
+    @Test
+    void whoWaitsForASequenceThatFillsItsBeginningFindsAllOfIt() {
+        for (CacheGeometry geometry : List.of(ALL_CACHED, WITH_WINDOWS)) {
+            KvCache cache = cache(geometry, 0, 100);
+            for (int tokens = 1; tokens <= 6 * BLOCK_TOKENS + 1; tokens++) {
+                for (int shared = 0; shared <= tokens; shared++) {
+                    for (int more = shared == tokens ? 0 : 1; more < 2 * BLOCK_TOKENS; more += 2) {
+                        waitForBeginning(cache, tokens, shared, more);
+                        cache.takeDepartures();
+                        cache.takeRingFills();
+                        cache.forget(any -> true);
+                    }
+                }
+            }
+        }
+    }
+
+    private static void waitForBeginning(KvCache cache, int tokens, int shared, int more) {
+        List<Integer> ofFirst = Collections.nCopies(tokens, 1);
+        List<Integer> ofSecond = new ArrayList<>(ofFirst.subList(0, shared));
+        ofSecond.addAll(Collections.nCopies(more, 2));
+        Prompt prompt = cache.prompt(ofFirst, PROMPT_MOST, "");
+        Prompt waiting = cache.prompt(ofSecond, PROMPT_MOST, "");
+        int common = Math.min(prompt.fullBlocks(), Math.min(shared / BLOCK_TOKENS, waiting.knowableBlocks()));
+        boolean isOfUse = cache.geometry().windowLayerCount() == 0 || common >= prompt.fullBlocks() - 1;
+        int expected = isOfUse ? common : 0;
+        try (CacheSequence first =
+                cache.admit(prompt, block -> List.of(CacheForm.HOST_KV)).orElseThrow()) {
+            while (first.fillsFor(waiting)) {
+                assertThat(first.fillsPrompt()).isTrue();
+                assertThat(first.open(1)).isTrue();
+                first.commit(List.of(1));
+            }
+            boolean isKeptAtTheEnd = cache.geometry().windowLayerCount() > 0 && expected > 0;
+            assertThat(first.tokens()).isEqualTo(BLOCK_TOKENS * (isKeptAtTheEnd ? prompt.fullBlocks() : expected));
+            try (CacheSequence second =
+                    cache.admit(waiting, block -> List.of(CacheForm.HOST_KV)).orElseThrow()) {
+                assertThat(second.cachedTokens())
+                        .as("%d tokens, of which %d are shared by one of %d", tokens, shared, ofSecond.size())
+                        .isEqualTo(BLOCK_TOKENS * expected);
+            }
+        }
+    }
+
     /** A request and what it will say. */
     private static final class Request {
         final String salt;

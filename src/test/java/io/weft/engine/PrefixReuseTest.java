@@ -393,6 +393,60 @@ class PrefixReuseTest {
         }
     }
 
+    /** Whoever begins alike waits for the one that computes the beginning, and nobody else does. */
+    @ParameterizedTest
+    @ValueSource(ints = {1, 2, 4, 16})
+    void choicesOfAPromptComputeItOnce(int choices) throws Exception {
+        start(16, 0, 2000);
+        List<Integer> prompt = prompt(381, 11);
+        List<Integer> like = joined(prompt.subList(0, 200), prompt(100, 5));
+        int newTokens = 3;
+        Answer expected = answer(cold, greedy(prompt, newTokens));
+        Answer expectedLike = answer(cold, greedy(like, newTokens));
+        rows.set(0);
+        List<CompletableFuture<List<GenerationEvent>>> all = new ArrayList<>();
+        for (int choice = 0; choice < choices; choice++) {
+            all.add(ask(greedy(prompt, newTokens)));
+        }
+        CompletableFuture<List<GenerationEvent>> likeThem = ask(greedy(like, newTokens));
+        for (CompletableFuture<List<GenerationEvent>> one : all) {
+            assertThat(Answer.of(one.get())).isEqualTo(expected);
+        }
+        assertThat(Answer.of(likeThem.get())).isEqualTo(expectedLike);
+        awaitEndOfStep();
+        int decoded = (choices + 1) * (newTokens - 1);
+        int firstTokens = 381 + 300 - 200 / BLOCK * BLOCK;
+        assertThat(rows).hasValue(firstTokens + (choices - 1) * (381 - 380 / BLOCK * BLOCK) + decoded);
+    }
+
+    /** If it ends before, the next one computes the rest, once. */
+    @Test
+    void whoWaitsForACancelledRequestGoesOn() throws Exception {
+        start(8, 0, 2000);
+        List<Integer> prompt = prompt(381, 11);
+        Answer expected = answer(cold, greedy(prompt, 3));
+        rows.set(0);
+        CompletableFuture<List<GenerationEvent>> other = ask(greedy(prompt(20, 3), 370));
+        AssertSubscriber<GenerationEvent> first =
+                engine.generate(greedy(prompt, 3)).subscribe().withSubscriber(AssertSubscriber.create(Long.MAX_VALUE));
+        List<CompletableFuture<List<GenerationEvent>>> others = new ArrayList<>();
+        for (int i = 0; i < 4; i++) {
+            others.add(ask(greedy(prompt, 3)));
+        }
+        first.awaitNextItem(HANG).cancel();
+        for (CompletableFuture<List<GenerationEvent>> one : others) {
+            assertThat(Answer.of(one.get())).isEqualTo(expected);
+        }
+        other.get();
+        awaitEndOfStep();
+        // What the first one had begun of a block is computed again.
+        assertThat(rows.get()).isLessThan(381 + 64 + 4 * (13 + 2) + 20 + 370);
+    }
+
+    private CompletableFuture<List<GenerationEvent>> ask(GenerationRequest request) {
+        return engine.generate(request).collect().asList().subscribeAsCompletionStage();
+    }
+
     /** Questions are answered between steps. */
     private void awaitEndOfStep() {
         assertThat(held("nobody", Optional.empty())).isEqualTo(new HeldTokens(0, 0, 0));
