@@ -55,6 +55,7 @@ final class ActiveRequest {
     private final long queuedSinceNanos;
     private final List<Integer> generated = new ArrayList<>();
     private boolean begun;
+    private boolean shrunk;
     private @Nullable Prompt prompt;
     /** Of the prompt's, for the next admission. */
     private int readTokens;
@@ -138,12 +139,22 @@ final class ActiveRequest {
         return Prompt.unnamed(knownAll(), maxTokens());
     }
 
+    /** Its blocks are to have the smallest form from its next admission on. */
+    void shrink() {
+        shrunk = true;
+        prompt = null;
+    }
+
+    boolean isShrunk() {
+        return shrunk;
+    }
+
     /** What its sequence begins with, whenever it is admitted. */
     Prompt prompt(KvCache cache) {
         Prompt begins = prompt;
         if (begins == null) {
-            // Scores of the prompt need the logits of all its rows.
-            begins = request.promptLogprobs().isPresent()
+            // Scores of the prompt need the logits of all its rows. Known blocks may be large.
+            begins = request.promptLogprobs().isPresent() || shrunk
                     ? unnamedPrompt()
                     : cache.prompt(
                             knownAll(), maxTokens(), request.terms().scope().text());

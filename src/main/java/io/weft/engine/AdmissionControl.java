@@ -114,7 +114,10 @@ final class AdmissionControl {
         }
         PlacementPolicy policy = policy(request, running);
         if (running.isEmpty() && lacks(request, policy, before.withComingMemory())) {
-            return new Decision.NeverFits(tooSmall(request, request.knownTokens()));
+            if (!shrink(request)) {
+                return new Decision.NeverFits(tooSmall(request, request.knownTokens()));
+            }
+            policy = policy(request, running);
         }
         Decision decision = place(request, running, policy);
         if (decision instanceof Decision.Waits) {
@@ -188,6 +191,21 @@ final class AdmissionControl {
         long deviceBytes = usage.device().totalBytes() - cache.ringBytes(request.maxTokens());
         Room room = new Room(cache.geometry(), deviceBytes, usage.host().totalBytes());
         return deviceBytes < 0 || !room.takeAll(forms(request, policy, 0, request.knownTokens()));
+    }
+
+    /**
+     * Has a request keep its blocks in the smallest form that they may have, from its next admission on; those that it
+     * has are computed anew. For a request that finds no memory though no other has any.
+     *
+     * @return false if what is known of it does not fit that way either, or if it tried that already
+     */
+    boolean shrink(ActiveRequest request) {
+        PlacementPolicy smallest = policy(request, List.of()).smallestFirst(cache.geometry());
+        boolean helps = !request.isShrunk() && !lacks(request, smallest, cache.usage());
+        if (helps) {
+            request.shrink();
+        }
+        return helps;
     }
 
     /** Gives the request a place if there is room, unless it is quicker to read some of its blocks before. */
@@ -302,7 +320,8 @@ final class AdmissionControl {
                 tokensByForm,
                 Math.max(0, deviceBytes - spareBytes() - cache.ringBytes(request.maxTokens())),
                 Math.max(0, hostBytes - spareBytes()));
-        return planning.get().admission().policy(occupancy, Math.max(1, request.expectedTokens()));
+        PlacementPolicy policy = planning.get().admission().policy(occupancy, Math.max(1, request.expectedTokens()));
+        return request.isShrunk() ? policy.smallestFirst(cache.geometry()) : policy;
     }
 
     /** The memory of the blocks that a request is to fill up to so many tokens, in the forms that it prefers. */

@@ -226,7 +226,7 @@ final class StepRunner {
         if (share.rows() > 1) {
             return Optional.of(new Share(request, share.rows() / 2));
         }
-        if (memory.expectsMemory()) {
+        if (memory.expectsMemory() || memory.shrink(request)) {
             suspended.accept(request);
         } else {
             request.fail(new RequestRejectedException(memory.tooSmall(request, request.knownTokens())));

@@ -1,6 +1,7 @@
 package io.weft.engine;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.smallrye.mutiny.helpers.test.AssertSubscriber;
 import io.smallrye.mutiny.subscription.Cancellable;
@@ -14,10 +15,12 @@ import io.weft.engine.GenerationEvent.Generated;
 import io.weft.engine.GenerationEvent.PromptScored;
 import io.weft.engine.GenerationRequest.EndTokens;
 import io.weft.engine.GenerationRequest.StopTokens;
+import io.weft.model.CacheForm;
 import io.weft.model.CacheGeometry;
 import io.weft.plan.machine.Profiles;
 import io.weft.plan.placement.DecodeLoad;
 import io.weft.plan.placement.MovePlanner;
+import io.weft.plan.placement.PlacementPolicy;
 import io.weft.plan.placement.Placements;
 import io.weft.plan.placement.Planning;
 import io.weft.plan.placement.Planning.Prediction;
@@ -41,12 +44,14 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Function;
 import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Whatever of a prompt is cached, and whoever loses its place meanwhile: the answer is that of a cold run. */
@@ -80,11 +85,17 @@ class PrefixReuseTest {
     }
 
     private BatchingEngine start(SmallModel model, StepObserver observer) throws InterruptedException {
+        return start(model, observer, PrefixReuseTest::planning);
+    }
+
+    private BatchingEngine start(
+            SmallModel model, StepObserver observer, Function<CacheGeometry, Supplier<Planning>> planning)
+            throws InterruptedException {
         BatchingEngine started = new BatchingEngine(
                 phase -> {
                     EngineRuntime runtime = model.load(
                             new CpuDevice(new CpuOptions(256 << 20, 256 << 20, OptionalDouble.empty(), 2)),
-                            PrefixReuseTest::planning,
+                            planning,
                             observer,
                             () -> {});
                     if (observer instanceof Counting) {
@@ -106,6 +117,15 @@ class PrefixReuseTest {
                 Prediction.of(costs),
                 (occupancy, tokens) -> placements.admission(occupancy, tokens).orAnyOther(geometry),
                 Optional.of(new MovePlanner(costs, 64)));
+        return () -> planning;
+    }
+
+    /** Everything as K and V on the host, while there is memory for that. */
+    private static Supplier<Planning> large(CacheGeometry geometry) {
+        PlacementPolicy policy = (block, promptTokens) -> List.of(CacheForm.HOST_KV);
+        Planning planning = Planning.fixed(
+                new StepPlanner(geometry, Schedule.CHUNKED, SmallModel.STAGING_BYTES, 64, 3),
+                policy.orAnyOther(geometry));
         return () -> planning;
     }
 
@@ -445,6 +465,41 @@ class PrefixReuseTest {
 
     private CompletableFuture<List<GenerationEvent>> ask(GenerationRequest request) {
         return engine.generate(request).collect().asList().subscribeAsCompletionStage();
+    }
+
+    /**
+     * Activations take half the memory of K and V in this model. A request whose blocks have become K and V is computed
+     * anew if that is all that it lacks, once; one whose prompt needs it begins that way.
+     */
+    @ParameterizedTest
+    @CsvSource({"0, 6, 40", "0, 6, 150", "3, 3, 40", "3, 3, 150", "5, 1, 100"})
+    void aLoneRequestFitsInTheSmallestForm(int deviceBlocks, int hostBlocks, int promptTokens) throws Exception {
+        engine = start(
+                SmallModel.keeping(SmallModel.SEATS, deviceBlocks * BLOCK, hostBlocks * BLOCK),
+                new Counting(),
+                PrefixReuseTest::large);
+        cold = start(new SmallModel(0, 2 * SmallModel.CONTEXT_TOKENS), StepObserver.NONE);
+        int fullBlocks = 2 * (deviceBlocks + hostBlocks);
+        // The last token is not cached, and those before may fill an open block but for one.
+        int mostTokens = fullBlocks * BLOCK + BLOCK;
+        List<Integer> prompt = prompt(promptTokens, 7);
+        GenerationRequest fits = new GenerationRequest(
+                prompt,
+                mostTokens - promptTokens,
+                SamplingParameters.greedy(),
+                EndTokens.IGNORE,
+                OptionalInt.of(1),
+                OptionalInt.empty());
+        assertThat(answer(engine, fits)).isEqualTo(answer(cold, fits));
+        awaitEndOfStep();
+        assertThat(rows).hasValueLessThan(2 * mostTokens);
+        // And once more, with blocks that are known.
+        assertThat(answer(engine, fits)).isEqualTo(answer(cold, fits));
+
+        assertThatThrownBy(() -> answer(engine, greedy(prompt, mostTokens + 1 - promptTokens)))
+                .isInstanceOf(RequestRejectedException.class)
+                .hasMessageContaining("weft.host-memory");
+        assertThat(answer(engine, fits)).isEqualTo(answer(cold, fits));
     }
 
     /** Questions are answered between steps. */

@@ -2,6 +2,7 @@ package io.weft.plan.placement;
 
 import io.weft.model.CacheForm;
 import io.weft.model.CacheGeometry;
+import java.util.Comparator;
 import java.util.List;
 import java.util.stream.Stream;
 
@@ -27,6 +28,13 @@ public interface PlacementPolicy {
                 .toList();
         return (block, promptTokens) -> Stream.concat(forms(block, promptTokens).stream(), others.stream())
                 .distinct()
+                .toList();
+    }
+
+    /** This policy, but the smallest of the forms that a block may have come first. */
+    default PlacementPolicy smallestFirst(CacheGeometry geometry) {
+        return (block, promptTokens) -> forms(block, promptTokens).stream()
+                .sorted(Comparator.comparingLong(form -> geometry.blockBytes(form.content())))
                 .toList();
     }
 }
