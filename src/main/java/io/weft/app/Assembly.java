@@ -200,6 +200,7 @@ public final class Assembly implements AutoCloseable {
             HardwareProfiler profiler,
             Consumer<String> progress) {
         try {
+            settings.cache().directory().ifPresent(Assembly::requireUsable);
             Device device = Devices.open(settings, tensors.storedType());
             try {
                 return load(settings, tensors, device, hostMemory, profiler, progress);
@@ -279,9 +280,7 @@ public final class Assembly implements AutoCloseable {
             settings.cache()
                     .directory()
                     .ifPresent(directory -> cache.keepOn(new DiskStore(
-                            usable(directory),
-                            settings.cache().directoryBytes(),
-                            fingerprint(tensors, device, geometry))));
+                            directory, settings.cache().directoryBytes(), fingerprint(tensors, device, geometry))));
         }
         return new Assembly(
                 settings,
@@ -297,7 +296,7 @@ public final class Assembly implements AutoCloseable {
     }
 
     /** Says now what is wrong with the directory; later on, the cache would do without. */
-    private static Path usable(Path directory) {
+    static void requireUsable(Path directory) {
         try {
             Files.createDirectories(directory);
         } catch (IOException e) {
@@ -306,7 +305,6 @@ public final class Assembly implements AutoCloseable {
         if (!Files.isWritable(directory)) {
             throw new SettingException("weft.cache-directory", directory.toString(), "a folder that can be written to");
         }
-        return directory;
     }
 
     private static BlockNaming naming(

@@ -1,6 +1,7 @@
 package io.weft.app;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.smallrye.config.PropertiesConfigSource;
 import io.smallrye.config.SmallRyeConfigBuilder;
@@ -106,6 +107,16 @@ class AssemblyTest {
         try (ModelFiles files = Assembly.open(directory.toString())) {
             assertThat(Assembly.ignored(files)).isEmpty();
         }
+    }
+
+    @Test
+    void aDirectoryThatCannotBeUsedIsSaidAtOnce() throws IOException {
+        Assembly.requireUsable(directory.resolve("is/made"));
+        assertThat(directory.resolve("is/made")).isDirectory();
+        Path file = Files.writeString(directory.resolve("file"), "");
+        assertThatThrownBy(() -> Assembly.requireUsable(file))
+                .isInstanceOf(SettingException.class)
+                .hasMessageStartingWith("weft.cache-directory is \"" + file);
     }
 
     @Test
