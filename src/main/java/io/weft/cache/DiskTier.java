@@ -80,6 +80,8 @@ final class DiskTier {
         arrived.forEach(leaving::remove);
         toWrite.addAll(arrived);
         noteAndWrite();
+        // A disk may turn out to be slower than was thought.
+        List.copyOf(reading).stream().filter(ReadAhead::isLate).forEach(ReadAhead::close);
     }
 
     private void noteAndWrite() {
@@ -254,10 +256,8 @@ final class DiskTier {
         long bytes = found.wanted().stream()
                 .mapToLong(wanted -> wanted.contents().getFirst().bytes(cache.geometry()))
                 .sum();
-        if (disk.readNanos(bytes) > computing.nanos(hit * blockTokens, found.blocks() * blockTokens)) {
-            return Optional.empty();
-        }
-        return read(prompt, found);
+        long computeNanos = computing.nanos(hit * blockTokens, found.blocks() * blockTokens);
+        return disk.readNanos(bytes) > computeNanos ? Optional.empty() : read(prompt, found, computeNanos);
     }
 
     private static BlockName name(Prompt prompt, int block) {
@@ -318,8 +318,8 @@ final class DiskTier {
                 .toList();
     }
 
-    private Optional<ReadAhead> read(Prompt prompt, Found found) {
-        ReadAhead ahead = new ReadAhead(cache, prompt.salt(), this::ended);
+    private Optional<ReadAhead> read(Prompt prompt, Found found, long computeNanos) {
+        ReadAhead ahead = new ReadAhead(cache, prompt.salt(), computeNanos, this::ended);
         for (int block = 0; block < found.blocks(); block++) {
             Optional<Block> known = cache.find(name(prompt, block));
             if (known.isPresent()) {

@@ -59,6 +59,8 @@ public final class ReadAhead implements AutoCloseable {
 
     private final KvCache cache;
     private final String salt;
+    private final long computeNanos;
+    private final long sinceNanos = System.nanoTime();
     private final Consumer<ReadAhead> ended;
     private final HostPool.Cursors cursors = new HostPool.Cursors();
     /** Used by this, by index. */
@@ -77,16 +79,20 @@ public final class ReadAhead implements AutoCloseable {
     private int blocksRead;
     private boolean isClosed;
 
-    /** @param ended told when it is closed */
-    ReadAhead(KvCache cache, String salt, Consumer<ReadAhead> ended) {
+    /**
+     * @param computeNanos the time to compute what is read
+     * @param ended told when it is closed
+     */
+    ReadAhead(KvCache cache, String salt, long computeNanos, Consumer<ReadAhead> ended) {
         this.cache = cache;
         this.salt = salt;
+        this.computeNanos = computeNanos;
         this.ended = ended;
     }
 
     /** One that waits for this one, and reads nothing. */
     ReadAhead after() {
-        ReadAhead next = new ReadAhead(cache, salt, closed -> {});
+        ReadAhead next = new ReadAhead(cache, salt, computeNanos, closed -> {});
         next.other = Optional.of(this);
         return next;
     }
@@ -183,6 +189,11 @@ public final class ReadAhead implements AutoCloseable {
     /** Whether there is nothing to wait for any more. */
     public boolean isEnded() {
         return other.map(ReadAhead::isEnded).orElse(isClosed || readsLeft == 0);
+    }
+
+    /** Whether it would have been computed by now. */
+    boolean isLate() {
+        return System.nanoTime() - sinceNanos > computeNanos;
     }
 
     /** The tokens that were read. */

@@ -22,6 +22,7 @@ import io.weft.plan.step.SequenceShape;
 import io.weft.plan.step.StepPlan;
 import io.weft.plan.step.StepShape;
 import java.lang.System.Logger.Level;
+import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -248,20 +249,35 @@ final class AdmissionControl {
         return new Decision.Admitted();
     }
 
-    /** The time to compute the request's tokens {@code [from, to)} alone: all steps are predicted like the first. */
+    /**
+     * The time to compute the request's tokens {@code [from, to)} alone. A step's time grows with the tokens before it,
+     * so on average it is that of the first step and the last.
+     */
     private long computeNanos(ActiveRequest request, CacheSequence sequence, PlacementPolicy policy, int from, int to) {
-        int blockTokens = cache.geometry().blockTokens();
         int rows = Math.min(stepRows, to - from);
-        int firstBlock = from / blockTokens;
+        long steps = Math.ceilDiv(to - from, rows);
+        long nanos = stepNanos(request, sequence, policy, from, rows)
+                + stepNanos(request, sequence, policy, to - rows, rows);
+        // Without predictions, as if it took for ever.
+        return nanos == 0 ? Long.MAX_VALUE : steps * nanos / 2;
+    }
+
+    /** The time of a step with {@code rows} tokens of a prompt after the first {@code from} ones. */
+    private long stepNanos(ActiveRequest request, CacheSequence sequence, PlacementPolicy policy, int from, int rows) {
+        int firstBlock = from / cache.geometry().blockTokens();
+        int known = Math.min(firstBlock, sequence.closedBlocks());
+        List<CacheForm> closed = new ArrayList<>(sequence.forms(0, known));
+        IntStream.range(known, firstBlock)
+                .forEach(block ->
+                        closed.add(policy.forms(block, request.promptTokens()).getFirst()));
+        int openTokens = from % cache.geometry().blockTokens();
         List<CacheForm> closing = forms(request, policy, firstBlock, from + rows).stream()
                 .map(List::getFirst)
                 .toList();
-        SequenceShape shape = new SequenceShape(sequence.forms(0, firstBlock), 0, rows, closing);
+        SequenceShape shape = new SequenceShape(closed, openTokens, rows, closing);
         Planning current = planning.get();
         StepPlan plan = current.planner().plan(new StepShape(List.of(shape), new HeadShape(0, 0, 0)));
-        long nanos = current.prediction().of(plan).toNanos();
-        // Without predictions, as if it took for ever.
-        return nanos == 0 ? Long.MAX_VALUE : Math.ceilDiv(to - from, rows) * nanos;
+        return current.prediction().of(plan).toNanos();
     }
 
     /** The forms that the blocks of a request may have, from {@code firstBlock} on, as far as tokens fill them. */

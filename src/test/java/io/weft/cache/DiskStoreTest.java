@@ -987,7 +987,7 @@ class DiskStoreTest {
     @Test
     void theTimeOfAReadGrowsWithWhatWaits() throws Exception {
         DiskStore store = store(PLENTY);
-        assertThat(store.readNanos(500_000_000)).isEqualTo(1_000_000_000);
+        assertThat(store.readNanos(1_500_000_000)).isEqualTo(1_000_000_000);
         assertThat(write(store, 1)).isTrue();
         assertThat(read(store, 1)).isTrue();
         await("the read is counted", () -> store.readNanos(0) == 0);

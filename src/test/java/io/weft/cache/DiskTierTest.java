@@ -215,6 +215,19 @@ class DiskTierTest {
     }
 
     @Test
+    void readingEndsOnceItHasTakenAsLongAsComputing() throws Exception {
+        keepOnDisk(prompt(0, 5));
+        disk.hang();
+        ReadAhead ahead = cache.readAhead(
+                        prompt(0, 5), (from, to) -> Duration.ofMillis(300).toNanos())
+                .orElseThrow();
+        await(ahead::isEnded);
+        assertThat(ahead.tokens()).isZero();
+        assertThat(cache.usage().host().usedBytes()).isZero();
+        ahead.close();
+    }
+
+    @Test
     void whatIsForgottenWhileItIsReadIsNotKnown() throws Exception {
         keepOnDisk(prompt(0, 5));
         disk.hang();
