@@ -52,8 +52,15 @@ public final class PipelineChecks {
     private static final int PIECE_TOKENS = 64;
     private static final long POOL_BYTES = 256L << 20;
     private static final long STAGING_BYTES = 32L << 20;
-    /** How many roundings of weights, activations and cache, all to the same side, logits may be off. */
-    private static final int LOGIT_ROUNDINGS = 40;
+    /**
+     * The roundings of a layer on the way to the logits: two norms, the products of queries, keys and values, their
+     * rotation, attention, its output, the sum with what came in; then gates and values, their product, the output, the
+     * sum. Weights are rounded once.
+     */
+    private static final int LAYER_ROUNDINGS = 12;
+
+    /** Those of the embedding, the last norm and the head. */
+    private static final int EDGE_ROUNDINGS = 3;
     /** The rows whose experts may be others in 16 bits. */
     private static final double OTHER_EXPERTS_SHARE = 0.05;
     /** The tolerance of logits of an fp32 device, whose sums have another order. */
@@ -141,11 +148,12 @@ public final class PipelineChecks {
         }
     }
 
-    /** The error of logits that an element type explains, relative to the largest of them. */
-    private static double logitsTolerance(ElementType type) {
+    /** The error of logits that an element type explains, all to the same side, relative to the largest of them. */
+    private double logitsTolerance(ElementType type) {
+        int layers = files.architecture().dimensions().layerCount();
         return switch (type) {
             case F32 -> FP32_TOLERANCE;
-            case F16, BF16 -> LOGIT_ROUNDINGS * RoundingErrors.stored(type);
+            case F16, BF16 -> (LAYER_ROUNDINGS * layers + EDGE_ROUNDINGS) * RoundingErrors.stored(type);
         };
     }
 
