@@ -492,7 +492,7 @@ class PrefixReuseTest {
                 OptionalInt.empty());
         assertThat(answer(engine, fits)).isEqualTo(answer(cold, fits));
         awaitEndOfStep();
-        assertThat(rows).hasValueLessThan(2 * mostTokens);
+        assertThat(rows).hasValueLessThan(2L * mostTokens);
         // And once more, with blocks that are known.
         assertThat(answer(engine, fits)).isEqualTo(answer(cold, fits));
 
