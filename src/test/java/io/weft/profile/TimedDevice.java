@@ -1,31 +1,21 @@
 package io.weft.profile;
 
-import io.weft.device.AttentionSinks;
 import io.weft.device.AttentionWork;
 import io.weft.device.Device;
 import io.weft.device.DeviceBuffer;
-import io.weft.device.DeviceInfo;
 import io.weft.device.DeviceRows;
-import io.weft.device.ElementType;
-import io.weft.device.Embedding;
 import io.weft.device.Event;
-import io.weft.device.ExpertWeights;
-import io.weft.device.Experts;
+import io.weft.device.ForwardingDevice;
 import io.weft.device.Graph;
 import io.weft.device.HostBuffer;
 import io.weft.device.Kernels;
-import io.weft.device.Linear;
-import io.weft.device.Norm;
-import io.weft.device.RotaryTable;
 import io.weft.device.Stream;
-import io.weft.device.Tensor;
 import java.lang.reflect.Proxy;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.DoubleUnaryOperator;
-import org.jspecify.annotations.Nullable;
 
 /**
  * A machine whose figures are known, on a clock that only its own work moves. Memory and weights are another device's;
@@ -35,7 +25,7 @@ import org.jspecify.annotations.Nullable;
  * <p>The thread that issues work has a time, and so has each stream: work starts when it has been issued, what was
  * issued before it on its stream has run, and, for a copy, its direction of the link is free.
  */
-final class TimedDevice implements Device, HostClock {
+final class TimedDevice extends ForwardingDevice implements HostClock {
     static final double LINK_IN_BYTES_PER_SECOND = 0.5e9;
     static final double LINK_OUT_BYTES_PER_SECOND = 0.25e9;
     /** Time of the issuing thread for a kernel or a copy. */
@@ -52,7 +42,6 @@ final class TimedDevice implements Device, HostClock {
     /** and until a thread does. */
     static final double WAKE_NANOS = 20_000;
 
-    private final Device memory;
     private final List<Double> capturedNanos = new ArrayList<>();
     private boolean isCapturing;
     private double hostNanos;
@@ -63,7 +52,7 @@ final class TimedDevice implements Device, HostClock {
 
     /** @param memory whose memory and weights to use */
     TimedDevice(Device memory) {
-        this.memory = memory;
+        super(memory);
     }
 
     /** Lets everything take {@code slowness} times as long: a function of seconds since the start. */
@@ -230,66 +219,5 @@ final class TimedDevice implements Device, HostClock {
     @Override
     public Event event(Event.Timing timing) {
         return new TimedEvent();
-    }
-
-    @Override
-    public DeviceInfo info() {
-        return memory.info();
-    }
-
-    @Override
-    public ElementType elementType() {
-        return memory.elementType();
-    }
-
-    @Override
-    public DeviceBuffer allocate(String purpose, long bytes) {
-        return memory.allocate(purpose, bytes);
-    }
-
-    @Override
-    public HostBuffer allocateHost(String purpose, long bytes) {
-        return memory.allocateHost(purpose, bytes);
-    }
-
-    @Override
-    public List<Allocation> allocations() {
-        return memory.allocations();
-    }
-
-    @Override
-    public Linear linear(String purpose, List<? extends Tensor> rows, List<? extends Tensor> bias) {
-        return memory.linear(purpose, rows, bias);
-    }
-
-    @Override
-    public Experts experts(String purpose, List<ExpertWeights> experts) {
-        return memory.experts(purpose, experts);
-    }
-
-    @Override
-    public Embedding embedding(Tensor tokens, @Nullable Tensor positions, int positionOffset, float scale) {
-        return memory.embedding(tokens, positions, positionOffset, scale);
-    }
-
-    @Override
-    public Norm norm(Norm.Kind kind, Tensor gain, @Nullable Tensor bias) {
-        return memory.norm(kind, gain, bias);
-    }
-
-    @Override
-    public AttentionSinks attentionSinks(Tensor logits) {
-        return memory.attentionSinks(logits);
-    }
-
-    @Override
-    public RotaryTable rotaryTable(
-            List<float[]> inverseFrequencies, float magnitude, int positions, RotaryTable.Layout layout) {
-        return memory.rotaryTable(inverseFrequencies, magnitude, positions, layout);
-    }
-
-    @Override
-    public void close() {
-        memory.close();
     }
 }

@@ -1,22 +1,16 @@
 package io.weft.device.cpu;
 
-import io.weft.device.AttentionSinks;
-import io.weft.device.Device;
 import io.weft.device.DeviceBuffer;
 import io.weft.device.DeviceException;
-import io.weft.device.DeviceInfo;
 import io.weft.device.DeviceRows;
-import io.weft.device.ElementType;
-import io.weft.device.Embedding;
 import io.weft.device.Event;
 import io.weft.device.ExpertWeights;
 import io.weft.device.Experts;
+import io.weft.device.ForwardingDevice;
 import io.weft.device.Graph;
 import io.weft.device.HostBuffer;
 import io.weft.device.Kernels;
 import io.weft.device.Linear;
-import io.weft.device.Norm;
-import io.weft.device.RotaryTable;
 import io.weft.device.Stream;
 import io.weft.device.Tensor;
 import java.lang.reflect.InvocationTargetException;
@@ -33,7 +27,7 @@ import org.jspecify.annotations.Nullable;
  * A CPU device that fails on purpose, once: the n-th copy or kernel, counted in order of issue. It compares both sides
  * of each copy, so that a flipped bit is found. What it really computes is the CPU device's.
  */
-public final class FaultyDevice implements Device {
+public final class FaultyDevice extends ForwardingDevice {
     private static final long LATE_NANOS = 3_000_000;
 
     private final CpuDevice device;
@@ -67,7 +61,12 @@ public final class FaultyDevice implements Device {
     public record Fault(Kind kind, int at) {}
 
     public FaultyDevice(CpuOptions options, Fault fault) {
-        this.device = new CpuDevice(options);
+        this(new CpuDevice(options), fault);
+    }
+
+    private FaultyDevice(CpuDevice device, Fault fault) {
+        super(device);
+        this.device = device;
         this.fault = fault;
         this.kernels = (Kernels)
                 Proxy.newProxyInstance(Kernels.class.getClassLoader(), new Class<?>[] {Kernels.class}, this::runKernel);
@@ -222,16 +221,6 @@ public final class FaultyDevice implements Device {
     }
 
     @Override
-    public DeviceInfo info() {
-        return device.info();
-    }
-
-    @Override
-    public ElementType elementType() {
-        return device.elementType();
-    }
-
-    @Override
     public DeviceBuffer allocate(String purpose, long bytes) {
         requireMemory(purpose);
         return device.allocate(purpose, bytes);
@@ -250,18 +239,8 @@ public final class FaultyDevice implements Device {
     }
 
     @Override
-    public List<Allocation> allocations() {
-        return device.allocations();
-    }
-
-    @Override
     public Stream stream(String name) {
         return new FaultyStream((CpuStream) device.stream(name));
-    }
-
-    @Override
-    public Event event(Event.Timing timing) {
-        return device.event(timing);
     }
 
     @Override
@@ -300,31 +279,5 @@ public final class FaultyDevice implements Device {
     public Experts experts(String purpose, List<ExpertWeights> experts) {
         requireMemory(purpose);
         return device.experts(purpose, experts);
-    }
-
-    @Override
-    public Embedding embedding(Tensor tokens, @Nullable Tensor positions, int positionOffset, float scale) {
-        return device.embedding(tokens, positions, positionOffset, scale);
-    }
-
-    @Override
-    public Norm norm(Norm.Kind kind, Tensor gain, @Nullable Tensor bias) {
-        return device.norm(kind, gain, bias);
-    }
-
-    @Override
-    public AttentionSinks attentionSinks(Tensor logits) {
-        return device.attentionSinks(logits);
-    }
-
-    @Override
-    public RotaryTable rotaryTable(
-            List<float[]> inverseFrequencies, float magnitude, int positions, RotaryTable.Layout layout) {
-        return device.rotaryTable(inverseFrequencies, magnitude, positions, layout);
-    }
-
-    @Override
-    public void close() {
-        device.close();
     }
 }

@@ -1,29 +1,22 @@
 package io.weft.device.cpu;
 
 import io.weft.device.AttentionShape;
-import io.weft.device.AttentionSinks;
-import io.weft.device.Device;
 import io.weft.device.DeviceBuffer;
-import io.weft.device.DeviceInfo;
 import io.weft.device.ElementType;
 import io.weft.device.Embedding;
-import io.weft.device.Event;
 import io.weft.device.ExpertWeights;
 import io.weft.device.Experts;
-import io.weft.device.Graph;
+import io.weft.device.ForwardingDevice;
 import io.weft.device.HeadRows;
-import io.weft.device.HostBuffer;
 import io.weft.device.Kernels;
 import io.weft.device.Linear;
 import io.weft.device.Norm;
-import io.weft.device.RotaryTable;
 import io.weft.device.Stream;
 import io.weft.device.Tensor;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
 import java.lang.reflect.Proxy;
 import java.util.List;
-import java.util.Optional;
 import java.util.OptionalDouble;
 import org.jspecify.annotations.Nullable;
 
@@ -31,7 +24,7 @@ import org.jspecify.annotations.Nullable;
  * A CPU device that rounds weights and the result of each kernel to 16 bits, as a GPU stores them. It still keeps them
  * in fp32. Keys after rotation and what experts compute within are not rounded.
  */
-public final class RoundingDevice implements Device {
+public final class RoundingDevice extends ForwardingDevice {
     private static final int BF16_SHIFT = 16;
 
     private final CpuDevice device;
@@ -39,7 +32,12 @@ public final class RoundingDevice implements Device {
     private final Kernels kernels;
 
     public RoundingDevice(long bytes, ElementType type) {
-        this.device = new CpuDevice(new CpuOptions(bytes, bytes, OptionalDouble.empty(), 2));
+        this(new CpuDevice(new CpuOptions(bytes, bytes, OptionalDouble.empty(), 2)), type);
+    }
+
+    private RoundingDevice(CpuDevice device, ElementType type) {
+        super(device);
+        this.device = device;
         this.type = type;
         this.kernels = (Kernels)
                 Proxy.newProxyInstance(Kernels.class.getClassLoader(), new Class<?>[] {Kernels.class}, this::runKernel);
@@ -108,48 +106,8 @@ public final class RoundingDevice implements Device {
     }
 
     @Override
-    public DeviceInfo info() {
-        return device.info();
-    }
-
-    @Override
-    public ElementType elementType() {
-        return device.elementType();
-    }
-
-    @Override
-    public DeviceBuffer allocate(String purpose, long bytes) {
-        return device.allocate(purpose, bytes);
-    }
-
-    @Override
-    public HostBuffer allocateHost(String purpose, long bytes) {
-        return device.allocateHost(purpose, bytes);
-    }
-
-    @Override
-    public List<Allocation> allocations() {
-        return device.allocations();
-    }
-
-    @Override
-    public Stream stream(String name) {
-        return device.stream(name);
-    }
-
-    @Override
-    public Event event(Event.Timing timing) {
-        return device.event(timing);
-    }
-
-    @Override
     public Kernels kernels() {
         return kernels;
-    }
-
-    @Override
-    public Optional<Graph> capture(Stream stream, Runnable captured) {
-        return device.capture(stream, captured);
     }
 
     @Override
@@ -171,31 +129,5 @@ public final class RoundingDevice implements Device {
         loaded.gateUp().forEach(this::roundWeights);
         loaded.down().forEach(this::roundWeights);
         return loaded;
-    }
-
-    @Override
-    public Embedding embedding(Tensor tokens, @Nullable Tensor positions, int positionOffset, float scale) {
-        return device.embedding(tokens, positions, positionOffset, scale);
-    }
-
-    @Override
-    public Norm norm(Norm.Kind kind, Tensor gain, @Nullable Tensor bias) {
-        return device.norm(kind, gain, bias);
-    }
-
-    @Override
-    public AttentionSinks attentionSinks(Tensor logits) {
-        return device.attentionSinks(logits);
-    }
-
-    @Override
-    public RotaryTable rotaryTable(
-            List<float[]> inverseFrequencies, float magnitude, int positions, RotaryTable.Layout layout) {
-        return device.rotaryTable(inverseFrequencies, magnitude, positions, layout);
-    }
-
-    @Override
-    public void close() {
-        device.close();
     }
 }
