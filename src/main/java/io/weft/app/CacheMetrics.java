@@ -32,7 +32,7 @@ final class CacheMetrics {
                 registry,
                 () -> cache.get().flatMap(KvCache::diskUsage),
                 () -> cache.get().map(KvCache::skippedWrites));
-        FunctionCounter.builder("weft.num.preemptions", preemptions, LongSupplier::getAsLong)
+        FunctionCounter.builder("weft.num.preemptions", registry, _ -> preemptions.getAsLong())
                 .description("Running requests that had to wait for memory, to go on later")
                 .register(registry);
     }
@@ -61,30 +61,32 @@ final class CacheMetrics {
     }
 
     private static void reads(MeterRegistry registry, String result, Supplier<Optional<Long>> blocks) {
-        counter("weft.cache.disk.reads", "Blocks that were to be read from the cache's directory", blocks)
+        counter(registry, "weft.cache.disk.reads", "Blocks that were to be read from the cache's directory", blocks)
                 .tag("result", result)
                 .register(registry);
     }
 
     private static void writes(MeterRegistry registry, String result, Supplier<Optional<Long>> blocks) {
-        counter("weft.cache.disk.writes", "Blocks that were to be written to the cache's directory", blocks)
+        counter(registry, "weft.cache.disk.writes", "Blocks that were to be written to the cache's directory", blocks)
                 .tag("result", result)
                 .register(registry);
     }
 
     private static void diskBytes(MeterRegistry registry, String direction, Supplier<Optional<Long>> bytes) {
-        counter("weft.cache.disk.bytes", "Bytes from and to the cache's directory", bytes)
+        counter(registry, "weft.cache.disk.bytes", "Bytes from and to the cache's directory", bytes)
                 .tag("direction", direction)
                 .register(registry);
     }
 
-    private static FunctionCounter.Builder<Supplier<Optional<Long>>> counter(
-            String name, String description, Supplier<Optional<Long>> count) {
-        return FunctionCounter.builder(name, count, one -> one.get().orElse(0L)).description(description);
+    /** Of the object that it is about a counter keeps no hold, so that is the registry, and not the function. */
+    private static FunctionCounter.Builder<MeterRegistry> counter(
+            MeterRegistry registry, String name, String description, Supplier<Optional<Long>> count) {
+        return FunctionCounter.builder(name, registry, _ -> count.get().orElse(0L))
+                .description(description);
     }
 
     private static void evictions(MeterRegistry registry, String tier, Supplier<Optional<Long>> blocks) {
-        counter("weft.cache.evictions", "Blocks kept for prompts to come that gave up their memory", blocks)
+        counter(registry, "weft.cache.evictions", "Blocks kept for prompts to come that gave up their memory", blocks)
                 .tag("tier", tier)
                 .register(registry);
     }
