@@ -7,19 +7,17 @@ import org.jspecify.annotations.Nullable;
  * A block that is full, or that the coming step fills. Once it is full it never changes. Several sequences may use it
  * if it has a name; while none does, it is <em>idle</em>, and stays until its memory is wanted.
  */
-final class Block implements Evictable {
+final class Block extends Evictable {
     private BlockHome home;
     private BlockHome.@Nullable OnDevice copy;
     private @Nullable WindowPiece windowPiece;
     private boolean isArriving;
     private @Nullable BlockName name;
     private String salt = "";
-    private int users = 1;
-    private long idleSince;
-    private long release;
 
     /** A block of one sequence, without a name. */
     Block(BlockHome home) {
+        super(1);
         this.home = home;
     }
 
@@ -84,40 +82,8 @@ final class Block implements Evictable {
         name = null;
     }
 
-    boolean isIdle() {
-        return users == 0;
-    }
-
-    int users() {
-        return users;
-    }
-
-    void use() {
-        users++;
-    }
-
-    /**
-     * A user less.
-     *
-     * @param stamp of now, if nobody uses it any more
-     * @param ofRelease of what is given back together
-     */
-    void giveBack(long stamp, long ofRelease) {
-        if (users < 1) {
-            throw new IllegalStateException("nobody uses block " + name);
-        }
-        users--;
-        idleSince = stamp;
-        release = ofRelease;
-    }
-
     @Override
-    public long idleSince() {
-        return idleSince;
-    }
-
-    @Override
-    public long release() {
-        return release;
+    public String toString() {
+        return "block " + name;
     }
 }

@@ -25,10 +25,6 @@ final class BlockStore {
     private final LongAdder idleDeviceBytes = new LongAdder();
     private final LongAdder idleHostBytes = new LongAdder();
     private long stamps;
-    private long releases;
-    private final LongAdder onDevice = new LongAdder();
-    private final LongAdder onHost = new LongAdder();
-    private final LongAdder idleBlocks = new LongAdder();
 
     BlockStore(CacheGeometry geometry) {
         this.geometry = geometry;
@@ -42,14 +38,6 @@ final class BlockStore {
     void name(Block block, BlockName name, String salt) {
         if (blocks.putIfAbsent(name, block) == null) {
             block.setName(name, salt);
-            count(block, 1);
-        }
-    }
-
-    private void count(Block block, int more) {
-        switch (block.home()) {
-            case BlockHome.OnDevice device -> onDevice.add(more);
-            case BlockHome.OnHost host -> onHost.add(more);
         }
     }
 
@@ -61,14 +49,10 @@ final class BlockStore {
         block.use();
     }
 
-    /** The start of a release of some blocks together. */
-    void beginRelease() {
-        releases++;
-    }
-
     /** A sequence uses a block no more. Returns whether it is kept: others use it, or it has a name. */
     boolean release(Block block) {
-        block.giveBack(stamps++, releases);
+        block.giveBack();
+        block.idleFrom(stamps++);
         if (!block.isIdle()) {
             return true;
         }
@@ -82,13 +66,9 @@ final class BlockStore {
         switch (block.home()) {
             case BlockHome.OnDevice device -> {
                 idleOnDevice.add(block);
-                idleBlocks.increment();
                 idleDeviceBytes.add(device.memory().bytes());
             }
-            case BlockHome.OnHost host -> {
-                addToIdle(block, host.slot());
-                idleBlocks.increment();
-            }
+            case BlockHome.OnHost host -> addToIdle(block, host.slot());
         }
     }
 
@@ -102,13 +82,9 @@ final class BlockStore {
         switch (block.home()) {
             case BlockHome.OnDevice device -> {
                 require(idleOnDevice.remove(block));
-                idleBlocks.decrement();
                 idleDeviceBytes.add(-device.memory().bytes());
             }
-            case BlockHome.OnHost host -> {
-                takeFromIdle(block, host.slot());
-                idleBlocks.decrement();
-            }
+            case BlockHome.OnHost host -> takeFromIdle(block, host.slot());
         }
     }
 
@@ -127,7 +103,7 @@ final class BlockStore {
     /** Keeps what rings had of a block. */
     void keep(WindowPiece piece) {
         piece.block().setWindowPiece(piece);
-        piece.idle(stamps++, releases);
+        piece.idleFrom(stamps++);
         addToIdle(piece, piece.slot());
     }
 
@@ -143,7 +119,7 @@ final class BlockStore {
     void release(WindowPiece piece) {
         piece.giveBack();
         if (piece.isIdle()) {
-            piece.idle(stamps++, releases);
+            piece.idleFrom(stamps++);
             addToIdle(piece, piece.slot());
         }
     }
@@ -180,9 +156,7 @@ final class BlockStore {
     /** Gives an idle block another home; it is as old as before. */
     void move(Block block, BlockHome to) {
         takeFromIdle(block);
-        count(block, -1);
         block.moveTo(to);
-        count(block, 1);
         addToIdle(block);
     }
 
@@ -192,16 +166,11 @@ final class BlockStore {
             takeFromIdle(block);
         }
         blocks.remove(block.name());
-        count(block, -1);
         block.forgetName();
     }
 
     /** Named blocks that a sequence uses or not. */
     List<Block> all(Predicate<Block> wanted) {
         return blocks.values().stream().filter(wanted).toList();
-    }
-
-    HeldBlocks held() {
-        return new HeldBlocks(onDevice.intValue(), onHost.intValue(), idleBlocks.intValue());
     }
 }

@@ -161,7 +161,7 @@ public final class CacheSequence implements AutoCloseable {
             return sharesBeginning(other, Math.max(1, prompt.fullBlocks() - 1));
         }
         return sharesBeginning(other, closedBlocks + 1)
-                && cache.named(prompt.nameBefore(closedBlocks + 1)).isEmpty();
+                && cache.find(prompt.nameBefore(closedBlocks + 1)).isEmpty();
     }
 
     private boolean sharesBeginning(Prompt other, int blocks) {
@@ -292,7 +292,7 @@ public final class CacheSequence implements AutoCloseable {
         Block own = blocks.get(block);
         return own.hasName() || block >= prompt.fullBlocks()
                 ? own
-                : cache.named(prompt.nameBefore(block + 1)).orElse(own);
+                : cache.find(prompt.nameBefore(block + 1)).orElse(own);
     }
 
     private void releaseBeginning() {
@@ -322,7 +322,6 @@ public final class CacheSequence implements AutoCloseable {
             }
             arrivals.clear();
             cache.leave(cursors);
-            cache.beginRelease();
             releaseBeginning();
             keepRing(closedBlocks);
             giveBackFrom(0);

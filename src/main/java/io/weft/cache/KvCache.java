@@ -257,11 +257,6 @@ public final class KvCache {
         return new Evictions(leftDevice.sum(), leftHost.sum());
     }
 
-    /** The named blocks. Any thread may ask, approximately. */
-    public HeldBlocks held() {
-        return store.held();
-    }
-
     /** The named blocks of some salts. */
     public HeldBlocks held(Predicate<String> salts) {
         return count(named(block -> salts.test(block.salt())));
@@ -282,10 +277,6 @@ public final class KvCache {
                 .count();
         int idle = (int) blocks.stream().filter(Block::isIdle).count();
         return new HeldBlocks(onDevice, blocks.size() - onDevice, idle);
-    }
-
-    Optional<Block> named(@Nullable BlockName name) {
-        return name == null ? Optional.empty() : store.find(name);
     }
 
     List<Block> named(Predicate<Block> wanted) {
@@ -327,7 +318,6 @@ public final class KvCache {
         long ringBytes = ringBlocks * geometry.windowBlockBytes();
         Optional<DeviceBuffer> memory = onDevice(ringBytes, () -> device.allocateRing(ringBytes));
         if (memory.isEmpty()) {
-            beginRelease();
             pieces.forEach(store::release);
             used.reversed().forEach(this::release);
             return Optional.empty();
@@ -617,8 +607,9 @@ public final class KvCache {
         }
     }
 
-    Optional<Block> find(BlockName name) {
-        return store.find(name);
+    /** The block of a name, if it is in memory. */
+    Optional<Block> find(@Nullable BlockName name) {
+        return name == null ? Optional.empty() : store.find(name);
     }
 
     void use(Block block) {
@@ -654,10 +645,6 @@ public final class KvCache {
     /** The blocks with which the sequence of a prompt would begin now. */
     int hitBlocks(Prompt prompt) {
         return longestHit(known(prompt));
-    }
-
-    void beginRelease() {
-        store.beginRelease();
     }
 
     /** A sequence uses a block no more. */

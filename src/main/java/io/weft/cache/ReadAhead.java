@@ -212,7 +212,6 @@ public final class ReadAhead implements AutoCloseable {
         cache.leave(cursors);
         reads.stream().filter(read -> read.block == null).forEach(read -> cache.free(read.slot()));
         reads.clear();
-        cache.beginRelease();
         pieces.forEach(cache::release);
         pieces.clear();
         used.descendingMap().values().forEach(cache::release);

@@ -229,10 +229,10 @@ class SharedBlocksTest {
             running.clear();
             check();
             if (isRoomy) {
-                assertThat(cache.held().idle()).isEqualTo(known.size());
+                assertThat(cache.held(salt -> true).idle()).isEqualTo(known.size());
             }
             cache.forget(any -> true);
-            assertThat(cache.held()).isEqualTo(new HeldBlocks(0, 0, 0));
+            assertThat(cache.held(salt -> true)).isEqualTo(new HeldBlocks(0, 0, 0));
             assertThat(cache.usage().open().usedBytes()).isZero();
             assertThat(cache.usage().copyBytes()).isZero();
             for (PoolUsage pool : List.of(cache.usage().device(), cache.usage().host())) {
@@ -475,8 +475,10 @@ class SharedBlocksTest {
             }
             assertThat(usage.copyBytes()).isEqualTo(copies + arriving);
             assertThat(usage.device().idleBytes() + usage.host().idleBytes()).isEqualTo(idleBytes + idlePieceBytes);
-            assertThat(cache.held().idle()).isEqualTo(idle);
-            assertThat(cache.held().onDevice() + cache.held().onHost()).isEqualTo(named);
+            assertThat(cache.held(salt -> true).idle()).isEqualTo(idle);
+            assertThat(cache.held(salt -> true).onDevice()
+                            + cache.held(salt -> true).onHost())
+                    .isEqualTo(named);
         }
     }
 }

@@ -130,7 +130,7 @@ class DiskReuseTest {
 
     private boolean isIdle() {
         CacheUsage usage = cache.usage().withoutCopies();
-        HeldBlocks held = cache.held();
+        HeldBlocks held = cache.held(salt -> true);
         return usage.open().usedBytes()
                                 + usage.device().usedBytes()
                                 + usage.host().usedBytes()
@@ -280,7 +280,9 @@ class DiskReuseTest {
         for (int first = 0; first < 12; first++) {
             hit(request(prompt(200, 11 * first), 3));
         }
-        await("all of the host is written", () -> files().size() >= cache.held().onHost());
+        await(
+                "all of the host is written",
+                () -> files().size() >= cache.held(salt -> true).onHost());
         for (int first = 0; first < 12; first++) {
             hit(request(prompt(200, 11 * first), 3));
         }
