@@ -101,6 +101,7 @@ enum FaultKind {
     GATHER_OFFSET = 5,
     EDITED_TOKEN = 6,
     EXPERT_ID = 7,
+    BLOCK_OFFSET = 8,
 };
 
 // (kind and row, value) in one 16-byte store, so a reader never sees half a report.

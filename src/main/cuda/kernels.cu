@@ -12,3 +12,5 @@
 #include "experts.cuh"
 
 #include "quantised_experts.cuh"
+
+#include "blocks.cuh"

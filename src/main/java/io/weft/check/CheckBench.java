@@ -91,6 +91,11 @@ final class CheckBench {
         results.accept(new CheckResult(name, expected.error(actual, of), bound));
     }
 
+    /** Checks an error that is given as a part of its bound. */
+    void within(String name, double part) {
+        results.accept(new CheckResult(name, part, 1));
+    }
+
     void sameBits(String name, float[] expected, float[] actual) {
         int different = expected.length == actual.length ? 0 : Integer.MAX_VALUE;
         for (int i = 0; i < Math.min(expected.length, actual.length); i++) {

@@ -6,6 +6,9 @@ import io.weft.device.AttentionShape;
 import io.weft.device.AttentionWork;
 import io.weft.device.BlockBases;
 import io.weft.device.BlockBases.Base;
+import io.weft.device.BlockCode;
+import io.weft.device.BlockPlaces;
+import io.weft.device.BlockValues;
 import io.weft.device.Device;
 import io.weft.device.DeviceBuffer;
 import io.weft.device.Epilogue;
@@ -36,6 +39,8 @@ import java.util.Locale;
 import java.util.SplittableRandom;
 import java.util.function.Consumer;
 import java.util.function.IntConsumer;
+import java.util.function.IntFunction;
+import java.util.stream.LongStream;
 
 /**
  * Times a device's kernels and copies at the sizes of 7-billion-parameter models, on random data that no cache holds.
@@ -46,6 +51,9 @@ public final class KernelTimings {
     private static final int FEED_FORWARD = 16_384;
     private static final int HEADS = 32;
     private static final int HEAD_SIZE = 128;
+    /** With so many rows of a sequence, what counts is how fast the cache is read. */
+    private static final int DRAFTED_ROWS_MOST = 9;
+
     private static final int BLOCK_TOKENS = 16;
     private static final int CELL_TOKENS = 64;
     private static final int VOCABULARY = 50_272;
@@ -129,6 +137,18 @@ public final class KernelTimings {
         timings.attention();
         timings.tokens();
         timings.experts();
+        timings.blocks();
+    }
+
+    /**
+     * Times the codes of cache blocks, which have other sizes in each element type.
+     *
+     * @param results receives each timing
+     */
+    public static void runBlocks(Device device, Consumer<Timing> results) {
+        KernelTimings timings = new KernelTimings(device, results);
+        timings.fillNormal();
+        timings.blocks();
     }
 
     private static AttentionShape shape(int keyValueHeads) {
@@ -198,6 +218,20 @@ public final class KernelTimings {
         Arrays.sort(nanos);
         Arrays.sort(issueNanos);
         results.accept(new Timing(name, nanos[REPEATS / 2], issueNanos[REPEATS / 2], bytes, operations));
+    }
+
+    /** Normally distributed elements in the cache. */
+    private void fillNormal() {
+        SplittableRandom random = new SplittableRandom(3);
+        int distinct = 1 << 20;
+        for (int i = 0; i < distinct; i++) {
+            Workbench.encode(device.elementType(), host.segment(), i, (float) random.nextGaussian());
+        }
+        long distinctBytes = (long) distinct * elementBytes;
+        for (long at = 0; at < cache.bytes(); at += distinctBytes) {
+            stream.copyToDevice(host.slice(0, distinctBytes), cache.slice(at, distinctBytes));
+        }
+        finish();
     }
 
     private void copies() {
@@ -332,6 +366,11 @@ public final class KernelTimings {
             attend(keyValueHeads, 16, 1024, 1);
             attend(keyValueHeads, 32, 1024, 1);
             attend(keyValueHeads, 33, 1000, 1);
+            for (int rows : List.of(2, 4, 5, 9)) {
+                attend(keyValueHeads, 1, 16_384, rows);
+            }
+            attend(keyValueHeads, 16, 1024, 9);
+            attend(keyValueHeads, 32, 1024, 9);
             attend(keyValueHeads, 1, 1024, 1024);
             attend(keyValueHeads, 4, 1024, 1024);
             attend(keyValueHeads, 1, 4096, 4096);
@@ -369,11 +408,12 @@ public final class KernelTimings {
         int layers = (int) Math.max(1, CACHE_BYTES / cacheBytes);
         long pairs = (long) rows * tokens - (long) rows * (rows - 1) / 2;
         long operations = 4L * sequences * pairs * HEADS * HEAD_SIZE;
+        boolean readsOnce = rows <= DRAFTED_ROWS_MOST;
         time(
                 "attend: %d sequences, %d of %d tokens, %d/%d heads"
                         .formatted(sequences, rows, tokens, HEADS, keyValueHeads),
-                rows == 1 ? (long) sequences * tokens * shape.keyValueWidth() * elementBytes : 0,
-                rows == 1 ? 0 : operations,
+                readsOnce ? (long) sequences * tokens * shape.keyValueWidth() * elementBytes : 0,
+                readsOnce ? 0 : operations,
                 repeat -> {
                     long layer = cache.address() + repeat % layers * cacheBytes;
                     device.kernels()
@@ -466,6 +506,61 @@ public final class KernelTimings {
                     0,
                     repeat -> device.kernels().route(stream, routing, in, routed, rows));
         }
+    }
+
+    /**
+     * Blocks of K and V of Llama 3 8B, and of the activations of OPT 6.7B: a few, as a decode step writes them out, and
+     * as many as a long sequence has. Rates are of the bytes that are not coded.
+     */
+    private void blocks() {
+        fillNormal();
+        int keyValueWidth = 2 * 8 * HEAD_SIZE;
+        for (BlockCode code : BlockCode.values()) {
+            int tokens = code.isExact() ? BLOCK_TOKENS : CELL_TOKENS;
+            BlockValues keyValues = new BlockValues(device.elementType(), tokens, keyValueWidth, HEAD_SIZE);
+            for (int blocks : new int[] {4, 32, 1024 * BLOCK_TOKENS / tokens, 4096 * BLOCK_TOKENS / tokens}) {
+                blocks("K and V", code, keyValues, blocks);
+            }
+        }
+        BlockValues activations = new BlockValues(device.elementType(), BLOCK_TOKENS, WIDTH, WIDTH);
+        blocks("activations", BlockCode.PACKED, activations, 1024);
+    }
+
+    private void blocks(String name, BlockCode code, BlockValues values, int blocks) {
+        String what =
+                "%s %s: %d blocks of %d tokens in %s".formatted(code, name, blocks, values.tokens(), values.type());
+        long plainBytes = values.bytes() * blocks;
+        long codedBytes = code.bytes(values) * blocks;
+        int sets = (int) Math.max(1, Math.min(CACHE_BYTES / plainBytes, out.bytes() / codedBytes));
+        DeviceBuffer plainOffsets = write(0, offsets(blocks, values.bytes()));
+        DeviceBuffer codedOffsets = write(1L << 20, offsets(blocks, code.bytes(values)));
+        DeviceBuffer misfits = write(2L << 20, new int[blocks]);
+        IntFunction<BlockPlaces> plain =
+                set -> new BlockPlaces(cache.slice(set % sets * plainBytes, plainBytes), plainOffsets);
+        IntFunction<BlockPlaces> coded =
+                set -> new BlockPlaces(out.slice(set % sets * codedBytes, codedBytes), codedOffsets);
+        IntFunction<BlockPlaces> decoded = set ->
+                new BlockPlaces(in.slice(set % (in.bytes() / plainBytes) * plainBytes, plainBytes), plainOffsets);
+        for (int set = 0; set < sets; set++) {
+            device.kernels().encodeBlocks(stream, code, values, plain.apply(set), coded.apply(set), misfits, blocks);
+        }
+        finish();
+        time(
+                "encode " + what,
+                plainBytes,
+                0,
+                repeat -> device.kernels()
+                        .encodeBlocks(stream, code, values, plain.apply(repeat), coded.apply(repeat), misfits, blocks));
+        time(
+                "decode " + what,
+                plainBytes,
+                0,
+                repeat -> device.kernels()
+                        .decodeBlocks(stream, code, values, coded.apply(repeat), decoded.apply(repeat), blocks));
+    }
+
+    private static long[] offsets(int blocks, long blockBytes) {
+        return LongStream.range(0, blocks).map(block -> block * blockBytes).toArray();
     }
 
     private DeviceBuffer write(long offset, int[] values) {

@@ -8,6 +8,7 @@ import io.weft.device.Device;
 import io.weft.device.ElementType;
 import io.weft.model.CacheForm;
 import io.weft.model.CacheGeometry;
+import io.weft.model.CachePolicy;
 import io.weft.model.ModelFiles;
 import io.weft.model.ModelWeights;
 import io.weft.pipeline.StageCompleted;
@@ -26,6 +27,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -48,6 +50,10 @@ public final class PipelineChecks {
     private static final int LONG_PROMPT_TOKENS = 246;
 
     private static final int LONG_DECODED_TOKENS = 20;
+    /** Long enough for drafts across several blocks. */
+    private static final int DRAFTED_TOKENS = 60;
+
+    private static final int DRAFTS_MOST = 8;
     private static final int CONTEXT_TOKENS = 320;
     private static final int PIECE_TOKENS = 64;
     private static final long POOL_BYTES = 256L << 20;
@@ -66,7 +72,7 @@ public final class PipelineChecks {
     /** The tolerance of logits of an fp32 device, whose sums have another order. */
     private static final double FP32_TOLERANCE = 2e-4;
 
-    private static final StepLimits LIMITS = new StepLimits(BATCH + 1, 256, 128, CONTEXT_TOKENS);
+    private static final StepLimits LIMITS = new StepLimits(BATCH + 1, 256, 128, 64, CONTEXT_TOKENS);
 
     private final String name;
     private final ModelFiles files;
@@ -88,12 +94,24 @@ public final class PipelineChecks {
             int blockTokens,
             int cellTokens,
             Consumer<CheckResult> results) {
-        this.name = name + ", blocks of " + blockTokens;
+        this(name, files, device, blockTokens, cellTokens, CachePolicy.EXACT, results);
+    }
+
+    /** @param policy how true the cache is; if it is lossy, cells are blocks */
+    public PipelineChecks(
+            String name,
+            ModelFiles files,
+            Device device,
+            int blockTokens,
+            int cellTokens,
+            CachePolicy policy,
+            Consumer<CheckResult> results) {
+        this.name = name + ", blocks of " + blockTokens + (policy.isLossy() ? " in " + policy.label() : "");
         this.files = files;
         this.results = results;
         ModelWeights weights = ModelWeights.load(files, device, CONTEXT_TOKENS, (layer, layers) -> {});
         CacheGeometry geometry = new CacheGeometry(
-                files.architecture().dimensions(), device.elementType().bytes(), blockTokens, cellTokens);
+                files.architecture().dimensions(), device.elementType(), blockTokens, cellTokens, policy);
         Workspace workspace = Workspace.allocate(device, geometry, LIMITS, STAGING_BYTES);
         this.cache = new KvCache(device, geometry, LIMITS.cacheNeeds(blockTokens), POOL_BYTES, POOL_BYTES);
         this.pipeline = new StepPipeline(device, weights, cache, workspace);
@@ -186,11 +204,19 @@ public final class PipelineChecks {
                         "%s, %d of %d blocks recomputed".formatted(schedule.label(), split, blocks),
                         different(other, resident));
             }
+            for (CacheForm form : CacheForm.all()) {
+                if (form.encoding().isCoded() && cache.geometry().isUseful(form)) {
+                    count(
+                            "%s, all blocks %s".formatted(schedule.label(), form.label()),
+                            different(alone(schedule, prompt, block -> form), resident));
+                }
+            }
             mixed(schedule, prompt, resident);
             count(
                     "%s, in a batch of %d".formatted(schedule.label(), BATCH),
                     different(among(schedule, prompt), resident));
         }
+        drafts(List.of(Schedule.values()));
         count("chosen tokens against their logits", wrongTokens);
         var usage = cache.usage();
         count(
@@ -204,6 +230,75 @@ public final class PipelineChecks {
     public void sameBitsMixed() {
         List<Integer> prompt = prompt(PROMPT_TOKENS, 1);
         mixed(Schedule.CHUNKED, prompt, alone(Schedule.RESIDENT, prompt, block -> CacheForm.DEVICE_KV));
+        drafts(List.of(Schedule.CHUNKED));
+    }
+
+    /** Checks that steps with drafts, of which any number are right, give the bits of steps with one row a sequence. */
+    private void drafts(List<Schedule> schedules) {
+        for (int sequences : new int[] {1, BATCH}) {
+            List<List<Integer>> texts = IntStream.range(0, sequences)
+                    .mapToObj(i -> prompt((i == 0 ? LONG_PROMPT_TOKENS : 1 + 3 * i) + DRAFTED_TOKENS, 2 + i))
+                    .toList();
+            Random random = new Random(7);
+            List<float[]> plain = said(Schedule.CHUNKED, texts, 0, random);
+            for (Schedule schedule : schedules) {
+                count(
+                        "%s, up to %d drafts in a batch of %d".formatted(schedule.label(), DRAFTS_MOST, sequences),
+                        different(said(schedule, texts, DRAFTS_MOST, random), plain));
+            }
+        }
+    }
+
+    /** The logits of the last tokens of texts, one text after the other. */
+    private List<float[]> said(Schedule schedule, List<List<Integer>> texts, int draftsMost, Random random) {
+        List<CacheSequence> members = new ArrayList<>();
+        List<List<float[]>> rows = new ArrayList<>();
+        for (List<Integer> text : texts) {
+            CacheSequence sequence = admit(text.size(), PipelineChecks::mixed);
+            prefill(schedule, sequence, text.subList(0, text.size() - DRAFTED_TOKENS), LogitRows.NONE);
+            members.add(sequence);
+            rows.add(new ArrayList<>());
+        }
+        while (rows.stream().anyMatch(ofText -> ofText.size() < DRAFTED_TOKENS)) {
+            List<Integer> running = IntStream.range(0, texts.size())
+                    .filter(i -> rows.get(i).size() < DRAFTED_TOKENS)
+                    .boxed()
+                    .toList();
+            List<StepSequence> parts = new ArrayList<>();
+            List<Integer> accepted = new ArrayList<>();
+            int draftRows = LIMITS.draftRows();
+            for (int i : running) {
+                int left = DRAFTED_TOKENS - rows.get(i).size();
+                int drafted = random.nextInt(Math.min(left, Math.min(draftsMost, draftRows) + 1));
+                draftRows -= drafted;
+                accepted.add(1 + random.nextInt(drafted + 1));
+                parts.add(drafted(members.get(i), texts.get(i), drafted, accepted.getLast()));
+            }
+            List<float[]> ofStep = run(plan(schedule, parts), parts, accepted);
+            int at = 0;
+            for (int i = 0; i < parts.size(); i++) {
+                rows.get(running.get(i)).addAll(ofStep.subList(at, at + accepted.get(i)));
+                at += parts.get(i).logitRows();
+            }
+        }
+        members.forEach(CacheSequence::close);
+        return rows.stream().flatMap(List::stream).toList();
+    }
+
+    /** The next tokens of a text, and others where drafts are not to be accepted. */
+    private static StepSequence drafted(CacheSequence sequence, List<Integer> text, int drafted, int accepted) {
+        requireRoom(sequence.open(1 + drafted, drafted));
+        List<Integer> tokens = new ArrayList<>();
+        for (int i = 0; i <= drafted; i++) {
+            int token = text.get(sequence.tokens() + i);
+            tokens.add(i < accepted ? token : token - 1);
+        }
+        return new StepSequence(
+                sequence,
+                tokens,
+                drafted,
+                LogitRows.CHOOSING,
+                Collections.nCopies(1 + drafted, TokenChoice.likeliest()));
     }
 
     private void mixed(Schedule schedule, List<Integer> prompt, List<float[]> resident) {
@@ -238,7 +333,7 @@ public final class PipelineChecks {
         for (int i = 0; i < LONG_DECODED_TOKENS; i++) {
             int token = 5 + i;
             rows.addAll(stepping.apply(members.stream()
-                    .map(member -> part(member, List.of(token), LogitRows.LAST))
+                    .map(member -> part(member, List.of(token), LogitRows.CHOOSING))
                     .toList()));
         }
         members.forEach(CacheSequence::close);
@@ -255,7 +350,7 @@ public final class PipelineChecks {
     }
 
     private static CacheForm mixed(int block) {
-        return CacheForm.values()[block % CacheForm.values().length];
+        return CachePolicy.EXACT.forms().get(block % CachePolicy.EXACT.forms().size());
     }
 
     private List<Integer> prompt(int tokens, long seed) {
@@ -289,35 +384,49 @@ public final class PipelineChecks {
     }
 
     private List<float[]> run(Step step, List<StepSequence> parts) {
+        return run(
+                step, parts, parts.stream().map(part -> part.newTokens().size()).toList());
+    }
+
+    /**
+     * @param accepted how many of the tokens of each part are cached from then on
+     * @return the logits of all rows that have some
+     */
+    private List<float[]> run(Step step, List<StepSequence> parts, List<Integer> accepted) {
         StepResult result = step.result().await().indefinitely();
         List<float[]> rows = new ArrayList<>();
         for (int i = 0; i < parts.size(); i++) {
             StepSequence part = parts.get(i);
-            part.cache().commit(part.newTokens());
+            part.cache().commit(part.newTokens().subList(0, accepted.get(i)));
             for (int row = 0; row < part.logitRows(); row++) {
                 rows.add(result.logits(i, row));
             }
-            if (part.choice().isPresent() && !result.token(i).equals(OptionalInt.of(likeliest(rows.getLast())))) {
-                wrongTokens++;
+            int choices = part.choices().size();
+            for (int row = 0; row < choices; row++) {
+                OptionalInt expected = OptionalInt.of(likeliest(rows.get(rows.size() - choices + row)));
+                wrongTokens += result.token(i, row).equals(expected) ? 0 : 1;
             }
         }
         return rows;
     }
 
     private static StepSequence part(CacheSequence sequence, List<Integer> tokens, LogitRows logits) {
-        if (!sequence.open(tokens.size())) {
+        requireRoom(sequence.open(tokens.size()));
+        List<TokenChoice> choices = logits == LogitRows.NONE ? List.of() : List.of(TokenChoice.likeliest());
+        return new StepSequence(sequence, tokens, 0, logits, choices);
+    }
+
+    private static void requireRoom(boolean isOpen) {
+        if (!isOpen) {
             throw new IllegalStateException("the cache of the checks is too small");
         }
-        Optional<TokenChoice> choice =
-                logits == LogitRows.NONE ? Optional.empty() : Optional.of(TokenChoice.likeliest());
-        return new StepSequence(sequence, tokens, logits, choice);
     }
 
     private List<float[]> prefill(Schedule schedule, CacheSequence sequence, List<Integer> prompt, LogitRows logits) {
         List<float[]> rows = new ArrayList<>();
         for (int from = 0; from < prompt.size(); from += PIECE_TOKENS) {
             int to = Math.min(prompt.size(), from + PIECE_TOKENS);
-            LogitRows wanted = logits == LogitRows.LAST && to < prompt.size() ? LogitRows.NONE : logits;
+            LogitRows wanted = logits == LogitRows.CHOOSING && to < prompt.size() ? LogitRows.NONE : logits;
             rows.addAll(step(schedule, List.of(part(sequence, prompt.subList(from, to), wanted))));
         }
         return rows;
@@ -325,9 +434,9 @@ public final class PipelineChecks {
 
     private List<float[]> alone(Schedule schedule, List<Integer> prompt, IntFunction<CacheForm> forms) {
         try (CacheSequence sequence = admit(prompt.size() + DECODED_TOKENS, forms)) {
-            List<float[]> rows = prefill(schedule, sequence, prompt, LogitRows.LAST);
+            List<float[]> rows = prefill(schedule, sequence, prompt, LogitRows.CHOOSING);
             for (int i = 0; i < DECODED_TOKENS; i++) {
-                rows.addAll(step(schedule, List.of(part(sequence, List.of(5 + i), LogitRows.LAST))));
+                rows.addAll(step(schedule, List.of(part(sequence, List.of(5 + i), LogitRows.CHOOSING))));
             }
             return rows;
         }
@@ -342,7 +451,7 @@ public final class PipelineChecks {
             List<Integer> tokens = i == mine ? prompt : prompt(1 + 3 * i, 2 + i);
             CacheSequence sequence = admit(tokens.size() + DECODED_TOKENS, PipelineChecks::mixed);
             sequences.add(sequence);
-            List<float[]> last = prefill(schedule, sequence, tokens, LogitRows.LAST);
+            List<float[]> last = prefill(schedule, sequence, tokens, LogitRows.CHOOSING);
             if (i == mine) {
                 rows.addAll(last);
             }
@@ -350,7 +459,7 @@ public final class PipelineChecks {
         for (int i = 0; i < DECODED_TOKENS; i++) {
             int token = 5 + i;
             List<StepSequence> parts = sequences.stream()
-                    .map(sequence -> part(sequence, List.of(token), LogitRows.LAST))
+                    .map(sequence -> part(sequence, List.of(token), LogitRows.CHOOSING))
                     .toList();
             rows.add(step(schedule, parts).get(mine));
         }

@@ -127,6 +127,10 @@ final class Workbench {
         return fetch(buffer).segment().toArray(ValueLayout.JAVA_FLOAT);
     }
 
+    byte[] readBytes(DeviceBuffer buffer) {
+        return fetch(buffer).segment().toArray(ValueLayout.JAVA_BYTE);
+    }
+
     int[] readInts(DeviceBuffer buffer) {
         return fetch(buffer).segment().toArray(ValueLayout.JAVA_INT);
     }
@@ -152,6 +156,24 @@ final class Workbench {
             case F16 -> Float.float16ToFloat(from.get(ValueLayout.JAVA_SHORT_UNALIGNED, index * Short.BYTES));
             case BF16 ->
                 Float.intBitsToFloat(from.get(ValueLayout.JAVA_SHORT_UNALIGNED, index * Short.BYTES) << BF16_SHIFT);
+        };
+    }
+
+    /** The bits of the nearest number of an element type. */
+    static int bits(ElementType type, float value) {
+        return switch (type) {
+            case F32 -> Float.floatToRawIntBits(value);
+            case F16 -> Short.toUnsignedInt(Float.floatToFloat16(value));
+            case BF16 -> Short.toUnsignedInt(toBf16(value));
+        };
+    }
+
+    /** The number of an element type with these bits. */
+    static float widen(ElementType type, int bits) {
+        return switch (type) {
+            case F32 -> Float.intBitsToFloat(bits);
+            case F16 -> Float.float16ToFloat((short) bits);
+            case BF16 -> Float.intBitsToFloat(bits << BF16_SHIFT);
         };
     }
 

@@ -215,6 +215,38 @@ public record CheckedKernels(ElementType elementType, Kernels kernels) implement
     }
 
     @Override
+    public void encodeBlocks(
+            Stream stream,
+            BlockCode code,
+            BlockValues values,
+            BlockPlaces from,
+            BlockPlaces to,
+            DeviceBuffer misfits,
+            int blocks) {
+        requirePlaces(code, values, from, to, blocks);
+        if (code.isExact()) {
+            misfits.requireBytes("misfits", ints(blocks));
+        }
+        kernels.encodeBlocks(stream, code, values, from, to, misfits, blocks);
+    }
+
+    @Override
+    public void decodeBlocks(
+            Stream stream, BlockCode code, BlockValues values, BlockPlaces from, BlockPlaces to, int blocks) {
+        requirePlaces(code, values, from, to, blocks);
+        kernels.decodeBlocks(stream, code, values, from, to, blocks);
+    }
+
+    private static void requirePlaces(
+            BlockCode code, BlockValues values, BlockPlaces from, BlockPlaces to, int blocks) {
+        if (!code.isExact()) {
+            values.requireKeyValues();
+        }
+        from.offsets().requireBytes("offsets", longs(blocks));
+        to.offsets().requireBytes("offsets", longs(blocks));
+    }
+
+    @Override
     public void readHost(Stream stream, HostBuffer from, DeviceBuffer to) {
         Stream.requireSameLength(from.bytes(), to.bytes());
         kernels.readHost(stream, from, to);

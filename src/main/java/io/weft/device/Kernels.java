@@ -190,6 +190,31 @@ public interface Kernels {
     void gatherRows(Stream stream, DeviceBuffer values, int rowBytes, DeviceBuffer offsets, DeviceBuffer out, int rows);
 
     /**
+     * Codes blocks.
+     *
+     * @param from where the values are
+     * @param to where the codes go, {@link BlockCode#bytes} of each block
+     * @param misfits (blocks) int32: becomes 1 where a block has more escapes than {@link BlockCode#PACKED} has room
+     *     for, and its codes must not be used; else it is left as it is. A code that loses something does not use it.
+     */
+    void encodeBlocks(
+            Stream stream,
+            BlockCode code,
+            BlockValues values,
+            BlockPlaces from,
+            BlockPlaces to,
+            DeviceBuffer misfits,
+            int blocks);
+
+    /**
+     * Restores the values of blocks that {@link #encodeBlocks} coded.
+     *
+     * @param from where the codes are
+     * @param to where the values go
+     */
+    void decodeBlocks(Stream stream, BlockCode code, BlockValues values, BlockPlaces from, BlockPlaces to, int blocks);
+
+    /**
      * Copies host memory to the device with a kernel that reads it over the link: for a few kilobytes that must not
      * queue after the copies of another stream. Both have the same length.
      */

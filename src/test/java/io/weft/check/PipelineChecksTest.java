@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.weft.device.Device;
 import io.weft.device.ElementType;
 import io.weft.device.cpu.RoundingDevice;
+import io.weft.model.CachePolicy;
 import io.weft.model.ModelFiles;
 import io.weft.model.ModelSource;
 import java.io.IOException;
@@ -15,6 +16,7 @@ import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -41,6 +43,21 @@ class PipelineChecksTest {
     @MethodSource("goldens")
     void roundingOfEveryModelIsWithinTheTolerance(Path directory) throws Exception {
         check(directory);
+    }
+
+    /** As on a device. */
+    @ParameterizedTest
+    @EnumSource(value = CachePolicy.class, names = "EXACT", mode = EnumSource.Mode.EXCLUDE)
+    void bitsAreTheSameUnderALossyPolicy(CachePolicy policy) throws IOException {
+        List<CheckResult> results = new ArrayList<>();
+        try (ModelFiles files = ModelFiles.open(new ModelSource.Directory(GOLDENS.resolve("llama3-gqa")));
+                Device device = new RoundingDevice(BUDGET_BYTES, ElementType.BF16)) {
+            new PipelineChecks("llama3-gqa", files, device, 16, 16, policy, results::add).sameBitsMixed();
+        }
+        assertThat(results)
+                .isNotEmpty()
+                .allSatisfy(result ->
+                        assertThat(result.passed()).as(result.toString()).isTrue());
     }
 
     private static void check(Path directory) throws IOException {

@@ -10,6 +10,9 @@ import io.weft.device.AttentionShape;
 import io.weft.device.AttentionSinks;
 import io.weft.device.AttentionWork;
 import io.weft.device.BlockBases;
+import io.weft.device.BlockCode;
+import io.weft.device.BlockPlaces;
+import io.weft.device.BlockValues;
 import io.weft.device.DeviceBuffer;
 import io.weft.device.Embedding;
 import io.weft.device.Epilogue;
@@ -285,6 +288,50 @@ final class CpuKernels implements Kernels {
                 Memory.copy(values.slice(offset, rowBytes).address(), to + (long) row * rowBytes, rowBytes);
             }
         });
+    }
+
+    @Override
+    public void encodeBlocks(
+            Stream stream,
+            BlockCode code,
+            BlockValues values,
+            BlockPlaces from,
+            BlockPlaces to,
+            DeviceBuffer misfits,
+            int blocks) {
+        long flags = misfits.address();
+        issue(
+                stream,
+                () -> forRows(blocks, values.count(), block -> {
+                    long plain = blockAddress(from, block, values.bytes());
+                    long coded = blockAddress(to, block, code.bytes(values));
+                    if (!code.isExact()) {
+                        new ScaledCoder(code, values).encode(plain, coded);
+                    } else if (!new PackedCoder(values).encode(plain, coded)) {
+                        Memory.setInt(flags + bytes(block, 1), 1);
+                    }
+                }));
+    }
+
+    @Override
+    public void decodeBlocks(
+            Stream stream, BlockCode code, BlockValues values, BlockPlaces from, BlockPlaces to, int blocks) {
+        issue(
+                stream,
+                () -> forRows(blocks, values.count(), block -> {
+                    long coded = blockAddress(from, block, code.bytes(values));
+                    long plain = blockAddress(to, block, values.bytes());
+                    if (code.isExact()) {
+                        new PackedCoder(values).decode(coded, plain);
+                    } else {
+                        new ScaledCoder(code, values).decode(coded, plain);
+                    }
+                }));
+    }
+
+    private static long blockAddress(BlockPlaces places, int block, long bytes) {
+        long offset = getLong(places.offsets().address() + (long) block * Long.BYTES);
+        return places.base().slice(offset, bytes).address();
     }
 
     @Override

@@ -32,6 +32,22 @@ final class Memory {
         ALL.set(ValueLayout.JAVA_INT_UNALIGNED, address, value);
     }
 
+    static void setByte(long address, int value) {
+        ALL.set(ValueLayout.JAVA_BYTE, address, (byte) value);
+    }
+
+    static int getByte(long address) {
+        return Byte.toUnsignedInt(ALL.get(ValueLayout.JAVA_BYTE, address));
+    }
+
+    static void setShort(long address, int value) {
+        ALL.set(ValueLayout.JAVA_SHORT_UNALIGNED, address, (short) value);
+    }
+
+    static int getShort(long address) {
+        return Short.toUnsignedInt(ALL.get(ValueLayout.JAVA_SHORT_UNALIGNED, address));
+    }
+
     static int getInt(long address) {
         return ALL.get(ValueLayout.JAVA_INT_UNALIGNED, address);
     }

@@ -7,7 +7,8 @@ import io.weft.device.AttentionWork;
  * How an attention call is divided into launches. None of it changes a result: a row gets the same bits from any kernel
  * and in any number of launches.
  *
- * @param fewRows the most rows of a span of few rows: their queries fill one tile at most
+ * @param fewRows the most rows of a span of few rows: their queries fill one tile at most, unless multiprocessors would
+ *     be idle
  * @param fewQueries the most queries of a span of few rows for one K/V head
  * @param manyQueryTiles query tiles of the largest span of many rows; 0 if there is none
  * @param tiles token tiles of the longest span
@@ -35,6 +36,13 @@ record AttentionLaunch(
     static final int WARPS = 4;
     static final int THREADS = 32 * WARPS;
 
+    /**
+     * A decoding sequence has no more rows, with drafts. If these are all that there are, and too few to occupy the
+     * device, they are divided by tiles of tokens, however many query tiles then read the same tokens: that costs less
+     * than multiprocessors without work.
+     */
+    private static final int DRAFTED_ROWS_MOST = 16;
+
     private static final int SUMS_BYTES = 2 * Float.BYTES;
     private static final int ALIGNMENT_BYTES = 16;
     /** The most blocks of a grid in y, and in z. */
@@ -45,7 +53,10 @@ record AttentionLaunch(
             throw new IllegalArgumentException("spanCount is " + work.spanCount() + ", must be at most " + BLOCKS_MOST);
         }
         int group = shape.heads() / shape.keyValueHeads();
-        int fewRows = Math.max(1, TILE_QUERIES / group);
+        // The longest span takes a multiprocessor no longer than its share of all spans.
+        boolean spansFillDevice = (long) work.fullSpans() * shape.keyValueHeads() >= multiprocessors;
+        boolean dividesDrafts = !spansFillDevice && work.maxRows() <= DRAFTED_ROWS_MOST;
+        int fewRows = dividesDrafts ? DRAFTED_ROWS_MOST : Math.max(1, TILE_QUERIES / group);
         int fewQueries = Math.min(work.maxRows(), fewRows) * group;
         boolean many = work.maxRows() > fewRows;
         int tiles = tiles(work.maxTokens(), shape.cellTokens());
@@ -68,8 +79,7 @@ record AttentionLaunch(
                 shape.keyValueHeads(),
                 // A lone span is the largest one.
                 !many || work.spanCount() > 1,
-                // The longest span takes a multiprocessor no longer than its share of all spans.
-                (long) work.fullSpans() * shape.keyValueHeads() >= multiprocessors);
+                spansFillDevice);
     }
 
     /** Tiles of the first {@code tokens} tokens of a grid: tiles start anew at each cell. */

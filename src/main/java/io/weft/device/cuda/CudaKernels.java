@@ -6,6 +6,9 @@ import io.weft.device.AttentionShape;
 import io.weft.device.AttentionSinks;
 import io.weft.device.AttentionWork;
 import io.weft.device.BlockBases;
+import io.weft.device.BlockCode;
+import io.weft.device.BlockPlaces;
+import io.weft.device.BlockValues;
 import io.weft.device.DeviceBuffer;
 import io.weft.device.ElementType;
 import io.weft.device.Embedding;
@@ -845,6 +848,32 @@ final class CudaKernels implements Kernels {
                 .add(faults);
         int parts = Math.ceilDiv(rowBytes, GATHERED_PART_BYTES);
         cudaStream.launch(kernels.gatherRows, rows, parts, 1, ROW_COPY_THREADS, arguments);
+    }
+
+    @Override
+    public void encodeBlocks(
+            Stream stream,
+            BlockCode code,
+            BlockValues values,
+            BlockPlaces from,
+            BlockPlaces to,
+            DeviceBuffer misfits,
+            int blocks) {
+        CudaStream cudaStream = (CudaStream) stream;
+        if (blocks == 0 || !cudaStream.isOpen()) {
+            return;
+        }
+        kernels.blocks.encode(cudaStream, context.arguments(), code, values, from, to, misfits, blocks, faults);
+    }
+
+    @Override
+    public void decodeBlocks(
+            Stream stream, BlockCode code, BlockValues values, BlockPlaces from, BlockPlaces to, int blocks) {
+        CudaStream cudaStream = (CudaStream) stream;
+        if (blocks == 0 || !cudaStream.isOpen()) {
+            return;
+        }
+        kernels.blocks.decode(cudaStream, context.arguments(), code, values, from, to, blocks, faults);
     }
 
     @Override

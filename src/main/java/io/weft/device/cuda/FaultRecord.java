@@ -47,6 +47,7 @@ final class FaultRecord {
                     case 5 -> "gatherRows, row %d: offset %d lies outside the buffer".formatted(row, value);
                     case 6 -> "chooseTokens, row %d: edited token %d is not in the vocabulary".formatted(row, value);
                     case 7 -> "experts, row %d: expert %d does not exist".formatted(row, value);
+                    case 8 -> "blocks, block %d: offset %d lies outside the buffer".formatted(row, value);
                     default -> "row %d: fault %d with value %d".formatted(row, kind, value);
                 });
     }

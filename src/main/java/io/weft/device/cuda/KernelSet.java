@@ -55,6 +55,7 @@ final class KernelSet {
     final ProductKernels products;
     final ExpertKernels experts;
     final QuantisedKernels quantised;
+    final BlockKernels blocks;
 
     private final List<Attend> attend;
     private final Attend attendAny;
@@ -186,6 +187,7 @@ final class KernelSet {
         products = new ProductKernels(loader, type, gpu);
         experts = new ExpertKernels(loader, elementType, gpu);
         quantised = new QuantisedKernels(loader, elementType, gpu);
+        blocks = new BlockKernels(loader, elementType);
         List<Attend> sizes = new ArrayList<>();
         for (int headSize : HEAD_SIZES) {
             sizes.add(Attend.load(loader, gpu, mergeFew, headSize, Integer.toString(headSize), type));

@@ -53,15 +53,28 @@ class AttentionLaunchTest {
 
     @Test
     void fewRowsFillOneQueryTile() {
-        assertThat(AttentionLaunch.of(shape(32, 32, 128), work(1, 1, 1), WORKSPACE_BYTES, MULTIPROCESSORS)
-                        .fewRows())
-                .isEqualTo(16);
-        assertThat(AttentionLaunch.of(shape(32, 8, 128), work(1, 1, 1), WORKSPACE_BYTES, MULTIPROCESSORS)
-                        .fewRows())
-                .isEqualTo(4);
+        assertThat(fewRows(32, 32, 100)).isEqualTo(16);
+        assertThat(fewRows(8, 32, 100)).isEqualTo(4);
+        assertThat(fewRows(8, 32, 1)).isEqualTo(4);
         AttentionLaunch wide = AttentionLaunch.of(shape(40, 1, 128), work(1, 1, 1), WORKSPACE_BYTES, MULTIPROCESSORS);
-        assertThat(wide.fewRows()).isEqualTo(1);
         assertThat(wide.fewQueryTiles()).isEqualTo(3);
+    }
+
+    @Test
+    void theRowsOfDraftsAreDividedByTokensWhereTheyWouldLeaveMultiprocessorsIdle() {
+        for (int rows = 1; rows <= 16; rows++) {
+            AttentionLaunch launch =
+                    AttentionLaunch.of(shape(32, 8, 128), work(1, rows, 16_384), WORKSPACE_BYTES, MULTIPROCESSORS);
+            assertThat(launch.hasMany()).isFalse();
+            assertThat(launch.fewQueryTiles()).isEqualTo(Math.ceilDiv(4 * rows, AttentionLaunch.TILE_QUERIES));
+        }
+        assertThat(fewRows(8, 1, 17)).isEqualTo(4);
+        assertThat(fewRows(8, 17, 9)).isEqualTo(4);
+    }
+
+    private static int fewRows(int keyValueHeads, int spans, int rows) {
+        return AttentionLaunch.of(shape(32, keyValueHeads, 128), work(spans, rows, 1), WORKSPACE_BYTES, MULTIPROCESSORS)
+                .fewRows();
     }
 
     @Test

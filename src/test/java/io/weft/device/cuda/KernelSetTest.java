@@ -39,7 +39,8 @@ class KernelSetTest {
             "attention.cuh",
             "sampling.cuh",
             "experts.cuh",
-            "quantised_experts.cuh"
+            "quantised_experts.cuh",
+            "blocks.cuh"
         }) {
             String source = Files.readString(SOURCES.resolve(file)).replaceAll("\\\\\n", " ");
             List<MatchResult> macros = PARAMETERS.matcher(source).results().toList();
