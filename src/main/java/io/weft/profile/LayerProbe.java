@@ -5,13 +5,18 @@ import io.weft.device.AttentionShape;
 import io.weft.device.AttentionWork;
 import io.weft.device.BlockBases;
 import io.weft.device.BlockBases.Base;
+import io.weft.device.BlockCode;
+import io.weft.device.BlockPlaces;
+import io.weft.device.BlockValues;
 import io.weft.device.Device;
 import io.weft.device.DeviceBuffer;
 import io.weft.device.Kernels;
 import io.weft.device.RowPlaces;
+import io.weft.device.Stream;
 import io.weft.device.TokenChoices;
 import io.weft.model.Architecture;
 import io.weft.model.CacheGeometry;
+import io.weft.model.Encoding;
 import io.weft.model.FeedForwardDimensions;
 import io.weft.model.LayerDimensions;
 import io.weft.model.LayerGroup;
@@ -32,6 +37,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.BiConsumer;
 import java.util.stream.LongStream;
 
 /**
@@ -159,6 +165,59 @@ final class LayerProbe {
         }
         scratch.upload(MemorySegment.ofArray(backwards), offsets);
         return List.of((stream, repeat) -> kernels.gatherRows(stream, from, blockBytes, offsets, to, blocks));
+    }
+
+    /** Coding of blocks of an encoding, in one layer. */
+    List<Work> encode(Encoding encoding, int blocks) {
+        return code(encoding, blocks, (stream, coding) -> coding.encode(stream, kernels));
+    }
+
+    /** Decoding of blocks of an encoding, in one layer. */
+    List<Work> decode(Encoding encoding, int blocks) {
+        return code(encoding, blocks, (stream, coding) -> coding.decode(stream, kernels));
+    }
+
+    /** Blocks, their codes and what these decode to. */
+    private record Coding(
+            BlockCode code,
+            BlockValues values,
+            BlockPlaces plain,
+            BlockPlaces coded,
+            BlockPlaces decoded,
+            DeviceBuffer misfits,
+            int blocks) {
+        void encode(Stream stream, Kernels kernels) {
+            kernels.encodeBlocks(stream, code, values, plain, coded, misfits, blocks);
+        }
+
+        void decode(Stream stream, Kernels kernels) {
+            kernels.decodeBlocks(stream, code, values, coded, decoded, blocks);
+        }
+    }
+
+    private List<Work> code(Encoding encoding, int blocks, BiConsumer<Stream, Coding> use) {
+        Scratch.Division division = scratch.divide();
+        BlockCode code = encoding.code().orElseThrow();
+        BlockValues values = geometry.blockValues(encoding.content());
+        long plainBytes = values.bytes();
+        long codedBytes = code.bytes(values);
+        DeviceBuffer plainOffsets = division.take((long) blocks * Long.BYTES);
+        DeviceBuffer codedOffsets = division.take((long) blocks * Long.BYTES);
+        Coding coding = new Coding(
+                code,
+                values,
+                new BlockPlaces(division.take(blocks * plainBytes), plainOffsets),
+                new BlockPlaces(division.take(blocks * codedBytes), codedOffsets),
+                new BlockPlaces(division.take(blocks * plainBytes), plainOffsets),
+                division.take((long) blocks * Integer.BYTES),
+                blocks);
+        if (!division.fits()) {
+            return List.of();
+        }
+        scratch.upload(offsets(blocks, plainBytes), plainOffsets);
+        scratch.upload(offsets(blocks, codedBytes), codedOffsets);
+        scratch.run(stream -> coding.encode(stream, kernels));
+        return List.of((stream, repeat) -> use.accept(stream, coding));
     }
 
     /** Attention of single rows to {@code tokens} tokens in total. */

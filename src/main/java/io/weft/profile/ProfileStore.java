@@ -31,7 +31,7 @@ import java.util.zip.CRC32;
  */
 public final class ProfileStore {
     /** The version of the file's format and of the measurement; files of other versions are ignored. */
-    static final int VERSION = 11;
+    static final int VERSION = 13;
 
     private static final String PREFIX = "profile-";
     private static final System.Logger LOG = System.getLogger(ProfileStore.class.getName());

@@ -6,9 +6,13 @@ import io.weft.device.Event;
 import io.weft.device.Graph;
 import io.weft.device.HostBuffer;
 import io.weft.device.Stream;
+import io.weft.model.CacheForm;
+import io.weft.model.CacheForm.Place;
 import io.weft.model.CacheGeometry;
+import io.weft.model.Encoding;
 import io.weft.model.LayerGroup;
 import io.weft.model.ModelWeights;
+import io.weft.plan.machine.CodeCurves;
 import io.weft.plan.machine.Curve;
 import io.weft.plan.machine.HardwareProfile;
 import io.weft.plan.machine.LayerCurves;
@@ -38,6 +42,7 @@ public final class Profiler {
     private static final List<Long> COPY_BYTES =
             List.of(4L << 10, 16L << 10, 64L << 10, 256L << 10, 1L << 20, 4L << 20, 16L << 20);
     private static final List<Integer> GATHERED_BLOCKS = List.of(1, 8, 64, 256, 1024);
+    private static final List<Integer> CODED_BLOCKS = List.of(1, 32, 256);
     private static final List<Integer> ROWS = List.of(1, 2, 4, 8, 16, 32, 64, 256, 1024);
     private static final List<Integer> TOKENS = List.of(16, 64, 128, 256, 512, 1024, 4096, 16_384);
     private static final List<Integer> ATTENDED_TOKENS = List.of(16, 64, 256, 1024, 4096, 16_384, 32_768, 65_536);
@@ -50,7 +55,13 @@ public final class Profiler {
             3072, 4096, 6144, 8192, 16_384);
 
     private static final List<Integer> HEAD_ROWS = List.of(1, 2, 4, 8, 32, 64, 256);
-    private static final int PREFILL_ROWS = 64;
+    /**
+     * The rows of a piece of a prompt. With fewer, a GPU has too few tiles to be busy: 64 rows of 32 heads leave three
+     * quarters of an H200 idle, and all longer pieces would seem as slow.
+     */
+    private static final int PREFILL_ROWS = 512;
+    /** The tokens that such a piece sees, and that end with it. */
+    private static final List<Integer> PREFILL_TOKENS = List.of(16, 64, 128, 256, 512, 1024, 4096, 16_384, 65_536);
     /** Kernels are not steady while a just-in-time compiler works for more than this part of the time. */
     private static final double COMPILING_RATIO = 0.3;
     /**
@@ -195,8 +206,9 @@ public final class Profiler {
         try {
             Curve.Point largest = known.points().getLast();
             int bytes = (int) Math.min(largest.size(), Math.min(scratch.hostBytes(), scratch.deviceBytes()));
-            // One call per copy would cost a hundredth of the copy's time.
-            int pieces = Math.clamp(scratch.deviceBytes() / bytes, 1, BATCH_MOST);
+            // One call per copy would cost a hundredth of the copy's time; a slow link takes long for several.
+            long most = Math.min(scratch.deviceBytes() / bytes, (long) (effort.rowNanos() / known.nanos(bytes)));
+            int pieces = Math.clamp(most, 1, BATCH_MOST);
             double nanos = pieces * known.nanos(bytes);
             int calls = (int) Math.max(1, effort.rowNanos() / nanos);
             return watch.medianNanosInARow(calls, copiesIn(bytes, pieces)) / nanos;
@@ -219,11 +231,15 @@ public final class Profiler {
         Kernel head = new Kernel(HEAD_ROWS, rows -> rows, probe::head);
         List<Kernel> all = new ArrayList<>(List.of(embed, keyValues, gather, head));
         groups.forEach(group -> all.addAll(group.warmedUp()));
+        List<CodeKernels> codes = codeKernels();
+        codes.forEach(code -> all.addAll(List.of(code.encode(), code.decode())));
         boolean steady = warmUp(all);
 
         long bothBytes = Math.min(scratch.hostBytes(), scratch.deviceBytes());
         List<Curve.Point> copiesIn = copies(COPY_BYTES, bothBytes, this::copiesIn);
         List<Curve.Point> copiesOut = copies(COPY_BYTES, bothBytes, this::copiesOut);
+        // Codes and what copies brought are no ordinary numbers.
+        scratch.fillWithNoise();
         Curve linkIn = linkCurve(copiesIn);
         double aheadNanos = effort.rowNanos() / AHEAD_PART;
         Kernel shorter = new Kernel(AHEAD_TOKENS, tokens -> tokens, probe::keyValues);
@@ -254,6 +270,8 @@ public final class Profiler {
                 + mainCurves.attentionReads().nanos((long) sequences * HardwareProfile.SEQUENCE_TOKENS)
                 + mainCurves.feedForward().nanos(sequences);
         InSteps inSteps = inSteps(keyValues, sequences, layerNanos, ahead, aheadRuns, linkIn);
+        List<CodeCurves> coding =
+                codes.stream().map(code -> code.measure(afterLoad)).toList();
         finish(link);
         scratch.keepNothing();
         HardwareProfile profile = new HardwareProfile(
@@ -264,6 +282,7 @@ public final class Profiler {
                 embedding,
                 layers,
                 inSteps.recomputation(),
+                coding,
                 shortSequenceNanos,
                 choosing,
                 launch,
@@ -303,6 +322,37 @@ public final class Profiler {
         }
     }
 
+    /** The kernels of an encoding. */
+    private record CodeKernels(Encoding encoding, Kernel encode, Kernel decode) {
+        CodeCurves measure(ToDoubleFunction<Work> nanos) {
+            return new CodeCurves(
+                    encoding,
+                    Curve.measured(Profiler.measure(encode, nanos)),
+                    Curve.measured(Profiler.measure(decode, nanos)));
+        }
+    }
+
+    /** Of the encodings that blocks may have. */
+    private List<CodeKernels> codeKernels() {
+        List<CodeKernels> kernels = new ArrayList<>();
+        for (Encoding encoding : geometry.encodings()) {
+            if (encoding.isCoded()
+                    && geometry.isUseful(new CacheForm(encoding, Place.HOST))
+                    && !probe.encode(encoding, 1).isEmpty()) {
+                long blockBytes = geometry.blockLayerBytes(encoding.raw());
+                kernels.add(new CodeKernels(
+                        encoding,
+                        new Kernel(
+                                CODED_BLOCKS, blocks -> blocks * blockBytes, blocks -> probe.encode(encoding, blocks)),
+                        new Kernel(
+                                CODED_BLOCKS,
+                                blocks -> blocks * blockBytes,
+                                blocks -> probe.decode(encoding, blocks))));
+            }
+        }
+        return kernels;
+    }
+
     private GroupKernels groupKernels(LayerGroup group) {
         int window = group.layer().window();
         // A service that starts skips these: they would add a tenth to the time of measuring.
@@ -314,7 +364,7 @@ public final class Profiler {
                 new Kernel(ATTENDED_TOKENS, tokens -> tokens, tokens -> probe.attentionReads(group, tokens)),
                 new Kernel(longer, tokens -> tokens, tokens -> probe.attentionReads(group, 1, tokens)),
                 new Kernel(
-                        TOKENS,
+                        PREFILL_TOKENS,
                         tokens -> LayerProbe.pairs(tokens, PREFILL_ROWS, window),
                         tokens -> probe.attentionPairs(group, tokens, PREFILL_ROWS)),
                 new Kernel(ROWS, rows -> rows, rows -> probe.feedForward(group, rows)));

@@ -10,6 +10,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Optional;
 import java.util.SplittableRandom;
+import java.util.function.Consumer;
 
 /** The memory of measurements; each divides it anew. */
 final class Scratch {
@@ -144,6 +145,12 @@ final class Scratch {
             finish();
             done += bytes;
         }
+    }
+
+    /** Issues work that prepares a measurement, and waits for it. */
+    void run(Consumer<Stream> work) {
+        work.accept(stream);
+        finish();
     }
 
     private void finish() {

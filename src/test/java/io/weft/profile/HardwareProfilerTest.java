@@ -11,6 +11,7 @@ import io.weft.device.Stream;
 import io.weft.device.cpu.CpuDevice;
 import io.weft.device.cpu.CpuOptions;
 import io.weft.model.CacheGeometry;
+import io.weft.model.LayerDimensions;
 import io.weft.model.LayerGroup;
 import io.weft.model.ModelFiles;
 import io.weft.model.ModelPreset;
@@ -188,6 +189,15 @@ class HardwareProfilerTest {
                     .isCloseTo(TimedDevice.START_NANOS + TimedDevice.PAIR_NANOS * tokens, withinPercentage(1));
             assertThat(profile.keyValues().nanos(tokens))
                     .isCloseTo(stageNanos(KEY_VALUES_KERNELS, tokens), withinPercentage(1));
+        }
+        for (int tokens : new int[] {1024, 10_000, 100_000}) {
+            int rows = 512;
+            assertThat(profile.layers()
+                            .getFirst()
+                            .attentionPairs()
+                            .nanos(LayerProbe.pairs(tokens, rows, LayerDimensions.NO_WINDOW)))
+                    .as("a piece of a prompt of %d tokens", tokens)
+                    .isCloseTo(TimedDevice.PREFILL_PAIR_NANOS * rows * tokens, withinPercentage(10));
         }
         assertThat(profile.launchNanos())
                 .isCloseTo(TimedDevice.ISSUE_NANOS * LAYER_KERNELS / CostModel.STAGES_OF_A_LAYER, within(1.0));

@@ -39,7 +39,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
-import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.function.Function;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -74,7 +73,7 @@ class LayerProbeTest {
 
     /** Kernels of a step that decodes one token, after one chunk of activations from the host. */
     private List<List<Object>> decodeStep(Device device, ModelWeights weights, CacheGeometry geometry) {
-        StepLimits limits = new StepLimits(1, CACHED_TOKENS, 1, CONTEXT_TOKENS);
+        StepLimits limits = new StepLimits(1, CACHED_TOKENS, 1, 0, CONTEXT_TOKENS);
         Workspace workspace = Workspace.allocate(device, geometry, limits, 1 << 20);
         KvCache cache = new KvCache(device, geometry, limits.cacheNeeds(BLOCK_TOKENS), 1 << 20, 1 << 20);
         StepPipeline pipeline = new StepPipeline(device, weights, cache, workspace);
@@ -90,7 +89,7 @@ class LayerProbeTest {
     private static void step(StepPipeline pipeline, StepPlanner planner, CacheSequence sequence, List<Integer> tokens) {
         sequence.open(tokens.size());
         StepBatch batch = new StepBatch(
-                List.of(new StepSequence(sequence, tokens, LogitRows.NONE, Optional.of(TokenChoice.likeliest()))));
+                List.of(new StepSequence(sequence, tokens, 0, LogitRows.NONE, List.of(TokenChoice.likeliest()))));
         pipeline.step(batch, planner.plan(batch.shape())).result().await().indefinitely();
         sequence.commit(tokens);
     }

@@ -1,5 +1,7 @@
 package io.weft.profile;
 
+import io.weft.model.Encoding;
+import io.weft.plan.machine.CodeCurves;
 import io.weft.plan.machine.Curve;
 import io.weft.plan.machine.Curve.Point;
 import io.weft.plan.machine.HardwareProfile;
@@ -20,6 +22,7 @@ final class TestProfiles {
                 curve,
                 List.of(new LayerCurves(curve, curve, curve, curve, curve)),
                 curve,
+                List.of(new CodeCurves(Encoding.PACKED_KEY_VALUE, curve, curve)),
                 0.5,
                 curve,
                 1,

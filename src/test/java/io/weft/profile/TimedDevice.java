@@ -35,8 +35,12 @@ final class TimedDevice extends ForwardingDevice implements HostClock {
 
     static final double GRAPH_START_NANOS = 2000;
     static final double ROW_NANOS = 1000;
-    /** For each pair of a row and a token. */
+    /** For each pair of the row of a sequence and a token. */
     static final double PAIR_NANOS = 10;
+    /** The same if a sequence has many rows, */
+    static final double PREFILL_PAIR_NANOS = 0.1;
+    /** of which fewer than this many take as long. */
+    static final int PREFILL_ROWS_LEAST = 256;
     /** Until a stream notices an event of another, */
     static final double HANDOFF_NANOS = 7000;
     /** and until a thread does. */
@@ -181,7 +185,10 @@ final class TimedDevice extends ForwardingDevice implements HostClock {
     private static double kernelNanos(Object[] arguments) {
         for (Object argument : arguments) {
             if (argument instanceof AttentionWork work) {
-                return PAIR_NANOS * work.spanCount() * work.maxRows() * work.maxTokens();
+                double rowNanos = work.maxRows() == 1
+                        ? PAIR_NANOS
+                        : PREFILL_PAIR_NANOS * Math.max(PREFILL_ROWS_LEAST, work.maxRows());
+                return rowNanos * work.spanCount() * work.maxTokens();
             }
         }
         return Arrays.stream(arguments)

@@ -1,7 +1,9 @@
 package io.weft.plan.machine;
 
+import io.weft.model.Encoding;
 import io.weft.model.LayerDimensions;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * How long a machine takes for the stages of one model: measured by {@code profile}, or computed from public figures.
@@ -15,6 +17,7 @@ import java.util.List;
  * @param layers curves of one layer of each group, in the order of the model's groups
  * @param keyValues tokens: K and V of one cached layer from activations, with rotary positions, and the time that other
  *     stages lose by it
+ * @param codes curves of coded encodings; those that are missing were not measured
  * @param shortSequenceNanos time that each sequence beyond one in {@value #SEQUENCE_TOKENS} tokens adds to the reads of
  *     attention
  * @param head rows: final norm, logits and the likeliest token
@@ -36,6 +39,7 @@ public record HardwareProfile(
         Curve embed,
         List<LayerCurves> layers,
         Curve keyValues,
+        List<CodeCurves> codes,
         double shortSequenceNanos,
         Curve head,
         double launchNanos,
@@ -54,6 +58,7 @@ public record HardwareProfile(
 
     public HardwareProfile {
         layers = List.copyOf(layers);
+        codes = List.copyOf(codes);
         if (layers.isEmpty()) {
             throw new IllegalArgumentException("a profile needs curves of at least one group of layers");
         }
@@ -79,6 +84,27 @@ public record HardwareProfile(
         return linkIn.unitsPerSecond();
     }
 
+    /** The curve over the bytes of blocks to be coded. What was not measured takes as long as copies on the device. */
+    public Curve encode(Encoding encoding) {
+        CodeCurves measured = measured(encoding);
+        return measured == null ? deviceCopy : measured.encode();
+    }
+
+    /** The curve over the bytes that blocks decode to; see {@link #encode}. */
+    public Curve decode(Encoding encoding) {
+        CodeCurves measured = measured(encoding);
+        return measured == null ? deviceCopy : measured.decode();
+    }
+
+    private @Nullable CodeCurves measured(Encoding encoding) {
+        for (int i = 0; i < codes.size(); i++) {
+            if (codes.get(i).encoding() == encoding) {
+                return codes.get(i);
+            }
+        }
+        return null;
+    }
+
     /** The same machine with another link: both directions take {@code factor} times as long. */
     public HardwareProfile withLinkTimes(double factor) {
         return new HardwareProfile(
@@ -89,6 +115,7 @@ public record HardwareProfile(
                 embed,
                 layers,
                 keyValues,
+                codes,
                 shortSequenceNanos,
                 head,
                 launchNanos,
@@ -109,6 +136,7 @@ public record HardwareProfile(
                 embed.times(factor),
                 layers.stream().map(curves -> curves.times(factor)).toList(),
                 keyValues.times(factor),
+                codes.stream().map(curves -> curves.times(factor)).toList(),
                 shortSequenceNanos * factor,
                 head.times(factor),
                 launchNanos,

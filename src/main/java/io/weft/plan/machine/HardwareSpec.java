@@ -2,6 +2,7 @@ package io.weft.plan.machine;
 
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
+import io.weft.model.Encoding;
 import io.weft.model.FeedForwardDimensions;
 import io.weft.model.LayerDimensions;
 import io.weft.model.ModelDimensions;
@@ -26,8 +27,11 @@ public record HardwareSpec(
     /** The part of the peak that matrix products of a step reach: 0.78 to 0.84 was measured on an H200 for K and V. */
     private static final double PRODUCT_EFFICIENCY = 0.75;
 
-    /** The part of the peak that attention of many rows reaches. */
-    private static final double ATTENTION_EFFICIENCY = 0.4;
+    /**
+     * The part of the peak that attention of many rows reaches: prompts of 16,000 to 100,000 tokens on an H100 and an
+     * H200 took as long as with 110 TFLOP/s, in steps of 512 rows, to 160, in steps of 2048 (docs/benchmarks).
+     */
+    private static final double ATTENTION_EFFICIENCY = 0.15;
 
     /** The part of the memory's bandwidth that reading weights and K and V reaches. */
     private static final double MEMORY_EFFICIENCY = 0.85;
@@ -97,6 +101,7 @@ public record HardwareSpec(
                 Curve.linear(KERNEL_NANOS, readNanos(2.0 * hidden * elementBytes), ROWS_MAX),
                 layers,
                 keyValues(geometry, weights),
+                codes(geometry),
                 0,
                 products(2, vocabulary, (double) vocabulary * elementBytes),
                 LAUNCH_NANOS,
@@ -105,6 +110,22 @@ public record HardwareSpec(
                 0,
                 1,
                 Curve.linear(GRAPH_GAIN_NANOS, 0, ROWS_MAX));
+    }
+
+    /** Kernels that read blocks and write their codes, or the other way round. */
+    private List<CodeCurves> codes(CacheGeometry geometry) {
+        if (geometry.cachedLayerCount() == 0) {
+            return List.of();
+        }
+        return geometry.encodings().stream()
+                .filter(Encoding::isCoded)
+                .map(encoding -> {
+                    double plainBytes = geometry.blockLayerBytes(encoding.raw());
+                    double both = (plainBytes + geometry.blockLayerBytes(encoding)) / plainBytes;
+                    Curve curve = Curve.linear(KERNEL_NANOS, readNanos(both), SIZE_MAX);
+                    return new CodeCurves(encoding, curve, curve);
+                })
+                .toList();
     }
 
     /** K and V from what they are made of. */

@@ -1,21 +1,22 @@
 package io.weft.plan.placement;
 
 import io.weft.model.CacheForm;
-import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheForm.Place;
 import io.weft.model.CacheGeometry;
+import io.weft.model.Encoding;
 import io.weft.plan.prediction.CostModel;
 import io.weft.plan.step.BlockRun;
 import io.weft.plan.step.Lane;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Comparator;
-import java.util.EnumMap;
-import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
 /**
@@ -85,18 +86,20 @@ public record MovePlanner(CostModel costs, int chunkTokens) {
      * The time of a block's copies: one per layer, since a block's layers are neighbours on the device but not on the
      * host.
      */
-    private double copyNanos(Content content) {
+    private double copyNanos(Encoding encoding) {
         return geometry().cachedLayerCount()
-                * costs.profile().linkIn().nanos(geometry().blockLayerBytes(content));
+                * costs.profile().linkIn().nanos(geometry().blockLayerBytes(encoding));
     }
 
     /** The lane times of the current step, and their change by moves. */
     private final class Decision {
         private final List<Running> sequences;
-        private final Map<CacheForm, Route> routes = new EnumMap<>(CacheForm.class);
+        private final Map<CacheForm, Route> routes = new TreeMap<>();
         private final List<BlockRun> copies = new ArrayList<>();
         /** The forms of blocks that may still be copied. */
-        private final Set<CacheForm> candidates = EnumSet.of(CacheForm.HOST_KV, CacheForm.HOST_ACT);
+        private final Set<CacheForm> candidates = CacheForm.all().stream()
+                .filter(form -> form.place() == Place.HOST)
+                .collect(Collectors.toCollection(TreeSet::new));
 
         private final double copyNanosMost;
         private double linkNanos;
@@ -109,12 +112,12 @@ public record MovePlanner(CostModel costs, int chunkTokens) {
             this.freeDeviceBytes = freeDeviceBytes;
             long tokens = sequences.stream().mapToLong(Running::tokens).sum();
             long copyTokens = Math.clamp(tokens / sequences.size(), 1, chunkTokens);
-            for (CacheForm form : CacheForm.values()) {
+            for (CacheForm form : CacheForm.all()) {
                 routes.put(form, Route.of(form, costs, copyTokens, Math.clamp(tokens, 1, chunkTokens)));
             }
             // If nothing crosses the link, nothing moves.
             computeNanos = costs.baseNanosBesideLink(sequences.size(), tokens);
-            for (CacheForm form : CacheForm.values()) {
+            for (CacheForm form : CacheForm.all()) {
                 linkNanos += fullBlocks(form) * nanos(form, Lane.LINK_IN);
                 computeNanos += fullBlocks(form) * nanos(form, Lane.COMPUTE);
             }
@@ -159,15 +162,15 @@ public record MovePlanner(CostModel costs, int chunkTokens) {
             if (!candidates.contains(form)) {
                 return false;
             }
-            CacheForm copy = CacheForm.of(form.content(), Place.DEVICE);
+            CacheForm copy = form.at(Place.DEVICE);
             double linkAfter = linkNanos - nanos(form, Lane.LINK_IN);
             double computeAfter = computeNanos - nanos(form, Lane.COMPUTE) + nanos(copy, Lane.COMPUTE);
             double savedNanos = Math.max(linkNanos, computeNanos) - Math.max(linkAfter, computeAfter);
-            double blockNanos = copyNanos(form.content());
+            double blockNanos = copyNanos(form.encoding());
             boolean pays = savedNanos > 0 && savedNanos * stepsLeft >= GAIN_FACTOR * blockNanos;
             // One block per step is always allowed, however long the copies of its layers take.
             boolean isTimely = copyNanos == 0 || copyNanos + blockNanos <= copyNanosMost;
-            long bytes = geometry().blockBytes(form.content());
+            long bytes = geometry().blockBytes(form.encoding());
             if (!pays || !isTimely || bytes > freeDeviceBytes) {
                 candidates.remove(form);
                 return false;

@@ -1,8 +1,8 @@
 package io.weft.plan.placement;
 
 import io.weft.model.CacheForm;
-import java.util.EnumMap;
 import java.util.Map;
+import java.util.TreeMap;
 
 /**
  * The contents of the cache when a sequence is admitted.
@@ -24,7 +24,7 @@ public record Occupancy(int sequences, Map<CacheForm, Long> tokensByForm, long f
 
     /** The occupancy without any sequence. */
     public static Occupancy none(long freeDeviceBytes, long freeHostBytes) {
-        return new Occupancy(0, new EnumMap<>(CacheForm.class), freeDeviceBytes, freeHostBytes);
+        return new Occupancy(0, new TreeMap<>(), freeDeviceBytes, freeHostBytes);
     }
 
     /** The number of all tokens. */

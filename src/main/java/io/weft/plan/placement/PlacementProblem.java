@@ -65,13 +65,13 @@ public record PlacementProblem(
             double deviceBudgetBytes,
             double hostBudgetBytes) {
         List<Route> routes = new ArrayList<>();
-        for (CacheForm form : CacheForm.values()) {
+        for (CacheForm form : CacheForm.all()) {
             if (forms.contains(form) && costs.geometry().isUseful(form)) {
                 routes.add(Route.of(form, costs, load.copyTokens(), Math.min(load.chunkTokens(), load.totalTokens())));
             }
         }
         double linkBase = costs.profile().linkIn().nanos(streamedWeightBytes);
-        boolean nothingCrosses = forms.contains(CacheForm.DEVICE_KV)
+        boolean nothingCrosses = forms.stream().anyMatch(CacheForm::isReadInPlace)
                 && keyValueBytes(costs, load.totalTokens()) <= deviceBudgetBytes
                 && streamedWeightBytes == 0;
         double computeBase = nothingCrosses
@@ -107,7 +107,7 @@ public record PlacementProblem(
             compute += entry.getValue() * route.nanos(Lane.COMPUTE);
         }
         List<Route> routes = new ArrayList<>();
-        for (CacheForm form : CacheForm.values()) {
+        for (CacheForm form : CacheForm.all()) {
             if (costs.geometry().isUseful(form)) {
                 routes.add(Route.of(form, costs, copyTokens, recomputed));
             }
@@ -124,10 +124,20 @@ public record PlacementProblem(
         return (double) tokens * costs.geometry().tokenBytes(Content.KEY_VALUE);
     }
 
+    /** The lanes of a step. */
+    public List<Lane> lanes() {
+        return List.of(Lane.values());
+    }
+
+    /** The time that a step takes of a lane in any case. */
+    public double baseNanos(Lane lane) {
+        return baseNanos.getOrDefault(lane, 0.0);
+    }
+
     /** The time of a step in which {@code tokens.get(i)} tokens take route i. */
     public double stepNanos(List<Double> tokens) {
         double longest = 0;
-        for (Lane lane : Lane.values()) {
+        for (Lane lane : lanes()) {
             longest = Math.max(longest, laneNanos(lane, tokens));
         }
         return longest;
@@ -135,7 +145,7 @@ public record PlacementProblem(
 
     /** The time that such a step takes of one lane. */
     public double laneNanos(Lane lane, List<Double> tokens) {
-        double nanos = baseNanos.getOrDefault(lane, 0.0);
+        double nanos = baseNanos(lane);
         for (int i = 0; i < routes.size(); i++) {
             nanos += routes.get(i).nanos(lane) * tokens.get(i);
         }

@@ -2,9 +2,9 @@ package io.weft.plan.placement;
 
 import io.weft.model.CacheForm;
 import io.weft.plan.step.Lane;
-import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 
 /** The answer to a {@link PlacementProblem}. */
 public sealed interface PlacementSolution {
@@ -41,8 +41,8 @@ public sealed interface PlacementSolution {
 
         /** The tokens by form; forms without tokens have 0. */
         public Map<CacheForm, Double> tokensByForm() {
-            Map<CacheForm, Double> byForm = new EnumMap<>(CacheForm.class);
-            for (CacheForm form : CacheForm.values()) {
+            Map<CacheForm, Double> byForm = new TreeMap<>();
+            for (CacheForm form : CacheForm.all()) {
                 byForm.put(form, 0.0);
             }
             for (int i = 0; i < tokens.size(); i++) {

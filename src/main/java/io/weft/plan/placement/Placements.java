@@ -1,49 +1,90 @@
 package io.weft.plan.placement;
 
 import io.weft.model.CacheForm;
-import io.weft.model.CacheForm.Content;
+import io.weft.model.CacheForm.Place;
 import io.weft.model.CacheGeometry;
+import io.weft.model.Encoding;
 import io.weft.plan.placement.PlacementSolution.Placed;
 import io.weft.plan.prediction.CostModel;
+import io.weft.plan.step.Lane;
 import io.weft.plan.step.Schedule;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
-import java.util.stream.DoubleStream;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
 
 /**
- * Where the blocks of a sequence go under each schedule, in closed form.
- *
- * <p>With x, k the link times of a token's activations and K and V in one layer, c its recomputation and C0 the compute
- * that a step needs in any case:
+ * Where the blocks of a sequence go under each schedule.
  *
  * <ul>
- *   <li>{@code kvpr} (arXiv 2411.17089) recomputes the first l tokens of a sequence of T. A layer takes l·x + max(l·c,
- *       (T − l)·k), least at l = T·k/(k + c).
- *   <li>{@code chunked} recomputes a share s of the tokens, evenly spread. A step takes max(L·T·(s·x + (1 − s)·k), C0 +
- *       L·T·s·c), least where the two are equal, s = (L·T·k − C0) / (L·T·(k + c − x)), within 0 and 1.
+ *   <li>{@code kvpr} (arXiv 2411.17089) recomputes the first l tokens of a sequence of T. With x, k the link times of a
+ *       token's activations and K and V in one layer, and c its recomputation, a layer takes l·x + max(l·c, (T − l)·k),
+ *       least at l = T·k/(k + c).
+ *   <li>{@code chunked} mixes the forms of the host evenly, by the {@linkplain PlacementProblem placement problem}
+ *       without device memory. Of two forms, with C0 the compute that a step needs in any case, a step takes
+ *       max(L·T·(s·x + (1 − s)·k), C0 + L·T·s·c), least where the two are equal, s = (L·T·k − C0) / (L·T·(k + c − x)).
  * </ul>
  *
  * Nothing is recomputed if activations are not smaller than K and V.
- *
- * @param costs costs of stages
- * @param load the expected steps
  */
-public record Placements(CostModel costs, DecodeLoad load) {
+public final class Placements {
+    /** More than any host has. */
+    private static final double AMPLE_BYTES = 1L << 50;
+
+    private final CostModel costs;
+    private final DecodeLoad load;
+    private final Set<CacheForm> forms;
+    /** The forms of the host that make steps shortest if nothing is on the device. */
+    private final FormMix hostMix;
+
+    /**
+     * @param costs costs of stages
+     * @param load the expected steps
+     * @param forms that may be used; of a place without any, all that can pay
+     */
+    public Placements(CostModel costs, DecodeLoad load, Set<CacheForm> forms) {
+        this.costs = costs;
+        this.load = load;
+        this.forms = Set.copyOf(forms);
+        this.hostMix = hostMix();
+    }
+
+    /** Placements in any form. */
+    public Placements(CostModel costs, DecodeLoad load) {
+        this(costs, load, new TreeSet<>(CacheForm.all()));
+    }
+
+    /** The share of the tokens that {@code chunked} has in a form. */
+    public double hostShare(CacheForm form) {
+        return hostMix.share(form);
+    }
+
     /** The policy of a schedule that was requested explicitly. */
     public PlacementPolicy policy(Schedule schedule) {
         return switch (schedule) {
-            case RESIDENT -> (block, promptTokens) -> List.of(CacheForm.DEVICE_KV);
-            case FULL_TRANSFER -> (block, promptTokens) -> List.of(CacheForm.HOST_KV);
+            case RESIDENT, FULL_TRANSFER -> only(schedule);
             case KVPR -> kvpr();
-            case CHUNKED -> spread(List.of(), activationShare());
+            case CHUNKED -> (block, promptTokens) -> List.of(hostMix.form(block));
         };
+    }
+
+    /** The policy of a schedule that has one form. */
+    private PlacementPolicy only(Schedule schedule) {
+        CacheForm form = stored(schedule.forms().iterator().next());
+        return (block, promptTokens) -> List.of(form);
+    }
+
+    private CacheForm stored(CacheForm form) {
+        return costs.geometry().policy().stored(form);
     }
 
     /** The policy without a requested schedule: on the device while there is room, else like {@code chunked}. */
     public PlacementPolicy automatic() {
-        return spread(List.of(CacheForm.DEVICE_KV), activationShare());
+        CacheForm device = leastWork(Place.DEVICE);
+        return (block, promptTokens) -> List.of(device, hostMix.form(block));
     }
 
     /**
@@ -71,95 +112,99 @@ public record Placements(CostModel costs, DecodeLoad load) {
 
     /**
      * Forms in the proportions of {@code tokens}: blocks on the device come first, so that its memory is used as early
-     * as possible; contents are spread evenly.
+     * as possible; forms are spread evenly.
      *
      * @param sequenceTokens tokens of one sequence
      */
     private PlacementPolicy spread(Map<CacheForm, Double> tokens, int sequenceTokens) {
-        double device = tokens(tokens, CacheForm.DEVICE_KV) + tokens(tokens, CacheForm.DEVICE_ACT);
-        double host = tokens(tokens, CacheForm.HOST_KV) + tokens(tokens, CacheForm.HOST_ACT);
+        Map<CacheForm, Double> device = at(tokens, Place.DEVICE);
+        Map<CacheForm, Double> host = at(tokens, Place.HOST);
         double sequenceBlocks = (double) sequenceTokens / costs.geometry().blockTokens();
-        long deviceBlocks = host > 0 ? Math.round(device / (device + host) * sequenceBlocks) : Long.MAX_VALUE;
-        double deviceActivations = device > 0 ? tokens(tokens, CacheForm.DEVICE_ACT) / device : 0;
-        double hostActivations = host > 0 ? tokens(tokens, CacheForm.HOST_ACT) / host : activationShare();
-        return (block, promptTokens) -> {
-            int ofHost = (int) (block < deviceBlocks ? block : block - deviceBlocks);
-            CacheForm onHost = isActivation(ofHost, hostActivations) ? CacheForm.HOST_ACT : CacheForm.HOST_KV;
-            if (block >= deviceBlocks) {
-                return List.of(onHost);
-            }
-            CacheForm onDevice = isActivation(block, deviceActivations) ? CacheForm.DEVICE_ACT : CacheForm.DEVICE_KV;
-            return List.of(onDevice, onHost);
-        };
+        double deviceShare = sum(device) / Math.max(1, sum(device) + sum(host));
+        long deviceBlocks = host.isEmpty() ? Long.MAX_VALUE : Math.round(deviceShare * sequenceBlocks);
+        FormMix onHost = host.isEmpty() ? hostMix : new FormMix(host);
+        if (device.isEmpty()) {
+            return (block, promptTokens) -> List.of(onHost.form(block));
+        }
+        FormMix onDevice = new FormMix(device);
+        return (block, promptTokens) -> block < deviceBlocks
+                ? List.of(onDevice.form(block), onHost.form(block))
+                : List.of(onHost.form((int) (block - deviceBlocks)));
     }
 
-    /** The tokens of a form, without remainders of rounding. */
-    private static double tokens(Map<CacheForm, Double> byForm, CacheForm form) {
-        return Math.rint(byForm.getOrDefault(form, 0.0));
+    /** The tokens of the forms at a place, without remainders of rounding. */
+    private static Map<CacheForm, Double> at(Map<CacheForm, Double> tokens, Place place) {
+        Map<CacheForm, Double> there = new TreeMap<>();
+        tokens.forEach((form, number) -> {
+            if (form.place() == place && Math.rint(number) > 0) {
+                there.put(form, Math.rint(number));
+            }
+        });
+        return there;
+    }
+
+    private static double sum(Map<CacheForm, Double> tokens) {
+        return tokens.values().stream().mapToDouble(number -> number).sum();
     }
 
     /**
-     * The share of tokens that {@code chunked} keeps as activations on the host, 0 to 1: the balanced one, unless its
-     * gain over a single content is less than the cost of the second transfer of each chunk.
+     * The solution of the placement problem without device memory, unless its gain over a single form is less than the
+     * cost of its further transfers in each chunk.
      */
-    public double activationShare() {
-        CacheGeometry geometry = costs.geometry();
-        if (!geometry.activationsAreSmaller()) {
-            return 0;
+    private FormMix hostMix() {
+        List<CacheForm> onHost = useful(Place.HOST);
+        if (onHost.size() < 2) {
+            return new FormMix(Map.of(onHost.isEmpty() ? stored(CacheForm.HOST_KV) : onHost.getFirst(), 1.0));
         }
-        long copyTokens = load.copyTokens();
-        long chunkTokens = Math.min(load.totalTokens(), load.chunkTokens());
-        double activation = costs.linkNanosPerToken(Content.ACTIVATION, copyTokens);
-        double keyValue = costs.linkNanosPerToken(Content.KEY_VALUE, copyTokens);
-        double recompute = costs.recomputeNanosPerToken(chunkTokens);
-        double base = costs.baseNanosBesideLink(load.sequences(), load.totalTokens()) / geometry.cachedLayerCount();
-        double share = balancedShare(activation, keyValue, recompute, base, load.totalTokens());
-        // A chunk with both contents needs another transfer to start, and the compute lane to notice its end.
-        double transferNanos =
-                costs.profile().linkIn().nanos(1) + costs.profile().handoffNanos();
-        double mixedNanos = Math.ceilDiv(load.totalTokens(), Math.max(1, chunkTokens)) * transferNanos;
-        return DoubleStream.of(0, 1, share)
-                .boxed()
-                .min(Comparator.comparingDouble(
-                        s -> shareNanos(activation, keyValue, recompute, base, load.totalTokens(), s)
-                                + (s > 0 && s < 1 ? mixedNanos : 0)))
+        PlacementProblem problem = PlacementProblem.decode(costs, load, onHost, 0, 0, AMPLE_BYTES);
+        List<Placed> candidates = new ArrayList<>();
+        for (Route route : problem.routes()) {
+            candidates.add(new Placed(
+                    problem,
+                    problem.routes().stream()
+                            .map(other -> other.equals(route) ? (double) problem.tokens() : 0.0)
+                            .toList()));
+        }
+        new PlacementSolver(problem).placed().ifPresent(candidates::add);
+        return candidates.stream()
+                .min(Comparator.comparingDouble(this::nanosWithTransfers))
+                .map(placed -> new FormMix(at(placed.tokensByForm(), Place.HOST)))
                 .orElseThrow();
     }
 
-    /** max(T·(s·x + (1 − s)·k), C0 + T·s·c). */
-    static double shareNanos(
-            double activationLinkNanos,
-            double keyValueLinkNanos,
-            double recomputeNanos,
-            double baseNanos,
-            long tokens,
-            double share) {
-        return Math.max(
-                tokens * (share * activationLinkNanos + (1 - share) * keyValueLinkNanos),
-                baseNanos + tokens * share * recomputeNanos);
+    /** A chunk in several forms needs a transfer to start for each, and the compute lane to notice its end. */
+    private double nanosWithTransfers(Placed placed) {
+        double transferNanos =
+                costs.profile().linkIn().nanos(1) + costs.profile().handoffNanos();
+        long chunkTokens = Math.min(load.totalTokens(), load.chunkTokens());
+        long chunks = costs.geometry().cachedLayerCount() * Math.ceilDiv(load.totalTokens(), chunkTokens);
+        int forms = at(placed.tokensByForm(), Place.HOST).size();
+        return placed.stepNanos() + (forms - 1) * chunks * transferNanos;
     }
 
-    /**
-     * The share s that makes max(T·(s·x + (1 − s)·k), C0 + T·s·c) least.
-     *
-     * @param activationLinkNanos x, of a token
-     * @param keyValueLinkNanos k, of a token
-     * @param recomputeNanos c, of a token
-     * @param baseNanos C0
-     * @param tokens T
-     */
-    static double balancedShare(
-            double activationLinkNanos,
-            double keyValueLinkNanos,
-            double recomputeNanos,
-            double baseNanos,
-            long tokens) {
-        double saved = keyValueLinkNanos - activationLinkNanos;
-        if (saved <= 0 || tokens <= 0) {
-            return 0;
+    /** The forms at a place that may be used and can pay; if none may, all that can. */
+    private List<CacheForm> useful(Place place) {
+        List<CacheForm> useful = CacheForm.all().stream()
+                .filter(form -> form.place() == place && costs.geometry().isUseful(form))
+                .toList();
+        List<CacheForm> chosen = useful.stream().filter(forms::contains).toList();
+        return chosen.isEmpty() ? useful : chosen;
+    }
+
+    /** The form at a place that a step has least to do with. */
+    private CacheForm leastWork(Place place) {
+        return useful(place).stream()
+                .min(Comparator.comparingDouble(this::busiestLaneNanos))
+                .orElseThrow();
+    }
+
+    private double busiestLaneNanos(CacheForm form) {
+        Route route = Route.of(form, costs, load.copyTokens(), Math.min(load.totalTokens(), load.chunkTokens()));
+        double nanos = 0;
+        for (Lane lane : Lane.values()) {
+            nanos = Math.max(nanos, route.nanos(lane));
         }
-        double share = (tokens * keyValueLinkNanos - baseNanos) / (tokens * (saved + recomputeNanos));
-        return Math.clamp(share, 0, 1);
+        return nanos;
     }
 
     /**
@@ -191,39 +236,16 @@ public record Placements(CostModel costs, DecodeLoad load) {
 
     private PlacementPolicy kvpr() {
         CacheGeometry geometry = costs.geometry();
-        if (!geometry.activationsAreSmaller()) {
+        if (!geometry.isUseful(CacheForm.HOST_ACT)) {
             return policy(Schedule.FULL_TRANSFER);
         }
-        double activation = costs.linkNanosPerToken(Content.ACTIVATION, load.contextTokens());
-        double keyValue = costs.linkNanosPerToken(Content.KEY_VALUE, load.contextTokens());
+        double activation = costs.linkNanosPerToken(Encoding.ACTIVATION, load.contextTokens());
+        double keyValue = costs.linkNanosPerToken(Encoding.KEY_VALUE, load.contextTokens());
         double recompute = costs.recomputeNanosPerToken(load.totalTokens());
         return (block, promptTokens) -> {
             long tokens = splitTokens(activation, keyValue, recompute, promptTokens);
             long blocks = Math.round((double) tokens / geometry.blockTokens());
             return List.of(block < blocks ? CacheForm.HOST_ACT : CacheForm.HOST_KV);
         };
-    }
-
-    /**
-     * Tries some forms first, then stores a share of the blocks as activations on the host and the others as K and V.
-     */
-    private static PlacementPolicy spread(List<CacheForm> first, double share) {
-        List<CacheForm> activation = append(first, CacheForm.HOST_ACT);
-        List<CacheForm> keyValue = append(first, CacheForm.HOST_KV);
-        return (block, promptTokens) -> isActivation(block, share) ? activation : keyValue;
-    }
-
-    private static List<CacheForm> append(List<CacheForm> first, CacheForm last) {
-        List<CacheForm> forms = new ArrayList<>(first);
-        forms.add(last);
-        return List.copyOf(forms);
-    }
-
-    /**
-     * Spreads a share evenly, like Bresenham's line: for every n, n·share of the first n blocks, rounded, are
-     * activations. Rounding down would leave many short sequences together far below their share.
-     */
-    static boolean isActivation(int block, double share) {
-        return Math.round((block + 1) * share) > Math.round(block * share);
     }
 }

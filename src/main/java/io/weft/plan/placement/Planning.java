@@ -1,6 +1,7 @@
 package io.weft.plan.placement;
 
 import io.weft.plan.prediction.CostModel;
+import io.weft.plan.prediction.DraftPlanner;
 import io.weft.plan.step.Planner;
 import io.weft.plan.step.StepPlan;
 import java.time.Duration;
@@ -13,8 +14,14 @@ import java.util.Optional;
  * @param prediction predicts steps
  * @param admission places sequences
  * @param moves copies blocks of running sequences to the device; without it they stay where they are
+ * @param drafts decides how much of their drafts sequences check; without it nothing
  */
-public record Planning(Planner planner, Prediction prediction, Admission admission, Optional<MovePlanner> moves) {
+public record Planning(
+        Planner planner,
+        Prediction prediction,
+        Admission admission,
+        Optional<MovePlanner> moves,
+        Optional<DraftPlanner> drafts) {
     /** Predicts how long a planned step takes. */
     @FunctionalInterface
     public interface Prediction {
@@ -38,6 +45,11 @@ public record Planning(Planner planner, Prediction prediction, Admission admissi
          * @param tokens the most tokens that the sequence may have, at least 1
          */
         PlacementPolicy policy(Occupancy occupancy, int tokens);
+    }
+
+    /** Planning without drafts. */
+    public Planning(Planner planner, Prediction prediction, Admission admission, Optional<MovePlanner> moves) {
+        this(planner, prediction, admission, moves, Optional.empty());
     }
 
     /** Planning with a fixed placement, whatever the cache holds, without predictions and moves. */

@@ -6,6 +6,7 @@ import io.weft.plan.placement.Planning.Prediction;
 import io.weft.plan.prediction.AdaptivePlanner;
 import io.weft.plan.prediction.ChunkSizes;
 import io.weft.plan.prediction.CostModel;
+import io.weft.plan.prediction.DraftPlanner;
 import io.weft.plan.step.HeadShape;
 import io.weft.plan.step.Planner;
 import io.weft.plan.step.Schedule;
@@ -42,17 +43,21 @@ public record PlanningOptions(
     public Planning planning(CostModel costs) {
         StepPlanner planner = chunkTokens.isPresent() ? planner(costs, chunkTokens.getAsInt()) : fastest(costs);
         Placements placements = placements(costs, planner.chunkTokens());
-        Planner steps = chunkTokens.isPresent() ? planner : new AdaptivePlanner(planner, costs);
+        AdaptivePlanner adaptive = new AdaptivePlanner(planner, costs);
+        Planner steps = chunkTokens.isPresent() ? planner : adaptive;
+        Optional<DraftPlanner> drafts = Optional.of(
+                new DraftPlanner(costs, shape -> chunkTokens.isPresent() ? planner : adaptive.planner(shape)));
         Prediction prediction = Prediction.of(costs);
         if (schedule.isPresent()) {
             PlacementPolicy policy = policy(placements);
-            return new Planning(steps, prediction, (occupancy, tokens) -> policy, Optional.empty());
+            return new Planning(steps, prediction, (occupancy, tokens) -> policy, Optional.empty(), drafts);
         }
         return new Planning(
                 steps,
                 prediction,
                 (occupancy, tokens) -> placements.admission(occupancy, tokens).orAnyOther(costs.geometry()),
-                Optional.of(new MovePlanner(costs, planner.chunkTokens())));
+                Optional.of(new MovePlanner(costs, planner.chunkTokens())),
+                drafts);
     }
 
     /** A planner with the fastest chunks for a full batch of full contexts. */

@@ -27,7 +27,7 @@ public final class Room {
     }
 
     private boolean take(CacheForm form) {
-        long bytes = geometry.blockBytes(form.content());
+        long bytes = geometry.blockBytes(form.encoding());
         return switch (form.place()) {
             case DEVICE -> {
                 boolean fits = bytes <= deviceBytes;

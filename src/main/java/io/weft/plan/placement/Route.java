@@ -3,6 +3,8 @@ package io.weft.plan.placement;
 import io.weft.model.CacheForm;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
+import io.weft.model.Encoding;
+import io.weft.plan.machine.HardwareProfile;
 import io.weft.plan.prediction.CostModel;
 import io.weft.plan.step.Lane;
 import java.util.Map;
@@ -37,8 +39,11 @@ public record Route(CacheForm form, double deviceBytes, double hostBytes, Map<La
 
     /** The times that one token takes of a decode step, in all layers. */
     interface TokenTimes {
-        /** The time that a content takes of the link. */
-        double linkNanos(Content content);
+        /** The time that an encoding takes of the link. */
+        double linkNanos(Encoding encoding);
+
+        /** The time to decode an encoding. */
+        double decodeNanos(Encoding encoding);
 
         /** The time to recompute K and V. */
         double recomputeNanos();
@@ -47,20 +52,26 @@ public record Route(CacheForm form, double deviceBytes, double hostBytes, Map<La
         double gatherNanos();
     }
 
-    /** The route of a form in a decode step: contents of the host cross the link, activations are recomputed. */
+    /**
+     * The route of a form in a decode step: what is on the host crosses the link, codes are decoded, activations
+     * recomputed.
+     */
     static Route of(CacheForm form, CacheGeometry geometry, TokenTimes times) {
         Content content = form.content();
-        double bytes = geometry.tokenBytes(content);
-        double recompute = switch (content) {
-            case KEY_VALUE -> 0;
-            case ACTIVATION -> times.recomputeNanos();
-        };
+        Encoding encoding = form.encoding();
+        double bytes = geometry.tokenBytes(encoding);
+        double decode = encoding.isCoded() ? times.decodeNanos(encoding) : 0;
+        double compute = decode
+                + switch (content) {
+                    case KEY_VALUE -> 0;
+                    case ACTIVATION -> times.recomputeNanos();
+                };
         return switch (form.place()) {
             case HOST ->
-                new Route(form, 0, bytes, Map.of(Lane.LINK_IN, times.linkNanos(content), Lane.COMPUTE, recompute));
+                new Route(form, 0, bytes, Map.of(Lane.LINK_IN, times.linkNanos(encoding), Lane.COMPUTE, compute));
             case DEVICE -> {
-                double gather = content == Content.ACTIVATION ? times.gatherNanos() : 0;
-                yield new Route(form, bytes, 0, Map.of(Lane.COMPUTE, recompute + gather));
+                double gather = content == Content.ACTIVATION && !encoding.isCoded() ? times.gatherNanos() : 0;
+                yield new Route(form, bytes, 0, Map.of(Lane.COMPUTE, compute + gather));
             }
         };
     }
@@ -75,8 +86,13 @@ public record Route(CacheForm form, double deviceBytes, double hostBytes, Map<La
         int layers = costs.geometry().cachedLayerCount();
         return of(form, costs.geometry(), new TokenTimes() {
             @Override
-            public double linkNanos(Content content) {
-                return layers * costs.linkNanosPerToken(content, copyTokens);
+            public double linkNanos(Encoding encoding) {
+                return layers * costs.linkNanosPerToken(encoding, copyTokens);
+            }
+
+            @Override
+            public double decodeNanos(Encoding encoding) {
+                return layers * costs.decodeNanosPerToken(encoding, chunkTokens);
             }
 
             @Override
@@ -87,6 +103,42 @@ public record Route(CacheForm form, double deviceBytes, double hostBytes, Map<La
             @Override
             public double gatherNanos() {
                 return layers * costs.gatherNanosPerToken(chunkTokens);
+            }
+        });
+    }
+
+    /**
+     * The same at the best rate that any size of copy or kernel has.
+     *
+     * @param copyTokensMost tokens of the largest copy
+     * @param chunkTokensMost tokens of the largest recomputation
+     */
+    static Route atBestRates(CacheForm form, CostModel costs, long copyTokensMost, long chunkTokensMost) {
+        CacheGeometry geometry = costs.geometry();
+        HardwareProfile profile = costs.profile();
+        int layers = geometry.cachedLayerCount();
+        return of(form, geometry, new TokenTimes() {
+            @Override
+            public double linkNanos(Encoding encoding) {
+                double layerBytes = geometry.tokenBytes(encoding) / layers;
+                long bytesMost = (long) Math.ceil(copyTokensMost * layerBytes);
+                return layers * layerBytes * profile.linkIn().leastNanosPerUnit(bytesMost);
+            }
+
+            @Override
+            public double decodeNanos(Encoding encoding) {
+                return layers * costs.leastDecodeNanosPerToken(encoding, chunkTokensMost);
+            }
+
+            @Override
+            public double recomputeNanos() {
+                return layers * profile.keyValues().leastNanosPerUnit(chunkTokensMost);
+            }
+
+            @Override
+            public double gatherNanos() {
+                long layerBytes = geometry.tokenLayerBytes(Content.ACTIVATION);
+                return layers * layerBytes * profile.deviceCopy().leastNanosPerUnit(chunkTokensMost * layerBytes);
             }
         });
     }

@@ -1,7 +1,6 @@
 package io.weft.plan.placement;
 
 import io.weft.model.CacheForm;
-import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheForm.Place;
 import io.weft.model.CacheGeometry;
 import io.weft.model.LayerGroup;
@@ -9,11 +8,11 @@ import io.weft.plan.machine.HardwareProfile;
 import io.weft.plan.prediction.CostModel;
 import io.weft.plan.step.Lane;
 import java.util.ArrayList;
-import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.Set;
+import java.util.TreeSet;
 import java.util.function.DoubleUnaryOperator;
 import java.util.function.ToDoubleFunction;
 import java.util.stream.Stream;
@@ -53,8 +52,8 @@ public record StepBound(
 
     /** The bound in nanoseconds; empty if the tokens do not fit. */
     public OptionalDouble nanos() {
-        Set<CacheForm> onDevice = EnumSet.noneOf(CacheForm.class);
-        Set<CacheForm> all = EnumSet.noneOf(CacheForm.class);
+        Set<CacheForm> onDevice = new TreeSet<>();
+        Set<CacheForm> all = new TreeSet<>();
         for (CacheForm form : forms) {
             if (geometry().isUseful(form)) {
                 all.add(form);
@@ -69,8 +68,9 @@ public record StepBound(
     }
 
     private OptionalDouble asGraph() {
-        boolean fits = forms.contains(CacheForm.DEVICE_KV)
-                && (double) tokens() * geometry().tokenBytes(Content.KEY_VALUE) <= deviceBudgetBytes;
+        boolean fits = forms.stream()
+                .anyMatch(form ->
+                        form.isReadInPlace() && tokens() * geometry().tokenBytes(form.encoding()) <= deviceBudgetBytes);
         if (!fits) {
             return OptionalDouble.empty();
         }
@@ -93,16 +93,16 @@ public record StepBound(
         ToDoubleFunction<LayerGroup> layer =
                 group -> costs.curves(group).project().nanos(sequences)
                         + costs.curves(group).feedForward().nanos(sequences)
-                        + attentionNanos(group);
+                        + costs.leastAttentionNanos(group, sequences, CostModel.seenTokens(group, sequences, tokens()));
         double stages = CostModel.STAGES_OF_A_LAYER * profile().stageNanos();
         double compute = costs.baseNanos(
                 sequences,
                 group -> linkContentionFactor * layer.applyAsDouble(group) + stages,
                 DoubleUnaryOperator.identity());
         List<Route> routes = new ArrayList<>();
-        for (CacheForm form : CacheForm.values()) {
+        for (CacheForm form : CacheForm.all()) {
             if (usable.contains(form)) {
-                routes.add(Route.of(form, geometry(), bestTimes()));
+                routes.add(Route.atBestRates(form, costs, contextTokens, tokens()));
             }
         }
         PlacementProblem problem = new PlacementProblem(
@@ -111,43 +111,7 @@ public record StepBound(
                 Map.of(Lane.LINK_IN, linkBaseNanos(), Lane.COMPUTE, compute),
                 deviceBudgetBytes,
                 hostBudgetBytes);
-        return new PlacementSolver(problem)
-                .placed()
-                .map(solution -> OptionalDouble.of(solution.stepNanos()))
-                .orElseGet(OptionalDouble::empty);
-    }
-
-    /** The time of attention in one layer, in chunks of any size, each perhaps of a single sequence. */
-    private double attentionNanos(LayerGroup group) {
-        long seen = CostModel.seenTokens(group, sequences, tokens());
-        double lone = costs.curves(group).loneReads().leastNanosPerUnit(seen);
-        double reads = sequences == 1
-                ? lone
-                : Math.min(lone, costs.curves(group).attentionReads().leastNanosPerUnit(seen));
-        return seen * Math.max(reads, costs.curves(group).attentionPairs().leastNanosPerUnit(seen));
-    }
-
-    /** Times at the best rate that any size of copy or kernel has. */
-    private Route.TokenTimes bestTimes() {
-        int layers = geometry().cachedLayerCount();
-        return new Route.TokenTimes() {
-            @Override
-            public double linkNanos(Content content) {
-                long layerBytes = geometry().tokenLayerBytes(content);
-                return layers * layerBytes * profile().linkIn().leastNanosPerUnit(contextTokens * layerBytes);
-            }
-
-            @Override
-            public double recomputeNanos() {
-                return layers * profile().keyValues().leastNanosPerUnit(tokens());
-            }
-
-            @Override
-            public double gatherNanos() {
-                long layerBytes = geometry().tokenLayerBytes(Content.ACTIVATION);
-                return layers * layerBytes * profile().deviceCopy().leastNanosPerUnit(tokens() * layerBytes);
-            }
-        };
+        return new PlacementSolver(problem).leastNanos();
     }
 
     private double linkBaseNanos() {

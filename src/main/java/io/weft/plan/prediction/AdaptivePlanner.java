@@ -73,7 +73,8 @@ public final class AdaptivePlanner implements Planner {
         return expected.chunkTokens();
     }
 
-    private StepPlanner planner(StepShape shape) {
+    /** The planner of steps like this one. */
+    public StepPlanner planner(StepShape shape) {
         int stagedBlocks = stagedBlocks(shape);
         if (stagedBlocks == 0) {
             return expected;
@@ -90,7 +91,7 @@ public final class AdaptivePlanner implements Planner {
         int blocks = 0;
         for (SequenceShape sequence : shape.sequences()) {
             for (CacheForm form : sequence.closed()) {
-                blocks += form == CacheForm.DEVICE_KV ? 0 : 1;
+                blocks += form.isReadInPlace() ? 0 : 1;
             }
         }
         return blocks;

@@ -2,6 +2,7 @@ package io.weft.plan.prediction;
 
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
+import io.weft.model.Encoding;
 import io.weft.model.LayerGroup;
 import io.weft.model.ModelDimensions;
 import io.weft.plan.machine.Curve;
@@ -32,6 +33,12 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
                     case Stage.Embed embed -> profile.embed().nanos(embed.rows());
                     case Stage.Transfer transfer -> copies(profile.linkIn(), transfer.bytes(), transfer.copies());
                     case Stage.Gather gather -> profile.deviceCopy().nanos(gather.bytes());
+                    case Stage.Decode decode -> decodeNanos(decode.encoding(), decode.tokens());
+                    case Stage.Encode encode ->
+                        profile.encode(encode.encoding())
+                                .nanos(encode.blocks()
+                                        * geometry.blockLayerBytes(
+                                                encode.encoding().raw()));
                     case Stage.Project project ->
                         curves(project.layer()).project().nanos(project.rows());
                     case Stage.Recompute recompute -> profile.keyValues().nanos(recompute.tokens());
@@ -45,7 +52,10 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
                     case Stage.WriteOut writeOut -> copies(profile.linkOut(), writeOut.bytes(), writeOut.copies());
                     case Stage.Promote promote -> copies(profile.linkIn(), promote.bytes(), promote.copies());
                     case Stage.Head head -> profile.head().nanos(head.rows());
-                    case Stage.Download download -> copyOut(download.tokenBytes()) + copyOut(download.logitBytes());
+                    case Stage.Download download ->
+                        copyOut(download.tokenBytes())
+                                + copyOut(download.logitBytes())
+                                + copyOut(download.misfitBytes());
                 });
     }
 
@@ -80,9 +90,25 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
         return curves.attentionReads().nanos(tokens) + moreSequences * profile.shortSequenceNanos();
     }
 
-    /** The link time of a token's content in one layer, in copies of {@code copyTokens} tokens. */
-    public double linkNanosPerToken(Content content, long copyTokens) {
-        return profile.linkIn().nanos(copyTokens * geometry.tokenLayerBytes(content)) / copyTokens;
+    /** The link time of a token in one layer, in copies of {@code copyTokens} tokens. */
+    public double linkNanosPerToken(Encoding encoding, long copyTokens) {
+        long bytes = Math.ceilDiv(copyTokens * geometry.blockLayerBytes(encoding), geometry.blockTokens());
+        return profile.linkIn().nanos(bytes) / copyTokens;
+    }
+
+    /** The time to decode a token in one layer, {@code chunkTokens} at a time; 0 if it is stored as it is. */
+    public double decodeNanosPerToken(Encoding encoding, long chunkTokens) {
+        return encoding.isCoded() ? decodeNanos(encoding, chunkTokens) / chunkTokens : 0;
+    }
+
+    /** The same at the best rate of up to {@code tokens} tokens. */
+    public double leastDecodeNanosPerToken(Encoding encoding, long tokens) {
+        long layerBytes = geometry.tokenLayerBytes(encoding.content());
+        return layerBytes * profile.decode(encoding).leastNanosPerUnit(tokens * layerBytes);
+    }
+
+    private double decodeNanos(Encoding encoding, long tokens) {
+        return profile.decode(encoding).nanos(tokens * geometry.tokenLayerBytes(encoding.content()));
     }
 
     /** The time to recompute a token's K and V in one layer, {@code chunkTokens} at a time. */
@@ -134,6 +160,17 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
         return attentionNanos(group, tokens, tokens, sequences);
     }
 
+    /**
+     * The least time of attention to {@code tokens} in one layer, in chunks of any size, each perhaps of one sequence.
+     */
+    public double leastAttentionNanos(LayerGroup group, int sequences, long tokens) {
+        LayerCurves curves = curves(group);
+        double lone = curves.loneReads().leastNanosPerUnit(tokens);
+        double reads =
+                sequences == 1 ? lone : Math.min(lone, curves.attentionReads().leastNanosPerUnit(tokens));
+        return tokens * Math.max(reads, curves.attentionPairs().leastNanosPerUnit(tokens));
+    }
+
     /** The tokens that the rows of a decode step see in a layer of a group. */
     public static long seenTokens(LayerGroup group, int sequences, long contextTokens) {
         return Math.min(contextTokens, (long) sequences * group.layer().window());
@@ -159,14 +196,6 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
             nanos += group.layers().size() * layerNanos.applyAsDouble(group);
         }
         return nanos;
-    }
-
-    /** The curves of the layers that are cached; of the first group if none are. */
-    public LayerCurves cachedCurves() {
-        return geometry.dimensions()
-                .cachedGroup()
-                .map(this::curves)
-                .orElse(profile.layers().getFirst());
     }
 
     private double copyOut(long bytes) {
@@ -213,7 +242,8 @@ public record CostModel(HardwareProfile profile, CacheGeometry geometry) {
             case Stage.Project _, Stage.Attend _, Stage.AttendWindow _, Stage.FeedForward _ ->
                 Math.round(nanos * linkContentionFactor + profile.stageNanos());
             // In the measurement, the link was at work or made no difference.
-            case Stage.Recompute _, Stage.Gather _ -> Math.round(nanos + profile.stageNanos());
+            case Stage.Recompute _, Stage.Gather _, Stage.Decode _, Stage.Encode _ ->
+                Math.round(nanos + profile.stageNanos());
             case Stage.Upload _,
                     Stage.Embed _,
                     Stage.Transfer _,

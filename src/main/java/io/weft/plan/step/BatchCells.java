@@ -4,7 +4,8 @@ import io.weft.model.CacheForm;
 import io.weft.model.CacheGeometry;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.function.Predicate;
+import java.util.Map;
+import java.util.TreeMap;
 
 /**
  * The cells of a batch, one sequence after the other, and the ways to cut that row of cells into chunks. A chunk is
@@ -27,17 +28,19 @@ public final class BatchCells {
      * A cell of the token grid, of one sequence.
      *
      * @param toToken index after its last token; the last cell of a sequence may be short
-     * @param recomputedBlocks closed blocks stored as activations
-     * @param hostKeyValueBlocks closed blocks stored as K and V on the host
      */
-    private record Cell(int sequence, int fromToken, int toToken, int recomputedBlocks, int hostKeyValueBlocks) {}
+    private record Cell(int sequence, int fromToken, int toToken) {}
 
     /** The parts of the cells that need a slot. */
     StagedCells staged() {
-        return new StagedCells(
-                geometry,
-                cells.stream().mapToInt(Cell::recomputedBlocks).toArray(),
-                cells.stream().mapToInt(Cell::hostKeyValueBlocks).toArray());
+        StagedCells staged = new StagedCells(geometry, cells.size());
+        for (int i = 0; i < cells.size(); i++) {
+            Cell cell = cells.get(i);
+            for (CacheForm form : closedForms(cell.sequence(), cell.fromToken(), cell.toToken())) {
+                staged.add(form, i);
+            }
+        }
+        return staged;
     }
 
     /** The chunks of a cut. */
@@ -56,30 +59,18 @@ public final class BatchCells {
             SequenceShape sequenceShape = shape.sequences().get(sequence);
             int totalTokens = sequenceShape.totalTokens(geometry.blockTokens());
             for (int from = 0; from < totalTokens; from += geometry.cellTokens()) {
-                all.add(cell(sequence, sequenceShape, from, Math.min(from + geometry.cellTokens(), totalTokens)));
+                all.add(new Cell(sequence, from, Math.min(from + geometry.cellTokens(), totalTokens)));
             }
         }
         return List.copyOf(all);
     }
 
-    private Cell cell(int sequence, SequenceShape sequenceShape, int fromToken, int toToken) {
-        int recomputed = 0;
-        int hostKeyValue = 0;
-        for (CacheForm form : closedForms(sequenceShape, fromToken, toToken)) {
-            switch (form) {
-                case HOST_ACT, DEVICE_ACT -> recomputed++;
-                case HOST_KV -> hostKeyValue++;
-                case DEVICE_KV -> {}
-            }
-        }
-        return new Cell(sequence, fromToken, toToken, recomputed, hostKeyValue);
-    }
-
     /** The forms of the closed blocks in a range; tokens after them are on the device as K and V. */
-    private List<CacheForm> closedForms(SequenceShape sequenceShape, int fromToken, int toToken) {
-        int closed = sequenceShape.closed().size();
+    private List<CacheForm> closedForms(int sequence, int fromToken, int toToken) {
+        List<CacheForm> forms = shape.sequences().get(sequence).closed();
+        int closed = forms.size();
         int from = Math.min(fromToken / geometry.blockTokens(), closed);
-        return sequenceShape.closed().subList(from, Math.min(geometry.blocks(toToken), closed));
+        return forms.subList(from, Math.min(geometry.blocks(toToken), closed));
     }
 
     private static List<TokenRange> ranges(List<Cell> cells) {
@@ -96,30 +87,29 @@ public final class BatchCells {
     }
 
     private Chunk chunk(List<TokenRange> ranges) {
-        return new Chunk(
-                runs(ranges, form -> form == CacheForm.HOST_ACT),
-                runs(ranges, form -> form == CacheForm.DEVICE_ACT),
-                runs(ranges, form -> form == CacheForm.HOST_KV),
-                ranges);
+        Map<CacheForm, List<BlockRun>> runs = new TreeMap<>(Chunk.ORDER);
+        for (TokenRange range : ranges) {
+            addRuns(range, runs);
+        }
+        List<Chunk.Part> parts = new ArrayList<>(runs.size());
+        runs.forEach((form, ofForm) -> parts.add(new Chunk.Part(form, ofForm)));
+        return new Chunk(parts, ranges);
     }
 
-    private List<BlockRun> runs(List<TokenRange> ranges, Predicate<CacheForm> wanted) {
-        List<BlockRun> runs = new ArrayList<>();
-        for (TokenRange range : ranges) {
-            List<CacheForm> forms =
-                    closedForms(shape.sequences().get(range.sequence()), range.fromToken(), range.toToken());
-            int firstBlock = range.fromToken() / geometry.blockTokens();
-            int from = 0;
-            for (int block = 0; block <= forms.size(); block++) {
-                if (block < forms.size() && wanted.test(forms.get(block))) {
-                    continue;
-                }
-                if (block > from) {
-                    runs.add(new BlockRun(range.sequence(), firstBlock + from, block - from));
-                }
-                from = block + 1;
+    private void addRuns(TokenRange range, Map<CacheForm, List<BlockRun>> runs) {
+        List<CacheForm> forms = closedForms(range.sequence(), range.fromToken(), range.toToken());
+        int firstBlock = range.fromToken() / geometry.blockTokens();
+        int from = 0;
+        for (int block = 1; block <= forms.size(); block++) {
+            CacheForm form = forms.get(from);
+            if (block < forms.size() && form.equals(forms.get(block))) {
+                continue;
             }
+            if (!form.isReadInPlace()) {
+                runs.computeIfAbsent(form, first -> new ArrayList<>())
+                        .add(new BlockRun(range.sequence(), firstBlock + from, block - from));
+            }
+            from = block;
         }
-        return runs;
     }
 }

@@ -1,8 +1,10 @@
 package io.weft.plan.step;
 
 import io.weft.model.CacheForm;
-import java.util.EnumSet;
+import io.weft.model.CacheForm.Place;
 import java.util.Set;
+import java.util.TreeSet;
+import java.util.stream.Collectors;
 
 /** How a step brings the cached tokens to the attention. */
 public enum Schedule {
@@ -24,12 +26,16 @@ public enum Schedule {
         this.label = label;
     }
 
-    /** Forms that full blocks have under it. */
+    /** Forms that full blocks may have under it. */
     public Set<CacheForm> forms() {
         return switch (this) {
-            case RESIDENT -> EnumSet.of(CacheForm.DEVICE_KV);
-            case FULL_TRANSFER -> EnumSet.of(CacheForm.HOST_KV);
-            case KVPR, CHUNKED -> EnumSet.of(CacheForm.HOST_KV, CacheForm.HOST_ACT);
+            case RESIDENT -> Set.of(CacheForm.DEVICE_KV);
+            case FULL_TRANSFER -> Set.of(CacheForm.HOST_KV);
+            case KVPR -> CacheForm.setOf(CacheForm.HOST_KV, CacheForm.HOST_ACT);
+            case CHUNKED ->
+                CacheForm.all().stream()
+                        .filter(form -> form.place() == Place.HOST)
+                        .collect(Collectors.toCollection(TreeSet::new));
         };
     }
 

@@ -9,12 +9,18 @@ import java.util.List;
  *
  * @param closed forms of its full blocks, in token order
  * @param openTokens cached tokens after the full blocks; they lie in open blocks on the device
- * @param newTokens tokens that this step runs: 1 when decoding, more in prefill
- * @param closing forms of the blocks that the new tokens fill, in token order
+ * @param newTokens tokens that this step runs: 1 when decoding, more in prefill or with drafts
+ * @param drafted the last of these, which may turn out to be other tokens and so fill no block
+ * @param closing forms of the blocks that tokens before the drafted ones fill, in token order
  * @param promoted forms, all on the host, of the full blocks that are copied to the device for later steps
  */
 public record SequenceShape(
-        List<CacheForm> closed, int openTokens, int newTokens, List<CacheForm> closing, List<CacheForm> promoted) {
+        List<CacheForm> closed,
+        int openTokens,
+        int newTokens,
+        int drafted,
+        List<CacheForm> closing,
+        List<CacheForm> promoted) {
     public SequenceShape {
         closed = List.copyOf(closed);
         closing = List.copyOf(closing);
@@ -25,16 +31,30 @@ public record SequenceShape(
         if (newTokens < 1) {
             throw new IllegalArgumentException("newTokens is " + newTokens + ", must be at least 1");
         }
+        if (drafted < 0 || drafted >= newTokens) {
+            throw new IllegalArgumentException("drafted is " + drafted + " of " + newTokens
+                    + " new tokens, must not be negative and leave at least one");
+        }
     }
 
-    /** A sequence whose blocks stay where they are. */
+    /** A sequence without drafts, whose blocks stay where they are. */
     public SequenceShape(List<CacheForm> closed, int openTokens, int newTokens, List<CacheForm> closing) {
-        this(closed, openTokens, newTokens, closing, List.of());
+        this(closed, openTokens, newTokens, 0, closing, List.of());
     }
 
     /** The cached tokens before the step. */
     public int cachedTokens(int blockTokens) {
         return closed.size() * blockTokens + openTokens;
+    }
+
+    /** The blocks that the step fills. */
+    int closingBlocks(int blockTokens) {
+        return (openTokens + newTokens - drafted) / blockTokens;
+    }
+
+    /** The open blocks that are full after the step, drafts included. */
+    int filledBlocks(int blockTokens) {
+        return (openTokens + newTokens) / blockTokens;
     }
 
     /** The first token that a new row sees in a layer with this window. */

@@ -1,6 +1,7 @@
 package io.weft.plan.step;
 
-import io.weft.model.CacheForm.Content;
+import io.weft.model.CacheForm.Place;
+import io.weft.model.Encoding;
 import java.util.OptionalInt;
 
 /** One piece of a step's work, with the figures on which its cost depends. */
@@ -13,6 +14,8 @@ public sealed interface Stage {
             case Upload upload -> Lane.COMPUTE;
             case Embed embed -> Lane.COMPUTE;
             case Gather gather -> Lane.COMPUTE;
+            case Decode decode -> Lane.COMPUTE;
+            case Encode encode -> Lane.COMPUTE;
             case Project project -> Lane.COMPUTE;
             case Recompute recompute -> Lane.COMPUTE;
             case Attend attend -> Lane.COMPUTE;
@@ -30,12 +33,10 @@ public sealed interface Stage {
         return switch (this) {
             case Upload upload -> "upload";
             case Embed embed -> "embed";
-            case Transfer transfer ->
-                switch (transfer.content()) {
-                    case ACTIVATION -> "transfer activations";
-                    case KEY_VALUE -> "transfer K and V";
-                };
+            case Transfer transfer -> "transfer " + transfer.encoding().description();
             case Gather gather -> "gather";
+            case Decode decode -> "decode " + decode.encoding().description();
+            case Encode encode -> "encode " + encode.encoding().description();
             case Project project -> "project";
             case Recompute recompute -> "recompute";
             case Attend attend -> "attend";
@@ -54,6 +55,8 @@ public sealed interface Stage {
         return switch (this) {
             case Transfer transfer -> OptionalInt.of(transfer.layer());
             case Gather gather -> OptionalInt.of(gather.layer());
+            case Decode decode -> OptionalInt.of(decode.layer());
+            case Encode encode -> OptionalInt.of(encode.layer());
             case Project project -> OptionalInt.of(project.layer());
             case Recompute recompute -> OptionalInt.of(recompute.layer());
             case Attend attend -> OptionalInt.of(attend.layer());
@@ -81,6 +84,8 @@ public sealed interface Stage {
             case Upload upload -> false;
             case Transfer transfer -> false;
             case Gather gather -> false;
+            case Decode decode -> false;
+            case Encode encode -> false;
             case Recompute recompute -> false;
             case StoreOnDevice store -> false;
             case WriteOut writeOut -> false;
@@ -99,15 +104,24 @@ public sealed interface Stage {
     record Embed(int rows) implements Stage {}
 
     /**
-     * A chunk's activations, or its K and V, cross the link into the chunk's staging slot.
+     * A chunk's blocks of one encoding cross the link into the chunk's staging slot.
      *
      * @param bytes that cross
      * @param copies pieces of the call: blocks that are neighbours in host memory form one piece
      */
-    record Transfer(int layer, int chunk, Content content, long bytes, int copies) implements Stage {}
+    record Transfer(int layer, int chunk, Encoding encoding, long bytes, int copies) implements Stage {}
 
     /** A chunk's activations that lie on the device are gathered into its staging slot. */
     record Gather(int layer, int chunk, long bytes) implements Stage {}
+
+    /**
+     * A chunk's blocks of one encoding are decoded: those that crossed the link in its staging slot, or those that lie
+     * on the device. Activations go to the slot, K and V to the workspace.
+     */
+    record Decode(int layer, int chunk, Encoding encoding, Place place, int tokens) implements Stage {}
+
+    /** Blocks that the step fills and that are stored in an encoding are coded. */
+    record Encode(int layer, Encoding encoding, int blocks) implements Stage {}
 
     /** Norm, Q, K and V of the new tokens, rotary positions; K, V and activations go to the open blocks. */
     record Project(int layer, int rows) implements Stage {}
@@ -154,15 +168,16 @@ public sealed interface Stage {
     record Head(int rows) implements Stage {}
 
     /**
-     * Tokens cross to the host, and logits where they are wanted there.
+     * Tokens cross to the host, logits where they are wanted there, and whether coded blocks fit.
      *
      * @param tokenBytes bytes of token ids
      * @param logitBytes bytes of logits
+     * @param misfitBytes bytes of what is told of coded blocks
      */
-    record Download(long tokenBytes, long logitBytes) implements Stage {
+    record Download(long tokenBytes, long logitBytes, long misfitBytes) implements Stage {
         /** All bytes that cross the link. */
         public long bytes() {
-            return tokenBytes + logitBytes;
+            return tokenBytes + logitBytes + misfitBytes;
         }
     }
 }

@@ -4,9 +4,11 @@ import io.weft.model.CacheForm;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheForm.Place;
 import io.weft.model.CacheGeometry;
+import io.weft.model.Encoding;
 import io.weft.model.LayerDimensions;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.SortedMap;
 
 /**
  * Puts the stages of a step in order of issue and joins the lanes.
@@ -15,19 +17,21 @@ import java.util.List;
  * n. Three rules keep a slot from being overwritten too early:
  *
  * <ul>
- *   <li>Everything that reads a slot or the workspace ({@link Stage.Recompute}, {@link Stage.Attend}), and the
- *       {@link Stage.Gather} that writes one, is on the compute lane, use by use: gather, recompute, attend. So when
- *       the attention of use u is complete, slot u mod n is free, and so is the workspace.
- *   <li>The first transfer of use u + n waits for the attention of use u; its second one follows it on its lane. It is
+ *   <li>Everything that reads a slot or the workspace ({@link Stage.Decode}, {@link Stage.Recompute},
+ *       {@link Stage.Attend}), and what else writes them ({@link Stage.Gather}), is on the compute lane, use by use:
+ *       gather, decode activations, recompute, decode K and V, attend. So when the attention of use u is complete, slot
+ *       u mod n is free, and so is the workspace.
+ *   <li>The first transfer of use u + n waits for the attention of use u; the others follow it on its lane. It is
  *       issued right after that attention, hence before any stage of a later use, and the link lane goes through the
  *       uses in order. So no transfer ever waits for a stage that waits for it.
- *   <li>A gather of use u + n needs no wait: it follows the attention of use u on its own lane. It and the transfers of
- *       its use write disjoint parts of the slot.
+ *   <li>A gather of use u + n needs no wait: it follows the attention of use u on its own lane. So does decoding what
+ *       lies on the device. They and the transfers of their use write disjoint parts of the slot.
  * </ul>
  *
- * Blocks that the step fills are read by the link out (or copied) from the open blocks, which live until the step is
- * over, so nothing waits for that. On the device they are copied after all other stages, with one copy per block. So
- * the stages of a step that needs no link are the same whether it fills blocks or not.
+ * Blocks that the step fills are coded in the open blocks, after their projection, and read from there by the link out
+ * (or copied). Open blocks live until the step is over, so nothing waits for that. On the device they are copied after
+ * all other stages, with one copy per block. So the stages of a step that needs no link are the same whether it fills
+ * blocks or not.
  */
 final class StageSequencer {
     private final CacheGeometry geometry;
@@ -39,6 +43,10 @@ final class StageSequencer {
     private final List<Figures> figures;
 
     private final int rows;
+    /** The blocks that the step fills and codes, the same in every layer. */
+    private final SortedMap<Encoding, Integer> coded;
+
+    private int lastEncode;
 
     /** Pairs of a row and a token that it sees in a layer with a window. */
     private long windowRowTokens;
@@ -47,8 +55,8 @@ final class StageSequencer {
     private long windowTokens;
 
     private final List<PlannedStage> stages;
-    /** By use. */
-    private final List<Arrivals> arrivals = new ArrayList<>();
+    /** By use, then by part: the transfer of a part that crosses the link. */
+    private final List<List<List<Integer>>> arrivals = new ArrayList<>();
     /** By use. */
     private final List<Integer> attends = new ArrayList<>();
 
@@ -60,6 +68,7 @@ final class StageSequencer {
         this.cachedLayers = geometry.cachedLayers();
         this.figures = chunks.stream().map(this::figures).toList();
         this.rows = shape.rows();
+        this.coded = shape.codedBlocks(geometry);
         int layers = geometry.dimensions().layerCount();
         // Three stages of a layer, and three of a chunk; a few more where there is something to recompute or to copy.
         this.stages = new ArrayList<>(3 * (layers + cachedLayers.size() * chunks.size()));
@@ -70,17 +79,14 @@ final class StageSequencer {
         }
     }
 
-    /** The figures of a chunk's stages, which are the same in every layer. */
+    /**
+     * The figures of a chunk's stages, which are the same in every layer.
+     *
+     * @param bytes by part
+     * @param copies by part: pieces that cross the link
+     */
     private record Figures(
-            long activationBytes,
-            int activationCopies,
-            long keyValueBytes,
-            int keyValueCopies,
-            long gatherBytes,
-            int recomputedTokens,
-            long rowTokens,
-            long tokens,
-            int sequences) {}
+            List<Long> bytes, List<Integer> copies, int recomputedTokens, long rowTokens, long tokens, int sequences) {}
 
     private Figures figures(Chunk chunk) {
         long rowTokens = 0;
@@ -90,19 +96,13 @@ final class StageSequencer {
             tokens += range.toToken() - range.fromToken();
         }
         return new Figures(
-                bytes(chunk.hostActivations(), Content.ACTIVATION),
-                copies(chunk.hostActivations()),
-                bytes(chunk.hostKeyValues(), Content.KEY_VALUE),
-                copies(chunk.hostKeyValues()),
-                bytes(chunk.deviceActivations(), Content.ACTIVATION),
+                chunk.parts().stream().map(this::bytes).toList(),
+                chunk.parts().stream().map(part -> copies(part.runs())).toList(),
                 chunk.recomputedBlocks() * geometry.blockTokens(),
                 rowTokens,
                 tokens,
                 chunk.ranges().size());
     }
-
-    /** The transfers of a use: none or one for each content. */
-    private record Arrivals(List<Integer> activations, List<Integer> keyValues) {}
 
     List<PlannedStage> stages() {
         add(new Stage.Upload(), List.of());
@@ -116,19 +116,27 @@ final class StageSequencer {
         for (int layer = 0; layer < layers.size(); layer++) {
             layer(layer, layers.get(layer), onHost);
         }
-        HeadShape out = shape.head();
-        if (out.rows() > 0) {
-            int head = add(new Stage.Head(out.rows()), List.of());
-            long logits = (long) out.logits() * geometry.dimensions().vocabularySize();
-            long tokenBytes = (long) out.tokens() * Integer.BYTES;
-            add(new Stage.Download(tokenBytes, logits * Float.BYTES), List.of(head));
-        }
+        download();
         long bytes = geometry.cachedLayerCount() * onDevice.bytes();
         if (bytes > 0) {
             add(new Stage.StoreOnDevice(bytes, onDevice.blocks()), List.of());
         }
         promote();
         return stages;
+    }
+
+    private void download() {
+        HeadShape out = shape.head();
+        long misfitBytes =
+                (long) coded.values().stream().mapToInt(blocks -> blocks).sum() * Integer.BYTES;
+        if (out.rows() == 0 && misfitBytes == 0) {
+            return;
+        }
+        // What is last on the compute lane.
+        int last = out.rows() > 0 ? add(new Stage.Head(out.rows()), List.of()) : lastEncode;
+        long logits = (long) out.logits() * geometry.dimensions().vocabularySize();
+        long tokenBytes = (long) out.tokens() * Integer.BYTES;
+        add(new Stage.Download(tokenBytes, logits * Float.BYTES, misfitBytes), List.of(last));
     }
 
     /** After all transfers, so that the step's own come first. */
@@ -138,7 +146,7 @@ final class StageSequencer {
         for (SequenceShape sequence : shape.sequences()) {
             for (CacheForm form : sequence.promoted()) {
                 blocks++;
-                bytes += geometry.blockBytes(form.content());
+                bytes += geometry.blockBytes(form.encoding());
             }
         }
         if (bytes > 0) {
@@ -165,9 +173,12 @@ final class StageSequencer {
     }
 
     private void attendAll(int layer, int project, Closing onHost) {
+        coded.forEach((encoding, blocks) -> lastEncode = add(new Stage.Encode(layer, encoding, blocks), List.of()));
         if (onHost.blocks() > 0) {
-            // An open block holds both contents, so one content of neighbouring blocks is not contiguous.
-            add(new Stage.WriteOut(layer, onHost.bytes(), onHost.blocks()), List.of(project));
+            // An open block holds all encodings, so one encoding of neighbouring blocks is not contiguous.
+            add(
+                    new Stage.WriteOut(layer, onHost.bytes(), onHost.blocks()),
+                    List.of(onHost.hasCodes() ? lastEncode : project));
         }
         for (int chunk = 0; chunk < chunks.size(); chunk++) {
             if (chunks.get(chunk).isStaged()) {
@@ -180,18 +191,50 @@ final class StageSequencer {
 
     private void attendStaged(int layer, int chunk) {
         int use = attends.size();
-        Figures work = figures.get(chunk);
-        if (work.gatherBytes() > 0) {
-            add(new Stage.Gather(layer, chunk, work.gatherBytes()), List.of());
+        List<Integer> activations = new ArrayList<>();
+        List<Chunk.Part> parts = chunks.get(chunk).parts();
+        for (int i = 0; i < parts.size(); i++) {
+            Chunk.Part part = parts.get(i);
+            if (part.isRecomputed() && !part.form().encoding().isCoded()) {
+                if (part.isOnHost()) {
+                    activations.addAll(arrivals.get(use).get(i));
+                } else {
+                    add(
+                            new Stage.Gather(
+                                    layer, chunk, figures.get(chunk).bytes().get(i)),
+                            List.of());
+                }
+            }
         }
-        if (work.recomputedTokens() > 0) {
-            add(
-                    new Stage.Recompute(layer, chunk, work.recomputedTokens()),
-                    arrivals.get(use).activations());
+        decode(layer, chunk, Content.ACTIVATION);
+        int recomputedTokens = figures.get(chunk).recomputedTokens();
+        if (recomputedTokens > 0) {
+            add(new Stage.Recompute(layer, chunk, recomputedTokens), activations);
         }
-        attends.add(attend(layer, chunk, arrivals.get(use).keyValues()));
+        decode(layer, chunk, Content.KEY_VALUE);
+        List<Integer> keyValues = new ArrayList<>();
+        for (int i = 0; i < parts.size(); i++) {
+            if (!parts.get(i).isRecomputed() && !parts.get(i).form().encoding().isCoded()) {
+                keyValues.addAll(arrivals.get(use).get(i));
+            }
+        }
+        attends.add(attend(layer, chunk, keyValues));
         if (use + slots < cachedLayers.size() * chunks.size()) {
             transfer(use + slots);
+        }
+    }
+
+    private void decode(int layer, int chunk, Content content) {
+        int use = attends.size();
+        List<Chunk.Part> parts = chunks.get(chunk).parts();
+        for (int i = 0; i < parts.size(); i++) {
+            CacheForm form = parts.get(i).form();
+            if (form.content() == content && form.encoding().isCoded()) {
+                int tokens = parts.get(i).blocks() * geometry.blockTokens();
+                add(
+                        new Stage.Decode(layer, chunk, form.encoding(), form.place(), tokens),
+                        arrivals.get(use).get(i));
+            }
         }
     }
 
@@ -223,29 +266,29 @@ final class StageSequencer {
     private void transfer(int use) {
         int layer = cachedLayers.get(use / chunks.size());
         int chunk = use % chunks.size();
+        List<Integer> after = use < slots ? List.of() : List.of(attends.get(use - slots));
+        List<Chunk.Part> parts = chunks.get(chunk).parts();
         Figures work = figures.get(chunk);
-        List<Integer> slotFree = use < slots ? List.of() : List.of(attends.get(use - slots));
-        List<Integer> activationsArrive = work.activationBytes() == 0
-                ? List.of()
-                : transfer(layer, chunk, Content.ACTIVATION, slotFree, work.activationBytes(), work.activationCopies());
-        List<Integer> keyValuesArrive = work.keyValueBytes() == 0
-                ? List.of()
-                : transfer(
+        List<List<Integer>> arriving = new ArrayList<>(parts.size());
+        for (int i = 0; i < parts.size(); i++) {
+            if (parts.get(i).isOnHost()) {
+                Stage transfer = new Stage.Transfer(
                         layer,
                         chunk,
-                        Content.KEY_VALUE,
-                        activationsArrive.isEmpty() ? slotFree : List.of(),
-                        work.keyValueBytes(),
-                        work.keyValueCopies());
-        arrivals.add(new Arrivals(activationsArrive, keyValuesArrive));
-    }
-
-    private List<Integer> transfer(int layer, int chunk, Content content, List<Integer> after, long bytes, int copies) {
-        return List.of(add(new Stage.Transfer(layer, chunk, content, bytes, copies), after));
+                        parts.get(i).form().encoding(),
+                        work.bytes().get(i),
+                        work.copies().get(i));
+                arriving.add(List.of(add(transfer, after)));
+                after = List.of();
+            } else {
+                arriving.add(List.of());
+            }
+        }
+        arrivals.add(arriving);
     }
 
     /**
-     * A sequence's blocks of one content are neighbours in host memory, in token order, whatever lies between them in
+     * A sequence's blocks of one encoding are neighbours in host memory, in token order, whatever lies between them in
      * the sequence: one copy for each sequence. The runs of a sequence follow each other.
      */
     private static int copies(List<BlockRun> runs) {
@@ -258,25 +301,31 @@ final class StageSequencer {
         return copies;
     }
 
-    private long bytes(List<BlockRun> runs, Content content) {
-        return Chunk.blocks(runs) * geometry.blockLayerBytes(content);
+    private long bytes(Chunk.Part part) {
+        return part.blocks() * geometry.blockLayerBytes(part.form().encoding());
     }
 
-    /** The blocks that the step fills and that go to one memory; the same in every layer. */
-    private record Closing(int blocks, long bytes) {}
+    /**
+     * The blocks that the step fills and that go to one memory; the same in every layer.
+     *
+     * @param hasCodes whether some are coded
+     */
+    private record Closing(int blocks, long bytes, boolean hasCodes) {}
 
     private Closing closing(Place place) {
         int blocks = 0;
         long bytes = 0;
+        boolean hasCodes = false;
         for (SequenceShape sequence : shape.sequences()) {
             for (CacheForm form : sequence.closing()) {
                 if (form.place() == place) {
                     blocks++;
-                    bytes += geometry.blockLayerBytes(form.content());
+                    hasCodes |= form.encoding().isCoded();
+                    bytes += geometry.blockLayerBytes(form.encoding());
                 }
             }
         }
-        return new Closing(blocks, bytes);
+        return new Closing(blocks, bytes, hasCodes);
     }
 
     private int add(Stage stage, List<Integer> after) {

@@ -1,24 +1,56 @@
 package io.weft.plan.step;
 
+import io.weft.model.CacheForm;
 import io.weft.model.CacheGeometry;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** A row of cells, with their parts that need a staging slot, and the ways to cut that row into chunks. */
 public final class StagedCells {
+    private static final int FORMS = CacheForm.all().size();
+
     private final CacheGeometry geometry;
-    private final int[] recomputedBlocks;
-    private final int[] hostKeyValueBlocks;
+    /** By index of the form; null if no block has it. */
+    private final @Nullable StagedForm[] forms = new StagedForm[FORMS];
+    /** By index of the form, then by cell; null if no block has it. */
+    private final int[][] blocks = new int[FORMS][];
+    /** By cell: of all forms. */
+    private final int[] stagedBlocks;
 
     /**
+     * A row that needs no slot yet.
+     *
      * @param geometry of the cache
-     * @param recomputedBlocks by cell: closed blocks stored as activations
-     * @param hostKeyValueBlocks by cell: closed blocks stored as K and V on the host
+     * @param cells number of cells
      */
-    public StagedCells(CacheGeometry geometry, int[] recomputedBlocks, int[] hostKeyValueBlocks) {
+    public StagedCells(CacheGeometry geometry, int cells) {
         this.geometry = geometry;
-        this.recomputedBlocks = recomputedBlocks;
-        this.hostKeyValueBlocks = hostKeyValueBlocks;
+        this.stagedBlocks = new int[cells];
+    }
+
+    /** Adds a closed block to a cell; it takes a slot unless it is read in place. */
+    public void add(CacheForm form, int cell) {
+        if (form.isReadInPlace()) {
+            return;
+        }
+        int index = form.index();
+        if (forms[index] == null) {
+            forms[index] = StagedForm.of(geometry, form);
+            blocks[index] = new int[cells()];
+        }
+        blocks[index][cell]++;
+        stagedBlocks[cell]++;
+    }
+
+    /** The blocks of a form in some cells, of those that need a slot. */
+    public int blocks(CacheForm form, int fromCell, int toCell) {
+        int[] ofForm = blocks[form.index()];
+        int sum = 0;
+        for (int cell = fromCell; ofForm != null && cell < toCell; cell++) {
+            sum += ofForm[cell];
+        }
+        return sum;
     }
 
     /**
@@ -36,21 +68,18 @@ public final class StagedCells {
         }
     }
 
-    private int cells() {
-        return recomputedBlocks.length;
-    }
-
-    private int stagedBlocks(int cell) {
-        return recomputedBlocks[cell] + hostKeyValueBlocks[cell];
+    /** The number of cells. */
+    public int cells() {
+        return stagedBlocks.length;
     }
 
     /** The number of all tokens that need a slot. */
     long stagedTokens() {
-        long blocks = 0;
-        for (int cell = 0; cell < cells(); cell++) {
-            blocks += stagedBlocks(cell);
+        long staged = 0;
+        for (int ofCell : stagedBlocks) {
+            staged += ofCell;
         }
-        return blocks * geometry.blockTokens();
+        return staged * geometry.blockTokens();
     }
 
     /**
@@ -72,8 +101,10 @@ public final class StagedCells {
         private int stagedChunks;
         private long slotBytes;
         private long workspaceBytes;
-        private int recomputed;
-        private int hostKeyValues;
+        /** Of the current chunk, by form. */
+        private final int[] counts = new int[FORMS];
+
+        private int staged;
 
         CutBuilder(long chunkTokens) {
             this.chunkTokens = chunkTokens;
@@ -82,12 +113,16 @@ public final class StagedCells {
         void add(int cell) {
             if (starts.isEmpty()) {
                 starts.add(cell);
-            } else if (isStaged() && isOverfullWith(cell)) {
+            } else if (staged > 0 && isOverfullWith(cell)) {
                 finishChunk();
                 starts.add(cell);
             }
-            recomputed += recomputedBlocks[cell];
-            hostKeyValues += hostKeyValueBlocks[cell];
+            if (stagedBlocks[cell] > 0) {
+                staged += stagedBlocks[cell];
+                for (int i = 0; i < FORMS; i++) {
+                    counts[i] += forms[i] == null ? 0 : blocks[i][cell];
+                }
+            }
         }
 
         Cut build() {
@@ -95,21 +130,31 @@ public final class StagedCells {
             return new Cut(List.copyOf(starts), stagedChunks, slotBytes, workspaceBytes);
         }
 
-        private boolean isStaged() {
-            return recomputed + hostKeyValues > 0;
-        }
-
         private boolean isOverfullWith(int cell) {
-            long blocks = (long) recomputed + hostKeyValues + stagedBlocks(cell);
-            return stagedBlocks(cell) > 0 && blocks * geometry.blockTokens() > chunkTokens;
+            return stagedBlocks[cell] > 0
+                    && ((long) staged + stagedBlocks[cell]) * geometry.blockTokens() > chunkTokens;
         }
 
+        /** The bytes are those of {@link ChunkLayout}. */
         private void finishChunk() {
-            stagedChunks += isStaged() ? 1 : 0;
-            slotBytes = Math.max(slotBytes, StagingLayout.slotBytes(geometry, recomputed, hostKeyValues));
-            workspaceBytes = Math.max(workspaceBytes, StagingLayout.workspaceBytes(geometry, recomputed));
-            recomputed = 0;
-            hostKeyValues = 0;
+            stagedChunks += staged > 0 ? 1 : 0;
+            long activations = 0;
+            long others = 0;
+            long workspace = 0;
+            for (int i = 0; i < FORMS; i++) {
+                StagedForm form = forms[i];
+                if (form == null) {
+                    continue;
+                }
+                activations += counts[i] * form.activationBytes();
+                others += StagingLayout.align(counts[i] * form.keyValueBytes())
+                        + StagingLayout.align(counts[i] * form.codeBytes());
+                workspace += counts[i] * form.workspaceBytes();
+                counts[i] = 0;
+            }
+            slotBytes = Math.max(slotBytes, StagingLayout.align(activations) + others);
+            workspaceBytes = Math.max(workspaceBytes, StagingLayout.align(workspace));
+            staged = 0;
         }
     }
 }

@@ -5,7 +5,7 @@ import io.weft.model.CacheGeometry;
 
 /**
  * How a step divides the staging memory: {@code slots} slots of {@code slotBytes}, then a workspace for one chunk's
- * recomputed K and V.
+ * recomputed or decoded K and V.
  *
  * @param slots staging slots, used in turn by the staged chunks of all layers
  * @param slotBytes size of a slot, aligned
@@ -20,7 +20,7 @@ public record StagingLayout(int slots, long slotBytes, long workspaceBytes) {
 
     private static final long BYTES_USUAL_MOST = 1L << 30;
 
-    /** Alignment of slots and of the K and V inside a slot. */
+    /** Alignment of slots and of what they consist of. */
     public static final long ALIGNMENT_BYTES = 512;
 
     public StagingLayout {
@@ -53,36 +53,6 @@ public record StagingLayout(int slots, long slotBytes, long workspaceBytes) {
     /** The size of the staging memory. */
     public long totalBytes() {
         return workspaceOffset() + workspaceBytes;
-    }
-
-    /** The offset of a chunk's K and V inside its slot. */
-    public static long keyValueOffset(CacheGeometry geometry, Chunk chunk) {
-        return keyValueOffset(geometry, chunk.recomputedBlocks());
-    }
-
-    /** Bytes of a slot that holds {@code chunk}, aligned. */
-    public static long slotBytes(CacheGeometry geometry, Chunk chunk) {
-        return slotBytes(geometry, chunk.recomputedBlocks(), Chunk.blocks(chunk.hostKeyValues()));
-    }
-
-    /**
-     * Bytes of a slot, aligned.
-     *
-     * @param recomputedBlocks blocks of activations, from the host and from the device
-     * @param hostKeyValueBlocks blocks of K and V from the host
-     */
-    static long slotBytes(CacheGeometry geometry, int recomputedBlocks, int hostKeyValueBlocks) {
-        return keyValueOffset(geometry, recomputedBlocks)
-                + align(hostKeyValueBlocks * geometry.blockLayerBytes(Content.KEY_VALUE));
-    }
-
-    private static long keyValueOffset(CacheGeometry geometry, int recomputedBlocks) {
-        return align(recomputedBlocks * geometry.blockLayerBytes(Content.ACTIVATION));
-    }
-
-    /** The bytes of workspace that a chunk's recomputation needs, aligned. */
-    static long workspaceBytes(CacheGeometry geometry, int recomputedBlocks) {
-        return align(recomputedBlocks * geometry.blockLayerBytes(Content.KEY_VALUE));
     }
 
     /** The next multiple of the alignment. */

@@ -1,5 +1,6 @@
 package io.weft.plan.step;
 
+import io.weft.model.CacheForm;
 import io.weft.model.CacheGeometry;
 import io.weft.model.FeedForwardDimensions;
 import io.weft.model.LayerDimensions;
@@ -13,15 +14,22 @@ import java.util.function.ToIntFunction;
  * @param sequences in a batch
  * @param rows new tokens of a batch
  * @param logitRows rows whose logits are needed, on the device or on the host
+ * @param draftRows drafted rows of a batch: a token is chosen for each of them, and for one more row of each sequence
  * @param contextTokens tokens of a sequence
  */
-public record StepMemory(CacheGeometry geometry, int sequences, int rows, int logitRows, int contextTokens) {
+public record StepMemory(
+        CacheGeometry geometry, int sequences, int rows, int logitRows, int draftRows, int contextTokens) {
     /** The most tokens outside a sequence that edits of its logits may name. */
     public static final int BIASED_TOKENS = 1024;
     /** The most tokens that may be barred from a sequence in addition. */
     public static final int BARRED_TOKENS = 256;
     /** Index arrays begin at multiples of this. */
     public static final int INDEX_ALIGNMENT_BYTES = 16;
+
+    private static final int DRAFT_ROWS_MOST = 64;
+    private static final int DRAFT_ROWS_OF_SEQUENCE = 8;
+    /** Drafted rows take at most this part of the device's memory for their logits, scores and edits. */
+    private static final int DRAFT_MEMORY_PART = 64;
 
     // As the device lays them out.
     static final int SPAN_INTS = 5;
@@ -33,6 +41,20 @@ public record StepMemory(CacheGeometry geometry, int sequences, int rows, int lo
     private static final int TABLE_BLOCKS = 64;
     /** Arrays of a step as a whole. */
     private static final int OTHER_ARRAYS = 13;
+
+    /**
+     * The drafted rows for which a service has memory.
+     *
+     * @param deviceBytes all device memory
+     */
+    public static int usualDraftRows(
+            CacheGeometry geometry, int sequences, int rows, int contextTokens, long deviceBytes) {
+        StepMemory without = new StepMemory(geometry, sequences, rows, sequences, 0, contextTokens);
+        StepMemory withOne = new StepMemory(geometry, sequences, rows, sequences + 1, 1, contextTokens);
+        long fitting = deviceBytes / DRAFT_MEMORY_PART / (withOne.deviceBytes() - without.deviceBytes());
+        int wanted = Math.min(Math.min(DRAFT_ROWS_OF_SEQUENCE * sequences, DRAFT_ROWS_MOST), rows - sequences);
+        return (int) Math.min(wanted, fitting);
+    }
 
     /** (rows, D): the residual stream, and as much for each of two inputs. */
     public long hiddenBytes() {
@@ -95,20 +117,25 @@ public record StepMemory(CacheGeometry geometry, int sequences, int rows, int lo
         return (long) logitRows * dimensions().vocabularySize() * Float.BYTES;
     }
 
-    /** (sequences, V) fp32: what tokens are chosen from. */
+    /** The rows for which a token is chosen. */
+    private int choosingRows() {
+        return sequences + draftRows;
+    }
+
+    /** (choosing rows, V) fp32: what tokens are chosen from. */
     public long scoreBytes() {
-        return (long) sequences * dimensions().vocabularySize() * Float.BYTES;
+        return (long) choosingRows() * dimensions().vocabularySize() * Float.BYTES;
     }
 
-    /** (sequences) int32. */
+    /** (choosing rows) int32. */
     public long tokenBytes() {
-        return (long) sequences * Integer.BYTES;
+        return (long) choosingRows() * Integer.BYTES;
     }
 
-    /** (sequences, V) bits: the tokens that may be chosen. */
+    /** (choosing rows, V) bits: the tokens that may be chosen. */
     public long maskBytes() {
         int units = Math.ceilDiv(dimensions().vocabularySize(), Byte.SIZE * MASK_ALIGNMENT_BYTES);
-        return (long) sequences * units * MASK_ALIGNMENT_BYTES;
+        return (long) choosingRows() * units * MASK_ALIGNMENT_BYTES;
     }
 
     /**
@@ -119,16 +146,27 @@ public record StepMemory(CacheGeometry geometry, int sequences, int rows, int lo
         int blocks = geometry.blocks(contextTokens);
         long cells = Math.ceilDiv(contextTokens, geometry.cellTokens());
         long perRow = 3 * Integer.BYTES + 3 * Long.BYTES;
-        long perCell = SPAN_INTS * Integer.BYTES + 3 * INDEX_ALIGNMENT_BYTES;
+        long codedForms = CacheForm.all().stream()
+                .filter(form -> form.encoding().isCoded())
+                .count();
+        // Spans, positions, what is gathered; of each part that is coded, where from and where to.
+        long perCell = SPAN_INTS * Integer.BYTES + (3 + 2 * codedForms) * INDEX_ALIGNMENT_BYTES;
+        // A sequence fills a block more than its new tokens do.
+        long filled = 2L * sequences + Math.ceilDiv(rows + draftRows, geometry.blockTokens());
+        long tableBytes = (long) tableBlocks(blocks) * Long.BYTES;
         int tables = geometry.windowLayerCount() == 0 ? 1 : 2;
-        long perSequence = tables * ((long) tableBlocks(blocks) * Long.BYTES + perCell)
-                + (long) blocks * (Integer.BYTES + Long.BYTES)
-                + cells * perCell
-                + CHOICE_BYTES
-                + (long) edits() * EDIT_BYTES;
+        long perSequence =
+                tables * (tableBytes + perCell) + (long) blocks * (Integer.BYTES + 2 * Long.BYTES) + cells * perCell;
+        // Beside the first of each sequence. These have their own row of the table, and their own spans.
+        long moreGroups = geometry.policy().isLossy() ? Math.ceilDiv(rows, geometry.blockTokens()) + sequences : 0;
+        long perGroup = tableBytes + cells * SPAN_INTS * Integer.BYTES;
         return rows * perRow
+                + choosingRows() * (CHOICE_BYTES + (long) edits() * EDIT_BYTES)
                 + (long) logitRows * Long.BYTES
                 + sequences * perSequence
+                + moreGroups * perGroup
+                + filled * (Long.BYTES + Integer.BYTES)
+                + 2 * codedForms * INDEX_ALIGNMENT_BYTES
                 + (long) OTHER_ARRAYS * INDEX_ALIGNMENT_BYTES;
     }
 
@@ -137,7 +175,7 @@ public record StepMemory(CacheGeometry geometry, int sequences, int rows, int lo
         return Math.ceilDiv(blocks, TABLE_BLOCKS) * TABLE_BLOCKS;
     }
 
-    /** The most edits of a sequence's logits. */
+    /** The most edits of a row's logits. */
     public int edits() {
         return Math.min(dimensions().vocabularySize(), contextTokens + BIASED_TOKENS + BARRED_TOKENS);
     }

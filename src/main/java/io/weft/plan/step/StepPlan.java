@@ -114,7 +114,12 @@ public record StepPlan(
     public boolean isResidentDecode() {
         return shape.rows() == shape.sequences().size()
                 && stages.stream().noneMatch(planned -> switch (planned.stage()) {
-                    case Stage.Transfer _, Stage.Gather _, Stage.Recompute _, Stage.WriteOut _ -> true;
+                    case Stage.Transfer _,
+                            Stage.Gather _,
+                            Stage.Decode _,
+                            Stage.Recompute _,
+                            Stage.Encode _,
+                            Stage.WriteOut _ -> true;
                     case Stage.Upload _,
                             Stage.Embed _,
                             Stage.Project _,

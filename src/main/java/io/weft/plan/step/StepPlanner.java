@@ -48,14 +48,15 @@ public record StepPlanner(CacheGeometry geometry, Schedule schedule, long stagin
     }
 
     private void requireClosingOfFilledBlocks(SequenceShape sequence) {
-        int filled = (sequence.openTokens() + sequence.newTokens()) / geometry.blockTokens();
+        int filled = sequence.closingBlocks(geometry.blockTokens());
         if (sequence.closing().size() != filled) {
             throw new IllegalArgumentException(
-                    "closing has %d forms, but %d open and %d new tokens fill %d blocks of %d tokens"
+                    "closing has %d forms, but %d open and %d new tokens, %d drafted, fill %d blocks of %d tokens"
                             .formatted(
                                     sequence.closing().size(),
                                     sequence.openTokens(),
                                     sequence.newTokens(),
+                                    sequence.drafted(),
                                     filled,
                                     geometry.blockTokens()));
         }
@@ -122,8 +123,12 @@ public record StepPlanner(CacheGeometry geometry, Schedule schedule, long stagin
         if (useful == 0) {
             return 0;
         }
-        long fitting = Math.max(0, stagingBytes - cut.workspaceBytes()) / cut.slotBytes();
-        return (int) Math.min(useful, fitting);
+        long left = stagingBytes - cut.workspaceBytes();
+        if (cut.slotBytes() == 0) {
+            // What is decoded from where it is takes no memory of a slot.
+            return left >= 0 ? useful : 0;
+        }
+        return (int) Math.min(useful, Math.max(0, left) / cut.slotBytes());
     }
 
     /** The number of wanted slots that would be used. */

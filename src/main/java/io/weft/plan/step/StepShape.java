@@ -1,8 +1,13 @@
 package io.weft.plan.step;
 
+import io.weft.model.CacheForm;
+import io.weft.model.CacheGeometry;
+import io.weft.model.Encoding;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.SortedMap;
+import java.util.TreeMap;
 
 /**
  * The batch of a step, as far as its plan depends on it.
@@ -24,8 +29,33 @@ public record StepShape(List<SequenceShape> sequences, HeadShape head) {
     }
 
     /**
-     * The shape of the next step if all sequences go on decoding; empty if they do not decode, or if blocks are filled
-     * or moved in this step or the next, since their forms are not known here.
+     * The blocks that the step codes, by encoding: those that it fills; under a lossy policy also those that drafts
+     * fill, since rows after them see what their codes say.
+     */
+    public SortedMap<Encoding, Integer> codedBlocks(CacheGeometry geometry) {
+        SortedMap<Encoding, Integer> coded = new TreeMap<>();
+        if (geometry.policy().isLossy()) {
+            int blocks = sequences.stream()
+                    .mapToInt(sequence -> sequence.filledBlocks(geometry.blockTokens()))
+                    .sum();
+            if (blocks > 0 && geometry.cachedLayerCount() > 0) {
+                coded.put(geometry.policy().encodings().getFirst(), blocks);
+            }
+            return coded;
+        }
+        for (SequenceShape sequence : sequences) {
+            for (CacheForm form : sequence.closing()) {
+                if (form.encoding().isCoded()) {
+                    coded.merge(form.encoding(), 1, Integer::sum);
+                }
+            }
+        }
+        return coded;
+    }
+
+    /**
+     * The shape of the next step if all sequences go on decoding, a row each; empty if they do not, or if blocks are
+     * filled or moved in this step or the next, since their forms are not known here.
      */
     public Optional<StepShape> nextDecode(int blockTokens) {
         List<SequenceShape> next = new ArrayList<>(sequences.size());

@@ -37,20 +37,33 @@ public record MemoryBudget(
      * @param sequences in a batch
      * @param rows new tokens of a batch
      * @param logitRows rows whose logits are needed, on the device or on the host
+     * @param draftRows drafted rows of a batch
      * @param contextTokens tokens of a sequence
      */
-    public record Limits(int sequences, int rows, int logitRows, int contextTokens) {
+    public record Limits(int sequences, int rows, int logitRows, int draftRows, int contextTokens) {
         private static final int ROWS_LEAST = 512;
         private static final int LOGIT_ROWS_LEAST = 64;
 
         /** The limits that the service reserves memory for, with batches of {@code sequences}. */
-        public static Limits usual(int sequences, int contextTokens) {
+        public static Limits usual(CacheGeometry geometry, int sequences, int contextTokens, long deviceBytes) {
+            int rows = usualRows(sequences);
+            int draftRows = StepMemory.usualDraftRows(geometry, sequences, rows, contextTokens, deviceBytes);
             return new Limits(
-                    sequences, Math.max(ROWS_LEAST, sequences), Math.max(LOGIT_ROWS_LEAST, sequences), contextTokens);
+                    sequences, rows, Math.max(LOGIT_ROWS_LEAST, sequences + draftRows), draftRows, contextTokens);
+        }
+
+        /** The rows of such a step. */
+        public static int usualRows(int sequences) {
+            return Math.max(ROWS_LEAST, sequences);
+        }
+
+        /** As the pipeline counts them. */
+        private int openBlocks(int blockTokens) {
+            return 2 * sequences + Math.ceilDiv(rows + draftRows, blockTokens);
         }
 
         StepMemory memory(CacheGeometry geometry) {
-            return new StepMemory(geometry, sequences, rows, logitRows, contextTokens);
+            return new StepMemory(geometry, sequences, rows, logitRows, draftRows, contextTokens);
         }
     }
 
@@ -67,10 +80,9 @@ public record MemoryBudget(
             long hostBytes,
             long stagingBytes) {
         StepMemory step = limits.memory(geometry);
-        int openBlocks = 2 * limits.sequences() + Math.ceilDiv(limits.rows(), geometry.blockTokens());
         long weightsBytes = weightsBytes(geometry, weights);
         long workspaceBytes = step.deviceBytes() + unpackedBytes(geometry, weights);
-        long openBlockBytes = openBlocks * geometry.openBlockBytes();
+        long openBlockBytes = limits.openBlocks(geometry.blockTokens()) * geometry.openBlockBytes();
         long windowBytes = limits.sequences() * geometry.ringBytes(limits.contextTokens(), limits.rows());
         long forWeights = deviceBytes - workspaceBytes - stagingBytes - openBlockBytes - windowBytes;
         long layersBytes = streamingRoomBytes(geometry, weights);

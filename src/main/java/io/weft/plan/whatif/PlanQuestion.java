@@ -2,6 +2,7 @@ package io.weft.plan.whatif;
 
 import io.weft.model.CacheForm;
 import io.weft.model.CacheGeometry;
+import io.weft.model.CachePolicy;
 import io.weft.model.ModelDimensions;
 import io.weft.model.WeightBits;
 import io.weft.plan.machine.HardwarePreset;
@@ -9,14 +10,12 @@ import io.weft.plan.machine.HardwareProfile;
 import io.weft.plan.machine.HardwareSpec;
 import io.weft.plan.machine.Machine;
 import io.weft.plan.step.StagingLayout;
-import java.util.Arrays;
-import java.util.EnumSet;
 import java.util.List;
-import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalLong;
 import java.util.Set;
+import java.util.TreeSet;
 import java.util.stream.Collectors;
 
 /**
@@ -28,7 +27,7 @@ import java.util.stream.Collectors;
  * @param hostBytes host memory
  * @param linkBytesPerSecond rate of large copies, each way
  * @param flopsPerSecond rate of dense matrix products; only for a machine that is known by its data sheet
- * @param forms that may be used, by label; all if empty
+ * @param forms that may be used, by label; all of the policy if empty
  */
 public record PlanQuestion(
         int batch,
@@ -56,30 +55,18 @@ public record PlanQuestion(
         forms = List.copyOf(forms);
     }
 
-    /** The default geometry of a model's cache on a GPU, the same as the service's. */
+    /** The default geometry of a model's exact cache on a GPU, the same as the service's. */
     public static CacheGeometry usualGeometry(ModelDimensions model) {
         return new CacheGeometry(model, ELEMENT_BYTES, BLOCK_TOKENS, GPU_CELL_TOKENS);
     }
 
-    /** The name of a form that users type. */
-    public static String label(CacheForm form) {
-        return form.name().toLowerCase(Locale.ROOT);
-    }
-
     /**
-     * The forms with some names.
+     * The forms with some names, which blocks may have under a policy.
      *
-     * @throws IllegalArgumentException naming the first unknown name
+     * @throws IllegalArgumentException naming the first other name
      */
-    public static Set<CacheForm> forms(List<String> labels) {
-        return labels.stream()
-                .map(PlanQuestion::form)
-                .collect(Collectors.toCollection(() -> EnumSet.noneOf(CacheForm.class)));
-    }
-
-    /** The names of all forms. */
-    public static List<String> formLabels() {
-        return Arrays.stream(CacheForm.values()).map(PlanQuestion::label).toList();
+    public static Set<CacheForm> forms(List<String> labels, CachePolicy policy) {
+        return labels.stream().map(label -> form(label, policy)).collect(Collectors.toCollection(TreeSet::new));
     }
 
     /**
@@ -99,7 +86,7 @@ public record PlanQuestion(
                 device,
                 hostBytes.orElse(machine.hostBytes()),
                 StagingLayout.usualBytes(geometry, batch, contextTokens, device),
-                chosenForms());
+                chosenForms(geometry.policy()));
     }
 
     /**
@@ -108,21 +95,24 @@ public record PlanQuestion(
      * @param served what it runs: its machine is meant where none is named, its model likewise
      * @param other another model
      * @param hardware another machine
+     * @param encoding another cache policy
      * @throws IllegalArgumentException naming what is wrong, and what would be right
      */
-    public WhatIf beside(WhatIf served, Optional<ModelDimensions> other, Optional<String> hardware) {
+    public WhatIf beside(
+            WhatIf served, Optional<ModelDimensions> other, Optional<String> hardware, Optional<String> encoding) {
+        CachePolicy policy =
+                encoding.map(CachePolicy::ofLabel).orElse(served.geometry().policy());
         WeightBits weights = other.isEmpty() ? served.weights() : WeightBits.PLAIN;
         if (hardware.isEmpty()) {
             CacheGeometry own = served.geometry();
-            CacheGeometry geometry = other.map(
-                            model -> new CacheGeometry(model, own.elementBytes(), own.blockTokens(), own.cellTokens()))
-                    .orElse(own);
+            CacheGeometry geometry = other.map(own::of).orElse(own).under(policy);
             return about(
                     geometry,
                     weights,
                     new Machine.Measured(own, served.profile(), served.deviceBytes(), served.hostBytes()));
         }
-        CacheGeometry geometry = usualGeometry(other.orElse(served.geometry().dimensions()));
+        CacheGeometry geometry =
+                usualGeometry(other.orElse(served.geometry().dimensions())).under(policy);
         return about(
                 geometry,
                 weights,
@@ -155,15 +145,17 @@ public record PlanQuestion(
         };
     }
 
-    private Set<CacheForm> chosenForms() {
-        return forms.isEmpty() ? EnumSet.allOf(CacheForm.class) : forms(forms);
+    private Set<CacheForm> chosenForms(CachePolicy policy) {
+        return forms.isEmpty() ? new TreeSet<>(policy.forms()) : forms(forms, policy);
     }
 
-    private static CacheForm form(String label) {
-        return Arrays.stream(CacheForm.values())
-                .filter(form -> label(form).equals(label))
+    private static CacheForm form(String label, CachePolicy policy) {
+        return policy.forms().stream()
+                .filter(form -> form.label().equals(label))
                 .findFirst()
-                .orElseThrow(() -> new IllegalArgumentException(
-                        "forms has \"%s\", must be of %s".formatted(label, String.join(", ", formLabels()))));
+                .orElseThrow(() -> new IllegalArgumentException("forms has \"%s\", must be of %s"
+                        .formatted(
+                                label,
+                                policy.forms().stream().map(CacheForm::label).collect(Collectors.joining(", ")))));
     }
 }

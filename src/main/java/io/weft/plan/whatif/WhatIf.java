@@ -21,16 +21,18 @@ import io.weft.plan.whatif.PlanExplanation.MemoryParts;
 import io.weft.plan.whatif.PlanExplanation.MissingMemory;
 import io.weft.plan.whatif.PlanExplanation.PromptTime;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
-import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
+import java.util.TreeSet;
 import java.util.function.IntPredicate;
 import java.util.function.LongPredicate;
+import java.util.stream.Collectors;
 
 /**
  * Predicts decode steps of a model on a machine that need not exist.
@@ -169,8 +171,7 @@ public record WhatIf(
 
     /** Prompts of a whole context, of an eighth and of a 64th, asked again with some new tokens at the end. */
     private List<PromptTime> prompts(Map<CacheForm, Long> tokensByForm) {
-        PromptTimes times = new PromptTimes(
-                costs(), MemoryBudget.Limits.usual(batch, contextTokens).rows(), tokensByForm);
+        PromptTimes times = new PromptTimes(costs(), MemoryBudget.Limits.usualRows(batch), tokensByForm);
         List<PromptTime> prompts = new ArrayList<>();
         for (int tokens : List.of(contextTokens / 64, contextTokens / 8, contextTokens)) {
             int cached = Math.max(tokens - NEW_TOKENS, 0) / blockTokens() * blockTokens();
@@ -194,7 +195,7 @@ public record WhatIf(
     }
 
     private static Set<CacheForm> usedForms(Simulated simulated) {
-        Set<CacheForm> used = EnumSet.noneOf(CacheForm.class);
+        Set<CacheForm> used = new TreeSet<>();
         simulated.tokens().forEach((form, tokens) -> {
             if (tokens > 0) {
                 used.add(form);
@@ -255,7 +256,12 @@ public record WhatIf(
 
     private MemoryBudget budget(int sequences, int tokens) {
         return MemoryBudget.of(
-                geometry, weights, MemoryBudget.Limits.usual(sequences, tokens), deviceBytes, hostBytes, stagingBytes);
+                geometry,
+                weights,
+                MemoryBudget.Limits.usual(geometry, sequences, tokens, deviceBytes),
+                deviceBytes,
+                hostBytes,
+                stagingBytes);
     }
 
     private PlacementProblem problem(MemoryBudget budget, int chunkTokens) {
@@ -380,17 +386,17 @@ public record WhatIf(
     private double capacity(Place place, long bytes) {
         return usefulForms().stream()
                 .filter(form -> form.place() == place)
-                .mapToLong(form -> geometry.tokenBytes(form.content()))
+                .mapToDouble(form -> geometry.tokenBytes(form.encoding()))
                 .min()
                 .stream()
                 // A model without cached layers needs no memory for their tokens.
-                .mapToDouble(least -> least == 0 ? Long.MAX_VALUE : Math.floor((double) bytes / least))
+                .map(least -> least == 0 ? Long.MAX_VALUE : Math.floor(bytes / least))
                 .findFirst()
                 .orElse(0);
     }
 
     private Set<CacheForm> usefulForms() {
-        Set<CacheForm> useful = EnumSet.noneOf(CacheForm.class);
+        Set<CacheForm> useful = new TreeSet<>();
         for (CacheForm form : forms) {
             if (geometry.isUseful(form)) {
                 useful.add(form);
@@ -438,8 +444,8 @@ public record WhatIf(
     private long bytes(Map<CacheForm, Long> tokens, Place place) {
         return tokens.entrySet().stream()
                 .filter(entry -> entry.getKey().place() == place)
-                .mapToLong(entry ->
-                        entry.getValue() * geometry.tokenBytes(entry.getKey().content()))
+                .mapToLong(entry -> Math.round(
+                        entry.getValue() * geometry.tokenBytes(entry.getKey().encoding())))
                 .sum();
     }
 
@@ -454,10 +460,10 @@ public record WhatIf(
                 .sum();
     }
 
-    private static Map<String, Long> labelled(Map<CacheForm, Long> tokens) {
+    private Map<String, Long> labelled(Map<CacheForm, Long> tokens) {
         Map<String, Long> labelled = new LinkedHashMap<>();
-        for (CacheForm form : CacheForm.values()) {
-            labelled.put(PlanQuestion.label(form), tokens.getOrDefault(form, 0L));
+        for (CacheForm form : geometry.policy().forms()) {
+            labelled.put(form.label(), tokens.getOrDefault(form, 0L));
         }
         return labelled;
     }
@@ -485,10 +491,14 @@ public record WhatIf(
                 alternative(budget, "all K and V in host memory, all of it crosses the link", search.fullTransfer()));
         alternatives.add(alternative(
                 budget, "the paper's split: first activations, then K and V while recomputing", search.kvpr()));
-        search.fastest(EnumSet.of(CacheForm.HOST_KV, CacheForm.HOST_ACT), 0, Long.MAX_VALUE)
+        search.fastest(storedOf(CacheForm.HOST_KV, CacheForm.HOST_ACT), 0, Long.MAX_VALUE)
                 .ifPresent(chunked -> alternatives.add(alternative(
                         budget, "all in host memory, activations and K and V evenly mixed, chunk by chunk", chunked)));
         return alternatives;
+    }
+
+    private Set<CacheForm> storedOf(CacheForm... forms) {
+        return Arrays.stream(forms).map(geometry.policy()::stored).collect(Collectors.toCollection(TreeSet::new));
     }
 
     private Alternative alternative(MemoryBudget budget, String description, Simulated simulated) {

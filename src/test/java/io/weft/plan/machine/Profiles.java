@@ -1,7 +1,10 @@
 package io.weft.plan.machine;
 
+import io.weft.model.Encoding;
 import java.util.Collections;
+import java.util.List;
 import java.util.Random;
+import java.util.stream.Stream;
 
 /** Machines for the tests of planning. */
 public final class Profiles {
@@ -29,6 +32,7 @@ public final class Profiles {
                                 Curve.linear(0, otherFactor / 2, SIZE_MAX),
                                 Curve.linear(0, 50 * otherFactor, SIZE_MAX))),
                 Curve.linear(0, recomputeNanosPerToken, SIZE_MAX),
+                List.of(),
                 0,
                 Curve.linear(0, 30 * otherFactor, SIZE_MAX),
                 0,
@@ -54,6 +58,7 @@ public final class Profiles {
                 plain.embed(),
                 plain.layers(),
                 plain.keyValues(),
+                plain.codes(),
                 shortSequenceNanos,
                 plain.head(),
                 plain.launchNanos(),
@@ -85,6 +90,7 @@ public final class Profiles {
                 waiting.embed(),
                 waiting.layers(),
                 waiting.keyValues(),
+                waiting.codes(),
                 waiting.shortSequenceNanos(),
                 waiting.head(),
                 random.nextInt(10_000),
@@ -112,6 +118,10 @@ public final class Profiles {
                                 CurveTest.random(random),
                                 CurveTest.random(random))),
                 CurveTest.random(random),
+                Stream.of(Encoding.values())
+                        .filter(Encoding::isCoded)
+                        .map(encoding -> new CodeCurves(encoding, CurveTest.random(random), CurveTest.random(random)))
+                        .toList(),
                 random.nextInt(100),
                 CurveTest.random(random),
                 random.nextInt(100),

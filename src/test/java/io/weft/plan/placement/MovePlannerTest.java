@@ -6,6 +6,8 @@ import io.weft.model.CacheForm;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheForm.Place;
 import io.weft.model.CacheGeometry;
+import io.weft.model.CachePolicy;
+import io.weft.model.Encoding;
 import io.weft.plan.machine.HardwareProfile;
 import io.weft.plan.machine.Profiles;
 import io.weft.plan.placement.MovePlanner.Running;
@@ -44,12 +46,10 @@ class MovePlannerTest {
             for (BlockRun run : promotions) {
                 List<CacheForm> ofSequence = forms.get(run.sequence());
                 for (int block = run.firstBlock(); block < run.firstBlock() + run.blocks(); block++) {
-                    Content content = ofSequence.get(block).content();
-                    assertThat(ofSequence
-                                    .set(block, CacheForm.of(content, Place.DEVICE))
-                                    .place())
-                            .isEqualTo(Place.HOST);
-                    deviceBytes -= geometry().blockBytes(content);
+                    CacheForm form = ofSequence.get(block);
+                    assertThat(form.place()).isEqualTo(Place.HOST);
+                    ofSequence.set(block, form.at(Place.DEVICE));
+                    deviceBytes -= geometry().blockBytes(form.encoding());
                 }
                 assertThat(deviceBytes).isNotNegative();
             }
@@ -77,8 +77,9 @@ class MovePlannerTest {
         List<Running> sequences = new ArrayList<>();
         for (int i = random.nextInt(6); i >= 0; i--) {
             int blocks = random.nextInt(40);
+            List<CacheForm> exact = CachePolicy.EXACT.forms();
             List<CacheForm> forms = IntStream.range(0, blocks)
-                    .mapToObj(block -> CacheForm.values()[random.nextInt(4)])
+                    .mapToObj(block -> exact.get(random.nextInt(exact.size())))
                     .toList();
             int tokens = blocks * geometry.blockTokens() + random.nextInt(geometry.blockTokens());
             sequences.add(new Running(forms, tokens, 1 + random.nextInt(500)));
@@ -113,14 +114,14 @@ class MovePlannerTest {
         int mostStepsLeft = 0;
         for (BlockRun run : promotions) {
             for (int block = run.firstBlock(); block < run.firstBlock() + run.blocks(); block++) {
-                Content content =
-                        c.sequences().get(run.sequence()).forms().get(block).content();
+                Encoding encoding =
+                        c.sequences().get(run.sequence()).forms().get(block).encoding();
                 copyNanos += c.geometry().cachedLayerCount()
                         * c.planner()
                                 .costs()
                                 .profile()
                                 .linkIn()
-                                .nanos(c.geometry().blockLayerBytes(content));
+                                .nanos(c.geometry().blockLayerBytes(encoding));
                 copies++;
             }
             mostStepsLeft =

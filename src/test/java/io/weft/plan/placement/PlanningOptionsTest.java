@@ -52,8 +52,9 @@ class PlanningOptionsTest {
     @EnumSource(Schedule.class)
     void aScheduleUsesItsFormsWhateverTheCacheHoldsAndMovesNothing(Schedule schedule) {
         Planning planning = planning(Optional.of(schedule), OptionalInt.of(128));
-        assertThat(forms(planning, Occupancy.none(1 << 30, 1 << 30))).isEqualTo(schedule.forms());
-        assertThat(forms(planning, Occupancy.none(0, 0))).isEqualTo(schedule.forms());
+        Set<CacheForm> forms = forms(planning, Occupancy.none(1 << 30, 1 << 30));
+        assertThat(schedule.forms()).containsAll(forms);
+        assertThat(forms(planning, Occupancy.none(0, 0))).isEqualTo(forms);
         assertThat(planning.moves()).isEmpty();
     }
 

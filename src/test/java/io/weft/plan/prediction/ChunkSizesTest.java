@@ -67,6 +67,7 @@ class ChunkSizesTest {
                 cheap.embed(),
                 cheap.layers(),
                 cheap.keyValues(),
+                cheap.codes(),
                 cheap.shortSequenceNanos(),
                 cheap.head(),
                 0,

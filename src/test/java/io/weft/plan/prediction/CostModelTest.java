@@ -7,6 +7,8 @@ import io.weft.model.CacheForm;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheForm.Place;
 import io.weft.model.CacheGeometry;
+import io.weft.model.Encoding;
+import io.weft.plan.machine.CodeCurves;
 import io.weft.plan.machine.Curve;
 import io.weft.plan.machine.HardwareProfile;
 import io.weft.plan.machine.LayerCurves;
@@ -21,10 +23,10 @@ import io.weft.plan.step.Stage;
 import io.weft.plan.step.StepPlan;
 import io.weft.plan.step.StepPlanner;
 import io.weft.plan.step.StepShape;
-import java.util.EnumSet;
 import java.util.List;
 import java.util.Random;
 import java.util.Set;
+import java.util.TreeSet;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -95,7 +97,7 @@ class CostModelTest {
     }
 
     @ParameterizedTest
-    @EnumSource(CacheForm.class)
+    @MethodSource("io.weft.model.CacheForm#all")
     void stagesTakeLongerApartAndBesideTheLink(CacheForm form) {
         CacheGeometry geometry = Shapes.GEOMETRIES.getFirst();
         HardwareProfile plain = Profiles.machine(1, 7, 300);
@@ -112,10 +114,32 @@ class CostModelTest {
                             switch (stage) {
                                 case Stage.Project _, Stage.Attend _, Stage.FeedForward _ ->
                                     Math.round(alone * times + 50);
-                                case Stage.Recompute _, Stage.Gather _ -> alone + 50;
+                                case Stage.Recompute _, Stage.Gather _, Stage.Decode _, Stage.Encode _ -> alone + 50;
                                 default -> alone;
                             });
         }
+    }
+
+    @ParameterizedTest
+    @EnumSource(Encoding.class)
+    void blocksAreCodedAsFastAsMeasuredOrElseAsFastAsCopied(Encoding encoding) {
+        CacheGeometry geometry = Shapes.GEOMETRIES.getFirst();
+        HardwareProfile profile = Profiles.random(new Random(7));
+        long bytes = 3 * geometry.blockLayerBytes(encoding.raw());
+        CostModel costs = new CostModel(profile, geometry);
+        Curve encode = profile.codes().stream()
+                .filter(curves -> curves.encoding() == encoding)
+                .findFirst()
+                .map(CodeCurves::encode)
+                .orElse(profile.deviceCopy());
+        Curve decode = profile.codes().stream()
+                .filter(curves -> curves.encoding() == encoding)
+                .findFirst()
+                .map(CodeCurves::decode)
+                .orElse(profile.deviceCopy());
+        assertThat(costs.nanos(new Stage.Encode(0, encoding, 3))).isEqualTo(Math.round(encode.nanos(bytes)));
+        assertThat(costs.nanos(new Stage.Decode(0, 0, encoding, Place.HOST, 3 * geometry.blockTokens())))
+                .isEqualTo(Math.round(decode.nanos(bytes)));
     }
 
     private static Curve flat(double nanos) {
@@ -153,7 +177,7 @@ class CostModelTest {
         CostModel costs = new CostModel(Profiles.inSteps(Profiles.machine(1, 7, 300), 0, 50, 1.5, flat(0)), geometry);
         DecodeLoad load = new DecodeLoad(4, 512, 64);
         double bytes = (double) load.totalTokens() * geometry.tokenBytes(Content.KEY_VALUE);
-        double fits = computeBase(costs, load, EnumSet.allOf(CacheForm.class), bytes);
+        double fits = computeBase(costs, load, new TreeSet<>(CacheForm.all()), bytes);
         assertThat(fits).isEqualTo(costs.baseNanos(4, load.totalTokens()));
         double layers = geometry.dimensions().layerCount();
         HardwareProfile profile = costs.profile();
@@ -162,9 +186,9 @@ class CostModelTest {
                 + curves.feedForward().nanos(4)
                 + costs.attentionNanos(geometry.dimensions().groups().getFirst(), 4, load.totalTokens());
         double besideLink = fits + layers * (0.5 * layer + 3 * 50);
-        assertThat(computeBase(costs, load, EnumSet.allOf(CacheForm.class), bytes - 1))
+        assertThat(computeBase(costs, load, new TreeSet<>(CacheForm.all()), bytes - 1))
                 .isCloseTo(besideLink, within(1e-3));
-        assertThat(computeBase(costs, load, EnumSet.of(CacheForm.HOST_KV), 2 * bytes))
+        assertThat(computeBase(costs, load, CacheForm.setOf(CacheForm.HOST_KV), 2 * bytes))
                 .isCloseTo(besideLink, within(1e-3));
     }
 
@@ -210,7 +234,7 @@ class CostModelTest {
                                 Stage.Transfer.class,
                                 transfer -> assertThat(transfer.copies()).isEqualTo(3)));
         CostModel costs = new CostModel(Profiles.machine(2, 1, 1), geometry);
-        assertThat(costs.linkNanosPerToken(Content.KEY_VALUE, 7))
+        assertThat(costs.linkNanosPerToken(Encoding.KEY_VALUE, 7))
                 .isCloseTo(2.0 * geometry.tokenLayerBytes(Content.KEY_VALUE), within(1e-6));
     }
 }

@@ -11,6 +11,8 @@ import java.util.random.RandomGenerator;
 
 /** Small geometries and random batches for the tests of planning. */
 public final class Shapes {
+    private static final int DRAFTS_MOST = 8;
+
     /** Multi-head attention: an activation has half the bytes of K and V. */
     static final ModelDimensions MULTI_HEAD = ModelDimensions.uniform(
             3,
@@ -118,14 +120,22 @@ public final class Shapes {
 
     private static SequenceShape sequence(RandomGenerator random, CacheGeometry geometry, List<CacheForm> palette) {
         int closed = random.nextInt(4) == 0 ? 0 : random.nextInt(40);
-        int open = random.nextInt(geometry.blockTokens());
-        int fresh = random.nextBoolean() ? 1 : 1 + random.nextInt(3 * geometry.cellTokens());
+        boolean hasDrafts = random.nextInt(3) == 0;
+        // Accepted drafts stay open for a step.
+        int open = random.nextInt(geometry.blockTokens()) + (hasDrafts ? random.nextInt(DRAFTS_MOST + 1) : 0);
+        int drafted = hasDrafts ? random.nextInt(DRAFTS_MOST + 1) : 0;
+        int certain = hasDrafts || random.nextBoolean() ? 1 : 1 + random.nextInt(3 * geometry.cellTokens());
         List<CacheForm> forms = forms(random, palette, closed);
         List<CacheForm> promoted = forms.stream()
                 .filter(form -> form.place() == CacheForm.Place.HOST && random.nextInt(8) == 0)
                 .toList();
         return new SequenceShape(
-                forms, open, fresh, forms(random, palette, (open + fresh) / geometry.blockTokens()), promoted);
+                forms,
+                open,
+                certain + drafted,
+                drafted,
+                forms(random, palette, (open + certain) / geometry.blockTokens()),
+                promoted);
     }
 
     /** Forms come in runs, as placement makes them, or wholly mixed. */
@@ -141,11 +151,11 @@ public final class Shapes {
 
     private static List<CacheForm> palette(RandomGenerator random) {
         List<CacheForm> palette = new ArrayList<>();
-        for (CacheForm form : CacheForm.values()) {
+        for (CacheForm form : CacheForm.all()) {
             if (random.nextBoolean()) {
                 palette.add(form);
             }
         }
-        return palette.isEmpty() ? List.of(CacheForm.values()) : palette;
+        return palette.isEmpty() ? CacheForm.all() : palette;
     }
 }

@@ -2,7 +2,10 @@ package io.weft.plan.step;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.weft.model.CacheForm;
 import io.weft.model.CacheForm.Content;
+import io.weft.model.CacheForm.Place;
+import io.weft.model.Encoding;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumMap;
@@ -119,13 +122,41 @@ final class SlotRaces {
                         && work.planned().after().stream().allMatch(earlier -> step.ended[earlier]));
     }
 
-    /** What has happened in a step. */
+    private static String arrived(Encoding encoding) {
+        return "host " + encoding;
+    }
+
+    /** The name of activations, or of K and V, that are as they are. */
+    private static String ready(CacheForm form) {
+        return form.equals(CacheForm.HOST_ACT) ? arrived(form.encoding()) : "ready " + form.label();
+    }
+
+    private List<CacheForm> closing(Place place) {
+        return plan.shape().sequences().stream()
+                .flatMap(sequence -> sequence.closing().stream())
+                .filter(form -> form.place() == place)
+                .toList();
+    }
+
+    /** The encodings, other than of contents as they are, of the blocks that an exact step fills. */
+    private int codedEncodings() {
+        return (int) plan.shape().sequences().stream()
+                .flatMap(sequence -> sequence.closing().stream())
+                .map(CacheForm::encoding)
+                .filter(Encoding::isCoded)
+                .distinct()
+                .count();
+    }
+
     private final class Step {
         private final int number;
         private final int firstSlot;
         private final boolean[] begun = new boolean[plan.stages().size()];
         private final boolean[] ended = new boolean[plan.stages().size()];
         private final Set<Integer> projectedLayers = new HashSet<>();
+        /** Layers, and what was coded in them. */
+        private final Set<List<Object>> coded = new HashSet<>();
+
         private boolean uploaded;
         private boolean embedded;
         private boolean headDone;
@@ -142,21 +173,46 @@ final class SlotRaces {
                 case Stage.Embed embed -> assertThat(uploaded).isTrue();
                 case Stage.Transfer transfer -> claim(transfer.layer(), transfer.chunk());
                 case Stage.Gather gather -> claim(gather.layer(), gather.chunk());
+                case Stage.Decode decode -> {
+                    if (decode.place() == Place.HOST) {
+                        require(decode.layer(), decode.chunk(), arrived(decode.encoding()));
+                    }
+                    if (decode.encoding().content() == Content.ACTIVATION) {
+                        claim(decode.layer(), decode.chunk());
+                    } else {
+                        leaveOnly(decode.layer(), decode.chunk());
+                    }
+                    beginReading(decode.layer(), decode.chunk());
+                }
+                case Stage.Encode encode -> assertThat(projectedLayers).contains(encode.layer());
                 case Stage.Project project -> assertThat(embedded).isTrue();
                 case Stage.Recompute recompute -> {
                     requireActivations(recompute.layer(), recompute.chunk());
                     beginReading(recompute.layer(), recompute.chunk());
-                    workspace.clear();
+                    leaveOnly(recompute.layer(), recompute.chunk());
                 }
                 case Stage.Attend attend -> requireAll(attend);
                 case Stage.AttendWindow attend -> assertThat(projectedLayers).contains(attend.layer());
                 case Stage.FeedForward feedForward ->
                     assertThat(projectedLayers).contains(feedForward.layer());
-                case Stage.StoreOnDevice store -> assertThat(projectedLayers).hasSize(layers());
-                case Stage.WriteOut writeOut -> assertThat(projectedLayers).contains(writeOut.layer());
+                case Stage.StoreOnDevice store -> {
+                    assertThat(projectedLayers).hasSize(layers());
+                    for (int layer : plan.cachedLayers()) {
+                        closing(Place.DEVICE).forEach(form -> requireCoded(layer, form.encoding()));
+                    }
+                }
+                case Stage.WriteOut writeOut -> {
+                    assertThat(projectedLayers).contains(writeOut.layer());
+                    for (CacheForm form : closing(Place.HOST)) {
+                        requireCoded(writeOut.layer(), form.encoding());
+                    }
+                }
                 case Stage.Promote promote -> {}
                 case Stage.Head head -> assertThat(embedded).isTrue();
-                case Stage.Download download -> assertThat(headDone).isTrue();
+                case Stage.Download download -> {
+                    assertThat(headDone).isEqualTo(plan.shape().head().rows() > 0);
+                    assertThat(coded).hasSize(plan.cachedLayers().size() * codedEncodings());
+                }
             }
         }
 
@@ -164,8 +220,18 @@ final class SlotRaces {
             switch (stage) {
                 case Stage.Upload upload -> uploaded = true;
                 case Stage.Embed embed -> embedded = true;
-                case Stage.Transfer transfer -> put(transfer.layer(), transfer.chunk(), "host " + transfer.content());
-                case Stage.Gather gather -> put(gather.layer(), gather.chunk(), "device activations");
+                case Stage.Transfer transfer -> put(transfer.layer(), transfer.chunk(), arrived(transfer.encoding()));
+                case Stage.Gather gather -> put(gather.layer(), gather.chunk(), ready(CacheForm.DEVICE_ACT));
+                case Stage.Decode decode -> {
+                    String ready = ready(new CacheForm(decode.encoding(), decode.place()));
+                    if (decode.encoding().content() == Content.ACTIVATION) {
+                        put(decode.layer(), decode.chunk(), ready);
+                    } else {
+                        workspace.add(new Piece(number, decode.layer(), decode.chunk(), ready));
+                    }
+                    slot(decode.layer(), decode.chunk()).readers.removeFirst();
+                }
+                case Stage.Encode encode -> coded.add(List.of(encode.layer(), encode.encoding()));
                 case Stage.Project project -> projectedLayers.add(project.layer());
                 case Stage.Recompute recompute -> {
                     workspace.add(new Piece(number, recompute.layer(), recompute.chunk(), "recomputed"));
@@ -209,9 +275,22 @@ final class SlotRaces {
         }
 
         private void requireActivations(int layer, int chunk) {
-            Chunk work = plan.chunks().get(chunk);
-            requireIf(!work.hostActivations().isEmpty(), layer, chunk, "host " + Content.ACTIVATION);
-            requireIf(!work.deviceActivations().isEmpty(), layer, chunk, "device activations");
+            for (Chunk.Part part : plan.chunks().get(chunk).parts()) {
+                if (part.isRecomputed()) {
+                    require(layer, chunk, ready(part.form()));
+                }
+            }
+        }
+
+        private void requireCoded(int layer, Encoding encoding) {
+            if (encoding.isCoded()) {
+                assertThat(coded).contains(List.of(layer, encoding));
+            }
+        }
+
+        /** Another use's content of the workspace goes; its attention has ended. */
+        private void leaveOnly(int layer, int chunk) {
+            workspace.removeIf(piece -> piece.step() != number || piece.layer() != layer || piece.chunk() != chunk);
         }
 
         private void requireAll(Stage.Attend attend) {
@@ -221,9 +300,16 @@ final class SlotRaces {
                 return;
             }
             requireActivations(attend.layer(), attend.chunk());
-            requireIf(!work.hostKeyValues().isEmpty(), attend.layer(), attend.chunk(), "host " + Content.KEY_VALUE);
             if (work.recomputedBlocks() > 0) {
-                assertThat(workspace).containsExactly(new Piece(number, attend.layer(), attend.chunk(), "recomputed"));
+                assertThat(workspace).contains(new Piece(number, attend.layer(), attend.chunk(), "recomputed"));
+            }
+            for (Chunk.Part part : work.parts()) {
+                if (part.form().equals(CacheForm.HOST_KV)) {
+                    require(attend.layer(), attend.chunk(), arrived(Encoding.KEY_VALUE));
+                } else if (!part.isRecomputed()) {
+                    assertThat(workspace)
+                            .contains(new Piece(number, attend.layer(), attend.chunk(), ready(part.form())));
+                }
             }
             beginReading(attend.layer(), attend.chunk());
         }
@@ -232,10 +318,8 @@ final class SlotRaces {
             slot(layer, chunk).readers.add(new Piece(number, layer, chunk, "read"));
         }
 
-        private void requireIf(boolean needed, int layer, int chunk, String part) {
-            if (needed) {
-                assertThat(slot(layer, chunk).pieces).contains(new Piece(number, layer, chunk, part));
-            }
+        private void require(int layer, int chunk, String part) {
+            assertThat(slot(layer, chunk).pieces).contains(new Piece(number, layer, chunk, part));
         }
 
         private Slot slot(int layer, int chunk) {

@@ -17,7 +17,7 @@ class StepMemoryTest {
         assertThat(StepMemory.EDIT_BYTES).isEqualTo(TokenChoices.EDIT_BYTES);
         for (ModelPreset preset : ModelPreset.values()) {
             CacheGeometry geometry = new CacheGeometry(preset.dimensions(), 2, 16, 64);
-            assertThat(new StepMemory(geometry, 3, 5, 4, 100).maskBytes())
+            assertThat(new StepMemory(geometry, 1, 5, 4, 2, 100).maskBytes())
                     .isEqualTo(3L * TokenChoices.maskBytes(preset.dimensions().vocabularySize()));
         }
     }

@@ -6,12 +6,16 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.weft.model.CacheForm;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
+import io.weft.model.Encoding;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.NavigableMap;
 import java.util.Random;
+import java.util.TreeMap;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -31,12 +35,13 @@ class StepPlannerTest {
             CacheGeometry geometry = Shapes.geometry(random);
             StepShape shape = Shapes.step(random, geometry);
             Schedule schedule = Schedule.values()[random.nextInt(Schedule.values().length)];
-            long cellBytes = StagingLayout.slotBytes(geometry, 0, 0)
-                    + 2 * StagingLayout.ALIGNMENT_BYTES
-                    + geometry.cellTokens()
-                            * (geometry.tokenLayerBytes(Content.KEY_VALUE)
-                                    + geometry.tokenLayerBytes(Content.ACTIVATION))
-                    + StagingLayout.workspaceBytes(geometry, geometry.blocks(geometry.cellTokens()));
+            // Everything of all blocks of a cell, as they are and in all codes, and K and V in the workspace.
+            long blockBytes = geometry.blockLayerBytes(Content.KEY_VALUE);
+            for (Encoding encoding : geometry.encodings()) {
+                blockBytes += geometry.blockLayerBytes(encoding);
+            }
+            long cellBytes = CacheForm.all().size() * StagingLayout.ALIGNMENT_BYTES
+                    + geometry.blocks(geometry.cellTokens()) * blockBytes;
             long staging = random.nextInt(5) == 0 ? AMPLE : cellBytes + random.nextLong(20 * cellBytes);
             StepPlanner planner = new StepPlanner(
                     geometry, schedule, staging, 1 + random.nextInt(6 * geometry.cellTokens()), 1 + random.nextInt(6));
@@ -48,12 +53,10 @@ class StepPlannerTest {
         }
 
         List<BlockRun> runs(CacheForm form, Chunk chunk) {
-            return switch (form) {
-                case HOST_ACT -> chunk.hostActivations();
-                case DEVICE_ACT -> chunk.deviceActivations();
-                case HOST_KV -> chunk.hostKeyValues();
-                case DEVICE_KV -> List.of();
-            };
+            return chunk.parts().stream()
+                    .filter(part -> part.form().equals(form))
+                    .flatMap(part -> part.runs().stream())
+                    .toList();
         }
 
         <S extends Stage> List<S> stages(Class<S> type) {
@@ -67,6 +70,21 @@ class StepPlannerTest {
 
     static Stream<Case> cases() {
         return IntStream.range(0, 400).mapToObj(Case::of);
+    }
+
+    /**
+     * Schedules differ in where blocks are placed; what is placed is brought in the same way, except by the paper's.
+     */
+    @ParameterizedTest
+    @MethodSource("cases")
+    void schedulesPlanTheSameStagesForTheSameForms(Case c) {
+        StepPlanner planner = c.planner();
+        List<List<PlannedStage>> stages = Stream.of(Schedule.RESIDENT, Schedule.FULL_TRANSFER, Schedule.CHUNKED)
+                .map(schedule -> new StepPlanner(
+                        planner.geometry(), schedule, planner.stagingBytes(), planner.chunkTokens(), planner.slots()))
+                .map(other -> other.plan(c.shape()).stages())
+                .toList();
+        assertThat(stages).allMatch(stages.getFirst()::equals);
     }
 
     @ParameterizedTest
@@ -95,7 +113,7 @@ class StepPlannerTest {
     @ParameterizedTest
     @MethodSource("cases")
     void everyBlockIsInOneChunkInItsFormWithinTheRangesOfTheChunk(Case c) {
-        for (CacheForm form : CacheForm.values()) {
+        for (CacheForm form : CacheForm.all()) {
             List<List<Integer>> planned = new ArrayList<>();
             for (Chunk chunk : c.plan().chunks()) {
                 BlockRun previous = new BlockRun(-1, 0, 0);
@@ -115,12 +133,12 @@ class StepPlannerTest {
             for (int sequence = 0; sequence < c.shape().sequences().size(); sequence++) {
                 List<CacheForm> closed = c.shape().sequences().get(sequence).closed();
                 for (int block = 0; block < closed.size(); block++) {
-                    if (closed.get(block) == form && form != CacheForm.DEVICE_KV) {
+                    if (closed.get(block).equals(form) && !form.equals(CacheForm.DEVICE_KV)) {
                         expected.add(List.of(sequence, block));
                     }
                 }
             }
-            assertThat(planned).as(form.name()).isEqualTo(expected);
+            assertThat(planned).as(form.label()).isEqualTo(expected);
         }
     }
 
@@ -131,11 +149,52 @@ class StepPlannerTest {
         assertThat(staging.totalBytes()).isLessThanOrEqualTo(c.planner().stagingBytes());
         assertThat(staging.slots()).isLessThanOrEqualTo(c.planner().slots());
         for (Chunk chunk : c.plan().chunks()) {
-            assertThat(StagingLayout.slotBytes(c.geometry(), chunk)).isLessThanOrEqualTo(staging.slotBytes());
-            assertThat(chunk.recomputedBlocks() * c.geometry().blockLayerBytes(Content.KEY_VALUE))
-                    .isLessThanOrEqualTo(staging.workspaceBytes());
+            ChunkLayout layout = new ChunkLayout(c.geometry(), chunk);
+            assertThat(layout.slotBytes()).isLessThanOrEqualTo(staging.slotBytes());
+            assertThat(layout.workspaceBytes()).isLessThanOrEqualTo(staging.workspaceBytes());
+            assertThat(chunk.parts()).isSortedAccordingTo(Comparator.comparing(Chunk.Part::form, Chunk.ORDER));
+            requireDisjoint(c.geometry(), chunk, layout);
         }
         assertThat(staging.slots() > 0).isEqualTo(c.plan().chunks().getFirst().isStaged());
+    }
+
+    /** What arrives, is gathered, decoded or recomputed has a place of its own, within slot and workspace. */
+    private static void requireDisjoint(CacheGeometry geometry, Chunk chunk, ChunkLayout layout) {
+        NavigableMap<Long, Long> slot = new TreeMap<>();
+        NavigableMap<Long, Long> workspace = new TreeMap<>();
+        long recomputedFrom = 0;
+        for (int i = 0; i < chunk.parts().size(); i++) {
+            Chunk.Part part = chunk.parts().get(i);
+            Encoding encoding = part.form().encoding();
+            if (part.isOnHost()) {
+                claim(slot, layout.arrivalOffset(i), part.blocks() * geometry.blockLayerBytes(encoding));
+            }
+            if (part.isRecomputed()) {
+                long bytes = part.blocks() * geometry.blockLayerBytes(Content.ACTIVATION);
+                // One kernel reads all activations.
+                assertThat(layout.activationOffset(i)).isEqualTo(recomputedFrom);
+                recomputedFrom += bytes;
+                if (encoding.isCoded() || !part.isOnHost()) {
+                    claim(slot, layout.activationOffset(i), bytes);
+                }
+            }
+            boolean crossesAsItIs = part.form().equals(CacheForm.HOST_KV);
+            assertThat(layout.isInWorkspace(i)).isEqualTo(!crossesAsItIs);
+            if (!crossesAsItIs) {
+                claim(workspace, layout.keyValueOffset(i), part.blocks() * geometry.blockLayerBytes(Content.KEY_VALUE));
+            } else {
+                assertThat(layout.keyValueOffset(i)).isEqualTo(layout.arrivalOffset(i));
+            }
+        }
+        assertThat(slot.isEmpty() ? 0 : slot.lastEntry().getValue()).isLessThanOrEqualTo(layout.slotBytes());
+        assertThat(workspace.isEmpty() ? 0 : workspace.lastEntry().getValue())
+                .isLessThanOrEqualTo(layout.workspaceBytes());
+    }
+
+    private static void claim(NavigableMap<Long, Long> claimed, long from, long bytes) {
+        Map.Entry<Long, Long> before = claimed.lowerEntry(from + bytes);
+        assertThat(before == null ? 0 : before.getValue()).isLessThanOrEqualTo(from);
+        claimed.put(from, from + bytes);
     }
 
     @ParameterizedTest
@@ -146,8 +205,8 @@ class StepPlannerTest {
         }
         for (Chunk chunk : c.plan().chunks()) {
             int tokens = stagedBlocks(chunk) * c.geometry().blockTokens();
-            long stagedCells = Stream.of(chunk.hostActivations(), chunk.deviceActivations(), chunk.hostKeyValues())
-                    .flatMap(List::stream)
+            long stagedCells = chunk.parts().stream()
+                    .flatMap(part -> part.runs().stream())
                     .flatMap(run -> IntStream.range(run.firstBlock(), run.firstBlock() + run.blocks())
                             .mapToObj(block -> List.of(
                                     run.sequence(),
@@ -198,12 +257,12 @@ class StepPlannerTest {
         long keepBytes = 0;
         for (SequenceShape sequence : c.shape().sequences()) {
             for (CacheForm form : sequence.closed()) {
-                long bytes = c.geometry().blockLayerBytes(form.content());
+                long bytes = c.geometry().blockLayerBytes(form.encoding());
                 inBytes += form.place() == CacheForm.Place.HOST ? bytes : 0;
-                gatherBytes += form == CacheForm.DEVICE_ACT ? bytes : 0;
+                gatherBytes += form.equals(CacheForm.DEVICE_ACT) ? bytes : 0;
             }
             for (CacheForm form : sequence.closing()) {
-                long bytes = c.geometry().blockLayerBytes(form.content());
+                long bytes = c.geometry().blockLayerBytes(form.encoding());
                 outBytes += form.place() == CacheForm.Place.HOST ? bytes : 0;
                 keepBytes += form.place() == CacheForm.Place.DEVICE ? bytes : 0;
             }
@@ -279,13 +338,22 @@ class StepPlannerTest {
                 .filter(stage -> !(stage instanceof Stage.StoreOnDevice || stage instanceof Stage.Promote))
                 .toList();
         HeadShape head = c.shape().head();
-        if (head.rows() == 0) {
-            assertThat(stages).noneMatch(stage -> stage instanceof Stage.Head || stage instanceof Stage.Download);
-        } else {
-            long logitBytes = (long) head.logits() * c.geometry().dimensions().vocabularySize() * 4;
-            assertThat(stages.subList(stages.size() - 2, stages.size()))
-                    .containsExactly(new Stage.Head(head.rows()), new Stage.Download(4L * head.tokens(), logitBytes));
+        long coded = c.shape().sequences().stream()
+                .flatMap(sequence -> sequence.closing().stream())
+                .filter(form -> form.encoding().isCoded())
+                .count();
+        List<Stage> expected = new ArrayList<>();
+        if (head.rows() > 0) {
+            expected.add(new Stage.Head(head.rows()));
         }
+        if (head.rows() > 0 || coded > 0) {
+            long logitBytes = (long) head.logits() * c.geometry().dimensions().vocabularySize() * 4;
+            expected.add(new Stage.Download(4L * head.tokens(), logitBytes, 4 * coded));
+        }
+        assertThat(stages.subList(stages.size() - expected.size(), stages.size()))
+                .isEqualTo(expected);
+        assertThat(stages.subList(0, stages.size() - expected.size()))
+                .noneMatch(stage -> stage instanceof Stage.Head || stage instanceof Stage.Download);
     }
 
     @ParameterizedTest
@@ -295,7 +363,7 @@ class StepPlannerTest {
         int blocks = 0;
         for (SequenceShape sequence : c.shape().sequences()) {
             for (CacheForm form : sequence.promoted()) {
-                bytes += c.geometry().blockBytes(form.content());
+                bytes += c.geometry().blockBytes(form.encoding());
                 blocks++;
             }
         }
@@ -328,22 +396,22 @@ class StepPlannerTest {
         assertThat(plan.staging().slots()).isEqualTo(1);
         assertThat(plan.stages())
                 .filteredOn(planned -> planned.stage() instanceof Stage.Transfer)
-                .extracting(planned -> ((Stage.Transfer) planned.stage()).content())
+                .extracting(planned -> ((Stage.Transfer) planned.stage()).encoding())
                 .containsExactly(
-                        Content.ACTIVATION,
-                        Content.KEY_VALUE,
-                        Content.ACTIVATION,
-                        Content.KEY_VALUE,
-                        Content.ACTIVATION,
-                        Content.KEY_VALUE);
+                        Encoding.ACTIVATION,
+                        Encoding.KEY_VALUE,
+                        Encoding.ACTIVATION,
+                        Encoding.KEY_VALUE,
+                        Encoding.ACTIVATION,
+                        Encoding.KEY_VALUE);
         assertThat(plan.stages())
                 .filteredOn(planned -> planned.stage() instanceof Stage.Recompute)
                 .allSatisfy(planned -> assertThat(planned.after())
                         .singleElement()
                         .satisfies(earlier -> assertThat(((Stage.Transfer)
                                                 plan.stages().get(earlier).stage())
-                                        .content())
-                                .isEqualTo(Content.ACTIVATION)));
+                                        .encoding())
+                                .isEqualTo(Encoding.ACTIVATION)));
     }
 
     @Test
@@ -425,7 +493,7 @@ class StepPlannerTest {
     }
 
     private static int stagedBlocks(Chunk chunk) {
-        return chunk.recomputedBlocks() + Chunk.blocks(chunk.hostKeyValues());
+        return chunk.parts().stream().mapToInt(Chunk.Part::blocks).sum();
     }
 
     private static long bruteForceRowTokens(Case c, TokenRange range) {

@@ -36,17 +36,17 @@ class MemoryBudgetTest {
     @ValueSource(strings = {"opt", "llama3-gqa", "gemma", "llama-w4a16", "llama-gptq", "llama-fp8-block"})
     void workspaceAndWeightsAreWhatIsAllocated(String golden) throws Exception {
         Path directory = Path.of(getClass().getResource("/goldens/" + golden).toURI());
-        MemoryBudget.Limits limits = new MemoryBudget.Limits(5, 300, 7, 100);
+        MemoryBudget.Limits limits = new MemoryBudget.Limits(5, 300, 11, 4, 100);
         try (ModelFiles files = ModelFiles.open(new ModelSource.Directory(directory));
                 Device device = new CpuDevice(new CpuOptions(POOL_BYTES, POOL_BYTES, OptionalDouble.empty(), 1))) {
             CacheGeometry geometry = new CacheGeometry(files.architecture().dimensions(), 4, 16, 64);
             MemoryBudget budget =
                     MemoryBudget.of(geometry, files.weightBits(), limits, POOL_BYTES, POOL_BYTES, STAGING_BYTES);
-            Workspace.allocate(device, geometry, new StepLimits(5, 300, 7, 100), STAGING_BYTES);
+            Workspace.allocate(device, geometry, new StepLimits(5, 300, 11, 4, 100), STAGING_BYTES);
             assertThat(budget.workspaceBytes() + budget.stagingBytes()).isEqualTo(bytes(device, Memory.DEVICE));
             assertThat(budget.hostWorkspaceBytes()).isEqualTo(bytes(device, Memory.HOST));
             assertThat(budget.openBlockBytes())
-                    .isEqualTo(new StepLimits(5, 300, 7, 100).openBlocks(16) * geometry.openBlockBytes());
+                    .isEqualTo(new StepLimits(5, 300, 11, 4, 100).openBlocks(16) * geometry.openBlockBytes());
             long before = bytes(device, Memory.DEVICE);
             ModelWeights.load(files, device, 100, (layer, layers) -> {});
             // Norms, biases, tables of positions and padding of panels come on top; in these tiny models that is much.
@@ -60,11 +60,11 @@ class MemoryBudgetTest {
     void workspaceOfALargeVocabularyIsWhatIsAllocated() {
         Architecture architecture = new RandomWeights(ModelPreset.OPT_1_3B, PresetWeights.FP16, 1).architecture();
         CacheGeometry geometry = new CacheGeometry(architecture.dimensions(), 4, 16, 64);
-        MemoryBudget.Limits limits = new MemoryBudget.Limits(5, 30, 7, 100);
+        MemoryBudget.Limits limits = new MemoryBudget.Limits(5, 30, 9, 4, 100);
         MemoryBudget budget =
                 MemoryBudget.of(geometry, WeightBits.PLAIN, limits, POOL_BYTES, POOL_BYTES, STAGING_BYTES);
         try (Device device = new CpuDevice(new CpuOptions(POOL_BYTES, POOL_BYTES, OptionalDouble.empty(), 1))) {
-            Workspace.allocate(device, geometry, new StepLimits(5, 30, 7, 100), STAGING_BYTES);
+            Workspace.allocate(device, geometry, new StepLimits(5, 30, 9, 4, 100), STAGING_BYTES);
             assertThat(budget.workspaceBytes() + budget.stagingBytes()).isEqualTo(bytes(device, Memory.DEVICE));
             assertThat(budget.hostWorkspaceBytes()).isEqualTo(bytes(device, Memory.HOST));
         }
@@ -83,8 +83,13 @@ class MemoryBudgetTest {
     }
 
     private static long workspaceBytes(CacheGeometry geometry, WeightBits weights) {
-        return MemoryBudget.of(geometry, weights, MemoryBudget.Limits.usual(1, 1), 1L << 40, 0, 0)
-                .workspaceBytes();
+        return budget(geometry, weights).workspaceBytes();
+    }
+
+    private static MemoryBudget budget(CacheGeometry geometry, WeightBits weights) {
+        long deviceBytes = 1L << 40;
+        MemoryBudget.Limits limits = MemoryBudget.Limits.usual(geometry, 1, 1, deviceBytes);
+        return MemoryBudget.of(geometry, weights, limits, deviceBytes, 0, 0);
     }
 
     private static long bytes(Device device, Memory memory) {
@@ -114,8 +119,7 @@ class MemoryBudgetTest {
     void presetsHaveThePublishedSize(String name, double billions) {
         ModelDimensions dimensions = ModelPreset.of(name).dimensions();
         CacheGeometry geometry = new CacheGeometry(dimensions, 2, 16, 256);
-        MemoryBudget budget =
-                MemoryBudget.of(geometry, WeightBits.PLAIN, MemoryBudget.Limits.usual(1, 1), 1L << 40, 0, 0);
+        MemoryBudget budget = budget(geometry, WeightBits.PLAIN);
         double tied = name.startsWith("opt") || name.startsWith("gemma")
                 ? (double) dimensions.vocabularySize() * dimensions.hiddenSize()
                 : 0;
