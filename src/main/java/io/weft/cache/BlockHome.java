@@ -3,15 +3,15 @@ package io.weft.cache;
 import io.weft.device.DeviceBuffer;
 import io.weft.device.HostBuffer;
 import io.weft.model.CacheForm;
-import io.weft.model.CacheForm.Content;
+import io.weft.model.Encoding;
 
 /** Where a full block lives. */
 public sealed interface BlockHome {
-    /** The content of the block, and its memory. */
+    /** The encoding of the block, and its memory. */
     CacheForm form();
 
     /**
-     * In device memory, its layers one after the other: (layers, blockTokens, width).
+     * In device memory, its layers one after the other.
      *
      * @param form what it holds
      * @param memory all its layers
@@ -20,11 +20,11 @@ public sealed interface BlockHome {
 
     /** In host memory, in a slot of a slab. */
     final class OnHost implements BlockHome {
-        private final Content content;
+        private final Encoding encoding;
         private final HostSlot slot;
 
-        OnHost(Content content, HostSlot slot) {
-            this.content = content;
+        OnHost(Encoding encoding, HostSlot slot) {
+            this.encoding = encoding;
             this.slot = slot;
         }
 
@@ -34,7 +34,7 @@ public sealed interface BlockHome {
 
         @Override
         public CacheForm form() {
-            return CacheForm.of(content, CacheForm.Place.HOST);
+            return new CacheForm(encoding, CacheForm.Place.HOST);
         }
 
         /** Whether this block lies {@code distance} blocks after {@code first}, in every layer. */
@@ -42,7 +42,7 @@ public sealed interface BlockHome {
             return slot.follows(first.slot, distance);
         }
 
-        /** This block and those after it, {@code blocks} in all, in one layer: (blocks, blockTokens, width). */
+        /** This block and those after it, {@code blocks} in all, in one layer. */
         public HostBuffer layer(int layer, int blocks) {
             return slot.layer(layer, blocks);
         }

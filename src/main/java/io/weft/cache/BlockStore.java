@@ -75,7 +75,7 @@ final class BlockStore {
     private void addToIdle(Evictable what, HostSlot slot) {
         idleOnHost.add(what);
         slot.slab().setIdle(slot.index(), what);
-        idleHostBytes.add(slot.stored().bytes(geometry));
+        idleHostBytes.add(slot.part().bytes(geometry));
     }
 
     private void takeFromIdle(Block block) {
@@ -91,7 +91,7 @@ final class BlockStore {
     private void takeFromIdle(Evictable what, HostSlot slot) {
         require(idleOnHost.remove(what));
         slot.slab().clearIdle(slot.index());
-        idleHostBytes.add(-slot.stored().bytes(geometry));
+        idleHostBytes.add(-slot.part().bytes(geometry));
     }
 
     private static void require(boolean wasIdle) {

@@ -2,17 +2,23 @@ package io.weft.cache;
 
 import io.weft.device.DeviceBuffer;
 import io.weft.model.CacheForm;
+import io.weft.model.Encoding;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.IntFunction;
+import java.util.function.IntPredicate;
 import org.jspecify.annotations.Nullable;
 
 /**
  * The cached tokens of one sequence: full blocks, which it may share, then open blocks. A step first {@linkplain #open
  * opens} blocks for its tokens, runs, and then {@linkplain #commit commits} them.
+ *
+ * <p>The last tokens of a step may be drafts, of which only some turn out to be the sequence's. So they fill no block
+ * in that step: where they are accepted, the open blocks may hold more than a block's tokens, until the next step. The
+ * next tokens take the places of those that are not.
  *
  * <p>A full block whose home is on the host may have a copy in device memory that nobody else needs, so that it need
  * not cross the link. A full block never changes, so giving back a copy means forgetting it.
@@ -38,6 +44,12 @@ public final class CacheSequence implements AutoCloseable {
     private final List<Integer> openTokenIds = new ArrayList<>();
 
     private int closedBlocks;
+    /** Blocks that the coming step fills, for which it was opened. */
+    private int closingBlocks;
+
+    /** Which of these do not fit their codes, by index. */
+    private IntPredicate misfits = CacheSequence::fits;
+
     private int openTokens;
     /** The tokens that steps may have written to the ring. */
     private int writtenTokens;
@@ -84,6 +96,11 @@ public final class CacheSequence implements AutoCloseable {
      */
     public record Arrival(int block, BlockHome.OnHost from, BlockHome.OnDevice to) {}
 
+    /** No block is a misfit. */
+    private static boolean fits(int block) {
+        return false;
+    }
+
     /** The tokens for which the sequence was admitted. */
     public int maxTokens() {
         return prompt.maxTokens();
@@ -104,7 +121,7 @@ public final class CacheSequence implements AutoCloseable {
         return closedBlocks;
     }
 
-    /** The number of cached tokens after the full blocks. */
+    /** The number of cached tokens after the full blocks: more than a block's only after accepted drafts. */
     public int openTokens() {
         return openTokens;
     }
@@ -132,18 +149,9 @@ public final class CacheSequence implements AutoCloseable {
         return forms;
     }
 
-    /** The forms of all blocks that the sequence may ever fill; of those that have no home yet, the one they prefer. */
-    public List<CacheForm> forms() {
-        List<CacheForm> forms = forms(0, blocks.size());
-        for (int block = blocks.size(); block < maxTokens() / blockTokens(); block++) {
-            forms.add(preferences.apply(block).getFirst());
-        }
-        return forms;
-    }
-
-    /** The number of blocks that {@code newTokens} more tokens fill. */
-    public int closingBlocks(int newTokens) {
-        return (openTokens + newTokens) / blockTokens();
+    /** The number of blocks that the coming step fills, for which it was opened. */
+    public int closingBlocks() {
+        return closingBlocks;
     }
 
     /** Whether not all full blocks of its prompt are cached. */
@@ -168,21 +176,27 @@ public final class CacheSequence implements AutoCloseable {
         return blocks > 0 && blocks <= other.knowableBlocks() && other.beginsLike(prompt, blocks);
     }
 
+    /** Takes memory for {@code newTokens} more tokens, none of them drafted. */
+    public boolean open(int newTokens) {
+        return open(newTokens, 0);
+    }
+
     /**
      * Takes memory so that {@code newTokens} more tokens have a place: open blocks, and homes for the blocks that they
      * fill. Blocks that nobody uses give way, and copies.
      *
+     * @param drafted the last of them, which fill no block
      * @return whether there is memory; if not, the sequence is as before
      * @throws IllegalStateException if the sequence was admitted for fewer tokens
      */
-    public boolean open(int newTokens) {
-        int full = closedBlocks + closingBlocks(newTokens);
-        if (full > maxTokens() / blockTokens()) {
+    public boolean open(int newTokens, int drafted) {
+        int closing = (openTokens + newTokens - drafted) / blockTokens();
+        if (tokens() + newTokens > maxTokens()) {
             throw new IllegalStateException("sequence of " + tokens() + " tokens was admitted for " + maxTokens()
                     + " tokens, no room for " + newTokens + " more");
         }
         int before = blocks.size();
-        for (int block = before; block < full; block++) {
+        for (int block = before; block < closedBlocks + closing; block++) {
             Optional<Block> taken = cache.takeBlock(preferences.apply(block), cursors);
             if (taken.isEmpty()) {
                 giveBackFrom(before);
@@ -195,6 +209,7 @@ public final class CacheSequence implements AutoCloseable {
             openBlocks.addLast(cache.takeOpen());
         }
         writtenTokens = Math.max(writtenTokens, tokens() + newTokens);
+        closingBlocks = closing;
         return true;
     }
 
@@ -222,7 +237,7 @@ public final class CacheSequence implements AutoCloseable {
             Block block = blocks.get(i);
             // Another sequence may have asked for the same.
             if (!block.isArriving()) {
-                Optional<BlockHome.OnDevice> to = cache.takeCopy(from.form().content());
+                Optional<BlockHome.OnDevice> to = cache.takeCopy(from.form().encoding());
                 if (to.isEmpty()) {
                     return;
                 }
@@ -238,33 +253,104 @@ public final class CacheSequence implements AutoCloseable {
     }
 
     /**
+     * Says how to find out, once the coming step has ended, which of the blocks that it fills do not fit their codes.
+     *
+     * @param test of the index among the blocks that the step fills
+     */
+    public void findMisfits(IntPredicate test) {
+        misfits = test;
+    }
+
+    /**
      * Counts tokens as cached, once the step that wrote them has ended, and frees the open blocks that are now in their
      * homes. From now on, steps read the copies that this step made.
+     *
+     * <p>A block that does not fit its codes gets another home, to which the next step copies it first. If there is no
+     * memory for that, the sequence has only the tokens before it, and those after them have to run again.
+     *
+     * @param accepted the first of the new tokens, without the drafted ones that are not the sequence's
+     * @throws IllegalArgumentException if they do not fill the blocks that the step has filled
      */
-    public void commit(List<Integer> tokens) {
-        releaseBeginning();
+    public void commit(List<Integer> accepted) {
         int closedBefore = closedBlocks;
-        int closing = closingBlocks(tokens.size());
-        openTokens = openTokens + tokens.size() - closing * blockTokens();
-        if (lastName != null) {
-            openTokenIds.addAll(tokens);
+        int closing = closingBlocks;
+        if (openTokens + accepted.size() < closing * blockTokens()) {
+            throw new IllegalArgumentException(openTokens + " open and " + accepted.size()
+                    + " accepted tokens do not fill the " + closing + " blocks that the step has filled");
         }
-        for (int i = 0; i < closing; i++) {
-            cache.giveBackOpen(openBlocks.removeFirst());
-            name(blocks.get(closedBlocks));
-            closedBlocks++;
-        }
+        releaseBeginning();
         for (Arrival arrival : arrivals) {
             Block block = blocks.get(arrival.block());
             block.setArriving(false);
             cache.copied(block, arrival.to());
         }
         arrivals.clear();
+        openTokens += accepted.size();
+        if (lastName != null) {
+            openTokenIds.addAll(accepted);
+        }
+        boolean isKept = true;
+        for (int i = 0; i < closing && isKept; i++) {
+            isKept = close(blocks.get(closedBlocks), i);
+        }
+        if (!isKept) {
+            loseOpenTokens();
+        }
+        closingBlocks = 0;
+        misfits = CacheSequence::fits;
+        while (openBlocks.size() > Math.ceilDiv(openTokens, blockTokens())) {
+            cache.giveBackOpen(openBlocks.removeLast());
+        }
         for (int end : List.of(prompt.fullBlocks(), beginning.knownBlocks())) {
             if (end > closedBefore && end <= closedBlocks) {
                 keepRing(end);
             }
         }
+    }
+
+    /**
+     * Closes the first open block.
+     *
+     * @param index among those that the step has filled
+     * @return false if it cannot be kept
+     */
+    private boolean close(Block block, int index) {
+        DeviceBuffer open = openBlocks.getFirst();
+        if (mayMisfit(block.home().form().encoding())) {
+            boolean isMisfit = misfits.test(index);
+            cache.noteFit(isMisfit);
+            if (isMisfit && !cache.storeRaw(block, open, cursors)) {
+                return false;
+            }
+        }
+        openBlocks.removeFirst();
+        cache.giveBackOpen(open);
+        openTokens -= blockTokens();
+        name(block);
+        closedBlocks++;
+        return true;
+    }
+
+    private static boolean mayMisfit(Encoding encoding) {
+        return encoding.isCoded() && encoding.isExact();
+    }
+
+    /** Only the tokens of full blocks stay, and not even these if their next token sees some that its ring lost. */
+    private void loseOpenTokens() {
+        // It would be the same the next time.
+        cache.codeNoMore();
+        openTokens = 0;
+        openTokenIds.clear();
+        if (ring.blocks() > 0 && cache.firstWindowBlock(closedBlocks) < firstRingBlock()) {
+            closedBlocks = 0;
+            lastName = prompt.nameBefore(0);
+        }
+        giveBackFrom(closedBlocks);
+    }
+
+    /** The first block that the ring still has. */
+    private int firstRingBlock() {
+        return (writtenTokens - 1) / blockTokens() - ring.blocks() + 1;
     }
 
     /**
@@ -279,7 +365,7 @@ public final class CacheSequence implements AutoCloseable {
                 Math.max(
                         cache.firstWindowBlock(end - 1),
                         cache.firstWindowBlock(beginning.blocks().size())),
-                (writtenTokens - 1) / blockTokens() - ring.blocks() + 1);
+                firstRingBlock());
         long before = cache.stamp();
         boolean isKept = true;
         for (int block = first; block < end && isKept; block++) {

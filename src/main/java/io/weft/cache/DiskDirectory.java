@@ -62,7 +62,7 @@ final class DiskDirectory implements AutoCloseable {
     private static final String UNFINISHED = ".part";
     private static final Pattern FOLDER = Pattern.compile("v\\d+-[0-9a-f]{32}");
     private static final Pattern DIGITS = Pattern.compile("[0-9a-f]{2}");
-    private static final Pattern FILE = Pattern.compile("([0-9a-f]{32})-([0-9a-f]{32})\\.([a-z]+)(\\.part)?");
+    private static final Pattern FILE = Pattern.compile("([0-9a-f]{32})-([0-9a-f]{32})\\.([a-z0-9_]+)(\\.part)?");
 
     private final Path root;
     private final BlockName model;

@@ -18,9 +18,9 @@ import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
-import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -354,13 +354,13 @@ public final class DiskStore implements AutoCloseable {
     public synchronized List<Set<BlockPart>> find(List<BlockName> names) {
         List<Set<BlockPart>> found = new ArrayList<>();
         for (BlockName name : names) {
-            Set<BlockPart> parts = EnumSet.noneOf(BlockPart.class);
-            for (BlockPart part : BlockPart.values()) {
+            Set<BlockPart> parts = new LinkedHashSet<>();
+            for (BlockPart part : BlockPart.all()) {
                 if (index.get(key(name, part)) != null) {
                     parts.add(part);
                 }
             }
-            if (!parts.contains(BlockPart.KEY_VALUE) && !parts.contains(BlockPart.ACTIVATION)) {
+            if (parts.stream().noneMatch(BlockPart::isBlock)) {
                 break;
             }
             found.add(parts);
@@ -377,7 +377,7 @@ public final class DiskStore implements AutoCloseable {
     public synchronized long blocks(String owner, Optional<String> salt) {
         Predicate<DiskScope> wanted = scopes(Optional.of(owner), salt);
         return index.count(file -> file.key().folder().equals(folder)
-                && file.key().part() != BlockPart.WINDOW
+                && file.key().part().isBlock()
                 && wanted.test(file.entry().scope()));
     }
 

@@ -18,7 +18,6 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.function.Predicate;
-import java.util.stream.Stream;
 
 /**
  * Brings named blocks of the host to the disk, and back. What the disk's threads tell is noted between two steps; until
@@ -76,12 +75,16 @@ final class DiskTier {
 
     /** Notes what has ended, also the last step, and goes on writing. */
     void settle() {
-        List<Evictable> arrived = leaving.stream().filter(isDeparting.negate()).toList();
-        arrived.forEach(leaving::remove);
-        toWrite.addAll(arrived);
+        noteArrivals();
         noteAndWrite();
         // A disk may turn out to be slower than was thought.
         List.copyOf(reading).stream().filter(ReadAhead::isLate).forEach(ReadAhead::close);
+    }
+
+    private void noteArrivals() {
+        List<Evictable> arrived = leaving.stream().filter(isDeparting.negate()).toList();
+        arrived.forEach(leaving::remove);
+        toWrite.addAll(arrived);
     }
 
     private void noteAndWrite() {
@@ -172,7 +175,7 @@ final class DiskTier {
 
     /** In whatever form. */
     private boolean isOnDisk(BlockName name) {
-        return disk.contains(name, BlockPart.KEY_VALUE) || disk.contains(name, BlockPart.ACTIVATION);
+        return BlockPart.all().stream().anyMatch(part -> part.isBlock() && disk.contains(name, part));
     }
 
     private boolean hasPiece(BlockName name) {
@@ -190,8 +193,7 @@ final class DiskTier {
         };
         CacheScope scope = CacheScope.parse(block.salt());
         DiskTransfer transfer = new DiskTransfer(pieces(slot), isWritten -> tell(() -> written(what)));
-        Offer offer =
-                disk.write(block.name(), DiskScope.of(scope.owner(), scope.salt()), part(slot.stored()), transfer);
+        Offer offer = disk.write(block.name(), DiskScope.of(scope.owner(), scope.salt()), slot.part(), transfer);
         if (offer == Offer.TAKEN) {
             writing.put(what, transfer);
         }
@@ -205,17 +207,9 @@ final class DiskTier {
         }
     }
 
-    private static BlockPart part(Stored stored) {
-        return switch (stored) {
-            case KEY_VALUE -> BlockPart.KEY_VALUE;
-            case ACTIVATION -> BlockPart.ACTIVATION;
-            case WINDOW -> BlockPart.WINDOW;
-        };
-    }
-
     private List<MemorySegment> pieces(HostSlot slot) {
         List<MemorySegment> pieces = new ArrayList<>();
-        for (int layer = 0; layer < slot.stored().layers(cache.geometry()); layer++) {
+        for (int layer = 0; layer < slot.part().layers(cache.geometry()); layer++) {
             pieces.add(slot.layer(layer, 1).segment());
         }
         return pieces;
@@ -231,8 +225,8 @@ final class DiskTier {
      */
     private record Found(int blocks, List<Wanted> wanted) {}
 
-    Optional<ReadAhead> readAhead(Prompt prompt, ReadAhead.ComputeTime computing) {
-        int hit = cache.hitBlocks(prompt);
+    /** @param hit blocks with which its sequence would begin now */
+    Optional<ReadAhead> readAhead(Prompt prompt, int hit, ReadAhead.ComputeTime computing) {
         if (prompt.wasReadAhead() || hit == prompt.knowableBlocks()) {
             return Optional.empty();
         }
@@ -254,7 +248,7 @@ final class DiskTier {
         prompt.setReadAhead();
         int blockTokens = cache.geometry().blockTokens();
         long bytes = found.wanted().stream()
-                .mapToLong(wanted -> wanted.contents().getFirst().bytes(cache.geometry()))
+                .mapToLong(wanted -> wanted.parts().getFirst().bytes(cache.geometry()))
                 .sum();
         long computeNanos = computing.nanos(hit * blockTokens, found.blocks() * blockTokens);
         return disk.readNanos(bytes) > computeNanos ? Optional.empty() : read(prompt, found, computeNanos);
@@ -280,7 +274,7 @@ final class DiskTier {
                 run.add(name(prompt, i));
             }
             for (Set<BlockPart> parts : disk.find(run)) {
-                wanted.add(new Wanted(block, name(prompt, block), contents(parts)));
+                wanted.add(new Wanted(block, name(prompt, block), ofBlock(parts)));
                 block++;
             }
             int end = block;
@@ -294,7 +288,7 @@ final class DiskTier {
         wanted.removeIf(one -> one.block() >= blocks);
         for (int i = cache.firstWindowBlock(blocks); i < blocks; i++) {
             if (pieceInMemory(name(prompt, i)).isEmpty()) {
-                wanted.add(new Wanted(i, name(prompt, i), List.of(Stored.WINDOW)));
+                wanted.add(new Wanted(i, name(prompt, i), List.of(BlockPart.WINDOW)));
             }
         }
         return new Found(blocks, wanted);
@@ -312,9 +306,9 @@ final class DiskTier {
         return cache.find(name).map(Block::windowPiece);
     }
 
-    private static List<Stored> contents(Set<BlockPart> parts) {
-        return Stream.of(Stored.KEY_VALUE, Stored.ACTIVATION)
-                .filter(stored -> parts.contains(part(stored)))
+    private static List<BlockPart> ofBlock(Set<BlockPart> parts) {
+        return BlockPart.all().stream()
+                .filter(part -> part.isBlock() && parts.contains(part))
                 .toList();
     }
 
@@ -338,10 +332,7 @@ final class DiskTier {
         }
         reading.add(ahead);
         ahead.start(read -> disk.read(
-                read.name(),
-                part(read.slot().stored()),
-                pieces(read.slot()),
-                isRead -> tell(() -> ahead.ended(read, isRead))));
+                read.name(), read.slot().part(), pieces(read.slot()), isRead -> tell(() -> ahead.ended(read, isRead))));
         return Optional.of(ahead);
     }
 
@@ -365,21 +356,43 @@ final class DiskTier {
         List.copyOf(reading).stream().filter(ahead -> salts.test(ahead.salt())).forEach(ReadAhead::close);
     }
 
-    /** Writes what is left to write, as far as time allows, and ends. */
+    /** Writes what is left to write, also of the device, as far as time allows, and ends. */
     void close(Duration limit) {
         long endNanos = System.nanoTime() + limit.toNanos();
         List.copyOf(reading).forEach(ReadAhead::close);
         try {
-            while (!toWrite.isEmpty() && System.nanoTime() - endNanos < 0) {
-                int before = toWrite.size();
-                noteAndWrite();
-                if (toWrite.size() == before) {
-                    TimeUnit.MILLISECONDS.sleep(1);
-                }
+            boolean goesOn = true;
+            while (goesOn) {
+                boolean hasArrived = cache.depart(left(endNanos));
+                noteArrivals();
+                // What is written makes room for what is on the device, as long as the disk takes it.
+                goesOn = writeAll(endNanos)
+                        && hasArrived
+                        && cache.isAnyIdleOnDevice()
+                        && cache.moveToHost(block -> !isOnDisk(block.name()));
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
-        disk.close(Duration.ofNanos(Math.max(0, endNanos - System.nanoTime())));
+        disk.close(left(endNanos));
+    }
+
+    private static Duration left(long endNanos) {
+        return Duration.ofNanos(Math.max(0, endNanos - System.nanoTime()));
+    }
+
+    /** Returns whether all of it is on the disk; if not, there is no time left, or the disk takes no more. */
+    private boolean writeAll(long endNanos) throws InterruptedException {
+        long skippedBefore = skippedBlocks();
+        // Without blocks on the device, the rest is the store's.
+        while ((!toWrite.isEmpty() || (cache.isAnyIdleOnDevice() && !writing.isEmpty()))
+                && System.nanoTime() - endNanos < 0) {
+            int before = toWrite.size();
+            noteAndWrite();
+            if (toWrite.size() == before) {
+                TimeUnit.MILLISECONDS.sleep(1);
+            }
+        }
+        return toWrite.isEmpty() && writing.isEmpty() && skippedBlocks() == skippedBefore;
     }
 }

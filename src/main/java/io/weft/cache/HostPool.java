@@ -6,7 +6,7 @@ import io.weft.model.CacheGeometry;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.Comparator;
-import java.util.EnumMap;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.NavigableSet;
@@ -37,7 +37,7 @@ final class HostPool {
     private final List<HostSlab> slabs = new ArrayList<>();
     private final BitSet empty = new BitSet();
     /** Those that have free slots. */
-    private final Map<Stored, NavigableSet<HostSlab>> partlyFree = new EnumMap<>(Stored.class);
+    private final Map<BlockPart, NavigableSet<HostSlab>> partlyFree = new HashMap<>();
 
     private final LongAdder usedBytes = new LongAdder();
     /** The bytes that the link will reach in the end. */
@@ -47,7 +47,7 @@ final class HostPool {
         this.region = region;
         this.geometry = geometry;
         this.expectedBytes = region.memory().bytes();
-        for (Stored content : Stored.values()) {
+        for (BlockPart content : BlockPart.all()) {
             partlyFree.put(content, new TreeSet<>(BEST_FIRST));
         }
         long blockBytes = geometry.blockBytes(Content.KEY_VALUE);
@@ -65,7 +65,7 @@ final class HostPool {
 
     /** Where a sequence put its last block of each content. */
     static final class Cursors {
-        private final Map<Stored, HostSlot> last = new EnumMap<>(Stored.class);
+        private final Map<BlockPart, HostSlot> last = new HashMap<>();
     }
 
     /** What is not reachable now will never be. */
@@ -74,9 +74,9 @@ final class HostPool {
     }
 
     /** Memory for a block: after the one before, or where there is much that nobody else goes on to fill. */
-    Optional<HostSlot> allocate(Stored content, Cursors cursors) {
+    Optional<HostSlot> allocate(BlockPart content, Cursors cursors) {
         HostSlot last = cursors.last.get(content);
-        if (last != null && last.slab().content() == content && last.slab().isFree(last.index() + 1)) {
+        if (last != null && content.equals(last.slab().content()) && last.slab().isFree(last.index() + 1)) {
             return Optional.of(take(last.slab(), content, last.index() + 1, cursors));
         }
         NavigableSet<HostSlab> others = partly(content);
@@ -88,19 +88,19 @@ final class HostPool {
     }
 
     /** Memory for a block in a slab that has some. */
-    Optional<HostSlot> allocateAnywhere(Stored content, Cursors cursors) {
+    Optional<HostSlot> allocateAnywhere(BlockPart content, Cursors cursors) {
         NavigableSet<HostSlab> others = partly(content);
         return others.isEmpty()
                 ? Optional.empty()
                 : Optional.of(take(others.first(), content, others.first().firstOfLongestFreeRun(), cursors));
     }
 
-    private NavigableSet<HostSlab> partly(Stored content) {
+    private NavigableSet<HostSlab> partly(BlockPart content) {
         return Objects.requireNonNull(partlyFree.get(content));
     }
 
     /** The first one that the link reaches and that has slots at all: the last slab may be short. */
-    private @Nullable HostSlab emptySlab(Stored content) {
+    private @Nullable HostSlab emptySlab(BlockPart content) {
         int index = empty.nextSetBit(0);
         boolean isUsable = index >= 0
                 && endBytes(index) <= region.reachableBytes()
@@ -112,7 +112,7 @@ final class HostPool {
         return Math.min(region.memory().bytes(), (index + 1) * slabBytes);
     }
 
-    private HostSlot take(HostSlab slab, Stored content, int slot, Cursors cursors) {
+    private HostSlot take(HostSlab slab, BlockPart content, int slot, Cursors cursors) {
         leave(cursors, content);
         unlist(slab);
         HostSlot home = slab.take(content, slot);
@@ -125,12 +125,12 @@ final class HostPool {
 
     /** A sequence takes no more memory. */
     void leave(Cursors cursors) {
-        for (Stored content : Stored.values()) {
+        for (BlockPart content : BlockPart.all()) {
             leave(cursors, content);
         }
     }
 
-    private void leave(Cursors cursors, Stored content) {
+    private void leave(Cursors cursors, BlockPart content) {
         HostSlot last = cursors.last.remove(content);
         if (last != null) {
             unlist(last.slab());
@@ -143,7 +143,7 @@ final class HostPool {
         unlist(slot.slab());
         slot.slab().free(slot.index());
         list(slot.slab());
-        usedBytes.add(-slot.stored().bytes(geometry));
+        usedBytes.add(-slot.part().bytes(geometry));
     }
 
     /** Its place among the others depends on what changes. */

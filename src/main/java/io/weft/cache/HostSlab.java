@@ -18,7 +18,7 @@ final class HostSlab {
     private final int index;
     private final HostBuffer memory;
     private final BitSet used = new BitSet();
-    private @Nullable Stored content;
+    private @Nullable BlockPart content;
     private int slots;
     private int usedSlots;
     private int longestFreeRun;
@@ -40,12 +40,12 @@ final class HostSlab {
 
     /** What its slots hold; null while it is empty. */
     @Nullable
-    Stored content() {
+    BlockPart content() {
         return content;
     }
 
     /** The number of slots if it held that. */
-    int slots(Stored of) {
+    int slots(BlockPart of) {
         return (int) (memory.bytes() / of.bytes(geometry));
     }
 
@@ -100,12 +100,12 @@ final class HostSlab {
     }
 
     /** Takes a free slot; the first one decides on the content. */
-    HostSlot take(Stored of, int slot) {
+    HostSlot take(BlockPart of, int slot) {
         if (content == null) {
             content = of;
             slots = slots(of);
         }
-        if (content != of || !isFree(slot)) {
+        if (!of.equals(content) || !isFree(slot)) {
             throw new IllegalStateException(
                     "slot %d of %d of a slab of %s is not free for %s".formatted(slot, slots, content, of));
         }
@@ -160,8 +160,8 @@ final class HostSlab {
     }
 
     /** {@code count} slots from {@code first} on in one layer: (count, blockTokens, width). */
-    HostBuffer layer(Stored of, int layer, int first, int count) {
-        if (count < 1 || first < 0 || first > slots - count || content != of) {
+    HostBuffer layer(BlockPart of, int layer, int first, int count) {
+        if (count < 1 || first < 0 || first > slots - count || !of.equals(content)) {
             throw new IndexOutOfBoundsException(
                     count + " slots from " + first + " on in a slab of " + slots + " of " + content);
         }

@@ -2,14 +2,19 @@ package io.weft.cache;
 
 import io.weft.device.Device;
 import io.weft.device.DeviceBuffer;
+import io.weft.device.Event;
 import io.weft.device.HostBuffer;
 import io.weft.device.HostRegion;
+import io.weft.device.Stream;
 import io.weft.model.CacheForm;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheForm.Place;
 import io.weft.model.CacheGeometry;
+import io.weft.model.Encoding;
+import java.lang.System.Logger.Level;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -20,6 +25,9 @@ import java.util.Optional;
 import java.util.SequencedSet;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.function.IntFunction;
 import java.util.function.IntPredicate;
@@ -43,6 +51,9 @@ public final class KvCache {
     /** In the budget that is printed. */
     public static final String HOST_PURPOSE = "cache on the host";
 
+    private static final System.Logger LOG = System.getLogger(KvCache.class.getName());
+
+    private final Device owner;
     private final CacheGeometry geometry;
     private final int maxRows;
     private final DeviceBuffer openMemory;
@@ -58,6 +69,11 @@ public final class KvCache {
     /** What rings are filled with before the next step. */
     private final Map<CacheSequence, List<RingFill>> ringFills = new LinkedHashMap<>();
 
+    /** Forms of blocks on the host, the smallest first. */
+    private final List<CacheForm> smallestOnHost;
+
+    private final CodeFits fits = new CodeFits();
+    private final LongAdder misfits = new LongAdder();
     private final HostPool.Cursors departed = new HostPool.Cursors();
     private Optional<DiskTier> disk = Optional.empty();
     private final LongAdder copyBytes = new LongAdder();
@@ -73,12 +89,19 @@ public final class KvCache {
     public record StepNeeds(int openBlocks, int rows) {}
 
     /**
-     * A copy to the host of what is idle, before anything else happens in the next step.
+     * A copy to the host of what leaves its memory on the device, before anything else happens in the next step.
      *
-     * @param from its memory, which may be somebody else's after that: its layers one after the other
+     * @param from its layers; the memory may be somebody else's after that
      * @param to the same layers on the host
      */
-    public record Departure(DeviceBuffer from, List<HostBuffer> to) {}
+    public record Departure(List<DeviceBuffer> from, List<HostBuffer> to) {
+        /** Copies layer by layer. */
+        public void issue(Stream stream) {
+            for (int layer = 0; layer < to.size(); layer++) {
+                stream.copyToHost(from.get(layer), to.get(layer));
+            }
+        }
+    }
 
     /**
      * A copy to a ring, after all departures and before anything else happens in the next step.
@@ -122,9 +145,15 @@ public final class KvCache {
             long deviceBytes,
             HostRegion host,
             Optional<BlockNaming> naming) {
+        this.owner = device;
         this.naming = naming;
         this.geometry = geometry;
         this.maxRows = needs.rows();
+        this.smallestOnHost = geometry.encodings().stream()
+                .map(encoding -> new CacheForm(encoding, Place.HOST))
+                .filter(geometry::isUseful)
+                .sorted(Comparator.comparingLong(form -> geometry.blockLayerBytes(form.encoding())))
+                .toList();
         this.openMemory = device.allocate("open cache blocks", needs.openBlocks() * geometry.openBlockBytes());
         this.open = new ExtentAllocator(openMemory.bytes());
         this.store = new BlockStore(geometry);
@@ -154,7 +183,10 @@ public final class KvCache {
         disk.ifPresent(DiskTier::settle);
     }
 
-    /** Writes what can be written within {@code limit}, and gives the disk back. Memory has to be there until then. */
+    /**
+     * Writes what can be written within {@code limit}, also of what is on the device alone, and gives the disk back. No
+     * step runs any more. Memory has to be there until then.
+     */
     public void closeDisk(Duration limit) {
         disk.ifPresent(tier -> tier.close(limit));
     }
@@ -188,12 +220,13 @@ public final class KvCache {
      * Begins to read blocks that a prompt would be computed from otherwise: those after the ones in memory, as far as
      * memory can be had of what nobody uses. To be called when its sequence would be admitted, once a prompt.
      *
+     * @param knownBlocks with which that sequence begins
      * @param computing if that is predicted to be quicker, nothing is read
      * @return empty if there is nothing to wait for; else to be closed after the sequence has been admitted, or to give
      *     up
      */
-    public Optional<ReadAhead> readAhead(Prompt prompt, ReadAhead.ComputeTime computing) {
-        return disk.flatMap(tier -> tier.readAhead(prompt, computing));
+    public Optional<ReadAhead> readAhead(Prompt prompt, int knownBlocks, ReadAhead.ComputeTime computing) {
+        return disk.flatMap(tier -> tier.readAhead(prompt, knownBlocks, computing));
     }
 
     /** Host memory in which {@code blocks} blocks of K and V always fit. */
@@ -323,8 +356,9 @@ public final class KvCache {
             return Optional.empty();
         }
         // Blocks without cached layers are empty: they are where nothing moves them.
-        IntFunction<List<CacheForm>> forms =
-                geometry.cachedLayerCount() == 0 ? block -> List.of(CacheForm.DEVICE_KV) : preferences;
+        IntFunction<List<CacheForm>> forms = geometry.cachedLayerCount() == 0
+                ? block -> List.of(CacheForm.DEVICE_KV)
+                : block -> stored(preferences.apply(block));
         WindowRing ring = new WindowRing(geometry, memory.get(), ringBlocks);
         CacheSequence sequence =
                 new CacheSequence(this, prompt, forms, new CacheSequence.Beginning(used, pieces, chain.size()), ring);
@@ -400,12 +434,12 @@ public final class KvCache {
         if (!block.hasName() || block.windowPiece() != null) {
             return true;
         }
-        Optional<HostSlot> slot = onHost(Stored.WINDOW, departed, idleBefore);
+        Optional<HostSlot> slot = onHost(BlockPart.WINDOW, departed, idleBefore);
         slot.ifPresent(to -> {
             if (block.hasName()) {
                 WindowPiece piece = new WindowPiece(block, to);
                 store.keep(piece);
-                departures.put(piece, new Departure(ofRing, List.of(to.layer(0, 1))));
+                departures.put(piece, new Departure(List.of(ofRing), List.of(to.layer(0, 1))));
                 disk.ifPresent(tier -> tier.departs(piece));
             } else {
                 // It was idle, and gave way itself.
@@ -422,7 +456,7 @@ public final class KvCache {
 
     /**
      * Memory for a block that the coming step fills, in the first of these forms for which there is some. Host memory
-     * may be left for one content alone, since a slab holds one at a time; then a block on the host has that one.
+     * may be left for one encoding alone, since a slab holds one at a time; then a block on the host has that one.
      */
     Optional<Block> takeBlock(List<CacheForm> forms, HostPool.Cursors cursors) {
         Optional<Block> block = takeUnused(forms, cursors);
@@ -432,28 +466,103 @@ public final class KvCache {
         return block;
     }
 
+    private List<CacheForm> stored(List<CacheForm> forms) {
+        return geometry.policy().isLossy()
+                ? forms.stream().map(geometry.policy()::stored).distinct().toList()
+                : forms;
+    }
+
     private Optional<Block> takeUnused(List<CacheForm> forms, HostPool.Cursors cursors) {
         for (CacheForm form : forms) {
-            Optional<Block> block = takeBlock(form, cursors);
+            Optional<Block> block = takeBlock(offered(form), cursors);
             if (block.isPresent()) {
                 return block;
             }
         }
-        boolean mayBeOnHost = forms.stream().anyMatch(form -> form.place() == Place.HOST);
-        return mayBeOnHost && geometry.activationsAreSmaller()
-                ? takeBlock(CacheForm.HOST_ACT, cursors).or(() -> takeBlock(CacheForm.HOST_KV, cursors))
-                : Optional.empty();
+        if (forms.stream().noneMatch(form -> form.place() == Place.HOST)) {
+            return Optional.empty();
+        }
+        boolean mayBeCoded = forms.stream().anyMatch(form -> form.encoding().isCoded());
+        for (CacheForm form : smallestOnHost) {
+            Optional<Block> block =
+                    form.encoding().isCoded() && !mayBeCoded ? Optional.empty() : takeBlock(offered(form), cursors);
+            if (block.isPresent()) {
+                return block;
+            }
+        }
+        return Optional.empty();
+    }
+
+    /** Blocks whose codes have a fixed size are not coded any more if too many did not fit. */
+    private CacheForm offered(CacheForm form) {
+        return fits.areFew() ? form : new CacheForm(form.encoding().raw(), form.place());
+    }
+
+    /** Notes whether the codes of a block that a step has filled fit. */
+    void noteFit(boolean isMisfit) {
+        fits.note(isMisfit);
+        if (isMisfit) {
+            misfits.increment();
+        }
+    }
+
+    /** From now on, blocks are stored as they are. */
+    void codeNoMore() {
+        fits.noteMany();
+    }
+
+    /** Blocks whose codes did not fit, so that they are stored as they are. Any thread may ask. */
+    public long misfits() {
+        return misfits.sum();
+    }
+
+    /**
+     * Gives a block, whose codes did not fit, memory on the host for its content as it is. The next step copies it
+     * there before anything else.
+     *
+     * @param open its open block
+     * @return false if there is no memory, and then nothing has changed
+     */
+    boolean storeRaw(Block block, DeviceBuffer open, HostPool.Cursors cursors) {
+        BlockHome before = block.home();
+        Encoding wanted = before.form().encoding().raw();
+        Optional<BlockHome.OnHost> home = homeOnHost(wanted, cursors, Long.MAX_VALUE);
+        for (CacheForm form : smallestOnHost) {
+            if (home.isEmpty() && !form.encoding().isCoded()) {
+                home = homeOnHost(form.encoding(), cursors, Long.MAX_VALUE);
+            }
+        }
+        home.ifPresent(raw -> {
+            block.moveTo(raw);
+            free(before);
+            Encoding encoding = raw.form().encoding();
+            long bytes = geometry.blockLayerBytes(encoding);
+            List<DeviceBuffer> layers = new ArrayList<>();
+            for (int layer = 0; layer < geometry.cachedLayerCount(); layer++) {
+                layers.add(open.slice(layer * geometry.openLayerBytes() + geometry.openOffset(encoding), bytes));
+            }
+            departures.put(block, new Departure(layers, layers(raw)));
+        });
+        return home.isPresent();
+    }
+
+    private List<HostBuffer> layers(BlockHome.OnHost home) {
+        List<HostBuffer> layers = new ArrayList<>();
+        for (int layer = 0; layer < geometry.cachedLayerCount(); layer++) {
+            layers.add(home.layer(layer, 1));
+        }
+        return layers;
     }
 
     private Optional<Block> takeBlock(CacheForm form, HostPool.Cursors cursors) {
         return switch (form.place()) {
             case DEVICE -> homeOnDevice(form).map(Block::new);
-            case HOST -> homeOnHost(form.content(), cursors, Long.MAX_VALUE).map(Block::new);
+            case HOST -> homeOnHost(form.encoding(), cursors, Long.MAX_VALUE).map(Block::new);
         };
     }
 
     private Optional<BlockHome.OnDevice> homeOnDevice(CacheForm form) {
-        long bytes = geometry.blockBytes(form.content());
+        long bytes = geometry.blockBytes(form.encoding());
         return onDevice(bytes, () -> device.allocate(bytes)).map(memory -> new BlockHome.OnDevice(form, memory));
     }
 
@@ -492,65 +601,66 @@ public final class KvCache {
         if (!(block.home() instanceof BlockHome.OnDevice(CacheForm form, DeviceBuffer memory))) {
             throw new IllegalArgumentException("block " + block.name() + " is not on the device");
         }
-        Optional<BlockHome.OnHost> to = homeOnHost(form.content(), departed, idleBefore);
+        Optional<BlockHome.OnHost> to = homeOnHost(form.encoding(), departed, idleBefore);
         to.ifPresent(home -> {
             leftDevice.increment();
             store.move(block, home);
             disk.ifPresent(tier -> tier.departs(block));
-            List<HostBuffer> layers = new ArrayList<>();
+            long bytes = geometry.blockLayerBytes(form.encoding());
+            List<DeviceBuffer> from = new ArrayList<>();
             for (int layer = 0; layer < geometry.cachedLayerCount(); layer++) {
-                layers.add(home.layer(layer, 1));
+                from.add(memory.slice(layer * bytes, bytes));
             }
-            departures.put(block, new Departure(memory, layers));
+            departures.put(block, new Departure(from, layers(home)));
             device.free(memory);
         });
         return to.isPresent();
     }
 
-    private Optional<BlockHome.OnHost> homeOnHost(Content content, HostPool.Cursors cursors, long idleBefore) {
-        return onHost(Stored.of(content), cursors, idleBefore).map(slot -> new BlockHome.OnHost(content, slot));
+    private Optional<BlockHome.OnHost> homeOnHost(Encoding encoding, HostPool.Cursors cursors, long idleBefore) {
+        return onHost(BlockPart.of(encoding), cursors, idleBefore).map(slot -> new BlockHome.OnHost(encoding, slot));
     }
 
     /** Host memory; what gives way is idle since before that. It does so before short runs of slots are used up. */
-    private Optional<HostSlot> onHost(Stored stored, HostPool.Cursors cursors, long idleBefore) {
-        Optional<HostSlot> slot = host.allocate(stored, cursors);
-        if (slot.isEmpty() && givesWayOnHost(stored, idleBefore)) {
-            slot = host.allocate(stored, cursors);
+    private Optional<HostSlot> onHost(BlockPart part, HostPool.Cursors cursors, long idleBefore) {
+        Optional<HostSlot> slot = host.allocate(part, cursors);
+        if (slot.isEmpty() && givesWayOnHost(part, idleBefore)) {
+            slot = host.allocate(part, cursors);
         }
-        return slot.isPresent() ? slot : host.allocateAnywhere(stored, cursors);
+        return slot.isPresent() ? slot : host.allocateAnywhere(part, cursors);
     }
 
     /**
      * The oldest goes whose slot helps: its slab holds the same, or nothing that is used. With it goes what is old
      * among its neighbours, since pieces should be long: of the first few slabs, the first that has room for some then.
      */
-    private boolean givesWayOnHost(Stored stored, long idleBefore) {
+    private boolean givesWayOnHost(BlockPart part, long idleBefore) {
         Set<HostSlab> tried = new LinkedHashSet<>();
         for (Evictable oldest : store.idleOnHost()) {
             HostSlab slab = slab(oldest);
             if (oldest.idleSince() >= idleBefore || tried.size() == SLABS_TRIED) {
                 break;
             }
-            boolean helps = slab.content() == stored || (slab.isIdle() && slab.slots(stored) > 0);
+            boolean helps = part.equals(slab.content()) || (slab.isIdle() && slab.slots(part) > 0);
             if (helps
                     && tried.add(slab)
                     && !slab.hasGrowers()
-                    && slab.isRoomyWithout(old(slab, stored, idleBefore).keySet())) {
-                return evictFrom(slab, stored, idleBefore);
+                    && slab.isRoomyWithout(old(slab, part, idleBefore).keySet())) {
+                return evictFrom(slab, part, idleBefore);
             }
         }
-        return !tried.isEmpty() && evictFrom(tried.iterator().next(), stored, idleBefore);
+        return !tried.isEmpty() && evictFrom(tried.iterator().next(), part, idleBefore);
     }
 
-    private boolean evictFrom(HostSlab slab, Stored stored, long idleBefore) {
-        old(slab, stored, idleBefore).values().forEach(this::evict);
+    private boolean evictFrom(HostSlab slab, BlockPart part, long idleBefore) {
+        old(slab, part, idleBefore).values().forEach(this::evict);
         return true;
     }
 
     /** What may go of a slab, by slot: all if it is to hold something else, else the older half of all that is idle. */
-    private Map<Integer, Evictable> old(HostSlab slab, Stored stored, long idleBefore) {
+    private Map<Integer, Evictable> old(HostSlab slab, BlockPart part, long idleBefore) {
         Map<Integer, Evictable> old = new HashMap<>(slab.evictable());
-        if (slab.content() == stored) {
+        if (part.equals(slab.content())) {
             long oldest = store.idleOnHost().first().idleSince();
             long middle = oldest + (store.stamp() - oldest) / 2;
             long oldestOfSlab =
@@ -586,6 +696,62 @@ public final class KvCache {
         host.free(piece.slot());
     }
 
+    boolean isAnyIdleOnDevice() {
+        return !store.idleOnDevice().isEmpty();
+    }
+
+    /**
+     * At the end: moves idle blocks from the device to the host, in place of all that is idle there, those that a text
+     * begins with before those that follow.
+     *
+     * @param isWanted which blocks, as far as there is host memory
+     * @return whether any moved
+     */
+    boolean moveToHost(Predicate<Block> isWanted) {
+        while (!store.idleOnHost().isEmpty()) {
+            evict(store.idleOnHost().first());
+        }
+        boolean moved = false;
+        for (Block block : List.copyOf(store.idleOnDevice().descendingSet())) {
+            if (isWanted.test(block)) {
+                if (!moveToHost(block, NEVER)) {
+                    return moved;
+                }
+                moved = true;
+            }
+        }
+        return moved;
+    }
+
+    /** At the end: copies what leaves the device, which the next step would have done. Returns whether it is there. */
+    boolean depart(Duration limit) throws InterruptedException {
+        if (departures.isEmpty()) {
+            return true;
+        }
+        try {
+            Stream stream = owner.stream("cache-departures");
+            departures.values().forEach(departure -> departure.issue(stream));
+            Event end = owner.event(Event.Timing.UNTIMED);
+            stream.record(end);
+            CompletableFuture<Boolean> ended = new CompletableFuture<>();
+            end.onReached(error -> {
+                if (error == null) {
+                    ended.complete(true);
+                } else {
+                    ended.completeExceptionally(error);
+                }
+            });
+            ended.get(limit.toNanos(), TimeUnit.NANOSECONDS);
+            departures.clear();
+            return true;
+        } catch (TimeoutException e) {
+            LOG.log(Level.WARNING, "blocks on the device are lost: no time is left to copy them");
+        } catch (ExecutionException | RuntimeException e) {
+            LOG.log(Level.WARNING, "blocks on the device are lost: {0}", e.toString());
+        }
+        return false;
+    }
+
     /** What leaves the device, which is up to the caller from now on. */
     public List<Departure> takeDepartures() {
         List<Departure> all = List.copyOf(departures.values());
@@ -603,7 +769,13 @@ public final class KvCache {
     void name(Block block, BlockName name, String salt) {
         store.name(block, name, salt);
         if (block.hasName() && block.home() instanceof BlockHome.OnHost) {
-            disk.ifPresent(tier -> tier.filled(block));
+            disk.ifPresent(tier -> {
+                if (departures.containsKey(block)) {
+                    tier.departs(block);
+                } else {
+                    tier.filled(block);
+                }
+            });
         }
     }
 
@@ -625,8 +797,8 @@ public final class KvCache {
     }
 
     /** Host memory for what is on the disk; what is idle gives way. */
-    Optional<HostSlot> takeToReadTo(Stored stored, HostPool.Cursors cursors) {
-        return onHost(stored, cursors, Long.MAX_VALUE);
+    Optional<HostSlot> takeToReadTo(BlockPart part, HostPool.Cursors cursors) {
+        return onHost(part, cursors, Long.MAX_VALUE);
     }
 
     void free(HostSlot slot) {
@@ -640,11 +812,6 @@ public final class KvCache {
                 .map(block -> new WindowPiece(block, slot));
         piece.ifPresent(store::keep);
         return piece;
-    }
-
-    /** The blocks with which the sequence of a prompt would begin now. */
-    int hitBlocks(Prompt prompt) {
-        return longestHit(known(prompt));
     }
 
     /** A sequence uses a block no more. */
@@ -668,7 +835,11 @@ public final class KvCache {
         if (block.windowPiece() != null) {
             forget(block.windowPiece());
         }
-        switch (block.home()) {
+        free(block.home());
+    }
+
+    private void free(BlockHome home) {
+        switch (home) {
             case BlockHome.OnDevice onDevice -> device.free(onDevice.memory());
             case BlockHome.OnHost onHost -> host.free(onHost.slot());
         }
@@ -689,8 +860,8 @@ public final class KvCache {
     }
 
     /** Device memory for the copy of a block, if there is some to spare. Nothing is forgotten for it. */
-    Optional<BlockHome.OnDevice> takeCopy(Content content) {
-        long bytes = geometry.blockBytes(content);
+    Optional<BlockHome.OnDevice> takeCopy(Encoding encoding) {
+        long bytes = geometry.blockBytes(encoding);
         Optional<DeviceBuffer> memory = device.allocate(bytes);
         while (memory.isEmpty()
                 && !store.idleOnDevice().isEmpty()
@@ -698,7 +869,7 @@ public final class KvCache {
             memory = device.allocate(bytes);
         }
         copyBytes.add(memory.map(DeviceBuffer::bytes).orElse(0L));
-        return memory.map(copy -> new BlockHome.OnDevice(CacheForm.of(content, Place.DEVICE), copy));
+        return memory.map(copy -> new BlockHome.OnDevice(new CacheForm(encoding, Place.DEVICE), copy));
     }
 
     /** A block is now read from its copy. */

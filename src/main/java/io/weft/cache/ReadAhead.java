@@ -1,6 +1,5 @@
 package io.weft.cache;
 
-import io.weft.model.CacheForm.Content;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -28,9 +27,9 @@ public final class ReadAhead implements AutoCloseable {
      * A part of a block on the disk.
      *
      * @param block its index
-     * @param contents in which it is there: those of blocks, or what rings had of it
+     * @param parts in which it is there: those of blocks, or what rings had of it
      */
-    record Wanted(int block, BlockName name, List<Stored> contents) {}
+    record Wanted(int block, BlockName name, List<BlockPart> parts) {}
 
     /** A part of a block on its way. */
     static final class Read {
@@ -118,14 +117,12 @@ public final class ReadAhead implements AutoCloseable {
 
     /** Takes memory to read to; false if there is none. */
     boolean take(Wanted wanted) {
-        for (Stored stored : wanted.contents()) {
-            Optional<HostSlot> slot = cache.takeToReadTo(stored, cursors);
+        for (BlockPart part : wanted.parts()) {
+            Optional<HostSlot> slot = cache.takeToReadTo(part, cursors);
             if (slot.isPresent()) {
-                Block block = switch (stored) {
-                    case KEY_VALUE -> new Block(new BlockHome.OnHost(Content.KEY_VALUE, slot.get()));
-                    case ACTIVATION -> new Block(new BlockHome.OnHost(Content.ACTIVATION, slot.get()));
-                    case WINDOW -> null;
-                };
+                Block block = part.encoding()
+                        .map(encoding -> new Block(new BlockHome.OnHost(encoding, slot.get())))
+                        .orElse(null);
                 if (block != null) {
                     used.put(wanted.block(), block);
                     names.add(wanted.name());

@@ -17,9 +17,13 @@ import io.weft.pipeline.StepResult;
 import io.weft.pipeline.StepSequence;
 import io.weft.pipeline.StepSequence.LogitRows;
 import io.weft.pipeline.TokenChoice;
+import io.weft.pipeline.TokenMask;
 import io.weft.plan.placement.MovePlanner;
 import io.weft.plan.placement.PlacementPolicy;
+import io.weft.plan.prediction.DraftAcceptance;
+import io.weft.plan.prediction.DraftPlanner;
 import io.weft.plan.step.BlockRun;
+import io.weft.plan.step.SequenceShape;
 import java.lang.System.Logger.Level;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -27,6 +31,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.Executor;
 import java.util.stream.Stream;
@@ -46,11 +51,19 @@ final class ActiveRequest {
     /** Most texts are no longer, so no more is planned for until one is. */
     private static final int USUAL_NEW_TOKENS_MOST = 1024;
 
+    /** Changes of logits in all rows with drafts: each row brings its own, and they take the host's time. */
+    private static final int EDITS_MOST = 8192;
+
     private final GenerationRequest request;
     private final Set<Integer> endTokens;
     private final MultiEmitter<? super GenerationEvent> events;
     private final Sampler sampler;
     private final Optional<ConstrainedText> constrained;
+    private final Optional<Drafter.Source> drafters;
+    private final Executor threads;
+    /** Once it was admitted. */
+    private @Nullable Drafts drafts;
+
     private final List<TokenScore> promptScores = new ArrayList<>();
     private final long queuedSinceNanos;
     private final List<Integer> generated = new ArrayList<>();
@@ -79,15 +92,19 @@ final class ActiveRequest {
 
     /**
      * @param nowNanos time of its arrival
-     * @param maskThreads make the masks of a constraint
+     * @param drafters guess its tokens
+     * @param threads make the masks of a constraint, and drafters
      */
     ActiveRequest(
             GenerationRequest request,
             ServedModel model,
             MultiEmitter<? super GenerationEvent> events,
             long nowNanos,
-            Executor maskThreads) {
+            Optional<Drafter.Source> drafters,
+            Executor threads) {
         this.request = request;
+        this.drafters = drafters;
+        this.threads = threads;
         this.queuedSinceNanos = nowNanos;
         this.endTokens = request.endingTokens(model);
         this.events = events;
@@ -97,7 +114,7 @@ final class ActiveRequest {
                 new Sampler.Barred(endTokens, request.stops().minTokens()));
         this.constrained = request.constraint()
                 .map(constraint -> new ConstrainedText(
-                        constraint, request.maxNewTokens(), !model.endTokens().isEmpty(), maskThreads));
+                        constraint, request.maxNewTokens(), !model.endTokens().isEmpty(), threads));
     }
 
     /** The most tokens that the request may hold. */
@@ -220,6 +237,10 @@ final class ActiveRequest {
         }
         homes.restart();
         noteHomes();
+        if (drafts == null) {
+            drafts =
+                    drafters.map(source -> new Drafts(source, request, threads)).orElse(null);
+        }
     }
 
     /**
@@ -244,6 +265,44 @@ final class ActiveRequest {
     /** Takes memory for the next {@code rows} tokens; false if there is none, and then nothing has changed. */
     boolean open(int rows) {
         return cache().open(rows);
+    }
+
+    /** Takes memory for a decoding step with drafted tokens; false if there is none, and then nothing has changed. */
+    boolean openDrafting(int drafted) {
+        return cache().open(1 + drafted, drafted);
+    }
+
+    /**
+     * The draft of the tokens after the next one, once for each step in which it decodes. Without those that are not
+     * allowed, that would end the completion, or for which nothing more could follow.
+     */
+    List<Integer> draft() {
+        if (drafts == null) {
+            return List.of();
+        }
+        List<Integer> draft = drafts.next();
+        int most = Math.min(request.maxNewTokens() - generated.size() - 1, EDITS_MOST / Math.max(1, sampler.edits()));
+        int allowed = 0;
+        while (allowed < Math.min(draft.size(), most) && !endTokens.contains(draft.get(allowed))) {
+            allowed++;
+        }
+        List<Integer> first = draft.subList(0, allowed);
+        return first.subList(0, constrained.map(text -> text.allowed(first)).orElse(first.size()));
+    }
+
+    /** What is known of its drafts, as an offer to check some of them. */
+    DraftPlanner.Offer offer(List<Integer> draft) {
+        return new DraftPlanner.Offer(draft.size(), drafts == null ? new DraftAcceptance() : drafts.acceptance());
+    }
+
+    /** The shape of its part in a step in which it decodes without drafts; it was {@linkplain #open opened} for it. */
+    SequenceShape decodeShape() {
+        int closed = cache().closedBlocks();
+        return new SequenceShape(
+                cache().forms(0, closed),
+                cache().openTokens(),
+                1,
+                cache().forms(closed, closed + cache().closingBlocks()));
     }
 
     /** Adds the tokens of its blocks by form, including those that it is likely to fill. */
@@ -328,9 +387,11 @@ final class ActiveRequest {
     /**
      * The request's part in the next step, for which it was {@linkplain #open opened}.
      *
+     * @param rows known tokens to run
+     * @param drafted tokens to check
      * @param nowNanos start of the step
      */
-    StepSequence next(int rows, long nowNanos) {
+    StepSequence next(int rows, List<Integer> drafted, long nowNanos) {
         if (!begun) {
             begun = true;
             events.emit(new Admitted(Duration.ofNanos(nowNanos - queuedSinceNanos), hit(), requireHomes()));
@@ -338,11 +399,14 @@ final class ActiveRequest {
         int cached = cache().tokens();
         boolean scoresToken = generates(rows) && request.logprobs().isPresent() && !scoresPrompt();
         LogitRows scored = scoresPrompt() ? LogitRows.ALL : LogitRows.NONE;
+        List<Integer> tokens = known(cached, cached + rows);
+        tokens.addAll(drafted);
         return new StepSequence(
                 cache(),
-                known(cached, cached + rows),
-                scoresToken ? LogitRows.LAST : scored,
-                generates(rows) ? Optional.of(choice()) : Optional.empty());
+                tokens,
+                drafted.size(),
+                scoresToken ? LogitRows.CHOOSING : scored,
+                generates(rows) ? choices(drafted) : List.of());
     }
 
     /** Where the tokens were found with which its sequence has begun. */
@@ -368,24 +432,38 @@ final class ActiveRequest {
         }
     }
 
-    private TokenChoice choice() {
-        TokenChoice choice = sampler.next();
-        return constrained.map(text -> choice.among(text.mask())).orElse(choice);
+    private List<TokenChoice> choices(List<Integer> drafted) {
+        List<TokenChoice> choices = sampler.next(drafted);
+        if (constrained.isEmpty()) {
+            return choices;
+        }
+        List<TokenMask> masks = constrained.get().masks(drafted);
+        List<TokenChoice> masked = new ArrayList<>(choices.size());
+        for (int i = 0; i < choices.size(); i++) {
+            masked.add(choices.get(i).among(masks.get(i)));
+        }
+        return masked;
     }
 
-    /** Takes the result of a step for its part, which has index {@code sequence} in the batch. */
-    void advance(StepSequence part, StepResult result, int sequence) {
+    /**
+     * Takes the result of a step for its part, which has index {@code sequence} in the batch.
+     *
+     * @return the number of drafted tokens that were right
+     */
+    int advance(StepSequence part, StepResult result, int sequence) {
+        int accepted = accepted(part, result, sequence);
         int firstPosition = cache().tokens();
-        int rows = part.newTokens().size();
-        cache().commit(part.newTokens());
+        int rows = part.newTokens().size() - part.drafted() + accepted;
+        cache().commit(part.newTokens().subList(0, rows));
         noteHomes();
         use(Math.max(0, firstPosition + rows - countedTokens));
         countedTokens = Math.max(countedTokens, firstPosition + rows);
         if (part.logits() == LogitRows.ALL) {
             scorePrompt(result, sequence, firstPosition, rows);
         }
+        // With accepted drafts, more is cached than is known, until these are generated.
         if (tokensLeft() > 0) {
-            return;
+            return 0;
         }
         if (scoresPrompt()) {
             events.emit(new PromptScored(promptScores));
@@ -393,8 +471,26 @@ final class ActiveRequest {
         if (request.maxNewTokens() == 0) {
             finish(FinishReason.LENGTH);
         } else {
-            generate(part, result, sequence);
+            for (int row = 0; row <= accepted; row++) {
+                generate(part, result, sequence, row);
+            }
+            if (!finished) {
+                constrained.ifPresent(ConstrainedText::stepped);
+            }
         }
+        return accepted;
+    }
+
+    /** How many drafted tokens are right: those that the rows before them have chosen, as if there were no drafts. */
+    private static int accepted(StepSequence part, StepResult result, int sequence) {
+        int first = part.newTokens().size() - part.drafted();
+        int accepted = 0;
+        while (accepted < part.drafted()
+                && result.token(sequence, accepted)
+                        .equals(OptionalInt.of(part.newTokens().get(first + accepted)))) {
+            accepted++;
+        }
+        return accepted;
     }
 
     /** The row at position p scores the token at p + 1. */
@@ -413,20 +509,28 @@ final class ActiveRequest {
         }
     }
 
-    private void generate(StepSequence part, StepResult result, int sequence) {
+    /**
+     * Takes the token that row {@code row} of those that choose one has chosen. Only the last may end the completion,
+     * since no drafted token does.
+     */
+    private void generate(StepSequence part, StepResult result, int sequence, int row) {
         int position = knownTokens() - 1;
-        int token = result.token(sequence).orElseThrow(() -> new NonFiniteLogitsException(position));
+        int token = result.token(sequence, row).orElseThrow(() -> new NonFiniteLogitsException(position));
         constrained.ifPresent(text -> text.advance(token));
         sampler.remember(token);
         generated.add(token);
+        if (drafts != null) {
+            drafts.append(token);
+        }
         use(1);
         Optional<TokenScore> score = Optional.empty();
         if (request.logprobs().isPresent()) {
-            float[] logits = result.logits(sequence, part.logitRows() - 1);
+            int firstRow = part.logitRows() - part.choices().size();
+            float[] logits = result.logits(sequence, firstRow + row);
             score = Optional.of(
                     TokenScorer.score(logits, token, request.logprobs().getAsInt()));
         }
-        events.emit(new Generated(token, score));
+        events.emit(new Generated(token, score, new GenerationEvent.Pass(part.drafted(), row)));
         boolean complete = constrained.map(ConstrainedText::isComplete).orElse(false);
         if (complete || endTokens.contains(token)) {
             finish(FinishReason.STOP);
@@ -461,6 +565,9 @@ final class ActiveRequest {
     /** Frees the request's cache; no step may be running. */
     void free() {
         constrained.ifPresent(ConstrainedText::close);
+        if (drafts != null) {
+            drafts.close();
+        }
         if (admission != null) {
             admission.cache().close();
         }

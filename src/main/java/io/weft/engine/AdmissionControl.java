@@ -23,11 +23,11 @@ import io.weft.plan.step.StepPlan;
 import io.weft.plan.step.StepShape;
 import java.lang.System.Logger.Level;
 import java.util.ArrayList;
-import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
@@ -238,8 +238,10 @@ final class AdmissionControl {
             sequence.get().close();
             return new Decision.Waits();
         }
-        Optional<ReadAhead> ahead =
-                cache.readAhead(prompt, (from, to) -> computeNanos(request, sequence.get(), policy, from, to));
+        Optional<ReadAhead> ahead = cache.readAhead(
+                prompt,
+                sequence.get().closedBlocks(),
+                (from, to) -> computeNanos(request, sequence.get(), policy, from, to));
         if (ahead.isPresent()) {
             reading.put(request, ahead.get());
             sequence.get().close();
@@ -321,7 +323,7 @@ final class AdmissionControl {
         CacheUsage usage = cache.usage();
         long deviceBytes = usage.device().freeBytes();
         long hostBytes = usage.host().freeBytes();
-        Map<CacheForm, Long> tokensByForm = new EnumMap<>(CacheForm.class);
+        Map<CacheForm, Long> tokensByForm = new TreeMap<>();
         for (ActiveRequest other : running) {
             other.occupy(tokensByForm);
             deviceBytes -= planned(other, other.expectedTokens(), Place.DEVICE);
@@ -345,7 +347,7 @@ final class AdmissionControl {
         return request.formsToCome(tokens).stream()
                 .map(List::getFirst)
                 .filter(form -> form.place() == place)
-                .mapToLong(form -> cache.geometry().blockBytes(form.content()))
+                .mapToLong(form -> cache.geometry().blockBytes(form.encoding()))
                 .sum();
     }
 
@@ -403,7 +405,7 @@ final class AdmissionControl {
                     .filter(one -> one.place() == Place.HOST)
                     .findFirst()
                     .orElseGet(forms::getFirst);
-            long bytes = cache.geometry().blockBytes(form.content());
+            long bytes = cache.geometry().blockBytes(form.encoding());
             switch (form.place()) {
                 case DEVICE -> deviceBytes += bytes;
                 case HOST -> hostBytes += bytes;

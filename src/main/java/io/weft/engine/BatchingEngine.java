@@ -40,7 +40,7 @@ import java.util.function.Predicate;
 public final class BatchingEngine implements Engine, AutoCloseable {
     private static final Duration IDLE_TICK = Duration.ofSeconds(1);
     private static final Duration RETRY_AFTER = Duration.ofSeconds(1);
-    private static final int MASK_THREADS_MOST = 8;
+    private static final int REQUEST_THREADS_MOST = 8;
 
     private static final System.Logger LOG = System.getLogger(BatchingEngine.class.getName());
 
@@ -49,9 +49,10 @@ public final class BatchingEngine implements Engine, AutoCloseable {
     private final LongSupplier clockNanos;
     private final Watchdog watchdog;
     private final Thread thread;
-    private final ExecutorService maskThreads = Executors.newFixedThreadPool(
-            Math.clamp(Runtime.getRuntime().availableProcessors() - 1, 1, MASK_THREADS_MOST),
-            Thread.ofPlatform().name("weft-mask-", 0).daemon().factory());
+    /** Make masks and drafters. */
+    private final ExecutorService requestThreads = Executors.newFixedThreadPool(
+            Math.clamp(Runtime.getRuntime().availableProcessors() - 1, 1, REQUEST_THREADS_MOST),
+            Thread.ofPlatform().name("weft-request-", 0).daemon().factory());
 
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition changed = lock.newCondition();
@@ -135,8 +136,8 @@ public final class BatchingEngine implements Engine, AutoCloseable {
                 refusal = displaced.isPresent() ? Optional.empty() : refusal;
             }
             if (refusal.isEmpty()) {
-                ActiveRequest active =
-                        new ActiveRequest(request, model(), emitter, clockNanos.getAsLong(), maskThreads);
+                ActiveRequest active = new ActiveRequest(
+                        request, model(), emitter, clockNanos.getAsLong(), drafters(), requestThreads);
                 emitter.onTermination(() -> cancel(active));
                 waiting.add(active);
                 changed.signalAll();
@@ -147,6 +148,13 @@ public final class BatchingEngine implements Engine, AutoCloseable {
         refusal.ifPresent(reason -> emitter.fail(new RequestRejectedException(reason)));
         displaced.ifPresent(other ->
                 other.fail(new RequestRejectedException(new Reason.Displaced(options.queueLimit(), RETRY_AFTER))));
+    }
+
+    private Optional<Drafter.Source> drafters() {
+        return switch (options.speculation()) {
+            case Speculation.Off off -> Optional.empty();
+            case Speculation.Drafting drafting -> Optional.of(drafting.drafters());
+        };
     }
 
     private void cancel(ActiveRequest request) {
@@ -371,7 +379,7 @@ public final class BatchingEngine implements Engine, AutoCloseable {
         } finally {
             lock.unlock();
         }
-        maskThreads.shutdown();
+        requestThreads.shutdown();
         if (hangs) {
             return;
         }
@@ -426,6 +434,7 @@ public final class BatchingEngine implements Engine, AutoCloseable {
                     runtime.planning(),
                     admission,
                     request -> suspend(request, admission),
+                    options.speculation(),
                     runtime.observer(),
                     this::eventsEmitted,
                     watchdog,

@@ -1,6 +1,8 @@
 package io.weft.engine;
 
 import io.weft.model.CacheForm;
+import io.weft.model.CacheForm.Content;
+import io.weft.model.CacheForm.Place;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -62,10 +64,12 @@ public record CachedTokens(long resident, long transferred, long recomputed) {
                 long transferred = 0;
                 long recomputed = 0;
                 for (CacheForm form : forms.subList(0, full)) {
-                    switch (form) {
-                        case DEVICE_KV -> resident += blockTokens;
-                        case HOST_KV -> transferred += blockTokens;
-                        case DEVICE_ACT, HOST_ACT -> recomputed += blockTokens;
+                    if (form.content() == Content.ACTIVATION) {
+                        recomputed += blockTokens;
+                    } else if (form.place() == Place.HOST) {
+                        transferred += blockTokens;
+                    } else {
+                        resident += blockTokens;
                     }
                 }
                 return new CachedTokens(resident, transferred, recomputed);

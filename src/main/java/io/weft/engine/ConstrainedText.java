@@ -6,6 +6,10 @@ import io.weft.text.constraint.ConstraintException;
 import io.weft.text.constraint.ConstraintState;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.List;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -15,21 +19,19 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The text of one request under its constraint. The mask of the next token is made on other threads, from the moment
- * the token before it is known, while the device runs the step whose logits it edits. Only the engine's thread calls
- * it.
+ * the token before it is known, while the device runs the step whose logits it edits. So are those of tokens after
+ * drafted ones, as if these were right. Only the engine's thread calls it.
  */
 final class ConstrainedText {
     private final Executor threads;
     private final boolean endsByToken;
-    /** Overwritten for each token. */
-    private final long[] words;
+    private final int words;
+    /** Of the next token, and of those after it that a step chooses beside it. */
+    private final Deque<Mask> masks = new ArrayDeque<>();
 
     private ConstraintState state;
     /** Tokens that the text may still have. */
     private int tokensLeft;
-
-    private @Nullable CompletableFuture<Void> mask;
-    private @Nullable RuntimeException failure;
 
     /**
      * @param tokensMost tokens that the text may have
@@ -39,70 +41,126 @@ final class ConstrainedText {
     ConstrainedText(Constraint constraint, int tokensMost, boolean endsByToken, Executor threads) {
         this.tokensLeft = tokensMost;
         this.state = constraint.start();
-        this.words = new long[constraint.words()];
+        this.words = constraint.words();
         this.endsByToken = endsByToken;
         this.threads = threads;
     }
 
-    /** The mask of the next token; there is one step at a time. */
-    TokenMask mask() {
-        if (mask == null) {
-            make();
-        }
-        return this::write;
-    }
+    /** A mask that is being made. */
+    private static final class Mask {
+        private final long[] words;
+        private final CompletableFuture<Void> made;
+        private volatile @Nullable RuntimeException failure;
 
-    private void make() {
-        ConstraintState at = state;
-        int left = tokensLeft;
-        try {
-            mask = CompletableFuture.runAsync(() -> at.mask(words, left), threads);
-        } catch (RejectedExecutionException e) {
-            // The engine closes; what the text becomes matters to nobody.
-            mask = CompletableFuture.failedFuture(e);
-        }
-    }
-
-    /** Without a mask any token is chosen, and {@link #advance} fails. */
-    private void write(MemorySegment bits) {
-        try {
-            if (mask != null) {
-                mask.join();
+        Mask(int words, ConstraintState at, int tokensLeft, Executor threads) {
+            this.words = new long[words];
+            CompletableFuture<Void> making;
+            try {
+                making = CompletableFuture.runAsync(() -> at.mask(this.words, tokensLeft), threads);
+            } catch (RejectedExecutionException e) {
+                // The engine closes; what the text becomes matters to nobody.
+                making = CompletableFuture.failedFuture(e);
             }
-            int most = (int) Math.min(words.length, bits.byteSize() / Long.BYTES);
-            MemorySegment.copy(words, 0, bits, ValueLayout.JAVA_LONG, 0, most);
-        } catch (CompletionException | CancellationException e) {
-            failure = e.getCause() instanceof RuntimeException cause ? cause : e;
-            bits.fill((byte) -1);
+            this.made = making;
         }
+
+        /** Without a mask any token is chosen, and {@link #requireMade} fails if it is used. */
+        void write(MemorySegment bits) {
+            try {
+                made.join();
+                int most = (int) Math.min(words.length, bits.byteSize() / Long.BYTES);
+                MemorySegment.copy(words, 0, bits, ValueLayout.JAVA_LONG, 0, most);
+            } catch (CompletionException | CancellationException e) {
+                failure = e.getCause() instanceof RuntimeException cause ? cause : e;
+                bits.fill((byte) -1);
+            }
+        }
+
+        void requireMade() {
+            RuntimeException thrown = failure;
+            if (thrown != null) {
+                throw thrown;
+            }
+        }
+    }
+
+    /** How many of the drafted tokens may come next, one after the other, without completing the text. */
+    int allowed(List<Integer> drafted) {
+        ConstraintState at = state;
+        for (int i = 0; i < drafted.size(); i++) {
+            try {
+                at = at.advance(drafted.get(i));
+            } catch (IllegalArgumentException | ConstraintException e) {
+                return i;
+            }
+            if (isComplete(at)) {
+                return i;
+            }
+        }
+        return drafted.size();
     }
 
     /**
-     * Takes the token that was chosen.
+     * The masks of the next token and of those after it, if the drafted ones before are right; there is one step at a
+     * time.
+     *
+     * @param drafted tokens that are {@linkplain #allowed allowed}
+     */
+    List<TokenMask> masks(List<Integer> drafted) {
+        if (masks.isEmpty()) {
+            masks.addLast(new Mask(words, state, tokensLeft, threads));
+        }
+        while (masks.size() > 1) {
+            cancel(masks.removeLast());
+        }
+        ConstraintState at = state;
+        for (int i = 0; i < drafted.size(); i++) {
+            at = at.advance(drafted.get(i));
+            masks.addLast(new Mask(words, at, tokensLeft - i - 1, threads));
+        }
+        List<TokenMask> all = new ArrayList<>();
+        masks.forEach(mask -> all.add(mask::write));
+        return all;
+    }
+
+    /**
+     * Takes the token that was chosen from the row of the first mask that was not used yet.
      *
      * @throws ConstraintException if the constraint is too costly from here on
      */
     void advance(int token) {
-        if (failure != null) {
-            throw failure;
+        Mask used = masks.pollFirst();
+        if (used != null) {
+            used.requireMade();
         }
         state = state.advance(token);
         tokensLeft--;
-        mask = null;
+    }
+
+    /** All tokens of a step were taken, so the mask of the next one can be made. Those after wrong drafts are void. */
+    void stepped() {
+        close();
         if (!isComplete() && tokensLeft > 0) {
-            make();
+            masks.addLast(new Mask(words, state, tokensLeft, threads));
         }
     }
 
     /** Whether nothing may follow. A text without a token that ends it is complete as soon as it may be. */
     boolean isComplete() {
-        return state.ended() || (!endsByToken && state.complete());
+        return isComplete(state);
     }
 
-    /** Lets go of a mask that is being made. */
+    private boolean isComplete(ConstraintState at) {
+        return at.ended() || (!endsByToken && at.complete());
+    }
+
+    /** Lets go of masks that are being made. */
     void close() {
-        if (mask != null) {
-            mask.cancel(false);
-        }
+        masks.forEach(ConstrainedText::cancel);
+        masks.clear();
+    }
+
+    private static void cancel(Mask mask) {
+        mask.made.cancel(false);
     }
 }

@@ -8,8 +8,9 @@ import java.time.Duration;
  * @param queueLimit the most requests that may wait, in addition to those that run
  * @param scheduling which request runs next
  * @param stepTimeout a step hangs if it takes longer than this, and than {@value Watchdog#FACTOR} times its prediction
+ * @param speculation whether steps check drafts
  */
-public record EngineOptions(int queueLimit, Scheduling scheduling, Duration stepTimeout) {
+public record EngineOptions(int queueLimit, Scheduling scheduling, Duration stepTimeout, Speculation speculation) {
     /** Which of the waiting requests runs next. */
     public enum Scheduling {
         /** The clients take turns by what they have used; priorities are refused. */
@@ -30,8 +31,18 @@ public record EngineOptions(int queueLimit, Scheduling scheduling, Duration step
         }
     }
 
-    /** The usual options with a limit of the queue. */
+    /** Options without drafts. */
+    public EngineOptions(int queueLimit, Scheduling scheduling, Duration stepTimeout) {
+        this(queueLimit, scheduling, stepTimeout, new Speculation.Off());
+    }
+
+    /** The usual options, without drafts, with a limit of the queue. */
     public static EngineOptions queueing(int queueLimit) {
         return new EngineOptions(queueLimit, Scheduling.FAIR, STEP_TIMEOUT_USUAL);
+    }
+
+    /** The same with drafts, or without. */
+    public EngineOptions with(Speculation other) {
+        return new EngineOptions(queueLimit, scheduling, stepTimeout, other);
     }
 }

@@ -32,8 +32,33 @@ public sealed interface GenerationEvent {
      *
      * @param token its id
      * @param score present if log-probabilities were asked for
+     * @param pass the pass that has made it
      */
-    record Generated(int token, Optional<TokenScore> score) implements GenerationEvent {}
+    record Generated(int token, Optional<TokenScore> score, Pass pass) implements GenerationEvent {
+        /** A token of a pass without drafts. */
+        public Generated(int token, Optional<TokenScore> score) {
+            this(token, score, Pass.PLAIN);
+        }
+    }
+
+    /**
+     * What a token has from the pass over the cache that has made it: a pass makes one token, and one more for each
+     * drafted token that is right.
+     *
+     * @param drafted tokens that the pass checked
+     * @param index of the token among those of the pass, at most {@code drafted}
+     */
+    record Pass(int drafted, int index) {
+        /** The only token of a pass without drafts. */
+        public static final Pass PLAIN = new Pass(0, 0);
+
+        public Pass {
+            if (index < 0 || index > drafted) {
+                throw new IllegalArgumentException(
+                        "token " + index + " of a pass that checked " + drafted + " drafted tokens");
+            }
+        }
+    }
 
     /**
      * The end.

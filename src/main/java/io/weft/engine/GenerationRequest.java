@@ -21,6 +21,8 @@ import java.util.Set;
  * @param terms whose request it is, and how long it may take
  * @param stops further tokens that end the completion, and from when on
  * @param constraint what the completion must be; its end ends the completion, whatever {@code endTokens} is
+ * @param predictedTokens what the completion is likely to be, in part at least: drafts may begin with it. It changes no
+ *     token
  */
 public record GenerationRequest(
         List<Integer> promptTokens,
@@ -31,7 +33,8 @@ public record GenerationRequest(
         OptionalInt promptLogprobs,
         RequestTerms terms,
         StopTokens stops,
-        Optional<Constraint> constraint) {
+        Optional<Constraint> constraint,
+        List<Integer> predictedTokens) {
     /** The most alternatives that a request may ask for. */
     public static final int MAX_LOGPROBS = 20;
 
@@ -98,6 +101,30 @@ public record GenerationRequest(
                 Optional.empty());
     }
 
+    /** A request of whose completion nothing is predicted. */
+    public GenerationRequest(
+            List<Integer> promptTokens,
+            int maxNewTokens,
+            SamplingParameters sampling,
+            EndTokens endTokens,
+            OptionalInt logprobs,
+            OptionalInt promptLogprobs,
+            RequestTerms terms,
+            StopTokens stops,
+            Optional<Constraint> constraint) {
+        this(
+                promptTokens,
+                maxNewTokens,
+                sampling,
+                endTokens,
+                logprobs,
+                promptLogprobs,
+                terms,
+                stops,
+                constraint,
+                List.of());
+    }
+
     /** The tokens that end the completion. */
     public Set<Integer> endingTokens(ServedModel model) {
         Set<Integer> ending = new HashSet<>(stops.tokens());
@@ -109,6 +136,7 @@ public record GenerationRequest(
 
     public GenerationRequest {
         promptTokens = List.copyOf(promptTokens);
+        predictedTokens = List.copyOf(predictedTokens);
         if (promptTokens.isEmpty()) {
             throw new IllegalArgumentException("prompt has no tokens, must have at least 1");
         }

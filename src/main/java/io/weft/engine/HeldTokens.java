@@ -8,9 +8,4 @@ package io.weft.engine;
  * @param idle those of both that no running request uses, so that they give way to others
  * @param onDisk on the disk, in memory or not
  */
-public record HeldTokens(long onDevice, long onHost, long idle, long onDisk) {
-    /** None on a disk. */
-    public HeldTokens(long onDevice, long onHost, long idle) {
-        this(onDevice, onHost, idle, 0);
-    }
-}
+public record HeldTokens(long onDevice, long onHost, long idle, long onDisk) {}

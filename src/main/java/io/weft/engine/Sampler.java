@@ -2,8 +2,12 @@ package io.weft.engine;
 
 import io.weft.pipeline.TokenChoice;
 import io.weft.pipeline.TokenChoice.LogitEdit;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -19,6 +23,9 @@ final class Sampler {
     private final SplittableRandom random;
     private final Set<Integer> promptTokens;
     private final Barred barred;
+    /** Random numbers of the next tokens, as far as they were asked for. */
+    private final Deque<Long> uniforms = new ArrayDeque<>();
+
     private int generated;
     private final Map<Integer, Integer> generatedCounts = new HashMap<>();
     /** By token. */
@@ -48,8 +55,42 @@ final class Sampler {
         this.promptTokens.forEach(this::edit);
     }
 
+    /** The number of logits that are changed for the next token. */
+    int edits() {
+        return edits.size();
+    }
+
     /** How the next token is to be chosen; it is then {@linkplain #remember remembered}. */
     TokenChoice next() {
+        return next(List.of()).getFirst();
+    }
+
+    /**
+     * How the next token is to be chosen, and each one after it if the drafted ones before it are right. Nothing has
+     * changed afterwards.
+     *
+     * @return one more than there are drafted tokens
+     */
+    List<TokenChoice> next(List<Integer> drafted) {
+        List<TokenChoice> choices = new ArrayList<>(drafted.size() + 1);
+        if (parameters.temperature() > 0) {
+            while (uniforms.size() <= drafted.size()) {
+                uniforms.addLast(random.nextLong() >>> 1);
+            }
+        }
+        Iterator<Long> numbers = uniforms.iterator();
+        choices.add(choice(numbers));
+        for (int token : drafted) {
+            count(token, 1);
+            choices.add(choice(numbers));
+        }
+        for (int token : drafted.reversed()) {
+            count(token, -1);
+        }
+        return choices;
+    }
+
+    private TokenChoice choice(Iterator<Long> numbers) {
         List<LogitEdit> all = List.copyOf(edits.values());
         if (parameters.temperature() == 0) {
             return new TokenChoice(all, Optional.empty(), 1, 1, 1, 0, 0);
@@ -62,15 +103,22 @@ final class Sampler {
                 topK,
                 parameters.topP(),
                 parameters.minP(),
-                random.nextLong() >>> 1);
+                numbers.next());
     }
 
     /** Takes account of a token that was chosen. */
     void remember(int token) {
-        generatedCounts.merge(token, 1, Integer::sum);
-        generated++;
+        count(token, 1);
+        uniforms.pollFirst();
+    }
+
+    /** The text has a token more, or the last one less. */
+    private void count(int token, int change) {
+        boolean wasBarring = generated < barred.firstTokens();
+        generatedCounts.merge(token, change, (one, other) -> one + other == 0 ? null : one + other);
+        generated += change;
         edit(token);
-        if (generated == barred.firstTokens()) {
+        if (wasBarring != generated < barred.firstTokens()) {
             barred.tokens().forEach(this::edit);
         }
     }

@@ -28,6 +28,15 @@ public interface StepObserver {
     default void found(int tokens) {}
 
     /**
+     * A step has chosen tokens, in passes that checked drafts or not.
+     *
+     * @param passes sequences for which it has chosen tokens
+     * @param drafted tokens that it checked
+     * @param accepted those of them that were right
+     */
+    default void generated(int passes, int drafted, int accepted) {}
+
+    /**
      * A step has run.
      *
      * @param plan plan of the step

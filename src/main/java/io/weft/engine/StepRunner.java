@@ -9,12 +9,16 @@ import io.weft.pipeline.StepPipeline;
 import io.weft.pipeline.StepResult;
 import io.weft.pipeline.StepSequence;
 import io.weft.plan.placement.Planning;
+import io.weft.plan.prediction.DraftPlanner;
 import io.weft.plan.prediction.StageTiming;
 import io.weft.plan.prediction.Timeline;
+import io.weft.plan.step.HeadShape;
 import io.weft.plan.step.StepPlan;
+import io.weft.plan.step.StepShape;
 import java.lang.System.Logger.Level;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -39,6 +43,7 @@ final class StepRunner {
     private final Supplier<Planning> planning;
     private final AdmissionControl memory;
     private final Consumer<ActiveRequest> suspended;
+    private final Speculation speculation;
     private final StepObserver observer;
     private final Runnable eventsEmitted;
     private final Watchdog watchdog;
@@ -49,6 +54,7 @@ final class StepRunner {
      * @param planning the planning in force
      * @param memory decides on the memory of requests
      * @param suspended told which request has lost its place
+     * @param speculation whether steps check drafts
      * @param eventsEmitted runs once the events of a step were emitted
      */
     StepRunner(
@@ -56,6 +62,7 @@ final class StepRunner {
             Supplier<Planning> planning,
             AdmissionControl memory,
             Consumer<ActiveRequest> suspended,
+            Speculation speculation,
             StepObserver observer,
             Runnable eventsEmitted,
             Watchdog watchdog,
@@ -64,6 +71,7 @@ final class StepRunner {
         this.planning = planning;
         this.memory = memory;
         this.suspended = suspended;
+        this.speculation = speculation;
         this.observer = observer;
         this.eventsEmitted = eventsEmitted;
         this.watchdog = watchdog;
@@ -73,8 +81,17 @@ final class StepRunner {
     /** A request and its part of a step. */
     private record Part(ActiveRequest request, StepSequence sequence) {}
 
-    /** A request, and how many rows of a step it may have. */
-    private record Share(ActiveRequest request, int rows) {}
+    /**
+     * A request, and what a step may have of it.
+     *
+     * @param rows known tokens
+     * @param drafted tokens to check after them
+     */
+    private record Share(ActiveRequest request, int rows, List<Integer> drafted) {
+        Share(ActiveRequest request, int rows) {
+            this(request, rows, List.of());
+        }
+    }
 
     /** A planned step that is ready to be issued. */
     private record Planned(StepPlan plan, Step step) {}
@@ -86,7 +103,7 @@ final class StepRunner {
      * @throws EngineFailedException if the device fails
      */
     void step(List<ActiveRequest> running) {
-        Collection<Share> shares = opened(compose(running, pipeline.limits()), running);
+        Collection<Share> shares = drafting(opened(compose(running, pipeline.limits()), running));
         // After all have what they need.
         memory.copyBlocks(running);
         List<Part> parts = parts(shares);
@@ -113,9 +130,16 @@ final class StepRunner {
             return Uni.createFrom().completionStage(issued).await().indefinitely();
         });
         long nanos = System.nanoTime() - startedNanos;
+        int passes = 0;
+        int drafted = 0;
+        int accepted = 0;
         for (int i = 0; i < parts.size(); i++) {
-            advance(parts.get(i), result, i);
+            StepSequence sequence = parts.get(i).sequence();
+            passes += sequence.choices().isEmpty() ? 0 : 1;
+            drafted += sequence.drafted();
+            accepted += advance(parts.get(i), result, i);
         }
+        observer.generated(passes, drafted, accepted);
         eventsEmitted.run();
         // The tokens are out. The next step reuses the events, so they must be read before.
         Optional<Timeline> measured =
@@ -145,11 +169,12 @@ final class StepRunner {
         }
     }
 
-    private static void advance(Part part, StepResult result, int sequence) {
+    private static int advance(Part part, StepResult result, int sequence) {
         try {
-            part.request().advance(part.sequence(), result, sequence);
+            return part.request().advance(part.sequence(), result, sequence);
         } catch (RuntimeException e) {
             part.request().fail(e);
+            return 0;
         }
     }
 
@@ -210,6 +235,81 @@ final class StepRunner {
         return wanted.values();
     }
 
+    /**
+     * Adds drafts to the shares of a step in which all decode, as far as there is room for them beside what the step
+     * needs in any case. Nobody gives up anything for a draft.
+     */
+    private Collection<Share> drafting(Collection<Share> shares) {
+        List<Share> open =
+                shares.stream().filter(share -> !share.request().isFinished()).toList();
+        if (open.isEmpty()
+                || !(speculation instanceof Speculation.Drafting(Drafter.Source source, Speculation.Lengths lengths))
+                || !open.stream().allMatch(share -> share.request().isDecoding())) {
+            return shares;
+        }
+        try {
+            return drafting(open, lengths);
+        } catch (RuntimeException e) {
+            // They would only have saved time, and what was opened for them is there for the next step.
+            LOG.log(Level.ERROR, "nothing is drafted for a step", e);
+            return shares;
+        }
+    }
+
+    private List<Share> drafting(List<Share> open, Speculation.Lengths lengths) {
+        List<List<Integer>> drafts =
+                open.stream().map(share -> share.request().draft()).toList();
+        StepLimits limits = pipeline.limits();
+        int most = Math.min(limits.draftRows(), Math.min(limits.rows(), limits.logitRows()) - open.size());
+        List<Integer> chosen = switch (lengths) {
+            case PLANNED -> planned(open, drafts, most);
+            case ALL -> all(drafts, most);
+        };
+        List<Share> drafting = new ArrayList<>(open.size());
+        for (int i = 0; i < open.size(); i++) {
+            Share share = open.get(i);
+            int length = chosen.get(i);
+            boolean hasRoom = length > 0 && share.request().openDrafting(length);
+            drafting.add(
+                    hasRoom
+                            ? new Share(
+                                    share.request(), share.rows(), drafts.get(i).subList(0, length))
+                            : share);
+        }
+        return drafting;
+    }
+
+    private List<Integer> planned(List<Share> shares, List<List<Integer>> drafts, int most) {
+        Optional<DraftPlanner> planner = planning.get().drafts();
+        if (planner.isEmpty() || drafts.stream().allMatch(List::isEmpty)) {
+            return Collections.nCopies(shares.size(), 0);
+        }
+        List<DraftPlanner.Offer> offers = new ArrayList<>(shares.size());
+        for (int i = 0; i < shares.size(); i++) {
+            offers.add(shares.get(i).request().offer(drafts.get(i)));
+        }
+        return planner.get()
+                .lengths(
+                        () -> new StepShape(
+                                shares.stream()
+                                        .map(share -> share.request().decodeShape())
+                                        .toList(),
+                                HeadShape.tokens(shares.size())),
+                        offers,
+                        most);
+    }
+
+    /** All of the drafts; where they are too many, those of the oldest requests. */
+    private static List<Integer> all(List<List<Integer>> drafts, int most) {
+        List<Integer> lengths = new ArrayList<>(drafts.size());
+        int left = Math.max(0, most);
+        for (List<Integer> draft : drafts) {
+            lengths.add(Math.min(draft.size(), left));
+            left -= lengths.getLast();
+        }
+        return lengths;
+    }
+
     /** Whether there is memory for the rows, or their request ends. */
     private static boolean isOpen(Share share) {
         try {
@@ -242,7 +342,7 @@ final class StepRunner {
             try {
                 if (!request.isFinished()) {
                     foundTokens += request.newlyFoundTokens();
-                    parts.add(new Part(request, request.next(share.rows(), clockNanos.getAsLong())));
+                    parts.add(new Part(request, request.next(share.rows(), share.drafted(), clockNanos.getAsLong())));
                 }
             } catch (RuntimeException e) {
                 request.fail(e);

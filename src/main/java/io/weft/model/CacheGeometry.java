@@ -1,8 +1,12 @@
 package io.weft.model;
 
+import io.weft.device.BlockCode;
+import io.weft.device.BlockValues;
+import io.weft.device.ElementType;
 import io.weft.model.CacheForm.Content;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Predicate;
 
 /**
@@ -13,15 +17,15 @@ import java.util.function.Predicate;
  * window keep what their rows still see, as K and V on the device, in a ring of blocks for each sequence.
  *
  * @param dimensions of the model
- * @param elementBytes bytes of one stored element
+ * @param elementType of what is stored
  * @param blockTokens tokens of a block
- * @param cellTokens tokens of a cell of the grid; a multiple of {@code blockTokens}
+ * @param cellTokens tokens of a cell of the grid; a multiple of {@code blockTokens}, and under a lossy policy the same:
+ *     rows see their own block otherwise than earlier ones, and no cell is divided
+ * @param policy how true the cache is
  */
-public record CacheGeometry(ModelDimensions dimensions, int elementBytes, int blockTokens, int cellTokens) {
+public record CacheGeometry(
+        ModelDimensions dimensions, ElementType elementType, int blockTokens, int cellTokens, CachePolicy policy) {
     public CacheGeometry {
-        if (elementBytes < 1) {
-            throw new IllegalArgumentException("elementBytes is " + elementBytes + ", must be at least 1");
-        }
         if (blockTokens < 1) {
             throw new IllegalArgumentException("blockTokens is " + blockTokens + ", must be at least 1");
         }
@@ -29,8 +33,51 @@ public record CacheGeometry(ModelDimensions dimensions, int elementBytes, int bl
             throw new IllegalArgumentException(
                     "cellTokens is " + cellTokens + ", must be a multiple of blockTokens, " + blockTokens);
         }
+        if (policy.isLossy() && cellTokens != blockTokens) {
+            throw new IllegalArgumentException("cellTokens is " + cellTokens + ", must be blockTokens, " + blockTokens
+                    + ", under the policy " + policy.label());
+        }
         requireEqual("cached layers", groups(dimensions, layer -> !layer.hasWindow()));
         requireEqual("layers with a window", groups(dimensions, LayerDimensions::hasWindow));
+    }
+
+    /** An exact cache. */
+    public CacheGeometry(ModelDimensions dimensions, ElementType elementType, int blockTokens, int cellTokens) {
+        this(dimensions, elementType, blockTokens, cellTokens, CachePolicy.EXACT);
+    }
+
+    /**
+     * An exact cache with the usual type of so many bytes.
+     *
+     * @param elementBytes bytes of one stored element, 2 or 4
+     */
+    public CacheGeometry(ModelDimensions dimensions, int elementBytes, int blockTokens, int cellTokens) {
+        this(dimensions, usualType(elementBytes), blockTokens, cellTokens);
+    }
+
+    private static ElementType usualType(int elementBytes) {
+        return switch (elementBytes) {
+            case 2 -> ElementType.BF16;
+            case 4 -> ElementType.F32;
+            default -> throw new IllegalArgumentException("elementBytes is " + elementBytes + ", must be 2 or 4");
+        };
+    }
+
+    /** The same of another model. */
+    public CacheGeometry of(ModelDimensions model) {
+        return new CacheGeometry(model, elementType, blockTokens, cellTokens, policy);
+    }
+
+    /** The same under a policy. If that is another one, and lossy, blocks and cells have as many tokens as is usual. */
+    public CacheGeometry under(CachePolicy other) {
+        int blocks = other.isLossy() && other != policy ? CachePolicy.LOSSY_BLOCK_TOKENS : blockTokens;
+        int cells = other.isLossy() && other != policy ? CachePolicy.LOSSY_BLOCK_TOKENS : cellTokens;
+        return new CacheGeometry(dimensions, elementType, blocks, cells, other);
+    }
+
+    /** Bytes of one stored element. */
+    public int elementBytes() {
+        return elementType.bytes();
     }
 
     private static List<LayerGroup> groups(ModelDimensions dimensions, Predicate<LayerDimensions> wanted) {
@@ -105,18 +152,20 @@ public record CacheGeometry(ModelDimensions dimensions, int elementBytes, int bl
 
     /** Elements of one token's content in one cached layer; 0 without cached layers. */
     public int width(Content content) {
-        return dimensions
-                .cachedGroup()
-                .map(group -> switch (content) {
-                    case KEY_VALUE -> group.layer().keyValueWidth();
-                    case ACTIVATION -> group.layer().sourceWidth(dimensions.hiddenSize());
-                })
-                .orElse(0);
+        Optional<LayerGroup> group = dimensions.cachedGroup();
+        if (group.isEmpty()) {
+            return 0;
+        }
+        LayerDimensions layer = group.get().layer();
+        return switch (content) {
+            case KEY_VALUE -> layer.keyValueWidth();
+            case ACTIVATION -> layer.sourceWidth(dimensions.hiddenSize());
+        };
     }
 
     /** Bytes of one token's content in one cached layer. */
     public long tokenLayerBytes(Content content) {
-        return (long) width(content) * elementBytes;
+        return (long) width(content) * elementBytes();
     }
 
     /** Bytes of one token's content in all cached layers. */
@@ -124,19 +173,98 @@ public record CacheGeometry(ModelDimensions dimensions, int elementBytes, int bl
         return cachedLayerCount() * tokenLayerBytes(content);
     }
 
-    /** Bytes of one block's content in one cached layer: (blockTokens, width), row-major. */
+    /** The encodings that blocks may have. */
+    public List<Encoding> encodings() {
+        return policy.encodings();
+    }
+
+    /** Bytes of one block in one cached layer; 0 without cached layers. */
+    public long blockLayerBytes(Encoding encoding) {
+        if (!encoding.isCoded() || dimensions.cachedGroup().isEmpty()) {
+            return blockLayerBytes(encoding.content());
+        }
+        return encoding.code().orElseThrow().bytes(blockValues(encoding.content()));
+    }
+
+    /** A block's content in one cached layer, as kernels that code and decode see it. There must be such a layer. */
+    public BlockValues blockValues(Content content) {
+        int headSize = dimensions.cachedGroup().orElseThrow().layer().headSize();
+        return new BlockValues(elementType, blockTokens, width(content), headSize);
+    }
+
+    /** Bytes of one block's content in one cached layer as it is: (blockTokens, width), row-major. */
     public long blockLayerBytes(Content content) {
         return blockTokens * tokenLayerBytes(content);
     }
 
-    /** Bytes of a full block, with its cached layers one after the other. */
+    /** Bytes of a full block with its content as it is. */
     public long blockBytes(Content content) {
         return cachedLayerCount() * blockLayerBytes(content);
     }
 
-    /** Bytes of an open block in one layer: K and V (blockTokens, 2·KVH·HD), then their source. */
+    /** Bytes of a full block, with its cached layers one after the other. */
+    public long blockBytes(Encoding encoding) {
+        return cachedLayerCount() * blockLayerBytes(encoding);
+    }
+
+    /** Bytes that one token takes of a full block, in all cached layers. */
+    public double tokenBytes(Encoding encoding) {
+        return (double) blockBytes(encoding) / blockTokens;
+    }
+
+    /**
+     * Bytes of an open block in one layer: K and V (blockTokens, 2·KVH·HD), then, if a full block may hold it, their
+     * source, then, aligned, room for the codes of either; under a lossy policy then, aligned, K and V as the codes
+     * have them.
+     */
     public long openLayerBytes() {
-        return blockLayerBytes(Content.KEY_VALUE) + blockLayerBytes(Content.ACTIVATION);
+        if (policy.isLossy()) {
+            return openDecodedOffset() + blockLayerBytes(Content.KEY_VALUE);
+        }
+        long codes = openCodeBytes();
+        return codes == 0 ? openContentBytes() : openCodesOffset() + codes;
+    }
+
+    private long openCodeBytes() {
+        long codes = 0;
+        for (Encoding encoding : encodings()) {
+            codes = Math.max(codes, encoding.isCoded() ? blockLayerBytes(encoding) : 0);
+        }
+        return codes;
+    }
+
+    /** Under a lossy policy, the offset, in a layer of an open block, of its K and V as its codes have them. */
+    public long openDecodedOffset() {
+        return aligned(openCodesOffset() + openCodeBytes());
+    }
+
+    /** The offset, in a layer of an open block, of what a full block of this encoding holds. */
+    public long openOffset(Encoding encoding) {
+        if (encoding.isCoded()) {
+            return openCodesOffset();
+        }
+        return switch (encoding.content()) {
+            case KEY_VALUE -> 0;
+            case ACTIVATION -> blockLayerBytes(Content.KEY_VALUE);
+        };
+    }
+
+    private long openContentBytes() {
+        return blockLayerBytes(Content.KEY_VALUE) + (long) blockTokens * openSourceWidth() * elementBytes();
+    }
+
+    /** Elements of the source of one token's K and V that an open block keeps: none if no full block may hold it. */
+    public int openSourceWidth() {
+        boolean isKept = encodings().stream().anyMatch(encoding -> encoding.content() == Content.ACTIVATION);
+        return isKept ? width(Content.ACTIVATION) : 0;
+    }
+
+    private long openCodesOffset() {
+        return aligned(openContentBytes());
+    }
+
+    private static long aligned(long bytes) {
+        return Math.ceilDiv(bytes, BlockCode.ALIGNMENT_BYTES) * BlockCode.ALIGNMENT_BYTES;
     }
 
     /** Bytes of an open block. */
@@ -148,7 +276,7 @@ public record CacheGeometry(ModelDimensions dimensions, int elementBytes, int bl
     public long windowTokenLayerBytes() {
         for (LayerGroup group : dimensions.groups()) {
             if (group.layer().hasWindow()) {
-                return (long) group.layer().keyValueWidth() * elementBytes;
+                return (long) group.layer().keyValueWidth() * elementBytes();
             }
         }
         return 0;
@@ -208,12 +336,18 @@ public record CacheGeometry(ModelDimensions dimensions, int elementBytes, int bl
 
     /**
      * Whether it can pay to store blocks in this form. Where activations are not smaller than K and V, they take more
-     * of every resource. Without cached layers there is nothing to store.
+     * of every resource; so do codes that are not smaller than what they stand for. Without cached layers there is
+     * nothing to store.
      */
     public boolean isUseful(CacheForm form) {
         if (cachedLayerCount() == 0) {
-            return form == CacheForm.DEVICE_KV;
+            return form.isReadInPlace();
         }
-        return form.content() == Content.KEY_VALUE || activationsAreSmaller();
+        Encoding encoding = form.encoding();
+        if (policy.isLossy() || !encoding.isExact()) {
+            return policy.encodings().contains(encoding);
+        }
+        boolean isSmallContent = form.content() == Content.KEY_VALUE || activationsAreSmaller();
+        return isSmallContent && (!encoding.isCoded() || blockLayerBytes(encoding) < blockLayerBytes(encoding.raw()));
     }
 }

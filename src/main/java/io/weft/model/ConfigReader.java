@@ -26,6 +26,16 @@ public record ConfigReader(Path file, JsonNode json) {
                 .orElseThrow(() -> wrong(field, "a whole number of at least 1"));
     }
 
+    /** A positive whole number that divides the one of another field. */
+    int divisor(String field, String ofField) {
+        int whole = positive(ofField);
+        int divisor = positive(field);
+        if (whole % divisor != 0) {
+            throw wrong(field, "a divisor of %s, %d".formatted(ofField, whole));
+        }
+        return divisor;
+    }
+
     /** A whole number, which may be spelt {@code 64.0}. */
     static Optional<Integer> wholeNumber(JsonNode value) {
         double number = value.doubleValue();

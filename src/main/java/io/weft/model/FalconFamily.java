@@ -1,5 +1,6 @@
 package io.weft.model;
 
+import static io.weft.model.TensorNames.head;
 import static io.weft.model.TensorNames.linear;
 import static io.weft.model.TensorNames.norm;
 
@@ -12,7 +13,6 @@ import io.weft.model.Architecture.Head;
 import io.weft.model.Architecture.Layer;
 import io.weft.model.Architecture.NormTensors;
 import io.weft.model.Architecture.Positions;
-import io.weft.model.Architecture.TensorRows;
 import io.weft.model.Architecture.Wiring;
 import io.weft.model.TensorNames.Bias;
 import io.weft.model.TensorNames.ModuleRows;
@@ -51,10 +51,7 @@ final class FalconFamily implements ModelFamily {
                 IntStream.range(0, config.positive("num_hidden_layers"))
                         .mapToObj(layer -> layer(PREFIX + "h." + layer + ".", sizes))
                         .toList(),
-                Head.plain(
-                        norm(PREFIX + "ln_f", Bias.PRESENT),
-                        new TensorRows(
-                                config.flag("tie_word_embeddings") ? embedding : "lm_head.weight", 0, vocabulary)));
+                Head.plain(norm(PREFIX + "ln_f", Bias.PRESENT), head(config, embedding, "lm_head", vocabulary)));
     }
 
     /** Which norms a layer has, and how it is wired. */
@@ -79,10 +76,7 @@ final class FalconFamily implements ModelFamily {
             Norms norms) {
         static Sizes read(ConfigReader config) {
             int hidden = config.positive("hidden_size");
-            int heads = config.positive("num_attention_heads");
-            if (hidden % heads != 0) {
-                throw config.wrong("num_attention_heads", "a divisor of hidden_size, " + hidden);
-            }
+            int heads = config.divisor("num_attention_heads", "hidden_size");
             boolean isNew = config.flag("new_decoder_architecture");
             int keyValueHeads = heads;
             if (isNew) {

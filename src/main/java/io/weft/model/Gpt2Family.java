@@ -1,5 +1,6 @@
 package io.weft.model;
 
+import static io.weft.model.TensorNames.head;
 import static io.weft.model.TensorNames.norm;
 
 import io.weft.device.Activation;
@@ -36,10 +37,7 @@ final class Gpt2Family implements ModelFamily {
         config.requireFlag("scale_attn_by_inverse_layer_idx", false);
         config.requireFlag("add_cross_attention", false);
         int hidden = config.positive("n_embd");
-        int heads = config.positive("n_head");
-        if (hidden % heads != 0) {
-            throw config.wrong("n_head", "a divisor of n_embd, " + hidden);
-        }
+        int heads = config.divisor("n_head", "n_embd");
         int vocabulary = config.positive("vocab_size");
         int feedForward = config.positive("n_inner", 4 * hidden);
         Activation activation = Activations.read(config, "activation_function");
@@ -54,10 +52,7 @@ final class Gpt2Family implements ModelFamily {
                 IntStream.range(0, config.positive("n_layer"))
                         .mapToObj(layer -> layer(PREFIX + "h." + layer + ".", hidden, heads, feedForward, activation))
                         .toList(),
-                Head.plain(
-                        norm(PREFIX + "ln_f", Bias.PRESENT),
-                        new TensorRows(
-                                config.flag("tie_word_embeddings") ? embedding : "lm_head.weight", 0, vocabulary)));
+                Head.plain(norm(PREFIX + "ln_f", Bias.PRESENT), head(config, embedding, "lm_head", vocabulary)));
     }
 
     private static Layer layer(String prefix, int hidden, int heads, int feedForward, Activation activation) {

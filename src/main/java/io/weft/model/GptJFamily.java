@@ -1,5 +1,6 @@
 package io.weft.model;
 
+import static io.weft.model.TensorNames.head;
 import static io.weft.model.TensorNames.linear;
 import static io.weft.model.TensorNames.norm;
 
@@ -37,17 +38,12 @@ final class GptJFamily implements ModelFamily {
     @Override
     public Architecture describe(ConfigReader config) {
         int hidden = config.positive("n_embd");
-        int heads = config.positive("n_head");
-        if (hidden % heads != 0) {
-            throw config.wrong("n_head", "a divisor of n_embd, " + hidden);
-        }
+        int heads = config.divisor("n_head", "n_embd");
         int vocabulary = config.positive("vocab_size");
         int feedForward = config.positive("n_inner", 4 * hidden);
         Activation activation = Activations.read(config, "activation_function");
         Positions positions = positions(config, hidden / heads);
         String embedding = PREFIX + "wte.weight";
-        TensorRows rows =
-                new TensorRows(config.flag("tie_word_embeddings") ? embedding : "lm_head.weight", 0, vocabulary);
         return Architecture.of(
                 hidden,
                 vocabulary,
@@ -58,7 +54,10 @@ final class GptJFamily implements ModelFamily {
                         .mapToObj(layer ->
                                 layer(PREFIX + "h." + layer + ".", hidden, heads, positions, feedForward, activation))
                         .toList(),
-                Head.biased(norm(PREFIX + "ln_f", Bias.PRESENT), rows, new TensorRows("lm_head.bias", 0, vocabulary)));
+                Head.biased(
+                        norm(PREFIX + "ln_f", Bias.PRESENT),
+                        head(config, embedding, "lm_head", vocabulary),
+                        new TensorRows("lm_head.bias", 0, vocabulary)));
     }
 
     /** The configuration gives the rotated elements of a head, not their share. */

@@ -1,5 +1,6 @@
 package io.weft.model;
 
+import static io.weft.model.TensorNames.head;
 import static io.weft.model.TensorNames.linear;
 import static io.weft.model.TensorNames.norm;
 
@@ -11,7 +12,6 @@ import io.weft.model.Architecture.FeedForward;
 import io.weft.model.Architecture.Head;
 import io.weft.model.Architecture.Layer;
 import io.weft.model.Architecture.Positions;
-import io.weft.model.Architecture.TensorRows;
 import io.weft.model.Architecture.Wiring;
 import io.weft.model.TensorNames.Bias;
 import io.weft.model.TensorNames.ModuleRows;
@@ -35,10 +35,7 @@ final class GptNeoXFamily implements ModelFamily {
     @Override
     public Architecture describe(ConfigReader config) {
         int hidden = config.positive("hidden_size");
-        int heads = config.positive("num_attention_heads");
-        if (hidden % heads != 0) {
-            throw config.wrong("num_attention_heads", "a divisor of hidden_size, " + hidden);
-        }
+        int heads = config.divisor("num_attention_heads", "hidden_size");
         Sizes sizes = new Sizes(
                 hidden,
                 heads,
@@ -48,7 +45,6 @@ final class GptNeoXFamily implements ModelFamily {
                 config.flag("use_parallel_residual") ? Wiring.PARALLEL : Wiring.SEQUENTIAL,
                 Bias.of(config.flag("attention_bias")));
         String embedding = PREFIX + "embed_in.weight";
-        String head = config.flag("tie_word_embeddings") ? embedding : "embed_out.weight";
         int vocabulary = config.positive("vocab_size");
         return Architecture.of(
                 hidden,
@@ -59,7 +55,9 @@ final class GptNeoXFamily implements ModelFamily {
                 IntStream.range(0, config.positive("num_hidden_layers"))
                         .mapToObj(layer -> layer(PREFIX + "layers." + layer + ".", sizes))
                         .toList(),
-                Head.plain(norm(PREFIX + "final_layer_norm", Bias.PRESENT), new TensorRows(head, 0, vocabulary)));
+                Head.plain(
+                        norm(PREFIX + "final_layer_norm", Bias.PRESENT),
+                        head(config, embedding, "embed_out", vocabulary)));
     }
 
     /** What the layers have in common. */

@@ -1,5 +1,6 @@
 package io.weft.model;
 
+import static io.weft.model.TensorNames.head;
 import static io.weft.model.TensorNames.linear;
 import static io.weft.model.TensorNames.norm;
 
@@ -15,7 +16,6 @@ import io.weft.model.Architecture.Head;
 import io.weft.model.Architecture.HeadNorm;
 import io.weft.model.Architecture.Layer;
 import io.weft.model.Architecture.Positions;
-import io.weft.model.Architecture.TensorRows;
 import io.weft.model.Architecture.Wiring;
 import io.weft.model.TensorNames.Bias;
 import io.weft.model.TensorNames.ModuleRows;
@@ -134,7 +134,6 @@ record LlamaShape(
      */
     Architecture architecture(IntFunction<Layer> layer, float logitFactor, float logitCap) {
         String embedding = PREFIX + "embed_tokens.weight";
-        String head = config.flag("tie_word_embeddings") ? embedding : "lm_head.weight";
         int vocabulary = config.positive("vocab_size");
         return Architecture.of(
                 hiddenSize,
@@ -148,7 +147,7 @@ record LlamaShape(
                 new Head(
                         Optional.of(norm(PREFIX + "norm", normBias)),
                         Optional.empty(),
-                        new TensorRows(head, 0, vocabulary),
+                        head(config, embedding, "lm_head", vocabulary),
                         Optional.empty(),
                         logitFactor,
                         logitCap));

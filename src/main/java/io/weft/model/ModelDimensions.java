@@ -111,9 +111,10 @@ public record ModelDimensions(int hiddenSize, int vocabularySize, int maxPositio
 
     /** The first group of layers that see all tokens; all such groups have K and V of one width. */
     public Optional<LayerGroup> cachedGroup() {
-        for (LayerGroup group : groups) {
-            if (!group.layer().hasWindow()) {
-                return Optional.of(group);
+        // Without an iterator: planning asks for it thousands of times.
+        for (int i = 0; i < groups.size(); i++) {
+            if (!groups.get(i).layer().hasWindow()) {
+                return Optional.of(groups.get(i));
             }
         }
         return Optional.empty();

@@ -145,7 +145,7 @@ public final class ModelKernels {
                     case ACTIVATION -> activations;
                     case SHARED_PROJECTION -> projected;
                 },
-                dimensions.isWindowed(layer) ? 0 : geometry.width(CacheForm.Content.ACTIVATION),
+                dimensions.isWindowed(layer) ? 0 : geometry.openSourceWidth(),
                 places,
                 open,
                 rows);

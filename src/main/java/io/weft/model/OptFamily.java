@@ -1,5 +1,6 @@
 package io.weft.model;
 
+import static io.weft.model.TensorNames.head;
 import static io.weft.model.TensorNames.linear;
 
 import io.weft.device.Activation;
@@ -11,7 +12,6 @@ import io.weft.model.Architecture.Head;
 import io.weft.model.Architecture.Layer;
 import io.weft.model.Architecture.NormTensors;
 import io.weft.model.Architecture.Positions;
-import io.weft.model.Architecture.TensorRows;
 import io.weft.model.Architecture.Wiring;
 import io.weft.model.TensorNames.Bias;
 import io.weft.model.TensorNames.ModuleRows;
@@ -40,10 +40,7 @@ final class OptFamily implements ModelFamily {
     @Override
     public Architecture describe(ConfigReader config) {
         int hidden = config.positive("hidden_size");
-        int heads = config.positive("num_attention_heads");
-        if (hidden % heads != 0) {
-            throw config.wrong("num_attention_heads", "a divisor of hidden_size, " + hidden);
-        }
+        int heads = config.divisor("num_attention_heads", "hidden_size");
         Sizes sizes = new Sizes(
                 hidden,
                 heads,
@@ -79,7 +76,7 @@ final class OptFamily implements ModelFamily {
                         isProjected
                                 ? Optional.of(linear(DECODER + "project_out", width, Bias.ABSENT))
                                 : Optional.empty(),
-                        new TensorRows(config.flag("tie_word_embeddings") ? tokens : "lm_head.weight", 0, vocabulary),
+                        head(config, tokens, "lm_head", vocabulary),
                         Optional.empty(),
                         1,
                         0));

@@ -1,5 +1,6 @@
 package io.weft.model;
 
+import static io.weft.model.TensorNames.head;
 import static io.weft.model.TensorNames.linear;
 import static io.weft.model.TensorNames.norm;
 
@@ -49,8 +50,7 @@ final class PhiFamily implements ModelFamily {
                         .toList(),
                 Head.biased(
                         norm("model.final_layernorm", Bias.PRESENT),
-                        new TensorRows(
-                                config.flag("tie_word_embeddings") ? embedding : "lm_head.weight", 0, vocabulary),
+                        head(config, embedding, "lm_head", vocabulary),
                         new TensorRows("lm_head.bias", 0, vocabulary)));
     }
 

@@ -49,6 +49,11 @@ final class TensorNames {
         return new LinearTensors(weights, biases);
     }
 
+    /** The rows of logits: those of the embedding if the configuration ties them, else those of a module. */
+    static TensorRows head(ConfigReader config, String embedding, String module, int vocabulary) {
+        return new TensorRows(config.flag("tie_word_embeddings") ? embedding : module + WEIGHT, 0, vocabulary);
+    }
+
     static NormTensors norm(String module, Bias bias) {
         return new NormTensors(
                 Optional.of(module + WEIGHT), bias == Bias.PRESENT ? Optional.of(module + ".bias") : Optional.empty());

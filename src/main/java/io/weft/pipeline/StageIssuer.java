@@ -4,14 +4,18 @@ import io.weft.cache.BlockHome;
 import io.weft.cache.CacheSequence;
 import io.weft.cache.KvCache;
 import io.weft.device.BlockBases;
+import io.weft.device.BlockPlaces;
 import io.weft.device.DeviceBuffer;
 import io.weft.device.DeviceRows;
 import io.weft.device.HostBuffer;
 import io.weft.device.Kernels;
 import io.weft.device.Stream;
 import io.weft.device.TokenChoices;
+import io.weft.model.CacheForm;
 import io.weft.model.CacheForm.Content;
+import io.weft.model.CacheForm.Place;
 import io.weft.model.CacheGeometry;
+import io.weft.model.Encoding;
 import io.weft.model.ModelKernels;
 import io.weft.model.ModelKernels.AttendBuffers;
 import io.weft.model.ModelKernels.EmbedBuffers;
@@ -22,6 +26,7 @@ import io.weft.model.ModelKernels.ProjectBuffers;
 import io.weft.model.ModelWeights;
 import io.weft.plan.step.BlockRun;
 import io.weft.plan.step.Chunk;
+import io.weft.plan.step.ChunkLayout;
 import io.weft.plan.step.HeadShape;
 import io.weft.plan.step.Stage;
 import io.weft.plan.step.StagingLayout;
@@ -29,7 +34,7 @@ import io.weft.plan.step.StepPlan;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /** Turns each stage into copies and kernels on its stream. */
@@ -95,7 +100,7 @@ final class StageIssuer {
      * @param arrays index arrays on the device
      * @param staging memory that {@code plan.staging()} divides
      * @param firstSlot the first slot that the step uses
-     * @param sources sources of the chunks, one entry per chunk
+     * @param chunks the chunks of the plan
      */
     record StepContext(
             StepBatch batch,
@@ -103,22 +108,35 @@ final class StageIssuer {
             StepIndex.Arrays arrays,
             DeviceBuffer staging,
             int firstSlot,
-            List<Sources> sources) {
+            List<PlacedChunk> chunks) {
         static StepContext of(
-                StepBatch batch, StepPlan plan, StepIndex.Arrays arrays, DeviceBuffer staging, int firstSlot) {
-            List<Sources> sources = plan.chunks().stream()
-                    .map(chunk -> new Sources(runs(chunk.hostActivations(), batch), runs(chunk.hostKeyValues(), batch)))
+                CacheGeometry geometry,
+                StepBatch batch,
+                StepPlan plan,
+                StepIndex.Arrays arrays,
+                DeviceBuffer staging,
+                int firstSlot) {
+            List<PlacedChunk> chunks = plan.chunks().stream()
+                    .map(chunk -> PlacedChunk.of(geometry, chunk, batch))
                     .toList();
-            return new StepContext(batch, plan, arrays, staging, firstSlot, sources);
+            return new StepContext(batch, plan, arrays, staging, firstSlot, chunks);
         }
 
         /** The context of a step that continues this one. */
         StepContext next() {
-            return new StepContext(batch, plan, arrays, staging, plan.nextFirstSlot(firstSlot), sources);
+            return new StepContext(batch, plan, arrays, staging, plan.nextFirstSlot(firstSlot), chunks);
         }
 
         Chunk chunk(int chunk) {
             return plan.chunks().get(chunk);
+        }
+
+        ChunkLayout layout(int chunk) {
+            return chunks.get(chunk).layout();
+        }
+
+        StepIndex.ChunkArrays arrays(int chunk) {
+            return arrays.chunks().get(chunk);
         }
 
         DeviceBuffer slot(int layer, int chunk) {
@@ -126,7 +144,8 @@ final class StageIssuer {
             return staging.slice(layout.slotOffset(plan.slot(firstSlot, layer, chunk)), layout.slotBytes());
         }
 
-        DeviceBuffer recomputed() {
+        /** Memory for K and V that are recomputed or decoded. */
+        DeviceBuffer workspace() {
             StagingLayout layout = plan.staging();
             return staging.slice(layout.workspaceOffset(), layout.workspaceBytes());
         }
@@ -136,13 +155,26 @@ final class StageIssuer {
         }
     }
 
-    /** The places of a chunk's blocks on the host, in the order of the chunk. */
-    private record Sources(List<HostBlocks> activations, List<HostBlocks> keyValues) {}
+    /**
+     * Where a chunk's blocks are.
+     *
+     * @param layout of slot and workspace
+     * @param sources by part: on the host, in the order of the part
+     */
+    private record PlacedChunk(ChunkLayout layout, List<List<HostBlocks>> sources) {
+        static PlacedChunk of(CacheGeometry geometry, Chunk chunk, StepBatch batch) {
+            List<List<HostBlocks>> sources = new ArrayList<>(chunk.parts().size());
+            for (Chunk.Part part : chunk.parts()) {
+                sources.add(part.isOnHost() ? neighbours(part.runs(), batch) : List.of());
+            }
+            return new PlacedChunk(new ChunkLayout(geometry, chunk), sources);
+        }
+    }
 
     /** Blocks that are neighbours in host memory, in every layer. */
     private record HostBlocks(BlockHome.OnHost first, int blocks) {}
 
-    private static List<HostBlocks> runs(List<BlockRun> runs, StepBatch batch) {
+    private static List<HostBlocks> neighbours(List<BlockRun> runs, StepBatch batch) {
         List<HostBlocks> neighbours = new ArrayList<>();
         BlockHome.@Nullable OnHost first = null;
         int blocks = 0;
@@ -173,6 +205,8 @@ final class StageIssuer {
             case Stage.Embed embed -> embed(embed, stream, step);
             case Stage.Transfer transfer -> transfer(transfer, stream, step);
             case Stage.Gather gather -> gather(gather, stream, step);
+            case Stage.Decode decode -> decode(decode, stream, step);
+            case Stage.Encode encode -> encode(encode, stream, step);
             case Stage.Project project -> project(project, stream, step);
             case Stage.Recompute recompute -> recompute(recompute, stream, step);
             case Stage.Attend attend -> attend(attend, stream, step);
@@ -182,7 +216,7 @@ final class StageIssuer {
             case Stage.WriteOut writeOut -> writeOut(writeOut, stream, step);
             case Stage.Promote promote -> promote(stream, step);
             case Stage.Head _ -> model.head(stream, headBuffers, headWork(step));
-            case Stage.Download download -> download(download, stream);
+            case Stage.Download download -> download(download, stream, step);
         }
     }
 
@@ -194,15 +228,14 @@ final class StageIssuer {
     }
 
     private void transfer(Stage.Transfer stage, Stream stream, StepContext step) {
-        Sources sources = step.sources().get(stage.chunk());
+        int part = step.chunk(stage.chunk()).indexOf(new CacheForm(stage.encoding(), Place.HOST));
+        PlacedChunk chunk = step.chunks().get(stage.chunk());
         DeviceBuffer slot = step.slot(stage.layer(), stage.chunk());
-        switch (stage.content()) {
-            case ACTIVATION -> copy(sources.activations(), placeOfLayer[stage.layer()], slot, stream);
-            case KEY_VALUE -> {
-                long offset = StagingLayout.keyValueOffset(geometry, step.chunk(stage.chunk()));
-                copy(sources.keyValues(), placeOfLayer[stage.layer()], slot.from(offset), stream);
-            }
-        }
+        copy(
+                chunk.sources().get(part),
+                placeOfLayer[stage.layer()],
+                slot.from(chunk.layout().arrivalOffset(part)),
+                stream);
     }
 
     /** Copies blocks of the layer at a place into {@code to}, one after the other. */
@@ -216,15 +249,64 @@ final class StageIssuer {
 
     private void gather(Stage.Gather stage, Stream stream, StepContext step) {
         Chunk chunk = step.chunk(stage.chunk());
+        int part = chunk.indexOf(CacheForm.DEVICE_ACT);
         long blockBytes = geometry.blockLayerBytes(Content.ACTIVATION);
-        long toOffset = Chunk.blocks(chunk.hostActivations()) * blockBytes;
         kernels.gatherRows(
                 stream,
                 cache.deviceMemory().from(placeOfLayer[stage.layer()] * blockBytes),
                 Math.toIntExact(blockBytes),
-                step.arrays().chunks().get(stage.chunk()).gathered(),
-                step.slot(stage.layer(), stage.chunk()).from(toOffset),
-                Chunk.blocks(chunk.deviceActivations()));
+                step.arrays(stage.chunk()).sources().get(part),
+                step.slot(stage.layer(), stage.chunk())
+                        .from(step.layout(stage.chunk()).activationOffset(part)),
+                chunk.parts().get(part).blocks());
+    }
+
+    private void decode(Stage.Decode stage, Stream stream, StepContext step) {
+        Encoding encoding = stage.encoding();
+        Chunk chunk = step.chunk(stage.chunk());
+        ChunkLayout layout = step.layout(stage.chunk());
+        int part = chunk.indexOf(new CacheForm(encoding, stage.place()));
+        DeviceBuffer slot = step.slot(stage.layer(), stage.chunk());
+        DeviceBuffer from = switch (stage.place()) {
+            case HOST -> slot.from(layout.arrivalOffset(part));
+            case DEVICE -> cache.deviceMemory().from(placeOfLayer[stage.layer()] * geometry.blockLayerBytes(encoding));
+        };
+        DeviceBuffer to = switch (encoding.content()) {
+            case ACTIVATION -> slot.from(layout.activationOffset(part));
+            case KEY_VALUE -> step.workspace().from(layout.keyValueOffset(part));
+        };
+        StepIndex.ChunkArrays arrays = step.arrays(stage.chunk());
+        kernels.decodeBlocks(
+                stream,
+                encoding.code().orElseThrow(),
+                geometry.blockValues(encoding.content()),
+                new BlockPlaces(from, arrays.sources().get(part)),
+                new BlockPlaces(to, arrays.decoded().get(part)),
+                chunk.parts().get(part).blocks());
+    }
+
+    private void encode(Stage.Encode stage, Stream stream, StepContext step) {
+        Encoding encoding = stage.encoding();
+        StepIndex.CodedArrays arrays =
+                Objects.requireNonNull(step.arrays().coded().get(encoding));
+        DeviceBuffer open = openLayer(stage.layer());
+        kernels.encodeBlocks(
+                stream,
+                encoding.code().orElseThrow(),
+                geometry.blockValues(encoding.content()),
+                new BlockPlaces(open.from(geometry.openOffset(encoding.raw())), arrays.blocks()),
+                new BlockPlaces(open.from(geometry.openOffset(encoding)), arrays.blocks()),
+                arrays.misfits(),
+                stage.blocks());
+        if (geometry.policy().isLossy()) {
+            kernels.decodeBlocks(
+                    stream,
+                    encoding.code().orElseThrow(),
+                    geometry.blockValues(encoding.content()),
+                    new BlockPlaces(open.from(geometry.openOffset(encoding)), arrays.blocks()),
+                    new BlockPlaces(open.from(geometry.openDecodedOffset()), arrays.blocks()),
+                    stage.blocks());
+        }
     }
 
     private void project(Stage.Project stage, Stream stream, StepContext step) {
@@ -244,8 +326,8 @@ final class StageIssuer {
                 stream,
                 stage.layer(),
                 step.slot(stage.layer(), stage.chunk()),
-                step.recomputed(),
-                step.arrays().chunks().get(stage.chunk()).blockPositions(),
+                step.workspace(),
+                step.arrays(stage.chunk()).blockPositions(),
                 stage.tokens());
     }
 
@@ -256,12 +338,12 @@ final class StageIssuer {
                 cache.deviceAddress() + placeOfLayer[stage.layer()] * geometry.blockLayerBytes(Content.KEY_VALUE),
                 openLayer(stage.layer()).address(),
                 staged,
-                step.recomputed().address());
+                step.workspace().address());
         model.attend(
                 stream,
                 stage.layer(),
                 step.arrays().attention(),
-                step.arrays().chunks().get(stage.chunk()).work(),
+                step.arrays(stage.chunk()).work(),
                 bases,
                 attendBuffers);
     }
@@ -285,9 +367,9 @@ final class StageIssuer {
         int layers = geometry.cachedLayerCount();
         forEachClosing(step, (home, open) -> {
             if (home instanceof BlockHome.OnDevice onDevice) {
-                Content content = home.form().content();
-                long bytes = geometry.blockLayerBytes(content);
-                DeviceBuffer from = open.from(contentOffset(content));
+                Encoding encoding = home.form().encoding();
+                long bytes = geometry.blockLayerBytes(encoding);
+                DeviceBuffer from = open.from(geometry.openOffset(encoding));
                 stream.copyOnDevice(
                         new DeviceRows(from, geometry.openLayerBytes(), bytes, layers),
                         new DeviceRows(onDevice.memory(), bytes, bytes, layers));
@@ -299,20 +381,10 @@ final class StageIssuer {
         forEachClosing(step, (home, open) -> {
             if (home instanceof BlockHome.OnHost onHost) {
                 stream.copyToHost(
-                        openContent(
-                                open, placeOfLayer[stage.layer()], home.form().content()),
+                        openPart(open, placeOfLayer[stage.layer()], home.form().encoding()),
                         onHost.layer(placeOfLayer[stage.layer()], 1));
             }
         });
-    }
-
-    /** Copies to the host, layer by layer: the layers are neighbours on the device alone. */
-    static void depart(KvCache.Departure departure, Stream stream) {
-        long offset = 0;
-        for (HostBuffer layer : departure.to()) {
-            stream.copyToHost(departure.from().slice(offset, layer.bytes()), layer);
-            offset += layer.bytes();
-        }
     }
 
     private void promote(Stream stream, StepContext step) {
@@ -335,8 +407,7 @@ final class StageIssuer {
     private static void forEachClosing(StepContext step, ClosingBlock action) {
         for (StepSequence sequence : step.batch().sequences()) {
             CacheSequence cached = sequence.cache();
-            int closing = cached.closingBlocks(sequence.newTokens().size());
-            for (int i = 0; i < closing; i++) {
+            for (int i = 0; i < cached.closingBlocks(); i++) {
                 action.close(
                         cached.home(cached.closedBlocks() + i),
                         cached.openBlocks().get(i));
@@ -352,11 +423,12 @@ final class StageIssuer {
         int maskBytes = TokenChoices.maskBytes(vocabularySize);
         long usedBytes = 0;
         for (StepSequence sequence : step.batch().sequences()) {
-            Optional<TokenMask> mask = sequence.choice().flatMap(TokenChoice::mask);
-            if (mask.isPresent()) {
-                MemorySegment bits = workspace.hostMasks().segment().asSlice(usedBytes, maskBytes);
-                mask.get().write(bits.fill((byte) 0));
-                usedBytes += maskBytes;
+            for (TokenChoice choice : sequence.choices()) {
+                if (choice.mask().isPresent()) {
+                    MemorySegment bits = workspace.hostMasks().segment().asSlice(usedBytes, maskBytes);
+                    choice.mask().get().write(bits.fill((byte) 0));
+                    usedBytes += maskBytes;
+                }
             }
         }
         if (usedBytes > 0) {
@@ -374,13 +446,14 @@ final class StageIssuer {
         return new HeadWork(arrays.headRows(), arrays.choices(), shape.rows(), shape.tokens(), shape.logits());
     }
 
-    private void download(Stage.Download stage, Stream stream) {
+    private void download(Stage.Download stage, Stream stream, StepContext step) {
         stream.copyToHost(
                 workspace.tokens().slice(0, stage.tokenBytes()),
                 workspace.hostTokens().slice(0, stage.tokenBytes()));
         stream.copyToHost(
                 workspace.floatLogits().slice(0, stage.logitBytes()),
                 workspace.hostLogits().slice(0, stage.logitBytes()));
+        step.arrays().coded().values().forEach(coded -> stream.copyToHost(coded.misfits(), coded.hostMisfits()));
     }
 
     /** The open blocks in one layer; offsets in the index count from its start. */
@@ -393,18 +466,10 @@ final class StageIssuer {
         return cache.deviceMemory().from(placeOfLayer[layer] * geometry.windowBlockLayerBytes());
     }
 
-    /** One content of an open block in the cached layer at a place. */
-    private DeviceBuffer openContent(DeviceBuffer open, int place, Content content) {
+    /** What a full block of an encoding holds, in an open block, in the cached layer at a place. */
+    private DeviceBuffer openPart(DeviceBuffer open, int place, Encoding encoding) {
         return open.slice(
-                place * geometry.openLayerBytes() + contentOffset(content), geometry.blockLayerBytes(content));
-    }
-
-    /** The offset of a content in a layer of an open block. */
-    private long contentOffset(Content content) {
-        return switch (content) {
-            case KEY_VALUE -> 0;
-            case ACTIVATION -> geometry.blockLayerBytes(Content.KEY_VALUE);
-        };
+                place * geometry.openLayerBytes() + geometry.openOffset(encoding), geometry.blockLayerBytes(encoding));
     }
 
     private static BlockHome.OnHost onHost(CacheSequence sequence, int block) {

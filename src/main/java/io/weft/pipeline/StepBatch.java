@@ -35,16 +35,21 @@ public record StepBatch(List<StepSequence> sequences) {
         int logits = 0;
         for (StepSequence sequence : sequences) {
             rows += sequence.headRows();
-            tokens += sequence.choice().isPresent() ? 1 : 0;
+            tokens += sequence.choices().size();
             logits += sequence.logitRows();
         }
         return new HeadShape(rows, tokens, logits);
     }
 
+    /** The number of drafted rows. */
+    int draftRows() {
+        return sequences.stream().mapToInt(StepSequence::drafted).sum();
+    }
+
     /** The number of edits of logits in all choices. */
     int edits() {
         return sequences.stream()
-                .flatMap(sequence -> sequence.choice().stream())
+                .flatMap(sequence -> sequence.choices().stream())
                 .mapToInt(choice -> choice.edits().size())
                 .sum();
     }
@@ -56,13 +61,13 @@ public record StepBatch(List<StepSequence> sequences) {
 
     private static SequenceShape shapeOf(StepSequence sequence) {
         CacheSequence cache = sequence.cache();
-        int newTokens = sequence.newTokens().size();
         int closed = cache.closedBlocks();
         return new SequenceShape(
                 cache.forms(0, closed),
                 cache.openTokens(),
-                newTokens,
-                cache.forms(closed, closed + cache.closingBlocks(newTokens)),
+                sequence.newTokens().size(),
+                sequence.drafted(),
+                cache.forms(closed, closed + cache.closingBlocks()),
                 cache.arrivals().stream().map(arrival -> arrival.from().form()).toList());
     }
 }

@@ -14,17 +14,24 @@ import io.weft.device.Stream;
 import io.weft.device.TokenChoices;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
+import io.weft.model.Encoding;
 import io.weft.model.ModelWeights.LongRows;
+import io.weft.pipeline.RowGroups.Grouping;
+import io.weft.pipeline.RowGroups.RowGroup;
+import io.weft.pipeline.RowGroups.Span;
 import io.weft.plan.step.BlockRun;
 import io.weft.plan.step.Chunk;
-import io.weft.plan.step.StagingLayout;
+import io.weft.plan.step.ChunkLayout;
 import io.weft.plan.step.StepMemory;
 import io.weft.plan.step.StepPlan;
 import io.weft.plan.step.TokenRange;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 
 /**
@@ -44,11 +51,16 @@ final class StepIndex {
     private final DeviceBuffer device;
     private final DeviceBuffer masks;
     private final Optional<LongRows> longRows;
+    private final Grouping grouping;
     private long usedBytes;
 
-    /** @param longRows where rotary tables have the positions of long sequences, if they differ */
-    StepIndex(KvCache cache, Workspace workspace, Optional<LongRows> longRows) {
+    /**
+     * @param longRows where rotary tables have the positions of long sequences, if they differ
+     * @param grouping which rows attend to the same memory, in layers that see all tokens
+     */
+    StepIndex(KvCache cache, Workspace workspace, Optional<LongRows> longRows, Grouping grouping) {
         this.longRows = longRows;
+        this.grouping = grouping;
         this.cache = cache;
         this.geometry = cache.geometry();
         this.host = workspace.hostIndex();
@@ -66,6 +78,7 @@ final class StepIndex {
      * @param choices how tokens are chosen, in the same order
      * @param attention index arrays of the attention kernel
      * @param chunks one entry per chunk
+     * @param coded of the blocks that the step fills and codes, by encoding
      * @param window those of layers with a window; empty without such layers
      */
     record Arrays(
@@ -75,6 +88,7 @@ final class StepIndex {
             TokenChoices choices,
             AttentionIndex attention,
             List<ChunkArrays> chunks,
+            Map<Encoding, CodedArrays> coded,
             Optional<WindowArrays> window) {}
 
     /**
@@ -91,10 +105,22 @@ final class StepIndex {
      *
      * @param work spans of attention
      * @param blockPositions (recomputed blocks) int32: rotary position of each block's first token
-     * @param gathered (blocks) int64: offsets of the blocks to gather, in bytes from the device's blocks in the first
-     *     layer
+     * @param sources by part, (blocks) int64: what is gathered or decoded, in bytes from the device's blocks in the
+     *     first layer, or from where the part arrives in the slot; empty if a part is neither
+     * @param decoded by part, (blocks) int64: where blocks are decoded to, in bytes from the part's place in the slot
+     *     or the workspace; empty if it is not coded
      */
-    record ChunkArrays(AttentionWork work, DeviceBuffer blockPositions, DeviceBuffer gathered) {}
+    record ChunkArrays(
+            AttentionWork work, DeviceBuffer blockPositions, List<DeviceBuffer> sources, List<DeviceBuffer> decoded) {}
+
+    /**
+     * The arrays of the blocks of one encoding that the step fills and codes.
+     *
+     * @param blocks (blocks) int64: open blocks, in bytes from the first
+     * @param misfits (blocks) int32: becomes 1 where a block does not fit its codes in some layer
+     * @param hostMisfits the same on the host
+     */
+    record CodedArrays(DeviceBuffer blocks, DeviceBuffer misfits, HostBuffer hostMisfits) {}
 
     /** Writes the arrays of a step on the host; they are on the device once {@link #upload} has run. */
     Arrays write(StepBatch batch, StepPlan plan, HeadRows head) {
@@ -129,15 +155,16 @@ final class StepIndex {
         int[] firstRows = firstRows(batch);
         DeviceBuffer headRows = writeHeadRows(batch, head, firstRows);
         Section choices = section((long) head.shape().tokens() * TokenChoices.ROW_BYTES);
-        AttentionIndex attention = writeBlockTable(batch, plan, positions.onDevice());
+        RowGroups groups = RowGroups.of(batch, geometry.blockTokens(), grouping);
+        AttentionIndex attention = writeBlockTable(batch, plan, groups, positions.onDevice());
         List<ChunkArrays> chunks = new ArrayList<>(plan.chunks().size());
         for (Chunk chunk : plan.chunks()) {
-            chunks.add(new ChunkArrays(
-                    work(batch, chunk, firstRows), writeBlockPositions(batch, chunk), writeGathered(batch, chunk)));
+            chunks.add(writeChunk(batch, chunk, groups));
         }
+        Map<Encoding, CodedArrays> coded = writeCoded(batch, plan);
         Optional<WindowArrays> window = geometry.windowLayerCount() == 0
                 ? Optional.empty()
-                : Optional.of(writeWindow(batch, plan, positions.onDevice(), rotary.onDevice(), firstRows));
+                : Optional.of(writeWindow(batch, plan, positions.onDevice(), rotary.onDevice()));
         DeviceBuffer edits = writeChoices(batch, head, choices);
         return new Arrays(
                 tokenIds.onDevice(),
@@ -146,6 +173,7 @@ final class StepIndex {
                 new TokenChoices(choices.onDevice(), edits, masks),
                 attention,
                 chunks,
+                coded,
                 window);
     }
 
@@ -153,8 +181,7 @@ final class StepIndex {
         return longRows.map(rows -> rows.of(sequence.maxTokens())).orElse(0);
     }
 
-    private WindowArrays writeWindow(
-            StepBatch batch, StepPlan plan, DeviceBuffer positions, DeviceBuffer rotary, int[] firstRows) {
+    private WindowArrays writeWindow(StepBatch batch, StepPlan plan, DeviceBuffer positions, DeviceBuffer rotary) {
         Section offsets = section((long) batch.rows() * Long.BYTES);
         int columns = columns(batch);
         Section table = section((long) batch.sequences().size() * columns * Long.BYTES);
@@ -178,34 +205,35 @@ final class StepIndex {
         return new WindowArrays(
                 new RowPlaces(rotary, offsets.onDevice(), offsets.onDevice()),
                 new AttentionIndex(positions, table.onDevice(), columns),
-                windowWork(batch, ranges, firstRows));
+                windowWork(RowGroups.of(batch, geometry.blockTokens(), Grouping.BY_SEQUENCE), ranges));
     }
 
     /**
      * A range that is longer than the window varies within a cell. The launch should not, so it is for the window and a
      * cell.
      */
-    private AttentionWork windowWork(StepBatch batch, List<TokenRange> ranges, int[] firstRows) {
+    private AttentionWork windowWork(RowGroups sequences, List<TokenRange> ranges) {
+        List<Span> spans = sequences.spans(ranges);
         int window = geometry.window();
-        int longest = longest(ranges);
+        int longest = longest(spans);
         int launchTokens = longest > window ? Math.max(longest, window + geometry.cellTokens()) : longest;
         long countedTokens = 0;
-        for (TokenRange range : ranges) {
-            countedTokens += Math.min(window, range.toToken() - range.fromToken());
+        for (Span span : spans) {
+            countedTokens += Math.min(window, span.tokens());
         }
         int fullSpans = AttentionWork.fullSpans(countedTokens, Math.min(window, longest));
         return new AttentionWork(
-                writeSpans(batch, ranges, firstRows),
-                ranges.size(),
-                maxRows(batch, ranges),
+                writeSpans(sequences, spans),
+                spans.size(),
+                maxRows(sequences, spans),
                 roundUp(launchTokens),
                 fullSpans);
     }
 
-    private static int longest(List<TokenRange> ranges) {
+    private static int longest(List<Span> spans) {
         int longest = 0;
-        for (TokenRange range : ranges) {
-            longest = Math.max(longest, range.toToken() - range.fromToken());
+        for (Span span : spans) {
+            longest = Math.max(longest, span.tokens());
         }
         return longest;
     }
@@ -243,46 +271,47 @@ final class StepIndex {
         int mask = 0;
         for (int i = 0; i < batch.sequences().size(); i++) {
             StepSequence sequence = batch.sequences().get(i);
-            if (sequence.choice().isPresent()) {
-                TokenChoice choice = sequence.choice().get();
+            for (int row = 0; row < sequence.choices().size(); row++) {
+                TokenChoice choice = sequence.choices().get(row);
                 int maskOfRow = choice.mask().isPresent() ? mask++ : TokenChoices.NO_MASK;
-                choice.write(rows.onHost(), head.token(i), edits.onHost(), edit, maskOfRow);
+                choice.write(rows.onHost(), head.token(i, row), edits.onHost(), edit, maskOfRow);
                 edit += choice.edits().size();
             }
         }
         return left;
     }
 
-    private AttentionIndex writeBlockTable(StepBatch batch, StepPlan plan, DeviceBuffer positions) {
-        int sequences = batch.sequences().size();
+    private AttentionIndex writeBlockTable(StepBatch batch, StepPlan plan, RowGroups groups, DeviceBuffer positions) {
         int columns = columns(batch);
-        Section table = section((long) sequences * columns * Long.BYTES);
-        for (int i = 0; i < sequences; i++) {
+        long keyValueBytes = geometry.blockLayerBytes(Content.KEY_VALUE);
+        BlockTable table = new BlockTable(section((long) groups.all().size() * columns * Long.BYTES), columns, groups);
+        for (int i = 0; i < batch.sequences().size(); i++) {
             CacheSequence sequence = batch.sequences().get(i).cache();
             for (int block = 0; block < sequence.closedBlocks(); block++) {
                 if (sequence.place(block) instanceof BlockHome.OnDevice home
-                        && home.form().content() == Content.KEY_VALUE) {
+                        && home.form().isReadInPlace()) {
                     long offset = home.memory().address() - cache.deviceAddress();
-                    table.setLong((long) i * columns + block, Base.CLOSED.entry(offset));
+                    table.enter(i, block, Base.CLOSED.entry(offset));
                 }
             }
             int block = sequence.closedBlocks();
             for (DeviceBuffer open : sequence.openBlocks()) {
-                table.setLong(
-                        (long) i * columns + block++,
-                        Base.OPEN.entry(open.address() - cache.openMemory().address()));
+                long offset = open.address() - cache.openMemory().address();
+                if (geometry.policy().isLossy()) {
+                    table.enterOpen(i, block++, offset, offset + geometry.openDecodedOffset());
+                } else {
+                    table.enter(i, block++, Base.OPEN.entry(offset));
+                }
             }
         }
         for (Chunk chunk : plan.chunks()) {
-            long keyValueBytes = geometry.blockLayerBytes(Content.KEY_VALUE);
-            long recomputed = 0;
-            for (List<BlockRun> runs : List.of(chunk.hostActivations(), chunk.deviceActivations())) {
-                recomputed = enter(table, columns, runs, Base.RECOMPUTED, recomputed, keyValueBytes);
+            ChunkLayout layout = new ChunkLayout(geometry, chunk);
+            for (int part = 0; part < chunk.parts().size(); part++) {
+                Base base = layout.isInWorkspace(part) ? Base.RECOMPUTED : Base.STAGED;
+                table.enter(chunk.parts().get(part).runs(), base, layout.keyValueOffset(part), keyValueBytes);
             }
-            long staged = StagingLayout.keyValueOffset(geometry, chunk);
-            enter(table, columns, chunk.hostKeyValues(), Base.STAGED, staged, keyValueBytes);
         }
-        return new AttentionIndex(positions, table.onDevice(), columns);
+        return new AttentionIndex(positions, table.entries().onDevice(), columns);
     }
 
     private int columns(StepBatch batch) {
@@ -294,61 +323,75 @@ final class StepIndex {
         return StepMemory.tableBlocks(blocks);
     }
 
-    private static long enter(
-            Section table, int columns, List<BlockRun> runs, Base base, long firstOffset, long blockBytes) {
-        long offset = firstOffset;
-        for (BlockRun run : runs) {
-            for (int i = 0; i < run.blocks(); i++) {
-                table.setLong((long) run.sequence() * columns + run.firstBlock() + i, base.entry(offset));
-                offset += blockBytes;
+    /** The block table: (groups, columns) int64. All groups of a sequence see its full blocks in the same places. */
+    private record BlockTable(Section entries, int columns, RowGroups groups) {
+        void enter(int sequence, int block, long entry) {
+            for (int group = groups.first(sequence); group < groups.first(sequence + 1); group++) {
+                entries.setLong((long) group * columns + block, entry);
             }
         }
-        return offset;
+
+        /** A group sees its own block as it was computed, and those before it as they are stored. */
+        void enterOpen(int sequence, int block, long computed, long stored) {
+            for (int group = groups.first(sequence); group < groups.first(sequence + 1); group++) {
+                boolean isOwn = groups.all().get(group).lastBlock() == block;
+                entries.setLong((long) group * columns + block, Base.OPEN.entry(isOwn ? computed : stored));
+            }
+        }
+
+        void enter(List<BlockRun> runs, Base base, long firstOffset, long blockBytes) {
+            long offset = firstOffset;
+            for (BlockRun run : runs) {
+                for (int i = 0; i < run.blocks(); i++) {
+                    enter(run.sequence(), run.firstBlock() + i, base.entry(offset));
+                    offset += blockBytes;
+                }
+            }
+        }
     }
 
-    private AttentionWork work(StepBatch batch, Chunk chunk, int[] firstRows) {
-        List<TokenRange> ranges = chunk.ranges();
+    private AttentionWork work(Chunk chunk, RowGroups groups) {
+        List<Span> spans = groups.spans(chunk.ranges());
         long totalTokens = 0;
-        for (TokenRange range : ranges) {
-            totalTokens += range.toToken() - range.fromToken();
+        for (Span span : spans) {
+            totalTokens += span.tokens();
         }
-        int longest = longest(ranges);
+        int longest = longest(spans);
         return new AttentionWork(
-                writeSpans(batch, ranges, firstRows),
-                ranges.size(),
-                maxRows(batch, ranges),
+                writeSpans(groups, spans),
+                spans.size(),
+                maxRows(groups, spans),
                 chunk.isStaged() ? longest : roundUp(longest),
                 AttentionWork.fullSpans(totalTokens, longest));
     }
 
-    private static int maxRows(StepBatch batch, List<TokenRange> ranges) {
+    private static int maxRows(RowGroups groups, List<Span> spans) {
         int maxRows = 0;
-        for (TokenRange range : ranges) {
-            maxRows = Math.max(
-                    maxRows, batch.sequences().get(range.sequence()).newTokens().size());
+        for (Span span : spans) {
+            maxRows = Math.max(maxRows, groups.all().get(span.group()).rows());
         }
         return maxRows;
     }
 
-    private DeviceBuffer writeSpans(StepBatch batch, List<TokenRange> ranges, int[] firstRows) {
-        Section spans = section((long) ranges.size() * AttentionWork.SPAN_INTS * Integer.BYTES);
+    private DeviceBuffer writeSpans(RowGroups groups, List<Span> spans) {
+        Section written = section((long) spans.size() * AttentionWork.SPAN_INTS * Integer.BYTES);
         int at = 0;
-        for (TokenRange range : ranges) {
-            spans.setInt(at++, range.sequence());
-            spans.setInt(at++, firstRows[range.sequence()]);
-            spans.setInt(
-                    at++, batch.sequences().get(range.sequence()).newTokens().size());
-            spans.setInt(at++, range.fromToken());
-            spans.setInt(at++, range.toToken());
+        for (Span span : spans) {
+            RowGroup group = groups.all().get(span.group());
+            written.setInt(at++, span.group());
+            written.setInt(at++, group.firstRow());
+            written.setInt(at++, group.rows());
+            written.setInt(at++, span.fromToken());
+            written.setInt(at++, span.toToken());
         }
-        return spans.onDevice();
+        return written.onDevice();
     }
 
     private DeviceBuffer writeBlockPositions(StepBatch batch, Chunk chunk) {
         Section positions = section((long) chunk.recomputedBlocks() * Integer.BYTES);
         int at = 0;
-        for (List<BlockRun> runs : List.of(chunk.hostActivations(), chunk.deviceActivations())) {
-            for (BlockRun run : runs) {
+        for (Chunk.Part part : chunk.parts()) {
+            for (BlockRun run : part.isRecomputed() ? part.runs() : List.<BlockRun>of()) {
                 int firstRow = rotaryRow(batch.sequences().get(run.sequence()).cache());
                 for (int i = 0; i < run.blocks(); i++) {
                     positions.setInt(at++, firstRow + (run.firstBlock() + i) * geometry.blockTokens());
@@ -358,23 +401,100 @@ final class StepIndex {
         return positions.onDevice();
     }
 
-    private DeviceBuffer writeGathered(StepBatch batch, Chunk chunk) {
-        Section gathered = section((long) Chunk.blocks(chunk.deviceActivations()) * Long.BYTES);
+    private ChunkArrays writeChunk(StepBatch batch, Chunk chunk, RowGroups groups) {
+        AttentionWork work = work(chunk, groups);
+        DeviceBuffer positions = writeBlockPositions(batch, chunk);
+        List<DeviceBuffer> sources = new ArrayList<>(chunk.parts().size());
+        List<DeviceBuffer> decoded = new ArrayList<>(chunk.parts().size());
+        for (Chunk.Part part : chunk.parts()) {
+            Encoding encoding = part.form().encoding();
+            boolean isCoded = encoding.isCoded();
+            if (part.isOnHost()) {
+                sources.add(writeNeighbours(isCoded ? part.blocks() : 0, geometry.blockLayerBytes(encoding)));
+            } else {
+                sources.add(writeOnDevice(batch, part));
+            }
+            decoded.add(writeNeighbours(isCoded ? part.blocks() : 0, geometry.blockLayerBytes(encoding.raw())));
+        }
+        return new ChunkArrays(work, positions, sources, decoded);
+    }
+
+    /** Where blocks on the device are. */
+    private DeviceBuffer writeOnDevice(StepBatch batch, Chunk.Part part) {
+        Section offsets = section((long) part.blocks() * Long.BYTES);
         int at = 0;
-        for (BlockRun run : chunk.deviceActivations()) {
+        for (BlockRun run : part.runs()) {
             CacheSequence sequence = batch.sequences().get(run.sequence()).cache();
             for (int block = run.firstBlock(); block < run.firstBlock() + run.blocks(); block++) {
-                gathered.setLong(at++, onDevice(sequence, block).memory().address() - cache.deviceAddress());
+                offsets.setLong(at++, onDevice(sequence, block).memory().address() - cache.deviceAddress());
             }
         }
-        return gathered.onDevice();
+        return offsets.onDevice();
+    }
+
+    /** Blocks that follow each other. */
+    private DeviceBuffer writeNeighbours(int blocks, long blockBytes) {
+        Section offsets = section((long) blocks * Long.BYTES);
+        for (int i = 0; i < blocks; i++) {
+            offsets.setLong(i, i * blockBytes);
+        }
+        return offsets.onDevice();
+    }
+
+    private Map<Encoding, CodedArrays> writeCoded(StepBatch batch, StepPlan plan) {
+        Map<Encoding, CodedArrays> coded = new EnumMap<>(Encoding.class);
+        Map<Encoding, Section> blocks = new EnumMap<>(Encoding.class);
+        Map<Encoding, Integer> written = new EnumMap<>(Encoding.class);
+        plan.shape().codedBlocks(geometry).forEach((encoding, count) -> {
+            Section offsets = section((long) count * Long.BYTES);
+            Section misfits = section((long) count * Integer.BYTES);
+            misfits.onHost().fill((byte) 0);
+            blocks.put(encoding, offsets);
+            written.put(encoding, 0);
+            coded.put(encoding, new CodedArrays(offsets.onDevice(), misfits.onDevice(), misfits.hostBuffer()));
+        });
+        if (coded.isEmpty()) {
+            return coded;
+        }
+        for (StepSequence part : batch.sequences()) {
+            CacheSequence sequence = part.cache();
+            List<DeviceBuffer> open = sequence.openBlocks();
+            if (geometry.policy().isLossy()) {
+                Encoding encoding = geometry.encodings().getFirst();
+                int filled = (sequence.openTokens() + part.newTokens().size()) / geometry.blockTokens();
+                for (int i = 0; i < filled; i++) {
+                    int at = Objects.requireNonNull(written.merge(encoding, 1, Integer::sum)) - 1;
+                    long offset = open.get(i).address() - cache.openMemory().address();
+                    Objects.requireNonNull(blocks.get(encoding)).setLong(at, offset);
+                }
+                continue;
+            }
+            List<MemorySegment> misfits = new ArrayList<>();
+            for (int i = 0; i < sequence.closingBlocks(); i++) {
+                Encoding encoding =
+                        sequence.home(sequence.closedBlocks() + i).form().encoding();
+                if (encoding.isCoded()) {
+                    int at = Objects.requireNonNull(written.merge(encoding, 1, Integer::sum)) - 1;
+                    long offset = open.get(i).address() - cache.openMemory().address();
+                    Objects.requireNonNull(blocks.get(encoding)).setLong(at, offset);
+                    misfits.add(Objects.requireNonNull(coded.get(encoding))
+                            .hostMisfits()
+                            .segment()
+                            .asSlice((long) at * Integer.BYTES, Integer.BYTES));
+                } else {
+                    misfits.add(MemorySegment.NULL);
+                }
+            }
+            sequence.findMisfits(i -> misfits.get(i).get(ValueLayout.JAVA_INT, 0) != 0);
+        }
+        return coded;
     }
 
     private static BlockHome.OnDevice onDevice(CacheSequence sequence, int block) {
         if (sequence.place(block) instanceof BlockHome.OnDevice home) {
             return home;
         }
-        throw new IllegalArgumentException("the plan gathers block " + block + ", which is not on the device");
+        throw new IllegalArgumentException("the plan reads block " + block + ", which is not on the device");
     }
 
     private static int[] firstRows(StepBatch batch) {
@@ -388,19 +508,23 @@ final class StepIndex {
     }
 
     /** An array of the step, in both memories. */
-    private record Section(MemorySegment onHost, DeviceBuffer onDevice) {
+    private record Section(HostBuffer hostBuffer, DeviceBuffer onDevice) {
+        MemorySegment onHost() {
+            return hostBuffer.segment();
+        }
+
         void setInt(long index, int value) {
-            onHost.setAtIndex(ValueLayout.JAVA_INT, index, value);
+            onHost().setAtIndex(ValueLayout.JAVA_INT, index, value);
         }
 
         void setLong(long index, long value) {
-            onHost.setAtIndex(ValueLayout.JAVA_LONG, index, value);
+            onHost().setAtIndex(ValueLayout.JAVA_LONG, index, value);
         }
     }
 
     private Section section(long bytes) {
         long offset = usedBytes;
         usedBytes = Math.ceilDiv(offset + bytes, StepMemory.INDEX_ALIGNMENT_BYTES) * StepMemory.INDEX_ALIGNMENT_BYTES;
-        return new Section(host.segment().asSlice(offset, bytes), device.slice(offset, bytes));
+        return new Section(host.slice(offset, bytes), device.slice(offset, bytes));
     }
 }

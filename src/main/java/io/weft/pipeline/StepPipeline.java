@@ -60,11 +60,15 @@ public final class StepPipeline {
 
     /** @param workspace allocated for the same weights and geometry */
     public StepPipeline(Device device, ModelWeights weights, KvCache cache, Workspace workspace) {
+        this(device, weights, cache, workspace, RowGroups.Grouping.of(cache.geometry()));
+    }
+
+    StepPipeline(Device device, ModelWeights weights, KvCache cache, Workspace workspace, RowGroups.Grouping grouping) {
         this.cache = cache;
         this.workspace = workspace;
         this.vocabularySize = weights.architecture().dimensions().vocabularySize();
         this.editsMost = workspace.limits().memory(cache.geometry()).edits();
-        this.index = new StepIndex(cache, workspace, weights.longRows());
+        this.index = new StepIndex(cache, workspace, weights.longRows(), grouping);
         this.issuer = new StageIssuer(device.kernels(), weights, cache, workspace, index);
         this.graphs = new StepGraphs(device, issuer);
         for (Lane lane : Lane.values()) {
@@ -163,7 +167,8 @@ public final class StepPipeline {
     /**
      * A step that runs {@code plan} over {@code batch}. The cached sequences must be
      * {@linkplain io.weft.cache.CacheSequence#open opened} for their new tokens, and are to be
-     * {@linkplain io.weft.cache.CacheSequence#commit committed} once the result has arrived.
+     * {@linkplain io.weft.cache.CacheSequence#commit committed} once the result has arrived, with the tokens that are
+     * accepted then.
      *
      * @throws IllegalArgumentException if the batch exceeds the limits, or the plan needs more staging memory than
      *     there is
@@ -173,9 +178,11 @@ public final class StepPipeline {
         requireAtMost("sequences", batch.sequences().size(), limits.sequences());
         requireAtMost("rows", batch.rows(), limits.rows());
         requireAtMost("logit rows", batch.head().rows(), limits.logitRows());
+        requireAtMost("draft rows", batch.draftRows(), limits.draftRows());
         for (StepSequence sequence : batch.sequences()) {
-            int edits = sequence.choice().map(choice -> choice.edits().size()).orElse(0);
-            requireAtMost("edits of a sequence's logits", edits, editsMost);
+            for (TokenChoice choice : sequence.choices()) {
+                requireAtMost("edits of a row's logits", choice.edits().size(), editsMost);
+            }
         }
         requireAtMost(
                 "staging bytes",
@@ -202,7 +209,12 @@ public final class StepPipeline {
         makeWay();
         OptionalInt continued = takeAhead(batch, plan);
         StageIssuer.StepContext context = StageIssuer.StepContext.of(
-                batch, plan, index.write(batch, plan, head), workspace.staging(), continued.orElse(0));
+                cache.geometry(),
+                batch,
+                plan,
+                index.write(batch, plan, head),
+                workspace.staging(),
+                continued.orElse(0));
         Optional<Graph> graph = observers.isEmpty() ? graphs.of(context) : Optional.empty();
         List<StepPlan.Ahead> next = plan.ahead();
         BitSet awaited = new BitSet(plan.stages().size());
@@ -268,7 +280,7 @@ public final class StepPipeline {
             return;
         }
         Stream link = stream(Lane.LINK_OUT);
-        departures.forEach(departure -> StageIssuer.depart(departure, link));
+        departures.forEach(departure -> departure.issue(link));
         fills.forEach(fill -> link.copyToDevice(fill.from(), fill.to()));
         link.record(madeWay);
         for (Lane lane : BEFORE_THE_LAST) {
@@ -279,7 +291,8 @@ public final class StepPipeline {
     /**
      * The first slot of a step that begins with the transfers that were issued ahead; empty if there are none, or if
      * the step cannot use them. Its own transfers follow them on their lane, and the work on these follows in turn. But
-     * a gather, and the recomputation after it, must wait until nothing writes to the slots.
+     * what is gathered or decoded on the device, and the recomputation after it, must wait until nothing writes to the
+     * slots.
      */
     private OptionalInt takeAhead(StepBatch batch, StepPlan plan) {
         Ahead issued = ahead;
@@ -293,7 +306,7 @@ public final class StepPipeline {
         if (issued.begin(batch, plan)) {
             return OptionalInt.of(issued.expected().firstSlot());
         }
-        if (plan.stages().stream().anyMatch(planned -> planned.stage() instanceof Stage.Gather)) {
+        if (plan.chunks().stream().flatMap(chunk -> chunk.parts().stream()).anyMatch(part -> !part.isOnHost())) {
             stream(Lane.COMPUTE).await(issued.last());
         }
         return OptionalInt.empty();

@@ -24,13 +24,13 @@ public final class StepResult {
     }
 
     /**
-     * The token chosen for a sequence.
+     * The token that row {@code row} of a sequence chooses, of those that choose one: without drafts there is one row.
      *
      * @return empty if there is a NaN among the logits
-     * @throws IllegalArgumentException if the batch asked for none
+     * @throws IndexOutOfBoundsException if fewer choose
      */
-    public OptionalInt token(int sequence) {
-        int token = tokens.getAtIndex(ValueLayout.JAVA_INT, rows.token(sequence));
+    public OptionalInt token(int sequence, int row) {
+        int token = tokens.getAtIndex(ValueLayout.JAVA_INT, rows.token(sequence, row));
         return token == TokenChoices.NO_TOKEN ? OptionalInt.empty() : OptionalInt.of(token);
     }
 

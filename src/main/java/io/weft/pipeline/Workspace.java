@@ -29,10 +29,10 @@ import java.util.Optional;
  * @param logits (logit rows, V)
  * @param floatLogits (logit rows, V) fp32; the same memory as {@code logits} on an fp32 device
  * @param hostLogits (logit rows, V) fp32
- * @param scores (sequences, V) fp32: what tokens are chosen from
- * @param tokens (sequences) int32
+ * @param scores (choosing rows, V) fp32: what tokens are chosen from
+ * @param tokens (choosing rows) int32
  * @param hostTokens the same on the host
- * @param masks (sequences) of {@link TokenChoices#maskBytes}: the tokens that may be chosen
+ * @param masks (choosing rows) of {@link TokenChoices#maskBytes}: the tokens that may be chosen
  * @param hostMasks the same on the host
  * @param index index arrays of a step, see {@link StepIndex}
  * @param hostIndex the same on the host

@@ -137,7 +137,7 @@ class DiskStoreTest {
 
     private static byte[] content(BlockName name, BlockPart part, int bytes) {
         byte[] content = new byte[bytes];
-        new Random(name.low() + part.ordinal()).nextBytes(content);
+        new Random(name.low() + part.code()).nextBytes(content);
         return content;
     }
 
@@ -206,7 +206,9 @@ class DiskStoreTest {
         DiskStore store = store(bytesMax);
         LinkedHashMap<Id, Expected> model = new LinkedHashMap<>();
         for (int step = 0; step < 150; step++) {
-            Id id = new Id(name(random.nextInt(40)), BlockPart.values()[random.nextInt(3)]);
+            Id id = new Id(
+                    name(random.nextInt(40)),
+                    BlockPart.all().get(random.nextInt(BlockPart.all().size())));
             switch (random.nextInt(12)) {
                 case 0, 1, 2, 3 -> writeAsModelled(store, bytesMax, id, model, random);
                 case 4, 5, 6, 7 -> useAsModelled(store, model, random);
@@ -278,7 +280,7 @@ class DiskStoreTest {
         List<Set<BlockPart>> found = store.find(names);
         List<List<BlockPart>> expected = new ArrayList<>();
         for (BlockName name : names) {
-            List<BlockPart> parts = Arrays.stream(BlockPart.values())
+            List<BlockPart> parts = BlockPart.all().stream()
                     .filter(part -> model.containsKey(new Id(name, part)))
                     .toList();
             if (parts.isEmpty() || parts.equals(List.of(BlockPart.WINDOW))) {

@@ -3,19 +3,25 @@ package io.weft.cache;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.weft.cache.DiskStore.Tuning;
+import io.weft.device.ElementType;
 import io.weft.device.HostRegion;
 import io.weft.device.cpu.CpuDevice;
 import io.weft.device.cpu.CpuOptions;
 import io.weft.model.CacheForm;
-import io.weft.model.CacheForm.Content;
+import io.weft.model.CacheForm.Place;
 import io.weft.model.CacheGeometry;
+import io.weft.model.CachePolicy;
+import io.weft.model.Encoding;
 import io.weft.model.FeedForwardDimensions;
 import io.weft.model.LayerDimensions;
 import io.weft.model.ModelDimensions;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
@@ -26,37 +32,53 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedClass;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
-/** Memory that others want while a disk that hangs reads it or writes to it. */
+/** Blocks on a disk that hangs, or whose files are damaged, and memory that others want meanwhile. */
+@ParameterizedClass
+@EnumSource(
+        value = Encoding.class,
+        names = {"KEY_VALUE", "PACKED_KEY_VALUE", "FP8"})
 class DiskTierTest {
     private static final Duration HANG = Duration.ofMinutes(10);
     private static final int BLOCK_TOKENS = 4;
     private static final int LAYERS = 3;
-    private static final CacheGeometry GEOMETRY = new CacheGeometry(
-            ModelDimensions.uniform(
-                    LAYERS,
-                    8,
-                    32,
-                    256,
-                    new LayerDimensions(
-                            2,
-                            2,
-                            4,
-                            LayerDimensions.NO_WINDOW,
-                            FeedForwardDimensions.dense(FeedForwardDimensions.Kind.PLAIN, 16))),
-            Float.BYTES,
-            BLOCK_TOKENS,
-            2 * BLOCK_TOKENS);
     private static final int HOST_BLOCKS = 8;
 
+    private final Encoding encoding;
     private final CpuDevice device = new CpuDevice(new CpuOptions(64 << 20, 64 << 20, OptionalDouble.empty(), 1));
-    private final KvCache cache = new KvCache(
-            device,
-            GEOMETRY,
-            new KvCache.StepNeeds(2 * HOST_BLOCKS, 4),
-            0,
-            HostRegion.of(device.allocateHost("host", HOST_BLOCKS * GEOMETRY.blockBytes(Content.KEY_VALUE))),
-            Optional.of(new BlockNaming(new byte[] {1}, maxTokens -> 0)));
+    private final KvCache cache;
+
+    DiskTierTest(Encoding encoding) {
+        this.encoding = encoding;
+        CachePolicy policy = encoding.isExact() ? CachePolicy.EXACT : CachePolicy.FP8;
+        CacheGeometry geometry = new CacheGeometry(
+                ModelDimensions.uniform(
+                        LAYERS,
+                        8,
+                        32,
+                        256,
+                        new LayerDimensions(
+                                2,
+                                2,
+                                4,
+                                LayerDimensions.NO_WINDOW,
+                                FeedForwardDimensions.dense(FeedForwardDimensions.Kind.PLAIN, 16))),
+                ElementType.F32,
+                BLOCK_TOKENS,
+                policy.isLossy() ? BLOCK_TOKENS : 2 * BLOCK_TOKENS,
+                policy);
+        this.cache = new KvCache(
+                device,
+                geometry,
+                new KvCache.StepNeeds(2 * HOST_BLOCKS, 4),
+                0,
+                HostRegion.of(device.allocateHost("host", HOST_BLOCKS * geometry.blockBytes(encoding))),
+                Optional.of(new BlockNaming(new byte[] {1}, maxTokens -> 0)));
+    }
 
     @TempDir
     private Path root;
@@ -99,7 +121,8 @@ class DiskTierTest {
     }
 
     private CacheSequence admit(Prompt prompt) {
-        return cache.admit(prompt, block -> List.of(CacheForm.HOST_KV)).orElseThrow();
+        return cache.admit(prompt, block -> List.of(new CacheForm(encoding, Place.HOST)))
+                .orElseThrow();
     }
 
     /** Runs all of a prompt, whose blocks hold the number of their first token everywhere. */
@@ -147,11 +170,17 @@ class DiskTierTest {
     private boolean isOnDisk(Prompt prompt) {
         return IntStream.rangeClosed(1, prompt.knowableBlocks())
                 .mapToObj(prompt::nameBefore)
-                .allMatch(name -> store.contains(Objects.requireNonNull(name), BlockPart.KEY_VALUE));
+                .allMatch(name -> store.contains(Objects.requireNonNull(name), BlockPart.of(encoding)));
     }
 
     private Optional<ReadAhead> readAhead(Prompt prompt) {
-        return cache.readAhead(prompt, (from, to) -> Long.MAX_VALUE);
+        return readAhead(prompt, Long.MAX_VALUE);
+    }
+
+    private Optional<ReadAhead> readAhead(Prompt prompt, long computeNanos) {
+        try (CacheSequence sequence = admit(prompt)) {
+            return cache.readAhead(prompt, sequence.closedBlocks(), (from, to) -> computeNanos);
+        }
     }
 
     @Test
@@ -169,6 +198,46 @@ class DiskTierTest {
         check(sequence, prompt(0, 5));
         sequence.close();
         ahead.close();
+        cache.forget(salt -> true);
+    }
+
+    /** Changed, short, or another block's: it is a miss and deleted, and written again once it was computed. */
+    @ParameterizedTest
+    @ValueSource(ints = {0, 1, 2})
+    void aDamagedFileIsAMiss(int damage) throws Exception {
+        keepOnDisk(prompt(0, 5));
+        List<Path> files = disk.files();
+        assertThat(files).hasSize(5).allMatch(file -> file.toString().endsWith("." + encoding.label()));
+        List<byte[]> whole = new ArrayList<>();
+        for (Path file : files) {
+            whole.add(Files.readAllBytes(file));
+        }
+        for (int i = 0; i < 5; i++) {
+            byte[] bytes = whole.get(i).clone();
+            bytes[bytes.length / 30] ^= 4;
+            Files.write(
+                    files.get(i),
+                    switch (damage) {
+                        case 0 -> bytes;
+                        case 1 -> Arrays.copyOf(bytes, bytes.length / 2);
+                        default -> whole.get((i + 1) % 5);
+                    });
+        }
+        try (ReadAhead ahead = readAhead(prompt(0, 5)).orElseThrow()) {
+            await(ahead::isEnded);
+            assertThat(ahead.tokens()).isZero();
+        }
+        assertThat(admitAndClose(prompt(0, 5))).isZero();
+        assertThat(cache.diskUsage().orElseThrow().damagedFiles()).isPositive();
+
+        keepOnDisk(prompt(0, 5));
+        try (ReadAhead ahead = readAhead(prompt(0, 5)).orElseThrow()) {
+            await(ahead::isEnded);
+            CacheSequence sequence = admit(prompt(0, 5));
+            assertThat(sequence.cachedTokens()).isEqualTo(5 * BLOCK_TOKENS);
+            check(sequence, prompt(0, 5));
+            sequence.close();
+        }
         cache.forget(salt -> true);
     }
 
@@ -218,9 +287,8 @@ class DiskTierTest {
     void readingEndsOnceItHasTakenAsLongAsComputing() throws Exception {
         keepOnDisk(prompt(0, 5));
         disk.hang();
-        ReadAhead ahead = cache.readAhead(
-                        prompt(0, 5), (from, to) -> Duration.ofMillis(300).toNanos())
-                .orElseThrow();
+        ReadAhead ahead =
+                readAhead(prompt(0, 5), Duration.ofMillis(300).toNanos()).orElseThrow();
         await(ahead::isEnded);
         assertThat(ahead.tokens()).isZero();
         assertThat(cache.usage().host().usedBytes()).isZero();

@@ -10,6 +10,7 @@ import io.weft.device.cpu.CpuOptions;
 import io.weft.model.CacheForm;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
+import io.weft.model.CachePolicy;
 import io.weft.model.FeedForwardDimensions;
 import io.weft.model.LayerDimensions;
 import io.weft.model.ModelDimensions;
@@ -41,6 +42,7 @@ class SharedBlocksTest {
     private static final CacheGeometry WITH_WINDOWS = geometry(WINDOW);
 
     private static final int STEP_TOKENS = 12;
+    private static final int DRAFTS_MOST = 4;
     private static final int SEQUENCES_MOST = 6;
     private static final int PROMPT_MOST = 30;
 
@@ -68,7 +70,8 @@ class SharedBlocksTest {
         return new KvCache(
                 device,
                 geometry,
-                new KvCache.StepNeeds(SEQUENCES_MOST * (STEP_TOKENS / BLOCK_TOKENS + 2), STEP_TOKENS),
+                new KvCache.StepNeeds(
+                        SEQUENCES_MOST * (Math.ceilDiv(STEP_TOKENS + DRAFTS_MOST, BLOCK_TOKENS) + 1), STEP_TOKENS),
                 ringBytes + deviceBlocks * blockBytes,
                 HostRegion.of(device.allocateHost("host", hostBlocks * blockBytes)),
                 Optional.of(new BlockNaming(new byte[] {1, 2, 3}, maxTokens -> 0)));
@@ -172,6 +175,14 @@ class SharedBlocksTest {
         }
     }
 
+    /**
+     * A request's part in a step.
+     *
+     * @param tokens that it runs
+     * @param accepted of these; the others are drafts that are not what it will say
+     */
+    private record Member(Request request, int tokens, int accepted) {}
+
     private static long hash(String salt, List<Integer> tokens) {
         long hash = salt.hashCode() + 1L;
         for (int token : tokens) {
@@ -259,7 +270,7 @@ class SharedBlocksTest {
             boolean hasName = random.nextInt(8) > 0;
             Prompt asked = hasName ? cache.prompt(prompt, all.size(), salt) : Prompt.unnamed(prompt, all.size());
             Optional<CacheSequence> admitted = cache.admit(asked, block -> {
-                List<CacheForm> forms = new ArrayList<>(List.of(CacheForm.values()));
+                List<CacheForm> forms = new ArrayList<>(CachePolicy.EXACT.forms());
                 Collections.shuffle(forms, random);
                 return forms.subList(0, 1 + random.nextInt(4));
             });
@@ -291,16 +302,16 @@ class SharedBlocksTest {
 
         /** Some requests run some tokens, as a pipeline would. */
         private void step() {
-            List<Request> members = new ArrayList<>();
-            List<Integer> newTokens = new ArrayList<>();
+            List<Member> members = new ArrayList<>();
             for (Request request : running) {
                 if (random.nextInt(3) > 0) {
                     promoteSome(request);
                     int left = request.tokens.size() - request.cache.tokens();
                     int tokens = Math.min(left, 1 + random.nextInt(STEP_TOKENS));
-                    if (request.cache.open(tokens)) {
-                        members.add(request);
-                        newTokens.add(tokens);
+                    int drafted =
+                            tokens == 0 || random.nextBoolean() ? 0 : random.nextInt(Math.min(tokens, DRAFTS_MOST + 1));
+                    if (request.cache.open(tokens, drafted)) {
+                        members.add(new Member(request, tokens, tokens - random.nextInt(drafted + 1)));
                     }
                 }
             }
@@ -314,12 +325,10 @@ class SharedBlocksTest {
             for (KvCache.RingFill fill : cache.takeRingFills()) {
                 at(fill.to()).copyFrom(fill.from().segment());
             }
-            members.forEach(this::read);
-            for (int i = 0; i < members.size(); i++) {
-                write(members.get(i), newTokens.get(i));
-            }
-            for (Request member : members) {
-                for (CacheSequence.Arrival arrival : member.cache.arrivals()) {
+            members.forEach(member -> read(member.request()));
+            members.forEach(this::write);
+            for (Member member : members) {
+                for (CacheSequence.Arrival arrival : member.request().cache.arrivals()) {
                     long held = first(arrival.from().layer(1, 1).segment());
                     bytes(arrival.to(), 0).set(ValueLayout.JAVA_LONG, 0, held);
                     bytes(arrival.to(), 1).set(ValueLayout.JAVA_LONG, 0, held);
@@ -329,14 +338,14 @@ class SharedBlocksTest {
                 // The step failed.
                 return;
             }
-            for (int i = 0; i < members.size(); i++) {
-                Request member = members.get(i);
-                int from = member.cache.tokens();
-                int fullBefore = member.cache.closedBlocks();
-                member.cache.commit(member.tokens.subList(from, from + newTokens.get(i)));
-                for (int block = fullBefore; block < member.cache.closedBlocks(); block++) {
-                    if (!member.salt.equals("unnamed")) {
-                        known.add(member.content(block));
+            for (Member member : members) {
+                Request request = member.request();
+                int from = request.cache.tokens();
+                int fullBefore = request.cache.closedBlocks();
+                request.cache.commit(request.tokens.subList(from, from + member.accepted()));
+                for (int block = fullBefore; block < request.cache.closedBlocks(); block++) {
+                    if (!request.salt.equals("unnamed")) {
+                        known.add(request.content(block));
                     }
                 }
             }
@@ -351,19 +360,29 @@ class SharedBlocksTest {
             }
         }
 
-        private void write(Request request, int tokens) {
+        /** Blocks that are not full of accepted tokens hold nothing of use. */
+        private void write(Member member) {
+            Request request = member.request();
             CacheSequence sequence = request.cache;
-            int end = sequence.tokens() + tokens;
-            for (int block = sequence.closedBlocks(); block < geometry.blocks(end) && hasRing(sequence); block++) {
-                boolean isFull = (block + 1) * BLOCK_TOKENS <= end;
-                at(sequence.ring().block(block)).set(ValueLayout.JAVA_LONG, 0, isFull ? request.content(block) : 0);
-            }
-            for (int i = 0; i < sequence.closingBlocks(tokens); i++) {
-                int block = sequence.closedBlocks() + i;
-                for (int layer = 0; layer < LAYERS; layer++) {
-                    bytes(sequence.home(block), layer).set(ValueLayout.JAVA_LONG, 0, request.content(block));
+            int accepted = sequence.tokens() + member.accepted();
+            int written = sequence.tokens() + member.tokens();
+            for (int block = sequence.tokens() / BLOCK_TOKENS; block < geometry.blocks(written); block++) {
+                long content = (block + 1) * BLOCK_TOKENS <= accepted ? request.content(block) : 0;
+                open(sequence, block).set(ValueLayout.JAVA_LONG, 0, content);
+                if (hasRing(sequence)) {
+                    at(sequence.ring().block(block)).set(ValueLayout.JAVA_LONG, 0, content);
                 }
             }
+            for (int i = 0; i < sequence.closingBlocks(); i++) {
+                int block = sequence.closedBlocks() + i;
+                for (int layer = 0; layer < LAYERS; layer++) {
+                    bytes(sequence.home(block), layer).set(ValueLayout.JAVA_LONG, 0, first(open(sequence, block)));
+                }
+            }
+        }
+
+        private static MemorySegment open(CacheSequence sequence, int block) {
+            return at(sequence.openBlocks().get(block - sequence.closedBlocks()));
         }
 
         private boolean hasRing(CacheSequence sequence) {
@@ -375,6 +394,9 @@ class SharedBlocksTest {
             int firstSeen = Math.max(0, sequence.tokens() + 1 - WINDOW) / BLOCK_TOKENS;
             for (int block = firstSeen; block < sequence.closedBlocks() && hasRing(sequence); block++) {
                 requireEqual(first(at(sequence.ring().block(block))), request.content(block), "in the ring", block);
+            }
+            for (int block = sequence.closedBlocks(); block < sequence.tokens() / BLOCK_TOKENS; block++) {
+                requireEqual(first(open(sequence, block)), request.content(block), "in an open block", block);
             }
             for (int block = 0; block < sequence.closedBlocks(); block++) {
                 for (int layer = 0; layer < LAYERS; layer++) {
@@ -413,11 +435,9 @@ class SharedBlocksTest {
             };
         }
 
-        private static void copy(DeviceBuffer from, List<HostBuffer> to) {
-            long offset = 0;
-            for (HostBuffer part : to) {
-                part.segment().copyFrom(at(from.slice(offset, part.bytes())));
-                offset += part.bytes();
+        private static void copy(List<DeviceBuffer> from, List<HostBuffer> to) {
+            for (int layer = 0; layer < to.size(); layer++) {
+                to.get(layer).segment().copyFrom(at(from.get(layer)));
             }
         }
 
@@ -450,7 +470,7 @@ class SharedBlocksTest {
             }
             for (Map.Entry<Block, Integer> entry : users.entrySet()) {
                 assertThat(entry.getKey().users()).isEqualTo(entry.getValue());
-                long bytes = geometry.blockBytes(entry.getKey().home().form().content());
+                long bytes = geometry.blockBytes(entry.getKey().home().form().encoding());
                 switch (entry.getKey().home()) {
                     case BlockHome.OnDevice onDevice -> deviceBytes += bytes;
                     case BlockHome.OnHost onHost -> hostBytes += bytes;
@@ -467,7 +487,7 @@ class SharedBlocksTest {
                 named++;
                 idle += block.isIdle() ? 1 : 0;
                 idleBytes +=
-                        block.isIdle() ? geometry.blockBytes(block.home().form().content()) : 0;
+                        block.isIdle() ? geometry.blockBytes(block.home().form().encoding()) : 0;
                 assertThat(block.isIdle()).isNotEqualTo(users.containsKey(block));
             }
             for (Block block : all) {

@@ -949,7 +949,7 @@ class BatchingEngineTest {
                 },
                 EngineOptions.queueing(1));
         while (!engine.status().equals(new EngineStatus.Starting("layer 1 of 2"))) {
-            Thread.onSpinWait();
+            Thread.sleep(1);
         }
         assertThat(rejection(greedy(prompt(1), 1))).isInstanceOf(Reason.Unavailable.class);
         go.countDown();

@@ -8,6 +8,10 @@ import io.weft.cache.DiskStore;
 import io.weft.cache.DiskUsage;
 import io.weft.cache.HeldBlocks;
 import io.weft.cache.KvCache;
+import io.weft.device.Device;
+import io.weft.device.DeviceException;
+import io.weft.device.ForwardingDevice;
+import io.weft.device.Stream;
 import io.weft.device.cpu.CpuDevice;
 import io.weft.device.cpu.CpuOptions;
 import io.weft.engine.GenerationEvent.Admitted;
@@ -15,6 +19,7 @@ import io.weft.engine.GenerationEvent.Generated;
 import io.weft.engine.GenerationRequest.EndTokens;
 import io.weft.model.CacheForm;
 import io.weft.model.CacheGeometry;
+import io.weft.model.CachePolicy;
 import io.weft.plan.machine.Profiles;
 import io.weft.plan.placement.DecodeLoad;
 import io.weft.plan.placement.MovePlanner;
@@ -40,13 +45,15 @@ import java.util.OptionalInt;
 import java.util.Random;
 import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
+import java.util.function.UnaryOperator;
 import java.util.stream.IntStream;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Whatever a disk has of a prompt, and in whatever state: the answer is that of a cold run. */
@@ -65,16 +72,18 @@ class DiskReuseTest {
     private long directoryBytes = PLENTY;
     private Prediction prediction = Prediction.NONE;
     private String golden = "opt";
+    private CachePolicy policy = CachePolicy.EXACT;
     /** Where blocks go; by default wherever the plan likes. */
     private Optional<PlacementPolicy> placement = Optional.empty();
 
+    private UnaryOperator<Device> wrapped = device -> device;
     private KvCache cache;
     private BatchingEngine engine;
     private BatchingEngine cold;
 
     private EngineRuntime load(SmallModel model, Supplier<Prediction> prediction) {
         return model.load(
-                new CpuDevice(new CpuOptions(256 << 20, 256 << 20, OptionalDouble.empty(), 2)),
+                wrapped.apply(new CpuDevice(new CpuOptions(256 << 20, 256 << 20, OptionalDouble.empty(), 2))),
                 geometry -> planning(geometry, prediction.get()),
                 StepObserver.NONE,
                 () -> {});
@@ -106,7 +115,8 @@ class DiskReuseTest {
 
     private void start(int seats, int deviceBlocks, int hostBlocks) throws InterruptedException {
         SmallModel model = SmallModel.keeping(seats, deviceBlocks * BLOCK, hostBlocks * BLOCK)
-                .of(golden);
+                .of(golden)
+                .under(policy);
         engine = new BatchingEngine(phase -> onDisk(model), EngineOptions.queueing(1 << 16));
         engine.awaitServing();
         await("the directory is listed", () -> disk().isThere());
@@ -114,7 +124,9 @@ class DiskReuseTest {
 
     private BatchingEngine cold() throws InterruptedException {
         if (cold == null) {
-            SmallModel model = new SmallModel(100 * BLOCK, 2 * SmallModel.CONTEXT_TOKENS).of(golden);
+            SmallModel model = new SmallModel(100 * BLOCK, 2 * SmallModel.CONTEXT_TOKENS)
+                    .of(golden)
+                    .under(policy);
             cold = new BatchingEngine(phase -> load(model, () -> Prediction.NONE), EngineOptions.queueing(1));
             cold.awaitServing();
         }
@@ -214,7 +226,7 @@ class DiskReuseTest {
     }
 
     private List<Path> files() {
-        try (Stream<Path> all = Files.walk(directory)) {
+        try (java.util.stream.Stream<Path> all = Files.walk(directory)) {
             return all.filter(Files::isRegularFile)
                     .filter(file -> !file.getFileName().toString().startsWith("weft-cache."))
                     .sorted()
@@ -224,8 +236,12 @@ class DiskReuseTest {
         }
     }
 
-    @Test
-    void promptsAreFoundAfterARestart() throws Exception {
+    @ParameterizedTest
+    @EnumSource(
+            value = CachePolicy.class,
+            names = {"EXACT", "FP8", "INT4"})
+    void promptsAreFoundAfterARestart(CachePolicy chosen) throws Exception {
+        policy = chosen;
         start(SmallModel.SEATS, 0, 200);
         assertThat(hit(request(prompt(200, 3), 3))).isEqualTo(PrefixHit.NONE);
         assertThat(hit(request(prompt(100, 5), 30))).isEqualTo(PrefixHit.NONE);
@@ -289,6 +305,49 @@ class DiskReuseTest {
         assertThat(disk().readBlocks()).isPositive();
     }
 
+    /** By way of host memory, which has room for few of them, or for none beside what it holds. */
+    @ParameterizedTest
+    @CsvSource({"opt, 5", "opt, 100", "gemma3, 20", "gpt-oss, 20"})
+    void whatIsOnTheDeviceIsWrittenAtTheEnd(String name, int hostBlocks) throws Exception {
+        golden = name;
+        placement = Optional.of((block, tokens) -> List.of(CacheForm.DEVICE_KV, CacheForm.HOST_KV));
+        start(SmallModel.SEATS, 100, hostBlocks);
+        hit(request(prompt(200, 3), 3));
+        hit(request(prompt(100, 5), 3));
+        assertThat(cache.held(salt -> true).onDevice()).isEqualTo(18);
+        restart(SmallModel.SEATS, 100, 40);
+        assertThat(hit(request(prompt(200, 3), 3))).isEqualTo(new PrefixHit(0, 0, 192));
+        assertThat(hit(request(prompt(100, 5), 3))).isEqualTo(new PrefixHit(0, 0, 96));
+        assertThat(disk().missedReads()).isZero();
+    }
+
+    /** Whatever memory on the host holds that was to be copied to is not on the disk. */
+    @Test
+    void whatCannotBeCopiedAtTheEndIsAMiss() throws Exception {
+        placement = Optional.of((block, tokens) -> List.of(CacheForm.DEVICE_KV, CacheForm.HOST_KV));
+        wrapped = device -> new ForwardingDevice(device) {
+            @Override
+            public Stream stream(String name) {
+                if (name.equals("cache-departures")) {
+                    throw new DeviceException("the device is gone");
+                }
+                return super.stream(name);
+            }
+        };
+        start(SmallModel.SEATS, 14, 100);
+        hit(request(prompt(100, 5), 3));
+        // Half of what the first has leaves the device.
+        hit(request(prompt(200, 3), 3));
+        stop();
+        assertThat(files()).hasSizeLessThan(6);
+        wrapped = device -> device;
+        start(SmallModel.SEATS, 14, 100);
+        assertThat(hit(request(prompt(200, 3), 3))).isEqualTo(PrefixHit.NONE);
+        hit(request(prompt(100, 5), 3));
+        restart(SmallModel.SEATS, 14, 100);
+        assertThat(hit(request(prompt(200, 3), 3))).isEqualTo(new PrefixHit(0, 0, 192));
+    }
+
     @Test
     void nothingIsReadThatIsComputedSooner() throws Exception {
         start(SmallModel.SEATS, 0, 200);
@@ -338,8 +397,12 @@ class DiskReuseTest {
     }
 
     /** The rest of the text is computed, and on the disk again. */
-    @Test
-    void aDamagedFileIsAMiss() throws Exception {
+    @ParameterizedTest
+    @EnumSource(
+            value = CachePolicy.class,
+            names = {"EXACT", "FP8"})
+    void aDamagedFileIsAMiss(CachePolicy chosen) throws Exception {
+        policy = chosen;
         start(SmallModel.SEATS, 0, 200);
         hit(request(prompt(200, 3), 3));
         restart(SmallModel.SEATS, 0, 200);
@@ -382,7 +445,7 @@ class DiskReuseTest {
     }
 
     private static void delete(Path folder) throws IOException {
-        try (Stream<Path> all = Files.walk(folder)) {
+        try (java.util.stream.Stream<Path> all = Files.walk(folder)) {
             for (Path each : all.sorted(Comparator.reverseOrder()).toList()) {
                 Files.delete(each);
             }
@@ -412,7 +475,7 @@ class DiskReuseTest {
         RequestTerms other = RequestTerms.USUAL.sharing("a", "t");
         hit(request(prompt(200, 3), 3, mine));
         hit(request(prompt(200, 3), 3, other));
-        await("all is written", () -> files().size() == 24);
+        await("all is written", () -> disk().files() == 24);
         assertThat(engine.held("a", Optional.empty()).await().atMost(HANG)).isEqualTo(new HeldTokens(0, 384, 384, 384));
         assertThat(engine.forget("a", Optional.of("s")).await().atMost(HANG))
                 .isEqualTo(new HeldTokens(0, 192, 192, 192));

@@ -97,7 +97,7 @@ public final class DrivenEngine implements Engine {
 
     @Override
     public Uni<HeldTokens> held(String owner, Optional<String> salt) {
-        return Uni.createFrom().item(new HeldTokens(0, 0, 0));
+        return Uni.createFrom().item(new HeldTokens(0, 0, 0, 0));
     }
 
     @Override

@@ -7,8 +7,6 @@ import io.smallrye.mutiny.helpers.test.AssertSubscriber;
 import io.smallrye.mutiny.subscription.Cancellable;
 import io.weft.cache.CacheUsage;
 import io.weft.cache.KvCache;
-import io.weft.device.cpu.CpuDevice;
-import io.weft.device.cpu.CpuOptions;
 import io.weft.engine.GenerationEvent.Admitted;
 import io.weft.engine.GenerationEvent.Finished;
 import io.weft.engine.GenerationEvent.Generated;
@@ -17,6 +15,7 @@ import io.weft.engine.GenerationRequest.EndTokens;
 import io.weft.engine.GenerationRequest.StopTokens;
 import io.weft.model.CacheForm;
 import io.weft.model.CacheGeometry;
+import io.weft.model.CachePolicy;
 import io.weft.plan.machine.Profiles;
 import io.weft.plan.placement.DecodeLoad;
 import io.weft.plan.placement.MovePlanner;
@@ -36,7 +35,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.Random;
 import java.util.Set;
@@ -52,6 +50,7 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Whatever of a prompt is cached, and whoever loses its place meanwhile: the answer is that of a cold run. */
@@ -67,6 +66,7 @@ class PrefixReuseTest {
 
     private final AtomicInteger steps = new AtomicInteger();
     private final AtomicLong rows = new AtomicLong();
+    private CachePolicy policy = CachePolicy.EXACT;
     private KvCache cache;
     private BatchingEngine engine;
     private BatchingEngine cold;
@@ -82,30 +82,6 @@ class PrefixReuseTest {
             steps.incrementAndGet();
             rows.addAndGet(plan.shape().rows());
         }
-    }
-
-    private BatchingEngine start(SmallModel model, StepObserver observer) throws InterruptedException {
-        return start(model, observer, PrefixReuseTest::planning);
-    }
-
-    private BatchingEngine start(
-            SmallModel model, StepObserver observer, Function<CacheGeometry, Supplier<Planning>> planning)
-            throws InterruptedException {
-        BatchingEngine started = new BatchingEngine(
-                phase -> {
-                    EngineRuntime runtime = model.load(
-                            new CpuDevice(new CpuOptions(256 << 20, 256 << 20, OptionalDouble.empty(), 2)),
-                            planning,
-                            observer,
-                            () -> {});
-                    if (observer instanceof Counting) {
-                        cache = runtime.cache();
-                    }
-                    return runtime;
-                },
-                EngineOptions.queueing(1 << 16));
-        started.awaitServing();
-        return started;
     }
 
     /** With all forms and copies, as for a machine whose link is slow. */
@@ -130,8 +106,18 @@ class PrefixReuseTest {
     }
 
     private void start(int seats, int deviceBlocks, int hostBlocks) throws InterruptedException {
-        engine = start(SmallModel.keeping(seats, deviceBlocks * BLOCK, hostBlocks * BLOCK), new Counting());
-        cold = start(new SmallModel(0, 2 * SmallModel.CONTEXT_TOKENS), StepObserver.NONE);
+        start(seats, deviceBlocks, hostBlocks, PrefixReuseTest::planning);
+    }
+
+    private void start(
+            int seats, int deviceBlocks, int hostBlocks, Function<CacheGeometry, Supplier<Planning>> planning)
+            throws InterruptedException {
+        engine = SmallModel.keeping(seats, deviceBlocks * BLOCK, hostBlocks * BLOCK)
+                .under(policy)
+                .serve(planning, new Counting(), new Speculation.Off(), loaded -> cache = loaded);
+        cold = new SmallModel(0, 2 * SmallModel.CONTEXT_TOKENS)
+                .under(policy)
+                .serve(PrefixReuseTest::planning, StepObserver.NONE, new Speculation.Off(), loaded -> {});
     }
 
     @AfterEach
@@ -387,6 +373,34 @@ class PrefixReuseTest {
         }
     }
 
+    /** And what was stored, decoded, is what every row sees. */
+    @ParameterizedTest
+    @CsvSource({"7, FP8, 12, 38", "8, INT4, 12, 38"})
+    void anAnswerUnderALossyPolicyHasTheBitsOfAColdRun(long seed, CachePolicy lossy, int deviceBlocks, int hostBlocks)
+            throws Exception {
+        policy = lossy;
+        grownTree(seed, 40, MANY, deviceBlocks, hostBlocks);
+    }
+
+    @ParameterizedTest
+    @EnumSource(
+            value = CachePolicy.class,
+            names = {"FP8", "INT4"})
+    void whoLosesItsPlaceUnderALossyPolicyGoesOnWithTheSameBits(CachePolicy lossy) throws Exception {
+        policy = lossy;
+        int requests = 8;
+        int newTokens = 60;
+        // A third of what they need together.
+        start(requests, 5, 13);
+        List<CompletableFuture<List<GenerationEvent>>> asked = IntStream.range(0, requests)
+                .mapToObj(i -> ask(greedy(prompt(50, 31 * i), newTokens)))
+                .toList();
+        for (int i = 0; i < requests; i++) {
+            assertThat(Answer.of(asked.get(i).get())).isEqualTo(answer(cold, greedy(prompt(50, 31 * i), newTokens)));
+        }
+        assertThat(engine.preemptions()).isPositive();
+    }
+
     @Test
     @Tag("soak")
     void anAnswerHasTheBitsOfAColdRunForLong() throws Exception {
@@ -474,11 +488,7 @@ class PrefixReuseTest {
     @ParameterizedTest
     @CsvSource({"0, 6, 40", "0, 6, 150", "3, 3, 40", "3, 3, 150", "5, 1, 100"})
     void aLoneRequestFitsInTheSmallestForm(int deviceBlocks, int hostBlocks, int promptTokens) throws Exception {
-        engine = start(
-                SmallModel.keeping(SmallModel.SEATS, deviceBlocks * BLOCK, hostBlocks * BLOCK),
-                new Counting(),
-                PrefixReuseTest::large);
-        cold = start(new SmallModel(0, 2 * SmallModel.CONTEXT_TOKENS), StepObserver.NONE);
+        start(SmallModel.SEATS, deviceBlocks, hostBlocks, PrefixReuseTest::large);
         int fullBlocks = 2 * (deviceBlocks + hostBlocks);
         // The last token is not cached, and those before may fill an open block but for one.
         int mostTokens = fullBlocks * BLOCK + BLOCK;
@@ -504,7 +514,7 @@ class PrefixReuseTest {
 
     /** Questions are answered between steps. */
     private void awaitEndOfStep() {
-        assertThat(held("nobody", Optional.empty())).isEqualTo(new HeldTokens(0, 0, 0));
+        assertThat(held("nobody", Optional.empty())).isEqualTo(new HeldTokens(0, 0, 0, 0));
     }
 
     @Test
@@ -529,12 +539,12 @@ class PrefixReuseTest {
         for (RequestTerms scope : scopes) {
             assertThat(hitOf(greedy(prompt, 2, scope))).isEqualTo(96);
         }
-        HeldTokens one = new HeldTokens(0, 96, 96);
-        HeldTokens two = new HeldTokens(0, 192, 192);
+        HeldTokens one = new HeldTokens(0, 96, 96, 0);
+        HeldTokens two = new HeldTokens(0, 192, 192, 0);
         assertThat(held("a", Optional.empty())).isEqualTo(two);
         assertThat(held("a", Optional.of("s"))).isEqualTo(one);
         assertThat(held("as", Optional.empty())).isEqualTo(one);
-        assertThat(held("b", Optional.empty())).isEqualTo(new HeldTokens(0, 0, 0));
+        assertThat(held("b", Optional.empty())).isEqualTo(new HeldTokens(0, 0, 0, 0));
 
         assertThat(engine.forget("a", Optional.of("s")).await().atMost(HANG)).isEqualTo(one);
         assertThat(held("a", Optional.empty())).isEqualTo(one);
@@ -543,7 +553,7 @@ class PrefixReuseTest {
             assertThat(hitOf(greedy(prompt, 2, scope))).isEqualTo(96);
         }
         assertThat(engine.forget("", Optional.empty()).await().atMost(HANG)).isEqualTo(two);
-        assertThat(held("", Optional.empty())).isEqualTo(new HeldTokens(0, 0, 0));
+        assertThat(held("", Optional.empty())).isEqualTo(new HeldTokens(0, 0, 0, 0));
         assertThat(held("a", Optional.empty())).isEqualTo(two);
     }
 

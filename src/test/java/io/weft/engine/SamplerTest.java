@@ -13,6 +13,7 @@ import io.weft.device.cpu.CpuOptions;
 import io.weft.pipeline.TokenChoice;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -225,6 +226,62 @@ class SamplerTest {
                     .allMatch(edit -> Float.isFinite(edit.bias()))
                     .anyMatch(edit -> edit.bias() == 100);
         }
+    }
+
+    /** Row by row those of plain decoding, however often they were asked for, and whatever was drafted before. */
+    @Test
+    void choicesAfterDraftsAreThoseOfPlainDecoding() {
+        Random random = new Random(19);
+        for (int round = 0; round < 300; round++) {
+            SamplingParameters sampling = new SamplingParameters(
+                    random.nextInt(2) * 0.7,
+                    0.9,
+                    random.nextInt(4),
+                    0.1 * random.nextInt(2),
+                    random.nextInt(-2, 3),
+                    random.nextInt(-2, 3),
+                    random.nextBoolean() ? 1 : 1.3,
+                    Map.of(3, 1.5, 4, -100.0),
+                    random.nextLong());
+            Sampler.Barred barred = new Sampler.Barred(Set.of(1, 3), random.nextInt(8));
+            List<Integer> prompt =
+                    random.ints(random.nextInt(1, 5), 0, 12).boxed().toList();
+            Sampler plain = new Sampler(sampling, prompt, barred);
+            Sampler drafting = new Sampler(sampling, prompt, barred);
+            List<Integer> text = random.ints(60, 0, 12).boxed().toList();
+            int at = 0;
+            while (at < text.size() - 9) {
+                List<Integer> drafted = new ArrayList<>(text.subList(at, at + random.nextInt(9)));
+                int right = drafted.isEmpty() ? 0 : random.nextInt(drafted.size() + 1);
+                for (int i = right; i < drafted.size(); i++) {
+                    drafted.set(i, (drafted.get(i) + 1) % 12);
+                }
+                List<TokenChoice> choices = drafting.next(drafted);
+                assertThat(choices).hasSize(drafted.size() + 1);
+                assertThat(choices(drafting.next(drafted))).isEqualTo(choices(choices));
+                for (int i = 0; i <= right; i++) {
+                    assertThat(choices(choices.subList(i, i + 1)))
+                            .as("round %d", round)
+                            .isEqualTo(choices(List.of(plain.next())));
+                    plain.remember(text.get(at + i));
+                    drafting.remember(text.get(at + i));
+                }
+                at += right + 1;
+            }
+        }
+    }
+
+    /** The order of edits does not matter. */
+    private static List<Object> choices(List<TokenChoice> choices) {
+        return choices.stream()
+                .<Object>map(choice -> List.of(
+                        Set.copyOf(choice.edits()),
+                        choice.temperature(),
+                        choice.topK(),
+                        choice.topP(),
+                        choice.minP(),
+                        choice.uniform()))
+                .toList();
     }
 
     @Test

@@ -5,9 +5,11 @@ import io.weft.cache.KvCache;
 import io.weft.device.Device;
 import io.weft.device.HostBuffer;
 import io.weft.device.HostRegion;
+import io.weft.device.cpu.CpuDevice;
+import io.weft.device.cpu.CpuOptions;
 import io.weft.engine.ServedModel.SamplingDefaults;
-import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
+import io.weft.model.CachePolicy;
 import io.weft.model.ModelFiles;
 import io.weft.model.ModelSource;
 import io.weft.model.ModelWeights;
@@ -18,7 +20,9 @@ import io.weft.plan.placement.Planning;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.Set;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.Supplier;
 
@@ -31,6 +35,7 @@ import java.util.function.Supplier;
  * @param seats requests that run at once
  * @param naming names its blocks; without it, none outlives its request
  * @param golden which model
+ * @param policy how true its cache is
  */
 record SmallModel(
         int deviceTokens,
@@ -38,7 +43,8 @@ record SmallModel(
         Function<HostBuffer, HostRegion> hostMemory,
         int seats,
         Optional<BlockNaming> naming,
-        Path golden) {
+        Path golden,
+        CachePolicy policy) {
     static final Path GOLDEN = Path.of("src/test/resources/goldens/opt");
     static final int CONTEXT_TOKENS = 400;
     static final int BLOCK_TOKENS = 16;
@@ -51,7 +57,7 @@ record SmallModel(
     }
 
     SmallModel(int deviceTokens, int hostTokens, Function<HostBuffer, HostRegion> hostMemory) {
-        this(deviceTokens, hostTokens, hostMemory, SEATS, Optional.empty(), GOLDEN);
+        this(deviceTokens, hostTokens, hostMemory, SEATS, Optional.empty(), GOLDEN, CachePolicy.EXACT);
     }
 
     /** The same, whose blocks outlive their requests. */
@@ -62,12 +68,44 @@ record SmallModel(
                 HostRegion::of,
                 seats,
                 Optional.of(new BlockNaming(new byte[] {1, 2, 3}, maxTokens -> 0)),
-                GOLDEN);
+                GOLDEN,
+                CachePolicy.EXACT);
     }
 
     /** The same memory for another model. */
     SmallModel of(String name) {
-        return new SmallModel(deviceTokens, hostTokens, hostMemory, seats, naming, GOLDEN.resolveSibling(name));
+        return new SmallModel(deviceTokens, hostTokens, hostMemory, seats, naming, GOLDEN.resolveSibling(name), policy);
+    }
+
+    /** The same under a policy; memory for as many tokens. */
+    SmallModel under(CachePolicy other) {
+        return new SmallModel(deviceTokens, hostTokens, hostMemory, seats, naming, golden, other);
+    }
+
+    /**
+     * An engine that serves it on a device of the CPU, with many places in its queue.
+     *
+     * @param loaded is told of its cache
+     */
+    BatchingEngine serve(
+            Function<CacheGeometry, Supplier<Planning>> planning,
+            StepObserver observer,
+            Speculation speculation,
+            Consumer<KvCache> loaded)
+            throws InterruptedException {
+        BatchingEngine engine = new BatchingEngine(
+                phase -> {
+                    EngineRuntime runtime = load(
+                            new CpuDevice(new CpuOptions(256 << 20, 256 << 20, OptionalDouble.empty(), 2)),
+                            planning,
+                            observer,
+                            () -> {});
+                    loaded.accept(runtime.cache());
+                    return runtime;
+                },
+                EngineOptions.queueing(1 << 16).with(speculation));
+        engine.awaitServing();
+        return engine;
     }
 
     /**
@@ -97,17 +135,23 @@ record SmallModel(
             Function<CacheGeometry, Supplier<Planning>> planning,
             StepObserver observer,
             Runnable closed) {
-        StepLimits limits = new StepLimits(seats, STEP_ROWS, Math.max(seats, STEP_ROWS / 2), CONTEXT_TOKENS);
+        int logitRows = Math.max(seats, STEP_ROWS / 2);
+        StepLimits limits = new StepLimits(seats, STEP_ROWS, logitRows, logitRows - seats, CONTEXT_TOKENS);
         ModelWeights weights = ModelWeights.load(files, device, CONTEXT_TOKENS, (layer, layers) -> {});
-        CacheGeometry geometry =
-                new CacheGeometry(files.architecture().dimensions(), Float.BYTES, BLOCK_TOKENS, 2 * BLOCK_TOKENS);
+        CacheGeometry geometry = new CacheGeometry(
+                files.architecture().dimensions(),
+                device.elementType(),
+                BLOCK_TOKENS,
+                policy.isLossy() ? BLOCK_TOKENS : 2 * BLOCK_TOKENS,
+                policy);
+        long blockBytes = geometry.blockBytes(policy.encodings().getFirst());
         Workspace workspace = Workspace.allocate(device, geometry, limits, STAGING_BYTES);
-        long hostBytes = hostTokens / BLOCK_TOKENS * geometry.blockBytes(Content.KEY_VALUE);
+        long hostBytes = hostTokens / BLOCK_TOKENS * blockBytes;
         KvCache cache = new KvCache(
                 device,
                 geometry,
                 limits.cacheNeeds(BLOCK_TOKENS),
-                deviceTokens / BLOCK_TOKENS * geometry.blockBytes(Content.KEY_VALUE),
+                deviceTokens / BLOCK_TOKENS * blockBytes,
                 hostMemory.apply(device.allocateHost("cache on the host", hostBytes)),
                 naming);
         return new EngineRuntime(

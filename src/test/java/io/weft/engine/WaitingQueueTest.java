@@ -43,6 +43,7 @@ class WaitingQueueTest {
                         MODEL,
                         emitter,
                         0,
+                        Optional.empty(),
                         Runnable::run)))
                 .subscribe()
                 .with(event -> {});

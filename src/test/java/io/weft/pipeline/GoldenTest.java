@@ -5,7 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.weft.cache.CacheSequence;
 import io.weft.device.cpu.CpuDevice;
 import io.weft.device.cpu.CpuOptions;
-import io.weft.model.CacheForm;
+import io.weft.model.CachePolicy;
 import io.weft.pipeline.ModelRun.Way;
 import io.weft.pipeline.StepSequence.LogitRows;
 import io.weft.plan.step.Schedule;
@@ -30,8 +30,11 @@ class GoldenTest {
             Way way = Way.of(Schedule.CHUNKED);
             for (Golden.Prompt prompt : Golden.read(name).prompts()) {
                 int tokens = prompt.inputIds().size() + prompt.greedy().size();
-                try (CacheSequence sequence =
-                        run.admit(tokens, block -> CacheForm.values()[block % CacheForm.values().length])) {
+                try (CacheSequence sequence = run.admit(
+                        tokens,
+                        block -> CachePolicy.EXACT
+                                .forms()
+                                .get(block % CachePolicy.EXACT.forms().size()))) {
                     List<float[]> logits = run.prefill(way, sequence, prompt.inputIds(), 40, LogitRows.ALL);
                     assertThat(logits.stream().map(ModelRun::likeliest)).containsExactlyElementsOf(prompt.allArgmax());
                     assertClose(logits.getLast(), prompt.lastLogits());

@@ -4,14 +4,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.weft.cache.CacheSequence;
 import io.weft.model.CacheForm;
-import io.weft.pipeline.ModelRun.Execution;
 import io.weft.pipeline.ModelRun.Way;
 import io.weft.pipeline.StepSequence.LogitRows;
-import io.weft.plan.step.Schedule;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
-import java.util.function.IntFunction;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -27,31 +25,17 @@ class HitsTest {
                     Golden.UNIFORM.stream(), Stream.of("gemma3", "gpt-oss", "phi3-longrope"))
             .toList();
 
-    private static Way way(Random random) {
-        return new Way(
-                Schedule.values()[random.nextInt(Schedule.values().length)],
-                1 + random.nextInt(100),
-                1 + random.nextInt(6),
-                ModelRun.STAGING_BYTES >> random.nextInt(4),
-                Execution.values()[random.nextInt(Execution.values().length)]);
-    }
-
-    private static IntFunction<CacheForm> mixed(Random random) {
-        int seed = random.nextInt();
-        return block -> CacheForm.values()[new Random(seed + 31 * block).nextInt(CacheForm.values().length)];
-    }
-
     /** The logits after the prompt and some fixed tokens; what the sequence knows of it is not computed again. */
     private static List<float[]> logits(ModelRun run, CacheSequence sequence, List<Integer> prompt, Random random) {
         List<float[]> all = new ArrayList<>();
         while (sequence.tokens() < prompt.size()) {
             int from = sequence.tokens();
             int to = Math.min(prompt.size(), from + 1 + random.nextInt(40));
-            LogitRows rows = to < prompt.size() ? LogitRows.NONE : LogitRows.LAST;
-            all.addAll(run.step(way(random), List.of(ModelRun.part(sequence, prompt.subList(from, to), rows))));
+            LogitRows rows = to < prompt.size() ? LogitRows.NONE : LogitRows.CHOOSING;
+            all.addAll(run.step(Way.random(random), List.of(ModelRun.part(sequence, prompt.subList(from, to), rows))));
         }
         for (int i = 0; i < DECODED; i++) {
-            all.add(run.decode(way(random), sequence, 5 + i));
+            all.add(run.decode(Way.random(random), sequence, 5 + i));
         }
         return all;
     }
@@ -77,12 +61,12 @@ class HitsTest {
             try (CacheSequence sequence = run.admit(prompt.size() + DECODED, block -> CacheForm.DEVICE_KV)) {
                 cold = logits(run, sequence, prompt, random);
             }
-            for (int length = 1; length <= prompt.size() + DECODED; length++) {
+            for (int length : lengths(prompt.size() + DECODED)) {
                 List<Integer> before = new ArrayList<>(prompt);
                 before.addAll(List.of(5, 6, 7));
                 List<Integer> beginning = before.subList(0, length);
-                CacheSequence first = run.admit(beginning, prompt.size() + DECODED, mixed(random));
-                run.prefill(way(random), first, beginning, 1 + random.nextInt(length), LogitRows.NONE);
+                CacheSequence first = run.admit(beginning, prompt.size() + DECODED, ModelRun.mixedForms(random));
+                run.prefill(Way.random(random), first, beginning, 1 + random.nextInt(length), LogitRows.NONE);
                 boolean ended = random.nextBoolean();
                 if (ended) {
                     first.close();
@@ -90,7 +74,7 @@ class HitsTest {
                 if (random.nextBoolean()) {
                     run.fillDevice().close();
                 }
-                try (CacheSequence second = run.admit(prompt, prompt.size() + DECODED, mixed(random))) {
+                try (CacheSequence second = run.admit(prompt, prompt.size() + DECODED, ModelRun.mixedForms(random))) {
                     int known = Math.min(length, prompt.size() - 1) / BLOCK_TOKENS * BLOCK_TOKENS;
                     assertThat(second.cachedTokens()).isEqualTo(known);
                     for (int block = 0; block < second.closedBlocks(); block++) {
@@ -108,6 +92,14 @@ class HitsTest {
         }
     }
 
+    /** Each place within a block, then one in each of the other blocks, here and there; and the last. */
+    private static List<Integer> lengths(int most) {
+        return IntStream.rangeClosed(1, most)
+                .filter(length -> length <= 2 * BLOCK_TOKENS || length % (BLOCK_TOKENS - 1) == 0 || length == most)
+                .boxed()
+                .toList();
+    }
+
     /**
      * Where two prompts part is not known before: the second computes what rings do not have, and the third need not.
      */
@@ -121,10 +113,10 @@ class HitsTest {
                 List<Integer> prompt = new ArrayList<>(shared);
                 prompt.addAll(random.ints(60, 3, 384).boxed().toList());
                 List<float[]> cold;
-                try (CacheSequence sequence = run.admit(prompt.size() + DECODED, mixed(random))) {
+                try (CacheSequence sequence = run.admit(prompt.size() + DECODED, ModelRun.mixedForms(random))) {
                     cold = logits(run, sequence, prompt, random);
                 }
-                try (CacheSequence sequence = run.admit(prompt, prompt.size() + DECODED, mixed(random))) {
+                try (CacheSequence sequence = run.admit(prompt, prompt.size() + DECODED, ModelRun.mixedForms(random))) {
                     known.add(sequence.cachedTokens());
                     assertSameBits(logits(run, sequence, prompt, random), cold, "prompt " + i);
                 }
@@ -163,15 +155,15 @@ class HitsTest {
                 List<Integer> other = new ArrayList<>(prompt.subList(0, prompt.size() / (1 + i % 3)));
                 other.addAll(random.ints(1 + random.nextInt(9), 3, 384).boxed().toList());
                 prompts.add(other);
-                try (CacheSequence alone = run.admit(other.size() + DECODED, mixed(random))) {
+                try (CacheSequence alone = run.admit(other.size() + DECODED, ModelRun.mixedForms(random))) {
                     cold.add(logits(run, alone, other, random));
                 }
             }
-            try (CacheSequence before = run.admit(prompt, prompt.size(), mixed(random))) {
-                run.prefill(way(random), before, prompt, 64, LogitRows.NONE);
+            try (CacheSequence before = run.admit(prompt, prompt.size(), ModelRun.mixedForms(random))) {
+                run.prefill(Way.random(random), before, prompt, 64, LogitRows.NONE);
             }
             List<CacheSequence> members = prompts.stream()
-                    .map(one -> run.admit(one, one.size() + DECODED, mixed(random)))
+                    .map(one -> run.admit(one, one.size() + DECODED, ModelRun.mixedForms(random)))
                     .toList();
             for (int i = 0; i < members.size(); i++) {
                 // In layers with a window, what comes before the end of the first is known to no ring.
@@ -189,17 +181,18 @@ class HitsTest {
                     List<Integer> wanted = prompts.get(i);
                     if (cached < wanted.size()) {
                         int to = Math.min(wanted.size(), cached + 1 + random.nextInt(7));
-                        LogitRows rows = to == wanted.size() ? LogitRows.LAST : LogitRows.NONE;
+                        LogitRows rows = to == wanted.size() ? LogitRows.CHOOSING : LogitRows.NONE;
                         parts.add(ModelRun.part(members.get(i), wanted.subList(cached, to), rows));
-                        if (rows == LogitRows.LAST) {
+                        if (rows == LogitRows.CHOOSING) {
                             withLogits.add(i);
                         }
                     } else if (actual.get(i).size() <= DECODED) {
-                        parts.add(ModelRun.part(members.get(i), List.of(5 + cached - wanted.size()), LogitRows.LAST));
+                        parts.add(
+                                ModelRun.part(members.get(i), List.of(5 + cached - wanted.size()), LogitRows.CHOOSING));
                         withLogits.add(i);
                     }
                 }
-                List<float[]> rows = run.step(way(random), parts);
+                List<float[]> rows = run.step(Way.random(random), parts);
                 for (int i = 0; i < withLogits.size(); i++) {
                     actual.get(withLogits.get(i)).add(rows.get(i));
                 }

@@ -11,6 +11,7 @@ import io.weft.device.HostRegion;
 import io.weft.model.CacheForm;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
+import io.weft.model.CachePolicy;
 import io.weft.model.ModelFiles;
 import io.weft.model.ModelWeights;
 import io.weft.pipeline.StepSequence.LogitRows;
@@ -22,13 +23,14 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
+import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.IntFunction;
 
 /** A small model on a device, to run sequences step by step with any forms, schedule and order. */
 final class ModelRun implements AutoCloseable {
     static final int CONTEXT_TOKENS = 320;
-    private static final StepLimits LIMITS = new StepLimits(16, 256, 192, CONTEXT_TOKENS);
+    private static final StepLimits LIMITS = new StepLimits(16, 256, 192, 64, CONTEXT_TOKENS);
     private static final long POOL_BYTES = 24 << 20;
 
     /** How the stages of a step may overlap. */
@@ -45,9 +47,25 @@ final class ModelRun implements AutoCloseable {
         static Way of(Schedule schedule) {
             return new Way(schedule, 32, 3, STAGING_BYTES, Execution.OVERLAPPED);
         }
+
+        static Way random(Random random) {
+            return new Way(
+                    Schedule.values()[random.nextInt(Schedule.values().length)],
+                    1 + random.nextInt(100),
+                    1 + random.nextInt(6),
+                    STAGING_BYTES >> random.nextInt(4),
+                    Execution.values()[random.nextInt(Execution.values().length)]);
+        }
     }
 
     static final long STAGING_BYTES = 2 << 20;
+
+    /** Forms of exact caches, the same for a block whenever it is asked for. */
+    static IntFunction<CacheForm> mixedForms(Random random) {
+        int seed = random.nextInt();
+        List<CacheForm> forms = CachePolicy.EXACT.forms();
+        return block -> forms.get(new Random(seed + 31 * block).nextInt(forms.size()));
+    }
 
     private final ModelFiles files;
     private final Device device;
@@ -59,11 +77,34 @@ final class ModelRun implements AutoCloseable {
     }
 
     ModelRun(ModelFiles files, Device device, int blockTokens, int cellTokens, StepLimits limits) {
+        this(files, device, blockTokens, cellTokens, limits, CachePolicy.EXACT, RowGroups.Grouping.BY_SEQUENCE);
+    }
+
+    /** A run under a policy; if it is lossy, cells are blocks. */
+    ModelRun(ModelFiles files, Device device, int blockTokens, int cellTokens, StepLimits limits, CachePolicy policy) {
+        this(
+                files,
+                device,
+                blockTokens,
+                policy.isLossy() ? blockTokens : cellTokens,
+                limits,
+                policy,
+                policy.isLossy() ? RowGroups.Grouping.BY_BLOCK : RowGroups.Grouping.BY_SEQUENCE);
+    }
+
+    ModelRun(
+            ModelFiles files,
+            Device device,
+            int blockTokens,
+            int cellTokens,
+            StepLimits limits,
+            CachePolicy policy,
+            RowGroups.Grouping grouping) {
         this.files = files;
         this.device = device;
         ModelWeights weights = ModelWeights.load(files, device, CONTEXT_TOKENS, (layer, layers) -> {});
         CacheGeometry geometry = new CacheGeometry(
-                files.architecture().dimensions(), device.elementType().bytes(), blockTokens, cellTokens);
+                files.architecture().dimensions(), device.elementType(), blockTokens, cellTokens, policy);
         Workspace workspace = Workspace.allocate(device, geometry, limits, STAGING_BYTES);
         this.cache = new KvCache(
                 device,
@@ -76,7 +117,7 @@ final class ModelRun implements AutoCloseable {
                         maxTokens -> weights.longRows()
                                 .map(rows -> rows.of(maxTokens))
                                 .orElse(0))));
-        this.pipeline = new StepPipeline(device, weights, cache, workspace);
+        this.pipeline = new StepPipeline(device, weights, cache, workspace, grouping);
     }
 
     KvCache cache() {
@@ -114,6 +155,20 @@ final class ModelRun implements AutoCloseable {
         return sequence;
     }
 
+    /** A sequence that takes all host memory. */
+    CacheSequence fillHost() {
+        int blockTokens = cache.geometry().blockTokens();
+        // Activations may be smaller than K and V.
+        int blocks = (int) (4 * POOL_BYTES / cache.geometry().blockBytes(Content.KEY_VALUE));
+        CacheSequence sequence = cache.admit(blocks * blockTokens, block -> List.of(CacheForm.HOST_KV))
+                .orElseThrow();
+        while (sequence.tokens() < blocks * blockTokens && sequence.open(blockTokens)) {
+            sequence.commit(Collections.nCopies(blockTokens, 1));
+        }
+        assertThat(sequence.tokens()).isLessThan(blocks * blockTokens);
+        return sequence;
+    }
+
     /** Runs one step over some sequences; the logits of all logit rows. Their likeliest tokens must be chosen. */
     List<float[]> step(Way way, List<StepSequence> sequences) {
         StepResult result = result(way, sequences);
@@ -122,15 +177,22 @@ final class ModelRun implements AutoCloseable {
             for (int row = 0; row < sequences.get(i).logitRows(); row++) {
                 logits.add(result.logits(i, row));
             }
-            if (sequences.get(i).choice().isPresent()) {
-                assertThat(result.token(i)).hasValue(likeliest(logits.getLast()));
+            if (!sequences.get(i).choices().isEmpty()) {
+                assertThat(result.token(i, 0)).hasValue(likeliest(logits.getLast()));
             }
         }
         return logits;
     }
 
-    /** Runs one step over some sequences; what came out, until the next step. */
+    /** Runs one step over some sequences, without drafts that turn out wrong; what came out, until the next step. */
     StepResult result(Way way, List<StepSequence> sequences) {
+        StepResult result = uncommitted(way, sequences);
+        sequences.forEach(sequence -> sequence.cache().commit(sequence.newTokens()));
+        return result;
+    }
+
+    /** Runs one step over some sequences, and leaves it to the caller which tokens are accepted. */
+    StepResult uncommitted(Way way, List<StepSequence> sequences) {
         StepBatch batch = new StepBatch(sequences);
         StepPlanner planner =
                 new StepPlanner(cache.geometry(), way.schedule(), way.stagingBytes(), way.chunkTokens(), way.slots());
@@ -144,15 +206,21 @@ final class ModelRun implements AutoCloseable {
                 : CompletableFuture.completedFuture(List.of());
         StepResult result = step.result().await().indefinitely();
         stages.join();
-        sequences.forEach(sequence -> sequence.cache().commit(sequence.newTokens()));
         return result;
     }
 
     static StepSequence part(CacheSequence cache, List<Integer> tokens, LogitRows logits) {
         assertThat(cache.open(tokens.size())).isTrue();
-        Optional<TokenChoice> choice =
-                logits == LogitRows.NONE ? Optional.empty() : Optional.of(TokenChoice.likeliest());
-        return new StepSequence(cache, tokens, logits, choice);
+        List<TokenChoice> choices = logits == LogitRows.NONE ? List.of() : List.of(TokenChoice.likeliest());
+        return new StepSequence(cache, tokens, 0, logits, choices);
+    }
+
+    /** Runs one step over a sequence whose last tokens are drafts, of which some are accepted. */
+    void drafted(Way way, CacheSequence sequence, List<Integer> tokens, int drafted, int accepted) {
+        assertThat(sequence.open(tokens.size(), drafted)).isTrue();
+        List<TokenChoice> choices = Collections.nCopies(1 + drafted, TokenChoice.likeliest());
+        uncommitted(way, List.of(new StepSequence(sequence, tokens, drafted, LogitRows.NONE, choices)));
+        sequence.commit(tokens.subList(0, tokens.size() - drafted + accepted));
     }
 
     /** Caches a prompt in pieces of {@code pieceTokens}; the logits of the rows that {@code logits} asks for. */
@@ -160,14 +228,14 @@ final class ModelRun implements AutoCloseable {
         List<float[]> all = new ArrayList<>();
         for (int from = 0; from < prompt.size(); from += pieceTokens) {
             int to = Math.min(prompt.size(), from + pieceTokens);
-            LogitRows wanted = logits == LogitRows.LAST && to < prompt.size() ? LogitRows.NONE : logits;
+            LogitRows wanted = logits == LogitRows.CHOOSING && to < prompt.size() ? LogitRows.NONE : logits;
             all.addAll(step(way, List.of(part(sequence, prompt.subList(from, to), wanted))));
         }
         return all;
     }
 
     float[] decode(Way way, CacheSequence sequence, int token) {
-        return step(way, List.of(part(sequence, List.of(token), LogitRows.LAST)))
+        return step(way, List.of(part(sequence, List.of(token), LogitRows.CHOOSING)))
                 .getFirst();
     }
 

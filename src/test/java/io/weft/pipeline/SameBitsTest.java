@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.weft.cache.CacheSequence;
 import io.weft.model.CacheForm;
+import io.weft.model.CachePolicy;
 import io.weft.pipeline.ModelRun.Execution;
 import io.weft.pipeline.ModelRun.Way;
 import io.weft.pipeline.StepSequence.LogitRows;
@@ -39,9 +40,11 @@ class SameBitsTest {
         // Blocks of one token, so that a split may stand between any two tokens.
         try (ModelRun run = new ModelRun(Golden.model(name), GoldenTest.device(), 1, 16)) {
             List<float[]> resident = logits(run, Way.of(Schedule.RESIDENT), prompt, block -> CacheForm.DEVICE_KV);
-            for (Schedule schedule : Schedule.values()) {
-                for (int split = 0; split <= prompt.size(); split++) {
-                    int recomputed = split;
+            List<Schedule> chunked = List.of(Schedule.RESIDENT, Schedule.FULL_TRANSFER, Schedule.CHUNKED);
+            for (int split = 0; split <= prompt.size(); split++) {
+                int recomputed = split;
+                // The others plan the same steps for the same forms, and take turns.
+                for (Schedule schedule : List.of(Schedule.KVPR, chunked.get(split % chunked.size()))) {
                     assertSameBits(
                             logits(
                                     run,
@@ -73,7 +76,10 @@ class SameBitsTest {
                             ModelRun.STAGING_BYTES >> random.nextInt(4),
                             Execution.values()[random.nextInt(Execution.values().length)]);
                     List<CacheForm> forms = IntStream.range(0, prompt.size() + DECODED)
-                            .mapToObj(block -> CacheForm.values()[random.nextInt(CacheForm.values().length)])
+                            .mapToObj(block -> CachePolicy.EXACT
+                                    .forms()
+                                    .get(random.nextInt(
+                                            CachePolicy.EXACT.forms().size())))
                             .toList();
                     assertSameBits(
                             logits(run, way, prompt, forms::get),
@@ -93,7 +99,9 @@ class SameBitsTest {
         try (ModelRun run = new ModelRun(Golden.model(name), GoldenTest.device(), 4, 32)) {
             for (Schedule schedule : Schedule.values()) {
                 Way way = Way.of(schedule);
-                IntFunction<CacheForm> forms = block -> CacheForm.values()[block % CacheForm.values().length];
+                IntFunction<CacheForm> forms = block -> CachePolicy.EXACT
+                        .forms()
+                        .get(block % CachePolicy.EXACT.forms().size());
                 List<float[]> alone = logits(run, way, prompt, forms);
                 List<Member> members = new ArrayList<>();
                 members.add(new Member(run.admit(prompt.size() + DECODED, forms), prompt));
@@ -123,7 +131,9 @@ class SameBitsTest {
             int blocks = (prompt.size() + DECODED) / 4;
             for (int round = 0; round < 12; round++) {
                 List<CacheForm> forms = IntStream.range(0, blocks)
-                        .mapToObj(block -> CacheForm.values()[random.nextInt(CacheForm.values().length)])
+                        .mapToObj(block -> CachePolicy.EXACT
+                                .forms()
+                                .get(random.nextInt(CachePolicy.EXACT.forms().size())))
                         .toList();
                 Way way = Way.of(Schedule.values()[random.nextInt(Schedule.values().length)]);
                 List<float[]> moved = new ArrayList<>();
@@ -135,7 +145,7 @@ class SameBitsTest {
                                 : from + 1;
                         List<Integer> tokens =
                                 from < prompt.size() ? prompt.subList(from, to) : List.of(5 + from - prompt.size());
-                        LogitRows rows = to < prompt.size() ? LogitRows.NONE : LogitRows.LAST;
+                        LogitRows rows = to < prompt.size() ? LogitRows.NONE : LogitRows.CHOOSING;
                         moved.addAll(run.step(way, List.of(ModelRun.part(sequence, tokens, rows))));
                         if (random.nextInt(3) == 0) {
                             // Somebody who wants all of the device: copies are given back.
@@ -206,13 +216,14 @@ class SameBitsTest {
                     .toList();
             Optional<TokenMask> mask = random.nextInt(3) > 0 ? Optional.empty() : Optional.of(late(random.nextInt(9)));
             TokenChoice choice = new TokenChoice(edits, mask, 0.8, 20, 0.9, 0, random.nextLong(Long.MAX_VALUE));
-            parts.add(new StepSequence(member, List.of(3 + random.nextInt(380)), LogitRows.LAST, Optional.of(choice)));
+            parts.add(
+                    new StepSequence(member, List.of(3 + random.nextInt(380)), 0, LogitRows.CHOOSING, List.of(choice)));
         }
         StepResult result = run.result(way, parts);
         List<float[]> all = new ArrayList<>();
         for (int i = 0; i < members.size(); i++) {
             all.add(result.logits(i, 0));
-            all.add(new float[] {result.token(i).orElseThrow()});
+            all.add(new float[] {result.token(i, 0).orElseThrow()});
         }
         return all;
     }
@@ -243,7 +254,9 @@ class SameBitsTest {
     void thePiecesOfAPromptDoNotMatter(String name) {
         List<Integer> prompt = Golden.read(name).longest().inputIds();
         try (ModelRun run = new ModelRun(Golden.model(name), GoldenTest.device(), 4, 32)) {
-            IntFunction<CacheForm> forms = block -> CacheForm.values()[block % CacheForm.values().length];
+            IntFunction<CacheForm> forms = block -> CachePolicy.EXACT
+                    .forms()
+                    .get(block % CachePolicy.EXACT.forms().size());
             Way way = Way.of(Schedule.CHUNKED);
             List<float[]> whole = prefilled(run, way, prompt, forms, prompt.size());
             for (int pieceTokens : List.of(1, 2, 7, 31, 32, 33, 96)) {
@@ -268,7 +281,7 @@ class SameBitsTest {
                         1 + random.nextInt(6),
                         ModelRun.STAGING_BYTES >> random.nextInt(4),
                         Execution.values()[random.nextInt(Execution.values().length)]);
-                int first = random.nextInt(CacheForm.values().length);
+                int first = random.nextInt(CachePolicy.EXACT.forms().size());
                 assertSameBits(
                         logits(run, way, prompt, block -> mixed(first + block)),
                         resident,
@@ -288,7 +301,7 @@ class SameBitsTest {
     }
 
     private static CacheForm mixed(int block) {
-        return CacheForm.values()[block % CacheForm.values().length];
+        return CachePolicy.EXACT.forms().get(block % CachePolicy.EXACT.forms().size());
     }
 
     private record Member(CacheSequence cache, List<Integer> prompt) {}
@@ -303,7 +316,7 @@ class SameBitsTest {
     /** The logits after the prompt and after some more fixed tokens. */
     private static List<float[]> logits(ModelRun run, Way way, List<Integer> prompt, IntFunction<CacheForm> forms) {
         try (CacheSequence sequence = run.admit(prompt.size() + DECODED, forms)) {
-            List<float[]> all = new ArrayList<>(run.prefill(way, sequence, prompt, 64, LogitRows.LAST));
+            List<float[]> all = new ArrayList<>(run.prefill(way, sequence, prompt, 64, LogitRows.CHOOSING));
             for (int i = 0; i < DECODED; i++) {
                 all.add(run.decode(way, sequence, 5 + i));
             }
@@ -323,8 +336,8 @@ class SameBitsTest {
                 int cached = member.cache.tokens();
                 if (cached < member.prompt.size()) {
                     int to = Math.min(member.prompt.size(), cached + 19);
-                    LogitRows rows = to == member.prompt.size() ? LogitRows.LAST : LogitRows.NONE;
-                    if (i == mine && rows == LogitRows.LAST) {
+                    LogitRows rows = to == member.prompt.size() ? LogitRows.CHOOSING : LogitRows.NONE;
+                    if (i == mine && rows == LogitRows.CHOOSING) {
                         mineAt = logitRows(parts);
                     }
                     parts.add(ModelRun.part(member.cache, member.prompt.subList(cached, to), rows));
@@ -332,7 +345,8 @@ class SameBitsTest {
                     if (i == mine) {
                         mineAt = logitRows(parts);
                     }
-                    parts.add(ModelRun.part(member.cache, List.of(5 + cached - member.prompt.size()), LogitRows.LAST));
+                    parts.add(ModelRun.part(
+                            member.cache, List.of(5 + cached - member.prompt.size()), LogitRows.CHOOSING));
                 }
             }
             List<float[]> logits = run.step(way, parts);

@@ -61,7 +61,7 @@ class StepGraphsTest {
             run.step(
                     way,
                     sequences.stream()
-                            .map(sequence -> ModelRun.part(sequence, List.of(9), LogitRows.LAST))
+                            .map(sequence -> ModelRun.part(sequence, List.of(9), LogitRows.CHOOSING))
                             .toList());
         }
     }
@@ -86,6 +86,25 @@ class StepGraphsTest {
             decode(run, Way.of(Schedule.CHUNKED), List.of(cached(run, 40, CacheForm.HOST_KV)), 4);
             decode(run, RESIDENT, List.of(cached(run, 40, CacheForm.DEVICE_ACT)), 4);
             assertThat(captures).isZero();
+        }
+    }
+
+    /** They are not captured, and steps of one row go on with their graph. */
+    @Test
+    void stepsWithDraftsLeaveTheGraphsOfOthersAlone() {
+        try (ModelRun run = run(device(UnaryOperator.identity()))) {
+            CacheSequence sequence = cached(run, 40, CacheForm.DEVICE_KV);
+            for (int i = 0; i < 3; i++) {
+                run.drafted(RESIDENT, sequence, Collections.nCopies(4, 9), 3, 1);
+            }
+            assertThat(captures).isZero();
+            decode(run, RESIDENT, List.of(sequence), 2);
+            assertThat(captures).isEqualTo(1);
+            for (int i = 0; i < 3; i++) {
+                run.drafted(RESIDENT, sequence, Collections.nCopies(4, 9), 3, 1);
+                decode(run, RESIDENT, List.of(sequence), 2);
+            }
+            assertThat(captures).isEqualTo(1);
         }
     }
 

@@ -48,12 +48,26 @@ class StepResultTest {
         return new TokenChoice(List.of(new LogitEdit(token, 100, 1, 0)), Optional.empty(), 1, 1, 1, 0, 0);
     }
 
-    private static Optional<TokenChoice> choice(int kind, int sequence) {
-        return switch (kind) {
-            case 0 -> Optional.empty();
-            case 1 -> Optional.of(TokenChoice.likeliest());
-            default -> Optional.of(biased(sequence));
-        };
+    /** What the last rows of a sequence choose, and what they must choose. */
+    private record Choices(List<TokenChoice> choices, List<Integer> expected) {
+        /** @param rows the logits of all rows of the sequence */
+        static Choices random(List<float[]> rows, Random random) {
+            List<TokenChoice> choices = new ArrayList<>();
+            List<Integer> expected = new ArrayList<>();
+            int count = Math.min(rows.size(), random.nextInt(5));
+            for (float[] logits : rows.subList(rows.size() - count, rows.size())) {
+                int other = random.nextInt(VOCABULARY);
+                boolean takesOther = random.nextBoolean();
+                choices.add(takesOther ? biased(other) : TokenChoice.likeliest());
+                expected.add(takesOther ? other : ModelRun.likeliest(logits));
+            }
+            return new Choices(choices, expected);
+        }
+
+        /** As many as can be. */
+        int drafted() {
+            return Math.max(0, choices.size() - 1);
+        }
     }
 
     @Test
@@ -66,13 +80,16 @@ class StepResultTest {
         }
         for (int round = 0; round < 40; round++) {
             List<StepSequence> parts = new ArrayList<>();
-            int[] kinds = random.ints(sequences, 0, 3).toArray();
+            List<Choices> choices = new ArrayList<>();
             for (int i = 0; i < sequences; i++) {
                 List<Integer> prompt = prompt(1 + 3 * i);
                 CacheSequence sequence = admit(prompt.size());
-                sequence.open(prompt.size());
+                choices.add(Choices.random(expected.get(i), random));
+                int drafted = choices.getLast().drafted();
+                sequence.open(prompt.size(), drafted);
                 LogitRows rows = LogitRows.values()[random.nextInt(LogitRows.values().length)];
-                parts.add(new StepSequence(sequence, prompt, rows, choice(kinds[i], i)));
+                parts.add(new StepSequence(
+                        sequence, prompt, drafted, rows, choices.getLast().choices()));
             }
             StepResult result = run.result(WAY, parts);
             for (int i = 0; i < sequences; i++) {
@@ -81,8 +98,9 @@ class StepResultTest {
                 for (int row = 0; row < wanted; row++) {
                     assertThat(result.logits(i, row)).containsExactly(all.get(all.size() - wanted + row));
                 }
-                if (kinds[i] > 0) {
-                    assertThat(result.token(i)).hasValue(kinds[i] == 1 ? ModelRun.likeliest(all.getLast()) : i);
+                List<Integer> tokens = choices.get(i).expected();
+                for (int row = 0; row < tokens.size(); row++) {
+                    assertThat(result.token(i, row)).hasValue(tokens.get(row));
                 }
                 parts.get(i).cache().close();
             }
@@ -93,9 +111,13 @@ class StepResultTest {
     void whatWasNotAskedForIsNotThere() {
         try (CacheSequence sequence = admit(4)) {
             sequence.open(4);
-            StepResult result =
-                    run.result(WAY, List.of(new StepSequence(sequence, prompt(4), LogitRows.LAST, Optional.empty())));
-            assertThatThrownBy(() -> result.token(0)).isInstanceOf(IllegalArgumentException.class);
+            StepResult result = run.result(
+                    WAY,
+                    List.of(new StepSequence(
+                            sequence, prompt(4), 0, LogitRows.CHOOSING, List.of(TokenChoice.likeliest()))));
+            assertThatThrownBy(() -> result.token(0, 1))
+                    .isInstanceOf(IndexOutOfBoundsException.class)
+                    .hasMessageContaining("choosing row 1 of 1");
             assertThatThrownBy(() -> result.logits(0, 1))
                     .isInstanceOf(IndexOutOfBoundsException.class)
                     .hasMessageContaining("logit row 1 of 1");
@@ -111,10 +133,10 @@ class StepResultTest {
                 edits.add(new LogitEdit(i, 1, 1, 0));
             }
             TokenChoice choice = new TokenChoice(edits, Optional.empty(), 1, 1, 1, 0, 0);
-            StepSequence part = new StepSequence(sequence, prompt(4), LogitRows.NONE, Optional.of(choice));
+            StepSequence part = new StepSequence(sequence, prompt(4), 0, LogitRows.NONE, List.of(choice));
             assertThatThrownBy(() -> run.result(WAY, List.of(part)))
                     .isInstanceOf(IllegalArgumentException.class)
-                    .hasMessageContaining("385 edits of a sequence's logits, must be at most 384");
+                    .hasMessageContaining("385 edits of a row's logits, must be at most 384");
         }
     }
 }

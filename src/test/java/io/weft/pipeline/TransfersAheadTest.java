@@ -8,6 +8,7 @@ import io.weft.device.Stream;
 import io.weft.device.cpu.CpuDevice;
 import io.weft.device.cpu.CpuOptions;
 import io.weft.model.CacheForm;
+import io.weft.model.CachePolicy;
 import io.weft.pipeline.ModelRun.Execution;
 import io.weft.pipeline.ModelRun.Way;
 import io.weft.pipeline.StepSequence.LogitRows;
@@ -24,6 +25,7 @@ import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** What a step begins for the next one: it is brought once if the next one wants it, and does no harm if not. */
@@ -84,7 +86,7 @@ class TransfersAheadTest {
         return run.step(
                 way,
                 sequences.stream()
-                        .map(sequence -> ModelRun.part(sequence, List.of(9), LogitRows.LAST))
+                        .map(sequence -> ModelRun.part(sequence, List.of(9), LogitRows.CHOOSING))
                         .toList());
     }
 
@@ -99,6 +101,28 @@ class TransfersAheadTest {
                 decode(run, WAY, batch);
             }
             assertThat(copiesToDevice).isEqualTo(steps * LAYERS * tokens / 32 + SLOTS);
+        }
+    }
+
+    /** Whatever is accepted: the full blocks stay the same, even where accepted tokens go past the next block's end. */
+    @ParameterizedTest
+    @ValueSource(ints = {0, 1, 2, 3})
+    void stepsWithDraftsBeginTheTransfersOfTheNext(int accepted) {
+        int tokens = 96;
+        try (ModelRun run = run(countingDevice())) {
+            CacheSequence sequence = cached(run, tokens, CacheForm.HOST_KV);
+            copiesToDevice = 0;
+            int steps = 0;
+            while (sequence.openTokens() < 15) {
+                run.drafted(WAY, sequence, Collections.nCopies(4, 9), 3, accepted);
+                steps++;
+            }
+            assertThat(sequence.closedBlocks()).isEqualTo(tokens / 16);
+            assertThat(copiesToDevice).isEqualTo(steps * LAYERS * tokens / 32 + SLOTS);
+            // The block is filled now, if it was not before.
+            decode(run, WAY, List.of(sequence));
+            assertThat(sequence.closedBlocks()).isEqualTo(tokens / 16 + 1);
+            assertThat(copiesToDevice).isEqualTo((steps + 1) * LAYERS * tokens / 32);
         }
     }
 
@@ -170,11 +194,15 @@ class TransfersAheadTest {
         }
     }
 
+    private static List<CacheForm> onHost() {
+        return CachePolicy.EXACT.forms().stream()
+                .filter(form -> form.place() == CacheForm.Place.HOST)
+                .toList();
+    }
+
     /** Plans of sequences of one length are alike; only the sequences tell that the blocks are others. */
     @ParameterizedTest
-    @EnumSource(
-            value = CacheForm.class,
-            names = {"HOST_KV", "HOST_ACT"})
+    @MethodSource("onHost")
     void blocksBroughtForOtherSequencesAreNotUsed(CacheForm form) {
         try (ModelRun run = run(GoldenTest.device());
                 ModelRun firstAlone = run(GoldenTest.device());

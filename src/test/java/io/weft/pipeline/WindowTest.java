@@ -20,7 +20,7 @@ class WindowTest {
     /** The ring of such steps is far shorter than the sequence. */
     private static final int ROWS = 12;
 
-    private static final StepLimits NARROW = new StepLimits(3, ROWS, ROWS, 320);
+    private static final StepLimits NARROW = new StepLimits(3, ROWS, ROWS, 0, 320);
 
     /** Beside a sequence that comes and goes, whose ring lies where it did. */
     @ParameterizedTest

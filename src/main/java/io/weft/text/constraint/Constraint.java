@@ -10,7 +10,7 @@ import java.util.List;
  * The texts that a request allows: those of a regular expression, of a list, or JSON. Made once for a request, or kept
  * for many; a text that obeys it starts at {@link #start}.
  *
- * <p>Thread-safe: texts of one constraint take turns, which takes as long as a mask.
+ * <p>Thread-safe: masks of one constraint, of one text or of several, are made side by side, and share what is found.
  *
  * <p>Making one throws {@link ConstraintException} if the constraint cannot be enforced: it is wrong, has a part that
  * is not known here, is too large, or allows nothing. What it costs to make is bounded. So is what its masks cost: a
@@ -91,8 +91,6 @@ public final class Constraint {
 
     /** The state of a text without tokens. */
     public ConstraintState start() {
-        synchronized (machine) {
-            return ConstraintState.start(machine);
-        }
+        return ConstraintState.start(machine);
     }
 }

@@ -38,9 +38,7 @@ public final class ConstraintState {
         if (here == null) {
             return 0;
         }
-        synchronized (machine) {
-            return machine.rest(here);
-        }
+        return machine.rest(here);
     }
 
     /**
@@ -69,11 +67,9 @@ public final class ConstraintState {
             Arrays.fill(words, 0);
             return;
         }
-        synchronized (machine) {
-            machine.mask(here, words);
-            if (tokensLeft < Integer.MAX_VALUE) {
-                machine.keepInTime(here, words, tokensLeft);
-            }
+        machine.mask(here, words);
+        if (tokensLeft < Integer.MAX_VALUE) {
+            machine.keepInTime(here, words, tokensLeft);
         }
     }
 
@@ -93,14 +89,12 @@ public final class ConstraintState {
             }
         }
         byte[] bytes = machine.vocabulary().bytes(token);
-        synchronized (machine) {
-            machine.allowWork();
-            if (bytes.length == 0) {
-                frame = machine.afterToken(token, frame);
-            }
-            for (byte b : bytes) {
-                frame = frame == null ? null : machine.after(b, frame);
-            }
+        machine.allowWork();
+        if (bytes.length == 0) {
+            frame = machine.afterToken(token, frame);
+        }
+        for (byte b : bytes) {
+            frame = frame == null ? null : machine.after(b, frame);
         }
         if (frame == null) {
             throw new IllegalArgumentException("token " + token + " is not allowed here");

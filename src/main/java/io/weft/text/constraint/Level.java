@@ -3,11 +3,15 @@ package io.weft.text.constraint;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicReferenceArray;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
  * A state of the deterministic automaton: where the text may be in the rules of one level of nesting, and which bytes
- * of a character were read. Made and changed by {@link Machine} alone.
+ * of a character were read. Made and changed by {@link Machine} alone. What it has learned may be read and changed by
+ * several threads: whoever finds the same again finds an equal value.
  */
 final class Level implements Move {
     /**
@@ -47,10 +51,12 @@ final class Level implements Move {
     final long edges;
 
     private final int hash;
-    private @Nullable Move[] moves = {};
-    private @Nullable Map<Move.Leave, Level> returns;
-    private @Nullable TokenSet tokens;
-    private @Nullable Map<Grammar.Rule, Integer> rests;
+    /** Index: byte. */
+    private volatile @Nullable AtomicReferenceArray<@Nullable Move> moves;
+
+    private volatile @Nullable Map<Move.Leave, Level> returns;
+    private volatile @Nullable TokenSet tokens;
+    private volatile @Nullable Map<Grammar.Rule, Integer> rests;
 
     /** @param states in the order of their ids; not empty */
     Level(Grammar.State[] states, Partial partial, Grammar.Rule root) {
@@ -77,35 +83,49 @@ final class Level implements Move {
 
     @Nullable
     Move known(int b) {
-        return moves.length == 0 ? null : moves[b];
+        AtomicReferenceArray<@Nullable Move> learned = moves;
+        return learned == null ? null : learned.getAcquire(b);
     }
 
     void learn(int b, Move move) {
-        if (moves.length == 0) {
-            moves = new @Nullable Move[256];
+        AtomicReferenceArray<@Nullable Move> learned = moves;
+        if (learned == null) {
+            // Two threads may both make one: the moves in that which is lost are found again.
+            learned = new AtomicReferenceArray<>(256);
+            moves = learned;
         }
-        moves[b] = move;
+        learned.setRelease(b, move);
     }
 
     @Nullable
     Level knownReturn(Move.Leave leave) {
-        return returns == null ? null : returns.get(leave);
+        Map<Move.Leave, Level> learned = returns;
+        return learned == null ? null : learned.get(leave);
     }
 
     void learnReturn(Move.Leave leave, Level level) {
-        if (returns == null) {
-            returns = new HashMap<>();
+        Map<Move.Leave, Level> learned = returns;
+        if (learned == null) {
+            learned = new ConcurrentHashMap<>();
+            returns = learned;
         }
-        returns.put(leave, level);
+        learned.put(leave, level);
     }
 
-    @Nullable
-    TokenSet tokens() {
-        return tokens;
-    }
-
-    void keep(TokenSet set) {
-        tokens = set;
+    /** The tokens that are allowed here. Of several threads that need them, one finds them, and the others wait. */
+    TokenSet tokens(Supplier<TokenSet> find) {
+        TokenSet known = tokens;
+        if (known != null) {
+            return known;
+        }
+        synchronized (this) {
+            known = tokens;
+            if (known == null) {
+                known = find.get();
+                tokens = known;
+            }
+            return known;
+        }
     }
 
     /**
@@ -114,7 +134,8 @@ final class Level implements Move {
      * @param escapable what a string of the vocabulary may escape
      */
     Map<Grammar.Rule, Integer> rests(CharClass escapable) {
-        if (rests == null) {
+        Map<Grammar.Rule, Integer> known = rests;
+        if (known == null) {
             var found = new HashMap<Grammar.Rule, Integer>();
             for (Grammar.State state : states) {
                 if (inCharacter()) {
@@ -132,14 +153,15 @@ final class Level implements Move {
                 }
             }
             rests = found;
+            return found;
         }
-        return rests;
+        return known;
     }
 
     /** Drops what can be computed again. */
     void forget() {
         rests = null;
-        moves = new Move[0];
+        moves = null;
         returns = null;
         tokens = null;
     }

@@ -16,6 +16,8 @@ import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Predicate;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
@@ -24,8 +26,10 @@ import org.jspecify.annotations.Nullable;
  * Reads texts of a {@link Grammar} byte by byte, and finds the tokens that may come next.
  *
  * <p>The automaton is deterministic: a set of the grammar's states at each level of nesting. Such sets, what they lead
- * to and the tokens that they allow are computed when a text first needs them, and kept up to a limit. One thread at a
- * time; {@link Constraint} sees to that.
+ * to and the tokens that they allow are computed when a text first needs them, and kept up to a limit.
+ *
+ * <p>Any thread, and several at once. What is kept is the same whoever finds it, so nothing is locked but the tokens of
+ * one level, which only one thread finds, and the closure of a set.
  */
 final class Machine {
     /** What an escape by number is written with. */
@@ -66,14 +70,17 @@ final class Machine {
 
     private final Grammar grammar;
     private final Vocabulary vocabulary;
-    private final Map<Level, Level> levels = new HashMap<>();
+    private final Map<Level, Level> levels = new ConcurrentHashMap<>();
     private final IdentityHashMap<CharClass, Run> runsInStrings = new IdentityHashMap<>();
     private final IdentityHashMap<CharClass, Run> runsOutside = new IdentityHashMap<>();
     private final Work work = new Work("the constraint has too many alternatives at once", WORK_MAX);
     private final CharClass escapable;
-    private long wordsKept;
+    private final AtomicLong wordsKept = new AtomicLong();
 
-    /** The states of a set while it is made: each has the number of the round in which it was last seen. */
+    /**
+     * The states of a set while it is made: each has the number of the round in which it was last seen. Guarded by
+     * itself, as the two below are.
+     */
     private final int[] found;
 
     private final int[] seenIn;
@@ -284,10 +291,10 @@ final class Machine {
     }
 
     private void keepWithinLimits() {
-        if (wordsKept > WORDS_MAX) {
+        if (wordsKept.get() > WORDS_MAX) {
             levels.keySet().forEach(Level::forget);
             levels.clear();
-            wordsKept = 0;
+            wordsKept.set(0);
         }
     }
 
@@ -543,23 +550,30 @@ final class Machine {
         if (targets.isEmpty()) {
             return null;
         }
-        round++;
-        int count = 0;
-        for (Grammar.State target : targets) {
-            work.spend(1 + target.closure().length);
-            for (Grammar.State state : target.closure()) {
-                if (seenIn[state.id] != round) {
-                    seenIn[state.id] = round;
-                    found[count++] = state.id;
+        return intern(closure(targets), partial);
+    }
+
+    /** All states that these have in their closures, in the order of their ids. */
+    private Grammar.State[] closure(List<Grammar.State> targets) {
+        synchronized (found) {
+            round++;
+            int count = 0;
+            for (Grammar.State target : targets) {
+                work.spend(1 + target.closure().length);
+                for (Grammar.State state : target.closure()) {
+                    if (seenIn[state.id] != round) {
+                        seenIn[state.id] = round;
+                        found[count++] = state.id;
+                    }
                 }
             }
+            Arrays.sort(found, 0, count);
+            var states = new Grammar.State[count];
+            for (int i = 0; i < count; i++) {
+                states[i] = grammar.state(found[i]);
+            }
+            return states;
         }
-        Arrays.sort(found, 0, count);
-        var states = new Grammar.State[count];
-        for (int i = 0; i < count; i++) {
-            states[i] = grammar.state(found[i]);
-        }
-        return intern(states, partial);
     }
 
     private Level intern(Grammar.State[] states, Partial partial) {
@@ -569,7 +583,7 @@ final class Machine {
             return known;
         }
         // With 256 moves of four bytes.
-        wordsKept += 150 + states.length / 2;
+        wordsKept.addAndGet(150 + states.length / 2);
         return level;
     }
 
@@ -581,12 +595,7 @@ final class Machine {
     void mask(Frame here, long[] words) {
         keepWithinLimits();
         Level level = here.caller();
-        TokenSet tokens = level.tokens();
-        if (tokens == null) {
-            tokens = find(level);
-            level.keep(tokens);
-            wordsKept += tokens.weightWords();
-        }
+        TokenSet tokens = level.tokens(() -> find(level));
         tokens.writeTo(words);
         Frame below = here.below();
         if (below != null) {
@@ -703,12 +712,14 @@ final class Machine {
                 }
             }
         }
-        return new TokenSet(
+        var tokens = new TokenSet(
                 base,
                 collector,
                 trie,
                 exits.nodes.stream().mapToInt(Integer::intValue).toArray(),
                 exits.ended.toArray(Leave[]::new));
+        wordsKept.addAndGet(tokens.weightWords());
+        return tokens;
     }
 
     /** Tokens that are allowed, and a trie of the others that may be. */

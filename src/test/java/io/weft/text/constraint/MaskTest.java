@@ -10,6 +10,9 @@ import java.util.List;
 import java.util.Random;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import org.junit.jupiter.api.Test;
 
 /** A mask has the tokens that can be added byte by byte, and no others. */
@@ -75,6 +78,45 @@ class MaskTest {
                     "choice");
             String expression = RandomSchemas.PATTERNS.get(seed);
             assertMasks(Constraint.regex(expression, vocabulary), vocabulary, random, expression);
+        }
+    }
+
+    /** As those of drafted rows are, and of requests with one schema: they are the masks that each would have alone. */
+    @Test
+    void masksThatAreMadeSideBySideAreThose() throws Exception {
+        Vocabulary vocabulary = Vocabulary.of(TestVocabularies.jsonLike(5), List.of(0));
+        try (ExecutorService threads = Executors.newFixedThreadPool(4)) {
+            for (int seed = 0; seed < 20; seed++) {
+                var schema = new RandomSchemas(new Random(seed)).next();
+                Constraint shared;
+                Constraint alone;
+                try {
+                    shared = Constraint.jsonSchema(schema, vocabulary);
+                    alone = Constraint.jsonSchema(schema, vocabulary);
+                } catch (ConstraintException e) {
+                    continue;
+                }
+                List<Future<BitSet>> made = new ArrayList<>();
+                List<BitSet> expected = new ArrayList<>();
+                for (int text = 0; text < 4; text++) {
+                    var random = new Random(text);
+                    ConstraintState state = alone.start();
+                    ConstraintState same = shared.start();
+                    for (int i = 0; i < 8 && !state.ended(); i++) {
+                        BitSet mask = mask(state, vocabulary);
+                        ConstraintState at = same;
+                        made.add(threads.submit(() -> mask(at, vocabulary)));
+                        expected.add(mask);
+                        int token = mask.nextSetBit(random.nextInt(vocabulary.size()));
+                        int next = token < 0 ? mask.nextSetBit(0) : token;
+                        state = state.advance(next);
+                        same = same.advance(next);
+                    }
+                }
+                for (int i = 0; i < made.size(); i++) {
+                    assertThat(made.get(i).get()).as("mask %d of %s", i, schema).isEqualTo(expected.get(i));
+                }
+            }
         }
     }
 
