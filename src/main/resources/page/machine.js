@@ -48,6 +48,7 @@ export function observe(status) {
     link: works ? (step?.link_busy_ratio ?? NaN) : 0,
     compute: works ? (step?.compute_busy_ratio ?? NaN) : 0,
     rate: restarted ? NaN : (status.generated_tokens - then.status.generated_tokens) / seconds,
+    pass: works ? 1 + (status.steps.accepted_tokens - then.status.steps.accepted_tokens) / (status.steps.passes - then.status.steps.passes) : NaN,
     gap: restarted ? NaN : difference(status, then.status, "between_tokens"),
     first: restarted ? NaN : difference(status, then.status, "first_token"),
     running: status.running,
@@ -64,7 +65,8 @@ export function observe(status) {
 const CURVES = [
   { id: "busy", title: "Link and compute busy", lines: [["link", "link"], ["compute", "compute"]], most: 1, label: percent,
     now: (p) => [[percent(p.link), "link"], [percent(p.compute), "compute"]] },
-  { id: "rate", title: "Generated tokens a second", lines: [["rate", "accent"]], label: number, now: (p) => [[number(p.rate), "tokens/s"]] },
+  { id: "rate", title: "Generated tokens a second", lines: [["rate", "accent"]], label: number, 
+    now: (p) => [[number(p.rate), "tokens/s"], ...(p.pass > 1 ? [[p.pass.toFixed(2), "a pass"]] : [])] },
   { id: "requests", title: "Requests", lines: [["running", "resident"], ["waiting", "bad"]], label: number,
     now: (p) => [[count(p.running), "running"], [count(p.waiting), "waiting"]] },
   { id: "step", title: "A step, measured and predicted (dashed)", lines: [["measured", "accent"], ["predicted", "rows", true]], label: millis,
@@ -195,6 +197,7 @@ export async function refresh(status) {
   const total = Object.values(status.tokens_by_form).reduce((sum, value) => sum + value, 0);
   $("forms").replaceChildren(
     el("p", { class: total ? "" : "muted" }, total ? `${plural(total, "cached token")} of ${plural(status.running, "running request")}.` : "Nothing is cached: no request runs."),
+    ...(["fp8", "int8", "int4"].includes(status.cache_encoding) ? [el("p", {}, `Full blocks are stored in ${status.cache_encoding}.`)] : []),
     ...formBar(status.tokens_by_form, true));
   if (status.state === "serving" && (status.last_timed_step || !steps.length)) {
     await newestStep();

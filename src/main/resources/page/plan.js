@@ -8,6 +8,16 @@ export const FORMS = {
   device_act: "activations on the device",
   host_kv: "K and V in host memory",
   host_act: "activations in host memory",
+  device_packed_kv: "packed K and V on the device",
+  device_packed_act: "packed activations on the device",
+  host_packed_kv: "packed K and V in host memory",
+  host_packed_act: "packed activations in host memory",
+  device_fp8: "K and V in fp8 on the device",
+  device_int8: "K and V in int8 on the device",
+  device_int4: "K and V in int4 on the device",
+  host_fp8: "K and V in fp8 in host memory",
+  host_int8: "K and V in int8 in host memory",
+  host_int4: "K and V in int4 in host memory",
 };
 
 const MEMORIES = { device_memory: "device memory", host_memory: "host memory" };
@@ -19,13 +29,21 @@ const COSTS = {
   device_act: "recomputed in each step",
   host_kv: "cross the link in each step",
   host_act: "cross the link in half the bytes or less, and are recomputed",
+  device_packed_kv: "decoded in each step",
+  device_packed_act: "decoded and recomputed in each step",
+  host_packed_kv: "cross the link in fewer bytes, and are decoded",
+  host_packed_act: "cross the link in fewer bytes, are decoded and recomputed",
 };
+for (const encoding of ["fp8", "int8", "int4"]) {
+  COSTS[`device_${encoding}`] = COSTS.device_packed_kv;
+  COSTS[`host_${encoding}`] = COSTS.host_packed_kv;
+}
 
-/** The bar of tokens by form. */
+/** The bar of tokens by form, of those forms that the service names. */
 export function formBar(tokens, withCosts) {
   const total = Object.values(tokens).reduce((sum, value) => sum + value, 0);
-  const items = Object.entries(FORMS).map(([form, name]) => {
-    const value = tokens[form] ?? 0;
+  const items = Object.entries(FORMS).filter(([form]) => form in tokens).map(([form, name]) => {
+    const value = tokens[form];
     return { label: capital(name), value, kind: form, text: total ? `${count(value)}, ${percent(value / total)}` : "0", hint: withCosts ? COSTS[form] : null };
   });
   const [bar, legend] = parts(items, total || 1, "Cached tokens");
@@ -49,7 +67,7 @@ export function words(plan) {
   const all = tokens.reduce((sum, [, value]) => sum + value, 0);
   if (tokens.length === 1) said.push(`All ${plural(all, "cached token")} lie as ${FORMS[tokens[0][0]]}.`);
   else if (tokens.length) said.push(`Of ${plural(all, "cached token")}, ${list(tokens.map(([form, value]) => `${percent(value / all)} lie as ${FORMS[form]}`))}.`);
-  const recomputed = (plan.tokens_by_form.device_act ?? 0) + (plan.tokens_by_form.host_act ?? 0);
+  const recomputed = tokens.reduce((sum, [form, value]) => sum + (form.endsWith("_act") ? value : 0), 0);
   if (plan.link_bytes_per_step > 0) {
     said.push(`A step brings ${bytes(plan.link_bytes_per_step)} over the link${recomputed ? ` and recomputes K and V of ${plural(recomputed, "token")} meanwhile` : ""}${plan.chunk_tokens ? `, in chunks of ${plural(plan.chunk_tokens, "token")}` : ""}.`);
   } else {
@@ -136,7 +154,7 @@ export function render(plan, { brief = false } = {}) {
   return content;
 }
 
-const FIELDS = ["preset", "hardware", "batch", "context_tokens", "device_memory_bytes", "host_memory_bytes", "link_gbps", "tflops"];
+const FIELDS = ["preset", "hardware", "cache_encoding", "batch", "context_tokens", "device_memory_bytes", "host_memory_bytes", "link_gbps", "tflops"];
 
 function question() {
   const body = {};
@@ -149,7 +167,7 @@ function question() {
   }
   const forms = [...$("q-forms").querySelectorAll("input")];
   const chosen = forms.filter((form) => form.checked).map((form) => form.value);
-  if (chosen.length && chosen.length < forms.length) body.forms = chosen;
+  if (!$("q-forms").disabled && chosen.length && chosen.length < forms.length) body.forms = chosen;
   return body;
 }
 
@@ -167,8 +185,19 @@ async function ask(event) {
   }
 }
 
+/** Whether the service's own cache is exact, and so may have the forms to choose from. */
+let isExact = true;
+
+/** A lossy cache has one encoding, of which there is nothing to choose. */
+function chooseForms() {
+  const encoding = $("q-cache_encoding").value;
+  $("q-forms").disabled = encoding ? encoding !== "exact" : !isExact;
+}
+
 /** What the service has goes into empty fields as a hint. */
 function hint(plan) {
+  isExact = "device_kv" in plan.tokens_by_form;
+  chooseForms();
   $("q-batch").placeholder = plan.batch;
   $("q-context_tokens").placeholder = plan.context_tokens;
   $("q-device_memory_bytes").placeholder = number(plan.memory.device_bytes / 1e9);
@@ -177,6 +206,8 @@ function hint(plan) {
 
 export function start() {
   $("question").addEventListener("submit", ask);
+  $("q-cache_encoding").addEventListener("change", chooseForms);
+  $("question").addEventListener("reset", () => setTimeout(chooseForms));
 }
 
 export async function open() {

@@ -139,6 +139,10 @@ record ArchitectureRules(String root) {
             Map.entry("device.cuda", Set.of("device")),
             Map.entry("observe", Set.of("plan.machine", "plan.step", "plan.prediction", "plan.whatif")));
 
+    /** How values are stored in a block of the cache. */
+    private static final Set<String> BLOCK_DESCRIPTIONS =
+            Set.of("ElementType", "BlockCode", "BlockValues", "PackedLayout");
+
     private static final List<String> CDI_EDGES = List.of("api", "engine", "profile", "observe", "app", "cli");
 
     /** Every row of the table. */
@@ -202,6 +206,15 @@ record ArchitectureRules(String root) {
                         .or(JavaClass.Predicates.belongToAnyOf(Linker.class, SymbolLookup.class)));
     }
 
+    /** The library of linear programmes is a detail of who places. */
+    ArchRule onlyPlacementSolvesLinearProgrammes() {
+        return noClasses()
+                .that()
+                .resideOutsideOfPackage(packageTree("plan.placement"))
+                .should()
+                .dependOnClassesThat(resideInAnyPackage("org.ojalgo.."));
+    }
+
     /** Functions over records: nothing of input, output or the container. */
     ArchRule planIsPure() {
         return classes()
@@ -216,18 +229,27 @@ record ArchitectureRules(String root) {
                         "java.math..",
                         "java.time..",
                         "java.util..",
+                        "org.ojalgo.optimisation..",
                         "org.jspecify.annotations..")
                 .allowEmptyShould(true);
     }
 
-    /** What {@code plan} uses of {@code model} are dimensions: a type that leads on to weights leads to a device. */
+    /**
+     * What {@code plan} uses of {@code model} are dimensions: a type that leads on to weights leads to a device. How
+     * large a block of the cache is says its code, which leads nowhere.
+     */
     ArchRule planReachesNoDevice() {
+        DescribedPredicate<JavaClass> describesBlocks = describe(
+                "describe blocks",
+                type -> type.getPackageName().equals(root + ".device")
+                        && BLOCK_DESCRIPTIONS.contains(
+                                type.getName().replaceFirst(".*\\.", "").replaceFirst("\\$.*", "")));
         return noClasses()
                 .that()
                 .resideInAPackage(packageTree("plan"))
                 .should()
-                .transitivelyDependOnClassesThat()
-                .resideInAPackage(packageTree("device"))
+                .transitivelyDependOnClassesThat(
+                        resideInAnyPackage(packageTree("device")).and(DescribedPredicate.not(describesBlocks)))
                 .allowEmptyShould(true);
     }
 

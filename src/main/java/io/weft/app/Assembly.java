@@ -36,6 +36,7 @@ import io.weft.plan.placement.PlanningOptions;
 import io.weft.plan.prediction.CostModel;
 import io.weft.plan.prediction.Timeline;
 import io.weft.plan.step.StagingLayout;
+import io.weft.plan.step.StepMemory;
 import io.weft.plan.step.StepPlan;
 import io.weft.plan.whatif.WhatIf;
 import io.weft.profile.HardwareProfiler;
@@ -224,17 +225,13 @@ public final class Assembly implements AutoCloseable {
         ModelDimensions dimensions = tensors.architecture().dimensions();
         int context =
                 Math.min(settings.batch().contextTokens().orElse(dimensions.maxPositions()), dimensions.maxPositions());
-        StepLimits limits = new StepLimits(
-                settings.batch().maxSequences(),
-                settings.batch().stepTokens(),
-                Math.min(
-                        settings.batch().stepTokens(), Math.max(settings.batch().maxSequences(), LOGIT_ROWS)),
-                context);
-        CacheGeometry geometry = new CacheGeometry(
-                dimensions.within(context),
-                device.elementType().bytes(),
-                settings.cache().blockTokens(),
-                settings.cache().cellTokens(device.info().cellTokens()));
+        CacheGeometry geometry = settings.cache()
+                .geometry(
+                        dimensions.within(context),
+                        device.elementType(),
+                        device.info().cellTokens());
+        StepLimits limits =
+                limits(settings.batch(), geometry, context, device.info().deviceBudgetBytes());
         BudgetTable table = new BudgetTable(device);
         long startNanos = System.nanoTime();
         long bytesBefore = used(device, Memory.DEVICE);
@@ -249,7 +246,7 @@ public final class Assembly implements AutoCloseable {
                 "copies to measure", Math.min(PROFILING_BYTES_MAX, device.info().hostBudgetBytes() / 8));
         table.part("workspace", "");
         progress.accept("taking memory for the cache");
-        int openBlocks = limits.openBlocks(settings.cache().blockTokens());
+        int openBlocks = limits.openBlocks(geometry.blockTokens());
         long usefulBlocks = settings.cacheTokens().isPresent()
                 ? Math.ceilDiv(settings.cacheTokens().getAsLong(), geometry.blockTokens())
                 : limits.sequences() * (long) geometry.blocks(context);
@@ -295,6 +292,17 @@ public final class Assembly implements AutoCloseable {
                 table.toString());
     }
 
+    private static StepLimits limits(Settings.Batch batch, CacheGeometry geometry, int context, long deviceBytes) {
+        int sequences = batch.maxSequences();
+        int rows = batch.stepTokens();
+        int draftRows = switch (batch.speculation()) {
+            case AUTO, NGRAM -> StepMemory.usualDraftRows(geometry, sequences, rows, context, deviceBytes);
+            case OFF -> 0;
+        };
+        int logitRows = Math.min(rows, Math.max(sequences + draftRows, LOGIT_ROWS));
+        return new StepLimits(sequences, rows, logitRows, draftRows, context);
+    }
+
     /** Says now what is wrong with the directory; later on, the cache would do without. */
     static void requireUsable(Path directory) {
         try {
@@ -316,7 +324,8 @@ public final class Assembly implements AutoCloseable {
 
     /**
      * Blocks of one name hold the same bits: of the same model, computed by the same kernels on the same kind of
-     * device, with attention summed up in the same cells.
+     * device, with attention summed up in the same cells. Under a lossy policy they depend on the blocks before them as
+     * these are stored.
      */
     private static byte[] fingerprint(ModelTensors tensors, Device device, CacheGeometry geometry) {
         String all = String.join(
@@ -328,7 +337,8 @@ public final class Assembly implements AutoCloseable {
                 device.elementType().toString(),
                 String.valueOf(geometry.blockTokens()),
                 String.valueOf(geometry.cellTokens()),
-                geometry.windowLayers().toString());
+                geometry.windowLayers().toString(),
+                geometry.policy().label());
         return all.getBytes(StandardCharsets.UTF_8);
     }
 
@@ -523,6 +533,11 @@ public final class Assembly implements AutoCloseable {
             }
 
             @Override
+            public void generated(int passes, int drafted, int accepted) {
+                observatory.generated(passes, drafted, accepted);
+            }
+
+            @Override
             public void stepped(StepPlan plan, long nanos, Optional<Timeline> measured) {
                 observatory.stepped(plan, nanos, measured);
             }
@@ -558,7 +573,7 @@ public final class Assembly implements AutoCloseable {
                 device.info().deviceBudgetBytes(),
                 device.info().hostBudgetBytes(),
                 workspace.staging().bytes(),
-                choice.forms());
+                cache.geometry().policy().stored(choice.forms()));
     }
 
     @Override

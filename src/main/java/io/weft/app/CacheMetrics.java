@@ -7,6 +7,7 @@ import io.weft.cache.CacheUsage;
 import io.weft.cache.DiskUsage;
 import io.weft.cache.KvCache;
 import io.weft.cache.PoolUsage;
+import io.weft.model.CachePolicy;
 import java.util.Optional;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
@@ -17,10 +18,16 @@ final class CacheMetrics {
     private CacheMetrics() {}
 
     /**
+     * @param policy how true the cache is, as the label of a gauge that is always 1
      * @param cache asked by the registry's threads, so approximate; empty while there is no cache
      * @param preemptions how often a request has lost its place
      */
-    static void register(MeterRegistry registry, Supplier<Optional<KvCache>> cache, LongSupplier preemptions) {
+    static void register(
+            MeterRegistry registry, CachePolicy policy, Supplier<Optional<KvCache>> cache, LongSupplier preemptions) {
+        Gauge.builder("weft.cache.info", () -> 1)
+                .description("How the cache is set up, in labels; always 1")
+                .tag("encoding", policy.label())
+                .register(registry);
         Supplier<Optional<CacheUsage>> usage = () -> cache.get().map(KvCache::usage);
         // Copies are no reason for requests to wait or for an alert.
         register(registry, "device", usage, one -> one.withoutCopies().device());

@@ -23,6 +23,8 @@ final class MetricNames {
             Map.entry("weft.request.success", "vllm:request_success"),
             Map.entry("weft.prefix.cache.queries", "vllm:prefix_cache_queries"),
             Map.entry("weft.prefix.cache.hits", "vllm:prefix_cache_hits"),
+            Map.entry("weft.drafted.tokens", "vllm:spec_decode_num_draft_tokens"),
+            Map.entry("weft.accepted.tokens", "vllm:spec_decode_num_accepted_tokens"),
             Map.entry("weft.cache.usage.ratio", "vllm:kv_cache_usage_perc"));
 
     private MetricNames() {}

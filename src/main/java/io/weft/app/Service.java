@@ -63,8 +63,11 @@ final class Service {
                 phase -> {
                     Assembly assembly = loading.await(profiler, phase.andThen(paced(LOG::info)));
                     LOG.infof(
-                            "%s, model %s%n%s",
-                            assembly.deviceName(), Assembly.servedName(settings), assembly.budget());
+                            "%s, model %s, cache %s%n%s",
+                            assembly.deviceName(),
+                            Assembly.servedName(settings),
+                            settings.cache().encoding().label(),
+                            assembly.budget());
                     EngineRuntime runtime = assembly.runtime(settings.cache().schedule(), observatory);
                     cache = runtime.cache();
                     pinnedBytes = assembly::pinnedBytes;
@@ -74,8 +77,10 @@ final class Service {
                 new EngineOptions(
                         settings.server().queueLimit(),
                         settings.server().scheduling().scheduling(),
-                        settings.server().stepTimeout()));
-        CacheMetrics.register(metrics, () -> Optional.ofNullable(cache), engine::preemptions);
+                        settings.server().stepTimeout(),
+                        settings.batch().speculation().speculation()));
+        CacheMetrics.register(
+                metrics, settings.cache().encoding().policy(), () -> Optional.ofNullable(cache), engine::preemptions);
         StepMetrics.register(metrics, observatory, () -> pinnedBytes.getAsLong());
     }
 

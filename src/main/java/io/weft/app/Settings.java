@@ -4,8 +4,13 @@ import io.quarkus.runtime.annotations.RegisterForReflection;
 import io.weft.api.http.ApiSettings;
 import io.weft.app.Setting.Kind;
 import io.weft.app.Setting.Use;
+import io.weft.device.ElementType;
 import io.weft.engine.EngineOptions;
+import io.weft.engine.Speculation;
 import io.weft.model.CacheForm;
+import io.weft.model.CacheGeometry;
+import io.weft.model.CachePolicy;
+import io.weft.model.ModelDimensions;
 import io.weft.plan.step.Schedule;
 import io.weft.text.tools.OutputFormats;
 import io.weft.text.tools.ReasoningFormat;
@@ -14,7 +19,6 @@ import java.lang.reflect.RecordComponent;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
-import java.util.EnumSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -22,6 +26,7 @@ import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.Set;
+import java.util.TreeSet;
 import org.eclipse.microprofile.config.Config;
 import org.eclipse.microprofile.config.ConfigProvider;
 
@@ -225,6 +230,17 @@ public record Settings(
             ScheduleChoice schedule,
 
             @Setting(
+                    key = "weft.cache-encoding",
+                    kind = Kind.CHOICE,
+                    fallback = "exact",
+                    unset = "the text is the model's own",
+                    flag = "--cache-encoding",
+                    label = "exact|fp8|int8|int4",
+                    means = "How full blocks of the cache are stored: as computed, or in fewer bits, which changes the"
+                            + " text a little.")
+            EncodingChoice encoding,
+
+            @Setting(
                     key = "weft.staging-memory",
                     kind = Kind.SIZE,
                     use = Use.SPECIAL,
@@ -258,9 +274,9 @@ public record Settings(
                     least = 1,
                     most = 4096,
                     use = Use.SPECIAL,
-                    fallback = "16",
+                    unset = "16, or 64 with a lossy `weft.cache-encoding`",
                     means = "Tokens of a cache block.")
-            int blockTokens,
+            OptionalInt blockTokens,
 
             @Setting(
                     key = "weft.cell-tokens",
@@ -269,7 +285,8 @@ public record Settings(
                     most = Setting.TOKENS_MOST,
                     use = Use.SPECIAL,
                     unset = "the device's own choice",
-                    means = "Tokens of a cell of attention's grid: whole blocks.")
+                    means = "Tokens of a cell of attention's grid: whole blocks, or one with a lossy"
+                            + " `weft.cache-encoding`.")
             OptionalInt cellTokens,
 
             @Setting(
@@ -291,18 +308,42 @@ public record Settings(
                             + " is computed from there.")
             boolean prefixCache) {
 
+        private static final int EXACT_BLOCK_TOKENS = 16;
+
         public Cache {
-            if (cellTokens.isPresent() && cellTokens.getAsInt() % blockTokens != 0) {
-                throw new SettingException(
-                        "weft.cell-tokens",
-                        "" + cellTokens.getAsInt(),
-                        "a multiple of weft.block-tokens, " + blockTokens);
+            if (cellTokens.isPresent()) {
+                int cell = cellTokens.getAsInt();
+                CachePolicy policy = encoding.policy();
+                if (policy.isLossy() && blockTokens.orElse(cell) != cell) {
+                    throw new SettingException(
+                            "weft.cell-tokens",
+                            "" + cell,
+                            "weft.block-tokens, " + blockTokens.getAsInt() + ", with weft.cache-encoding="
+                                    + policy.label());
+                }
+                if (!policy.isLossy() && cell % blockTokens.orElse(EXACT_BLOCK_TOKENS) != 0) {
+                    throw new SettingException(
+                            "weft.cell-tokens",
+                            "" + cell,
+                            "a multiple of weft.block-tokens, " + blockTokens.orElse(EXACT_BLOCK_TOKENS));
+                }
             }
         }
 
-        /** Tokens of a cell as set, or the blocks that hold as many as suit the device. */
-        public int cellTokens(int suitedTokens) {
-            return cellTokens.orElse(blockTokens * Math.ceilDiv(suitedTokens, blockTokens));
+        /**
+         * The geometry of a model's cache, as set.
+         *
+         * @param suitedTokens tokens of a cell that suit the device
+         */
+        public CacheGeometry geometry(ModelDimensions model, ElementType elementType, int suitedTokens) {
+            CachePolicy policy = encoding.policy();
+            if (policy.isLossy()) {
+                int tokens = blockTokens.orElse(cellTokens.orElse(CachePolicy.LOSSY_BLOCK_TOKENS));
+                return new CacheGeometry(model, elementType, tokens, tokens, policy);
+            }
+            int block = blockTokens.orElse(EXACT_BLOCK_TOKENS);
+            int cell = cellTokens.orElse(block * Math.ceilDiv(suitedTokens, block));
+            return new CacheGeometry(model, elementType, block, cell, policy);
         }
     }
 
@@ -336,7 +377,17 @@ public record Settings(
                     most = BATCH_TOKENS_MOST,
                     unset = "512, or `weft.max-sequences` if that is more",
                     means = "New tokens of a step.")
-            OptionalInt maxBatchTokens) {
+            OptionalInt maxBatchTokens,
+
+            @Setting(
+                    key = "weft.speculation",
+                    kind = Kind.CHOICE,
+                    fallback = "auto",
+                    flag = "--speculation",
+                    label = "WAY",
+                    means = "Whether steps check drafts of a text's next tokens, which changes no token: auto, as many"
+                            + " as pay; ngram, all that repeat something of the text; or off.")
+            SpeculationChoice speculation) {
 
         private static final int BATCH_TOKENS_MOST = 1 << 20;
         private static final int BATCH_TOKENS_USUAL = 512;
@@ -757,6 +808,27 @@ public record Settings(
         }
     }
 
+    /** Whether steps check drafts. */
+    public enum SpeculationChoice implements Labelled {
+        AUTO,
+        OFF,
+        NGRAM;
+
+        /** The choice, for the engine. */
+        public Speculation speculation() {
+            return switch (this) {
+                case AUTO -> Speculation.ngrams(Speculation.Lengths.PLANNED);
+                case OFF -> new Speculation.Off();
+                case NGRAM -> Speculation.ngrams(Speculation.Lengths.ALL);
+            };
+        }
+
+        @Override
+        public String label() {
+            return name().toLowerCase(Locale.ROOT);
+        }
+    }
+
     /** Which request runs next. */
     public enum SchedulingChoice implements Labelled {
         FAIR,
@@ -819,12 +891,36 @@ public record Settings(
 
         /** Forms that full blocks may have. */
         public Set<CacheForm> forms() {
-            return schedule.map(Schedule::forms).orElseGet(() -> EnumSet.allOf(CacheForm.class));
+            return schedule.map(Schedule::forms).orElseGet(() -> new TreeSet<>(CacheForm.all()));
         }
 
         @Override
         public String label() {
             return schedule.map(Schedule::label).orElse("auto");
+        }
+    }
+
+    /** How true the cache is. */
+    public enum EncodingChoice implements Labelled {
+        EXACT(CachePolicy.EXACT),
+        FP8(CachePolicy.FP8),
+        INT8(CachePolicy.INT8),
+        INT4(CachePolicy.INT4);
+
+        private final CachePolicy policy;
+
+        EncodingChoice(CachePolicy policy) {
+            this.policy = policy;
+        }
+
+        /** The chosen policy. */
+        public CachePolicy policy() {
+            return policy;
+        }
+
+        @Override
+        public String label() {
+            return policy.label();
         }
     }
 
@@ -860,7 +956,8 @@ public record Settings(
      * @param allTokens the most tokens of all sequences of a batch together; empty for full contexts
      */
     public Settings forBatch(int sequences, OptionalInt tokens, OptionalLong allTokens) {
-        Batch known = new Batch(tokens, sequences, OptionalInt.of(Math.max(batch.stepTokens(), sequences)));
+        Batch known = new Batch(
+                tokens, sequences, OptionalInt.of(Math.max(batch.stepTokens(), sequences)), batch.speculation());
         return new Settings(model, machine, cache, known, requests, server, limits, telemetry, allTokens);
     }
 }

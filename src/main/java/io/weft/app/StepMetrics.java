@@ -38,6 +38,28 @@ final class StepMetrics {
                         TimeUnit.NANOSECONDS)
                 .description("Steps, from planning to logits on the host")
                 .register(registry);
+        FunctionCounter.builder(
+                        "weft.drafted.tokens",
+                        observatory,
+                        one -> one.totals().passes().draftedTokens())
+                .description("Drafted tokens that steps have checked")
+                .register(registry);
+        FunctionCounter.builder(
+                        "weft.accepted.tokens",
+                        observatory,
+                        one -> one.totals().passes().acceptedTokens())
+                .description("Drafted tokens that were right, each of which has saved a pass over a sequence's tokens")
+                .register(registry);
+        FunctionCounter.builder(
+                        "weft.passes", observatory, one -> one.totals().passes().count())
+                .description("Passes over a sequence's tokens that made a token, and one more for each accepted draft")
+                .register(registry);
+        Gauge.builder(
+                        "weft.tokens.a.pass",
+                        observatory,
+                        one -> one.totals().passes().tokensAPass())
+                .description("Tokens that a pass over a sequence's tokens has made, since the start")
+                .register(registry);
         tokens(registry, observatory, "resident", StepTokens::resident);
         tokens(registry, observatory, "transferred", StepTokens::transferred);
         tokens(registry, observatory, "recomputed", StepTokens::recomputed);

@@ -8,6 +8,7 @@ import io.weft.engine.EngineRuntime;
 import io.weft.model.CacheForm;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
+import io.weft.model.CachePolicy;
 import io.weft.observe.ObservedStep;
 import io.weft.pipeline.StageCompleted;
 import io.weft.pipeline.Step;
@@ -18,7 +19,6 @@ import io.weft.pipeline.StepSequence;
 import io.weft.pipeline.StepSequence.LogitRows;
 import io.weft.pipeline.TokenChoice;
 import io.weft.plan.placement.DecodeLoad;
-import io.weft.plan.placement.Occupancy;
 import io.weft.plan.placement.PlacementPolicy;
 import io.weft.plan.placement.PlacementProblem;
 import io.weft.plan.placement.PlacementSolution;
@@ -35,11 +35,11 @@ import io.weft.plan.prediction.Timeline;
 import io.weft.plan.step.Lane;
 import io.weft.plan.step.StepPlan;
 import io.weft.plan.step.StepTokens;
-import io.weft.plan.whatif.PlanQuestion;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -98,10 +98,35 @@ public final class Bench implements AutoCloseable {
      * @param deviceCachePercent device memory for full blocks, in per cent of what K and V of the load take; empty for
      *     all there is
      * @param forms forms that full blocks may have
+     * @param drafts drafts of each sequence in a step
      */
-    public record Setting(Load load, ScheduleChoice schedule, OptionalInt deviceCachePercent, Set<CacheForm> forms) {
+    public record Setting(
+            Load load,
+            ScheduleChoice schedule,
+            OptionalInt deviceCachePercent,
+            Set<CacheForm> forms,
+            DrivenDrafts drafts) {
         public Setting {
             forms = Set.copyOf(forms);
+            if (load.generatedTokens() < 2 + drafts.drafted()) {
+                throw new IllegalArgumentException("%d tokens are generated, must be at least 2 more than the %d drafts"
+                        .formatted(load.generatedTokens(), drafts.drafted()));
+            }
+        }
+
+        /** A setting without drafts. */
+        public Setting(Load load, ScheduleChoice schedule, OptionalInt deviceCachePercent, Set<CacheForm> forms) {
+            this(load, schedule, deviceCachePercent, forms, DrivenDrafts.NONE);
+        }
+
+        /** This setting with some drafts. */
+        public Setting with(DrivenDrafts chosen) {
+            return new Setting(load, schedule, deviceCachePercent, forms, chosen);
+        }
+
+        /** This setting with the forms that blocks have under a policy. */
+        Setting under(CachePolicy policy) {
+            return new Setting(load, schedule, deviceCachePercent, policy.stored(forms), drafts);
         }
 
         /** A setting with all memory and all forms. */
@@ -154,7 +179,7 @@ public final class Bench implements AutoCloseable {
      */
     public Bench(Assembly assembly, CostModel costs, Setting setting, Duration warmUp, Consumer<String> progress) {
         this.assembly = assembly;
-        this.setting = setting;
+        this.setting = setting.under(costs.geometry().policy());
         this.load = setting.load();
         this.costs = costs;
         this.runtime = assembly.runtime(
@@ -219,30 +244,39 @@ public final class Bench implements AutoCloseable {
     }
 
     private PlacementPolicy placement(Placed together) {
-        CacheUsage empty = runtime.cache().usage();
-        return switch (setting.schedule()) {
-            case AUTO -> new Placements(costs, halfway()).together(together);
-            case RESIDENT, FULL_TRANSFER, KVPR, CHUNKED ->
-                planning.admission()
-                        .policy(
-                                Occupancy.none(
-                                        empty.device().freeBytes(), empty.host().freeBytes()),
-                                load.contextTokens());
-        };
+        DecodeLoad full = new DecodeLoad(
+                load.batch(), load.contextTokens(), planning.planner().chunkTokens());
+        return setting.schedule()
+                .schedule()
+                .map(new Placements(costs, full, setting.forms())::policy)
+                .orElseGet(() -> new Placements(costs, halfway()).together(together));
     }
 
     /** Measures; empty if the load does not fit the model or the cache. */
     public Optional<BenchReport> run() {
         return switch (placements()) {
             case DoesNotFit doesNotFit -> Optional.empty();
+            case Placed together when draftRows() > assembly.limits().draftRows() -> Optional.empty();
             case Placed together
             when load.contextTokens() > runtime.model().contextTokens() || !admit(together) -> Optional.empty();
             case Placed together -> Optional.of(measure(together.problem()));
         };
     }
 
+    private int draftRows() {
+        return load.batch() * setting.drafts().drafted();
+    }
+
     /** Says that the load does not fit, for people. */
     public String tooLarge() {
+        if (draftRows() > assembly.limits().draftRows()) {
+            return "%s %s drafts %d tokens in a step, there is memory for %d"
+                    .formatted(
+                            load.label(),
+                            setting.schedule().label(),
+                            draftRows(),
+                            assembly.limits().draftRows());
+        }
         return "%s %s, %d tokens a sequence, does not fit the model's context of %d tokens or the cache (%s) with %s"
                 .formatted(
                         load.label(),
@@ -278,11 +312,12 @@ public final class Bench implements AutoCloseable {
         List<Figures> counted = new ArrayList<>();
         List<ObservedStep> observed = new ArrayList<>();
         List<Measured> untouched = new ArrayList<>();
-        int steps = load.generatedTokens() - 1;
+        List<int[]> passes = setting.drafts().passes(load.batch(), load.generatedTokens() - 1);
+        int steps = passes.size();
         long endedNanos = System.nanoTime();
         for (int i = 0; i < steps; i++) {
             int place = i % STEPS_PER_OBSERVED;
-            Measured step = decode(endedNanos, place == 0 ? this::observed : one -> UNOBSERVED);
+            Measured step = decode(endedNanos, passes.get(i), place == 0 ? this::observed : one -> UNOBSERVED);
             // A run of few steps uses all that there are.
             if (place > 1 || steps < STEPS_PER_OBSERVED) {
                 untouched.add(step);
@@ -300,6 +335,9 @@ public final class Bench implements AutoCloseable {
         double totalNanos = counted.stream().mapToLong(Figures::nanos).sum();
         double stepMillis = median(counted, Figures::nanos) / 1e6;
         double predictedMillis = median(counted, Figures::predictedNanos) / 1e6;
+        // Of all steps: the counted ones are too few for the pattern of accepted drafts.
+        double tokensPerPass =
+                passes.stream().flatMapToInt(Arrays::stream).average().orElse(0) + 1;
         return new BenchReport(
                 schedule,
                 runtime.model().id(),
@@ -311,15 +349,18 @@ public final class Bench implements AutoCloseable {
                 setting.deviceCachePercent().isPresent()
                         ? setting.deviceCachePercent().getAsInt()
                         : null,
-                Arrays.stream(CacheForm.values())
+                CacheForm.all().stream()
                         .filter(setting.forms()::contains)
-                        .map(PlanQuestion::label)
+                        .map(CacheForm::label)
                         .toList(),
+                setting.drafts().drafted(),
+                tokensPerPass - 1,
+                tokensPerPass,
                 tokensByForm(),
                 costs.profile().linkBytesPerSecond(),
                 prefillSeconds,
                 stepMillis,
-                counted.size() * load.batch() / (totalNanos / 1e9),
+                tokensPerPass * load.batch() * counted.size() / (totalNanos / 1e9),
                 counted.stream().mapToLong(Figures::linkBytes).average().orElse(0),
                 median(observed, step -> step.measured().busyNanos(Lane.LINK_IN) / (double) step.wallNanos()),
                 predictedMillis,
@@ -344,13 +385,13 @@ public final class Bench implements AutoCloseable {
     /** The tokens of full blocks, by form. */
     private Map<String, Long> tokensByForm() {
         Map<String, Long> tokens = new LinkedHashMap<>();
-        for (CacheForm form : CacheForm.values()) {
-            tokens.put(PlanQuestion.label(form), 0L);
+        for (CacheForm form : runtime.cache().geometry().policy().forms()) {
+            tokens.put(form.label(), 0L);
         }
         long blockTokens = runtime.cache().geometry().blockTokens();
         for (CacheSequence sequence : sequences) {
             sequence.forms(0, sequence.closedBlocks())
-                    .forEach(form -> tokens.merge(PlanQuestion.label(form), blockTokens, Long::sum));
+                    .forEach(form -> tokens.merge(form.label(), blockTokens, Long::sum));
         }
         return tokens;
     }
@@ -383,27 +424,33 @@ public final class Bench implements AutoCloseable {
                     boolean last = cached + rows == load.promptTokens();
                     List<Integer> tokens = prompts.get(i).subList(cached, cached + rows);
                     members.add(i);
-                    parts.add(part(i, tokens, last ? Optional.of(TokenChoice.likeliest()) : Optional.empty()));
+                    parts.add(part(i, tokens, 0, last ? 1 : 0));
                     rowsLeft -= rows;
                     done += rows;
                 }
             }
             StepBatch batch = new StepBatch(parts);
-            finish(
-                    batch,
-                    members,
-                    await(runtime.pipeline().step(batch, planning.planner().plan(batch.shape()))));
+            StepResult result =
+                    await(runtime.pipeline().step(batch, planning.planner().plan(batch.shape())));
+            for (int i = 0; i < members.size(); i++) {
+                finish(batch.sequences().get(i), members.get(i), 0, result, i);
+            }
             progress.accept("%s %s: prefill %d of %d tokens"
                     .formatted(load.label(), setting.schedule().label(), done, load.batch() * load.promptTokens()));
         }
     }
 
-    private StepSequence part(int sequence, List<Integer> tokens, Optional<TokenChoice> choice) {
-        if (!sequences.get(sequence).open(tokens.size())) {
+    private StepSequence part(int sequence, List<Integer> tokens, int drafted, int choices) {
+        if (!sequences.get(sequence).open(tokens.size(), drafted)) {
             throw new IllegalStateException(
                     "the cache is full: " + runtime.cache().usage());
         }
-        return new StepSequence(sequences.get(sequence), tokens, LogitRows.NONE, choice);
+        return new StepSequence(
+                sequences.get(sequence),
+                tokens,
+                drafted,
+                LogitRows.NONE,
+                Collections.nCopies(choices, TokenChoice.likeliest()));
     }
 
     /** Subscribes to a step's stages; supplies their times after the step. */
@@ -432,13 +479,19 @@ public final class Bench implements AutoCloseable {
     }
 
     private StepBatch decodeBatch() {
+        int drafted = setting.drafts().drafted();
+        // Any tokens will do: which of them are accepted does not depend on the model.
         return new StepBatch(IntStream.range(0, load.batch())
-                .mapToObj(i -> part(i, List.of(lastTokens[i]), Optional.of(TokenChoice.likeliest())))
+                .mapToObj(i -> part(i, Collections.nCopies(1 + drafted, lastTokens[i]), drafted, 1 + drafted))
                 .toList());
     }
 
-    /** @param startedNanos end of the step before */
-    private Measured decode(long startedNanos, Function<Step, Supplier<Optional<Timeline>>> observation) {
+    /**
+     * @param startedNanos end of the step before
+     * @param accepted drafts of each sequence that are accepted
+     */
+    private Measured decode(
+            long startedNanos, int[] accepted, Function<Step, Supplier<Optional<Timeline>>> observation) {
         StepBatch batch = decodeBatch();
         long issueStartedNanos = System.nanoTime();
         StepPlan plan = planning.planner().plan(batch.shape());
@@ -450,7 +503,9 @@ public final class Bench implements AutoCloseable {
         StepResult tokens = result.join();
         long nanos = System.nanoTime() - startedNanos;
         Instant ended = Instant.now();
-        finish(batch, IntStream.range(0, load.batch()).boxed().toList(), tokens);
+        for (int i = 0; i < load.batch(); i++) {
+            finish(batch.sequences().get(i), i, accepted[i], tokens, i);
+        }
         Optional<ObservedStep> observed = timeline.get()
                 .map(stages -> new ObservedStep(
                         sequences.getFirst().tokens() - load.promptTokens(),
@@ -470,14 +525,16 @@ public final class Bench implements AutoCloseable {
         return step.result().await().indefinitely();
     }
 
-    /** Commits a step's tokens and takes the next ones. */
-    private void finish(StepBatch batch, List<Integer> members, StepResult result) {
-        for (int i = 0; i < members.size(); i++) {
-            StepSequence part = batch.sequences().get(i);
-            part.cache().commit(part.newTokens());
-            if (part.choice().isPresent()) {
-                lastTokens[members.get(i)] = result.token(i).orElseThrow();
-            }
+    /**
+     * Commits the tokens of a sequence's part of a step, and takes the next one.
+     *
+     * @param accepted drafts that are accepted
+     * @param place of the part in the step
+     */
+    private void finish(StepSequence part, int sequence, int accepted, StepResult result, int place) {
+        part.cache().commit(part.newTokens().subList(0, part.newTokens().size() - part.drafted() + accepted));
+        if (!part.choices().isEmpty()) {
+            lastTokens[sequence] = result.token(place, accepted).orElseThrow();
         }
     }
 

@@ -15,6 +15,7 @@ import java.nio.file.StandardOpenOption;
 import java.time.LocalDate;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
@@ -73,12 +74,23 @@ public final class BenchHistory {
                     reports.stream()
                             .map(report -> new Measured(
                                     report.load(),
-                                    report.schedule(),
+                                    schedule(report),
                                     report.deviceCachePercent(),
                                     report.forms(),
                                     report.tokensPerSecond(),
                                     report.othersPercent()))
                             .toList());
+        }
+
+        private static String schedule(BenchReport report) {
+            return report.drafts() == 0
+                    ? report.schedule()
+                    : String.format(
+                            Locale.ROOT,
+                            "%s, %d drafts, %.1f accepted",
+                            report.schedule(),
+                            report.drafts(),
+                            report.acceptedDrafts());
         }
     }
 
@@ -86,7 +98,7 @@ public final class BenchHistory {
      * One setting of a run.
      *
      * @param load sequences and prompt, such as 8x1024
-     * @param schedule label of the schedule
+     * @param schedule label of the schedule, and the drafts if there were some
      * @param deviceCachePercent as in {@link BenchReport}
      * @param forms forms that full blocks might have
      * @param tokensPerSecond generated tokens over the time of the decode steps

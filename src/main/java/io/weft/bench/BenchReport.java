@@ -4,7 +4,8 @@ import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies;
 import com.fasterxml.jackson.databind.annotation.JsonNaming;
 import io.weft.model.CacheForm;
-import io.weft.plan.whatif.PlanQuestion;
+import io.weft.model.CacheForm.Content;
+import io.weft.model.CacheForm.Place;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
@@ -25,11 +26,14 @@ import org.jspecify.annotations.Nullable;
  * @param deviceCachePercent device memory for full blocks, in per cent of what K and V of the load take; null if it was
  *     not restricted
  * @param forms forms that full blocks may have
+ * @param drafts drafts of a sequence in a step
+ * @param acceptedDrafts how many of these were accepted, mean
+ * @param tokensPerPass accepted tokens of a sequence in a step, mean
  * @param tokensByForm tokens of full blocks by form, at the end
  * @param linkBytesPerSecond rate of the link to the device before the prompts, in its largest copies
  * @param prefillSeconds time until the prompts were cached
  * @param stepMillisMedian median of the decode steps, from tokens on the host to the next ones there
- * @param tokensPerSecond generated tokens over the time of the decode steps
+ * @param tokensPerSecond accepted tokens over the time of the decode steps
  * @param linkBytesPerStep bytes of cached tokens to the device in a step, mean
  * @param linkBusyRatio share of the step in which the link to the device was busy, median of the observed steps;
  *     includes stages that the step before began
@@ -52,6 +56,9 @@ public record BenchReport(
         int generatedTokens,
         @Nullable Integer deviceCachePercent,
         List<String> forms,
+        int drafts,
+        double acceptedDrafts,
+        double tokensPerPass,
         Map<String, Long> tokensByForm,
         double linkBytesPerSecond,
         double prefillSeconds,
@@ -69,7 +76,8 @@ public record BenchReport(
     private static final String LEGEND = """
             cache: device memory for the cache, per cent of what K and V of the load take. dKV, dACT, hKV, hACT: per cent
             of the cached tokens that lie on the device or the host as K and V or as activations, - where that was ruled
-            out. step, predicted, bound, issue: ms. off: prediction against step. link: MB a step.
+            out. step, predicted, bound, issue: ms. off: prediction against step. link: MB a step. ×full: tokens a second
+            against full-transfer.
             """;
 
     /** Whether others took so much of the processors that steps had to wait for one. */
@@ -100,6 +108,7 @@ public record BenchReport(
                         "issue",
                         "×full"));
         reports.forEach(report -> table.append(report.line(fullTransferMillis(reports, report.load()))));
+        reports.stream().filter(report -> report.drafts > 0).forEach(report -> table.append(report.draftLine()));
         table.append(LEGEND);
         reports.stream()
                 .filter(BenchReport::busy)
@@ -116,8 +125,26 @@ public record BenchReport(
         return reports.stream()
                 .filter(report ->
                         report.load().equals(load) && report.schedule().equals("full-transfer"))
-                .mapToDouble(BenchReport::stepMillisMedian)
+                .mapToDouble(BenchReport::tokenMillis)
                 .findFirst();
+    }
+
+    /** Time of a token of each sequence. */
+    private double tokenMillis() {
+        return stepMillisMedian / tokensPerPass;
+    }
+
+    private String draftLine() {
+        return String.format(
+                Locale.ROOT,
+                "%-9s %-13s a step of %d drafts a sequence: %.2f accepted, %.2f tokens, %.2f ms, predicted %.2f ms%n",
+                load,
+                schedule,
+                drafts,
+                acceptedDrafts,
+                tokensPerPass,
+                stepMillisMedian,
+                predictedStepMillis);
     }
 
     private String line(OptionalDouble fullTransferMillis) {
@@ -127,10 +154,10 @@ public record BenchReport(
                 load,
                 schedule,
                 deviceCachePercent == null ? "-" : deviceCachePercent + "%",
-                tokensPercent(CacheForm.DEVICE_KV),
-                tokensPercent(CacheForm.DEVICE_ACT),
-                tokensPercent(CacheForm.HOST_KV),
-                tokensPercent(CacheForm.HOST_ACT),
+                tokensPercent(Content.KEY_VALUE, Place.DEVICE),
+                tokensPercent(Content.ACTIVATION, Place.DEVICE),
+                tokensPercent(Content.KEY_VALUE, Place.HOST),
+                tokensPercent(Content.ACTIVATION, Place.HOST),
                 stepMillisMedian,
                 busy() ? "!" : " ",
                 predictedStepMillis,
@@ -141,16 +168,24 @@ public record BenchReport(
                 100 * linkBusyRatio,
                 issueMillis,
                 fullTransferMillis.isPresent()
-                        ? String.format(Locale.ROOT, "%.2f", fullTransferMillis.getAsDouble() / stepMillisMedian)
+                        ? String.format(Locale.ROOT, "%.2f", fullTransferMillis.getAsDouble() / tokenMillis())
                         : "-");
     }
 
-    private String tokensPercent(CacheForm form) {
-        String label = PlanQuestion.label(form);
-        if (!forms.contains(label)) {
+    /** The share of a content at a place, in whatever encoding. */
+    private String tokensPercent(Content content, Place place) {
+        List<String> labels = CacheForm.all().stream()
+                .filter(form -> form.content() == content && form.place() == place)
+                .map(CacheForm::label)
+                .filter(forms::contains)
+                .toList();
+        if (labels.isEmpty()) {
             return "-";
         }
+        long ofForm = labels.stream()
+                .mapToLong(label -> tokensByForm.getOrDefault(label, 0L))
+                .sum();
         long all = tokensByForm.values().stream().mapToLong(tokens -> tokens).sum();
-        return all == 0 ? "0" : "" + Math.round(100.0 * tokensByForm.getOrDefault(label, 0L) / all);
+        return all == 0 ? "0" : "" + Math.round(100.0 * ofForm / all);
     }
 }

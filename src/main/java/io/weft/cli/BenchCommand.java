@@ -11,7 +11,9 @@ import io.weft.bench.Bench.Load;
 import io.weft.bench.Bench.Setting;
 import io.weft.bench.BenchHistory;
 import io.weft.bench.BenchReport;
+import io.weft.bench.DrivenDrafts;
 import io.weft.model.CacheForm;
+import io.weft.model.CachePolicy;
 import io.weft.model.ModelPreset;
 import io.weft.model.ModelSource;
 import io.weft.observe.ChromeTrace;
@@ -27,12 +29,12 @@ import java.time.LocalDate;
 import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.EnumSet;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.Callable;
 import java.util.function.Supplier;
 import java.util.regex.Matcher;
@@ -60,6 +62,7 @@ final class BenchCommand implements Callable<Integer> {
     private static final int BATCH_DEFAULT = 4;
     private static final int PROMPT_DEFAULT = 512;
     private static final int WARM_UP_SECONDS_MOST = 600;
+    private static final int DRAFTS_MOST = 16;
     private static final Pattern LOAD = Pattern.compile("(\\d{1,9})x(\\d{1,9})");
 
     @Option(
@@ -107,8 +110,9 @@ final class BenchCommand implements Callable<Integer> {
             names = "--forms",
             order = 22,
             paramLabel = "FORM,...",
-            description = "Forms of the cache that auto may use, with commas between: device_kv, device_act, host_kv,"
-                    + " host_act. May be given several times: each is measured. Default: all.")
+            description = "Forms of the cache that auto may use, with commas between: host_ or device_, and kv, act,"
+                    + " packed_kv or packed_act, such as host_packed_kv; or the name of a lossy encoding. May be given several times: each is measured."
+                    + " Default: all.")
     private List<String> forms = List.of();
 
     @Option(names = "--batch", order = 23, paramLabel = "N", description = "Sequences. Default: " + BATCH_DEFAULT + ".")
@@ -137,6 +141,25 @@ final class BenchCommand implements Callable<Integer> {
             defaultValue = "16",
             description = "Tokens to generate for each sequence. Default: ${DEFAULT-VALUE}.")
     private int generatedTokens;
+
+    @Option(
+            names = "--drafts",
+            order = 26,
+            split = ",",
+            paramLabel = "N",
+            defaultValue = "0",
+            description = "Drafted tokens that a step checks for each sequence, with commas between: each is measured."
+                    + " Default: ${DEFAULT-VALUE}.")
+    private List<Integer> drafts = List.of();
+
+    @Option(
+            names = "--accepted",
+            order = 26,
+            paramLabel = "N",
+            defaultValue = "1.6",
+            description = "How many of these are accepted, mean, whatever the model says; no more than there are."
+                    + " Default: ${DEFAULT-VALUE}.")
+    private double accepted;
 
     @Option(
             names = "--warm-up",
@@ -182,11 +205,18 @@ final class BenchCommand implements Callable<Integer> {
     public Integer call() throws Exception {
         choosePreset();
         requireWithin("--generate", generatedTokens, 2, 1 << 20);
+        drafts.forEach(count -> requireWithin("--drafts", count, 0, Math.min(DRAFTS_MOST, generatedTokens - 2)));
+        if (!(accepted >= 0 && accepted <= DRAFTS_MOST)) {
+            throw wrong("--accepted is " + accepted + ", must be from 0 to " + DRAFTS_MOST);
+        }
         requireWithin("--warm-up", warmUpSeconds, 0, WARM_UP_SECONDS_MOST);
         Optional<String> measuredCommit = measuredCommit();
         List<Load> chosenLoads = loads();
-        List<Setting> settings =
-                chosenLoads.stream().flatMap(load -> settings(load).stream()).toList();
+        List<Setting> settings = chosenLoads.stream()
+                .flatMap(load -> settings(load).stream())
+                .flatMap(setting ->
+                        drafts.stream().map(count -> setting.with(new DrivenDrafts(count, Math.min(accepted, count)))))
+                .toList();
         Settings largest = Settings.current()
                 .forBatch(
                         chosenLoads.stream().mapToInt(Load::batch).max().orElseThrow(),
@@ -306,11 +336,12 @@ final class BenchCommand implements Callable<Integer> {
     }
 
     private List<Set<CacheForm>> forms() {
+        CachePolicy policy = Settings.current().cache().encoding().policy();
         try {
             return forms.isEmpty()
-                    ? List.of(EnumSet.allOf(CacheForm.class))
+                    ? List.of(new TreeSet<>(policy.forms()))
                     : forms.stream()
-                            .map(list -> PlanQuestion.forms(List.of(list.split(",", -1))))
+                            .map(list -> PlanQuestion.forms(List.of(list.split(",", -1)), policy))
                             .toList();
         } catch (IllegalArgumentException e) {
             throw wrong("--" + e.getMessage());

@@ -59,7 +59,8 @@ final class ChatCommand implements Callable<Integer> {
                 BatchingEngine engine = new BatchingEngine(
                         phase -> Assembly.load(settings, files, new HardwareProfiler(), phase.andThen(progress::show))
                                 .runtime(settings.cache().schedule()),
-                        EngineOptions.queueing(1))) {
+                        EngineOptions.queueing(1)
+                                .with(settings.batch().speculation().speculation()))) {
             ChatTemplate template = tokenizer
                     .chatTemplate()
                     .orElseThrow(() -> new IllegalStateException(

@@ -128,7 +128,7 @@ final class Conversation {
                 .subscribe()
                 .with(
                         event -> {
-                            if (event instanceof GenerationEvent.Generated(int token, var _)) {
+                            if (event instanceof GenerationEvent.Generated(int token, var _, var _)) {
                                 events.add(new Event.Token(token));
                             }
                         },

@@ -60,7 +60,8 @@ final class GenerateCommand implements Callable<Integer> {
                 BatchingEngine engine = new BatchingEngine(
                         phase -> Assembly.load(settings, files, new HardwareProfiler(), phase.andThen(progress::show))
                                 .runtime(settings.cache().schedule()),
-                        EngineOptions.queueing(1))) {
+                        EngineOptions.queueing(1)
+                                .with(settings.batch().speculation().speculation()))) {
             engine.awaitServing();
             progress.clear();
             List<Long> arrivals = new ArrayList<>();
@@ -74,7 +75,7 @@ final class GenerateCommand implements Callable<Integer> {
             engine.generate(asked)
                     .onItem()
                     .invoke(event -> {
-                        if (event instanceof GenerationEvent.Generated(int token, var _)) {
+                        if (event instanceof GenerationEvent.Generated(int token, var _, var _)) {
                             arrivals.add(System.nanoTime());
                             out.print(text.add(token).text());
                             out.flush();

@@ -63,7 +63,16 @@ final class InspectCommand implements Callable<Integer> {
                     + " measured here with the model, else h200.")
     private @Nullable String hardware;
 
-    @Option(names = "--json", order = 3, description = "Print JSON.")
+    @Option(
+            names = "--cache-encoding",
+            order = 3,
+            paramLabel = "exact|fp8|int8|int4",
+            description = "How full blocks of the cache are stored. Default: weft.cache-encoding, else exact.")
+    void encoding(String label) {
+        SettingFlags.setCacheEncoding(spec, label);
+    }
+
+    @Option(names = "--json", order = 4, description = "Print JSON.")
     private boolean json;
 
     @Spec
@@ -121,10 +130,11 @@ final class InspectCommand implements Callable<Integer> {
                 geometry.source(),
                 geometry.tokenBytes(Content.ACTIVATION),
                 geometry.activationsAreSmaller(),
+                geometry.policy().label(),
+                geometry.tokenBytes(geometry.encodings().getFirst()),
                 geometry.windowLayerCount(),
                 geometry.windowLayerCount() == 0 ? 0 : geometry.window(),
-                geometry.ringBytes(
-                        positions, MemoryBudget.Limits.usual(1, positions).rows()));
+                geometry.ringBytes(positions, MemoryBudget.Limits.usualRows(1)));
     }
 
     /** One sequence and a batch, each with a usual context and with the longest. */

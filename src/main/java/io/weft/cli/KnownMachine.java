@@ -1,6 +1,7 @@
 package io.weft.cli;
 
 import io.weft.app.Settings;
+import io.weft.device.ElementType;
 import io.weft.model.CacheGeometry;
 import io.weft.model.ModelDimensions;
 import io.weft.plan.machine.HardwarePreset;
@@ -29,8 +30,6 @@ record KnownMachine(CacheGeometry geometry, Machine machine, String source, List
 
     private static final DateTimeFormatter DATE = DateTimeFormatter.ofPattern("yyyy-MM-dd HH:mm z", Locale.ROOT);
 
-    private static final int ELEMENT_BYTES = 2;
-
     KnownMachine {
         remarks = List.copyOf(remarks);
     }
@@ -40,7 +39,7 @@ record KnownMachine(CacheGeometry geometry, Machine machine, String source, List
         return new ProfileStore(Settings.current().machine().profileDirectory())
                 .newest(model)
                 .map(stored -> new KnownMachine(
-                        stored.geometry(),
+                        asSet(stored.geometry(), model),
                         measured(stored),
                         "measured here " + date(stored) + " (weft profile measures again)",
                         List.of()))
@@ -58,20 +57,26 @@ record KnownMachine(CacheGeometry geometry, Machine machine, String source, List
 
     private static KnownMachine named(ModelDimensions model, HardwarePreset preset, List<String> remarks) {
         Settings.Cache cache = Settings.current().cache();
-        CacheGeometry geometry = new CacheGeometry(
-                model, ELEMENT_BYTES, cache.blockTokens(), cache.cellTokens(PlanQuestion.GPU_CELL_TOKENS));
+        CacheGeometry geometry = cache.geometry(model, ElementType.BF16, PlanQuestion.GPU_CELL_TOKENS);
         return new KnownMachine(
                 geometry, new Machine.Specified(preset.spec()), "public figures of " + preset.label(), remarks);
     }
 
     /** The machine of a file. */
     static KnownMachine ofFile(Path file, StoredProfile stored, ModelDimensions model) {
-        CacheGeometry own = stored.geometry();
         return new KnownMachine(
-                new CacheGeometry(model, own.elementBytes(), own.blockTokens(), own.cellTokens()),
+                asSet(stored.geometry(), model),
                 measured(stored),
                 "file " + file + ", measured " + date(stored),
                 List.of());
+    }
+
+    /** The measured geometry for a model; if it was measured under another policy than is set, that of the settings. */
+    private static CacheGeometry asSet(CacheGeometry measured, ModelDimensions model) {
+        Settings.Cache cache = Settings.current().cache();
+        return measured.policy() == cache.encoding().policy()
+                ? measured.of(model)
+                : cache.geometry(model, measured.elementType(), PlanQuestion.GPU_CELL_TOKENS);
     }
 
     /**

@@ -28,6 +28,8 @@ record ModelReport(String name, ModelSummary model, Cache cache, String machine,
      * @param source what K and V are made of
      * @param activationBytesPerToken of that, in all these layers
      * @param recomputationPays whether activations are smaller than K and V
+     * @param encoding how full blocks are stored: exact, or the name of a lossy encoding
+     * @param storedBytesPerToken K and V in that encoding, in all these layers
      * @param windowLayers layers with a window
      * @param windowTokens tokens of a window; 0 without such layers
      * @param windowBytesPerSequence K and V that they keep on the device, with room for a step's rows
@@ -39,6 +41,8 @@ record ModelReport(String name, ModelSummary model, Cache cache, String machine,
             KeyValueSource source,
             long activationBytesPerToken,
             boolean recomputationPays,
+            String encoding,
+            double storedBytesPerToken,
             int windowLayers,
             int windowTokens,
             long windowBytesPerSequence) {}

@@ -6,6 +6,10 @@ import static io.weft.cli.TableLines.count;
 import static io.weft.cli.TableLines.millis;
 import static io.weft.cli.TableLines.rate;
 
+import io.weft.model.CacheForm;
+import io.weft.model.CacheForm.Content;
+import io.weft.model.CacheForm.Place;
+import io.weft.model.CachePolicy;
 import io.weft.model.ModelSummary;
 import io.weft.model.ModelSummary.Layers;
 import io.weft.model.ModelSummary.StoredWeights;
@@ -202,6 +206,10 @@ final class ModelTable {
         ModelReport.Cache cache = report.cache();
         lines.line("cached token, %d bits", cache.elementBits());
         lines.named("  K and V", "%s, in %s", bytes(cache.keyValueBytesPerToken()), layers(cache.layers()));
+        boolean isExact = cache.encoding().equals(CachePolicy.EXACT.label());
+        if (!isExact) {
+            lines.named("  in " + cache.encoding(), "%s", bytes(Math.round(cache.storedBytesPerToken())));
+        }
         lines.named("  " + source(cache), "%s", bytes(cache.activationBytesPerToken()));
         if (cache.windowLayers() > 0) {
             lines.named(
@@ -210,7 +218,10 @@ final class ModelTable {
                     bytes(cache.windowBytesPerSequence()),
                     layers(cache.windowLayers()));
         }
-        lines.named("recomputation", "%s", recomputation(cache));
+        lines.named(
+                "recomputation",
+                "%s",
+                isExact ? recomputation(cache) : "none: full blocks hold K and V in " + cache.encoding());
     }
 
     /** What recomputation makes K and V of. */
@@ -285,10 +296,18 @@ final class ModelTable {
         Map<String, Long> tokens = plan.tokensByForm();
         long all = tokens.values().stream().mapToLong(Long::longValue).sum();
         List<String> ways = new ArrayList<>();
-        way(ways, "on the device", tokens.getOrDefault("device_kv", 0L), all);
-        way(ways, "over the link", tokens.getOrDefault("host_kv", 0L), all);
-        way(ways, "recomputed", tokens.getOrDefault("device_act", 0L) + tokens.getOrDefault("host_act", 0L), all);
+        way(ways, "on the device", sum(tokens, Content.KEY_VALUE, Place.DEVICE), all);
+        way(ways, "over the link", sum(tokens, Content.KEY_VALUE, Place.HOST), all);
+        long recomputed = sum(tokens, Content.ACTIVATION, Place.DEVICE) + sum(tokens, Content.ACTIVATION, Place.HOST);
+        way(ways, "recomputed", recomputed, all);
         return String.join(", ", ways) + "; bound by " + plan.boundBy().replace('_', ' ');
+    }
+
+    private static long sum(Map<String, Long> tokens, Content content, Place place) {
+        return CacheForm.all().stream()
+                .filter(form -> form.content() == content && form.place() == place)
+                .mapToLong(form -> tokens.getOrDefault(form.label(), 0L))
+                .sum();
     }
 
     private static void way(List<String> ways, String name, long tokens, long all) {

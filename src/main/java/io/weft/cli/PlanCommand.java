@@ -122,11 +122,20 @@ final class PlanCommand implements Callable<Integer> {
             order = 11,
             split = ",",
             paramLabel = "FORM",
-            description = "Use these forms of the cache only, with commas between: device_kv, device_act, host_kv,"
-                    + " host_act.")
+            description = "Use these forms of the cache only, with commas between: host_ or device_, and kv, act,"
+                    + " packed_kv or packed_act, such as host_packed_kv; or the name of a lossy encoding.")
     private List<String> forms = List.of();
 
-    @Option(names = "--json", order = 12, description = "Print JSON.")
+    @Option(
+            names = "--cache-encoding",
+            order = 12,
+            paramLabel = "exact|fp8|int8|int4",
+            description = "How full blocks of the cache are stored. Default: weft.cache-encoding, else exact.")
+    void encoding(String label) {
+        SettingFlags.setCacheEncoding(spec, label);
+    }
+
+    @Option(names = "--json", order = 13, description = "Print JSON.")
     private boolean json;
 
     @Spec
@@ -162,7 +171,9 @@ final class PlanCommand implements Callable<Integer> {
         }
         PrintWriter out = spec.commandLine().getOut();
         out.print(
-                json ? PlanJson.text(explanation) : PlanTable.of(name(), explanation, known.source(), remarks(known)));
+                json
+                        ? PlanJson.text(explanation)
+                        : PlanTable.of(name(), known.geometry().policy(), explanation, known.source(), remarks(known)));
         out.flush();
         return 0;
     }

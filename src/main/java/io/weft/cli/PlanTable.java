@@ -7,15 +7,17 @@ import static io.weft.cli.TableLines.millis;
 import static io.weft.cli.TableLines.rate;
 
 import io.weft.model.CacheForm;
+import io.weft.model.CacheForm.Content;
+import io.weft.model.CacheForm.Place;
+import io.weft.model.CachePolicy;
 import io.weft.plan.whatif.PlanExplanation;
 import io.weft.plan.whatif.PlanExplanation.Alternative;
 import io.weft.plan.whatif.PlanExplanation.MemoryParts;
 import io.weft.plan.whatif.PlanExplanation.MissingMemory;
-import io.weft.plan.whatif.PlanQuestion;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import java.util.Objects;
+import java.util.Map;
 
 /** An explanation for people. */
 final class PlanTable {
@@ -30,14 +32,16 @@ final class PlanTable {
      * The whole table.
      *
      * @param model name of the model
+     * @param policy how true the cache is
      * @param source whence the machine is known, and since when
      * @param remarks remarks beyond those of the plan
      */
-    static String of(String model, PlanExplanation plan, String source, List<String> remarks) {
+    static String of(String model, CachePolicy policy, PlanExplanation plan, String source, List<String> remarks) {
         PlanTable table = new PlanTable(plan);
         table.lines.line("%s, %,d x %,d tokens, on %s", model, plan.batch(), plan.contextTokens(), plan.hardware());
         table.lines.blank();
         table.lines.named("machine", "%s", source);
+        table.lines.named("cache encoding", "%s", policy.label());
         table.step();
         table.lines.blank();
         table.layers();
@@ -149,9 +153,10 @@ final class PlanTable {
                 .mapToLong(tokens -> tokens)
                 .sum();
         lines.line("%-" + NAME_WIDTH + "s %12s %12s  %s", "cached tokens", "tokens", "share", "a step");
-        for (CacheForm form : CacheForm.values()) {
-            String label = PlanQuestion.label(form);
-            long tokens = Objects.requireNonNull(plan.tokensByForm().get(label));
+        for (Map.Entry<String, Long> entry : plan.tokensByForm().entrySet()) {
+            String label = entry.getKey();
+            CacheForm form = CacheForm.ofLabel(label).orElseThrow();
+            long tokens = entry.getValue();
             lines.line(
                     "%-" + NAME_WIDTH + "s %,12d %11.1f%%  %s",
                     "  " + label,
@@ -180,12 +185,20 @@ final class PlanTable {
     }
 
     private static String meaning(CacheForm form) {
-        return switch (form) {
-            case DEVICE_KV -> "reads K and V where they are";
-            case DEVICE_ACT -> "recomputes K and V";
-            case HOST_KV -> "brings K and V over the link";
-            case HOST_ACT -> "brings activations over the link and recomputes K and V";
-        };
+        if (form.isReadInPlace()) {
+            return "reads K and V where they are";
+        }
+        List<String> does = new ArrayList<>();
+        if (form.place() == Place.HOST) {
+            does.add("brings " + form.encoding().description() + " over the link");
+        }
+        if (form.encoding().isCoded()) {
+            does.add(does.isEmpty() ? "decodes " + form.encoding().description() : "decodes");
+        }
+        if (form.content() == Content.ACTIVATION) {
+            does.add("recomputes K and V");
+        }
+        return String.join(", ", does);
     }
 
     private void alternatives() {

@@ -4,6 +4,7 @@ import com.google.errorprone.annotations.FormatMethod;
 import io.weft.model.LayerDimensions;
 import io.weft.model.LayerGroup;
 import io.weft.model.ModelDimensions;
+import io.weft.plan.machine.CodeCurves;
 import io.weft.plan.machine.Curve;
 import io.weft.plan.machine.Curve.Point;
 import io.weft.plan.machine.HardwareProfile;
@@ -42,6 +43,11 @@ final class ProfilePlot {
                         * 1e-12
                         / Math.max(1, stored.geometry().cachedLayerCount()),
                 "TFLOP/s");
+        for (CodeCurves code : profile.codes()) {
+            String what = code.encoding().description() + ", one layer, by size before coding";
+            plot.bars("coding " + what, code.encode(), ProfilePlot::binaryBytes, 1e-9, "GB/s");
+            plot.bars("decoding " + what, code.decode(), ProfilePlot::binaryBytes, 1e-9, "GB/s");
+        }
         for (int group = 0; group < profile.layers().size(); group++) {
             plot.group(dimensions.groups().get(group), profile.layers().get(group));
         }

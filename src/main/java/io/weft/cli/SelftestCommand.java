@@ -9,6 +9,7 @@ import io.weft.check.KernelTimings;
 import io.weft.check.PipelineChecks;
 import io.weft.device.Device;
 import io.weft.device.ElementType;
+import io.weft.model.CachePolicy;
 import io.weft.model.ModelFiles;
 import io.weft.model.ModelSource;
 import java.io.IOException;
@@ -65,6 +66,11 @@ final class SelftestCommand implements Callable<Integer> {
         if (timings) {
             try (Device device = Devices.open(settings, ElementType.F16)) {
                 KernelTimings.run(device, timing -> print(out, timing));
+            }
+            if (Devices.elementTypes(settings).contains(ElementType.BF16)) {
+                try (Device device = Devices.open(settings, ElementType.BF16)) {
+                    KernelTimings.runBlocks(device, timing -> print(out, timing));
+                }
             }
             return 0;
         }
@@ -135,6 +141,22 @@ final class SelftestCommand implements Callable<Integer> {
                     } else {
                         checks.sameBitsMixed();
                     }
+                }
+            }
+            if (isWhole) {
+                lossy(settings, out, name + " in " + type, source, type);
+            }
+        }
+    }
+
+    private void lossy(Settings settings, PrintWriter out, String name, ModelSource source, ElementType type)
+            throws IOException {
+        for (CachePolicy policy : CachePolicy.values()) {
+            if (policy.isLossy()) {
+                try (ModelFiles files = ModelFiles.open(source);
+                        Device device = Devices.open(settings, type)) {
+                    new PipelineChecks(name, files, device, 16, 16, policy, result -> check(out, result))
+                            .sameBitsMixed();
                 }
             }
         }

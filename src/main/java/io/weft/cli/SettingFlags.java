@@ -4,6 +4,7 @@ import io.weft.app.Setting;
 import io.weft.app.SettingException;
 import io.weft.app.SettingReader;
 import io.weft.app.Settings;
+import io.weft.model.CachePolicy;
 import java.lang.reflect.RecordComponent;
 import java.util.ArrayList;
 import java.util.List;
@@ -145,6 +146,17 @@ abstract class SettingFlags implements IModelTransformer {
                 throw new ParameterException(command.commandLine(), e.getMessage(), e);
             }
         }
+    }
+
+    /** Sets how the cache is stored, for commands that take few settings. */
+    static void setCacheEncoding(CommandSpec command, String label) {
+        try {
+            CachePolicy.ofLabel(label);
+        } catch (IllegalArgumentException e) {
+            throw new ParameterException(
+                    command.commandLine(), ("--" + e.getMessage()).replace("cache_encoding", "cache-encoding"), e);
+        }
+        set("weft.cache-encoding", label);
     }
 
     /** A flag is a setting under another name, so the reader of settings needs no other source. */

@@ -126,6 +126,10 @@ public record ChromeTrace(List<Event> traceEvents, String displayTimeUnit) {
                         (long) transfer.copies());
             case Stage.Gather gather ->
                 Map.of("layer", (long) gather.layer(), "chunk", (long) gather.chunk(), "bytes", gather.bytes());
+            case Stage.Decode decode ->
+                Map.of("layer", (long) decode.layer(), "chunk", (long) decode.chunk(), "tokens", (long)
+                        decode.tokens());
+            case Stage.Encode encode -> Map.of("layer", (long) encode.layer(), "blocks", (long) encode.blocks());
             case Stage.Project project -> Map.of("layer", (long) project.layer(), "rows", (long) project.rows());
             case Stage.Recompute recompute ->
                 Map.of("layer", (long) recompute.layer(), "chunk", (long) recompute.chunk(), "tokens", (long)

@@ -60,6 +60,8 @@ public final class Observatory {
     /** Of the next step. Used by the thread that runs the steps. */
     private int foundTokens;
 
+    private Totals.Passes passes = Totals.Passes.NONE;
+
     private final AtomicReference<@Nullable Explained> explained = new AtomicReference<>();
     private volatile @Nullable Long watchedNanos;
     /** Changed by the thread that runs the steps. */
@@ -177,6 +179,17 @@ public final class Observatory {
         foundTokens += tokens;
     }
 
+    /**
+     * The step that is recorded next has made tokens. On the thread that runs the steps.
+     *
+     * @param passes sequences for which it made some
+     * @param drafted drafted tokens that it checked
+     * @param accepted those that were right
+     */
+    public void generated(int passes, int drafted, int accepted) {
+        this.passes = new Totals.Passes(passes, drafted, accepted);
+    }
+
     /** Records a step. Slow work happens in the background, for one step at a time. */
     public void stepped(StepPlan plan, long nanos, Optional<Timeline> measured) {
         Service current = service.get();
@@ -188,7 +201,8 @@ public final class Observatory {
         cached = tokens;
         int found = foundTokens;
         foundTokens = 0;
-        totals = totals.plus(nanos, linkBytes, plan.promotedBytes(), tokens, found);
+        totals = totals.plus(nanos, linkBytes, plan.promotedBytes(), tokens, found, passes);
+        passes = Totals.Passes.NONE;
         long number = totals.steps();
         // Comparisons that take longer than a step must not pile up.
         if (measured.isPresent() && comparing.tryAcquire()) {

@@ -13,6 +13,7 @@ import java.net.http.HttpResponse.BodyHandlers;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 
 /** Talks to the API as clients do: bytes, no helpers of the server's side. */
@@ -60,7 +61,9 @@ record ApiClient(URI root, HttpClient http) {
     }
 
     CompletableFuture<HttpResponse<String>> postAsync(String path, String body, String... headers) {
-        return http.sendAsync(posting(path, body, headers), BodyHandlers.ofString());
+        // A thread that joins it cannot be interrupted.
+        return http.sendAsync(posting(path, body, headers), BodyHandlers.ofString())
+                .orTimeout(OperationsTest.HANG.toSeconds(), TimeUnit.SECONDS);
     }
 
     /** The answer to a request that must succeed. */

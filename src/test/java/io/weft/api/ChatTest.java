@@ -98,6 +98,72 @@ class ChatTest {
                         api.answer(PATH, "{" + MESSAGES + ",\"max_tokens\":3}").path("choices"));
     }
 
+    private static String withPrediction(String content, int tokens) {
+        return "{" + MESSAGES + ",\"max_tokens\":" + tokens
+                + ",\"ignore_eos\":true,\"weft\":{\"explain\":true},\"prediction\":{\"type\":\"content\",\"content\":"
+                + content + "}}";
+    }
+
+    /** It saves passes, and changes nothing. */
+    @Test
+    void aPredictionIsTakenAsADraft() throws Exception {
+        JsonNode plain = api.answer(PATH, "{" + MESSAGES + ",\"max_tokens\":40,\"ignore_eos\":true}");
+        String text = plain.at("/choices/0/message/content").textValue();
+        for (String content :
+                List.of(quoted(text), "[{\"type\":\"text\",\"text\":" + quoted(text) + "}]", quoted("No, " + text))) {
+            JsonNode chat = api.answer(PATH, withPrediction(content, 40));
+
+            assertThat(chat.path("choices")).isEqualTo(plain.path("choices"));
+            JsonNode usage = chat.path("usage");
+            int accepted = usage.at("/completion_tokens_details/accepted_prediction_tokens")
+                    .intValue();
+            assertThat(usage.path("completion_tokens").intValue()).isEqualTo(40);
+            assertThat(accepted).isGreaterThan(20);
+            assertThat(usage.at("/weft/accepted_tokens").intValue()).isEqualTo(accepted);
+            assertThat(usage.at("/weft/drafted_tokens").intValue())
+                    .isEqualTo(accepted
+                            + usage.at("/completion_tokens_details/rejected_prediction_tokens")
+                                    .intValue());
+            assertThat(usage.at("/weft/tokens_a_pass").doubleValue()).isEqualTo(40.0 / (40 - accepted));
+        }
+        assertThat(api.answer(PATH, withPrediction(quoted("Something else."), 40))
+                        .path("choices"))
+                .isEqualTo(plain.path("choices"));
+        JsonNode steps = ApiClient.json(api.get("/weft/v1/status").body()).path("steps");
+        assertThat(steps.path("accepted_tokens").longValue()).isGreaterThan(60);
+        assertThat(steps.path("tokens_a_pass").doubleValue()).isGreaterThan(1);
+    }
+
+    /** Whatever the model would rather write, the second time is known from the first. */
+    @Test
+    void textThatIsQuotedHasTwoTokensAPassAndMore() throws Exception {
+        String quoted = "\"guided_regex\":\"(Once upon a time there was a king who had a quiet dog\\\\. ){5}\"";
+
+        JsonNode chat =
+                api.answer(PATH, "{" + MESSAGES + ",\"max_tokens\":300,\"weft\":{\"explain\":true}," + quoted + "}");
+
+        assertThat(chat.at("/choices/0/message/content").textValue())
+                .isEqualTo("Once upon a time there was a king who had a quiet dog. ".repeat(5));
+        assertThat(chat.at("/usage/weft/tokens_a_pass").doubleValue()).isGreaterThan(2);
+    }
+
+    /** What an accepted run has after a stop string is no part of the answer. */
+    @Test
+    void stopStringsEndAnAcceptedRun() throws Exception {
+        JsonNode plain = api.answer(PATH, "{" + MESSAGES + ",\"max_tokens\":40,\"ignore_eos\":true}");
+        String text = plain.at("/choices/0/message/content").textValue();
+        for (int at = 1; at < text.length() - 3; at += 7) {
+            String stop = text.substring(at, at + 3);
+            String body = "{" + MESSAGES + ",\"max_tokens\":40,\"ignore_eos\":true,\"stop\":" + quoted(stop)
+                    + ",\"prediction\":{\"type\":\"content\",\"content\":" + quoted(text) + "}}";
+
+            JsonNode choice = api.answer(PATH, body).at("/choices/0");
+
+            assertThat(choice.at("/message/content").textValue()).isEqualTo(text.substring(0, text.indexOf(stop)));
+            assertThat(choice.path("finish_reason").textValue()).isEqualTo("stop");
+        }
+    }
+
     @Test
     void textPartsAreOneText() throws Exception {
         String parts =

@@ -62,10 +62,10 @@ class ClientsTest {
         double aborted = aborted();
         service.holdStepsAfter(8);
         scripts.run(root, "openai-abort");
-        OperationsTest.await("both requests have ended", () -> aborted() == aborted + 2);
+        OperationsTest.await("both requests have ended", this::aborted, aborted + 2);
         service.letStepsRun();
 
-        OperationsTest.await("nothing runs", () -> running() == 0);
+        OperationsTest.await("nothing runs", this::running, 0);
     }
 
     private double aborted() {

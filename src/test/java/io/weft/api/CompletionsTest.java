@@ -71,6 +71,22 @@ class CompletionsTest {
         assertThat(response.headers().firstValue("x-request-id")).hasValue("request-7");
     }
 
+    /** As in chats, it saves passes and changes nothing. */
+    @Test
+    void aPredictionIsTakenAsADraft() throws Exception {
+        String body = "{\"prompt\":\"The king\",\"max_tokens\":40,\"ignore_eos\":true%s}";
+        JsonNode plain = api.answer(PATH, body.formatted(""));
+        String text = plain.at("/choices/0/text").toString();
+        JsonNode predicted =
+                api.answer(PATH, body.formatted(",\"prediction\":{\"type\":\"content\",\"content\":" + text + "}"));
+
+        assertThat(predicted.path("choices")).isEqualTo(plain.path("choices"));
+        assertThat(predicted
+                        .at("/usage/completion_tokens_details/accepted_prediction_tokens")
+                        .intValue())
+                .isGreaterThan(20);
+    }
+
     /** Characters are code points, and one may be split over tokens. */
     @Test
     void offsetsCountTheCharactersBeforeAToken() throws Exception {
@@ -99,7 +115,7 @@ class CompletionsTest {
         assertThat(steady(response.body()))
                 .isEqualTo("data: " + head() + part("d", "\"length\"") + "],\"usage\":null}\n\n"
                         + "data: " + head()
-                        + "],\"usage\":{\"prompt_tokens\":4,\"completion_tokens\":1,\"prompt_tokens_details\":{\"cached_tokens\":0},\"total_tokens\":5}}\n\n"
+                        + "],\"usage\":{\"prompt_tokens\":4,\"completion_tokens\":1,\"prompt_tokens_details\":{\"cached_tokens\":0},\"completion_tokens_details\":{\"accepted_prediction_tokens\":0,\"rejected_prediction_tokens\":0},\"total_tokens\":5}}\n\n"
                         + "data: [DONE]\n\n");
     }
 
@@ -122,7 +138,7 @@ class CompletionsTest {
         assertThat(steady(response.body()))
                 .isEqualTo(
                         head() + part("dom of the", "\"length\"")
-                                + "],\"usage\":{\"prompt_tokens\":4,\"completion_tokens\":4,\"prompt_tokens_details\":{\"cached_tokens\":0},\"total_tokens\":8}}");
+                                + "],\"usage\":{\"prompt_tokens\":4,\"completion_tokens\":4,\"prompt_tokens_details\":{\"cached_tokens\":0},\"completion_tokens_details\":{\"accepted_prediction_tokens\":0,\"rejected_prediction_tokens\":0},\"total_tokens\":8}}");
         assertThat(response.headers().firstValue("content-type")).hasValue("application/json");
         assertThat(response.headers().firstValue("x-request-id")).isPresent();
     }
@@ -229,7 +245,7 @@ class CompletionsTest {
 
         assertThat(answer.path("usage").toString())
                 .isEqualTo(
-                        "{\"prompt_tokens\":4,\"completion_tokens\":12,\"prompt_tokens_details\":{\"cached_tokens\":0},\"total_tokens\":16}");
+                        "{\"prompt_tokens\":4,\"completion_tokens\":12,\"prompt_tokens_details\":{\"cached_tokens\":0},\"completion_tokens_details\":{\"accepted_prediction_tokens\":0,\"rejected_prediction_tokens\":0},\"total_tokens\":16}");
     }
 
     @Test

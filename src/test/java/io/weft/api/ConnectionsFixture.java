@@ -25,8 +25,8 @@ abstract class ConnectionsFixture {
             client.close();
         }
         OperationsTest.await(
-                "no connections", () -> metrics.get("weft.connections").gauge().value() == 0);
-        OperationsTest.await("no memory of bodies", () -> bodyBytes() == 0);
+                "no connections", () -> metrics.get("weft.connections").gauge().value(), 0);
+        OperationsTest.await("no memory of bodies", this::bodyBytes, 0);
     }
 
     RawClient connect() throws Exception {

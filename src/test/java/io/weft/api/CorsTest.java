@@ -15,7 +15,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 /** What browsers ask before they let a page use the API. The JDK's client does not send such headers. */
 @QuarkusTest
-@TestProfile(ServiceProfile.Cors.class)
+@TestProfile(ServiceProfile.Keyed.class)
 class CorsTest {
     @TestHTTPResource("/")
     URI root;

@@ -58,7 +58,7 @@ class HostileClientsTest {
     /** Whatever a test did, no body stays. */
     @AfterEach
     void noBodyStays() throws InterruptedException {
-        OperationsTest.await("no memory of bodies", () -> bodyBytes() == 0);
+        OperationsTest.await("no memory of bodies", this::bodyBytes, 0);
     }
 
     private double bodyBytes() {
@@ -146,7 +146,7 @@ class HostileClientsTest {
                 }
                 client.close();
             }
-            OperationsTest.await("no memory of bodies", () -> bodyBytes() == 0);
+            OperationsTest.await("no memory of bodies", this::bodyBytes, 0);
             assertServes();
 
             assertThat(problems.lines()).isEmpty();
@@ -289,7 +289,7 @@ class HostileClientsTest {
             client.endSending();
 
             assertThat(client.readToEnd()).doesNotContain("[DONE]");
-            OperationsTest.await("the request has ended", () -> aborted() == aborted + 1);
+            OperationsTest.await("the request has ended", this::aborted, aborted + 1);
         } finally {
             service.letStepsRun();
         }

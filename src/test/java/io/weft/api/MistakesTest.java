@@ -167,6 +167,10 @@ class MistakesTest {
             {'prompt':'a','do_sample':false}                | do_sample          | do_sample is false, must be left out or true: it is not supported, but temperature 0 is.
             {'prompt':'a','parse_special':'yes'}            | parse_special      | parse_special is 'yes', must be true or false.
             {'prompt':'a','model':5}                        | model              | model is 5, must be a string.
+            {'prompt':'a','prediction':5}                   | prediction         | prediction is 5, must be an object with a type and content.
+            {'prompt':'a','prediction':{'type':'text'}}     | prediction.type    | prediction.type is 'text', must be 'content'.
+            {'prompt':'a','prediction':{'type':'content'}}  | prediction.content | prediction.content is missing or null, must be given.
+            {'prompt':'a','prediction':{'type':'content','content':[5]}} | prediction.content[0].type | prediction.content[0].type must be 'text'.
             {'prompt':'a','temperature':3,'top_p':7}        | temperature        | temperature is 3.0, must be less than or equal to 2. top_p is 7.0, must be less than or equal to 1.
             """)
     void completions(String body, String param, String message) throws Exception {
@@ -217,6 +221,10 @@ class MistakesTest {
             {'messages':[{'role':'tool','content':'a','tool_call_id':5}]}                  | messages[0].tool_call_id    | messages[0].tool_call_id must be a string.
             {'messages':[{'role':'user','content':'a'}],'functions':[{'name':'f'}]}        | functions                   | functions is given, must be left out: use tools.
             {'messages':[{'role':'user','content':'a'}],'function_call':'auto'}            | function_call               | function_call is given, must be left out: use tool_choice.
+            {'messages':[{'role':'user','content':'a'}],'prediction':'b'}                  | prediction                  | prediction is 'b', must be an object with a type and content.
+            {'messages':[{'role':'user','content':'a'}],'prediction':{'content':'b'}}      | prediction.type             | prediction.type is missing or null, must be 'content'.
+            {'messages':[{'role':'user','content':'a'}],'prediction':{'type':'content'}}   | prediction.content          | prediction.content is missing or null, must be given.
+            {'messages':[{'role':'user','content':'a'}],'prediction':{'type':'content','content':4}} | prediction.content | prediction.content must be a string or a list of text parts.
             {'messages':[{'role':'user','content':'a'}],'modalities':['text','audio']}     | modalities                  | modalities is a list of 2, must be left out: it is not supported.
             {'messages':[{'role':'user','content':'a'}],'chat_template':'{{ x }}'}         | chat_template               | chat_template is '{{ x }}', must be left out: it is not supported.
             """)

@@ -21,6 +21,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.BooleanSupplier;
+import java.util.function.DoubleSupplier;
+import java.util.function.Supplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -33,6 +35,9 @@ import org.junit.jupiter.params.provider.ValueSource;
 class OperationsTest {
     /** Only what hangs takes so long. */
     static final Duration HANG = Duration.ofMinutes(10);
+
+    /** Less than a test may take, so that it says what it has waited for. */
+    private static final Duration AWAITED_MOST = Duration.ofMinutes(5);
 
     @TestHTTPResource("/")
     URI root;
@@ -56,10 +61,24 @@ class OperationsTest {
     }
 
     static void await(String what, BooleanSupplier condition) throws InterruptedException {
-        long deadline = System.nanoTime() + HANG.toNanos();
+        await(what, condition, () -> "");
+    }
+
+    /** Until a number is so large. */
+    static void await(String what, DoubleSupplier number, double wanted) throws InterruptedException {
+        await(
+                what,
+                () -> number.getAsDouble() == wanted,
+                () -> ": it is " + number.getAsDouble() + ", must be " + wanted);
+    }
+
+    /** @param seen what there is instead, for the message */
+    private static void await(String what, BooleanSupplier condition, Supplier<String> seen)
+            throws InterruptedException {
+        long deadline = System.nanoTime() + AWAITED_MOST.toNanos();
         while (!condition.getAsBoolean()) {
             if (System.nanoTime() > deadline) {
-                throw new AssertionError("not in time: " + what);
+                throw new AssertionError("not in time: " + what + seen.get());
             }
             Thread.sleep(10);
         }
@@ -271,7 +290,7 @@ class OperationsTest {
             }
         }
 
-        await("both choices are cancelled", () -> count("abort") == aborts + 2);
+        await("both choices are cancelled", () -> count("abort"), aborts + 2);
         service.letStepsRun();
         await(
                 "nothing runs",

@@ -5,9 +5,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.quarkus.test.common.http.TestHTTPResource;
 import io.quarkus.test.junit.QuarkusTest;
 import io.quarkus.test.junit.TestProfile;
+import io.weft.model.CacheForm;
+import io.weft.model.CachePolicy;
 import io.weft.model.ModelPreset;
 import io.weft.plan.machine.HardwarePreset;
-import io.weft.plan.whatif.PlanQuestion;
 import java.net.URI;
 import java.net.http.HttpResponse;
 import java.nio.file.Files;
@@ -124,11 +125,25 @@ class PageFilesTest {
 
         assertThat(options(page, "q-preset")).containsExactlyElementsOf(ModelPreset.labels());
         assertThat(options(page, "q-hardware")).containsExactlyElementsOf(HardwarePreset.labels());
+        assertThat(options(page, "q-cache_encoding"))
+                .containsExactlyElementsOf(
+                        Stream.of(CachePolicy.values()).map(CachePolicy::label).toList());
+        assertThat(Files.readString(FOLDER.resolve("plan.js")))
+                .contains(CacheForm.all().stream()
+                        .map(form -> form.label() + ": \"")
+                        .toList());
+        assertThat(Files.readString(FOLDER.resolve("style.css")))
+                .contains(CacheForm.all().stream()
+                        .map(form -> ".c-" + form.label() + ",")
+                        .toList());
         assertThat(Pattern.compile("type=\"checkbox\" value=\"(\\w+)\"")
                         .matcher(page)
                         .results())
                 .extracting(found -> found.group(1))
-                .containsExactlyElementsOf(PlanQuestion.formLabels());
+                .containsExactlyElementsOf(CacheForm.all().stream()
+                        .filter(form -> form.encoding().isExact())
+                        .map(CacheForm::label)
+                        .toList());
     }
 
     private static List<String> options(String page, String id) {

@@ -9,7 +9,9 @@ import io.quarkus.test.junit.TestProfile;
 import jakarta.inject.Inject;
 import java.net.URI;
 import java.net.http.HttpResponse;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -104,6 +106,20 @@ class PlanTest {
                 .isLessThan(fast.path("link_bytes_per_step").longValue());
     }
 
+    @Test
+    void aLossyEncodingIsPlannedWithItsForms() throws Exception {
+        String memory = "\"device_memory_bytes\":40000000000,\"forms\":[\"host_%s\"],\"cache_encoding\":\"%s\"";
+        JsonNode exact = api.answer("/weft/v1/plan", question(memory.formatted("kv", "exact")));
+        JsonNode fp8 = api.answer("/weft/v1/plan", question(memory.formatted("fp8", "fp8")));
+
+        assertThat(fp8.at("/tokens_by_form/host_fp8").longValue()).isEqualTo(64 * 1024);
+        assertThat(fp8.path("link_bytes_per_step").doubleValue()
+                        / exact.path("link_bytes_per_step").doubleValue())
+                .isBetween(0.5, 0.53);
+        assertThat(fp8.path("predicted_step_millis").doubleValue())
+                .isLessThan(exact.path("predicted_step_millis").doubleValue());
+    }
+
     private static String question(String more) {
         return "{\"preset\":\"opt-6.7b\",\"hardware\":\"a100-40g\",\"batch\":64,\"context_tokens\":1024," + more + "}";
     }
@@ -136,8 +152,10 @@ class PlanTest {
                 "{\"link_gbps\":10001} | link_gbps | link_gbps is 10001",
                 "{\"tflops\":-1,\"hardware\":\"t4\"} | tflops | tflops is -1",
                 "{\"tflops\":100} | tflops | name hardware",
-                "{\"forms\":[\"kv\"]} | forms | forms has \"kv\", must be of device_kv, device_act, host_kv, host_act",
-                "{\"forms\":[\"host_kv\",\"host_kv\",\"host_kv\",\"host_kv\",\"host_kv\"]} | forms | forms is a list of more than 4",
+                "{\"forms\":[\"kv\"]} | forms | forms has \"kv\", must be of device_kv, device_act, device_packed_kv",
+                "{\"forms\":[\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\"]} | forms | forms is a list of more than 16",
+                "{\"cache_encoding\":\"fp4\"} | cache_encoding | cache_encoding is \"fp4\", must be one of exact, fp8, int8, int4",
+                "{\"cache_encoding\":\"fp8\",\"forms\":[\"host_kv\"]} | forms | forms has \"host_kv\", must be of device_fp8, host_fp8",
                 "{\"hardware\":\"abacus\"} | hardware | must be one of a100-40g, h100",
                 "{\"preset\":\"gpt-5\",\"hardware\":\"t4\"} | preset | must be one of opt-1.3b",
                 "{\"contxt\":4} | contxt | contxt is unknown, there are preset"
@@ -287,6 +305,7 @@ class PlanTest {
         assertThat(after.path("state").textValue()).isEqualTo("serving");
         assertThat(after.path("detail").isNull()).isTrue();
         assertThat(after.path("model").textValue()).isEqualTo(TestService.MODEL_ID);
+        assertThat(after.path("cache_encoding").textValue()).isEqualTo("exact");
         assertThat(after.path("chat_template").booleanValue()).isTrue();
         assertThat(after.path("seats").intValue()).isEqualTo(TestService.SEQUENCES);
         assertThat(after.path("queue_limit").intValue()).isEqualTo(64);
@@ -304,22 +323,31 @@ class PlanTest {
         return after.at(pointer).longValue() - before.at(pointer).longValue();
     }
 
-    /** Blocks of 16 tokens lie as activations and as K and V in turn. */
+    /** Some of the blocks of 16 tokens lie as activations. */
     @Test
     void theStatusSaysWhereRunningRequestsAreCached() throws Exception {
         service.holdStepsAfter(3);
-        CompletableFuture<HttpResponse<String>> answer = api.postAsync(
-                "/v1/completions", "{\"prompt\":[" + "5,".repeat(49) + "5],\"max_tokens\":8,\"ignore_eos\":true}");
-        OperationsTest.await("the prompt is cached", () -> statusOf("/tokens_by_form/host_act") == 32);
+        // Nothing is there twice, so there is nothing to draft.
+        List<Integer> prompt = IntStream.range(5, 55).boxed().toList();
+        CompletableFuture<HttpResponse<String>> answer =
+                api.postAsync("/v1/completions", "{\"prompt\":" + prompt + ",\"max_tokens\":8,\"ignore_eos\":true}");
+        OperationsTest.await("the prompt is cached", () -> onHost(List.of("act", "packed_act", "kv", "packed_kv")), 48);
 
         JsonNode forms = get("/weft/v1/status").path("tokens_by_form");
-        assertThat(forms.path("host_kv").intValue()).isEqualTo(16);
+        assertThat(onHost(List.of("act", "packed_act"))).isPositive();
         assertThat(forms.path("device_act").intValue()).isZero();
         assertThat(forms.path("device_kv").intValue()).isBetween(2, 4);
         service.letStepsRun();
         assertThat(answer.join().statusCode()).isEqualTo(200);
-        OperationsTest.await("nothing runs", () -> statusOf("/running") == 0);
-        assertThat(statusOf("/tokens_by_form/host_act")).isZero();
+        OperationsTest.await("nothing runs", () -> statusOf("/running"), 0);
+        assertThat(onHost(List.of("act", "packed_act", "kv", "packed_kv"))).isZero();
+    }
+
+    /** Tokens in full blocks on the host. */
+    private long onHost(List<String> encodings) {
+        return encodings.stream()
+                .mapToLong(encoding -> statusOf("/tokens_by_form/host_" + encoding))
+                .sum();
     }
 
     private long statusOf(String pointer) {

@@ -53,25 +53,19 @@ public class ServiceProfile implements QuarkusTestProfile {
         }
     }
 
-    /** A key is asked for. */
+    /** A key is asked for, and pages of some origins may use the API. */
     public static final class Keyed extends ServiceProfile {
         static final String KEY = "another key, not to be told";
 
         @Override
         public Map<String, String> getConfigOverrides() {
-            return with(super.getConfigOverrides(), Map.of("weft.test.api-key", KEY));
-        }
-    }
-
-    /** Pages of some origins may use the API. */
-    public static final class Cors extends ServiceProfile {
-        @Override
-        public Map<String, String> getConfigOverrides() {
             return with(
                     super.getConfigOverrides(),
                     Map.of(
-                            "weft.test.api-key", "a third key",
-                            "weft.test.cors-origins", "https://app.example.com,http://localhost:3000"));
+                            "weft.test.api-key",
+                            KEY,
+                            "weft.test.cors-origins",
+                            "https://app.example.com,http://localhost:3000"));
         }
     }
 
@@ -88,6 +82,16 @@ public class ServiceProfile implements QuarkusTestProfile {
                             "weft.test.prefix-cache", "true",
                             "weft.test.cache-isolation", "API_KEY",
                             "weft.test.api-key", KEY + "|" + OTHER_KEY));
+        }
+    }
+
+    /** Full blocks are stored in fp8. */
+    public static final class Lossy extends ServiceProfile {
+        @Override
+        public Map<String, String> getConfigOverrides() {
+            return with(
+                    super.getConfigOverrides(),
+                    Map.of("weft.test.cache-encoding", "FP8", "weft.test.prefix-cache", "true"));
         }
     }
 

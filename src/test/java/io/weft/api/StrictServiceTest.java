@@ -207,12 +207,12 @@ class StrictServiceTest {
         while (admitted.size() < TestService.SEQUENCES) {
             admitted.add(api.postAsync("/v1/completions", LONG, KEY));
             int expected = admitted.size();
-            OperationsTest.await("request " + expected + " came", () -> running() + waiting() == expected);
+            OperationsTest.await("request " + expected + " came", () -> running() + waiting(), expected);
             service.holdStepsAfter(1);
-            OperationsTest.await("request " + expected + " runs", () -> running() == expected);
+            OperationsTest.await("request " + expected + " runs", this::running, expected);
         }
         admitted.add(api.postAsync("/v1/completions", LONG, KEY));
-        OperationsTest.await("one waits", () -> waiting() == 1);
+        OperationsTest.await("one waits", this::waiting, 1);
 
         HttpResponse<String> refused = api.post("/v1/completions", LONG, KEY);
         HttpResponse<String> message = api.post("/v1/messages", MESSAGE, KEY);

@@ -147,7 +147,7 @@ class StructuredOutputTest {
     @Test
     void textsDoNotDependOnTheBatch() throws Exception {
         List<String> bodies = new ArrayList<>();
-        for (int seed = 0; seed < 8; seed++) {
+        for (int seed = 0; seed < 4; seed++) {
             bodies.add(request(COMPLETIONS, "guided_json", PERSON, seed));
             bodies.add(request(COMPLETIONS, "ignore_eos", "true", seed).replace("90", "40"));
             bodies.add(request(COMPLETIONS, "guided_regex", "\"(ab|cd)+[0-9]{3,40}\"", seed));

@@ -15,10 +15,12 @@ import io.weft.engine.EngineOptions;
 import io.weft.engine.EngineRuntime;
 import io.weft.engine.ServedModel;
 import io.weft.engine.ServedModel.SamplingDefaults;
+import io.weft.engine.Speculation;
 import io.weft.engine.StepObserver;
 import io.weft.model.CacheForm;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
+import io.weft.model.CachePolicy;
 import io.weft.model.ModelFiles;
 import io.weft.model.ModelSource;
 import io.weft.model.ModelWeights;
@@ -43,12 +45,12 @@ import jakarta.enterprise.inject.Produces;
 import jakarta.inject.Singleton;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
+import java.util.TreeSet;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicLong;
@@ -68,6 +70,7 @@ public class TestService {
     private static final int BLOCK_TOKENS = 16;
 
     private final ModelSource source;
+    private final CachePolicy policy;
     private final ApiSettings settings;
     private final ServerLimits limits;
     private final BatchingEngine engine;
@@ -104,9 +107,11 @@ public class TestService {
             @ConfigProperty(name = "weft.test.cache-isolation", defaultValue = "NONE")
                     ApiSettings.CacheIsolation isolation,
             @ConfigProperty(name = "weft.test.prefix-cache", defaultValue = "false") boolean prefixCache,
+            @ConfigProperty(name = "weft.test.cache-encoding", defaultValue = "EXACT") CachePolicy policy,
             @ConfigProperty(name = "weft.test.gate", defaultValue = "OPEN") Gate gate)
             throws InterruptedException {
         this.source = ModelSource.parse(model);
+        this.policy = policy;
         this.naming = prefixCache ? Optional.of(new BlockNaming(new byte[] {1}, maxTokens -> 0)) : Optional.empty();
         this.settings = new ApiSettings(
                 List.of(MODEL_ID),
@@ -132,7 +137,11 @@ public class TestService {
         this.engine = new BatchingEngine(
                 phase -> load(),
                 // A test may hold the steps.
-                new EngineOptions(queueLimit, EngineOptions.Scheduling.FAIR, OperationsTest.HANG));
+                new EngineOptions(
+                        queueLimit,
+                        EngineOptions.Scheduling.FAIR,
+                        OperationsTest.HANG,
+                        Speculation.ngrams(Speculation.Lengths.ALL)));
         if (gate == Gate.OPEN) {
             openGate();
             engine.awaitServing();
@@ -143,10 +152,14 @@ public class TestService {
         gate.join();
         ModelFiles files = ModelFiles.open(source);
         CpuDevice device = new CpuDevice(new CpuOptions(256L << 20, 256L << 20, OptionalDouble.empty(), 2));
-        StepLimits limits = new StepLimits(SEQUENCES, 128, 64, CONTEXT_TOKENS);
+        StepLimits limits = new StepLimits(SEQUENCES, 128, 64, 32, CONTEXT_TOKENS);
         ModelWeights weights = ModelWeights.load(files, device, CONTEXT_TOKENS, (layer, layers) -> {});
-        CacheGeometry geometry =
-                new CacheGeometry(files.architecture().dimensions(), Float.BYTES, BLOCK_TOKENS, 2 * BLOCK_TOKENS);
+        CacheGeometry geometry = new CacheGeometry(
+                files.architecture().dimensions(),
+                device.elementType(),
+                BLOCK_TOKENS,
+                policy.isLossy() ? BLOCK_TOKENS : 2 * BLOCK_TOKENS,
+                policy);
         Workspace workspace = Workspace.allocate(device, geometry, limits, 8 << 20);
         long bytes = SEQUENCES * (long) geometry.blocks(CONTEXT_TOKENS) * geometry.blockBytes(Content.KEY_VALUE);
         KvCache loaded = new KvCache(
@@ -168,7 +181,7 @@ public class TestService {
                         256 << 20,
                         256 << 20,
                         8 << 20,
-                        EnumSet.allOf(CacheForm.class)),
+                        new TreeSet<>(policy.forms())),
                 profile -> {});
         return new EngineRuntime(
                 new ServedModel(
@@ -208,6 +221,12 @@ public class TestService {
             }
 
             @Override
+            public void generated(int passes, int drafted, int accepted) {
+                rows.addAndGet(accepted - drafted);
+                observatory.generated(passes, drafted, accepted);
+            }
+
+            @Override
             public void stepped(StepPlan plan, long nanos, Optional<Timeline> measured) {
                 rows.addAndGet(plan.shape().rows());
                 observatory.stepped(plan, nanos, measured);
@@ -234,7 +253,7 @@ public class TestService {
         return engine;
     }
 
-    /** The rows of all steps so far. */
+    /** The rows of all steps so far, but for drafts that were wrong. */
     long rows() {
         return rows.get();
     }

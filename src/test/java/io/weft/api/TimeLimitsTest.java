@@ -61,6 +61,6 @@ class TimeLimitsTest extends ConnectionsFixture {
             // By the server, before all was sent.
         }
 
-        OperationsTest.await("it is closed", () -> closed("write") == before + 1);
+        OperationsTest.await("it is closed", () -> closed("write"), before + 1);
     }
 }

@@ -48,7 +48,7 @@ class TokenPathBenchmark {
                 .redirectErrorStream(true)
                 .start();
         try {
-            OperationsTest.await("all streams run", () -> engine.running().size() == STREAMS);
+            OperationsTest.await("all streams run", () -> engine.running().size(), STREAMS);
             steps(WARM_UP_STEPS);
             System.gc();
             OperatingSystemMXBean system = ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class);

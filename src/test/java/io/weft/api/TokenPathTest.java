@@ -57,7 +57,7 @@ class TokenPathTest {
     }
 
     private void awaitRunning(int requests) throws InterruptedException {
-        OperationsTest.await(requests + " run", () -> engine.running().size() == requests);
+        OperationsTest.await(requests + " run", () -> engine.running().size(), requests);
     }
 
     private double count(String name, String... tags) {
@@ -179,7 +179,7 @@ class TokenPathTest {
 
         awaitRunning(0);
         OperationsTest.await(
-                "all are counted", () -> count("weft.request.success", "finished_reason", "abort") == aborted + 5);
+                "all are counted", () -> count("weft.request.success", "finished_reason", "abort"), aborted + 5);
     }
 
     /** Nobody waits for the next step with what is over. */

@@ -9,19 +9,32 @@ import io.weft.device.Device;
 import io.weft.device.DeviceInfo;
 import io.weft.device.cpu.CpuDevice;
 import io.weft.device.cpu.CpuOptions;
+import io.weft.engine.BatchingEngine;
+import io.weft.engine.EngineOptions;
+import io.weft.engine.GenerationEvent;
+import io.weft.engine.GenerationRequest;
+import io.weft.engine.GenerationRequest.EndTokens;
+import io.weft.engine.SamplingParameters;
 import io.weft.model.CacheGeometry;
 import io.weft.model.ModelFiles;
 import io.weft.model.ModelPreset;
+import io.weft.model.ModelWeights;
 import io.weft.plan.machine.HardwarePreset;
+import io.weft.plan.machine.HardwareProfile;
 import io.weft.plan.whatif.PlanQuestion;
+import io.weft.profile.HardwareProfiler;
 import io.weft.profile.ProfileStore;
 import io.weft.profile.ProfileStore.StoredProfile;
+import io.weft.profile.ProfilingMemory;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.OptionalDouble;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -106,6 +119,56 @@ class AssemblyTest {
         Files.writeString(directory.resolve("generation_config.json"), "{\"num_beams\": 1}");
         try (ModelFiles files = Assembly.open(directory.toString())) {
             assertThat(Assembly.ignored(files)).isEmpty();
+        }
+    }
+
+    /** Codes of the same size would be read as one another's. */
+    @Test
+    void blocksOnADiskAreThoseOfOnePolicy() throws InterruptedException {
+        assertThat(tokensFoundOnDisk("fp8")).isZero();
+        assertThat(tokensFoundOnDisk("int8")).isZero();
+        assertThat(tokensFoundOnDisk("exact")).isZero();
+        assertThat(tokensFoundOnDisk("fp8")).isEqualTo(128);
+    }
+
+    private int tokensFoundOnDisk(String encoding) throws InterruptedException {
+        Settings settings = settings(Map.of(
+                "weft.model", "src/test/resources/goldens/opt",
+                "weft.device", "cpu",
+                "weft.device-memory", "128MB",
+                "weft.host-memory", "64MB",
+                "weft.max-sequences", "2",
+                "weft.block-tokens", "64",
+                "weft.cell-tokens", "64",
+                "weft.cache-encoding", encoding,
+                "weft.cache-directory", directory.resolve("blocks").toString()));
+        BatchingEngine engine = new BatchingEngine(
+                phase -> Assembly.load(settings, new Unmeasured(), progress -> {})
+                        .runtime(settings.cache().schedule()),
+                EngineOptions.queueing(1));
+        engine.awaitServing();
+        GenerationRequest request = new GenerationRequest(
+                Collections.nCopies(150, 7),
+                1,
+                SamplingParameters.greedy(),
+                EndTokens.IGNORE,
+                OptionalInt.empty(),
+                OptionalInt.empty());
+        int found = engine.generate(request).collect().asList().await().indefinitely().stream()
+                .filter(GenerationEvent.Admitted.class::isInstance)
+                .mapToInt(event -> ((GenerationEvent.Admitted) event).hit().diskTokens())
+                .sum();
+        engine.drain(Duration.ofMinutes(10));
+        engine.close();
+        return found;
+    }
+
+    /** A machine as its data sheet has it, on which reading takes less time than computing. */
+    private static final class Unmeasured extends HardwareProfiler {
+        @Override
+        public HardwareProfile profile(
+                Device device, ModelWeights weights, CacheGeometry geometry, ProfilingMemory memory, Path directory) {
+            return HardwarePreset.T4.spec().profile(geometry).withComputeTimes(1e6);
         }
     }
 

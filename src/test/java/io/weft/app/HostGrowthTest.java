@@ -90,7 +90,7 @@ class HostGrowthTest {
                 Thread.ofPlatform().start(new HostGrowth(region.extendWhenAllowed(), cache, () -> true, () -> {}));
         region.allow(1);
         while (region.reachableBytes() == 0) {
-            Thread.onSpinWait();
+            Thread.sleep(1);
         }
 
         region.close();
@@ -118,12 +118,12 @@ class HostGrowthTest {
         for (int parts = 0; parts < 3; parts++) {
             int before = asked.get();
             while (asked.get() < before + 3) {
-                Thread.onSpinWait();
+                Thread.sleep(1);
             }
             assertThat(region.reachableBytes()).isEqualTo(parts * SLAB);
             wanted.incrementAndGet();
             while (region.reachableBytes() == parts * SLAB) {
-                Thread.onSpinWait();
+                Thread.sleep(1);
             }
         }
         wanted.set(Integer.MAX_VALUE);

@@ -6,11 +6,16 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.smallrye.config.EnvConfigSource;
 import io.smallrye.config.PropertiesConfigSource;
 import io.smallrye.config.SmallRyeConfigBuilder;
+import io.weft.device.ElementType;
+import io.weft.model.CacheGeometry;
+import io.weft.model.ModelPreset;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.Map;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import org.eclipse.microprofile.config.Config;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -61,6 +66,7 @@ class SettingsTest {
                 "weft.max-sequences | 1e3 | a whole number from 1 to 4096",
                 "weft.block-tokens | 12.5 | a whole number",
                 "weft.cell-tokens | 40 | a multiple of weft.block-tokens, 16",
+                "weft.cache-encoding | fp4 | one of exact, fp8, int8, int4",
                 "weft.cpu.link-gbps | 0 | a number above 0",
                 "weft.cpu.link-gbps | NaN | a number above 0",
                 "weft.drain-timeout | soon | a duration such as 30s",
@@ -100,6 +106,39 @@ class SettingsTest {
         assertThatThrownBy(() -> read(Map.of("weft.api-key", key))).isInstanceOf(SettingException.class);
     }
 
+    @ParameterizedTest
+    @CsvSource({
+        "exact,,,16,256",
+        "exact,32,,32,256",
+        "exact,,48,16,48",
+        "int4,,,64,64",
+        "fp8,32,,32,32",
+        "int8,,16,16,16"
+    })
+    void blocksAndCellsDependOnTheEncoding(
+            String encoding, @Nullable String block, @Nullable String cell, int blockTokens, int cellTokens) {
+        Map<String, String> settings = new HashMap<>(Map.of("weft.cache-encoding", encoding));
+        settings.computeIfAbsent("weft.block-tokens", key -> block);
+        settings.computeIfAbsent("weft.cell-tokens", key -> cell);
+        CacheGeometry geometry =
+                read(settings).cache().geometry(ModelPreset.OPT_1_3B.dimensions(), ElementType.BF16, 256);
+
+        assertThat(geometry.policy().label()).isEqualTo(encoding);
+        assertThat(geometry.blockTokens()).isEqualTo(blockTokens);
+        assertThat(geometry.cellTokens()).isEqualTo(cellTokens);
+    }
+
+    @Test
+    void cellsAreBlocksUnderALossyEncoding() {
+        Map<String, String> settings =
+                Map.of("weft.cache-encoding", "int4", "weft.block-tokens", "64", "weft.cell-tokens", "128");
+
+        assertThatThrownBy(() -> read(settings))
+                .isInstanceOf(SettingException.class)
+                .hasMessage(
+                        "weft.cell-tokens is \"128\", must be weft.block-tokens, 64, with weft.cache-encoding=int4");
+    }
+
     @Test
     void aSettingMayDependOnAnother() {
         assertThat(read(Map.of()).batch().stepTokens()).isEqualTo(512);
@@ -116,7 +155,9 @@ class SettingsTest {
 
         Settings known = settings.forBatch(100, OptionalInt.of(50), OptionalLong.of(4000));
 
-        assertThat(known.batch()).isEqualTo(new Settings.Batch(OptionalInt.of(50), 100, OptionalInt.of(100)));
+        assertThat(known.batch())
+                .isEqualTo(new Settings.Batch(
+                        OptionalInt.of(50), 100, OptionalInt.of(100), Settings.SpeculationChoice.AUTO));
         assertThat(known.cacheTokens()).hasValue(4000);
         assertThat(known.forBatch(8, OptionalInt.empty(), OptionalLong.empty()).model())
                 .isEqualTo(settings.model());

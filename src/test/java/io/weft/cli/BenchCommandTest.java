@@ -13,14 +13,15 @@ import io.weft.bench.Bench.Load;
 import io.weft.bench.Bench.Setting;
 import io.weft.bench.BenchHistory;
 import io.weft.bench.BenchReport;
+import io.weft.bench.DrivenDrafts;
 import io.weft.device.Device;
 import io.weft.model.CacheForm;
 import io.weft.model.CacheGeometry;
+import io.weft.model.CachePolicy;
 import io.weft.model.ModelWeights;
 import io.weft.plan.machine.HardwarePreset;
 import io.weft.plan.machine.HardwareProfile;
 import io.weft.plan.prediction.CostModel;
-import io.weft.plan.whatif.PlanQuestion;
 import io.weft.profile.HardwareProfiler;
 import io.weft.profile.ProfileStore;
 import io.weft.profile.ProfileStore.StoredProfile;
@@ -29,15 +30,14 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.Set;
+import java.util.TreeSet;
 import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -86,21 +86,11 @@ class BenchCommandTest {
 
     @AfterAll
     static void close() {
+        // It needs most of the cache: no test has left anything there.
+        assertThat(report(Setting.of(LARGE, ScheduleChoice.RESIDENT))).isPresent();
         assembly.close();
         PROPERTIES.keySet().forEach(System::clearProperty);
         System.clearProperty("weft.profile-directory");
-    }
-
-    @AfterEach
-    void nothingIsLeftInTheCache() {
-        try (Bench bench = new Bench(
-                assembly,
-                assembly.costs(),
-                Setting.of(LARGE, ScheduleChoice.RESIDENT),
-                Duration.ZERO,
-                progress -> {})) {
-            assertThat(bench.run()).isPresent();
-        }
     }
 
     private static Optional<BenchReport> report(Setting setting) {
@@ -136,18 +126,18 @@ class BenchCommandTest {
                 .isEqualTo(start.profile().keyValues());
     }
 
-    private static BenchReport automatic(Load load, int deviceCachePercent, CacheForm first, CacheForm... more) {
+    private static BenchReport automatic(Load load, int deviceCachePercent, CacheForm... forms) {
         Setting setting =
-                new Setting(load, ScheduleChoice.AUTO, OptionalInt.of(deviceCachePercent), EnumSet.of(first, more));
+                new Setting(load, ScheduleChoice.AUTO, OptionalInt.of(deviceCachePercent), CacheForm.setOf(forms));
         return report(setting).orElseThrow();
     }
 
     private static BenchReport automatic(Load load, int deviceCachePercent) {
-        return automatic(load, deviceCachePercent, CacheForm.DEVICE_KV, CacheForm.values());
+        return automatic(load, deviceCachePercent, CacheForm.all().toArray(CacheForm[]::new));
     }
 
     private static long tokens(BenchReport report, CacheForm form) {
-        return report.tokensByForm().get(PlanQuestion.label(form));
+        return report.tokensByForm().getOrDefault(form.label(), 0L);
     }
 
     @ParameterizedTest
@@ -161,7 +151,7 @@ class BenchCommandTest {
             assertThat(report.deviceCachePercent()).isNull();
             Set<CacheForm> allowed = schedule.forms();
             long all = 0;
-            for (CacheForm form : CacheForm.values()) {
+            for (CacheForm form : CacheForm.all()) {
                 assertThat(tokens(report, form) == 0 || allowed.contains(form))
                         .as("%s: %s", form, report)
                         .isTrue();
@@ -180,7 +170,7 @@ class BenchCommandTest {
         BenchReport chunked = report(Setting.of(load, ScheduleChoice.CHUNKED)).orElseThrow();
         BenchReport automatic = automatic(load, 0);
         // The programme counts the upload of the step's index, which may move one block of a sequence.
-        for (CacheForm form : CacheForm.values()) {
+        for (CacheForm form : CacheForm.all()) {
             assertThat((double) tokens(automatic, form))
                     .as("%s", form)
                     .isCloseTo(tokens(chunked, form), within(16.0 * batch));
@@ -192,7 +182,7 @@ class BenchCommandTest {
     void withRoomForAllAutoIsResident() {
         for (BenchReport report : List.of(
                 automatic(LARGE, 100),
-                report(new Setting(LARGE, ScheduleChoice.AUTO, OptionalInt.empty(), EnumSet.allOf(CacheForm.class)))
+                report(new Setting(LARGE, ScheduleChoice.AUTO, OptionalInt.empty(), new TreeSet<>(CacheForm.all())))
                         .orElseThrow())) {
             assertThat(tokens(report, CacheForm.DEVICE_KV))
                     .isEqualTo(report.tokensByForm().values().stream()
@@ -255,9 +245,59 @@ class BenchCommandTest {
         assertThat(report(Setting.of(new Load(4, 4096, 4), ScheduleChoice.CHUNKED)))
                 .as("longer than the model's context")
                 .isEmpty();
-        assertThat(report(new Setting(LARGE, ScheduleChoice.AUTO, OptionalInt.of(50), EnumSet.of(CacheForm.DEVICE_KV))))
+        assertThat(report(new Setting(
+                        LARGE, ScheduleChoice.AUTO, OptionalInt.of(50), CacheForm.setOf(CacheForm.DEVICE_KV))))
                 .as("half of the memory that it needs")
                 .isEmpty();
+    }
+
+    @ParameterizedTest
+    @EnumSource(
+            value = ScheduleChoice.class,
+            names = {"CHUNKED", "RESIDENT", "AUTO"})
+    void acceptedDraftsCountAsTokens(ScheduleChoice schedule) {
+        Load load = new Load(3, 64, 30);
+        for (double accepted : List.of(0.0, 1.6, 3.0)) {
+            BenchReport report = report(Setting.of(load, schedule).with(new DrivenDrafts(3, accepted)))
+                    .orElseThrow();
+            assertThat(report.drafts()).isEqualTo(3);
+            assertThat(report.acceptedDrafts()).isCloseTo(accepted, within(0.5));
+            assertThat(report.tokensPerPass()).isEqualTo(1 + report.acceptedDrafts());
+            assertThat(report.tokensPerSecond()).isPositive();
+            assertThat(report.predictedStepMillis()).isPositive();
+        }
+    }
+
+    @Test
+    void draftsForWhichThereIsNoMemoryAreLeftOut() {
+        Load load = new Load(3, 64, 40);
+        int most = assembly.limits().draftRows() / load.batch();
+        try (Bench bench = new Bench(
+                assembly,
+                assembly.costs(),
+                Setting.of(load, ScheduleChoice.CHUNKED).with(new DrivenDrafts(most + 1, 1)),
+                Duration.ZERO,
+                progress -> {})) {
+            assertThat(bench.run()).isEmpty();
+            assertThat(bench.tooLarge()).contains("drafts " + load.batch() * (most + 1) + " tokens in a step");
+        }
+    }
+
+    @Test
+    void oneRunMeasuresPlainStepsAndDrafts() throws IOException {
+        Path json = directory.resolve("drafts.json");
+        CommandRun run = CommandRun.run("bench --warm-up 0 --loads 2x64 --schedules full-transfer,chunked --drafts 0,2"
+                + " --accepted 1 --generate 20 --json " + json);
+        assertThat(run.error()).isEmpty();
+        JsonNode reports = new ObjectMapper().readTree(json.toFile());
+        assertThat(reports.findValues("drafts").stream().map(JsonNode::intValue))
+                .containsExactly(0, 2, 0, 2);
+        assertThat(run.out().lines().filter(line -> line.contains("a step of 2 drafts a sequence:")))
+                .hasSize(2)
+                .allMatch(line -> line.length() <= 120);
+        assertThat(CommandRun.run("bench --drafts 3 --generate 4").error())
+                .contains("--drafts is 3, must be from 0 to 2");
+        assertThat(CommandRun.run("bench --accepted -1").error()).contains("--accepted is -1.0");
     }
 
     @Test
@@ -279,7 +319,10 @@ class BenchCommandTest {
             assertThat(report.get("deviation_percent").asDouble())
                     .isCloseTo(100 * (predicted - measured) / measured, within(1e-6));
             assertThat(report.get("bound_millis").asDouble()).isPositive();
-            assertThat(report.get("tokens_by_form").properties()).hasSize(CacheForm.values().length);
+            assertThat(report.get("tokens_by_form").properties())
+                    .hasSize(CachePolicy.EXACT.forms().size());
+            assertThat(report.get("forms"))
+                    .hasSizeLessThanOrEqualTo(CachePolicy.EXACT.forms().size());
             assertThat(report.get("load").asText())
                     .isEqualTo(report.get("batch").asInt() + "x"
                             + report.get("prompt_tokens").asInt());
@@ -313,6 +356,7 @@ class BenchCommandTest {
                 "--loads 8x1024 --prompt 3",
                 "--schedules auto --device-cache 101",
                 "--schedules auto --forms device_kw",
+                "--schedules auto --forms host_fp8",
                 "--schedules automatic",
                 "--schedules chunked --device-cache 50",
                 "--forms host_kv",

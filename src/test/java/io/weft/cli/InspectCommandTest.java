@@ -40,6 +40,23 @@ class InspectCommandTest {
     @AfterEach
     void forget() {
         System.clearProperty("weft.profile-directory");
+        System.clearProperty("weft.cache-encoding");
+    }
+
+    @Test
+    void aLossyEncodingIsTold() throws IOException {
+        JsonNode cache = json("--cache-encoding fp8 --hardware t4 llama-3-8b").path("cache");
+
+        assertThat(cache.path("encoding").textValue()).isEqualTo("fp8");
+        assertThat(cache.path("stored_bytes_per_token").doubleValue()
+                        / cache.path("key_value_bytes_per_token").doubleValue())
+                .isBetween(0.5, 0.52);
+        assertThat(CommandRun.run("models inspect --cache-encoding fp8 --hardware t4 llama-3-8b")
+                        .out())
+                .containsPattern("in fp8 +66.56 kB")
+                .contains("full blocks hold K and V in fp8");
+        assertThat(CommandRun.run("models inspect --cache-encoding fp4").error())
+                .contains("--cache-encoding is \"fp4\", must be one of exact, fp8, int8, int4");
     }
 
     private static JsonNode json(String line, String... more) throws IOException {

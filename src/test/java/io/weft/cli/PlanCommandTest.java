@@ -43,6 +43,7 @@ class PlanCommandTest {
     @AfterEach
     void forget() {
         System.clearProperty("weft.profile-directory");
+        System.clearProperty("weft.cache-encoding");
     }
 
     @Test
@@ -158,9 +159,31 @@ class PlanCommandTest {
     }
 
     @Test
+    void aLossyEncodingIsPlannedWithItsForms() throws IOException {
+        String question = "plan --preset opt-6.7b --batch 32 --context 1024 --hardware h100 --gpu-memory 40GB";
+        JsonNode exact = json(question + " --forms host_kv");
+        JsonNode int4 = json(question + " --cache-encoding int4 --forms host_int4");
+
+        assertThat(int4.path("tokens_by_form").properties())
+                .extracting(entry -> entry.getKey())
+                .containsExactly("device_int4", "host_int4");
+        assertThat(int4.at("/tokens_by_form/host_int4").longValue()).isEqualTo(32 * 1024);
+        assertThat(int4.path("link_bytes_per_step").doubleValue()
+                        / exact.path("link_bytes_per_step").doubleValue())
+                .isBetween(0.25, 0.29);
+        assertThat(CommandRun.run(question + " --cache-encoding fp8").out())
+                .containsPattern("cache encoding +fp8")
+                .contains("device_fp8", "host_fp8")
+                .doesNotContain("host_kv", "packed");
+        assertThat(json(question).at("/tokens_by_form").has("host_fp8")).isTrue();
+        System.clearProperty("weft.cache-encoding");
+        assertThat(json(question).at("/tokens_by_form").has("host_fp8")).isFalse();
+    }
+
+    @Test
     void whatDoesNotFitSaysWhatIsMissing() {
         CommandRun run =
-                CommandRun.run("plan --preset opt-13b --batch 64 --context 2048 --hardware h100 --host-memory 1GB");
+                CommandRun.run("plan --preset opt-13b --batch 96 --context 2048 --hardware h100 --host-memory 1GB");
 
         assertThat(run.status()).isZero();
         assertThat(run.out()).contains("does not fit", "more device memory", "more host memory", "lacks");
@@ -237,6 +260,9 @@ class PlanCommandTest {
                 "--tflops -1 | --tflops is -1.0, must be above 0",
                 "--forms kv --hardware t4 | forms has \"kv\", must be of device_kv",
                 "--forms device_act,host_act --preset llama-3-8b --hardware t4 | forms has activations only, must have one with K and V",
+                "--cache-encoding fp4 | --cache-encoding is \"fp4\", must be one of exact, fp8, int8, int4",
+                "--forms host_fp8 --hardware t4 | forms has \"host_fp8\", must be of device_kv",
+                "--cache-encoding fp8 --forms host_kv --hardware t4 | forms has \"host_kv\", must be of device_fp8, host_fp8",
                 "--preset opt-1.3b --model demo | --preset is \"opt-1.3b\", but --model is given, too",
                 "--weights int4 --model demo | --weights is \"int4\", but there is no --preset",
                 "--hardware t4 --profile x | --hardware is \"t4\", but --profile is given, too"

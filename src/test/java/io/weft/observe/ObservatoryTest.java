@@ -25,10 +25,12 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Comparator;
-import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -57,8 +59,18 @@ class ObservatoryTest {
                         1L << 34,
                         1L << 34,
                         1L << 28,
-                        EnumSet.allOf(CacheForm.class)),
+                        new TreeSet<>(CacheForm.all())),
                 replanned::add);
+    }
+
+    private static StepTokens tokens(long deviceKeyValues, long deviceActivations, long hostKeyValues) {
+        SortedMap<CacheForm, Long> byForm = new TreeMap<>();
+        byForm.put(CacheForm.DEVICE_KV, deviceKeyValues);
+        byForm.put(CacheForm.DEVICE_ACT, deviceActivations);
+        if (hostKeyValues > 0) {
+            byForm.put(CacheForm.HOST_KV, hostKeyValues);
+        }
+        return new StepTokens(byForm);
     }
 
     private static StepPlan plan(int blocks, CacheForm form) {
@@ -130,6 +142,9 @@ class ObservatoryTest {
         observatory.found(30);
         observatory.found(2);
         for (StepPlan plan : List.of(transferring, resident, recomputing)) {
+            if (!plan.equals(resident)) {
+                observatory.generated(2, 5, 3);
+            }
             observatory.stepped(plan, 1000, Optional.empty());
         }
 
@@ -140,9 +155,11 @@ class ObservatoryTest {
                         3000,
                         transferring.linkInBytes(),
                         0,
-                        new StepTokens(2 * 2 * 16 + 3 * 2 * 3, 2 * 3 * 16, 2 * 4 * 16, 0),
-                        32));
-        assertThat(observatory.cached()).isEqualTo(new StepTokens(2 * 3, 2 * 3 * 16, 0, 0));
+                        tokens(2 * 2 * 16 + 3 * 2 * 3, 2 * 3 * 16, 2 * 4 * 16),
+                        32,
+                        new Totals.Passes(4, 10, 6)));
+        assertThat(observatory.totals().passes().tokensAPass()).isEqualTo(2.5);
+        assertThat(observatory.cached()).isEqualTo(tokens(2 * 3, 2 * 3 * 16, 0));
         assertThat(observatory.steps()).isEmpty();
     }
 

@@ -3,6 +3,7 @@ package io.weft.api.http;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.Map;
 
@@ -45,34 +46,25 @@ public final class EventStream {
 
     /** A frame of an object. */
     public void data(Object object) {
-        byte[] bytes = bytes(json, object);
-        begin();
-        write(bytes);
-        finish();
+        write(frame(bytes(json, object)));
     }
 
     /** A frame of an object, with a name. */
     public void event(String name, Object object) {
-        byte[] bytes = bytes(json, object);
+        byte[] frame = frame(bytes(json, object));
         out.write(ascii("event: " + name + "\n"));
-        begin();
-        write(bytes);
-        finish();
+        write(frame);
     }
 
-    /** Begins a frame of JSON that is written piece by piece. */
-    public void begin() {
-        out.write(DATA);
+    /** The frame of some JSON. */
+    public static byte[] frame(byte[] json) {
+        ByteBuffer frame = ByteBuffer.allocate(DATA.length + json.length + END.length);
+        return frame.put(DATA).put(json).put(END).array();
     }
 
-    /** A piece of the frame's JSON, in UTF-8. */
+    /** A {@linkplain #frame frame}, or a piece of one that others complete. */
     public void write(byte[] bytes) {
         out.write(bytes);
-    }
-
-    /** Ends the frame. */
-    public void finish() {
-        out.write(END);
     }
 
     /** Ends the stream with the frame that says so. */
@@ -88,11 +80,9 @@ public final class EventStream {
 
     /** Ends the stream with an error. */
     public void fail(Throwable failure) {
-        byte[] bytes = bytes(json, Errors.of(failure, requestId).body());
+        byte[] frame = frame(bytes(json, Errors.of(failure, requestId).body()));
         out.write(ERROR);
-        begin();
-        write(bytes);
-        finish();
+        write(frame);
         done();
     }
 

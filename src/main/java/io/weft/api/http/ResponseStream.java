@@ -8,11 +8,11 @@ import io.netty.handler.codec.http.HttpConstants;
 import io.netty.handler.codec.http.HttpResponseEncoder;
 import io.netty.handler.codec.http2.Http2ConnectionHandler;
 import io.vertx.core.buffer.Buffer;
+import io.vertx.core.buffer.impl.BufferImpl;
 import io.vertx.core.http.HttpServerRequest;
 import io.vertx.core.http.HttpServerResponse;
 import io.vertx.core.http.HttpVersion;
 import io.vertx.core.net.impl.ConnectionBase;
-import java.nio.charset.StandardCharsets;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicLong;
@@ -28,6 +28,8 @@ import org.jspecify.annotations.Nullable;
  */
 public final class ResponseStream implements EventStream.ByteSink {
     private static final int FIRST_CAPACITY_BYTES = 512;
+    /** By which a write may be longer than the one before without being copied: about a token's text. */
+    private static final int SPARE_BYTES = 64;
     /** A piece of a body that is written at once, so that a slow but steady reader is seen to read. */
     private static final int PIECE_BYTES = 1 << 16;
 
@@ -123,7 +125,7 @@ public final class ResponseStream implements EventStream.ByteSink {
             return;
         }
         if (pending == null) {
-            pending = Buffer.buffer(Math.max(FIRST_CAPACITY_BYTES, lastBytes));
+            pending = Buffer.buffer(lastBytes == 0 ? FIRST_CAPACITY_BYTES : lastBytes + SPARE_BYTES);
         }
         pending.appendBytes(bytes);
         queue();
@@ -275,11 +277,18 @@ public final class ResponseStream implements EventStream.ByteSink {
             return;
         }
         ByteBuf chunk = channel.alloc().directBuffer(piece.length() + CHUNK_BYTES);
-        chunk.writeCharSequence(Integer.toString(piece.length(), HEXADECIMAL), StandardCharsets.US_ASCII);
+        writeHexadecimal(chunk, piece.length());
         chunk.writeShort(HttpConstants.CR << Byte.SIZE | HttpConstants.LF);
-        chunk.writeBytes(piece.getBytes());
+        chunk.writeBytes(((BufferImpl) piece).byteBuf(), 0, piece.length());
         chunk.writeShort(HttpConstants.CR << Byte.SIZE | HttpConstants.LF);
         encoder.writeAndFlush(chunk).addListener(taken -> taken(taken.isSuccess(), counted(piece), false));
+    }
+
+    private static void writeHexadecimal(ByteBuf to, int number) {
+        int digits = Math.ceilDiv(Integer.SIZE - Integer.numberOfLeadingZeros(number), 4);
+        for (int digit = digits - 1; digit >= 0; digit--) {
+            to.writeByte(Character.forDigit((number >>> (4 * digit)) & 0xf, HEXADECIMAL));
+        }
     }
 
     private void taken(boolean success, int bytes, boolean last) {

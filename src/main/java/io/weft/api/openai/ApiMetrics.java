@@ -16,6 +16,7 @@ import jakarta.inject.Singleton;
 import java.time.Duration;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.DoubleStream;
 
 /**
@@ -194,7 +195,7 @@ class ApiMetrics {
                     trace.firstToken();
                 }
             } else {
-                interToken.record(Duration.ofNanos(now - lastTokenNanos));
+                interToken.record(now - lastTokenNanos, TimeUnit.NANOSECONDS);
             }
             lastTokenNanos = now;
             generated++;

@@ -39,6 +39,7 @@ public final class ChatDraft {
             "add_special_tokens",
             "modalities",
             "documents",
+            "prediction",
             "parallel_tool_calls",
             "structured_outputs",
             "guided_json",

@@ -49,7 +49,7 @@ record ChatMessage(
             message.putAll(further);
         }
         message.put("role", role(name + ".role"));
-        message.put("content", text(name + ".content"));
+        message.put("content", text(name + ".content", content));
         PastCalls.prepare(message, name, content == null, formats.tools());
         return message;
     }
@@ -64,7 +64,8 @@ record ChatMessage(
         return role;
     }
 
-    private String text(String name) {
+    /** The text of a content: a string, a list of text parts, or null. */
+    static String text(String name, @Nullable Object content) {
         return switch (content) {
             case null -> "";
             case String text -> text;

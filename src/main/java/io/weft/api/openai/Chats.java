@@ -180,6 +180,7 @@ public class Chats {
                 ChatReading.of(request.toolFields(), request.output().output(), formats, prompt);
         request.fields().requireRoom("the chat", tokenizer.leastTokens(prompt), model);
         List<Integer> tokens = request.fields().truncated(tokenizer.encode(prompt, request.addedTokens()), model);
+        List<Integer> predicted = request.fields().predicted(tokenizer, model);
         RequestTerms asked = terms.of(request.fields(), routing);
         Optional<Constraint> constraint = reading.output().map(output -> constraints.of(output, model));
         long seed = request.fields().firstSeed(settings);
@@ -187,8 +188,18 @@ public class Chats {
                 RequestTrace.Operation.CHAT, model, 1, request.fields().choicesPerPrompt(), routing);
         Optional<String> echo = request.echoed(conversation);
         List<Choice> choices = IntStream.range(0, request.fields().choicesPerPrompt())
-                .mapToObj(index ->
-                        choice(index, request, model, tokens, echo, seed + index, reading, constraint, asked, trace))
+                .mapToObj(index -> choice(
+                        index,
+                        request,
+                        model,
+                        tokens,
+                        predicted,
+                        echo,
+                        seed + index,
+                        reading,
+                        constraint,
+                        asked,
+                        trace))
                 .toList();
         return new Ready(model, reading, choices);
     }
@@ -198,6 +209,7 @@ public class Chats {
             ChatRequest request,
             ServedModel model,
             List<Integer> tokens,
+            List<Integer> predicted,
             Optional<String> echo,
             long seed,
             ChatReading reading,
@@ -214,7 +226,8 @@ public class Chats {
                 GenerationFields.optional(fields.promptLogprobs()),
                 asked,
                 fields.stopTokens(),
-                constraint);
+                constraint,
+                predicted);
         return new Choice(index, generation, echo, fields.stopStrings(), fields.shownTokens(), reading.marks(), trace);
     }
 }

@@ -1,5 +1,6 @@
 package io.weft.api.openai;
 
+import com.fasterxml.jackson.core.io.JsonStringEncoder;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.NullNode;
@@ -7,6 +8,7 @@ import io.weft.api.http.EventStream;
 import io.weft.api.openai.GenerationFields.UsageReports;
 import io.weft.engine.PrefixHit;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -59,8 +61,20 @@ final class ChunkEncoder {
             shape.chunks(token, usage()).forEach(events::data);
             templates.put(choice, template(token.choice()));
         } else {
-            template.write(EventStream.bytes(json, token.text()), token.token(), events);
+            template.write(quoted(token.text()), token.token(), events);
         }
+    }
+
+    /** A text as JSON without its quotes: the bytes of Jackson, mostly without making it a generator. */
+    private byte[] quoted(String text) {
+        for (int i = 0; i < text.length(); i++) {
+            if (Character.isSurrogate(text.charAt(i))) {
+                // Jackson escapes these.
+                byte[] bytes = EventStream.bytes(json, text);
+                return Arrays.copyOfRange(bytes, 1, bytes.length - 1);
+            }
+        }
+        return JsonStringEncoder.getInstance().quoteAsUTF8(text);
     }
 
     /** Writes the events after all choices. */
@@ -84,16 +98,16 @@ final class ChunkEncoder {
                 EventStream.bytes(json, shape.tokenChunk(choice, TokenTemplate.TEXT, TokenTemplate.TOKEN, usage())));
     }
 
-    /** The chunk of any token of a choice. */
+    /** The frame of any token's chunk of a choice. */
     private static final class TokenTemplate {
         /** Stands for the text. */
         private static final String TEXT = "the text";
         /** Stands for the token; no token has this id. */
         private static final int TOKEN = Integer.MIN_VALUE;
 
-        /** Bytes up to the text's opening quote. */
+        /** Bytes up to the text. */
         private final byte[] beforeText;
-        /** Bytes after the text's closing quote, up to the token's id if the chunk has it. */
+        /** Bytes after the text, up to the token's id if the chunk has it. */
         private final byte[] afterText;
         /** Bytes from there; empty if the chunk has no id. */
         private final byte[] afterToken;
@@ -101,10 +115,9 @@ final class ChunkEncoder {
         /** @param chunk a chunk of {@link #TEXT} and {@link #TOKEN} */
         TokenTemplate(byte[] chunk) {
             // One byte is one character. Model and id of a response are before the text.
-            String all = new String(chunk, StandardCharsets.ISO_8859_1);
-            String quoted = '"' + TEXT + '"';
-            int text = all.lastIndexOf(quoted);
-            int textEnd = text + quoted.length();
+            String all = new String(EventStream.frame(chunk), StandardCharsets.ISO_8859_1);
+            int text = all.lastIndexOf('"' + TEXT + '"') + 1;
+            int textEnd = text + TEXT.length();
             int token = all.indexOf("" + TOKEN, textEnd);
             this.beforeText = bytes(all.substring(0, text));
             this.afterText = bytes(all.substring(textEnd, token < 0 ? all.length() : token));
@@ -115,9 +128,8 @@ final class ChunkEncoder {
             return text.getBytes(StandardCharsets.ISO_8859_1);
         }
 
-        /** @param text the text as JSON */
+        /** @param text as JSON, without its quotes */
         void write(byte[] text, int token, EventStream events) {
-            events.begin();
             events.write(beforeText);
             events.write(text);
             events.write(afterText);
@@ -125,7 +137,6 @@ final class ChunkEncoder {
                 events.write(bytes(Integer.toString(token)));
                 events.write(afterToken);
             }
-            events.finish();
         }
     }
 }

@@ -89,6 +89,7 @@ class CompletionsResource {
         long seed = request.fields().firstSeed(settings);
         RequestTerms asked = terms.of(request.fields(), routing);
         Optional<Constraint> constraint = constraints.of(request.output(), model);
+        List<Integer> predicted = request.fields().predicted(tokenizer, model);
         int promptTokens = 0;
         for (int prompt = 0; prompt < request.prompt().count(); prompt++) {
             String name = request.prompt().name(prompt);
@@ -111,7 +112,8 @@ class CompletionsResource {
                                                     request.fields().shownTokens()))
                     : Optional.empty();
             for (int i = 0; i < request.fields().choicesPerPrompt(); i++) {
-                choices.add(choice(choices.size(), request, model, tokens, echo, seed + i, constraint, asked, trace));
+                choices.add(choice(
+                        choices.size(), request, model, tokens, predicted, echo, seed + i, constraint, asked, trace));
             }
         }
         ResponseShape.Head head = ResponseShape.Head.anew("cmpl-", model);
@@ -128,6 +130,7 @@ class CompletionsResource {
             CompletionRequest request,
             ServedModel model,
             List<Integer> tokens,
+            List<Integer> predicted,
             Optional<String> echo,
             long seed,
             Optional<Constraint> constraint,
@@ -144,7 +147,8 @@ class CompletionsResource {
                 request.promptAlternatives(),
                 asked,
                 fields.stopTokens(),
-                constraint);
+                constraint,
+                predicted);
         return new Choice(index, generation, echo, fields.stopStrings(), fields.shownTokens(), Set.of(), trace);
     }
 }

@@ -2,6 +2,7 @@ package io.weft.api.openai;
 
 import io.weft.engine.CachedTokens;
 import io.weft.engine.GenerationEvent.FinishReason;
+import io.weft.engine.GenerationEvent.Pass;
 import io.weft.engine.GenerationEvent.TokenScore;
 import java.util.List;
 import java.util.Locale;
@@ -20,8 +21,10 @@ sealed interface Delta {
      *
      * @param text newly certain text; may be empty, and belong to earlier tokens
      * @param place code points of the choice's text before the token
+     * @param pass the pass that has made it
      */
-    record Token(Choice choice, String text, int token, Optional<TokenScore> score, int place) implements Delta {}
+    record Token(Choice choice, String text, int token, Optional<TokenScore> score, int place, Pass pass)
+            implements Delta {}
 
     /**
      * The end.

@@ -14,6 +14,7 @@ import io.weft.engine.RequestRejectedException;
 import io.weft.engine.RequestRejectedException.Reason;
 import io.weft.engine.SamplingParameters;
 import io.weft.engine.ServedModel;
+import io.weft.text.Tokenizer;
 import io.weft.text.Tokenizer.SpecialTokens;
 import jakarta.validation.constraints.DecimalMax;
 import jakarta.validation.constraints.DecimalMin;
@@ -28,6 +29,7 @@ import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.concurrent.ThreadLocalRandom;
+import org.eclipse.microprofile.openapi.annotations.media.Schema;
 import org.jspecify.annotations.Nullable;
 
 /** The fields that completions and chats share. Null means the default. */
@@ -81,6 +83,7 @@ record GenerationFields(
         @Nullable @DecimalMin(value = "0", inclusive = false) @DecimalMax("" + TIMEOUT_SECONDS_MOST)
         Double timeout,
 
+        @Nullable @Schema(implementation = Object.class) Object prediction,
         @Nullable WeftOptions weft) {
     private static final double NANOS_PER_SECOND = 1e9;
     /** A week. */
@@ -109,6 +112,43 @@ record GenerationFields(
         NONE,
         AT_END,
         ON_EVERY_CHUNK
+    }
+
+    /** What an answer is predicted to be, at least in part; what would not fit the context is of no use. */
+    List<Integer> predicted(Tokenizer tokenizer, ServedModel model) {
+        Optional<String> text = predictedText();
+        if (text.isEmpty()) {
+            return List.of();
+        }
+        long least = tokenizer.leastTokens(text.get());
+        if (least > model.contextTokens()) {
+            throw JsonFields.bad(
+                    "prediction.content",
+                    "has at least %d tokens, must have at most the model's context of %d"
+                            .formatted(least, model.contextTokens()));
+        }
+        return tokenizer.encode(text.get(), SpecialTokens.WITHOUT);
+    }
+
+    private Optional<String> predictedText() {
+        return switch (prediction) {
+            case null -> Optional.empty();
+            case Map<?, ?> object -> {
+                if (!"content".equals(object.get("type"))) {
+                    throw JsonFields.bad(
+                            "prediction.type",
+                            "is " + UnsupportedFields.shown(object.get("type")) + ", must be \"content\"");
+                }
+                if (object.get("content") == null) {
+                    throw JsonFields.bad("prediction.content", "is missing or null, must be given");
+                }
+                yield Optional.of(ChatMessage.text("prediction.content", object.get("content")));
+            }
+            default ->
+                throw JsonFields.bad(
+                        "prediction",
+                        "is " + UnsupportedFields.shown(prediction) + ", must be an object with a type and content");
+        };
     }
 
     /** Checks rules that concern two fields. */

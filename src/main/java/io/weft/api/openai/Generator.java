@@ -249,7 +249,7 @@ class Generator {
         }
 
         private Delta.Token delta(GenerationEvent.Generated generated, String text, int place) {
-            return new Delta.Token(choice, text, generated.token(), generated.score(), place);
+            return new Delta.Token(choice, text, generated.token(), generated.score(), place, generated.pass());
         }
 
         private void end(String text, FinishReason reason, Optional<String> stop) {

@@ -165,8 +165,10 @@ record UnsupportedFields(@Schema(hidden = true) Map<String, Object> given) {
         return value instanceof Number number && number.doubleValue() == wanted;
     }
 
-    private static String shown(Object value) {
+    /** A value in a message. */
+    static String shown(@Nullable Object value) {
         return switch (value) {
+            case null -> "missing or null";
             case Collection<?> list -> "a list of " + list.size();
             case Map<?, ?> object -> "an object of " + object.size();
             case String text -> '"' + ApiError.shortened(text) + '"';

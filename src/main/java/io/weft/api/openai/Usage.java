@@ -2,6 +2,7 @@ package io.weft.api.openai;
 
 import com.fasterxml.jackson.annotation.JsonGetter;
 import com.fasterxml.jackson.annotation.JsonInclude;
+import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies.SnakeCaseStrategy;
 import com.fasterxml.jackson.databind.annotation.JsonNaming;
 import io.quarkus.runtime.annotations.RegisterForReflection;
@@ -14,6 +15,7 @@ import org.jspecify.annotations.Nullable;
  *
  * @param weft where the tokens of all choices were cached, if requested
  * @param promptTokensDetails what of the prompts was cached already
+ * @param completionTokensDetails what drafts have made of it
  */
 @RegisterForReflection
 @JsonNaming(SnakeCaseStrategy.class)
@@ -21,6 +23,7 @@ record Usage(
         int promptTokens,
         int completionTokens,
         PromptTokensDetails promptTokensDetails,
+        CompletionTokensDetails completionTokensDetails,
 
         @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable Explained weft) {
     /** @param cachedTokens tokens of the prompts that no step had to compute */
@@ -29,8 +32,18 @@ record Usage(
     record PromptTokensDetails(int cachedTokens) {}
 
     /**
+     * The drafted tokens that steps have checked, of which those that were right are a part of the completions.
+     *
+     * @param acceptedPredictionTokens that were right
+     * @param rejectedPredictionTokens that were not
+     */
+    @RegisterForReflection
+    @JsonNaming(SnakeCaseStrategy.class)
+    record CompletionTokensDetails(int acceptedPredictionTokens, int rejectedPredictionTokens) {}
+
+    /**
      * The cached tokens of all choices, by how the steps used them, and those of the prompts that were cached already,
-     * by where they were found.
+     * by where they were found. A pass over a choice's tokens makes a token, and one more for each accepted draft.
      */
     @RegisterForReflection
     @JsonNaming(SnakeCaseStrategy.class)
@@ -40,15 +53,21 @@ record Usage(
             long recomputedTokens,
             int foundOnDeviceTokens,
             int foundOnHostTokens,
-            int foundOnDiskTokens) {
-        static Explained of(CachedTokens tokens, PrefixHit hit) {
+            int foundOnDiskTokens,
+            int draftedTokens,
+            int acceptedTokens,
+            @JsonProperty("tokens_a_pass") double tokensAPass) {
+        static Explained of(CachedTokens tokens, PrefixHit hit, int drafted, int accepted, int passes) {
             return new Explained(
                     tokens.resident(),
                     tokens.transferred(),
                     tokens.recomputed(),
                     hit.deviceTokens(),
                     hit.hostTokens(),
-                    hit.diskTokens());
+                    hit.diskTokens(),
+                    drafted,
+                    accepted,
+                    passes == 0 ? 1 : (double) (passes + accepted) / passes);
         }
     }
 
@@ -57,6 +76,8 @@ record Usage(
         private final GenerationFields fields;
         private final int promptTokens;
         private int completionTokens;
+        private int passes;
+        private int draftedTokens;
         private CachedTokens cached = CachedTokens.NONE;
         private PrefixHit hit = PrefixHit.NONE;
 
@@ -78,7 +99,13 @@ record Usage(
 
         void add(Delta delta) {
             switch (delta) {
-                case Delta.Token token -> completionTokens++;
+                case Delta.Token token -> {
+                    completionTokens++;
+                    if (token.pass().index() == 0) {
+                        passes++;
+                        draftedTokens += token.pass().drafted();
+                    }
+                }
                 case Delta.End end -> {
                     end.token().ifPresent(this::add);
                     cached = cached.plus(end.cached());
@@ -88,11 +115,13 @@ record Usage(
         }
 
         Usage usage() {
+            int accepted = completionTokens - passes;
             return new Usage(
                     promptTokens,
                     completionTokens,
                     new PromptTokensDetails(hit.tokens()),
-                    fields.explains() ? Explained.of(cached, hit) : null);
+                    new CompletionTokensDetails(accepted, draftedTokens - accepted),
+                    fields.explains() ? Explained.of(cached, hit, draftedTokens, accepted, passes) : null);
         }
     }
 

@@ -29,6 +29,7 @@ import org.jspecify.annotations.Nullable;
 record PlanRequest(
         @Nullable String preset,
         @Nullable String hardware,
+        @Nullable String cacheEncoding,
         @Nullable @Min(1) @Max(BATCH_MOST) Integer batch,
         @Nullable @Min(1) @Max(CONTEXT_TOKENS_MOST) Integer contextTokens,
 
@@ -46,7 +47,7 @@ record PlanRequest(
         @Nullable @DecimalMin(value = "0", inclusive = false) @DecimalMax("" + PlanQuestion.TERAFLOPS_MOST)
         Double tflops,
 
-        @Nullable @Size(max = 4) List<String> forms,
+        @Nullable @Size(max = 16) List<String> forms,
         @JsonAnySetter @Nullable Map<String, Object> further) {
     /** Bounds that keep the time of an answer below 50 ms. */
     static final int BATCH_MOST = 128;
@@ -54,7 +55,8 @@ record PlanRequest(
     static final int CONTEXT_TOKENS_MOST = 131_072;
     static final int TOKENS_MOST = 1 << 19;
 
-    private static final Set<String> FIELDS = Set.of("preset", "hardware", "batch", "tflops", "forms");
+    private static final Set<String> FIELDS =
+            Set.of("preset", "hardware", "cache_encoding", "batch", "tflops", "forms");
 
     /** The question, with missing values from the served model. */
     WhatIf about(WhatIf served) {
@@ -80,7 +82,8 @@ record PlanRequest(
                 .beside(
                         served,
                         Optional.ofNullable(preset).map(ModelPreset::of).map(ModelPreset::dimensions),
-                        Optional.ofNullable(hardware));
+                        Optional.ofNullable(hardware),
+                        Optional.ofNullable(cacheEncoding));
     }
 
     private void requireKnownFields() {
@@ -88,7 +91,7 @@ record PlanRequest(
             String name = ApiError.shortened(further.keySet().iterator().next());
             throw ApiError.badField(
                             name,
-                            name + " is unknown, there are preset, hardware, batch, context_tokens,"
+                            name + " is unknown, there are preset, hardware, cache_encoding, batch, context_tokens,"
                                     + " device_memory_bytes, host_memory_bytes, link_gbps, tflops and forms.")
                     .exception();
         }

@@ -8,6 +8,7 @@ import io.weft.api.http.Guarded;
 import io.weft.api.weft.StatusResponse.Latency;
 import io.weft.engine.Engine;
 import io.weft.engine.EngineStatus;
+import io.weft.model.CachePolicy;
 import io.weft.observe.Observatory;
 import io.weft.plan.step.StepTokens;
 import io.weft.text.Tokenizer;
@@ -15,6 +16,7 @@ import jakarta.ws.rs.GET;
 import jakarta.ws.rs.Path;
 import jakarta.ws.rs.Produces;
 import jakarta.ws.rs.core.MediaType;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import org.eclipse.microprofile.openapi.annotations.Operation;
@@ -45,6 +47,7 @@ class StatusResource {
         return new StatusResponse(
                 requests(engine.status()),
                 settings.servedModelName(),
+                policy().map(CachePolicy::label),
                 tokenizer.chatTemplate().isPresent(),
                 StatusResponse.Steps.of(observatory.totals()),
                 observatory.lastStep().map(StatusResponse.TimedStep::of),
@@ -74,8 +77,14 @@ class StatusResource {
         };
     }
 
-    private StatusResponse.TokensByForm cached(int running) {
-        return StatusResponse.TokensByForm.of(running == 0 ? StepTokens.NONE : observatory.cached());
+    private Map<String, Long> cached(int running) {
+        return StatusResponse.byForm(
+                running == 0 ? StepTokens.NONE : observatory.cached(), policy().orElse(CachePolicy.EXACT));
+    }
+
+    /** Empty while the model loads. */
+    private Optional<CachePolicy> policy() {
+        return observatory.inForce().map(plan -> plan.geometry().policy());
     }
 
     private long count(String name) {

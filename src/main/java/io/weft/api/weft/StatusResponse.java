@@ -1,12 +1,17 @@
 package io.weft.api.weft;
 
+import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.annotation.JsonUnwrapped;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies.SnakeCaseStrategy;
 import com.fasterxml.jackson.databind.annotation.JsonNaming;
+import io.weft.model.CacheForm;
+import io.weft.model.CachePolicy;
 import io.weft.observe.ObservedStep;
 import io.weft.observe.Totals;
 import io.weft.plan.step.Lane;
 import io.weft.plan.step.StepTokens;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import java.util.Optional;
 
 /**
@@ -14,6 +19,7 @@ import java.util.Optional;
  *
  * @param requests state, requests and what they have cached
  * @param model the served name
+ * @param cacheEncoding how full blocks are stored; null while the model loads
  * @param chatTemplate whether the model has a template for chats
  * @param steps sums over all steps
  * @param lastTimedStep the last step that was timed; null before the first
@@ -27,6 +33,7 @@ import java.util.Optional;
 record StatusResponse(
         @JsonUnwrapped Requests requests,
         String model,
+        Optional<String> cacheEncoding,
         boolean chatTemplate,
         Steps steps,
         Optional<TimedStep> lastTimedStep,
@@ -54,25 +61,25 @@ record StatusResponse(
             int waiting,
             int seats,
             int queueLimit,
-            TokensByForm tokensByForm) {
+            Map<String, Long> tokensByForm) {
         static Requests none(String state, String detail) {
-            return new Requests(state, Optional.of(detail), 0, 0, 0, 0, TokensByForm.of(StepTokens.NONE));
+            return new Requests(state, Optional.of(detail), 0, 0, 0, 0, byForm(StepTokens.NONE, CachePolicy.EXACT));
         }
     }
 
-    /** Cached tokens by the form in which they lie. */
-    @JsonNaming(SnakeCaseStrategy.class)
-    record TokensByForm(long deviceKv, long deviceAct, long hostKv, long hostAct) {
-        static TokensByForm of(StepTokens tokens) {
-            return new TokensByForm(
-                    tokens.deviceKeyValues(),
-                    tokens.deviceActivations(),
-                    tokens.hostKeyValues(),
-                    tokens.hostActivations());
+    /** Cached tokens by the name of the form in which they lie, for all forms of the policy. */
+    static Map<String, Long> byForm(StepTokens tokens, CachePolicy policy) {
+        Map<String, Long> byForm = new LinkedHashMap<>();
+        for (CacheForm form : policy.forms()) {
+            byForm.put(form.label(), tokens.of(form));
         }
+        return byForm;
     }
 
-    /** Sums over all steps; cached tokens are counted anew in every step. */
+    /**
+     * Sums over all steps; cached tokens are counted anew in every step. A pass over the tokens of a sequence makes a
+     * token, and one more for each drafted one that is accepted.
+     */
     @JsonNaming(SnakeCaseStrategy.class)
     record Steps(
             long count,
@@ -82,7 +89,11 @@ record StatusResponse(
             long residentTokens,
             long transferredTokens,
             long recomputedTokens,
-            long foundTokens) {
+            long foundTokens,
+            long passes,
+            long draftedTokens,
+            long acceptedTokens,
+            @JsonProperty("tokens_a_pass") double tokensAPass) {
         static Steps of(Totals totals) {
             return new Steps(
                     totals.steps(),
@@ -92,7 +103,11 @@ record StatusResponse(
                     totals.tokens().resident(),
                     totals.tokens().transferred(),
                     totals.tokens().recomputed(),
-                    totals.foundTokens());
+                    totals.foundTokens(),
+                    totals.passes().count(),
+                    totals.passes().draftedTokens(),
+                    totals.passes().acceptedTokens(),
+                    totals.passes().tokensAPass());
         }
     }
 

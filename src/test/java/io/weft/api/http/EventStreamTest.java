@@ -35,10 +35,7 @@ class EventStreamTest {
     void theLastFrameSaysSo() {
         assertThat(sent(stream -> {
                     stream.data(Map.of("text", "a"));
-                    stream.begin();
-                    stream.write("{\"text\":".getBytes(StandardCharsets.UTF_8));
-                    stream.write("\"b\"}".getBytes(StandardCharsets.UTF_8));
-                    stream.finish();
+                    stream.write(EventStream.frame("{\"text\":\"b\"}".getBytes(StandardCharsets.UTF_8)));
                     stream.done();
                 }))
                 .isEqualTo("data: {\"text\":\"a\"}\n\ndata: {\"text\":\"b\"}\n\ndata: [DONE]\n\n");

@@ -11,6 +11,7 @@ import io.weft.api.http.EventStream;
 import io.weft.engine.CachedTokens;
 import io.weft.engine.GenerationEvent.Alternative;
 import io.weft.engine.GenerationEvent.FinishReason;
+import io.weft.engine.GenerationEvent.Pass;
 import io.weft.engine.GenerationEvent.TokenScore;
 import io.weft.engine.GenerationRequest;
 import io.weft.engine.GenerationRequest.EndTokens;
@@ -192,7 +193,12 @@ class ChunkEncoderTest {
                 open = progress instanceof TextAssembler.Progress.Open;
             }
             deltas.add(new Delta.Token(
-                    choice, text, token, scored ? Optional.of(score(token, random)) : Optional.empty(), place));
+                    choice,
+                    text,
+                    token,
+                    scored ? Optional.of(score(token, random)) : Optional.empty(),
+                    place,
+                    new Pass(1, random.nextInt(2))));
         }
         Optional<Delta.Token> last =
                 !deltas.isEmpty() && deltas.getLast() instanceof Delta.Token && random.nextBoolean()
@@ -299,7 +305,7 @@ class ChunkEncoderTest {
                 new EventStream(JSON, "request-1", new Sink()));
 
         for (int i = 0; i < 100; i++) {
-            encoder.write(new Delta.Token(choice(0, false), "a", i, Optional.empty(), i));
+            encoder.write(new Delta.Token(choice(0, false), "a", i, Optional.empty(), i, Pass.PLAIN));
         }
 
         assertThat(made[0]).isEqualTo(1);
