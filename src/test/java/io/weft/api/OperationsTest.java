@@ -298,9 +298,7 @@ class OperationsTest {
                         && serving.running() == 0
                         && serving.waiting() == 0);
         CacheUsage usage = service.cacheUsage();
-        assertThat(usage.open().usedBytes()).isZero();
-        assertThat(usage.host().usedBytes()).isZero();
-        assertThat(usage.device().usedBytes()).isZero();
+        assertThat(List.of(usage.open(), usage.device(), usage.host())).allMatch(pool -> pool.usedBytes() == 0);
         assertThat(count("length")).isEqualTo(lengths);
     }
 

@@ -310,9 +310,7 @@ class FailingDeviceTest {
             }
             if (engine.status() instanceof EngineStatus.Draining) {
                 CacheUsage usage = cache.orElseThrow().usage();
-                assertThat(usage.open().usedBytes()).isZero();
-                assertThat(usage.host().usedBytes()).isZero();
-                assertThat(usage.device().usedBytes()).isZero();
+                assertThat(List.of(usage.open(), usage.device(), usage.host())).allMatch(pool -> pool.usedBytes() == 0);
             }
         }
 

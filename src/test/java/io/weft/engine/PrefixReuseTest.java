@@ -124,9 +124,7 @@ class PrefixReuseTest {
     void nobodyHoldsAnything() throws InterruptedException {
         engine.drain(HANG);
         CacheUsage usage = cache.usage().withoutCopies();
-        assertThat(usage.open().usedBytes()).isZero();
-        assertThat(usage.device().usedBytes()).isZero();
-        assertThat(usage.host().usedBytes()).isZero();
+        assertThat(List.of(usage.open(), usage.device(), usage.host())).allMatch(pool -> pool.usedBytes() == 0);
         engine.close();
         if (cold != null) {
             cold.close();

@@ -149,9 +149,7 @@ class SpeculationTest {
     void nobodyHoldsAnything() throws InterruptedException {
         drafting.drain(HANG);
         CacheUsage usage = cache.usage().withoutCopies();
-        assertThat(usage.open().usedBytes()).isZero();
-        assertThat(usage.device().usedBytes()).isZero();
-        assertThat(usage.host().usedBytes()).isZero();
+        assertThat(List.of(usage.open(), usage.device(), usage.host())).allMatch(pool -> pool.usedBytes() == 0);
         drafting.close();
         plain.close();
     }

@@ -10,6 +10,7 @@ import io.weft.model.CacheForm;
 import io.weft.model.CacheForm.Content;
 import io.weft.model.CacheGeometry;
 import io.weft.model.CachePolicy;
+import io.weft.model.Encoding;
 import io.weft.pipeline.ModelRun.Way;
 import io.weft.pipeline.StepSequence.LogitRows;
 import io.weft.pipeline.TokenChoice.LogitEdit;
@@ -180,12 +181,12 @@ class DraftedStepsTest {
             DeviceBuffer block = sequence.openBlocks().get(token / geometry.blockTokens());
             long slot = token % geometry.blockTokens();
             for (int place = 0; place < geometry.cachedLayerCount(); place++) {
-                long at = place * geometry.openLayerBytes();
-                for (Content content : List.of(Content.KEY_VALUE, Content.ACTIVATION)) {
-                    long bytes = geometry.tokenLayerBytes(content);
-                    all.add(bytes(block.slice(at + slot * bytes, bytes)));
-                    at += geometry.blockLayerBytes(content);
-                }
+                long layer = place * geometry.openLayerBytes();
+                long bytes = geometry.tokenLayerBytes(Content.KEY_VALUE);
+                all.add(bytes(block.slice(layer + slot * bytes, bytes)));
+                long sourceBytes = (long) geometry.openSourceWidth() * geometry.elementBytes();
+                all.add(bytes(block.slice(
+                        layer + geometry.openOffset(Encoding.ACTIVATION) + slot * sourceBytes, sourceBytes)));
             }
         }
         WindowRing ring = sequence.ring();
