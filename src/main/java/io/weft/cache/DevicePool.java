@@ -12,9 +12,13 @@ final class DevicePool {
     private final DeviceBuffer memory;
     private final ExtentAllocator extents;
 
-    DevicePool(DeviceBuffer memory) {
+    /**
+     * Hands out {@code memory}, up to the last address of this alignment: blocks of sizes that have it are aligned,
+     * too.
+     */
+    DevicePool(DeviceBuffer memory, long alignmentBytes) {
         this.memory = memory;
-        this.extents = new ExtentAllocator(memory.bytes());
+        this.extents = new ExtentAllocator(memory.bytes() / alignmentBytes * alignmentBytes);
     }
 
     /** Memory for a block; nothing is always there. */

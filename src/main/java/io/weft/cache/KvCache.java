@@ -1,5 +1,6 @@
 package io.weft.cache;
 
+import io.weft.device.BlockCode;
 import io.weft.device.Device;
 import io.weft.device.DeviceBuffer;
 import io.weft.device.Event;
@@ -44,6 +45,8 @@ import org.jspecify.annotations.Nullable;
 public final class KvCache {
     /** Slabs that are looked at for one that gives up much that is old. */
     private static final int SLABS_TRIED = 8;
+
+    private static final long LINES_BYTES = 512;
 
     /** Before any block became idle. */
     private static final long NEVER = Long.MIN_VALUE;
@@ -157,8 +160,14 @@ public final class KvCache {
         this.openMemory = device.allocate("open cache blocks", needs.openBlocks() * geometry.openBlockBytes());
         this.open = new ExtentAllocator(openMemory.bytes());
         this.store = new BlockStore(geometry);
-        this.device = new DevicePool(device.allocate("cache on the device", deviceBytes));
+        this.device = new DevicePool(device.allocate("cache on the device", deviceBytes), alignmentBytes(geometry));
         this.host = new HostPool(host, geometry);
+    }
+
+    /** Kernels read 16 bytes at once, and lines of memory best as a whole. */
+    private static long alignmentBytes(CacheGeometry geometry) {
+        long ofBlocks = Long.lowestOneBit(geometry.blockBytes(Content.KEY_VALUE));
+        return Math.clamp(ofBlocks, BlockCode.ALIGNMENT_BYTES, LINES_BYTES);
     }
 
     /**

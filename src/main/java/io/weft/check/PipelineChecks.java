@@ -57,6 +57,10 @@ public final class PipelineChecks {
     private static final int CONTEXT_TOKENS = 320;
     private static final int PIECE_TOKENS = 64;
     private static final long POOL_BYTES = 256L << 20;
+
+    /** As uneven as what a service finds free. */
+    private static final long DEVICE_POOL_BYTES = POOL_BYTES + 6;
+
     private static final long STAGING_BYTES = 32L << 20;
     /**
      * The roundings of a layer on the way to the logits: two norms, the products of queries, keys and values, their
@@ -113,7 +117,7 @@ public final class PipelineChecks {
         CacheGeometry geometry = new CacheGeometry(
                 files.architecture().dimensions(), device.elementType(), blockTokens, cellTokens, policy);
         Workspace workspace = Workspace.allocate(device, geometry, LIMITS, STAGING_BYTES);
-        this.cache = new KvCache(device, geometry, LIMITS.cacheNeeds(blockTokens), POOL_BYTES, POOL_BYTES);
+        this.cache = new KvCache(device, geometry, LIMITS.cacheNeeds(blockTokens), DEVICE_POOL_BYTES, POOL_BYTES);
         this.pipeline = new StepPipeline(device, weights, cache, workspace);
     }
 

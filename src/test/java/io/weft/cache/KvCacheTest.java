@@ -3,6 +3,7 @@ package io.weft.cache;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.weft.device.BlockCode;
 import io.weft.device.DeviceBuffer;
 import io.weft.device.GrowingRegion;
 import io.weft.device.HostRegion;
@@ -248,6 +249,31 @@ class KvCacheTest {
     }
 
     /** Block by block, since open blocks are few. */
+    /** A service gives the cache what is left, which is any number of bytes. */
+    @Test
+    void blocksAreAlignedInAnyNumberOfBytes() {
+        Random random = new Random(4);
+        List<CacheForm> forms = CachePolicy.EXACT.forms().stream()
+                .filter(form -> form.place() == CacheForm.Place.DEVICE)
+                .toList();
+        for (int i = 0; i < 100; i++) {
+            long bytes = 40 * KV_BLOCK + random.nextInt((int) KV_BLOCK);
+            KvCache cache = new KvCache(device, GEOMETRY, new KvCache.StepNeeds(4, 4), bytes, 0);
+            CacheSequence sequence = cache.admit(
+                            80, block -> List.of(forms.get(random.nextInt(forms.size())), CacheForm.DEVICE_KV))
+                    .orElseThrow();
+            fill(sequence, 80);
+            for (int block = 0; block < sequence.closedBlocks(); block++) {
+                BlockHome.OnDevice home = (BlockHome.OnDevice) sequence.home(block);
+                assertThat((home.memory().address() - cache.deviceAddress()) % BlockCode.ALIGNMENT_BYTES)
+                        .as("%s in %d bytes", home.form(), bytes)
+                        .isZero();
+            }
+            assertThat(sequence.closedBlocks()).isEqualTo(20);
+            sequence.close();
+        }
+    }
+
     private static void fill(CacheSequence sequence, int tokens) {
         for (int left = tokens; left > 0; ) {
             int piece = Math.min(left, BLOCK_TOKENS);
