@@ -248,7 +248,6 @@ class KvCacheTest {
         assertEmpty(cache);
     }
 
-    /** Block by block, since open blocks are few. */
     /** A service gives the cache what is left, which is any number of bytes. */
     @Test
     void blocksAreAlignedInAnyNumberOfBytes() {
@@ -274,6 +273,7 @@ class KvCacheTest {
         }
     }
 
+    /** Block by block, since open blocks are few. */
     private static void fill(CacheSequence sequence, int tokens) {
         for (int left = tokens; left > 0; ) {
             int piece = Math.min(left, BLOCK_TOKENS);
