@@ -1,7 +1,8 @@
 #!/bin/sh
 # Puts a version's artefacts into BUILD/release: the portable bundle, the demo model, the chart, the SBOM, checksums.
 #   build.sh BUILD VERSION TIMESTAMP
-# BUILD is Maven's folder after a build. Two runs on one commit, with one JDK, one nvcc and one xz, make the same bytes.
+# BUILD is Maven's folder after a build. Two runs on one commit, with one JDK, one nvcc and one xz, make the same bytes,
+# but for what docs/releasing.md names.
 set -eu
 build=$1
 version=$2
