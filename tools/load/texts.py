@@ -1,6 +1,6 @@
 """Asks for completions of prompts that repeat themselves and prints a hash of each text, and the tokens a pass:
 
-  python3 texts.py URL LABEL REQUESTS PROMPT_TOKENS NEW_TOKENS AT_ONCE
+  python3 texts.py URL LABEL REQUESTS PROMPT_TOKENS NEW_TOKENS AT_ONCE [VOCABULARY]
 
 Every other request is greedy; the others have a seed. The hash of all texts is the same whatever the plan, the load and
 the drafts, unless the policy of the cache differs.
@@ -15,6 +15,7 @@ import time
 import urllib.parse
 
 url, label, requests, prompt, new, at_once = urllib.parse.urlparse(sys.argv[1]), sys.argv[2], *map(int, sys.argv[3:7])
+vocabulary = int(sys.argv[7]) if len(sys.argv) > 7 else 128000
 
 
 def ask(method, path, body=None):
@@ -32,7 +33,7 @@ model = ask("GET", "/v1/models")["data"][0]["id"]
 
 def complete(index):
     rng = random.Random(index)
-    document = [rng.randrange(3, 128000) for _ in range(prompt // 2 + index)]
+    document = [rng.randrange(3, vocabulary) for _ in range(prompt // 2 + index)]
     body = {
         "model": model,
         "prompt": document + document[: prompt // 2],
