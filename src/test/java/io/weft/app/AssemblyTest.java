@@ -19,6 +19,7 @@ import io.weft.model.CacheGeometry;
 import io.weft.model.ModelFiles;
 import io.weft.model.ModelPreset;
 import io.weft.model.ModelWeights;
+import io.weft.observe.Observatory;
 import io.weft.plan.machine.HardwarePreset;
 import io.weft.plan.machine.HardwareProfile;
 import io.weft.plan.whatif.PlanQuestion;
@@ -32,13 +33,18 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Collections;
 import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
 import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.stream.Stream;
+import org.assertj.core.api.InstanceOfAssertFactories;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class AssemblyTest {
     private static final CacheGeometry GEOMETRY = PlanQuestion.usualGeometry(ModelPreset.OPT_1_3B.dimensions());
@@ -147,20 +153,54 @@ class AssemblyTest {
                         .runtime(settings.cache().schedule()),
                 EngineOptions.queueing(1));
         engine.awaitServing();
-        GenerationRequest request = new GenerationRequest(
-                Collections.nCopies(150, 7),
-                1,
-                SamplingParameters.greedy(),
-                EndTokens.IGNORE,
-                OptionalInt.empty(),
-                OptionalInt.empty());
-        int found = engine.generate(request).collect().asList().await().indefinitely().stream()
+        int found = engine.generate(request(1)).collect().asList().await().indefinitely().stream()
                 .filter(GenerationEvent.Admitted.class::isInstance)
                 .mapToInt(event -> ((GenerationEvent.Admitted) event).hit().diskTokens())
                 .sum();
         engine.drain(Duration.ofMinutes(10));
         engine.close();
         return found;
+    }
+
+    private static GenerationRequest request(int maxNewTokens) {
+        return new GenerationRequest(
+                Collections.nCopies(150, 7),
+                maxNewTokens,
+                SamplingParameters.greedy(),
+                EndTokens.IGNORE,
+                OptionalInt.empty(),
+                OptionalInt.empty());
+    }
+
+    /** Also a model whose activations are larger than K and V, and one that caches nothing but windows. */
+    @ParameterizedTest
+    @ValueSource(strings = {"opt", "llama3-gqa", "mistral-window"})
+    void everyScheduleServesEveryModel(String model) throws InterruptedException {
+        Set<List<Integer>> texts = new HashSet<>();
+        for (Settings.ScheduleChoice schedule : Settings.ScheduleChoice.values()) {
+            Settings settings = settings(Map.of(
+                    "weft.model", "src/test/resources/goldens/" + model,
+                    "weft.device", "cpu",
+                    "weft.device-memory", "128MB",
+                    "weft.host-memory", "64MB",
+                    "weft.max-sequences", "2",
+                    "weft.schedule", schedule.label()));
+            BatchingEngine engine = new BatchingEngine(
+                    phase -> Assembly.load(settings, new Unmeasured(), progress -> {})
+                            .runtime(settings.cache().schedule(), new Observatory()),
+                    EngineOptions.queueing(1));
+            engine.awaitServing();
+            texts.add(engine.generate(request(20)).collect().asList().await().indefinitely().stream()
+                    .filter(GenerationEvent.Generated.class::isInstance)
+                    .map(event -> ((GenerationEvent.Generated) event).token())
+                    .toList());
+            engine.drain(Duration.ofMinutes(10));
+            engine.close();
+        }
+        assertThat(texts)
+                .singleElement()
+                .asInstanceOf(InstanceOfAssertFactories.LIST)
+                .hasSize(20);
     }
 
     /** A machine as its data sheet has it, on which reading takes less time than computing. */
