@@ -24,8 +24,7 @@ abstract class ConnectionsFixture {
         for (RawClient client : clients) {
             client.close();
         }
-        OperationsTest.await(
-                "no connections", () -> metrics.get("weft.connections").gauge().value(), 0);
+        OperationsTest.await("no connections", this::open, 0);
         OperationsTest.await("no memory of bodies", this::bodyBytes, 0);
     }
 
@@ -33,6 +32,10 @@ abstract class ConnectionsFixture {
         RawClient client = new RawClient(root);
         clients.add(client);
         return client;
+    }
+
+    double open() {
+        return metrics.get("weft.connections").gauge().value();
     }
 
     double bodyBytes() {

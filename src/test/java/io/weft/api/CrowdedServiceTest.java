@@ -30,9 +30,12 @@ class CrowdedServiceTest extends ConnectionsFixture {
     @Test
     void idleConnectionsMakeRoom() throws Exception {
         double before = closed("crowded");
-        for (int i = 0; i < 3 * ServiceProfile.Crowded.CONNECTIONS; i++) {
+        int idle = 3 * ServiceProfile.Crowded.CONNECTIONS;
+        for (int i = 0; i < idle; i++) {
             connect();
         }
+        // Else one of them may be taken after the probe's, which has sent nothing yet then.
+        OperationsTest.await("all were taken", () -> open() + closed("crowded") - before, idle);
         RawClient probe = connect();
         probe.send(PROBE);
 
