@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.smallrye.mutiny.helpers.test.AssertSubscriber;
-import io.smallrye.mutiny.subscription.Cancellable;
 import io.weft.cache.CacheUsage;
 import io.weft.cache.KvCache;
 import io.weft.engine.GenerationEvent.Admitted;
@@ -325,39 +324,20 @@ class PrefixReuseTest {
 
     /** Fails unless the answer, or as much of it as comes before it is cancelled, is the expected one. */
     private CompletableFuture<Void> run(GenerationRequest request, int most, Answer expected, AtomicLong hitTokens) {
-        CompletableFuture<Void> ended = new CompletableFuture<>();
-        List<GenerationEvent> events = new ArrayList<>();
-        CompletableFuture<Cancellable> cancellable = new CompletableFuture<>();
-        cancellable.complete(engine.generate(request)
-                .subscribe()
-                .with(
-                        event -> {
-                            events.add(event);
-                            if (event instanceof Admitted admitted) {
-                                hitTokens.addAndGet(admitted.hit().tokens());
-                            }
-                            if (events.size() == most) {
-                                var _ = cancellable.thenAccept(Cancellable::cancel);
-                                check(ended, () -> {
-                                    Answer got = Answer.of(events);
-                                    assertThat(got.tokens())
-                                            .isEqualTo(expected.tokens()
-                                                    .subList(0, got.tokens().size()));
-                                });
-                            }
-                        },
-                        ended::completeExceptionally,
-                        () -> check(ended, () -> assertThat(Answer.of(events)).isEqualTo(expected))));
-        return ended;
-    }
-
-    private static void check(CompletableFuture<Void> ended, Runnable assertion) {
-        try {
-            assertion.run();
-            ended.complete(null);
-        } catch (AssertionError e) {
-            ended.completeExceptionally(e);
-        }
+        return CheckedRun.start(
+                engine,
+                request,
+                events -> {
+                    if (events.getLast() instanceof Admitted admitted) {
+                        hitTokens.addAndGet(admitted.hit().tokens());
+                    }
+                    return events.size() == most;
+                },
+                events -> {
+                    List<Generated> tokens = Answer.of(events).tokens();
+                    assertThat(tokens).isEqualTo(expected.tokens().subList(0, tokens.size()));
+                },
+                events -> assertThat(Answer.of(events)).isEqualTo(expected));
     }
 
     /** Memory for everything; for two of four that run; and for a few of many. */

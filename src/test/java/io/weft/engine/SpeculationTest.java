@@ -2,7 +2,6 @@ package io.weft.engine;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.smallrye.mutiny.subscription.Cancellable;
 import io.weft.cache.CacheUsage;
 import io.weft.cache.KvCache;
 import io.weft.engine.GenerationEvent.Admitted;
@@ -323,28 +322,16 @@ class SpeculationTest {
 
     /** Fails unless the answer, or as much of it as comes before it is cancelled, is the expected one. */
     private CompletableFuture<Void> run(GenerationRequest request, int most, Answer expected) {
-        CompletableFuture<Void> ended = new CompletableFuture<>();
-        List<GenerationEvent> events = new ArrayList<>();
-        CompletableFuture<Cancellable> cancellable = new CompletableFuture<>();
-        cancellable.complete(drafting.generate(request)
-                .subscribe()
-                .with(
-                        event -> {
-                            events.add(event);
-                            long tokens = events.stream()
-                                    .filter(Generated.class::isInstance)
-                                    .count();
-                            if (tokens == most && event instanceof Generated) {
-                                var _ = cancellable.thenAccept(Cancellable::cancel);
-                                check(ended, () -> assertThat(Answer.of(events)).isEqualTo(expected.first(most)));
-                            }
-                        },
-                        ended::completeExceptionally,
-                        () -> check(ended, () -> {
-                            assertThat(Answer.of(events)).isEqualTo(expected);
-                            assertPasses(events);
-                        })));
-        return ended;
+        return CheckedRun.start(
+                drafting,
+                request,
+                events -> events.getLast() instanceof Generated
+                        && events.stream().filter(Generated.class::isInstance).count() == most,
+                events -> assertThat(Answer.of(events)).isEqualTo(expected.first(most)),
+                events -> {
+                    assertThat(Answer.of(events)).isEqualTo(expected);
+                    assertPasses(events);
+                });
     }
 
     /** A pass has one token, and one more for each draft that was right. */
@@ -357,15 +344,6 @@ class SpeculationTest {
                 assertThat(pass.drafted()).isBetween(pass.index(), 8);
                 next = pass.index() + 1;
             }
-        }
-    }
-
-    private static void check(CompletableFuture<Void> ended, Runnable assertion) {
-        try {
-            assertion.run();
-            ended.complete(null);
-        } catch (AssertionError e) {
-            ended.completeExceptionally(e);
         }
     }
 
