@@ -364,10 +364,10 @@ public final class KvCache {
             used.reversed().forEach(this::release);
             return Optional.empty();
         }
-        // Blocks without cached layers are empty: they are where nothing moves them.
-        IntFunction<List<CacheForm>> forms = geometry.cachedLayerCount() == 0
-                ? block -> List.of(CacheForm.DEVICE_KV)
-                : block -> stored(preferences.apply(block));
+        IntFunction<List<CacheForm>> forms = block -> preferences.apply(block).stream()
+                .map(geometry::stored)
+                .distinct()
+                .toList();
         WindowRing ring = new WindowRing(geometry, memory.get(), ringBlocks);
         CacheSequence sequence =
                 new CacheSequence(this, prompt, forms, new CacheSequence.Beginning(used, pieces, chain.size()), ring);
@@ -473,12 +473,6 @@ public final class KvCache {
             block = takeUnused(forms, cursors);
         }
         return block;
-    }
-
-    private List<CacheForm> stored(List<CacheForm> forms) {
-        return geometry.policy().isLossy()
-                ? forms.stream().map(geometry.policy()::stored).distinct().toList()
-                : forms;
     }
 
     private Optional<Block> takeUnused(List<CacheForm> forms, HostPool.Cursors cursors) {

@@ -69,7 +69,8 @@ public enum BlockCode {
         return values.type().bytes();
     }
 
-    static long aligned(long bytes) {
+    /** The next multiple of {@link #ALIGNMENT_BYTES}. */
+    public static long aligned(long bytes) {
         return Math.ceilDiv(bytes, (long) ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
     }
 }

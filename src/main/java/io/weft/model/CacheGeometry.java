@@ -178,6 +178,14 @@ public record CacheGeometry(
         return policy.encodings();
     }
 
+    /**
+     * The form of a block that would have {@code form} in an exact cache. Without cached layers blocks are empty: they
+     * are where nothing moves them.
+     */
+    public CacheForm stored(CacheForm form) {
+        return cachedLayerCount() == 0 ? CacheForm.DEVICE_KV : policy.stored(form);
+    }
+
     /** Bytes of one block in one cached layer; 0 without cached layers. */
     public long blockLayerBytes(Encoding encoding) {
         if (!encoding.isCoded() || dimensions.cachedGroup().isEmpty()) {
@@ -235,7 +243,7 @@ public record CacheGeometry(
 
     /** Under a lossy policy, the offset, in a layer of an open block, of its K and V as its codes have them. */
     public long openDecodedOffset() {
-        return aligned(openCodesOffset() + openCodeBytes());
+        return BlockCode.aligned(openCodesOffset() + openCodeBytes());
     }
 
     /** The offset, in a layer of an open block, of what a full block of this encoding holds. */
@@ -260,11 +268,7 @@ public record CacheGeometry(
     }
 
     private long openCodesOffset() {
-        return aligned(openContentBytes());
-    }
-
-    private static long aligned(long bytes) {
-        return Math.ceilDiv(bytes, BlockCode.ALIGNMENT_BYTES) * BlockCode.ALIGNMENT_BYTES;
+        return BlockCode.aligned(openContentBytes());
     }
 
     /** Bytes of an open block. */

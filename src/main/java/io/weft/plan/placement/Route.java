@@ -70,7 +70,7 @@ public record Route(CacheForm form, double deviceBytes, double hostBytes, Map<La
             case HOST ->
                 new Route(form, 0, bytes, Map.of(Lane.LINK_IN, times.linkNanos(encoding), Lane.COMPUTE, compute));
             case DEVICE -> {
-                double gather = content == Content.ACTIVATION && !encoding.isCoded() ? times.gatherNanos() : 0;
+                double gather = form.isGathered() ? times.gatherNanos() : 0;
                 yield new Route(form, bytes, 0, Map.of(Lane.COMPUTE, compute + gather));
             }
         };

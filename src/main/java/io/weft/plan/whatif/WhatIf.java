@@ -76,8 +76,7 @@ public record WhatIf(
     private static final int NEW_TOKENS = 100;
 
     public WhatIf {
-        // Without cached layers blocks are empty, wherever they were to lie.
-        forms = geometry.cachedLayerCount() == 0 ? Set.of(CacheForm.DEVICE_KV) : Set.copyOf(forms);
+        forms = forms.stream().map(geometry::stored).collect(Collectors.toUnmodifiableSet());
         requireWithin("batch", batch, 1, BATCH_MOST);
         requireWithin("contextTokens", contextTokens, 1, CONTEXT_MOST);
         requireWithin("deviceBytes", deviceBytes, 1, MEMORY_BYTES_MOST);
